@@ -1,0 +1,128 @@
+"""`landscape align`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landscape_cli.cli.console import emit, say
+from landscape_cli.cli.options import (
+    CheckpointOutput,
+    Debug,
+    Device,
+    Force,
+    Form,
+    Method,
+    OutDir,
+    Quiet,
+    Seed,
+)
+
+
+def align(
+    context: typer.Context,
+    reference: Annotated[Path, typer.Argument(help="The network whose labels stand.", show_default=False)],
+    networks: Annotated[list[Path], typer.Argument(help="Networks to relabel.", show_default=False)],
+    output: CheckpointOutput = None,
+    out_dir: OutDir = None,
+    method: Annotated[
+        Method, typer.Option("--method", help="How to match units: cosine of incoming weights.")
+    ] = Method.COSINE,
+    permutations: Annotated[
+        Path | None, typer.Option("--permutations", help="Also save the permutations, as JSON.")
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    force: Force = False,
+    form: Form = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Remove the permutation symmetry: relabel hidden units to match a reference network's.
+
+    Reports the mean cosine similarity of matched units, group by group, before and after. The outputs before and
+    after are compared on a probe batch, and nothing is written unless they agree to rounding.
+
+    \b
+    Examples:
+      landscape align a.st b.st -o b_aligned.st
+      landscape align a.st b.st c.st --out-dir aligned --permutations aligned/permutations.json
+    """  # noqa: D301 - \b keeps the help's lines as they are
+    import json
+    from dataclasses import replace
+
+    from landscape_cli.align import align as align_networks
+    from landscape_cli.checkpoint import write_checkpoint
+    from landscape_cli.cli.session import (
+        make_provenance,
+        output_paths,
+        read_networks,
+        resolve_device,
+        symmetry_of,
+    )
+    from landscape_cli.errors import ResultError
+    from landscape_cli.files import check_output, write_atomic
+    from landscape_cli.proof import probe_batch, prove, to_double
+    from landscape_cli.results import Result
+
+    outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
+    if permutations is not None:
+        check_output(permutations, force=force, error=ResultError)
+    place = resolve_device(device)
+    checkpoints, model = read_networks([reference, *networks])
+    target, *movers = checkpoints
+    symmetry = symmetry_of(target, model)
+    probe = probe_batch(target.model.input_shape, seed=seed, device=place)
+    rows, made, saved, proofs = [], [], [], []
+    for path, network, out in zip(networks, movers, outputs, strict=True):
+        if (network.normalized is None) != (target.normalized is None):
+            say(
+                f"warning: only one of {reference} and {path} is normalised: matches will be poor",
+                quiet=quiet,
+            )
+        found = align_networks(target.params, network.params, symmetry, method=method.value)
+        difference = prove(
+            model,
+            network.params,
+            to_double(found.params, place),
+            found.params,
+            probe,
+            what=f"aligning {path}",
+        )
+        provenance = make_provenance(context, device=place, seed=seed, networks=[target, network])
+        made.append(replace(network, params=found.params, history=(*network.history, provenance)))
+        proofs.append(
+            {
+                "network": str(path),
+                "output": str(out),
+                "largest_logit_difference": difference.largest,
+                "relative_difference": difference.relative,
+                "decisions_changed": difference.decisions,
+                "probes": difference.probes,
+            }
+        )
+        saved.append({"network": str(path), "groups": {name: p.tolist() for name, p in found.permutations.items()}})
+        for group in symmetry.permutations:
+            permutation = found.permutations[group.name]
+            rows.append(
+                {
+                    "network": str(path),
+                    "group": group.name,
+                    "units": group.size,
+                    "relabelled": sum(i != j for i, j in enumerate(permutation.tolist())),
+                    "similarity_before": found.similarity_before.get(group.name),
+                    "similarity": found.similarity.get(group.name),
+                }
+            )
+    for out, checkpoint in zip(outputs, made, strict=True):
+        write_checkpoint(out, checkpoint, force=force)
+        say(f"wrote {out}", quiet=quiet)
+    summary = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    if permutations is not None:
+        content = {"reference": str(reference), "networks": saved, "provenance": summary}
+        write_atomic(permutations, f"{json.dumps(content)}\n".encode(), force=force, error=ResultError)
+        say(f"wrote {permutations}", quiet=quiet)
+    body = {"reference": str(reference), "networks": proofs, "groups": rows}
+    emit(Result(body, rows, summary), output=None, form=form, force=force, quiet=quiet)

@@ -1,0 +1,136 @@
+"""The `landscape` program: its commands, its exit codes, and the one place where errors become messages."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from landscape_cli import __version__
+from landscape_cli.cli.align import align
+from landscape_cli.cli.distance import distance
+from landscape_cli.cli.flatness import flatness
+from landscape_cli.cli.normalize import normalize
+from landscape_cli.cli.path import path
+from landscape_cli.cli.plane import plane
+from landscape_cli.cli.session import show_warning
+from landscape_cli.cli.train import train
+from landscape_cli.errors import LandscapeError
+
+OURS, USERS, INTERRUPTED, TERMINATED, NO_READER = 1, 2, 130, 143, 141
+# typer's own errors of usage, under whichever name this version of typer keeps them
+UsageProblem = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+app = typer.Typer(
+    name="landscape",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings=SETTINGS,
+)
+COMMANDS: dict[Callable[..., None], str] = {
+    train: "Train a network to a solution of a chosen kind.",
+    normalize: "Remove the scale symmetry.",
+    align: "Remove the permutation symmetry.",
+    distance: "Measure how far apart networks are.",
+    path: "Measure the error along the path between two networks.",
+    plane: "Measure the error in the plane through three networks.",
+    flatness: "Measure flatness as local energy.",
+}
+for command, summary in COMMANDS.items():
+    app.command(short_help=summary, context_settings=SETTINGS)(command)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"landscape {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Measure neural-network loss landscapes from saved checkpoints, with the symmetries removed first.
+
+    \b
+    Examples:
+      landscape train --algo sgd --model mlp --data hmm --seed 1 -o a.st
+      landscape train --algo sgd --model mlp --data hmm --seed 2 -o b.st
+      landscape normalize a.st b.st --out-dir normal
+      landscape align normal/a.st normal/b.st -o b_aligned.st
+      landscape path normal/a.st b_aligned.st --kind geodesic | jq .barrier
+    """  # noqa: D301 - \b keeps the help's lines as they are
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and exit: 0; 1 our fault; 2 the user's; 130 Ctrl-C; 143 SIGTERM."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = show_warning
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(argv, prog_name="landscape", standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as error:  # the boundary: whatever happened becomes one line and an exit code
+        sys.exit(_report(error, debug="--debug" in argv))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated
+
+
+def _report(error: BaseException, *, debug: bool) -> int:
+    """Print what a person needs to know of an error; return the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else OURS
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush complains
+        return NO_READER
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    if isinstance(error, Terminated):
+        return _fail("terminated", TERMINATED)
+    if isinstance(error, LandscapeError):
+        return _fail(str(error), error.exit_code)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(str(error), file=sys.stderr)
+        return USERS
+    if isinstance(error, UsageProblem):
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "landscape"
+        message = getattr(error, "format_message", lambda: str(error))()
+        return _fail(f"{message} (see '{where} --help')", USERS) if message else USERS
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return _fail("out of memory: use fewer networks, a smaller data set, or another --device", OURS)
+    if isinstance(error, OSError):
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", OURS)
+    return _fail(f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)", OURS)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"landscape: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What people see: progress and remarks on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landscape_cli.cli.options import Format
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from landscape_cli.results import Result
+
+REFRESH_SECONDS = 0.1
+
+
+def say(message: str, *, quiet: bool = False) -> None:
+    """Print a remark on standard error."""
+    if not quiet:
+        print(f"landscape: {message}", file=sys.stderr)
+
+
+def make_progress(*extra: Any) -> Progress:
+    """Return a progress bar on standard error that leaves standard output alone; `extra` are more columns."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        *(extra or (MofNCompleteColumn(),)),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def shows_progress(quiet: bool) -> bool:
+    """Tell whether there is anyone to see a progress bar."""
+    return not quiet and sys.stderr.isatty()
+
+
+@contextmanager
+def progress(description: str, total: int, unit: str, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """Yield a function to call with the amount done; None where nobody would see the bar."""
+    if not shows_progress(quiet):
+        yield None
+        return
+    with make_progress() as bar:
+        task = bar.add_task(description, total=total, rate="")
+        start = shown = time.monotonic()
+        done = 0
+
+        def advance(amount: int) -> None:
+            nonlocal done, shown
+            done += amount
+            now = time.monotonic()
+            if now - shown > REFRESH_SECONDS or done == total:
+                shown = now
+                bar.update(task, completed=done, rate=f"{done / max(now - start, 1e-9):,.0f} {unit}/s")
+
+        yield advance
+
+
+def emit(result: Result, *, output: Path | None, form: Format | None, force: bool, quiet: bool) -> None:
+    """Write a result to `output`, or print it: a table on a terminal, else JSON, or as `form` says."""
+    from landscape_cli.results import write_result
+
+    if output is not None:
+        write_result(output, result, force=force)
+        say(f"wrote {output}", quiet=quiet)
+        return
+    form = form or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
+    if form is Format.TABLE:
+        print_table(result)
+    else:
+        sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv())
+    sys.stdout.flush()
+
+
+def print_table(result: Result) -> None:
+    """Print the rows of a result as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = list(dict.fromkeys(column for row in result.rows for column in row))
+    table = Table(*(column.replace("_", " ") for column in columns))
+    for k, column in enumerate(columns):
+        if all(isinstance(row.get(column), int | float | None) for row in result.rows):
+            table.columns[k].justify = "right"
+    for row in result.rows:
+        table.add_row(*(_shown(row.get(column)) for column in columns))
+    width = None if sys.stdout.isatty() else 400
+    Console(file=sys.stdout, width=width, markup=False, highlight=False).print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.2e}"
+    return str(value)

@@ -1,0 +1,108 @@
+"""`landscape flatness`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landscape_cli.cli.console import emit, progress
+from landscape_cli.cli.options import (
+    DataDir,
+    DataName,
+    Debug,
+    Device,
+    Force,
+    Form,
+    Output,
+    Plot,
+    Quiet,
+    Seed,
+    numbers,
+)
+
+
+def flatness(
+    context: typer.Context,
+    networks: Annotated[list[Path], typer.Argument(help="Checkpoints of one model.", show_default=False)],
+    sigma: Annotated[
+        str, typer.Option("--sigma", help="Strengths of the noise, separated by commas.")
+    ] = "0.1,0.2,0.3,0.4,0.5",
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Draws of the noise, for each σ.")] = 20,
+    all_parameters: Annotated[
+        bool, typer.Option("--all-parameters", help="Perturb biases too, not only weights.")
+    ] = False,
+    test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
+    data: DataName = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    output: Output = None,
+    plot: Plot = None,
+    force: Force = False,
+    form: Form = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure flatness as local energy: how much the error grows when weights are multiplied by noise.
+
+    δE(σ) is the mean of E(θ + σ z ⊙ θ) - E(θ) over draws of z ~ N(0, 1), one for each weight. It does not depend on
+    the scale of hidden units, so normalising changes nothing. The JSON result holds every draw.
+
+    \b
+    Examples:
+      landscape flatness sgd.st rsgd.st adv.st
+      landscape flatness runs/*.st --sigma 0.05,0.1,0.2 --samples 50 -o flatness.json --plot flatness.png
+    """  # noqa: D301 - \b keeps the help's lines as they are
+    from landscape_cli.cli.session import (
+        check_result_output,
+        data_of,
+        make_provenance,
+        read_networks,
+        resolve_device,
+        symmetry_of,
+    )
+    from landscape_cli.evaluate import Evaluator
+    from landscape_cli.flatness import local_energy
+    from landscape_cli.results import Result
+
+    check_result_output(output, form, plot, force=force)
+    strengths = numbers(sigma, "--sigma")
+    if not all(0 <= strength < float("inf") for strength in strengths):
+        raise typer.BadParameter(f"--sigma takes numbers that are not negative, not {sigma}")
+    place = resolve_device(device)
+    checkpoints, model = read_networks(networks)
+    symmetry = symmetry_of(checkpoints[0], model)
+    weights = [name for name, _ in model.named_parameters()] if all_parameters else symmetry.weights
+    loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
+    splits = {"train": loaded.train} | ({"test": loaded.test} if test else {})
+    total = len(checkpoints) * (1 + samples * len(strengths)) * sum(len(s.y) for s in splits.values())
+    rows: list[dict[str, Any]] = []
+    details: list[dict[str, Any]] = []
+    with progress("flatness", total, "samples", quiet=quiet) as advance:
+        evaluator = Evaluator(model, splits, device=place, advance=advance)
+        for network in checkpoints:
+            found = local_energy(
+                network.params, evaluator, weights=weights, sigma=strengths, samples=samples, seed=seed
+            )
+            detail: dict[str, Any] = {"network": network.path}
+            detail |= {f"{split}_error": error for split, error in found.error.items()}
+            energies = []
+            for k, strength in enumerate(strengths):
+                row: dict[str, Any] = {"network": network.path, "sigma": strength}
+                draws: dict[str, Any] = {}
+                for split in splits:
+                    row[f"{split}_energy"] = float(found.mean(split)[k])
+                    row[f"{split}_standard_error"] = float(found.standard_error(split)[k])
+                    draws[f"{split}_draws"] = found.draws[split][k].tolist()
+                rows.append(row)
+                energies.append({key: value for key, value in row.items() if key != "network"} | draws)
+            details.append(detail | {"local_energy": energies})
+    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    if plot is not None:
+        from landscape_cli.plots import plot_flatness
+
+        plot_flatness(plot, rows, force=force)
+    body = {"perturbed": list(weights), "samples": samples, "networks": details}
+    emit(Result(body, rows, provenance), output=output, form=form, force=force, quiet=quiet)

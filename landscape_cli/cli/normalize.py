@@ -1,0 +1,105 @@
+"""`landscape normalize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landscape_cli.cli.console import emit, say
+from landscape_cli.cli.options import CheckpointOutput, Debug, Device, Force, Form, OutDir, Quiet, Seed
+
+
+def normalize(
+    context: typer.Context,
+    networks: Annotated[list[Path], typer.Argument(help="Checkpoints to normalise.", show_default=False)],
+    output: CheckpointOutput = None,
+    out_dir: OutDir = None,
+    keep_last_layer: Annotated[
+        bool, typer.Option("--keep-last-layer", help="Leave the last layer, and so the loss, as it is.")
+    ] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    force: Force = False,
+    form: Form = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Remove the scale symmetry: every hidden unit's incoming weights on a unit sphere.
+
+    The last layer is put on a sphere of radius √outputs: decisions do not change, the loss does. The outputs before
+    and after are compared on a probe batch, and nothing is written unless they agree to rounding.
+
+    \b
+    Examples:
+      landscape normalize a.st -o a_n.st
+      landscape normalize runs/*.st --out-dir normal
+    """  # noqa: D301 - \b keeps the help's lines as they are
+    from dataclasses import replace
+
+    from landscape_cli.checkpoint import write_checkpoint
+    from landscape_cli.cli.session import (
+        make_provenance,
+        output_paths,
+        read_networks,
+        resolve_device,
+        symmetry_of,
+    )
+    from landscape_cli.normalize import normalization
+    from landscape_cli.proof import cast_like, probe_batch, prove, to_double
+    from landscape_cli.results import Result
+
+    outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="", force=force)
+    place = resolve_device(device)
+    rows: list[dict[str, Any]] = []
+    made = []
+    for path in networks:
+        [network], model = read_networks([path])
+        symmetry = symmetry_of(network, model)
+        before = to_double(network.params, place)
+        exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)
+        stored = cast_like(exact.params, network.params)
+        probe = probe_batch(network.model.input_shape, seed=seed, device=place)
+        difference = prove(
+            model, before, exact.params, stored, probe, factor=exact.output_factor, what=f"normalising {path}"
+        )
+        for group, units in exact.degenerate.items():
+            say(f"{path}: {group} has units without incoming weights: {_listed(units)}", quiet=quiet)
+        provenance = make_provenance(context, device=place, seed=seed, networks=[network])
+        metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
+        made.append(
+            replace(
+                network,
+                params=stored,
+                history=(*network.history, provenance),
+                metrics=metrics,
+                normalized={
+                    "keep_last_layer": keep_last_layer,
+                    "output_factor": exact.output_factor,
+                    "degenerate": {group: list(units) for group, units in exact.degenerate.items()},
+                },
+            )
+        )
+        rows.append(
+            {
+                "network": str(path),
+                "output": str(outputs[len(rows)]),
+                "output_factor": exact.output_factor,
+                "degenerate_units": sum(map(len, exact.degenerate.values())),
+                "largest_logit_difference": difference.largest,
+                "relative_difference": difference.relative,
+                "decisions_changed": difference.decisions,
+                "probes": difference.probes,
+            }
+        )
+    for path, checkpoint in zip(outputs, made, strict=True):
+        write_checkpoint(path, checkpoint, force=force)
+        say(f"wrote {path}", quiet=quiet)
+    summary = make_provenance(context, device=place, seed=seed, networks=made)
+    emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=quiet)
+
+
+def _listed(units: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, units[:10]))
+    return shown if len(units) <= 10 else f"{shown} and {len(units) - 10} more"

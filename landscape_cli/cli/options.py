@@ -1,0 +1,119 @@
+"""The options that commands share; nothing here imports torch."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(str, Enum):
+    """How a result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class Algorithm(str, Enum):
+    """The samplers."""
+
+    SGD = "sgd"
+    RSGD = "rsgd"
+    ADV = "adv"
+
+
+class Kind(str, Enum):
+    """The paths between two networks."""
+
+    LINEAR = "linear"
+    GEODESIC = "geodesic"
+
+
+class Method(str, Enum):
+    """The ways to match units."""
+
+    COSINE = "cosine"
+
+
+class Metric(str, Enum):
+    """The distances between two networks."""
+
+    GEODESIC = "geodesic"
+    RMS_ANGLE = "rms_angle"
+    EUCLIDEAN = "euclidean"
+    COSINE = "cosine"
+    TRAIN_DISAGREEMENT = "train_disagreement"
+    TEST_DISAGREEMENT = "test_disagreement"
+
+
+class Nonlinearity(str, Enum):
+    """The nonlinearities of the hidden manifold."""
+
+    SIGN = "sign"
+    TANH = "tanh"
+    RELU = "relu"
+
+
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random in this command.")]
+UnusedSeed = Annotated[
+    int, typer.Option("--seed", min=0, help="Recorded with the result; this command draws nothing at random.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="Result file, .json or .csv; without it, standard output."),
+]
+CheckpointOutput = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Checkpoint to write, .st or .safetensors.")
+]
+OutDir = Annotated[
+    Path | None, typer.Option("--out-dir", help="Folder to write to, for several networks; made if missing.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
+Form = Annotated[
+    Format | None,
+    typer.Option("--format", help="Form of standard output: by default a table on a terminal, else JSON."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress or remarks on standard error.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Loss = Annotated[bool, typer.Option("--loss", help="Report the mean cross-entropy beside the error.")]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", help="Also draw the result: .png, .pdf or .svg (needs the extra 'plot')."),
+]
+DataName = Annotated[
+    str | None,
+    typer.Option("--data", help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, FILE.safetensors."),
+]
+DataDir = Annotated[
+    str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
+]
+
+
+def numbers(text: str, option: str) -> list[float]:
+    """Parse numbers separated by commas.
+
+    Raises:
+        BadParameter: if one is no number.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{option} takes numbers separated by commas, not {text!r}") from None
+
+
+def whole_numbers(text: str, option: str) -> list[int]:
+    """Parse whole numbers separated by commas; an empty text is none of them.
+
+    Raises:
+        BadParameter: if one is no whole number.
+    """
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise typer.BadParameter(f"{option} takes whole numbers separated by commas, not {text!r}") from None

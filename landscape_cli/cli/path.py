@@ -1,0 +1,114 @@
+"""`landscape path`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landscape_cli.cli.console import emit, progress, say
+from landscape_cli.cli.options import (
+    DataDir,
+    DataName,
+    Debug,
+    Device,
+    Force,
+    Form,
+    Kind,
+    Loss,
+    Output,
+    Plot,
+    Quiet,
+    UnusedSeed,
+)
+
+
+def path(
+    context: typer.Context,
+    start: Annotated[Path, typer.Argument(help="The network at τ = 0.", show_default=False)],
+    end: Annotated[Path, typer.Argument(help="The network at τ = 1.", show_default=False)],
+    kind: Annotated[
+        Kind, typer.Option("--kind", help="Straight line, or geodesic between normalised networks.")
+    ] = Kind.LINEAR,
+    points: Annotated[
+        int, typer.Option("--points", min=2, help="Points on the path, evenly spaced, ends included.")
+    ] = 21,
+    loss: Loss = False,
+    data: DataName = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    seed: UnusedSeed = 0,
+    output: Output = None,
+    plot: Plot = None,
+    force: Force = False,
+    form: Form = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure the error along the path between two networks, and its barrier.
+
+    The barrier is the largest error along the path (max); also given: how far that lies above the worse end
+    (above_ends), and above the line between the errors of the ends, at its highest (above_line).
+
+    \b
+    Examples:
+      landscape path a.st b.st
+      landscape path a_n.st b_aligned.st --kind geodesic --points 41 --loss -o path.json --plot path.png
+      landscape path a_n.st b_aligned.st --kind geodesic | jq .barrier.train.max
+    """  # noqa: D301 - \b keeps the help's lines as they are
+    from landscape_cli.cli.session import (
+        check_result_output,
+        data_of,
+        make_provenance,
+        read_networks,
+        resolve_device,
+        symmetry_of,
+    )
+    from landscape_cli.errors import GeometryError
+    from landscape_cli.evaluate import Evaluator
+    from landscape_cli.geometry import geodesic, linear
+    from landscape_cli.paths import barrier, even_steps
+    from landscape_cli.results import Result
+
+    check_result_output(output, form, plot, force=force)
+    place = resolve_device(device)
+    checkpoints, model = read_networks([start, end])
+    a, b = checkpoints
+    if kind is Kind.GEODESIC:
+        for network in checkpoints:
+            if network.normalized is None:
+                raise GeometryError(
+                    f"{network.path} is not normalised, so no geodesic leads there: run "
+                    f"'landscape normalize {network.path} -o FILE' first"
+                )
+    symmetry = symmetry_of(a, model) if kind is Kind.GEODESIC else None
+    loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
+    taus = even_steps(points)
+    networks = (
+        linear(a.params, b.params, tau) if symmetry is None else geodesic(a.params, b.params, tau, symmetry)
+        for tau in taus
+    )
+    samples = points * (len(loaded.train.y) + len(loaded.test.y))
+    with progress(f"{kind.value} path", samples, "samples", quiet=quiet) as advance:
+        splits = {"train": loaded.train, "test": loaded.test}
+        scores = Evaluator(model, splits, device=place, advance=advance).evaluate(networks)
+    rows: list[dict[str, Any]] = []
+    for k, tau in enumerate(taus):
+        row: dict[str, Any] = {"tau": tau}
+        row |= {f"{split}_error": float(score.error[k]) for split, score in scores.items()}
+        if loss:
+            row |= {f"{split}_loss": float(score.loss[k]) for split, score in scores.items()}
+        rows.append(row)
+    barriers: dict[str, Any] = {split: barrier(taus, score.error.tolist()) for split, score in scores.items()}
+    if loss:
+        barriers["loss"] = {split: barrier(taus, score.loss.tolist()) for split, score in scores.items()}
+    body = {"kind": kind.value, "start": a.path, "end": b.path, "barrier": barriers, "points": rows}
+    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    if plot is not None:
+        from landscape_cli.plots import plot_path
+
+        plot_path(plot, rows, title=f"{a.path} to {b.path} ({kind.value})", force=force)
+    emit(Result(body, rows, provenance), output=output, form=form, force=force, quiet=quiet)
+    train = barriers["train"]
+    say(f"barrier: train error {train['max']:.4g} at τ = {train['tau']:.3g}", quiet=quiet)

@@ -1,0 +1,108 @@
+"""`landscape plane`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from landscape_cli.cli.console import emit, progress, say
+from landscape_cli.cli.options import (
+    DataDir,
+    DataName,
+    Debug,
+    Device,
+    Force,
+    Form,
+    Loss,
+    Output,
+    Plot,
+    Quiet,
+    UnusedSeed,
+)
+
+
+def plane(
+    context: typer.Context,
+    a: Annotated[Path, typer.Argument(help="The network at the origin.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="The network on the x axis.", show_default=False)],
+    c: Annotated[Path, typer.Argument(help="The network above it.", show_default=False)],
+    grid: Annotated[int, typer.Option("--grid", min=2, help="Nodes along each side.")] = 25,
+    margin: Annotated[
+        float,
+        typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
+    ] = 0.2,
+    loss: Loss = False,
+    data: DataName = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    seed: UnusedSeed = 0,
+    output: Output = None,
+    plot: Plot = None,
+    force: Force = False,
+    form: Form = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Measure the error on a grid in the plane through three networks.
+
+    Distances in the plane are Euclidean; the coordinates of the three networks are part of the JSON result.
+
+    \b
+    Examples:
+      landscape plane a.st b.st b_aligned.st -o plane.json --plot plane.png
+      landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
+    """  # noqa: D301 - \b keeps the help's lines as they are
+    from landscape_cli.cli.session import (
+        check_result_output,
+        data_of,
+        make_provenance,
+        read_networks,
+        resolve_device,
+    )
+    from landscape_cli.errors import GeometryError
+    from landscape_cli.evaluate import Evaluator
+    from landscape_cli.planes import span_plane
+    from landscape_cli.results import Result
+
+    check_result_output(output, form, plot, force=force)
+    if not margin < float("inf"):
+        raise typer.BadParameter(f"--margin must be a finite number, not {margin}")
+    place = resolve_device(device)
+    checkpoints, model = read_networks([a, b, c])
+    if len({network.normalized is None for network in checkpoints}) > 1:
+        say("warning: some of the networks are normalised and some are not", quiet=quiet)
+    try:
+        spanned = span_plane(*(network.params for network in checkpoints))
+    except GeometryError as error:
+        raise GeometryError(f"{', '.join(network.path for network in checkpoints)}: {error}") from error
+    loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
+    xs, ys = spanned.grid(grid, margin)
+    nodes = [(x, y) for y in ys for x in xs]
+    networks = (*(network.params for network in checkpoints),)
+    samples = (len(nodes) + len(networks)) * (len(loaded.train.y) + len(loaded.test.y))
+    with progress("plane", samples, "samples", quiet=quiet) as advance:
+        splits = {"train": loaded.train, "test": loaded.test}
+        evaluator = Evaluator(model, splits, device=place, advance=advance)
+        corner_scores = evaluator.evaluate(networks)
+        scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
+    rows: list[dict[str, Any]] = []
+    for k, (x, y) in enumerate(nodes):
+        row: dict[str, Any] = {"x": x, "y": y}
+        row |= {f"{split}_error": float(score.error[k]) for split, score in scores.items()}
+        if loss:
+            row |= {f"{split}_loss": float(score.loss[k]) for split, score in scores.items()}
+        rows.append(row)
+    corners = [
+        {"name": name, "network": network.path, "x": x, "y": y}
+        | {f"{split}_error": float(score.error[k]) for split, score in corner_scores.items()}
+        for k, (name, network, (x, y)) in enumerate(zip("abc", checkpoints, spanned.corners, strict=True))
+    ]
+    body = {"networks": corners, "x": xs, "y": ys, "points": rows}
+    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    if plot is not None:
+        from landscape_cli.plots import plot_plane
+
+        plot_plane(plot, xs, ys, rows, corners, force=force)
+    emit(Result(body, rows, provenance), output=output, form=form, force=force, quiet=quiet)

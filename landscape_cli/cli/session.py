@@ -1,0 +1,237 @@
+"""What commands do before and after they call the library: devices, checkpoints, data, proofs, provenance."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from landscape_cli.cli.console import say
+from landscape_cli.cli.options import Format
+from landscape_cli.errors import CheckpointError, DataError, LandscapeError, ModelError, ResultError
+from landscape_cli.files import check_output
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from landscape_cli.checkpoint import Checkpoint
+    from landscape_cli.data import DataSet
+    from landscape_cli.symmetry import Symmetry
+
+# Where and how a result is shown does not belong to how it was made.
+NOT_RECORDED = {
+    "output",
+    "out_dir",
+    "force",
+    "form",
+    "quiet",
+    "debug",
+    "log",
+    "plot",
+    "permutations",
+    "download",
+}
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device that `--device` names.
+
+    Raises:
+        LandscapeError: if it is unknown or not there.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise LandscapeError(f"unknown device {name!r}: choose auto, cpu, cuda or cuda:K")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise LandscapeError(f"the device {name!r} is not there (no CUDA on this machine): use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise LandscapeError(f"the device {name!r} is not there: this machine has {torch.cuda.device_count()}")
+    return device
+
+
+def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
+    """Return the command's options as the provenance keeps them."""
+    values = {key: value for key, value in context.params.items() if key not in NOT_RECORDED} | replaced
+    return {key: _plain(value) for key, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def make_provenance(
+    context: typer.Context, *, device: torch.device, seed: int, networks: Sequence[Checkpoint]
+) -> dict[str, Any]:
+    """Return the provenance of this command's result."""
+    from landscape_cli.results import provenance
+
+    return provenance(
+        context.info_name or "",
+        recorded(context, device=str(device)),
+        device=str(device),
+        seed=seed,
+        inputs={network.path: network.sha256 for network in networks},
+    )
+
+
+def read_networks(paths: Sequence[Path]) -> tuple[list[Checkpoint], nn.Module]:
+    """Read checkpoints of one model; return them and the model.
+
+    Raises:
+        CheckpointError: if one cannot be read.
+        ModelError: if one does not fit its model, or they are of different models.
+    """
+    from landscape_cli.checkpoint import read_checkpoint
+    from landscape_cli.models import build_model
+
+    networks = [read_checkpoint(path) for path in paths]
+    first = networks[0]
+    for network in networks:
+        if network.model != first.model:
+            raise ModelError(
+                f"{network.path} is {_describe(network)}, but {first.path} is {_describe(first)}: "
+                "only networks of one model can be compared"
+            )
+        try:
+            model = build_model(network.model, network.params)
+        except ModelError as error:
+            raise ModelError(f"{network.path}: {error}") from error
+        if _dtypes(network) != _dtypes(first):
+            raise ModelError(f"{network.path} and {first.path} differ in the type of their tensors")
+    return networks, model
+
+
+def _dtypes(network: Checkpoint) -> list[torch.dtype]:
+    return [tensor.dtype for tensor in network.params.values()]
+
+
+def _describe(network: Checkpoint) -> str:
+    spec = network.model
+    shape = "x".join(map(str, spec.input_shape))
+    options = ", ".join(f"{key}={value}" for key, value in sorted(spec.arguments.items()))
+    return f"{spec.name}({options}) from {shape} to {spec.outputs}"
+
+
+def symmetry_of(network: Checkpoint, model: nn.Module) -> Symmetry:
+    """Derive the symmetry of a checkpoint's model."""
+    import torch
+
+    from landscape_cli.symmetry import trace_symmetry
+
+    dtype = next(tensor.dtype for tensor in network.params.values() if tensor.is_floating_point())
+    return trace_symmetry(model, torch.zeros(2, *network.model.input_shape, dtype=dtype))
+
+
+def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str | None, quiet: bool) -> DataSet:
+    """Load the data that the networks were trained on, or other data, standardised as the first network knows it.
+
+    Raises:
+        DataError: if the networks were trained on different data and none is named, the data is missing, is not
+            what the network was trained on, or does not fit it.
+    """
+    from landscape_cli.data import DataSpec, load_data
+    from landscape_cli.objective import outputs_fit
+
+    first = networks[0]
+    if name is None:
+        for network in networks[1:]:
+            if _same_data(network.data) != _same_data(first.data):
+                raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
+        data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
+        # Generated numbers may differ in the last bit from one kind of machine to the next.
+        if data.record["name"] != "hmm" and data.record["sha256"] != first.data.get("sha256"):
+            raise DataError(
+                f"{data.record['name']} is not the data that {first.path} was trained on (its contents differ): "
+                "find the right one with --data-dir, or measure on this one with --data"
+            )
+    else:
+        data = load_data(DataSpec(name, directory or "data"), preprocessing=first.data)
+        say(f"measuring on {name}, standardised as for {first.path}", quiet=quiet)
+    if data.input_shape != first.model.input_shape or not outputs_fit(first.model.outputs, data.classes):
+        raise DataError(
+            f"the data has inputs of shape {data.input_shape} in {data.classes} classes, but {first.path} is "
+            f"{_describe(first)}"
+        )
+    return data
+
+
+def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "directory"}
+
+
+def output_paths(
+    inputs: Sequence[Path], *, output: Path | None, out_dir: Path | None, suffix: str, force: bool
+) -> list[Path]:
+    """Return where the networks made from `inputs` go, checking that they may.
+
+    Args:
+        inputs: the checkpoints read.
+        output: `-o`, for one.
+        out_dir: `--out-dir`, for any number; made if missing.
+        suffix: what is added to the names in `out_dir`.
+        force: whether existing files may be replaced.
+
+    Raises:
+        CheckpointError: if neither or both are given, or a file stands in the way.
+    """
+    from landscape_cli.checkpoint import check_checkpoint_name
+
+    if (output is None) == (out_dir is None):
+        raise CheckpointError("name either the output with -o, or a folder for the outputs with --out-dir")
+    if output is not None:
+        if len(inputs) != 1:
+            raise CheckpointError(f"-o names one file, but {len(inputs)} networks are to be written: use --out-dir")
+        paths = [output]
+    else:
+        assert out_dir is not None
+        paths = [out_dir / f"{path.stem}{suffix}.st" for path in inputs]
+        doubles = sorted({str(path) for path in paths if paths.count(path) > 1})
+        if doubles:
+            raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
+        try:
+            out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise CheckpointError(f"cannot make the folder {out_dir}: {cause.strerror}") from cause
+    for path in paths:
+        check_checkpoint_name(path)
+        check_output(path, force=force, error=CheckpointError)
+    return paths
+
+
+def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:
+    """Check, before any work, that a result and its plot can be written.
+
+    Raises:
+        ResultError: if they cannot, or `--format` contradicts the suffix of `-o`.
+    """
+    from landscape_cli.results import check_result_name
+
+    if output is not None:
+        check_result_name(output, force=force)
+        if form is not None and output.suffix != f".{form.value}":
+            raise ResultError(f"--format {form.value} contradicts the suffix of {output}: leave one of them out")
+    if plot is not None:
+        from landscape_cli.plots import check_plot
+
+        check_plot(plot, force=force)
+
+
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning of the library as one line on standard error."""
+    print(f"landscape: warning: {message}", file=sys.stderr)

@@ -1,0 +1,350 @@
+"""`landscape train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from landscape_cli.cli.console import emit, say
+from landscape_cli.cli.options import (
+    Algorithm,
+    Debug,
+    Device,
+    Force,
+    Form,
+    Nonlinearity,
+    Quiet,
+    Seed,
+    whole_numbers,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from landscape_cli.checkpoint import Checkpoint, ModelSpec, Params
+    from landscape_cli.data import DataSet, DataSpec
+    from landscape_cli.samplers import Watcher
+
+
+def train(
+    context: typer.Context,
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="Checkpoint to write, .st or .safetensors.", show_default=False),
+    ],
+    algo: Annotated[
+        Algorithm,
+        typer.Option(
+            "--algo",
+            help="sgd: Nesterov SGD; rsgd: coupled replicas (flat minima); adv: from random labels (sharp).",
+        ),
+    ] = Algorithm.SGD,
+    model: Annotated[str | None, typer.Option("--model", help="mlp or lenet.  [default: mlp, or --init's]")] = None,
+    hidden: Annotated[
+        str | None,
+        typer.Option("--hidden", help="Hidden widths: mlp 512,512,512 by default, lenet one, 500; '' for none."),
+    ] = None,
+    filters: Annotated[str | None, typer.Option("--filters", help="lenet's filters: 20,50 by default.")] = None,
+    bias: Annotated[bool | None, typer.Option("--bias/--no-bias", help="Biases in every layer, or none.")] = None,
+    outputs: Annotated[
+        int | None,
+        typer.Option("--outputs", min=1, help="Outputs: by default one a class, or one with a sign for two classes."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="hmm (generated), mnist, fashion-mnist, cifar10, FILE.safetensors.  [default: hmm, or --init's]",
+        ),
+    ] = None,
+    data_dir: Annotated[str, typer.Option("--data-dir", help="Where torchvision's files lie.")] = "data",
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing data with torchvision.")] = False,
+    train_size: Annotated[
+        int | None, typer.Option("--train-size", help="Train on a class-balanced subset of so many samples.")
+    ] = None,
+    data_seed: Annotated[
+        int,
+        typer.Option("--data-seed", min=0, help="Seed of the subset and of generated data, apart from --seed."),
+    ] = 0,
+    hmm_latent: Annotated[int, typer.Option("--hmm-latent", help="hmm: D, the hidden dimension.")] = 201,
+    hmm_dim: Annotated[int, typer.Option("--hmm-dim", help="hmm: N, the dimension of inputs.")] = 401,
+    hmm_patterns: Annotated[
+        int | None, typer.Option("--hmm-patterns", help="hmm: P, training patterns.  [default: 3 D]")
+    ] = None,
+    hmm_test: Annotated[int, typer.Option("--hmm-test", help="hmm: test patterns.")] = 2000,
+    hmm_nonlinearity: Annotated[Nonlinearity, typer.Option("--hmm-nonlinearity", help="hmm: f.")] = Nonlinearity.SIGN,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training set.")] = 100,
+    lr: Annotated[float, typer.Option("--lr", help="Learning rate; a cosine anneals it to zero.")] = 0.02,
+    momentum: Annotated[
+        float | None, typer.Option("--momentum", help="Nesterov momentum.  [default: 0.9; adv: 0]")
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples in a mini-batch.")] = 128,
+    until_error: Annotated[
+        float | None, typer.Option("--until-error", help="Stop once the training error is this low.")
+    ] = None,
+    replicas: Annotated[int | None, typer.Option("--replicas", help="rsgd: replicas.  [default: 3]")] = None,
+    gamma_init: Annotated[
+        str | None,
+        typer.Option(
+            "--gamma-init",
+            metavar="auto|X",
+            help="rsgd: γ in the first epoch; auto: the coupling starts equal to the loss.  [default: auto]",
+        ),
+    ] = None,
+    gamma_growth: Annotated[
+        float | None,
+        typer.Option("--gamma-growth", help="rsgd: factor by which γ grows in all.  [default: 1e4]"),
+    ] = None,
+    adv_copies: Annotated[
+        int | None,
+        typer.Option("--adv-copies", help="adv: copies of the data with random labels.  [default: 1]"),
+    ] = None,
+    adv_zero_fraction: Annotated[
+        float | None,
+        typer.Option("--adv-zero-fraction", help="adv: pixels zeroed in a copy.  [default: 0.1]"),
+    ] = None,
+    adv_epochs: Annotated[
+        int | None,
+        typer.Option("--adv-epochs", help="adv: epochs on random labels, at most.  [default: 200]"),
+    ] = None,
+    adv_until_error: Annotated[
+        float | None,
+        typer.Option("--adv-until-error", help="adv: error at which random labels are learnt.  [default: 0.01]"),
+    ] = None,
+    init: Annotated[
+        list[Path] | None,
+        typer.Option("--init", help="Checkpoint to start from; for rsgd one, or one a replica.", show_default=False),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", help="CSV file with a line for every epoch, written as training goes on."),
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    force: Force = False,
+    form: Form = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train a network to a solution of a chosen kind, and save it with all that later commands need.
+
+    Networks that are to be compared need the same --data-seed (and --train-size), and different --seed.
+
+    \b
+    Examples:
+      landscape train --algo sgd --model mlp --data hmm --seed 1 -o sgd-1.st
+      landscape train --algo rsgd --model lenet --data fashion-mnist --data-dir data --train-size 10000 -o rsgd.st
+      landscape train --algo adv --model mlp --hidden 256,256 --data my.safetensors --log adv.csv -o adv.st
+    """  # noqa: D301 - \b keeps the help's lines as they are
+    from landscape_cli.checkpoint import Checkpoint, check_checkpoint_name, write_checkpoint
+    from landscape_cli.cli.session import make_provenance, resolve_device
+    from landscape_cli.cli.training_log import watch
+    from landscape_cli.data import load_data
+    from landscape_cli.errors import CheckpointError, ResultError
+    from landscape_cli.files import check_output
+    from landscape_cli.results import Result
+
+    check_checkpoint_name(output)
+    check_output(output, force=force, error=CheckpointError)
+    if log is not None:
+        check_output(log, force=force, error=ResultError)
+    options = context.params
+    _check_belongs(options, algo)
+    starts = _read_starts(init or [])
+    sampler = _configure(options, algo)
+    place = resolve_device(device)
+    loaded = load_data(_data_spec(options, starts), download=download)
+    spec = _model_spec(options, starts, loaded)
+    initial = [start.params for start in starts]
+    with watch(log, quiet=quiet) as watcher:
+        params = _run(sampler, spec, loaded, initial, seed=seed, device=place, watcher=watcher)
+    metrics = _measure(spec, params, loaded, place)
+    provenance = make_provenance(context, device=place, seed=seed, networks=starts)
+    checkpoint = Checkpoint(
+        {name: tensor.cpu() for name, tensor in params.items()},
+        spec,
+        loaded.record,
+        history=(*(starts[0].history if len(starts) == 1 else ()), provenance),
+        metrics=metrics,
+    )
+    write_checkpoint(output, checkpoint, force=force)
+    say(f"wrote {output}", quiet=quiet)
+    row = {"network": str(output), "algo": algo.value, "seed": seed} | metrics
+    emit(Result(row, [row], provenance), output=None, form=form, force=force, quiet=quiet)
+
+
+OWNERS = {
+    "replicas": "rsgd",
+    "gamma_init": "rsgd",
+    "gamma_growth": "rsgd",
+    "adv_copies": "adv",
+    "adv_zero_fraction": "adv",
+    "adv_epochs": "adv",
+    "adv_until_error": "adv",
+}
+
+
+def _check_belongs(options: dict[str, Any], algo: Algorithm) -> None:
+    """Refuse options of another algorithm: an option silently ignored misleads."""
+    for name, owner in OWNERS.items():
+        if options[name] is not None and owner != algo.value:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is for --algo {owner}, not {algo.value}")
+
+
+def _read_starts(paths: list[Path]) -> list[Checkpoint]:
+    from landscape_cli.cli.session import read_networks
+
+    return read_networks(paths)[0] if paths else []
+
+
+def _data_spec(options: dict[str, Any], starts: list[Checkpoint]) -> DataSpec:
+    from landscape_cli.data import DataSpec, HiddenManifold
+
+    if options["data"] is None and starts:
+        found = DataSpec.from_record(starts[0].data)
+        return found if options["data_dir"] == "data" else DataSpec.from_record(starts[0].data, options["data_dir"])
+    latent = options["hmm_latent"]
+    patterns = options["hmm_patterns"]
+    sizes = HiddenManifold(
+        latent,
+        options["hmm_dim"],
+        3 * latent if patterns is None else patterns,
+        options["hmm_test"],
+        options["hmm_nonlinearity"].value,
+    )
+    return DataSpec(options["data"] or "hmm", options["data_dir"], options["train_size"], options["data_seed"], sizes)
+
+
+def _model_spec(options: dict[str, Any], starts: list[Checkpoint], data: DataSet) -> ModelSpec:
+    from landscape_cli.checkpoint import ModelSpec
+    from landscape_cli.errors import ModelError
+    from landscape_cli.models import MODELS
+    from landscape_cli.objective import default_outputs, outputs_fit
+
+    shape = {key: options[key] for key in ("model", "hidden", "filters", "bias", "outputs")}
+    if starts:
+        given = [key for key, value in shape.items() if value is not None and key != "model"]
+        spec = starts[0].model
+        if given or shape["model"] not in {None, spec.name}:
+            raise ModelError(f"--init brings its model along ({spec.name}): leave out --{(given or ['model'])[0]}")
+        if spec.input_shape != data.input_shape:
+            raise ModelError(
+                f"{starts[0].path} takes inputs of shape {spec.input_shape}, the data has {data.input_shape}"
+            )
+    else:
+        name = shape["model"] or "mlp"
+        if name not in MODELS:
+            raise ModelError(f"unknown model {name!r}: choose {' or '.join(MODELS)}")
+        arguments = _model_arguments(name, shape)
+        spec = ModelSpec(name, arguments, data.input_shape, shape["outputs"] or default_outputs(data.classes))
+    if not outputs_fit(spec.outputs, data.classes):
+        raise ModelError(f"{spec.outputs} outputs cannot decide between {data.classes} classes")
+    return spec
+
+
+def _model_arguments(name: str, shape: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's arguments in full, so that a checkpoint does not lean on defaults that may change."""
+    widths = None if shape["hidden"] is None else whole_numbers(shape["hidden"], "--hidden")
+    bias = True if shape["bias"] is None else shape["bias"]
+    if name == "mlp":
+        if shape["filters"] is not None:
+            raise typer.BadParameter("--filters is for --model lenet, not mlp")
+        return {"hidden": [512, 512, 512] if widths is None else widths, "bias": bias}
+    if widths is not None and len(widths) != 1:
+        raise typer.BadParameter("--hidden takes one width for --model lenet")
+    filters = whole_numbers(shape["filters"] or "20,50", "--filters")
+    return {"filters": filters, "hidden": 500 if widths is None else widths[0], "bias": bias}
+
+
+def _configure(options: dict[str, Any], algo: Algorithm) -> tuple[Any, Any]:
+    """Return the recipe, and what is the algorithm's own: checked before any data is read."""
+    from landscape_cli.samplers import Adversarial, Recipe, Replication
+
+    momentum = options["momentum"]
+    if momentum is None:
+        momentum = 0.0 if algo is Algorithm.ADV else 0.9
+    until = options["until_error"]
+    if until is not None and not 0 <= until <= 1:
+        raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
+    recipe = Recipe(options["epochs"], options["lr"], momentum, options["batch_size"], until)
+    given = {key: options[key] for key in OWNERS if options[key] is not None}
+    if algo is Algorithm.RSGD:
+        return recipe, Replication(
+            given.get("replicas", 3), _gamma(given.get("gamma_init", "auto")), given.get("gamma_growth", 1e4)
+        )
+    if algo is Algorithm.ADV:
+        corrupt = Adversarial()
+        first = Recipe(
+            given.get("adv_epochs", corrupt.recipe.epochs),
+            options["lr"],
+            batch_size=options["batch_size"],
+            until_error=given.get("adv_until_error", corrupt.recipe.until_error),
+        )
+        return recipe, Adversarial(
+            given.get("adv_copies", corrupt.copies),
+            given.get("adv_zero_fraction", corrupt.zero_fraction),
+            first,
+        )
+    return recipe, None
+
+
+def _gamma(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"--gamma-init takes a number or auto, not {text!r}") from None
+
+
+def _run(
+    sampler: tuple[Any, Any],
+    spec: ModelSpec,
+    data: DataSet,
+    initial: list[Params],
+    *,
+    seed: int,
+    device: torch.device,
+    watcher: Watcher,
+) -> Params:
+    from landscape_cli.errors import TrainingError
+    from landscape_cli.samplers import Replication, train_adv, train_rsgd, train_sgd
+
+    recipe, own = sampler
+    if isinstance(own, Replication):
+        if len(initial) not in {0, 1, own.replicas}:
+            raise TrainingError(f"--init takes one checkpoint or one for each of {own.replicas} replicas")
+        starts = initial * own.replicas if len(initial) == 1 else initial
+        return train_rsgd(
+            spec, data.train, recipe, own, seed=seed, device=device, initial=starts or None, watcher=watcher
+        )
+    if len(initial) > 1:
+        raise TrainingError("--init takes one checkpoint, except for rsgd")
+    start = initial[0] if initial else None
+    if own is None:
+        return train_sgd(spec, data.train, recipe, seed=seed, device=device, initial=start, watcher=watcher)
+    return train_adv(
+        spec,
+        data.train,
+        recipe,
+        own,
+        classes=data.classes,
+        black=-data.mean / data.deviation,
+        seed=seed,
+        device=device,
+        initial=start,
+        watcher=watcher,
+    )
+
+
+def _measure(spec: ModelSpec, params: Params, data: DataSet, device: torch.device) -> dict[str, float]:
+    from landscape_cli.evaluate import Evaluator
+    from landscape_cli.models import build_model
+
+    splits = {"train": data.train, "test": data.test}
+    scores = Evaluator(build_model(spec, params), splits, device=device).evaluate([params])
+    return {f"{split}_error": float(score.error) for split, score in scores.items()} | {
+        f"{split}_loss": float(score.loss) for split, score in scores.items()
+    }

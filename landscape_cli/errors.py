@@ -1,0 +1,43 @@
+"""The errors that reach a user: one line each, saying what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class LandscapeError(Exception):
+    """Something a user can read and act on; the command line prints it as one line and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class CheckpointError(LandscapeError):
+    """A checkpoint that cannot be read, written or used."""
+
+
+class ResultError(LandscapeError):
+    """A result that cannot be written."""
+
+
+class DataError(LandscapeError):
+    """A data set that is missing or malformed."""
+
+
+class ModelError(LandscapeError):
+    """A model that does not exist, cannot be built, or does not fit its parameters."""
+
+
+class TraceError(LandscapeError):
+    """A model whose symmetries cannot be derived."""
+
+
+class GeometryError(LandscapeError):
+    """Networks between which the asked-for path, plane or distance does not exist."""
+
+
+class TrainingError(LandscapeError):
+    """A training run that cannot start or has diverged."""
+
+
+class ProofError(LandscapeError):
+    """A transformed network that does not compute what it should: our fault, so nothing is written."""
+
+    exit_code = 1

@@ -1,0 +1,173 @@
+"""Error and loss of many networks at once: the one evaluator that every measurement goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from landscape_cli.checkpoint import Params
+from landscape_cli.data import Split
+from landscape_cli.objective import count_wrong, cross_entropy, decide
+
+MIB = 1 << 20
+# The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
+ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
+NETWORK_BYTES = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
+MOST_NETWORKS = 8
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of several networks on one split.
+
+    Attributes:
+        wrong: misclassified samples, shape (networks,), int64.
+        samples: how many samples there were.
+        loss: mean cross-entropy in nats, shape (networks,), float64.
+    """
+
+    wrong: Tensor
+    samples: int
+    loss: Tensor
+
+    @property
+    def error(self) -> Tensor:
+        """The fraction of samples that are misclassified, shape (networks,), float64."""
+        return self.wrong.double() / self.samples
+
+
+class Evaluator:
+    """Evaluates networks on data held in memory on a device.
+
+    Networks are taken a few at a time from any iterable, and each batch of data is read once for all of them,
+    so that a path or plane of thousands of networks needs the memory of a handful.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Split | Mapping[str, Split],
+        *,
+        device: torch.device | str = "cpu",
+        batch_size: int | None = None,
+        advance: Callable[[int], None] | None = None,
+    ) -> None:
+        """Put the data on the device and choose the sizes of the work.
+
+        Args:
+            model: the architecture; its own parameters are not used.
+            data: one split, or several by name.
+            device: where to compute.
+            batch_size: samples a batch; by default from the size of the model's activations.
+            advance: called with the number of samples done, for a progress bar.
+        """
+        self.device = torch.device(device)
+        self.model = model.eval()
+        splits = {"data": data} if isinstance(data, Split) else dict(data)
+        self.splits = {
+            name: Split(as_channels_last(split.x.to(self.device)), split.y.to(self.device))
+            for name, split in splits.items()
+        }
+        self.samples = sum(len(split.y) for split in self.splits.values())
+        self._advance = advance
+        first = next(iter(splits.values())).x
+        self._batch_size = batch_size or _batch_size(self.model, first[:1].cpu(), self.device)
+
+    def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
+        """Return the fraction of samples misclassified on `split` (default: the first), shape (networks,), float64."""
+        name = split or next(iter(self.splits))
+        return self._scores(networks, {name: self.splits[name]})[name].error
+
+    def evaluate(self, networks: Iterable[Params]) -> dict[str, Scores]:
+        """Return the scores of every network on every split; `networks` is read once, a few at a time."""
+        return self._scores(networks, self.splits)
+
+    @torch.inference_mode()
+    def predictions(self, params: Params, split: str) -> Tensor:
+        """Return the class that one network decides for, shape (samples,), int64, on the CPU."""
+        network = self._place(params)
+        return torch.cat([decide(self._logits(network, x)) for x, _ in self._batches(self.splits[split])]).cpu()
+
+    @torch.inference_mode()
+    def _scores(self, networks: Iterable[Params], splits: Mapping[str, Split]) -> dict[str, Scores]:
+        wrong: dict[str, list[Tensor]] = {name: [] for name in splits}
+        loss: dict[str, list[Tensor]] = {name: [] for name in splits}
+        for chunk in self._chunks(networks):
+            for name, split in splits.items():
+                chunk_wrong = torch.zeros(len(chunk), dtype=torch.int64, device=self.device)
+                chunk_loss = torch.zeros(len(chunk), dtype=torch.float64, device=self.device)
+                for x, y in self._batches(split):
+                    for k, network in enumerate(chunk):
+                        logits = self._logits(network, x)
+                        chunk_wrong[k] += count_wrong(logits, y)
+                        chunk_loss[k] += cross_entropy(logits.double(), y, reduction="sum")
+                        if self._advance is not None:
+                            self._advance(len(y))
+                wrong[name].append(chunk_wrong)
+                loss[name].append(chunk_loss)
+        nothing = torch.zeros(0)
+        return {
+            name: Scores(
+                torch.cat([nothing.long(), *(part.cpu() for part in wrong[name])]),
+                len(split.y),
+                torch.cat([nothing.double(), *(part.cpu() for part in loss[name])]) / len(split.y),
+            )
+            for name, split in splits.items()
+        }
+
+    def _chunks(self, networks: Iterable[Params]) -> Iterator[list[Params]]:
+        """Yield lists of networks, placed on the device, that together stay within the memory allowed."""
+        source = iter(networks)
+        for first in source:
+            size = sum(tensor.numel() * tensor.element_size() for tensor in first.values())
+            allowance = NETWORK_BYTES.get(self.device.type, NETWORK_BYTES["cpu"])
+            count = min(MOST_NETWORKS, max(1, allowance // max(1, size)))
+            yield [self._place(params) for params in (first, *islice(source, count - 1))]
+
+    def _place(self, params: Params) -> Params:
+        return {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+
+    def _batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, len(split.y), self._batch_size):
+            yield split.x[start : start + self._batch_size], split.y[start : start + self._batch_size]
+
+    def _logits(self, params: Params, x: Tensor) -> Tensor:
+        dtype = next((tensor.dtype for tensor in params.values() if tensor.is_floating_point()), x.dtype)
+        out: Tensor = functional_call(self.model, dict(params), (x.to(dtype),))
+        return out
+
+
+def as_channels_last(tensor: Tensor) -> Tensor:
+    """Return images and filters with their channels last in memory, which convolution and pooling read faster."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+
+class _LargestTensor(TorchDispatchMode):
+    """Notes the number of elements of the largest tensor that any operator returns."""
+
+    elements = 1
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.shape[:1] == (1,):
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+def _batch_size(model: nn.Module, example: Tensor, device: torch.device) -> int:
+    """Return the power of two for which a batch's largest activation fits the allowance."""
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
+    with torch.inference_mode(), _LargestTensor() as largest:
+        model(example.to(dtype))
+    elements = max(largest.elements, example.numel())
+    fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
+    power: int = 1 << (fits.bit_length() - 1)
+    return min(1 << 16, max(64, power))

@@ -1,0 +1,39 @@
+"""What a network's outputs mean: its decision and its loss, for many outputs or for one with a sign."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def decide(logits: Tensor) -> Tensor:
+    """Return the class decided for, shape (n,), int64, from logits of shape (n, outputs).
+
+    Many outputs: the largest, the first of equals. One output: class 1 where it is not negative.
+    """
+    if logits.shape[1] == 1:
+        return (logits[:, 0] >= 0).long()
+    return logits.argmax(dim=1)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Return the cross-entropy in nats: softmax over many outputs, logistic for one; labels int64, shape (n,)."""
+    if logits.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype), reduction=reduction)
+    return F.cross_entropy(logits, labels, reduction=reduction)
+
+
+def default_outputs(classes: int) -> int:
+    """Return how many outputs a new network has: one, with a sign, for two classes; else one a class."""
+    return 1 if classes == 2 else classes
+
+
+def outputs_fit(outputs: int, classes: int) -> bool:
+    """Tell whether a network with so many outputs can decide between so many classes."""
+    return outputs >= classes or (outputs == 1 and classes == 2)
+
+
+def count_wrong(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return how many decisions are wrong, as an int64 tensor without dimensions: no host sync."""
+    return torch.count_nonzero(decide(logits) != labels)
