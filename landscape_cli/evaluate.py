@@ -140,7 +140,7 @@ class Evaluator:
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
         dtype = next((tensor.dtype for tensor in params.values() if tensor.is_floating_point()), x.dtype)
-        out: Tensor = functional_call(self.model, dict(params), (x.to(dtype),))
+        out: Tensor = functional_call(self.model, dict(params), (x.to(dtype),), tie_weights=False)
         return out
 
 

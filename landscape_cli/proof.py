@@ -106,5 +106,5 @@ def cast_like(params: Params, original: Params) -> dict[str, Tensor]:
 
 
 def _outputs(model: nn.Module, params: Params, probe: Tensor) -> Tensor:
-    out: Tensor = functional_call(model, to_double(params, probe.device), (probe,))
+    out: Tensor = functional_call(model, to_double(params, probe.device), (probe,), tie_weights=False)
     return out

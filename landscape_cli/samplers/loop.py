@@ -91,11 +91,16 @@ class Coupling:
 
     gamma: Sequence[float]
 
-    def gradient(self, stack: Stack, epoch: int, out: Tensor) -> None:
-        """Write the coupling's gradient, which is (2γ/y) (θ_a - θ̄), to `out`, shape (networks, parameters)."""
+    def gradient(self, stack: Stack, epoch: int, rate: float, out: Tensor) -> None:
+        """Write the coupling's gradient, which is (2γ/y) (θ_a - θ̄), to `out`, shape (networks, parameters).
+
+        A step takes the fraction 2γ·rate of each replica's way to the centre. Where γ has outgrown the learning rate
+        so far that this exceeds one, the step would overshoot and the replicas fly apart: there it is one.
+        """
         count = len(stack.networks)
+        gamma = min(self.gamma[epoch], 1 / (2 * rate)) if rate > 0 else self.gamma[epoch]
         mean_free = torch.eye(count, device=out.device) - torch.full((count, count), 1 / count, device=out.device)
-        torch.mm(mean_free * (2 * self.gamma[epoch] / count), stack.weights, out=out)
+        torch.mm(mean_free * (2 * gamma / count), stack.weights, out=out)
 
 
 def cosine(recipe: Recipe, fraction: float) -> float:
@@ -148,10 +153,11 @@ def fit(
             network.train()
         rate = 0.0
         for step in range(steps):
+            rate = cosine(recipe, (epoch * steps + step) / (recipe.epochs * steps))
             if coupling is None:
                 stack.gradients.zero_()
             else:
-                coupling.gradient(stack, epoch, stack.gradients)
+                coupling.gradient(stack, epoch, rate, stack.gradients)
             for network, order in zip(stack.networks, orders, strict=True):
                 chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
                 labels = data.y[chosen]
@@ -160,7 +166,6 @@ def fit(
                 (loss / count).backward()
                 loss_sum += loss.detach() * len(chosen)
                 wrong += count_wrong(logits.detach(), labels)
-            rate = cosine(recipe, (epoch * steps + step) / (recipe.epochs * steps))
             optimizer.param_groups[0]["lr"] = rate * rate_factor
             optimizer.step()
             watcher.step()

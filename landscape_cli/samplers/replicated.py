@@ -16,6 +16,9 @@ from landscape_cli.samplers.loop import Coupling, Recipe, Watcher, fit
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import initial_params, order_generator
 
+ROUNDING = 1e-12
+"""Relative mean squared distance of replicas below which they are the same network."""
+
 
 @dataclass(frozen=True)
 class Replication:
@@ -88,7 +91,7 @@ def balanced_gamma(stack: Stack, data: Split) -> float:
         TrainingError: if the replicas do not differ.
     """
     spread = stack.spread()
-    if spread == 0:
+    if spread <= ROUNDING * float(stack.weights.square().sum(1).mean()):
         raise TrainingError("all replicas start from the same network, so γ cannot be found: pass --gamma-init")
     evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device)
     scores = evaluator.evaluate([stack.params(k) for k in range(len(stack.networks))])

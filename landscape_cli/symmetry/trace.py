@@ -98,6 +98,10 @@ class _Tracer(TorchDispatchMode):
             )
         first, *others = result if isinstance(result, tuple | list) else (result,)
         rule = RULES.get(name[:-1] if in_place else name)
+        if isinstance(first, Tensor) and self._leads_nowhere(rule is None, tensors, first):
+            sources = [self._opaque[id(tensor)][1] for tensor in tensors if id(tensor) in self._opaque]
+            self._set_aside([first, *others], [*sources, f"{func}{self._where()}"][0])
+            return result
         if rule is None or not isinstance(first, Tensor):
             raise TraceError(f"no symmetry rule for the operator {func}{self._where()}: {WAY_OUT}")
         before = self._value(args[0]) if in_place else None
@@ -109,10 +113,20 @@ class _Tracer(TorchDispatchMode):
         if before is not None and (before.scale != value.scale or len(before.dims) != len(value.dims)):
             raise TraceError(f"the operator {func}{self._where()} rescales in place, which has no rule: {WAY_OUT}")
         self._values[id(first)] = (first, value)
-        for other in others:
-            if isinstance(other, Tensor):
-                self._opaque[id(other)] = (other, str(func))
+        self._set_aside(others, f"{func}{self._where()}")
         return result
+
+    def _leads_nowhere(self, without_rule: bool, tensors: list[Tensor], first: Tensor) -> bool:
+        """Tell whether a result may go unexplained as long as nothing is computed from it: indices, comparisons."""
+        if without_rule and not (first.is_floating_point() or first.is_complex()):
+            return True
+        known = [tensor for tensor in tensors if self._is_known(tensor)]
+        return all(id(tensor) in self._opaque for tensor in known)
+
+    def _set_aside(self, tensors: list[Any], source: str) -> None:
+        for tensor in tensors:
+            if isinstance(tensor, Tensor):
+                self._opaque[id(tensor)] = (tensor, source)
 
     def finish(self, output: Any) -> Traced:
         """Check the output and the coverage, and return what was found.
@@ -147,7 +161,7 @@ class _Tracer(TorchDispatchMode):
         if id(tensor) in self._values:
             return self._values[id(tensor)][1]
         if id(tensor) in self._opaque:
-            raise TraceError(f"the second output of {self._opaque[id(tensor)][1]} has no rule")
+            raise TraceError(f"nothing is known of what {self._opaque[id(tensor)][1]} returned")
         if id(tensor) not in self._names:
             dims = tuple((self.relations.atom(size, "constant"),) if size > 1 else () for size in tensor.shape)
             value = Value(dims, {})

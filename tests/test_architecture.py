@@ -1,0 +1,96 @@
+"""The house rules: who imports whom, and what nothing may do."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import landscape_cli
+
+PACKAGE = Path(landscape_cli.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# what each part may import from the package; the parts of `cli` may import everything
+ALLOWED = {
+    "errors": set(),
+    "files": {"errors"},
+    "seeds": set(),
+    "symmetry": {"errors"},
+    "checkpoint": {"errors", "files"},
+    "results": {"errors", "files"},
+    "plots": {"errors", "files"},
+    "vision": set(),
+    "objective": set(),
+    "data": {"errors", "vision"},
+    "models": {"errors", "checkpoint"},
+    "evaluate": {"checkpoint", "data", "objective"},
+    "normalize": {"checkpoint", "errors", "symmetry"},
+    "align": {"checkpoint", "errors", "symmetry"},
+    "geometry": {"checkpoint", "errors", "symmetry"},
+    "planes": {"checkpoint", "errors", "geometry"},
+    "paths": {"errors"},
+    "flatness": {"checkpoint", "evaluate", "seeds"},
+    "proof": {"checkpoint", "errors", "objective", "seeds"},
+    "samplers": {"checkpoint", "data", "errors", "evaluate", "models", "objective", "seeds"},
+}
+
+
+def part_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_flow_one_way(path: Path) -> None:
+    part = part_of(path)
+    if part in {"__init__", "__main__", "cli"}:
+        return
+    inside = {name.split(".")[1] for name in imports(path) if name.startswith("landscape_cli.")}
+    assert inside - {part} <= ALLOWED[part]
+    assert not {name.split(".")[0] for name in imports(path)} & {"typer", "rich", "argparse", "click"}
+
+
+def test_nothing_is_unpickled_or_run() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                assert name not in {"eval", "exec", "pickle.load", "pickle.loads", "torch.load"}, path
+
+
+def test_package_import_is_light() -> None:
+    code = "import sys, landscape_cli; assert 'torch' not in sys.modules; landscape_cli.__version__"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_public_names() -> None:
+    from landscape_cli import Evaluator, align, distance, geodesic, normalize, trace_symmetry
+
+    assert all(map(callable, (trace_symmetry, normalize, align, geodesic, distance, Evaluator)))
+    for name in landscape_cli.__all__:
+        assert getattr(landscape_cli, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = landscape_cli.nonsense
+
+
+def test_functions_are_not_hidden_by_their_modules() -> None:
+    code = (
+        "import landscape_cli.align, landscape_cli.normalize\n"
+        "from landscape_cli import align, normalize\n"
+        "assert callable(align) and callable(normalize)\n"
+        "from landscape_cli.align import Alignment\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,167 @@
+"""The evaluator and what is measured with it equal the slow, obvious loops."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from cases import SPECS, Case, make_case
+from reference import wrong
+
+from landscape_cli.data import Split
+from landscape_cli.evaluate import Evaluator
+from landscape_cli.flatness import local_energy
+from landscape_cli.geometry import geodesic, linear
+from landscape_cli.normalize import normalize
+from landscape_cli.objective import decide
+from landscape_cli.planes import span_plane
+from landscape_cli.seeds import generator
+
+
+def data_for(name: str, samples: int = 150) -> Split:
+    spec = SPECS[name]
+    source = torch.Generator().manual_seed(9)
+    x = torch.randn(samples, *spec.input_shape, generator=source)
+    return Split(x, torch.randint(0, max(2, spec.outputs), (samples,), generator=source))
+
+
+def float_case(name: str, seed: int = 0) -> Case:
+    return make_case(name, seed=seed, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("batch_size", [None, 7, 1000])
+def test_error_equals_the_slow_loop(name: str, batch_size: int | None) -> None:
+    case, data = float_case(name), data_for(name)
+    networks = [float_case(name, seed).params for seed in range(11)]
+    scores = Evaluator(case.model, data, batch_size=batch_size).evaluate(networks)["data"]
+    assert scores.wrong.tolist() == [wrong(case.model, params, *data) for params in networks]
+    assert scores.error.dtype == torch.float64
+    logits = torch.func.functional_call(case.model, networks[4], (data.x,)).double()
+    expected = (
+        F.binary_cross_entropy_with_logits(logits[:, 0], data.y.double())
+        if logits.shape[1] == 1
+        else F.cross_entropy(logits, data.y)
+    )
+    assert float(scores.loss[4]) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_splits_and_no_networks() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    half = Split(data.x[:50], data.y[:50])
+    evaluator = Evaluator(case.model, {"train": data, "test": half})
+    scores = evaluator.evaluate([case.params])
+    assert (scores["train"].samples, scores["test"].samples) == (150, 50)
+    assert float(evaluator.error([case.params], "test")) == float(scores["test"].error)
+    assert float(evaluator.error([case.params])) == float(scores["train"].error)
+    assert evaluator.evaluate([])["train"].error.shape == (0,)
+    logits = torch.func.functional_call(case.model, case.params, (data.x,))
+    assert torch.equal(evaluator.predictions(case.params, "train"), decide(logits))
+    assert len(decide(logits).unique()) > 1
+
+
+def test_few_networks_are_alive_at_once() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    most = 0
+
+    def networks() -> Iterator[dict[str, torch.Tensor]]:
+        nonlocal most
+        for k in range(60):
+            params = {key: tensor * (1 + k / 100) for key, tensor in case.params.items()}
+            alive.add(params["fc1.weight"])
+            gc.collect()
+            most = max(most, len(alive))
+            yield params
+
+    assert Evaluator(case.model, data).error(networks()).shape == (60,)
+    assert most <= 17
+
+
+def test_progress_counts_every_sample() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    seen: list[int] = []
+    Evaluator(case.model, {"a": data, "b": data}, advance=seen.append).evaluate([case.params] * 10)
+    assert sum(seen) == 2 * 10 * 150
+
+
+def test_double_networks_are_evaluated_in_double() -> None:
+    case, data = make_case("mlp"), data_for("mlp")
+    expected = F.cross_entropy(torch.func.functional_call(case.model, case.params, (data.x.double(),)), data.y)
+    assert float(Evaluator(case.model, data).evaluate([case.params])["data"].loss) == pytest.approx(
+        float(expected), rel=1e-14
+    )
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet"])
+def test_path_and_plane_equal_the_slow_loop(name: str) -> None:
+    case, data = float_case(name), data_for(name, 60)
+    a, b, c = (normalize(float_case(name, seed).params, case.symmetry) for seed in range(3))
+    plane = span_plane(a, b, c)
+    sets = {
+        "linear": [linear(a, b, k / 6) for k in range(7)],
+        "geodesic": [geodesic(a, b, k / 6, case.symmetry) for k in range(7)],
+        "plane": [plane.network(x, y) for x in (-1.0, 2.0) for y in (0.5, 3.0)],
+    }
+    for networks in sets.values():
+        found = Evaluator(case.model, data).evaluate(iter(networks))["data"].wrong.tolist()
+        assert found == [wrong(case.model, params, *data) for params in networks]
+    assert len({tuple(Evaluator(case.model, data).error(n).tolist()) for n in list(sets.values())[:2]}) == 2
+
+
+def test_flatness_equals_the_slow_loop() -> None:
+    case, data = float_case("mlp"), data_for("mlp", 80)
+    sigma, samples = (0.2, 0.8), 4
+    evaluator = Evaluator(case.model, data)
+    found = local_energy(case.params, evaluator, weights=case.symmetry.weights, sigma=sigma, samples=samples, seed=3)
+    base = wrong(case.model, case.params, *data) / 80
+    assert found.error["data"] == base
+    for draw in range(samples):
+        source = generator(3, draw)
+        noise = {key: torch.randn(case.params[key].shape, generator=source) for key in case.symmetry.weights}
+        for k, strength in enumerate(sigma):
+            moved = {
+                key: tensor + strength * noise[key] * tensor if key in noise else tensor
+                for key, tensor in case.params.items()
+            }
+            expected = wrong(case.model, moved, *data) / 80 - base
+            assert float(found.draws["data"][k, draw]) == pytest.approx(expected, abs=1e-15)
+    assert float(found.mean("data")[1]) == pytest.approx(float(found.draws["data"][1].mean()))
+    spread = float(found.draws["data"][1].std()) / 2
+    assert float(found.standard_error("data")[1]) == pytest.approx(spread)
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet"])
+def test_flatness_does_not_see_scale(name: str) -> None:
+    case, data = make_case(name), data_for(name, 80)
+    evaluator = Evaluator(case.model, data)
+
+    def energies(params: dict[str, torch.Tensor], weights: tuple[str, ...]) -> torch.Tensor:
+        return local_energy(params, evaluator, weights=weights, sigma=(0.1, 0.5), samples=5).draws["data"]
+
+    before = energies(case.params, case.symmetry.weights)
+    after = energies(normalize(case.params, case.symmetry), case.symmetry.weights)
+    assert torch.equal(before, after)
+    assert before.abs().sum() > 0
+    other = local_energy(
+        case.params, evaluator, weights=case.symmetry.weights, sigma=(0.1, 0.5), samples=5, seed=1
+    ).draws["data"]
+    assert not torch.equal(before, other)
+
+
+def test_first_draws_do_not_depend_on_how_many() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    few, many = (
+        local_energy(case.params, Evaluator(case.model, data), weights=["fc1.weight"], sigma=[0.5], samples=n)
+        for n in (2, 6)
+    )
+    assert torch.equal(few.draws["data"], many.draws["data"][:, :2])
+
+
+def test_ties_go_to_the_first_and_zero_is_positive() -> None:
+    assert decide(torch.tensor([[1.0, 1.0], [0.0, 1.0]])).tolist() == [0, 1]
+    assert decide(torch.tensor([[0.0], [-1e-9], [2.0]])).tolist() == [1, 0, 1]
