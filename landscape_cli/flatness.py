@@ -34,7 +34,11 @@ class LocalEnergy:
 
     def standard_error(self, split: str) -> Tensor:
         """Return the standard error of the mean over draws, shape (strengths,); NaN for a single draw."""
-        return self.draws[split].std(dim=1) / math.sqrt(self.draws[split].shape[1])
+        draws = self.draws[split]
+        count = draws.shape[1]
+        if count == 1:
+            return torch.full_like(draws[:, 0], math.nan)
+        return draws.std(dim=1) / math.sqrt(count)
 
 
 def local_energy(

@@ -83,9 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     argv = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = show_warning
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
     try:
         code = app(argv, prog_name="landscape", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # newer versions of typer catch Ctrl-C themselves
+            raise KeyboardInterrupt
     except BaseException as error:  # the boundary: whatever happened becomes one line and an exit code
         sys.exit(_report(error, debug="--debug" in argv))
     sys.exit(code if isinstance(code, int) else 0)
