@@ -78,7 +78,7 @@ class Evaluator:
         self.samples = sum(len(split.y) for split in self.splits.values())
         self._advance = advance
         first = next(iter(splits.values())).x
-        self._batch_size = batch_size or _batch_size(self.model, first[:1].cpu(), self.device)
+        self._batch_size = batch_size or _batch_size(self.model, first[:1], self.device)
 
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
         """Return the fraction of samples misclassified on `split` (default: the first), shape (networks,), float64."""
@@ -164,9 +164,9 @@ class _LargestTensor(TorchDispatchMode):
 
 def _batch_size(model: nn.Module, example: Tensor, device: torch.device) -> int:
     """Return the power of two for which a batch's largest activation fits the allowance."""
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example.dtype)
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), example)
     with torch.inference_mode(), _LargestTensor() as largest:
-        model(example.to(dtype))
+        model(example.to(parameter.device, parameter.dtype))
     elements = max(largest.elements, example.numel())
     fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
     power: int = 1 << (fits.bit_length() - 1)

@@ -13,6 +13,10 @@ use_landscape
 new_folder "$results"
 cd "$results"
 mkdir raw aligned normal-aligned paths
+if [ -n "${DOWNLOAD:-}" ]; then
+  python -c "import sys; from landscape_cli.data import DataSpec, load_data; load_data(DataSpec(*sys.argv[1:]), download=True)" \
+    fashion-mnist "$data"
+fi
 ln -s "$data" data # so that results do not speak of one machine's folders
 SECONDS=0
 
@@ -20,7 +24,6 @@ SECONDS=0
 # replicas average three mini-batches: at 2.5 times SGD's learning rate their noise is about that of SGD.
 step "training two networks per sampler"
 common="--model lenet --data fashion-mnist --data-dir data --train-size 10000 --epochs 60"
-[ -z "${DOWNLOAD:-}" ] || landscape train $common --download --epochs 1 -o raw/download.st >/dev/null
 run <<EOF
 train --algo rsgd $common --lr 0.05 --gamma-init 0.002 --seed 1 -o raw/rsgd-1.st --log raw/rsgd-1.csv >raw/rsgd-1.json
 train --algo rsgd $common --lr 0.05 --gamma-init 0.002 --seed 2 -o raw/rsgd-2.st --log raw/rsgd-2.csv >raw/rsgd-2.json

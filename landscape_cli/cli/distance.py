@@ -63,6 +63,7 @@ def distance(
         check_result_output,
         data_of,
         make_provenance,
+        placed,
         read_networks,
         resolve_device,
         symmetry_of,
@@ -98,7 +99,7 @@ def distance(
                     if advance:
                         advance(1)
     rows: list[dict[str, Any]] = []
-    params = [{name: tensor.to(place) for name, tensor in network.params.items()} for network in checkpoints]
+    params = [placed(network, place) for network in checkpoints]
     for i, j in combinations(range(len(checkpoints)), 2):
         a, b = checkpoints[i], checkpoints[j]
         row: dict[str, Any] = {"a": a.path, "b": b.path} | asdict(between(params[i], params[j], symmetry))

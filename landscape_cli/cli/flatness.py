@@ -59,6 +59,7 @@ def flatness(
         check_result_output,
         data_of,
         make_provenance,
+        placed,
         read_networks,
         resolve_device,
         symmetry_of,
@@ -84,7 +85,7 @@ def flatness(
         evaluator = Evaluator(model, splits, device=place, advance=advance)
         for network in checkpoints:
             found = local_energy(
-                network.params, evaluator, weights=weights, sigma=strengths, samples=samples, seed=seed
+                placed(network, place), evaluator, weights=weights, sigma=strengths, samples=samples, seed=seed
             )
             detail: dict[str, Any] = {"network": network.path}
             detail |= {f"{split}_error": error for split, error in found.error.items()}

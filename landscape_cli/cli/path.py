@@ -61,6 +61,7 @@ def path(
         check_result_output,
         data_of,
         make_provenance,
+        placed,
         read_networks,
         resolve_device,
         symmetry_of,
@@ -85,10 +86,8 @@ def path(
     symmetry = symmetry_of(a, model) if kind is Kind.GEODESIC else None
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
     taus = even_steps(points)
-    networks = (
-        linear(a.params, b.params, tau) if symmetry is None else geodesic(a.params, b.params, tau, symmetry)
-        for tau in taus
-    )
+    ends = placed(a, place), placed(b, place)
+    networks = (linear(*ends, tau) if symmetry is None else geodesic(*ends, tau, symmetry) for tau in taus)
     samples = points * (len(loaded.train.y) + len(loaded.test.y))
     with progress(f"{kind.value} path", samples, "samples", quiet=quiet) as advance:
         splits = {"train": loaded.train, "test": loaded.test}

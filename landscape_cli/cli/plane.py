@@ -58,6 +58,7 @@ def plane(
         check_result_output,
         data_of,
         make_provenance,
+        placed,
         read_networks,
         resolve_device,
     )
@@ -73,14 +74,14 @@ def plane(
     checkpoints, model = read_networks([a, b, c])
     if len({network.normalized is None for network in checkpoints}) > 1:
         say("warning: some of the networks are normalised and some are not", quiet=quiet)
+    networks = [placed(network, place) for network in checkpoints]
     try:
-        spanned = span_plane(*(network.params for network in checkpoints))
+        spanned = span_plane(*networks)
     except GeometryError as error:
         raise GeometryError(f"{', '.join(network.path for network in checkpoints)}: {error}") from error
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
     xs, ys = spanned.grid(grid, margin)
     nodes = [(x, y) for y in ys for x in xs]
-    networks = (*(network.params for network in checkpoints),)
     samples = (len(nodes) + len(networks)) * (len(loaded.train.y) + len(loaded.test.y))
     with progress("plane", samples, "samples", quiet=quiet) as advance:
         splits = {"train": loaded.train, "test": loaded.test}

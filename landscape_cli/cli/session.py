@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.checkpoint import Checkpoint
+    from landscape_cli.checkpoint import Checkpoint, Params
     from landscape_cli.data import DataSet
     from landscape_cli.symmetry import Symmetry
 
@@ -126,6 +126,11 @@ def _describe(network: Checkpoint) -> str:
     shape = "x".join(map(str, spec.input_shape))
     options = ", ".join(f"{key}={value}" for key, value in sorted(spec.arguments.items()))
     return f"{spec.name}({options}) from {shape} to {spec.outputs}"
+
+
+def placed(network: Checkpoint, device: torch.device) -> Params:
+    """Return a checkpoint's tensors on a device, where what is made of them then happens."""
+    return {name: tensor.to(device) for name, tensor in network.params.items()}
 
 
 def symmetry_of(network: Checkpoint, model: nn.Module) -> Symmetry:
