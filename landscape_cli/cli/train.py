@@ -109,6 +109,9 @@ def train(
         int | None,
         typer.Option("--adv-epochs", help="adv: epochs on random labels, at most.  [default: 200]"),
     ] = None,
+    adv_lr: Annotated[
+        float | None, typer.Option("--adv-lr", help="adv: learning rate on random labels.  [default: 0.02]")
+    ] = None,
     adv_until_error: Annotated[
         float | None,
         typer.Option("--adv-until-error", help="adv: error at which random labels are learnt.  [default: 0.01]"),
@@ -182,6 +185,7 @@ OWNERS = {
     "adv_copies": "adv",
     "adv_zero_fraction": "adv",
     "adv_epochs": "adv",
+    "adv_lr": "adv",
     "adv_until_error": "adv",
 }
 
@@ -278,7 +282,7 @@ def _configure(options: dict[str, Any], algo: Algorithm) -> tuple[Any, Any]:
         corrupt = Adversarial()
         first = Recipe(
             given.get("adv_epochs", corrupt.recipe.epochs),
-            options["lr"],
+            given.get("adv_lr", corrupt.recipe.learning_rate),
             batch_size=options["batch_size"],
             until_error=given.get("adv_until_error", corrupt.recipe.until_error),
         )
