@@ -27,8 +27,8 @@ common="--model lenet --data fashion-mnist --data-dir data --train-size 10000 --
 run <<EOF
 train --algo rsgd $common --lr 0.05 --gamma-init 0.002 --seed 1 -o raw/rsgd-1.st --log raw/rsgd-1.csv >raw/rsgd-1.json
 train --algo rsgd $common --lr 0.05 --gamma-init 0.002 --seed 2 -o raw/rsgd-2.st --log raw/rsgd-2.csv >raw/rsgd-2.json
-train --algo adv $common --lr 0.05 --adv-lr 0.05 --seed 5 -o raw/adv-1.st --log raw/adv-1.csv >raw/adv-1.json
-train --algo adv $common --lr 0.05 --adv-lr 0.05 --seed 6 -o raw/adv-2.st --log raw/adv-2.csv >raw/adv-2.json
+train --algo adv $common --lr 0.05 --seed 5 -o raw/adv-1.st --log raw/adv-1.csv >raw/adv-1.json
+train --algo adv $common --lr 0.05 --seed 6 -o raw/adv-2.st --log raw/adv-2.csv >raw/adv-2.json
 train --algo sgd $common --seed 3 -o raw/sgd-1.st --log raw/sgd-1.csv >raw/sgd-1.json
 train --algo sgd $common --seed 4 -o raw/sgd-2.st --log raw/sgd-2.csv >raw/sgd-2.json
 EOF
