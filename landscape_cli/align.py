@@ -11,7 +11,7 @@ from torch import Tensor
 
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import GeometryError
-from landscape_cli.symmetry import Axis, PermutationGroup, Symmetry, permute, unit_rows
+from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry, expand_units, permute, unit_rows
 
 METHODS = ("cosine",)
 MOST_SWEEPS = 100
@@ -56,10 +56,14 @@ def align(reference: Params, params: Params, symmetry: Symmetry, *, method: str 
     inputs = _inputs(symmetry)
     settled: set[str] = set()
     for group in symmetry.permutations:
-        writers = [axis for axis in group.writers if inputs[axis.tensor] - {group.name} <= settled]
+        writers = [axis for axis in group.writers if inputs[axis.tensor] <= settled]
         chosen[group.name] = _match(reference, params, symmetry, group, writers or group.writers, chosen)
         settled.add(group.name)
-    tied = [group for group in symmetry.permutations if len(group.writers) > 1]
+    tied = [
+        group
+        for group in symmetry.permutations
+        if len(group.writers) > 1 or any(group.name in inputs[axis.tensor] for axis in group.writers)
+    ]
     for _ in range(MOST_SWEEPS if tied else 0):
         before = dict(chosen)
         for group in symmetry.permutations:
@@ -79,7 +83,7 @@ def _inputs(symmetry: Symmetry) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {name: set() for name, _ in symmetry.shapes}
     for group in symmetry.permutations:
         for axis in group.axes:
-            if axis not in group.writers:
+            if axis.role is not Role.INCOMING:
                 found[axis.tensor].add(group.name)
     return found
 
@@ -112,28 +116,27 @@ def _similarity(
 
     Shape (units, units), float64, summed over `writers`; a zero vector is orthogonal to all.
     """
-    others = {name: permutation for name, permutation in chosen.items() if name != group.name}
-    tensors = {axis.tensor for axis in writers}
-    part = permute({name: params[name] for name in tensors}, _restricted(symmetry, tensors), others)
     total = torch.zeros(group.size, group.size, dtype=torch.float64)
     for axis in writers:
-        rows = [unit_rows(network[axis.tensor].cpu().double(), axis, group.size) for network in (reference, part)]
+        settled = _with_columns_settled(params[axis.tensor], axis, symmetry, chosen)
+        rows = [unit_rows(tensor.cpu().double(), axis, group.size) for tensor in (reference[axis.tensor], settled)]
         total += _unit(rows[0]) @ _unit(rows[1]).T
     return total
+
+
+def _with_columns_settled(tensor: Tensor, writer: Axis, symmetry: Symmetry, chosen: Mapping[str, Tensor]) -> Tensor:
+    """Return a tensor of weights relabelled along every axis but the writer's own."""
+    for group in symmetry.permutations:
+        for axis in group.axes:
+            if axis.tensor == writer.tensor and axis.dim != writer.dim:
+                places = expand_units(chosen[group.name], axis, group.size)
+                tensor = tensor.index_select(axis.dim, places.to(tensor.device))
+    return tensor
 
 
 def _unit(rows: Tensor) -> Tensor:
     norms = rows.norm(dim=1, keepdim=True)
     return torch.where(norms > 0, rows / norms, torch.zeros_like(rows))
-
-
-def _restricted(symmetry: Symmetry, tensors: set[str]) -> Symmetry:
-    """Return the symmetry as these tensors alone see it."""
-    groups = tuple(
-        PermutationGroup(g.name, g.size, tuple(axis for axis in g.axes if axis.tensor in tensors))
-        for g in symmetry.permutations
-    )
-    return Symmetry(groups, (), (), (), (), ())
 
 
 def _mean_similarity(

@@ -57,8 +57,12 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
             raise GeometryError(f"the tensor {name!r} holds NaN or Inf: this network cannot be normalised")
     work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
     degenerate: dict[str, tuple[int, ...]] = {}
-    for group in symmetry.scales:
-        if not group.writers:
+    factor = 1.0
+    for position, group in enumerate([*symmetry.scales, None]):
+        if position == symmetry.output_after and symmetry.output and not keep_last_layer:
+            factor = _last_layer_factor(work, symmetry)
+            work = rescale(work, symmetry, {}, output=factor)
+        if group is None or not group.writers:
             continue
         writer = group.writers[0]
         norms = unit_rows(work[writer.tensor], writer, group.size).norm(dim=1)
@@ -68,10 +72,6 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
             norms = torch.where(zero, _bias_norms(work, group), norms)
             norms = torch.where(norms == 0, torch.ones_like(norms), norms)
         work = rescale(work, symmetry, {group.name: 1 / norms})
-    factor = 1.0
-    if symmetry.output and not keep_last_layer:
-        factor = _last_layer_factor(work, symmetry)
-        work = rescale(work, symmetry, {}, output=factor)
     result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
     return Normalization(result, factor, degenerate)
 

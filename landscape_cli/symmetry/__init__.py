@@ -11,7 +11,7 @@ from landscape_cli.symmetry.spec import (
     Symmetry,
 )
 from landscape_cli.symmetry.trace import trace_symmetry
-from landscape_cli.symmetry.transform import permute, random_permutations, rescale, unit_rows
+from landscape_cli.symmetry.transform import expand_units, permute, random_permutations, rescale, unit_rows
 
 __all__ = [
     "Axis",
@@ -22,6 +22,7 @@ __all__ = [
     "ScaledAxis",
     "Sphere",
     "Symmetry",
+    "expand_units",
     "permute",
     "random_permutations",
     "rescale",

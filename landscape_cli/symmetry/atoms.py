@@ -131,7 +131,10 @@ class Relations:
                 if leaf.parts:  # an axis that occurs twice was split on its first occurrence
                     rest += leaf.leaves()[::-1]
                     continue
-                need = size // prod(a.size for a in taken)
+                product = prod(a.size for a in taken)
+                if size % product:
+                    raise TraceError("a reshape cuts an axis into pieces of unequal meaning")
+                need = size // product
                 if leaf.size > need:
                     leaf, remainder = self.split(leaf, need)
                     rest.append(remainder)
@@ -142,6 +145,15 @@ class Relations:
         if rest and result:
             result[-1] += tuple(rest[::-1])  # axes of one place
         return tuple(result)
+
+    def project(self, scale: Scale, dims: Iterable[Dim]) -> Scale:
+        """Return the part of a scale that lives on these axes, stating that what is left out is 1.
+
+        So the scales along an axis that is summed over cancel, and those of an axis that is dropped are not free.
+        """
+        kept = restrict(scale, dims)
+        self.equate({key: power for key, power in on_leaves(scale).items() if key not in kept})
+        return kept
 
     def equate(self, scale: Scale, other: Scale | None = None) -> None:
         """State that two scales are equal; one alone is the scale 1."""
@@ -166,6 +178,13 @@ def combine(one: Scale, other: Scale, factor: int = 1) -> Scale:
 def restrict(scale: Scale, dims: Iterable[Dim]) -> Scale:
     """Return the part of a scale that lives on these axes."""
     kept = set(leaves(dims))
-    return {
-        (unknown, leaf): power for (unknown, atom), power in scale.items() for leaf in atom.leaves() if leaf in kept
-    }
+    return {key: power for key, power in on_leaves(scale).items() if key[1] in kept}
+
+
+def on_leaves(scale: Scale) -> Scale:
+    """Return the same scale as a sum over the finest atoms."""
+    total: dict[tuple[Unknown, Atom], int] = {}
+    for (unknown, atom), power in scale.items():
+        for leaf in atom.leaves():
+            total[unknown, leaf] = total.get((unknown, leaf), 0) + power
+    return {key: power for key, power in total.items() if power}

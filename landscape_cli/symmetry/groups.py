@@ -75,11 +75,12 @@ def assemble(traced: Traced) -> Symmetry:
         for axis in axes
         if leaf.fixed is not None
     ]
-    scales, output = _scales(traced, names)
+    scales, output, output_after = _scales(traced, names)
     symmetry = Symmetry(
         permutations=tuple(permutations),
         scales=tuple(scales),
         output=tuple(output),
+        output_after=output_after,
         spheres=tuple(_spheres(traced)),
         fixed=tuple(fixed),
         shapes=tuple((name, traced.shapes[name]) for first in traced.aliases for name in traced.aliases[first]),
@@ -120,41 +121,50 @@ def _names(places: Mapping[Atom, list[Axis]]) -> dict[Atom, str]:
     return names
 
 
-def _scales(traced: Traced, names: Mapping[Atom, str]) -> tuple[list[ScaleGroup], list[ScaledAxis]]:
-    """Solve the equations; return the groups of free scales, and the axes that scale the output as a whole."""
+def _scales(traced: Traced, names: Mapping[Atom, str]) -> tuple[list[ScaleGroup], list[ScaledAxis], int]:
+    """Solve the equations; return the groups of free scales in forward order, and the axes that scale the output.
+
+    The last number tells how many of the groups come before the output's.
+    """
     owners = {axis.unknown: axis for axis in traced.axes}
     solutions = solve([(axis.unknown, axis.atom) for axis in traced.axes], traced.equations)
-    groups: list[ScaleGroup] = []
+    found: list[tuple[int, str, int, tuple[ScaledAxis, ...]]] = []
     output: list[ScaledAxis] = []
+    output_order = 0
     output_leaves = leaves(traced.outputs)
     for leaf, solution in solutions.items():
         members: defaultdict[Unknown, dict[Unknown, Fraction]] = defaultdict(dict)
         for unknown, row in solution.items():
             for free, power in row.items():
                 members[free][unknown] = power
-        seen = _free_unknowns_of_output(traced, leaf, solution) if leaf in output_leaves else set()
+        seen = _powers_in_output(traced, leaf, solution) if leaf in output_leaves else {}
         for free, powers in members.items():
             whole = lcm(*(power.denominator for power in powers.values()))
             scaled = tuple(
                 ScaledAxis(axis, int(power * whole))
                 for unknown, power in powers.items()
-                for axis in dict(_axes_of(traced, owners[unknown]))[leaf]
+                for place, axes in _axes_of(traced, owners[unknown])
+                if place is leaf
+                for axis in axes
             )
             if free not in seen:
-                groups.append(ScaleGroup(names[leaf], leaf.size, scaled))
-            elif not output and len(seen) == 1:
-                output = list(scaled)
-    return groups, output
+                found.append((free.order, names[leaf], leaf.size, scaled))
+            elif not output and seen == {free: 1}:
+                output, output_order = list(scaled), free.order
+    groups: list[ScaleGroup] = []
+    for _, name, size, scaled in sorted(found, key=lambda group: group[0]):
+        taken = sum(group.name.split("#")[0] == name for group in groups)
+        groups.append(ScaleGroup(f"{name}#{taken + 1}" if taken else name, size, scaled))
+    return groups, output, sum(order < output_order for order, *_ in found)
 
 
-def _free_unknowns_of_output(traced: Traced, leaf: Atom, solution: Mapping[Unknown, Row]) -> set[Unknown]:
-    """Return the free scales that the output itself shows."""
-    scale = restrict(traced.output_scale, [(leaf,)])
+def _powers_in_output(traced: Traced, leaf: Atom, solution: Mapping[Unknown, Row]) -> Row:
+    """Return the free scales that the output itself shows, and to which power."""
     total: Row = {}
-    for (unknown, _), power in scale.items():
+    for (unknown, _), power in restrict(traced.output_scale, [(leaf,)]).items():
         for free, share in solution[unknown].items():
             total[free] = total.get(free, Fraction(0)) + power * share
-    return {free for free, power in total.items() if power}
+    return {free: power for free, power in total.items() if power}
 
 
 def _spheres(traced: Traced) -> Iterable[Sphere]:
@@ -173,3 +183,9 @@ def _check_coverage(traced: Traced, symmetry: Symmetry) -> None:
         size = traced.shapes[axis.tensor][axis.dim]
         if size > 1 and (axis.tensor, axis.dim) not in covered:
             raise TraceError(f"axis {axis.dim} of {axis.tensor!r} is neither in a group nor fixed: please report this")
+    for group in symmetry.permutations:
+        if not group.writers:
+            raise TraceError(
+                f"the {group.size} units along axis {group.axes[0].dim} of {group.axes[0].tensor!r} have no incoming "
+                "weights of their own: weights computed from parameters have no rule"
+            )

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.atoms import Dim, Relations, Scale, combine, restrict
+from landscape_cli.symmetry.atoms import Dim, Relations, Scale, combine
 from landscape_cli.symmetry.spec import Role
 
 
@@ -112,14 +112,11 @@ def clamp(call: Call) -> Value:
 def add(call: Call) -> Value:
     """A sum: both sides share axes and scale; a number added leaves no scale free."""
     operands = [call.value(arg) for arg in call.args[:2] if isinstance(arg, Tensor)]
-    dims = broadcast(call, operands)
-    if len(operands) == 2:
-        call.relations.equate(operands[0].scale, operands[1].scale)
-    else:
+    if len(operands) == 1:
         call.relations.equate(operands[0].scale)
-    for operand in operands:
-        follow(call, operand)
-    return Value(dims, operands[0].scale)
+        follow(call, operands[0])
+        return Value(operands[0].dims, operands[0].scale)
+    return total(call, *operands)
 
 
 @rule("mul")
@@ -156,8 +153,7 @@ def matrix_product(call: Call) -> Value:
 @rule("addmm")
 def linear(call: Call) -> Value:
     """A fully connected layer: bias + x W."""
-    product = contract(call, call.operand(1), call.operand(2))
-    return add_bias(call, product, call.operand(0), product.dims[-1:])
+    return total(call, contract(call, call.operand(1), call.operand(2)), call.operand(0))
 
 
 @rule("convolution")
@@ -170,15 +166,13 @@ def convolution(call: Call) -> Value:
     batch, channels, *places = operand.dims
     units, inputs, *kernel = weight.dims
     relations.fix(kernel, "convolution kernel")
-    relations.equate(restrict(weight.scale, kernel))
     relations.unite(inputs, channels)
-    scale = combine(operand.scale, weight.scale)
-    relations.equate(restrict(scale, [channels]))
     if weight.parameter:
         call.role(weight.parameter, 0, Role.INCOMING)
         call.role(weight.parameter, 1, Role.OUTGOING)
-    fix_places(call, operand, places)
-    product = Value((batch, units, *new_places(call, len(places))), restrict(scale, [batch, units]))
+    fix_places(call, places)
+    dims = (batch, units, *new_places(call, len(places)))
+    product = Value(dims, relations.project(combine(operand.scale, weight.scale), dims))
     if call.args[2] is None:
         return product
     return add_bias(call, product, call.operand(2), (units,))
@@ -200,8 +194,8 @@ def pool(count: int) -> Rule:
     def pooled(call: Call) -> Value:
         operand = call.operand(0)
         kept, places = operand.dims[:-count], operand.dims[-count:]
-        fix_places(call, operand, places)
-        return Value((*kept, *new_places(call, count)), restrict(operand.scale, kept))
+        fix_places(call, places)
+        return Value((*kept, *new_places(call, count)), operand.scale)
 
     return pooled
 
@@ -218,8 +212,7 @@ def reduce(call: Call) -> Value:
     reduced = {axis % rank for axis in ([axes] if isinstance(axes, int) else axes or range(rank))}
     keep = call.argument(2, call.kwargs.get("keepdim", False))
     dims = [() if axis in reduced else dim for axis, dim in enumerate(operand.dims) if keep or axis not in reduced]
-    call.relations.equate(restrict(operand.scale, [operand.dims[axis] for axis in reduced]))
-    return Value(tuple(dims), restrict(operand.scale, dims))
+    return Value(tuple(dims), operand.scale)
 
 
 @rule("view", "_unsafe_view", "reshape", "_reshape_alias")
@@ -260,8 +253,10 @@ def unsqueeze(call: Call) -> Value:
 
 @rule("squeeze")
 def squeeze(call: Call) -> Value:
-    """Axes of one place dropped."""
+    """Axes of one place dropped: like a reshape, which keeps a single unit in sight on the axis beside it."""
     operand = call.operand(0)
+    if operand.parameter is None:
+        return Value(call.relations.reshape(operand.dims, call.shape), operand.scale)
     rank = len(operand.dims)
     axes = call.argument(1, None)
     chosen = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
@@ -278,7 +273,7 @@ def expand(call: Call) -> Value:
     for axis, size in enumerate(call.shape):
         if prod(atom.size for atom in dims[axis]) != size:
             dims[axis] = (call.relations.atom(size, "repeated"),)
-    return Value(tuple(dims), restrict(operand.scale, dims))
+    return Value(tuple(dims), operand.scale)
 
 
 @rule("slice")
@@ -304,8 +299,6 @@ def contract(call: Call, left: Value, right: Value) -> Value:
     """Sum over the last axis of one matrix and the first of another."""
     relations = call.relations
     relations.unite(left.dims[1], right.dims[0])
-    scale = combine(left.scale, right.scale)
-    relations.equate(restrict(scale, [left.dims[1]]))
     if left.parameter is None and right.parameter is not None:
         call.role(right.parameter, 1, Role.INCOMING)
         call.role(right.parameter, 0, Role.OUTGOING)
@@ -313,7 +306,16 @@ def contract(call: Call, left: Value, right: Value) -> Value:
         call.role(left.parameter, 0, Role.INCOMING)
         call.role(left.parameter, 1, Role.OUTGOING)
     dims = (left.dims[0], right.dims[1])
-    return Value(dims, restrict(scale, dims))
+    return Value(dims, relations.project(combine(left.scale, right.scale), dims))
+
+
+def total(call: Call, one: Value, other: Value) -> Value:
+    """Add two values, one perhaps broadcast against the other."""
+    dims = broadcast(call, (one, other))
+    call.relations.equate(one.scale, other.scale)
+    for value in (one, other):
+        follow(call, value)
+    return Value(dims, one.scale)
 
 
 def add_bias(call: Call, product: Value, bias: Value, units: tuple[Dim, ...]) -> Value:
@@ -345,11 +347,9 @@ def broadcast(call: Call, operands: Sequence[Value]) -> tuple[Dim, ...]:
     return tuple(result)
 
 
-def fix_places(call: Call, operand: Value, places: Iterable[Dim]) -> None:
-    """State that neighbourhoods matter along these axes: no permutation, no scale."""
-    places = tuple(places)
+def fix_places(call: Call, places: Iterable[Dim]) -> None:
+    """State that neighbourhoods matter along these axes."""
     call.relations.fix(places, "places that a window slides over")
-    call.relations.equate(restrict(operand.scale, places))
 
 
 def new_places(call: Call, count: int) -> tuple[Dim, ...]:

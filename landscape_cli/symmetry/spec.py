@@ -99,6 +99,7 @@ class Symmetry:
         permutations: groups of hidden units that can be relabelled.
         scales: groups of hidden units that can be rescaled.
         output: the axes that one common positive factor of all outputs multiplies; empty if there is none.
+        output_after: how many of the groups in `scales` come before the output in forward order.
         spheres: every tensor of weights, and the units in it.
         fixed: the axes that are in no permutation group.
         shapes: every tensor of the model that the groups speak of, and its shape.
@@ -107,6 +108,7 @@ class Symmetry:
     permutations: tuple[PermutationGroup, ...]
     scales: tuple[ScaleGroup, ...]
     output: tuple[ScaledAxis, ...]
+    output_after: int
     spheres: tuple[Sphere, ...]
     fixed: tuple[FixedAxis, ...]
     shapes: tuple[tuple[str, tuple[int, ...]], ...]

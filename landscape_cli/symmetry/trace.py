@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.atoms import Atom, Dim, Relations, Unknown
+from landscape_cli.symmetry.atoms import Atom, Dim, Relations, Unknown, leaves
 from landscape_cli.symmetry.groups import ParameterAxis, Traced, assemble
 from landscape_cli.symmetry.rules import RULES, Call, Parameter, Value
 from landscape_cli.symmetry.spec import Role, Symmetry
@@ -38,7 +38,7 @@ def trace_symmetry(model: nn.Module, example_input: Tensor) -> Symmetry:
     was_training = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        with torch.no_grad(), _module_names(model, tracer), tracer:
+        with torch.inference_mode(False), torch.no_grad(), _module_names(model, tracer), tracer:
             tracer.add_input(example_input)
             output = model(example_input)
     finally:
@@ -62,11 +62,9 @@ class _Tracer(TorchDispatchMode):
         self._aliases: dict[str, list[str]] = {}
         self._tensors: dict[str, Tensor] = {}
         self._parameters = {name for name, _ in model.named_parameters()}
-        named = [
-            *model.named_parameters(remove_duplicate=False),
-            *model.named_buffers(remove_duplicate=False),
-        ]
-        for name, tensor in named:
+        saved = model.state_dict(keep_vars=True)  # a buffer that is not saved is a constant
+        self._storages = {tensor.untyped_storage().data_ptr(): name for name, tensor in saved.items() if tensor.numel()}
+        for name, tensor in saved.items():
             first = self._names.setdefault(id(tensor), name)
             self._aliases.setdefault(first, []).append(name)
             self._tensors[name] = tensor
@@ -82,6 +80,9 @@ class _Tracer(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
+        in_place = func._schema.is_mutable
+        if in_place:
+            self._check_target(func, args)
         result = func(*args, **kwargs)
         tensors = [arg for arg in _flatten(args) if isinstance(arg, Tensor)]
         if not any(self._is_known(tensor) for tensor in tensors):
@@ -91,30 +92,35 @@ class _Tracer(TorchDispatchMode):
                 f"the forward pass{self._where()} looks at the values of a tensor ({name}), as a data-dependent branch "
                 "does: its symmetries cannot be derived from one run"
             )
-        in_place = name.endswith("_") and not name.endswith("__")
-        if in_place and id(args[0]) in self._names:
-            raise TraceError(
-                f"the forward pass{self._where()} changes the parameter {self._names[id(args[0])]!r} in place ({name})"
-            )
         first, *others = result if isinstance(result, tuple | list) else (result,)
-        rule = RULES.get(name[:-1] if in_place else name)
-        if isinstance(first, Tensor) and self._leads_nowhere(rule is None, tensors, first):
+        rule = RULES.get(name.removesuffix("_") if in_place else name)
+        if not in_place and isinstance(first, Tensor) and self._leads_nowhere(rule is None, tensors, first):
             sources = [self._opaque[id(tensor)][1] for tensor in tensors if id(tensor) in self._opaque]
             self._set_aside([first, *others], [*sources, f"{func}{self._where()}"][0])
             return result
         if rule is None or not isinstance(first, Tensor):
             raise TraceError(f"no symmetry rule for the operator {func}{self._where()}: {WAY_OUT}")
+        if in_place and id(args[0]) not in self._values:
+            raise TraceError(f"{func}{self._where()} writes into a tensor made of constants: {WAY_OUT}")
         before = self._value(args[0]) if in_place else None
         call = Call(self.relations, self._value, self._note_role, args, kwargs, tuple(first.shape))
         try:
             value = rule(call)
         except TraceError as error:
             raise TraceError(f"{error} (operator {func}{self._where()}): {WAY_OUT}") from error
+        value = Value(value.dims, self.relations.project(value.scale, value.dims), value.parameter)
         if before is not None and (before.scale != value.scale or len(before.dims) != len(value.dims)):
             raise TraceError(f"the operator {func}{self._where()} rescales in place, which has no rule: {WAY_OUT}")
         self._values[id(first)] = (first, value)
         self._set_aside(others, f"{func}{self._where()}")
         return result
+
+    def _check_target(self, func: Any, args: Any) -> None:
+        """Refuse, before it happens, to change a parameter, by whichever view of it."""
+        if args and isinstance(args[0], Tensor):
+            name = self._storages.get(args[0].untyped_storage().data_ptr())
+            if name is not None:
+                raise TraceError(f"the forward pass{self._where()} changes the parameter {name!r} in place ({func})")
 
     def _leads_nowhere(self, without_rule: bool, tensors: list[Tensor], first: Tensor) -> bool:
         """Tell whether a result may go unexplained as long as nothing is computed from it: indices, comparisons."""
@@ -144,6 +150,7 @@ class _Tracer(TorchDispatchMode):
         value = self._values[id(output)][1]
         outputs = tuple(dim for dim in value.dims if dim != self._batch)
         self.relations.fix(outputs, "output")
+        self._forbid_ambiguous_scales()
         return Traced(
             axes=tuple(self._axes.values()),
             roles=self._roles,
@@ -153,6 +160,23 @@ class _Tracer(TorchDispatchMode):
             outputs=outputs,
             output_scale=value.scale,
         )
+
+    def _forbid_ambiguous_scales(self) -> None:
+        """Give up scales that could not be told apart.
+
+        Those of units that live on two axes of one tensor, and those of units that a reshape has cut into factors:
+        the norms of rows do not decide between the scales of the factors.
+        """
+        twice: set[Atom] = set()
+        for _, value in self._values.values():
+            found = leaves(value.dims)
+            twice.update(leaf for leaf in found if found.count(leaf) > 1)
+        for axis in self._axes.values():
+            parts = axis.atom.leaves()
+            cut = len(parts) > 1 and self._roles.get((axis.tensor, axis.dim)) is Role.INCOMING
+            for leaf in parts:
+                if cut or leaf in twice:
+                    self.relations.equate({(axis.unknown, leaf): 1})
 
     def _is_known(self, tensor: Tensor) -> bool:
         return id(tensor) in self._values or id(tensor) in self._opaque or id(tensor) in self._names
