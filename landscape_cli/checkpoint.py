@@ -23,6 +23,8 @@ Params = Mapping[str, Tensor]
 
 FORMAT = "landscape/1"
 SUFFIXES = (".st", ".safetensors")
+TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+TYPES |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
 
@@ -129,11 +131,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         model = ModelSpec.from_json(_json(path, metadata, "model", dict))
     except ValueError as cause:
         raise CheckpointError(f"{path}: the metadata key 'model' is malformed: {cause}") from cause
+    history = _json(path, metadata, "history", list)
+    if not all(isinstance(step, dict) for step in history):
+        raise CheckpointError(f"{path}: the metadata key 'history' must list JSON objects")
     return Checkpoint(
         params=params,
         model=model,
         data=_json(path, metadata, "data", dict),
-        history=tuple(_json(path, metadata, "history", list)),
+        history=tuple(history),
         metrics=_json(path, metadata, "metrics", dict),
         normalized=normalized,
         path=str(path),
@@ -196,6 +201,8 @@ def _check_looks_like_safetensors(path: Path) -> None:
 
 def _check_finite(path: Path, params: Params) -> None:
     for name, tensor in params.items():
+        if tensor.dtype not in TYPES:
+            raise CheckpointError(f"{path}: the tensor {name!r} is of type {tensor.dtype}, which networks do not have")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{path}: the tensor {name!r} holds NaN or Inf: this network cannot be used")
 

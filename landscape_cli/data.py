@@ -17,6 +17,9 @@ from landscape_cli.errors import DataError
 
 TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10"}
 NAMES = ("hmm", *TORCHVISION)
+SIZES = ("latent", "dim", "patterns", "test_patterns")
+INPUT_TYPES = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
+INPUT_TYPES |= {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 NONLINEARITIES = {"sign": lambda z: torch.where(z < 0, -1.0, 1.0), "tanh": torch.tanh, "relu": torch.relu}
 
 
@@ -76,14 +79,15 @@ class DataSpec:
             DataError: if the record is malformed.
         """
         try:
+            hmm = record["hmm"]
             return cls(
                 name=str(record["name"]),
                 directory=directory or str(record["directory"]),
                 train_size=None if record["train_size"] is None else int(record["train_size"]),
-                seed=int(record["seed"]),
-                hmm=HiddenManifold(**record["hmm"]),
+                seed=_seed(record["seed"]),
+                hmm=HiddenManifold(**{name: int(hmm[name]) for name in SIZES}, nonlinearity=str(hmm["nonlinearity"])),
             )
-        except (KeyError, TypeError, ValueError) as cause:
+        except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError(
                 f"the checkpoint's metadata key 'data' is malformed ({cause!r}): name the data with --data"
             ) from cause
@@ -135,8 +139,9 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
         train, test = _safetensors(Path(spec.name))
     else:
         raise DataError(f"unknown data set {spec.name!r}: choose {', '.join(NAMES)}, or a FILE.safetensors")
-    classes = _check(spec.name, train, test)
+    _check(spec.name, train, test)
     train, test = Split(train.x, train.y.long()), Split(test.x, test.y.long())
+    classes = _count_classes(spec.name, train.y, test.y)
     if spec.train_size is not None:
         train = _balanced_subset(train, classes, spec.train_size, spec.seed)
     if preprocessing is None:
@@ -162,8 +167,15 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     )
 
 
+def _seed(value: Any) -> int:
+    seed = int(value)
+    if not 0 <= seed < 1 << 63:
+        raise ValueError("the seed must lie between 0 and 2^63 - 1")
+    return seed
+
+
 def _hidden_manifold(sizes: HiddenManifold, seed: int) -> tuple[Split, Split]:
-    for name in ("latent", "dim", "patterns", "test_patterns"):
+    for name in SIZES:
         if getattr(sizes, name) < 1:
             raise DataError(f"the hidden manifold's {name} must be at least 1, not {getattr(sizes, name)}")
     if sizes.nonlinearity not in NONLINEARITIES:
@@ -222,8 +234,8 @@ def _safetensors(path: Path) -> tuple[Split, Split]:
     return Split(x_train, y_train), Split(x_test, y_test)
 
 
-def _check(name: str, train: Split, test: Split) -> int:
-    """Check shapes, types and labels; return the number of classes."""
+def _check(name: str, train: Split, test: Split) -> None:
+    """Check shapes and types."""
     for label, (x, y) in (("train", train), ("test", test)):
         if x.ndim < 2 or x.numel() == 0:
             raise DataError(f"{name}: x_{label} has shape {tuple(x.shape)}, expected (samples, ...), none empty")
@@ -233,18 +245,22 @@ def _check(name: str, train: Split, test: Split) -> int:
             )
         if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
             raise DataError(f"{name}: y_{label} holds {y.dtype}, expected whole numbers from 0")
-        if x.is_complex():
-            raise DataError(f"{name}: x_{label} holds {x.dtype}, expected real numbers")
+        if x.dtype not in INPUT_TYPES:
+            raise DataError(f"{name}: x_{label} holds {x.dtype}, expected uint8 or another plain number type")
         if x.is_floating_point() and not bool(torch.isfinite(x).all()):
             raise DataError(f"{name}: x_{label} holds NaN or Inf")
     if train.x.shape[1:] != test.x.shape[1:]:
         raise DataError(
             f"{name}: x_train has samples of shape {tuple(train.x.shape[1:])}, x_test of {tuple(test.x.shape[1:])}"
         )
-    classes = int(train.y.max()) + 1
-    low = min(int(train.y.min()), int(test.y.min()))
-    high = int(test.y.max())
-    if low < 0 or high >= classes or classes > len(train.y):
+
+
+def _count_classes(name: str, train: Tensor, test: Tensor) -> int:
+    """Check labels, int64, and return the number of classes."""
+    classes = int(train.max()) + 1
+    low = min(int(train.min()), int(test.min()))
+    high = int(test.max())
+    if low < 0 or high >= classes or classes > len(train):
         raise DataError(
             f"{name}: labels out of range: they must count from 0 to classes - 1, each in y_train; "
             f"y_train reaches {classes - 1}, y_test {high}, the lowest is {low}"
@@ -303,8 +319,10 @@ def _recorded_statistics(record: Mapping[str, Any], x: Tensor) -> tuple[Tensor, 
     except (KeyError, TypeError, ValueError) as cause:
         raise DataError(f"the checkpoint's metadata key 'data' lacks mean or deviation ({cause!r})") from cause
     channels = _as_channels(x[:1]).shape[1]
-    if mean.shape != (channels,) or deviation.shape != (channels,) or not bool((deviation > 0).all()):
+    if mean.shape != (channels,) or deviation.shape != (channels,):
         raise DataError(f"the checkpoint was trained on {mean.numel()} channels, this data has {channels}")
+    if not bool((torch.isfinite(mean) & torch.isfinite(deviation) & (deviation > 0)).all()):
+        raise DataError("the checkpoint's metadata key 'data' holds a mean or deviation that is no usable number")
     return mean, deviation
 
 

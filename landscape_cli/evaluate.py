@@ -62,7 +62,7 @@ class Evaluator:
         """Put the data on the device and choose the sizes of the work.
 
         Args:
-            model: the architecture; its own parameters are not used.
+            model: the architecture, put in evaluation mode; its own parameters are not used.
             data: one split, or several by name.
             device: where to compute.
             batch_size: samples a batch; by default from the size of the model's activations.
@@ -112,12 +112,12 @@ class Evaluator:
                             self._advance(len(y))
                 wrong[name].append(chunk_wrong)
                 loss[name].append(chunk_loss)
-        nothing = torch.zeros(0)
+        nothing = torch.zeros(0, device=self.device)
         return {
             name: Scores(
-                torch.cat([nothing.long(), *(part.cpu() for part in wrong[name])]),
+                torch.cat([nothing.long(), *wrong[name]]).cpu(),
                 len(split.y),
-                torch.cat([nothing.double(), *(part.cpu() for part in loss[name])]) / len(split.y),
+                torch.cat([nothing.double(), *loss[name]]).cpu() / len(split.y),
             )
             for name, split in splits.items()
         }

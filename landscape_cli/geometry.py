@@ -75,7 +75,7 @@ def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
     Raises:
         GeometryError: if the networks do not have the same tensors.
     """
-    _check_alike(a, b)
+    check_alike(a, b)
     squared, angles = 0.0, []
     for sphere in symmetry.spheres:
         u, v = (_vectors(network[sphere.tensor].double(), sphere) for network in (a, b))
@@ -165,7 +165,7 @@ def _unvectors(rows: Tensor, shape: torch.Size, sphere: Sphere) -> Tensor:
 def _interpolate(
     start: Params, end: Params, tau: float, point: Callable[[str, Tensor, Tensor], Tensor]
 ) -> dict[str, Tensor]:
-    _check_alike(start, end)
+    check_alike(start, end)
     if tau in {0.0, 1.0}:
         return dict(start if tau == 0.0 else end)
     result = {}
@@ -175,6 +175,11 @@ def _interpolate(
     return result
 
 
-def _check_alike(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> None:
+def check_alike(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> None:
+    """Check that two networks have the same tensors.
+
+    Raises:
+        GeometryError: if they do not.
+    """
     if a.keys() != b.keys() or any(a[name].shape != b[name].shape for name in a):
         raise GeometryError("the two networks do not have the same tensors: they are of different models")

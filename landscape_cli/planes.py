@@ -10,10 +10,12 @@ from torch import Tensor
 
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import GeometryError
-from landscape_cli.geometry import linear
+from landscape_cli.geometry import check_alike
 
 COLLINEAR = 1e-6
-"""The sine of the smallest angle at a that is told from collinear: float32 rounding lies below it."""
+"""The sine of the smallest angle at a that is told from collinear."""
+ROUNDINGS = 4.0
+"""How many times the rounding of its tensors a network must lie off the line through the others."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def span_plane(a: Params, b: Params, c: Params) -> Plane:
     Raises:
         GeometryError: if the three lie on one line.
     """
-    linear(a, b, 0.0), linear(a, c, 0.0)  # the same tensors, or an error
+    check_alike(a, b)
+    check_alike(a, c)
     names = [name for name, tensor in a.items() if tensor.is_floating_point()]
     u = {name: b[name].double() - a[name].double() for name in names}
     w = {name: c[name].double() - a[name].double() for name in names}
@@ -66,11 +69,12 @@ def span_plane(a: Params, b: Params, c: Params) -> Plane:
     shadow = sum(float((w[name] * u[name]).sum()) for name in names)
     v = {name: w[name] - shadow * u[name] for name in names}
     height = _norm(v)
-    if height <= COLLINEAR * length_w:
+    rounding = max(torch.finfo(a[name].dtype).eps for name in names) * max(_norm(a), _norm(c))
+    if height <= max(COLLINEAR * length_w, ROUNDINGS * rounding):
         raise GeometryError("the three networks lie on one line: they span no plane")
     v = {name: tensor / height for name, tensor in v.items()}
     return Plane(a, u, v, ((0.0, 0.0), (length_u, 0.0), (shadow, height)))
 
 
 def _norm(vector: Params) -> float:
-    return math.sqrt(sum(float(torch.linalg.vector_norm(tensor)) ** 2 for tensor in vector.values()))
+    return math.sqrt(sum(float(torch.linalg.vector_norm(tensor.double())) ** 2 for tensor in vector.values()))

@@ -42,7 +42,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("algo", ["sgd", "rsgd", "adv"])
 def test_train(landscape, algo: str) -> None:
-    extra = ["--adv-epochs", "2"] if algo == "adv" else []
+    extra = ["--adv-epochs", "2", "--adv-until-error", "1"] if algo == "adv" else []
     done = landscape(*TRAIN, *extra, "--algo", algo, "-o", "x.st", "--log", "x.csv", "--seed", "3")
     assert done.code == 0
     report = json.loads(done.out)
@@ -60,7 +60,7 @@ def test_train(landscape, algo: str) -> None:
     assert "torch" in network.history[0]["versions"]
     with Path("x.csv").open() as file:
         log = list(csv.DictReader(file))
-    assert [row["phase"] for row in log] == ["adversarial"] * 2 * (algo == "adv") + ["train"] * 2
+    assert [row["phase"] for row in log] == ["adversarial"] * (algo == "adv") + ["train"] * 2
     assert (log[-1]["gamma"] != "") == (algo == "rsgd")
     assert all(math.isfinite(float(row["loss"])) for row in log)
 
@@ -156,7 +156,7 @@ def test_same_command_same_bytes(landscape, monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.chdir(tmp_path / run)
         for seed in (1, 2):
             landscape(*TRAIN, "--algo", "rsgd", "--seed", seed, "-o", f"{seed}.st")
-        landscape(*TRAIN, "--algo", "adv", "--adv-epochs", "2", "--seed", "1", "-o", "adv.st")
+        landscape(*TRAIN, "--algo", "adv", "--adv-until-error", "1", "--seed", "1", "-o", "adv.st")
         landscape("normalize", "1.st", "2.st", "--out-dir", "n")
         landscape("align", "n/1.st", "n/2.st", "-o", "b.st", "--permutations", "p.json")
         landscape("path", "n/1.st", "b.st", "--kind", "geodesic", "-o", "path.json")

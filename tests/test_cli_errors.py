@@ -17,10 +17,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from test_cli import TRAIN, trained  # noqa: F401 - a fixture
 
+from landscape_cli.checkpoint import read_checkpoint
 
-def rewrite(path: str, to: str, *, drop: str = "", **tensors: torch.Tensor) -> None:
+
+def rewrite(path: str, to: str, *, drop: str = "", data: dict | None = None, **tensors: torch.Tensor) -> None:
     with safe_open(path, framework="pt") as opened:
         metadata = {key: value for key, value in opened.metadata().items() if key != drop}
+        metadata |= {"data": json.dumps(data)} if data else {}
         save_file({name: opened.get_tensor(name) for name in opened.keys()} | tensors, to, metadata)  # noqa: SIM118
 
 
@@ -34,6 +37,9 @@ def rubbish(landscape, trained: list[str]) -> None:  # noqa: F811
     rewrite("1.st", "nan.st", **{"fc2.bias": torch.full((9,), float("nan"))})
     rewrite("1.st", "keyless.st", drop="model")
     rewrite("1.st", "dataless.st", drop="data")
+    record = read_checkpoint("1.st").data
+    rewrite("1.st", "hostile.st", data=record | {"hmm": {"latent": None}})
+    rewrite("1.st", "mean.st", data=record | {"mean": [float("nan")]})
     rewrite("1.st", "shape.st", **{"fc2.bias": torch.zeros(8)})
     landscape(*[x if x != "12,9" else "12,8" for x in TRAIN], "-o", "other.st")
     landscape(*TRAIN, "--data-seed", "1", "-o", "elsewhere.st")
@@ -68,13 +74,18 @@ CASES = {
     "one point": (["path", "1.st", "2.st", "--points", "1", "-o", "out.json"], "--points"),
     "one node": (["plane", "1.st", "2.st", "2.st", "--grid", "1", "-o", "out.json"], "--grid"),
     "collinear": (["plane", "1.st", "2.st", "2.st", "-o", "out.json"], "on one line"),
-    "data set": ([*TRAIN, "--data", "imagenet", "-o", "out.st"], "unknown data set"),
-    "data folder": ([*TRAIN, "--data", "mnist", "--data-dir", "nowhere", "-o", "out.st"], "--download"),
+    "data set": (["train", "--data", "imagenet", "-o", "out.st"], "unknown data set"),
+    "data folder": (["train", "--data", "mnist", "--data-dir", "nowhere", "-o", "out.st"], "--download"),
     "subset": ([*TRAIN, "--train-size", "100000", "-o", "out.st"], "--train-size"),
     "model": ([*TRAIN, "--model", "vit", "-o", "out.st"], "unknown model"),
     "lenet on vectors": (["train", "--model", "lenet", "--data", "hmm", "-o", "out.st"], "images"),
     "algo": ([*TRAIN, "--algo", "magic", "-o", "out.st"], "--algo"),
     "option of another algo": ([*TRAIN, "--replicas", "3", "-o", "out.st"], "for --algo rsgd"),
+    "data of another init": (["train", "--init", "1.st", "--train-size", "9", "-o", "out.st"], "brings its data"),
+    "hmm of another set": (["train", "--data", "mnist", "--hmm-dim", "9", "-o", "out.st"], "for --data hmm"),
+    "hostile sizes": (["flatness", "hostile.st", "-o", "out.json"], "malformed"),
+    "hostile mean": (["flatness", "mean.st", "-o", "out.json"], "no usable number"),
+    "out-dir stays unmade": (["normalize", "text.st", "--out-dir", "unmade"], "not a safetensors file"),
     "filters of mlp": ([*TRAIN, "--filters", "3,4", "-o", "out.st"], "for --model lenet"),
     "learning rate": ([*TRAIN, "--lr", "-1", "-o", "out.st"], "learning rate"),
     "outputs": ([*TRAIN, "--outputs", "1", "--init", "2.st", "-o", "out.st"], "brings its model"),

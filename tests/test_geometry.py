@@ -180,6 +180,9 @@ def test_no_plane_through_a_line() -> None:
     a, b = (make_case("mlp", seed=seed, dtype=torch.float32).params for seed in (1, 2))
     with pytest.raises(GeometryError, match="on one line"):
         span_plane(a, b, linear(a, b, 0.3))
+    close = {key: tensor + 0.001 * b[key] for key, tensor in a.items()}
+    with pytest.raises(GeometryError, match="on one line"):
+        span_plane(a, close, linear(a, close, 0.3))
     with pytest.raises(GeometryError, match="equal"):
         span_plane(a, b, a)
 

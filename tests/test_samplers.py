@@ -114,10 +114,10 @@ def test_gamma_starts_balanced_and_grows() -> None:
     losses = [float(F.cross_entropy(network(data.x), data.y).detach()) for network in stack.networks]
     assert balanced_gamma(stack, data) * spread == pytest.approx(sum(losses) / 3, rel=1e-5)
     seen, watcher = records()
-    rsgd(SPEC, data, Recipe(epochs=5), Replication(), seed=0, device=CPU, watcher=watcher)
+    rsgd(SPEC, data, Recipe(epochs=5), Replication(growth=16.0), seed=0, device=CPU, watcher=watcher)
     gammas = [record.gamma for record in seen]
     assert gammas[0] == pytest.approx(balanced_gamma(stack, data))
-    assert [b / a for a, b in pairwise(gammas)] == pytest.approx([10.0] * 4)
+    assert [b / a for a, b in pairwise(gammas)] == pytest.approx([2.0] * 4)
     assert seen[-1].spread < seen[0].spread
 
 
@@ -201,6 +201,17 @@ def test_adv_learns_random_labels_first() -> None:
     phases = [record.phase for record in seen]
     assert phases == sorted(phases)
     assert set(phases) == {"adversarial", "train"}
+    with pytest.warns(UserWarning, match="learnt to an error of"):
+        adv(
+            SPEC,
+            data,
+            Recipe(epochs=1),
+            Adversarial(recipe=Recipe(epochs=1, until_error=0.0)),
+            classes=4,
+            black=black,
+            seed=0,
+            device=CPU,
+        )
     assert phases.count("train") == 40
     learnt = [record for record in seen if record.phase == "adversarial"][-1]
     assert learnt.solution_error <= 0.15

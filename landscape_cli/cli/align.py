@@ -56,6 +56,7 @@ def align(
     from landscape_cli.align import align as align_networks
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.session import (
+        make_folder,
         make_provenance,
         output_paths,
         read_networks,
@@ -68,7 +69,7 @@ def align(
     from landscape_cli.results import Result
 
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
-    if permutations is not None:
+    if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
         check_output(permutations, force=force, error=ResultError)
     place = resolve_device(device)
     checkpoints, model = read_networks([reference, *networks])
@@ -116,6 +117,7 @@ def align(
                     "similarity": found.similarity.get(group.name),
                 }
             )
+    make_folder(out_dir)
     for out, checkpoint in zip(outputs, made, strict=True):
         write_checkpoint(out, checkpoint, force=force)
         say(f"wrote {out}", quiet=quiet)

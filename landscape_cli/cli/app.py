@@ -123,7 +123,7 @@ def _report(error: BaseException, *, debug: bool) -> int:
         where = context.command_path if context is not None else "landscape"
         message = getattr(error, "format_message", lambda: str(error))()
         return _fail(f"{message} (see '{where} --help')", USERS) if message else USERS
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return _fail("out of memory: use fewer networks, a smaller data set, or another --device", OURS)
     if isinstance(error, OSError):
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", OURS)

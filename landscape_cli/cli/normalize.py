@@ -40,6 +40,7 @@ def normalize(
 
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.session import (
+        make_folder,
         make_provenance,
         output_paths,
         read_networks,
@@ -93,6 +94,7 @@ def normalize(
                 "probes": difference.probes,
             }
         )
+    make_folder(out_dir)
     for path, checkpoint in zip(outputs, made, strict=True):
         write_checkpoint(path, checkpoint, force=force)
         say(f"wrote {path}", quiet=quiet)

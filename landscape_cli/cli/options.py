@@ -60,7 +60,10 @@ class Nonlinearity(str, Enum):
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random in this command.")]
+LARGEST_SEED = (1 << 63) - 1
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of everything random in this command.")
+]
 UnusedSeed = Annotated[
     int, typer.Option("--seed", min=0, help="Recorded with the result; this command draws nothing at random.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,13 +41,17 @@ NOT_RECORDED = {
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device that `--device` names.
+    """Return the device that `--device` names; on a GPU, ask for kernels that give the same bytes every time.
 
     Raises:
         LandscapeError: if it is unknown or not there.
     """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     import torch
 
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
@@ -177,7 +182,8 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
 
 
 def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key != "directory"}
+    local = {"directory"} | ({"sha256", "mean", "deviation"} if record.get("name") == "hmm" else set())
+    return {key: value for key, value in record.items() if key not in local}
 
 
 def output_paths(
@@ -188,7 +194,7 @@ def output_paths(
     Args:
         inputs: the checkpoints read.
         output: `-o`, for one.
-        out_dir: `--out-dir`, for any number; made if missing.
+        out_dir: `--out-dir`, for any number; `make_folder` makes it.
         suffix: what is added to the names in `out_dir`.
         force: whether existing files may be replaced.
 
@@ -209,14 +215,26 @@ def output_paths(
         doubles = sorted({str(path) for path in paths if paths.count(path) > 1})
         if doubles:
             raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
-        try:
-            out_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as cause:
-            raise CheckpointError(f"cannot make the folder {out_dir}: {cause.strerror}") from cause
+        if out_dir.exists() and not out_dir.is_dir():
+            raise CheckpointError(f"{out_dir} is not a folder: name another with --out-dir")
     for path in paths:
         check_checkpoint_name(path)
-        check_output(path, force=force, error=CheckpointError)
+        if output is not None or path.exists():
+            check_output(path, force=force, error=CheckpointError)
     return paths
+
+
+def make_folder(out_dir: Path | None) -> None:
+    """Make the folder that `--out-dir` names, once there is something to put into it.
+
+    Raises:
+        CheckpointError: if it cannot be made.
+    """
+    try:
+        if out_dir is not None:
+            out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise CheckpointError(f"cannot make the folder {out_dir}: {cause.strerror}") from cause
 
 
 def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:

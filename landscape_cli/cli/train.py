@@ -158,7 +158,7 @@ def train(
     starts = _read_starts(init or [])
     sampler = _configure(options, algo)
     place = resolve_device(device)
-    loaded = load_data(_data_spec(options, starts), download=download)
+    loaded = load_data(_data_spec(context, starts), download=download)
     spec = _model_spec(options, starts, loaded)
     initial = [start.params for start in starts]
     with watch(log, quiet=quiet) as watcher:
@@ -169,7 +169,7 @@ def train(
         {name: tensor.cpu() for name, tensor in params.items()},
         spec,
         loaded.record,
-        history=(*(starts[0].history if len(starts) == 1 else ()), provenance),
+        history=(*(step for start in starts for step in start.history), provenance),
         metrics=metrics,
     )
     write_checkpoint(output, checkpoint, force=force)
@@ -194,7 +194,11 @@ def _check_belongs(options: dict[str, Any], algo: Algorithm) -> None:
     """Refuse options of another algorithm: an option silently ignored misleads."""
     for name, owner in OWNERS.items():
         if options[name] is not None and owner != algo.value:
-            raise typer.BadParameter(f"--{name.replace('_', '-')} is for --algo {owner}, not {algo.value}")
+            raise typer.BadParameter(f"{_flag(name)} is for --algo {owner}, not {algo.value}")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _read_starts(paths: list[Path]) -> list[Checkpoint]:
@@ -203,12 +207,19 @@ def _read_starts(paths: list[Path]) -> list[Checkpoint]:
     return read_networks(paths)[0] if paths else []
 
 
-def _data_spec(options: dict[str, Any], starts: list[Checkpoint]) -> DataSpec:
+def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
     from landscape_cli.data import DataSpec, HiddenManifold
 
+    options = context.params
+    given = [name for name in options if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    sizes_of_hmm = [name for name in given if name.startswith("hmm_")]
     if options["data"] is None and starts:
-        found = DataSpec.from_record(starts[0].data)
-        return found if options["data_dir"] == "data" else DataSpec.from_record(starts[0].data, options["data_dir"])
+        misplaced = sizes_of_hmm + [name for name in given if name in {"train_size", "data_seed"}]
+        if misplaced:
+            raise typer.BadParameter(f"--init brings its data along: leave out {_flag(misplaced[0])}, or name --data")
+        return DataSpec.from_record(starts[0].data, options["data_dir"] if "data_dir" in given else None)
+    if sizes_of_hmm and options["data"] not in {None, "hmm"}:
+        raise typer.BadParameter(f"{_flag(sizes_of_hmm[0])} is for --data hmm, not {options['data']}")
     latent = options["hmm_latent"]
     patterns = options["hmm_patterns"]
     sizes = HiddenManifold(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
 import torch
@@ -72,18 +73,23 @@ def train_adv(
     Raises:
         TrainingError: if training diverges.
         ModelError: if `initial` does not fit the model.
+
+    Warns:
+        UserWarning: if the random labels were not learnt as well as asked.
     """
     stack = Stack(spec, [initial or initial_params(spec, seed, 0)], device)
     corrupted = corrupt(data, adversarial, classes=classes, black=black, generator=generator(seed, CORRUPTION))
     orders = [generator(seed, CORRUPTED_ORDER)]
-    fit(
-        stack,
-        corrupted.to(device),
-        adversarial.recipe,
-        generators=orders,
-        phase="adversarial",
-        watcher=watcher,
+    learnt = fit(
+        stack, corrupted.to(device), adversarial.recipe, generators=orders, phase="adversarial", watcher=watcher
     )
+    wanted = adversarial.recipe.until_error
+    if wanted is not None and learnt.solution_error is not None and learnt.solution_error > wanted:
+        warnings.warn(
+            f"the random labels were learnt to an error of {learnt.solution_error:.3g} only, not {wanted:.3g}: "
+            "give --adv-epochs more, or another --adv-lr",
+            stacklevel=2,
+        )
     del corrupted
     fit(stack, data.to(device), recipe, generators=[order_generator(seed, 0)], watcher=watcher)
     return stack.params(0)

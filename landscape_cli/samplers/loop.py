@@ -51,7 +51,7 @@ class EpochRecord:
         learning_rate: at the end of the epoch.
         loss: mean cross-entropy over the epoch's mini-batches and the networks.
         error: fraction of these samples misclassified while training went on.
-        gamma: strength of the coupling between replicas; None without.
+        gamma: strength of the coupling between replicas at the end of the epoch; None without.
         spread: mean squared distance of the replicas from their centre; None without.
         solution_error: training error of the solution (the centre of replicas) after the epoch; None if not measured.
     """
@@ -91,14 +91,18 @@ class Coupling:
 
     gamma: Sequence[float]
 
-    def gradient(self, stack: Stack, epoch: int, rate: float, out: Tensor) -> None:
-        """Write the coupling's gradient, which is (2γ/y) (θ_a - θ̄), to `out`, shape (networks, parameters).
+    def strength(self, epoch: int, rate: float) -> float:
+        """Return the γ of an epoch, at a learning rate.
 
         A step takes the fraction 2γ·rate of each replica's way to the centre. Where γ has outgrown the learning rate
         so far that this exceeds one, the step would overshoot and the replicas fly apart: there it is one.
         """
+        return min(self.gamma[epoch], 1 / (2 * rate)) if rate > 0 else self.gamma[epoch]
+
+    def gradient(self, stack: Stack, epoch: int, rate: float, out: Tensor) -> None:
+        """Write the coupling's gradient, which is (2γ/y) (θ_a - θ̄), to `out`, shape (networks, parameters)."""
         count = len(stack.networks)
-        gamma = min(self.gamma[epoch], 1 / (2 * rate)) if rate > 0 else self.gamma[epoch]
+        gamma = self.strength(epoch, rate)
         mean_free = torch.eye(count, device=out.device) - torch.full((count, count), 1 / count, device=out.device)
         torch.mm(mean_free * (2 * gamma / count), stack.weights, out=out)
 
@@ -118,8 +122,8 @@ def fit(
     coupling: Coupling | None = None,
     rate_factor: float = 1.0,
     watcher: Watcher | None = None,
-) -> int:
-    """Train every network of `stack` in place; return the number of epochs done.
+) -> EpochRecord:
+    """Train every network of `stack` in place; return the record of the last epoch.
 
     The objective is the mean over the networks of their mini-batch losses, plus the coupling.
 
@@ -175,7 +179,7 @@ def fit(
             rate,
             float(loss_sum) / (count * samples),
             int(wrong) / (count * samples),
-            None if coupling is None else coupling.gamma[epoch],
+            None if coupling is None else coupling.strength(epoch, rate),
             None if coupling is None else stack.spread(),
         )
         if not math.isfinite(record.loss):
@@ -186,8 +190,8 @@ def fit(
             record = replace(record, solution_error=float(evaluator.error([stack.centre()])))
         watcher.epoch(record)
         if record.solution_error is not None and record.solution_error <= (recipe.until_error or 0.0):
-            return epoch + 1
-    return recipe.epochs
+            break
+    return record
 
 
 def _optimizer(stack: Stack, recipe: Recipe) -> torch.optim.SGD:
