@@ -14,11 +14,14 @@ from landscape_cli.normalize import normalize
 from landscape_cli.symmetry import permute, random_permutations, rescale
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("name", ALL)
-def test_function_is_kept(name: str) -> None:
-    case, other = make_case(name, seed=1), make_case(name, seed=2)
+def test_function_is_kept(name: str, dtype: torch.dtype) -> None:
+    case, other = (make_case(name, seed=seed, dtype=dtype) for seed in (1, 2))
     found = align(case.params, other.params, case.symmetry)
-    assert torch.allclose(case.outputs(found.params), case.outputs(other.params), rtol=0, atol=1e-11)
+    expected = case.outputs(other.params)
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-5
+    assert (case.outputs(found.params) - expected).abs().max() <= tolerance * expected.abs().max()
     undone = permute(found.params, case.symmetry, {g: p.argsort() for g, p in found.permutations.items()})
     assert all(torch.equal(undone[key], other.params[key]) for key in undone)
 
@@ -31,6 +34,7 @@ def test_planted_relabelling_is_found_every_time(name: str) -> None:
         planted = permute(case.params, case.symmetry, random_permutations(case.symmetry, generator=generator))
         found = align(case.params, planted, case.symmetry)
         assert all(torch.equal(found.params[key], case.params[key]) for key in case.params)
+        assert distance(case.params, planted, case.symmetry).geodesic > 0.1 or seed % 10
         assert distance(case.params, found.params, case.symmetry).geodesic == 0
         assert all(value == pytest.approx(1.0) for value in found.similarity.values())
 

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from reference import wrong
 from safetensors.torch import save_file
 
 from landscape_cli.checkpoint import read_checkpoint
+from landscape_cli.data import DataSpec, load_data
+from landscape_cli.geometry import geodesic
+from landscape_cli.models import build_model
+from landscape_cli.planes import span_plane
+from landscape_cli.symmetry import trace_symmetry
 
 TRAIN = ["train", "--model", "mlp", "--hidden", "12,9", "--data", "hmm", "--hmm-latent", "11", "--hmm-dim", "21"]
 TRAIN += ["--hmm-test", "50", "--epochs", "2", "--batch-size", "16", "--device", "cpu"]
@@ -135,6 +141,26 @@ def test_plane(landscape, aligned: list[str]) -> None:
     assert corners[1]["train_error"] == corners[2]["train_error"] == read_checkpoint("2.st").metrics["train_error"]
     line = landscape("plane", "n/1.st", "n/2.st", "n/1.st")
     assert (line.code, "span no plane" in line.err) == (2, True)
+
+
+def test_numbers_equal_the_slow_loop(landscape, aligned: list[str]) -> None:
+    """What path and plane print, computed again one network and one sample at a time."""
+    a, b, c = (read_checkpoint(name) for name in ("n/1.st", "n/2.st", "b.st"))
+    model = build_model(a.model, {name: tensor.clone() for name, tensor in a.params.items()})
+    data = load_data(DataSpec.from_record(a.data), preprocessing=a.data)
+    symmetry = trace_symmetry(model, torch.zeros(2, 21))
+    points = json.loads(landscape("path", *aligned, "--kind", "geodesic", "--points", "4").out)["points"]
+    for point in points:
+        params = geodesic(a.params, c.params, point["tau"], symmetry)
+        assert point["train_error"] == wrong(model, params, *data.train) / 33
+        assert point["test_error"] == wrong(model, params, *data.test) / 50
+    points = json.loads(landscape("plane", "n/1.st", "n/2.st", "b.st", "--grid", "3").out)["points"]
+    plane = span_plane(a.params, b.params, c.params)
+    for point in points:
+        params = plane.network(point["x"], point["y"])
+        assert point["train_error"] == wrong(model, params, *data.train) / 33
+        assert point["test_error"] == wrong(model, params, *data.test) / 50
+    assert len({point["test_error"] for point in points}) > 2
 
 
 def test_flatness(landscape, aligned: list[str]) -> None:
