@@ -67,9 +67,9 @@ measure_distances() {
     "-o distances-$reference.json"
 }
 
-# measure_paths A B: the three kinds of path between two networks; lines for `run`
+# measure_paths POINTS A B: the three kinds of path between two networks; lines for `run`
 measure_paths() {
-  echo "path raw/$1.st raw/$2.st -o paths/$1_$2_linear.json"
-  echo "path raw/$1.st aligned/$1/$2_aligned.st -o paths/$1_$2_aligned.json"
-  echo "path normal/$1.st normal-aligned/$1/$2_aligned.st --kind geodesic -o paths/$1_$2_geodesic.json"
+  echo "path raw/$2.st raw/$3.st --points $1 -o paths/$2_$3_linear.json"
+  echo "path raw/$2.st aligned/$2/$3_aligned.st --points $1 -o paths/$2_$3_aligned.json"
+  echo "path normal/$2.st normal-aligned/$2/$3_aligned.st --points $1 --kind geodesic -o paths/$2_$3_geodesic.json"
 }

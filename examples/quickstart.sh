@@ -42,7 +42,7 @@ step "flatness, distances, one plane"
 step "barriers along linear, aligned and geodesic paths"
 for pair in "rsgd-1 rsgd-2" "rsgd-1 sgd-1" "sgd-1 sgd-2" "rsgd-1 adv-1" "sgd-1 adv-1" "adv-1 adv-2"; do
   # shellcheck disable=SC2086
-  measure_paths $pair
+  measure_paths 21 $pair
 done | run
 
 step "done"

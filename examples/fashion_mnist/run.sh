@@ -49,12 +49,12 @@ step "barriers along linear, aligned and geodesic paths"
 for pair in "rsgd-1 rsgd-2" "rsgd-1 sgd-1" "rsgd-2 sgd-2" "sgd-1 sgd-2" "rsgd-1 adv-1" "rsgd-2 adv-2" \
   "sgd-1 adv-1" "sgd-2 adv-2" "adv-1 adv-2"; do
   # shellcheck disable=SC2086
-  measure_paths $pair
+  measure_paths 11 $pair
 done | run
 
 step "one plane"
 plane="raw/rsgd-1.st raw/adv-1.st aligned/rsgd-1/adv-1_aligned.st"
-landscape plane $plane --grid 15 -o plane.json --plot plane.png --quiet
+landscape plane $plane --grid 9 -o plane.json --plot plane.png --quiet
 
 step "done"
 python "$summary" . | tee summary.md
