@@ -262,7 +262,7 @@ def _count_classes(name: str, train: Tensor, test: Tensor) -> int:
     high = int(test.max())
     if low < 0 or high >= classes or classes > len(train):
         raise DataError(
-            f"{name}: labels out of range: they must count from 0 to classes - 1, each in y_train; "
+            f"{name}: labels out of range: they must count from 0, and those of y_test occur in y_train; "
             f"y_train reaches {classes - 1}, y_test {high}, the lowest is {low}"
         )
     if classes < 2:

@@ -33,7 +33,8 @@ def plot_path(path: Path, rows: Sequence[Mapping[str, Any]], *, title: str, forc
     figure, axes = _figure(1)
     for split in ("train", "test"):
         axes[0].plot([row["tau"] for row in rows], [row[f"{split}_error"] for row in rows], ".-", label=split)
-    axes[0].set(xlabel="τ", ylabel="error", title=title, ylim=(0, None))
+    highest = max(row[f"{split}_error"] for row in rows for split in ("train", "test"))
+    axes[0].set(xlabel="τ", ylabel="error", title=title, ylim=(0, 1.1 * highest or 1))
     axes[0].legend()
     _save(figure, path, force=force)
 

@@ -86,6 +86,9 @@ CASES = {
     "hostile sizes": (["flatness", "hostile.st", "-o", "out.json"], "malformed"),
     "hostile mean": (["flatness", "mean.st", "-o", "out.json"], "no usable number"),
     "out-dir stays unmade": (["normalize", "text.st", "--out-dir", "unmade"], "not a safetensors file"),
+    "one file twice": (["align", "1.st", "2.st", "-o", "x.st", "--permutations", "./x.st"], "same file"),
+    "log is output": ([*TRAIN, "-o", "x.st", "--log", "x.st"], "same file"),
+    "data seed": ([*TRAIN, "--data-seed", "9" * 25, "-o", "out.st"], "--data-seed"),
     "filters of mlp": ([*TRAIN, "--filters", "3,4", "-o", "out.st"], "for --model lenet"),
     "learning rate": ([*TRAIN, "--lr", "-1", "-o", "out.st"], "learning rate"),
     "outputs": ([*TRAIN, "--outputs", "1", "--init", "2.st", "-o", "out.st"], "brings its model"),
@@ -155,6 +158,21 @@ def test_signals_during_training(tmp_path: Path, number: signal.Signals, code: i
     assert "Traceback" not in errors
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
     assert all(line.count(",") == 7 for line in (tmp_path / "log.csv").read_text().splitlines())
+
+
+@pytest.mark.parametrize("delay", [0.3, 0.5, 0.7, 0.9, 1.2])
+def test_signals_during_start(tmp_path: Path, delay: float) -> None:
+    """An import in progress must not swallow or mangle them."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "landscape_cli", *TRAIN, "--epochs", "100000", "-o", "x.st"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "landscape: error: interrupted\n")
 
 
 def test_no_reader(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def align(
     from landscape_cli.align import align as align_networks
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.session import (
+        check_distinct,
         make_folder,
         make_provenance,
         output_paths,
@@ -69,6 +70,7 @@ def align(
     from landscape_cli.results import Result
 
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
+    check_distinct(permutations, *outputs)
     if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
         check_output(permutations, force=force, error=ResultError)
     place = resolve_device(device)

@@ -8,7 +8,8 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,7 @@ from landscape_cli.cli.session import show_warning
 from landscape_cli.cli.train import train
 from landscape_cli.errors import LandscapeError
 
+RETRY_SECONDS = 0.02
 OURS, USERS, INTERRUPTED, TERMINATED, NO_READER = 1, 2, 130, 143, 141
 # typer's own errors of usage, under whichever name this version of typer keeps them
 UsageProblem = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -82,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0; 1 our fault; 2 the user's; 130 Ctrl-C; 143 SIGTERM."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = show_warning
-    signal.signal(signal.SIGTERM, _terminate)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)  # also where a shell has started a background job with it ignored
     try:
         code = app(argv, prog_name="landscape", standalone_mode=False)
         sys.stdout.flush()
@@ -94,8 +96,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _terminate(*_: Any) -> None:
-    raise Terminated
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise what stops the program; within an import, which would swallow or mangle it, a moment later."""
+    inner = frame
+    while inner is not None:
+        if inner.f_code.co_filename.startswith("<frozen importlib"):
+            signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
+            signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+            return
+        inner = inner.f_back
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def _report(error: BaseException, *, debug: bool) -> int:
@@ -126,7 +136,7 @@ def _report(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return _fail("out of memory: use fewer networks, a smaller data set, or another --device", OURS)
     if isinstance(error, OSError):
-        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", OURS)
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", USERS)
     return _fail(f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)", OURS)
 
 

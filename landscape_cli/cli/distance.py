@@ -87,6 +87,7 @@ def distance(
             quiet=quiet,
         )
     predictions: dict[str, list[Any]] = {}
+    loaded = None
     if functions:
         loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
         evaluator = Evaluator(model, {"train": loaded.train, "test": loaded.test}, device=place)
@@ -108,7 +109,7 @@ def distance(
         for split, classes in predictions.items():
             row[f"{split}_disagreement"] = float((classes[i] != classes[j]).double().mean())
         rows.append(row)
-    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     names = [network.path for network in checkpoints]
     body: dict[str, Any] = {"networks": names, "pairs": rows}
     shown = rows if matrix is None else _as_matrix(rows, names, matrix.value)

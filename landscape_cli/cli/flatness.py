@@ -100,7 +100,7 @@ def flatness(
                 rows.append(row)
                 energies.append({key: value for key, value in row.items() if key != "network"} | draws)
             details.append(detail | {"local_energy": energies})
-    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     if plot is not None:
         from landscape_cli.plots import plot_flatness
 

@@ -103,11 +103,11 @@ def path(
     if loss:
         barriers["loss"] = {split: barrier(taus, score.loss.tolist()) for split, score in scores.items()}
     body = {"kind": kind.value, "start": a.path, "end": b.path, "barrier": barriers, "points": rows}
-    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     if plot is not None:
         from landscape_cli.plots import plot_path
 
-        plot_path(plot, rows, title=f"{a.path} to {b.path} ({kind.value})", force=force)
+        plot_path(plot, rows, title=f"{start.name} to {end.name} ({kind.value})", force=force)
     emit(Result(body, rows, provenance), output=output, form=form, force=force, quiet=quiet)
     train = barriers["train"]
     say(f"barrier: train error {train['max']:.4g} at τ = {train['tau']:.3g}", quiet=quiet)

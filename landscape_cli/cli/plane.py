@@ -101,7 +101,7 @@ def plane(
         for k, (name, network, (x, y)) in enumerate(zip("abc", checkpoints, spanned.corners, strict=True))
     ]
     body = {"networks": corners, "x": xs, "y": ys, "points": rows}
-    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     if plot is not None:
         from landscape_cli.plots import plot_plane
 

@@ -81,12 +81,19 @@ def _plain(value: Any) -> Any:
 
 
 def make_provenance(
-    context: typer.Context, *, device: torch.device, seed: int, networks: Sequence[Checkpoint]
+    context: typer.Context,
+    *,
+    device: torch.device,
+    seed: int,
+    networks: Sequence[Checkpoint],
+    data: DataSet | None = None,
 ) -> dict[str, Any]:
-    """Return the provenance of this command's result."""
+    """Return the provenance of this command's result, with the data it was measured on, if any."""
     from landscape_cli.results import provenance
 
-    return provenance(
+    measured = ("name", "train_samples", "test_samples", "sha256")
+    used = {} if data is None else {"data": {key: data.record[key] for key in measured}}
+    return used | provenance(
         context.info_name or "",
         recorded(context, device=str(device)),
         device=str(device),
@@ -117,6 +124,8 @@ def read_networks(paths: Sequence[Path]) -> tuple[list[Checkpoint], nn.Module]:
             model = build_model(network.model, network.params)
         except ModelError as error:
             raise ModelError(f"{network.path}: {error}") from error
+        if len({kind for kind in _dtypes(network) if kind.is_floating_point}) > 1:
+            raise ModelError(f"{network.path} mixes floating-point types, which a network cannot compute with")
         if _dtypes(network) != _dtypes(first):
             raise ModelError(f"{network.path} and {first.path} differ in the type of their tensors")
     return networks, model
@@ -163,7 +172,10 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
         for network in networks[1:]:
             if _same_data(network.data) != _same_data(first.data):
                 raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
-        data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
+        try:
+            data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
+        except DataError as error:
+            raise DataError(f"the data of {first.path}: {error}") from error
         # Generated numbers may differ in the last bit from one kind of machine to the next.
         if data.record["name"] != "hmm" and data.record["sha256"] != first.data.get("sha256"):
             raise DataError(
@@ -172,7 +184,11 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
             )
     else:
         data = load_data(DataSpec(name, directory or "data"), preprocessing=first.data)
-        say(f"measuring on {name}, standardised as for {first.path}", quiet=quiet)
+        say(
+            f"measuring on {len(data.train.y)} training and {len(data.test.y)} test samples of {name}, "
+            f"standardised as for {first.path}",
+            quiet=quiet,
+        )
     if data.input_shape != first.model.input_shape or not outputs_fit(first.model.outputs, data.classes):
         raise DataError(
             f"the data has inputs of shape {data.input_shape} in {data.classes} classes, but {first.path} is "
@@ -237,6 +253,18 @@ def make_folder(out_dir: Path | None) -> None:
         raise CheckpointError(f"cannot make the folder {out_dir}: {cause.strerror}") from cause
 
 
+def check_distinct(*outputs: Path | None) -> None:
+    """Check that no two outputs are one file.
+
+    Raises:
+        ResultError: naming the file that two are.
+    """
+    named = [path.resolve() for path in outputs if path is not None]
+    for path in named:
+        if named.count(path) > 1:
+            raise ResultError(f"two outputs are the same file, {path.name}: name them apart")
+
+
 def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:
     """Check, before any work, that a result and its plot can be written.
 
@@ -249,6 +277,7 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
         check_result_name(output, force=force)
         if form is not None and output.suffix != f".{form.value}":
             raise ResultError(f"--format {form.value} contradicts the suffix of {output}: leave one of them out")
+    check_distinct(output, plot)
     if plot is not None:
         from landscape_cli.plots import check_plot
 

@@ -9,6 +9,7 @@ import typer
 
 from landscape_cli.cli.console import emit, say
 from landscape_cli.cli.options import (
+    LARGEST_SEED,
     Algorithm,
     Debug,
     Device,
@@ -66,7 +67,7 @@ def train(
     ] = None,
     data_seed: Annotated[
         int,
-        typer.Option("--data-seed", min=0, help="Seed of the subset and of generated data, apart from --seed."),
+        typer.Option("--data-seed", min=0, max=LARGEST_SEED, help="Seed of the subset and of generated data."),
     ] = 0,
     hmm_latent: Annotated[int, typer.Option("--hmm-latent", help="hmm: D, the hidden dimension.")] = 201,
     hmm_dim: Annotated[int, typer.Option("--hmm-dim", help="hmm: N, the dimension of inputs.")] = 401,
@@ -142,7 +143,7 @@ def train(
       landscape train --algo adv --model mlp --hidden 256,256 --data my.safetensors --log adv.csv -o adv.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.checkpoint import Checkpoint, check_checkpoint_name, write_checkpoint
-    from landscape_cli.cli.session import make_provenance, resolve_device
+    from landscape_cli.cli.session import check_distinct, make_provenance, resolve_device
     from landscape_cli.cli.training_log import watch
     from landscape_cli.data import load_data
     from landscape_cli.errors import CheckpointError, ResultError
@@ -151,6 +152,7 @@ def train(
 
     check_checkpoint_name(output)
     check_output(output, force=force, error=CheckpointError)
+    check_distinct(output, log)
     if log is not None:
         check_output(log, force=force, error=ResultError)
     options = context.params
@@ -164,7 +166,7 @@ def train(
     with watch(log, quiet=quiet) as watcher:
         params = _run(sampler, spec, loaded, initial, seed=seed, device=place, watcher=watcher)
     metrics = _measure(spec, params, loaded, place)
-    provenance = make_provenance(context, device=place, seed=seed, networks=starts)
+    provenance = make_provenance(context, device=place, seed=seed, networks=starts, data=loaded)
     checkpoint = Checkpoint(
         {name: tensor.cpu() for name, tensor in params.items()},
         spec,
