@@ -175,6 +175,19 @@ def test_signals_during_start(tmp_path: Path, delay: float) -> None:
     assert (process.returncode, errors) == (130, "landscape: error: interrupted\n")
 
 
+def test_signal_within_an_import_waits_for_its_end(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(0.1)\nprint('imported')\n"
+    )
+    code = (
+        "import signal, time\nfrom landscape_cli.cli.app import _stop\nsignal.signal(signal.SIGINT, _stop)\n"
+        "import slow\n"
+        "try:\n    time.sleep(30)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["imported", "interrupted"], "")
+
+
 def test_no_reader(tmp_path: Path) -> None:
     command = f"{sys.executable} -m landscape_cli --help | true"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -64,6 +64,7 @@ def path(
         placed,
         read_networks,
         resolve_device,
+        score_columns,
         symmetry_of,
     )
     from landscape_cli.errors import GeometryError
@@ -94,11 +95,7 @@ def path(
         scores = Evaluator(model, splits, device=place, advance=advance).evaluate(networks)
     rows: list[dict[str, Any]] = []
     for k, tau in enumerate(taus):
-        row: dict[str, Any] = {"tau": tau}
-        row |= {f"{split}_error": float(score.error[k]) for split, score in scores.items()}
-        if loss:
-            row |= {f"{split}_loss": float(score.loss[k]) for split, score in scores.items()}
-        rows.append(row)
+        rows.append({"tau": tau} | score_columns(scores, k, loss=loss))
     barriers: dict[str, Any] = {split: barrier(taus, score.error.tolist()) for split, score in scores.items()}
     if loss:
         barriers["loss"] = {split: barrier(taus, score.loss.tolist()) for split, score in scores.items()}

@@ -61,6 +61,7 @@ def plane(
         placed,
         read_networks,
         resolve_device,
+        score_columns,
     )
     from landscape_cli.errors import GeometryError
     from landscape_cli.evaluate import Evaluator
@@ -90,14 +91,9 @@ def plane(
         scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
     rows: list[dict[str, Any]] = []
     for k, (x, y) in enumerate(nodes):
-        row: dict[str, Any] = {"x": x, "y": y}
-        row |= {f"{split}_error": float(score.error[k]) for split, score in scores.items()}
-        if loss:
-            row |= {f"{split}_loss": float(score.loss[k]) for split, score in scores.items()}
-        rows.append(row)
+        rows.append({"x": x, "y": y} | score_columns(scores, k, loss=loss))
     corners = [
-        {"name": name, "network": network.path, "x": x, "y": y}
-        | {f"{split}_error": float(score.error[k]) for split, score in corner_scores.items()}
+        {"name": name, "network": network.path, "x": x, "y": y} | score_columns(corner_scores, k, loss=loss)
         for k, (name, network, (x, y)) in enumerate(zip("abc", checkpoints, spanned.corners, strict=True))
     ]
     body = {"networks": corners, "x": xs, "y": ys, "points": rows}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.checkpoint import Checkpoint, Params
     from landscape_cli.data import DataSet
+    from landscape_cli.evaluate import Scores
     from landscape_cli.symmetry import Symmetry
 
 # Where and how a result is shown does not belong to how it was made.
@@ -200,6 +201,14 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
 def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
     local = {"directory"} | ({"sha256", "mean", "deviation"} if record.get("name") == "hmm" else set())
     return {key: value for key, value in record.items() if key not in local}
+
+
+def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:
+    """Return the columns of a result that hold the scores of network k."""
+    columns = {f"{split}_error": float(score.error[k]) for split, score in scores.items()}
+    if loss:
+        columns |= {f"{split}_loss": float(score.loss[k]) for split, score in scores.items()}
+    return columns
 
 
 def output_paths(
