@@ -4,28 +4,46 @@ from landscape_cli.symmetry.spec import (
     Axis,
     FixedAxis,
     PermutationGroup,
+    Places,
     Role,
     ScaledAxis,
     ScaleGroup,
+    SignGroup,
     Sphere,
     Symmetry,
 )
 from landscape_cli.symmetry.trace import trace_symmetry
-from landscape_cli.symmetry.transform import expand_units, permute, random_permutations, rescale, unit_rows
+from landscape_cli.symmetry.transform import (
+    flip,
+    permute,
+    random_permutations,
+    random_signs,
+    rescale,
+    sources,
+    spread,
+    take,
+    unit_rows,
+)
 
 __all__ = [
     "Axis",
     "FixedAxis",
     "PermutationGroup",
+    "Places",
     "Role",
     "ScaleGroup",
     "ScaledAxis",
+    "SignGroup",
     "Sphere",
     "Symmetry",
-    "expand_units",
+    "flip",
     "permute",
     "random_permutations",
+    "random_signs",
     "rescale",
+    "sources",
+    "spread",
+    "take",
     "trace_symmetry",
     "unit_rows",
 ]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Role(str, Enum):
@@ -13,46 +17,98 @@ class Role(str, Enum):
     """Weights that write the units: a unit's own row."""
     OUTGOING = "outgoing"
     """Weights that read the units: a unit's column."""
+    GAIN = "gain"
+    """One factor a unit: a norm layer's weight, a layer scale."""
     FOLLOWER = "follower"
     """Anything else a unit carries along: its bias."""
 
 
+class Places:
+    """Where units live: for each unit the same number of places, in corresponding order; immutable."""
+
+    __slots__ = ("_hash", "table")
+
+    def __init__(self, table: NDArray[np.int64]) -> None:
+        """Keep a table of shape (units, places a unit)."""
+        self.table = np.ascontiguousarray(table, dtype=np.int64)
+        self.table.setflags(write=False)
+        self._hash = hash((self.table.shape, self.table.tobytes()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Places) and np.array_equal(self.table, other.table)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"Places({self.table.shape[0]} x {self.table.shape[1]})"
+
+
 @dataclass(frozen=True)
 class Axis:
-    """Units living along one axis of one tensor.
+    """Units living along one axis of one tensor, or, for a grouped convolution's inputs, along several at once.
 
-    Unit i occupies the places `offset + (t * size + i) * repeat + r` for every t < tiles and r < repeat, where
-    `size` is the number of units in the group: after a flatten each unit spans `repeat` consecutive places.
+    Attributes:
+        tensor: its name.
+        dims: the axes; places count through their product in row-major order.
+        role: what the entries are to the units.
+        places: of each unit: after a flatten, a unit of a convolution lives at several.
     """
 
     tensor: str
-    dim: int
+    dims: tuple[int, ...]
     role: Role
-    repeat: int = 1
-    offset: int = 0
-    tiles: int = 1
+    places: Places
 
 
 @dataclass(frozen=True)
 class PermutationGroup:
-    """Hidden units that can be relabelled freely, together along every axis listed."""
+    """Hidden units that can be relabelled, together along every axis listed.
+
+    Attributes:
+        name: after the tensor that first writes them.
+        size: how many units may trade places with each other.
+        axes: where they live; each lists `blocks * size` units, block by block.
+        blocks: into how many blocks the units fall: a permutation keeps each unit in its block, as the units of
+            attention heads are; the blocks' own group, if they may be relabelled, is another.
+        inside: if these are blocks, the names of the groups of their units.
+    """
 
     name: str
     size: int
     axes: tuple[Axis, ...]
+    blocks: int = 1
+    inside: tuple[str, ...] = ()
 
     @property
+    def units(self) -> int:
+        """The number of units in all blocks."""
+        return self.size * self.blocks
+
+    @cached_property
     def writers(self) -> tuple[Axis, ...]:
-        """The axes along which the units' incoming weights are rows."""
-        return tuple(axis for axis in self.axes if axis.role is Role.INCOMING)
+        """The axes along which the units' incoming weights are rows; else whatever of the units has one."""
+        return _first_of(self.axes, (Role.INCOMING,)) or _first_of(self.axes, (Role.GAIN, Role.FOLLOWER)) or self.axes
 
 
 @dataclass(frozen=True)
 class ScaledAxis:
-    """An axis whose entries are multiplied by `factor ** power` when its units' activations are by `factor`."""
+    """An axis whose entries are multiplied by `factor ** power` when its units' activations are by `factor`.
+
+    Attributes:
+        axis: where.
+        power: the power; when `epsilon` is given without `variance`, of the entries plus `epsilon`.
+        epsilon: of a batch-norm.
+        variance: for a batch-norm's gain: the name of the running variance, which is multiplied by
+            `factor ** (2 * shrinks)`; the gain makes up for what `epsilon` then weighs more or less (SPEC 2).
+        shrinks: the power of the batch-norm's input.
+    """
 
     axis: Axis
     power: int
+    epsilon: float = 0.0
+    variance: str | None = None
+    shrinks: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,10 +119,39 @@ class ScaleGroup:
     size: int
     axes: tuple[ScaledAxis, ...]
 
-    @property
+    @cached_property
     def writers(self) -> tuple[Axis, ...]:
-        """The axes whose rows of incoming weights scale with the units; the first one sets the norm."""
-        return tuple(scaled.axis for scaled in self.axes if scaled.axis.role is Role.INCOMING and scaled.power == 1)
+        """The axes that scale with the units; the first one, if there are weights or gains, sets the norm."""
+        up = [scaled.axis for scaled in self.axes if scaled.power == 1]
+        down = [scaled.axis for scaled in self.axes if scaled.power == -1]
+        return (
+            _first_of(up, (Role.INCOMING, Role.GAIN)) or tuple(up) or _first_of(down, (Role.OUTGOING,)) or tuple(down)
+        )
+
+    @property
+    def set_by(self) -> ScaledAxis:
+        """The axis whose entries, unit by unit, the normalised network has at norm one."""
+        writers = self.writers or tuple(scaled.axis for scaled in self.axes)
+        return next(scaled for scaled in self.axes if scaled.axis is writers[0])
+
+
+@dataclass(frozen=True)
+class SignGroup:
+    """Units whose sign is free: flipping unit i, along every axis listed, changes nothing downstream."""
+
+    name: str
+    size: int
+    axes: tuple[Axis, ...]
+
+    @cached_property
+    def writers(self) -> tuple[Axis, ...]:
+        """The axes that tell a unit's sign: batch-norm's gains if there are, else incoming weights."""
+        return (
+            _first_of(self.axes, (Role.GAIN,))
+            or _first_of(self.axes, (Role.INCOMING,))
+            or _first_of(self.axes, (Role.FOLLOWER,))
+            or self.axes
+        )
 
 
 @dataclass(frozen=True)
@@ -84,10 +169,18 @@ class Sphere:
 
 @dataclass(frozen=True)
 class FixedAxis:
-    """A tensor axis (or part of one) that no symmetry touches, and why."""
+    """A tensor axis (or part of one) that may not be relabelled, and why.
+
+    Attributes:
+        tensor: its name.
+        dim: the axis.
+        places: how many places of the axis are fixed.
+        reason: why.
+    """
 
     tensor: str
     dim: int
+    places: int
     reason: str
 
 
@@ -98,22 +191,30 @@ class Symmetry:
     Attributes:
         permutations: groups of hidden units that can be relabelled.
         scales: groups of hidden units that can be rescaled.
+        signs: groups of hidden units that can be flipped.
         output: the axes that one common positive factor of all outputs multiplies; empty if there is none.
         output_after: how many of the groups in `scales` come before the output in forward order.
         spheres: every tensor of weights, and the units in it.
         fixed: the axes that are in no permutation group.
         shapes: every tensor of the model that the groups speak of, and its shape.
+        notes: what the user should be told: operators without a rule, parameters never used.
     """
 
     permutations: tuple[PermutationGroup, ...]
     scales: tuple[ScaleGroup, ...]
+    signs: tuple[SignGroup, ...]
     output: tuple[ScaledAxis, ...]
     output_after: int
     spheres: tuple[Sphere, ...]
     fixed: tuple[FixedAxis, ...]
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def weights(self) -> tuple[str, ...]:
         """The names of the tensors of weights: not biases, nor anything else that follows the units."""
         return tuple(dict.fromkeys(sphere.tensor for sphere in self.spheres))
+
+
+def _first_of(axes: tuple[Axis, ...] | list[Axis], roles: tuple[Role, ...]) -> tuple[Axis, ...]:
+    return tuple(axis for axis in axes if axis.role in roles)

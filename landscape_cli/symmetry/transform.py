@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.spec import Axis, Symmetry
+from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
 
 def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -16,18 +17,55 @@ def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapp
     Args:
         params: the network.
         symmetry: its symmetry.
-        permutations: by group name, shape (units,), int64; groups left out keep their labels.
+        permutations: by group name, shape (units,), int64; groups left out keep their labels. Units are relabelled
+            within their blocks first, then the blocks.
 
     Returns:
         A new network; tensors that nothing touches are shared with the old one.
     """
-    result = dict(params)
+    moves: defaultdict[tuple[str, tuple[int, ...]], list[tuple[PermutationGroup, Axis]]] = defaultdict(list)
     for group in symmetry.permutations:
         if group.name in permutations:
             for axis in group.axes:
-                places = expand_units(permutations[group.name], axis, group.size)
-                result[axis.tensor] = result[axis.tensor].index_select(axis.dim, places.to(result[axis.tensor].device))
+                moves[axis.tensor, axis.dims].append((group, axis))
+    result = dict(params)
+    for (name, dims), members in sorted(moves.items(), key=lambda move: -len(move[0][1])):
+        result[name] = take(result[name], dims, sources(result[name], dims, members, permutations))
     return result
+
+
+def sources(
+    tensor: Tensor,
+    dims: Sequence[int],
+    members: Iterable[tuple[PermutationGroup, Axis]],
+    permutations: Mapping[str, Tensor],
+) -> Tensor:
+    """Return, for every place along `dims`, the place that its content comes from, int64."""
+    count = 1
+    for dim in dims:
+        count *= tensor.shape[dim]
+    source = torch.arange(count)
+    for group, axis in sorted(members, key=lambda member: _outwards(member[0])):
+        places = torch.from_numpy(axis.places.table.copy())
+        before = source.clone()
+        source[places.flatten()] = before[places[permutations[group.name].cpu()].flatten()]
+    return source
+
+
+def _outwards(group: PermutationGroup) -> tuple[bool, int]:
+    """Sort groups of units before those of the blocks that the units are in."""
+    return bool(group.inside), -group.blocks
+
+
+def take(tensor: Tensor, dims: Sequence[int], places: Tensor) -> Tensor:
+    """Return a tensor with the content of these places, counted through the product of `dims`."""
+    places = places.to(tensor.device)
+    if len(dims) == 1:
+        return tensor.index_select(dims[0], places)
+    front = tuple(range(len(dims)))
+    moved = tensor.movedim(tuple(dims), front)
+    taken = moved.flatten(0, len(dims) - 1).index_select(0, places)
+    return taken.view(moved.shape).movedim(front, tuple(dims)).contiguous()
 
 
 def rescale(
@@ -47,38 +85,70 @@ def rescale(
     result = dict(params)
     for group in symmetry.scales:
         if group.name in factors:
-            for scaled in group.axes:
-                tensor = result[scaled.axis.tensor]
-                factor = factors[group.name].to(tensor.device, tensor.dtype) ** scaled.power
-                result[scaled.axis.tensor] = tensor * along(factor, scaled.axis, tensor)
+            _rescale(result, group.axes, factors[group.name])
     if output != 1.0:
-        for scaled in symmetry.output:
-            result[scaled.axis.tensor] = result[scaled.axis.tensor] * output**scaled.power
+        _rescale(result, symmetry.output, torch.tensor([output], dtype=torch.float64))
+    return result
+
+
+def _rescale(params: dict[str, Tensor], axes: Sequence[ScaledAxis], factors: Tensor) -> None:
+    for scaled in axes:  # gains first: they look at the variances as they were
+        if scaled.variance is not None:
+            gain, axis = params[scaled.axis.tensor], scaled.axis
+            factor = factors.to(gain.device, gain.dtype) ** scaled.shrinks
+            variance = unit_rows(params[scaled.variance], axis)[:, 0]
+            makes_up = torch.sqrt(variance * factor**2 + scaled.epsilon) / torch.sqrt(variance + scaled.epsilon)
+            params[axis.tensor] = gain * spread(makes_up / factor, axis, gain)
+    for scaled in axes:
+        if scaled.power and scaled.variance is None:
+            tensor = params[scaled.axis.tensor]
+            factor = spread(factors.to(tensor.device, tensor.dtype) ** scaled.power, scaled.axis, tensor)
+            if scaled.epsilon:
+                params[scaled.axis.tensor] = factor * (tensor + scaled.epsilon) - scaled.epsilon
+            else:
+                params[scaled.axis.tensor] = tensor * factor
+
+
+def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Flip the activations of hidden units where `signs`, by group, shape (units,), are negative."""
+    result = dict(params)
+    for group in symmetry.signs:
+        if group.name in signs:
+            for axis in group.axes:
+                tensor = result[axis.tensor]
+                result[axis.tensor] = tensor * spread(signs[group.name].to(tensor.device, tensor.dtype), axis, tensor)
     return result
 
 
 def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
     """Return a uniformly random relabelling of every group."""
-    return {group.name: torch.randperm(group.size, generator=generator) for group in symmetry.permutations}
+    return {
+        group.name: torch.cat(
+            [block * group.size + torch.randperm(group.size, generator=generator) for block in range(group.blocks)]
+        )
+        for group in symmetry.permutations
+    }
 
 
-def expand_units(permutation: Tensor, axis: Axis, size: int) -> Tensor:
-    """Return, for the places of an axis on which `size` units live, the place that each takes its content from.
-
-    Shape (tiles * size * repeat,), int64.
-    """
-    tiles = torch.arange(axis.tiles)[:, None, None] * (size * axis.repeat)
-    units = permutation.cpu()[None, :, None] * axis.repeat
-    return (tiles + units + torch.arange(axis.repeat)).flatten() + axis.offset
+def random_signs(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return fair coin tosses, ±1, for the units of every group."""
+    return {group.name: 1 - 2 * torch.randint(2, (group.size,), generator=generator) for group in symmetry.signs}
 
 
-def along(values: Tensor, axis: Axis, tensor: Tensor) -> Tensor:
-    """Return one value a unit, shape (units,), spread over the axis and ready to multiply `tensor` by."""
-    spread = values.repeat_interleave(axis.repeat).repeat(axis.tiles)
-    return spread.view([-1 if dim == axis.dim else 1 for dim in range(tensor.ndim)])
+def spread(values: Tensor, axis: Axis, tensor: Tensor) -> Tensor:
+    """Return one value a unit, shape (units,), spread over the axis and ready to multiply `tensor` by; else 1."""
+    sizes = [size if dim in axis.dims else 1 for dim, size in enumerate(tensor.shape)]
+    table = torch.tensor(axis.places.table, device=values.device)
+    flat = torch.ones(torch.Size(sizes).numel(), dtype=values.dtype, device=values.device)
+    flat[table.flatten()] = values[:, None].expand(table.shape).flatten()
+    return flat.view(sizes)
 
 
-def unit_rows(tensor: Tensor, axis: Axis, size: int) -> Tensor:
+def unit_rows(tensor: Tensor, axis: Axis) -> Tensor:
     """Return what `tensor` holds of each unit along `axis`, shape (units, everything else)."""
-    moved = tensor.movedim(axis.dim, 0)
-    return moved.reshape(axis.tiles, size, axis.repeat, -1).transpose(0, 1).reshape(size, -1)
+    flat = tensor.movedim(axis.dims, tuple(range(len(axis.dims)))).flatten(0, len(axis.dims) - 1)
+    table = axis.places.table
+    if table.shape == (len(flat), 1) and bool((table[:, 0] == range(len(flat))).all()):
+        return flat.reshape(len(flat), -1)
+    rows = flat.index_select(0, torch.tensor(table, device=tensor.device).flatten())
+    return rows.reshape(len(table), -1)

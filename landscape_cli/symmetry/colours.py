@@ -1,0 +1,126 @@
+"""Which units are interchangeable: those that occur in the same way wherever they occur.
+
+Units get a colour, a hash of every axis that they were ever seen on; units of one colour may trade places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape_cli.symmetry.labels import Array, Labels
+from landscape_cli.symmetry.relate import resolved
+from landscape_cli.symmetry.scales import clusters
+from landscape_cli.symmetry.values import Layer, covered
+
+Hash = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What lives along a run of axes of one tensor: at each place, what the columns say together."""
+
+    columns: tuple[Array, ...]
+
+    def units(self) -> list[int]:
+        """Return which columns hold units."""
+        return [k for k, column in enumerate(self.columns) if column.max(initial=-1) >= 0]
+
+
+def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
+    """Return the runs of axes of all tensors seen, each once."""
+    known: set[frozenset[int]] = set()
+    keep: list[object] = []
+    found: dict[tuple[bytes, ...], Run] = {}
+    for layers in seen:
+        runs = clusters([covered(layer) for layer in layers])
+        for here in [[layer for layer in layers if covered(layer) <= axes] for axes in runs] or [list(layers)]:
+            key = frozenset(map(id, here))
+            if not any(int(layer.max()) >= 0 for layer in here) or key in known:
+                continue
+            known.add(key)
+            keep.append(here)  # so that no other layer gets the same identity
+            run = run_of(labels, here)
+            if run.units():
+                found.setdefault(tuple(column.tobytes() for column in run.columns), run)
+    return list(found.values())
+
+
+def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
+    """Return what layers over one run of axes come to, flattened over those axes."""
+    layers = resolved(labels, layers)
+    shape = np.broadcast_shapes(*(tuple(layer.shape) for layer in layers)) if layers else ()
+    columns = [np.ascontiguousarray(layer.expand(shape).numpy()).ravel() for layer in layers]
+    units = [column for column in columns if column.max(initial=-1) >= 0]
+    blocks = [labels.above(column) for column in units] if len(units) > 1 else []
+    return Run(tuple(c for c in columns if not any(np.array_equal(c, block) for block in blocks)))
+
+
+def settle(labels: Labels, runs: Sequence[Run]) -> None:
+    """Fix what must not move because of what else may not; repeat until nothing changes."""
+    while True:
+        before = labels.fixed_count()
+        for run in runs:
+            free = [k for k in run.units() if not (labels.why_fixed(run.columns[k]) > 0).all()]
+            if len(free) > 1 and not _is_product(run):
+                for k in free:
+                    labels.fix(run.columns[k], "units that live together in a way that no relabelling keeps")
+        labels.fix_above()
+        if labels.fixed_count() == before:
+            return
+
+
+def _is_product(run: Run) -> bool:
+    """Tell whether every combination of what the columns hold occurs exactly once."""
+    table = np.unique(np.stack(run.columns, axis=1), axis=0)
+    return len(table) == len(run.columns[0]) == int(np.prod([len(np.unique(column)) for column in run.columns]))
+
+
+def colour(labels: Labels, runs: Sequence[Run]) -> Hash:
+    """Return a colour for every unit that stands for itself."""
+    colours = np.zeros(labels.count, dtype=np.uint64)
+    for number, run in enumerate(runs):
+        for k in run.units():
+            column = run.columns[k]
+            others = [
+                other for j, other in enumerate(run.columns) if j != k and (labels.why_fixed(other) > 0).all()
+            ]
+            code = np.full(len(column), number + 1, dtype=np.uint64)
+            for other in others:
+                code = mix(code + mix(other.astype(np.uint64)))
+            real = column >= 0
+            total = np.zeros(labels.count, dtype=np.uint64)
+            np.add.at(total, column[real], mix(code[real] + np.uint64(k)))
+            touched = np.unique(column[real])
+            colours[touched] = mix(colours[touched] * np.uint64(31) + total[touched])
+    return _through_blocks(labels, colours)
+
+
+def _through_blocks(labels: Labels, colours: Hash) -> Hash:
+    """Let blocks take on the colours of what is in them, and then units those of the blocks they are in."""
+    units = np.flatnonzero(labels.find(np.arange(labels.count)) == np.arange(labels.count))
+    above = labels.above(units)
+    inner, outer = units[above >= 0], above[above >= 0]
+    depth = labels.depths()
+    for level in sorted(set(depth[inner].tolist()), reverse=True):
+        at = depth[inner] == level
+        total = np.zeros(labels.count, dtype=np.uint64)
+        np.add.at(total, outer[at], mix(colours[inner[at]]))
+        touched = np.unique(outer[at])
+        colours[touched] = mix(colours[touched] * np.uint64(31) + total[touched])
+    for level in sorted(set(depth[inner].tolist())):
+        at = depth[inner] == level
+        colours[inner[at]] = mix(colours[inner[at]] + mix(colours[outer[at]]))
+    return colours
+
+
+def mix(values: Hash) -> Hash:
+    """Scramble 64 bits (Steele et al., 2014, splitmix64)."""
+    with np.errstate(over="ignore"):
+        values = (values + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return values ^ (values >> np.uint64(31))

@@ -1,0 +1,186 @@
+"""What it says about labels that two tensors meet place by place, or that places are summed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from landscape_cli.symmetry.labels import NONE, Array, Labels, is_function
+from landscape_cli.symmetry.scales import clusters
+from landscape_cli.symmetry.values import Layer, aligned, compress, covered, distinct, to_layer
+
+
+def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return what layers of labels have come to."""
+    found = []
+    for layer in layers:
+        parts = labels.resolve(layer.numpy())
+        found += [layer] if len(parts) == 1 and parts[0] is layer else [compress(to_layer(part)) for part in parts]
+    return distinct(found)
+
+
+def meet(labels: Labels, one: Sequence[Layer], other: Sequence[Layer], rank: int, reason: str) -> tuple[Layer, ...]:
+    """State that two tensors meet place by place, one perhaps broadcast; return the labels of what comes of it."""
+    if len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True)):
+        return tuple(one)
+    left, right = ([aligned(layer, rank) for layer in resolved(labels, side)] for side in (one, other))
+    result: list[Layer] = []
+    for axes in clusters([covered(layer) for layer in (*left, *right)]):
+        here, there = ([layer for layer in side if covered(layer) <= axes] for side in (left, right))
+        if here and there:
+            _match(labels, here, there, reason)
+        result += here if _reach(here) >= _reach(there) else there
+        if not (_reach(here) >= _reach(there) or _reach(there) >= _reach(here)):
+            result += here
+    return resolved(labels, distinct(result))
+
+
+def _reach(layers: Sequence[Layer]) -> frozenset[int]:
+    return frozenset().union(*map(covered, layers))
+
+
+def _match(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -> None:
+    """State that the places of one run of axes are the same on both sides."""
+    for one, others in ((here, there), (there, here)):
+        if len(one) == 1 and _reach(one) >= _reach(others) and _is_plain(one[0]):
+            unit, parts = one[0], others
+            if len(parts) == 1 and covered(parts[0]) == covered(unit):
+                labels.unite(*_flat(unit, parts[0]), reason)
+            elif _reach(parts) == covered(unit) and len(parts) > 1:
+                _derive(labels, unit, parts, reason)
+            else:
+                for part in parts:
+                    labels.respect(*_flat(unit, part), reason)
+            return
+    _match_several(labels, here, there, reason)
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Tell whether a layer holds units, each at one place."""
+    numbers = layer.numpy().ravel()
+    return bool((numbers >= 0).all()) and len(np.unique(numbers)) == len(numbers)
+
+
+def _derive(labels: Labels, unit: Layer, parts: list[Layer], reason: str) -> None:
+    """State that each unit moves as what is there on the other side does."""
+    columns = [part.numpy() for part in torch.broadcast_tensors(unit, *parts)]
+    units, rest = columns[0].ravel(), [column.ravel() for column in columns[1:]]
+    free = [column for column in rest if column.max() >= 0]
+    slots = [column for column in rest if column.max() < 0]
+    if len(free) > 2 or any(column.min() < 0 for column in free):
+        for layer in (unit, *parts):
+            labels.fix(layer.numpy(), reason)
+    elif not free:
+        labels.unite(units, slots[0], reason)
+    else:
+        second = free[1] if len(free) == 2 else np.full(len(units), NONE)
+        labels.derive(units, free[0], second, _one_slot(labels, slots, len(units)), reason)
+
+
+def _one_slot(labels: Labels, slots: Sequence[Array], count: int) -> Array:
+    """Return slots that tell apart what several layers of slots together do."""
+    if len(slots) < 2:
+        return slots[0] if slots else np.full(count, NONE)
+    _, which = np.unique(np.stack(slots, axis=1), axis=0, return_inverse=True)
+    return labels.slots(int(which.max()) + 1, "a fixed place")[which.ravel()]
+
+
+def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -> None:
+    """Match layers that run alike; what finds no partner is fixed, unless its partner's units belong to it."""
+    left, right = list(here), list(there)
+    for layer in here:
+        for partner in right:
+            if covered(layer) == covered(partner) and layer.max() >= 0 and partner.max() >= 0:
+                one, other = _flat(layer, partner)
+                if is_function(one, other) and is_function(other, one):
+                    labels.unite(one, other, reason)
+                    left = [rest for rest in left if rest is not layer]
+                    right = [rest for rest in right if rest is not partner]
+                    break
+    for own, others, lonely in ((here, there, left), (there, here, right)):
+        for layer in lonely:
+            if layer.max() >= 0 and not _follows(labels, layer, own, others, reason):
+                for known in (*here, *there):
+                    labels.fix(known.numpy(), reason)
+                return
+
+
+def _follows(labels: Labels, layer: Layer, own: list[Layer], others: list[Layer], reason: str) -> bool:
+    """Relate a layer without a partner to what the other side says of the same axes; tell whether that was possible."""
+    if covered(layer) <= _reach(others):
+        for partner in others:
+            if covered(partner) >= covered(layer) and partner.max() >= 0 and is_function(*_flat(partner, layer)):
+                labels.respect(*_flat(partner, layer), reason)
+                return True
+        return False
+    for partner in others:  # which does not reach along every axis: what lives there belongs to what it says
+        if covered(partner) & covered(layer):
+            told = any(covered(mine) == covered(partner) and is_function(*_flat(mine, partner)) for mine in own)
+            if partner.max() < 0 and told:
+                continue
+            if not (covered(partner) <= covered(layer) and is_function(*_flat(layer, partner))):
+                return False
+            labels.respect(*_flat(layer, partner), reason)
+    return True
+
+
+def _flat(one: Layer, other: Layer) -> tuple[Array, Array]:
+    one, other = torch.broadcast_tensors(one, other)
+    return one.reshape(-1).numpy(), other.reshape(-1).numpy()
+
+
+def summed(labels: Labels, layers: Sequence[Layer], axes: Sequence[int], reason: str) -> tuple[Layer, ...]:
+    """State that places along these axes are summed over; return the labels of the sums, the axes kept with size 1.
+
+    Where places summed over depend on what is kept, as the units of one attention head do on the head, they may be
+    relabelled among those that are summed together.
+    """
+    kept: list[Layer] = []
+    for layer in resolved(labels, layers):
+        over = covered(layer) & set(axes)
+        if not over:
+            kept.append(layer)
+        elif over != covered(layer):
+            kept.append(_blocks(labels, layer, sorted(over), reason))
+    return distinct(kept)
+
+
+def _blocks(labels: Labels, layer: Layer, over: Sequence[int], reason: str) -> Layer:
+    rest = tuple(1 if axis in over else size for axis, size in enumerate(layer.shape))
+    order = [axis for axis in range(layer.ndim) if axis not in over] + list(over)
+    rows = np.sort(layer.permute(order).reshape(int(np.prod(rest)), -1).numpy(), axis=1)
+    together, which = np.unique(rows, axis=0, return_inverse=True)
+    which = to_layer(which.ravel())
+    if int(layer.max()) < 0:
+        return compress(to_layer(labels.slots(len(together), "a fixed place"))[which].view(rest))
+    blocks = labels.units(len(together))
+    labels.respect(together.ravel(), np.repeat(blocks, together.shape[1]), reason)
+    return compress(to_layer(labels.find(blocks))[which].view(rest))
+
+
+def tell_apart(labels: Labels, layers: Sequence[Layer], shape: Sequence[int], reason: str) -> tuple[Layer, ...]:
+    """Return the layers with slots added where they do not tell apart all places along an axis."""
+    found = list(resolved(labels, layers))
+    for axes in clusters([frozenset([axis]) for axis, size in enumerate(shape) if size > 1] + [*map(covered, found)]):
+        here = [layer for layer in found if covered(layer) <= axes]
+        sizes = [size if axis in axes else 1 for axis, size in enumerate(shape)]
+        count = int(np.prod(sizes))
+        if here:
+            columns = np.stack([layer.expand(sizes).reshape(-1).numpy() for layer in here], axis=1)
+            order = np.lexsort(columns.T)
+            ranked = columns[order]
+            if not (ranked[1:] == ranked[:-1]).all(axis=1).any():
+                continue
+            new = np.concatenate([[True], (ranked[1:] != ranked[:-1]).any(axis=1)])
+            starts = np.maximum.accumulate(np.where(new, np.arange(count), 0))
+            place = np.empty(count, dtype=np.int64)
+            place[order] = np.arange(count) - starts
+        else:
+            place = np.arange(count)
+        slots = labels.slots(int(place.max()) + 1, reason)
+        found.append(compress(to_layer(slots[place]).view(sizes)))
+    return distinct(found)
+
+

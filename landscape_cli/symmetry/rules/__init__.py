@@ -1,0 +1,10 @@
+"""One rule per operator: how it relates the places of its inputs to those of its outputs.
+
+Operators are PyTorch's own (ATen), as they run below `nn.Module`, `torch.nn.functional` and tensor methods alike, so
+one rule serves every way of writing a layer.
+"""
+
+from landscape_cli.symmetry.rules import elementwise, norms, places, products, reductions
+from landscape_cli.symmetry.rules.call import RULES, Call
+
+__all__ = ["RULES", "Call", "elementwise", "norms", "places", "products", "reductions"]

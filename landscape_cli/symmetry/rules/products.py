@@ -1,0 +1,266 @@
+"""Sums of products: fully connected layers, attention's products, convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+
+from landscape_cli.symmetry.relate import resolved
+from landscape_cli.symmetry.rules.call import Call, rule
+from landscape_cli.symmetry.rules.elementwise import total
+from landscape_cli.symmetry.scales import combine
+from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.values import Layer, Term, Terms, Value, compress, covered, distinct, to_layer
+
+SPACE = "a place of an image or a sequence"
+KERNEL = "a place of a convolution's kernel"
+
+
+@rule("mm", "bmm")
+def matrix_product(call: Call) -> Value:
+    """The product of two matrices, or of stacks of them."""
+    return contract(call, call.operand(0), call.operand(1))
+
+
+@rule("addmm", "baddbmm")
+def linear(call: Call) -> Value:
+    """A fully connected layer: bias + x W."""
+    return total(call, contract(call, call.operand(1), call.operand(2)), call.operand(0))
+
+
+@rule("mv")
+def matrix_vector(call: Call) -> Value:
+    """The product of a matrix and a vector."""
+    vector = call.operand(1)
+    column = _inserted(vector, 1)
+    product = contract(call, call.operand(0), column, (*call.shape, 1))
+    return call.reshape(product, call.shape)
+
+
+@rule("dot")
+def scalar_product(call: Call) -> Value:
+    """The product of two vectors."""
+    return call.reshape(contract(call, _inserted(call.operand(0), 0), _inserted(call.operand(1), 1), (1, 1)), ())
+
+
+def _inserted(value: Value, axis: int) -> Value:
+    shape = (*value.shape[:axis], 1, *value.shape[axis:])
+    result = value.layers(lambda layer: layer.unsqueeze(axis), shape)
+    if value.parameter is None:
+        return result
+    dims = value.parameter.dims
+    return replace(result, parameter=replace(value.parameter, dims=(*dims[:axis], None, *dims[axis:])))
+
+
+def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | None = None) -> Value:
+    """Sum over the last axis of one stack of matrices and the first of another."""
+    shape = call.shape if shape is None else shape
+    for weight, other, units, inputs in ((right, left, -1, -2), (left, right, -2, -1)):
+        if weight.parameter is not None and other.parameter is None:
+            _note_roles(call, weight, weight.parameter.dims[units], weight.parameter.dims[inputs])
+    if left.shape[-1] == 1:
+        left, right = _through_one_place(call, left, right)
+    batch = shape[:-2]
+    joint = (*batch, left.shape[-2], left.shape[-1], right.shape[-1])
+    rank, middle = len(joint), len(joint) - 2
+    one, other = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
+    labels = call.summed(call.meet(one, other, shape=joint), [middle])
+    terms = [
+        call.dropped(combine(mine, theirs), [middle], kind, rank)
+        for kind, mine, theirs in (("scale", one.scale, other.scale), ("sign", one.sign, other.sign))
+    ]
+    return Value(joint, labels, *terms).layers(lambda layer: layer.squeeze(middle), shape)
+
+
+def _note_roles(call: Call, weight: Value, units: int | None, inputs: int | None) -> None:
+    assert weight.parameter is not None
+    for dim, role in ((inputs, Role.OUTGOING), (units, Role.INCOMING)):
+        if dim is not None:
+            call.model.note_role(weight.parameter.name, dim, role)
+
+
+def _through_one_place(call: Call, left: Value, right: Value) -> tuple[Value, Value]:
+    """Let weights that read a single unit take up its scale, which no axis tells from other factors."""
+    for weight, other, dim in ((right, left, -2), (left, right, -1)):
+        if weight.parameter is None or other.parameter is not None:
+            continue
+        behind = weight.parameter.dims[dim]
+        own = call.model.equations.of_axis(weight.parameter.name, behind) if behind is not None else set()
+        reads = lambda term: term[0].numel() == 1 and int(term[0].reshape(-1)[0]) in own  # noqa: E731
+        rests = []
+        for kind, mine, theirs in (("scale", weight.scale, other.scale), ("sign", weight.sign, other.sign)):
+            lone: list[Term] = [term for term in theirs if term[0].numel() == 1]
+            taken = [term for term in mine if reads(term)]
+            call.model.equations.equate(kind, combine(tuple(lone), tuple(taken)), rank=len(call.shape))
+            rests.append(
+                (
+                    tuple(term for term in mine if not reads(term)),
+                    tuple(term for term in theirs if not any(term is one for one in lone)),
+                )
+            )
+        weight = Value(weight.shape, weight.labels, rests[0][0], rests[1][0], weight.parameter)
+        other = Value(other.shape, other.labels, rests[0][1], rests[1][1])
+        return (other, weight) if dim == -2 else (weight, other)
+    return left, right
+
+
+def only_channels(call: Call, operand: Value, spatial: Sequence[int]) -> Value:
+    """Return what lives apart from the places that a window slides over, which are thereby fixed."""
+    labels = call.model.labels
+    kept: list[Layer] = []
+    for layer in resolved(labels, operand.labels):
+        if covered(layer) & set(spatial):
+            labels.fix(layer.numpy(), SPACE)
+        else:
+            kept.append(layer)
+    rank = len(operand.shape)
+    scale = call.dropped(operand.scale, spatial, "scale", rank)
+    sign = call.dropped(operand.sign, spatial, "sign", rank)
+    sizes = tuple(1 if axis in spatial else size for axis, size in enumerate(operand.shape))
+    return Value(operand.shape, call.apart(kept, sizes), scale, sign)
+
+
+def with_places(call: Call, value: Value, shape: Sequence[int], spatial: Sequence[int]) -> Value:
+    """Return a value over new places."""
+    new = [call.slots(shape[axis], axis, len(shape), SPACE) for axis in spatial if shape[axis] > 1]
+    return Value(tuple(shape), distinct((*value.labels, *new)), value.scale, value.sign)
+
+
+@rule("convolution")
+def convolution(call: Call) -> Value:
+    """A convolution in any number of dimensions, grouped or not, transposed or not."""
+    groups, transposed = int(call.args[8]), bool(call.args[6])
+    operand = call.operand(0)
+    spatial = list(range(2, len(operand.shape)))
+    operand = only_channels(call, operand, spatial)
+    flat = Value(operand.shape[:2], *_two_axes(operand))
+    if groups == 1:
+        out = _ungrouped(call, flat, transposed)
+    else:
+        out = _grouped(call, flat, groups, transposed)
+    rank = len(call.shape)
+    spread = out.layers(lambda layer: layer.reshape((*layer.shape, *[1] * (rank - 2))), call.shape)
+    result = with_places(call, spread, call.shape, spatial)
+    if call.args[2] is None:
+        return result
+    bias = call.operand(2)
+    call.follow(bias)
+    column = bias.layers(lambda layer: layer.reshape((1, -1, *[1] * (rank - 2))), (1, call.shape[1], *[1] * (rank - 2)))
+    call.equal(result, column)
+    return Value(call.shape, call.meet(result, column), result.scale, result.sign)
+
+
+def _two_axes(value: Value) -> tuple[tuple[Layer, ...], Terms, Terms]:
+    def flat(layer: Layer) -> Layer:
+        return layer.reshape(layer.shape[:2])
+
+    scale, sign = (tuple((flat(layer), power) for layer, power in terms) for terms in (value.scale, value.sign))
+    return tuple(flat(layer) for layer in value.labels), scale, sign
+
+
+def _matrix(call: Call, weight: Value) -> Value:
+    """Return a kernel as a matrix, its places fixed and their scales 1."""
+    kernel = list(range(2, len(weight.shape)))
+    labels = call.model.labels
+    kept = []
+    for layer in resolved(labels, weight.labels):
+        if covered(layer) & set(kernel):
+            labels.fix(layer.numpy(), KERNEL)
+        else:
+            kept.append(layer)
+    name, dims = (weight.parameter.name, weight.parameter.dims) if weight.parameter else ("", ())
+    beside = set().union(*(call.model.equations.of_axis(name, dims[axis]) for axis in kernel if name))
+    terms = []
+    for kind, own in (("scale", weight.scale), ("sign", weight.sign)):
+        places = tuple(term for term in own if covered(term[0]) & set(kernel) or set(term[0].unique().tolist()) & beside)
+        for term in places:
+            call.model.equations.equate(kind, (term,), rank=len(weight.shape))
+        terms.append(tuple(term for term in own if not any(term is place for place in places)))
+    value = Value(weight.shape, tuple(kept), *terms)
+    flat = Value(weight.shape[:2], *_two_axes(value))
+    return flat if weight.parameter is None else replace(flat, parameter=replace(weight.parameter, dims=dims[:2]))
+
+
+def _ungrouped(call: Call, operand: Value, transposed: bool) -> Value:
+    weight = _matrix(call, call.operand(1))
+    if not transposed:
+        parameter = weight.parameter
+        weight = weight.layers(lambda layer: layer.t(), weight.shape[::-1])
+        if parameter is not None:
+            weight = replace(weight, parameter=replace(parameter, dims=parameter.dims[::-1]))
+    return contract(call, operand, weight, (operand.shape[0], call.shape[1]))
+
+
+def _grouped(call: Call, operand: Value, groups: int, transposed: bool) -> Value:
+    """Relate groups of input channels, units of one block each, to the groups of units that read them."""
+    labels, weight = call.model.labels, call.args[1]
+    first, second = weight.shape[0] // groups, weight.shape[1]
+    inputs, outputs = (first, second) if transposed else (second, first)
+    grouped = call.reshape(operand, (operand.shape[0], groups, inputs))
+    mine = Value((1, groups, inputs), tuple(layer for layer in grouped.labels if not covered(layer) & {0}))
+    if not call.model.is_new(weight) or any(covered(layer) & {0} and covered(layer) & {1, 2} for layer in grouped.labels):
+        return _grouped_again(call, operand, grouped, groups)
+    # One run of numbers for each axis of the weights; the second is counted group by group.
+    rows = to_layer(labels.units(weight.shape[0], together=True))
+    inner = to_layer(labels.units(groups * second, together=True))
+    row_variables = call.model.equations.variables(call.model.name(weight), (0,), rows.numpy())
+    owners = inner.view(groups, 1, second).expand(groups, first, second).reshape(-1).numpy()
+    variables = call.model.equations.variables(call.model.name(weight), (0, 1), owners)
+    inner_variables = to_layer(variables).view(groups, first, second)[:, 0]
+    kernel = [
+        to_layer(labels.slots(size, KERNEL)).view([-1 if k == axis else 1 for k in range(weight.ndim)])
+        for axis, size in enumerate(weight.shape)
+        if axis > 1 and size > 1
+    ]
+    tail = [1] * (weight.ndim - 2)
+    joint = to_layer(owners).view(weight.shape[0], second, *tail)
+    known = Value(
+        tuple(weight.shape),
+        distinct((rows.view(-1, 1, *tail), joint, *kernel)),
+        ((to_layer(row_variables).view(-1, 1, *tail), 1), (to_layer(variables).view(weight.shape[0], second, *tail), 1)),
+    )
+    known = replace(known, sign=known.scale)
+    # With one place along the second axis, what lives there moves along with the rows.
+    runs = [[rows.view(-1, 1, *tail)], *([[joint]] if second > 1 else []), *([layer] for layer in kernel)]
+    call.model.define(weight, runs, known)
+    name = call.model.name(weight)
+    call.model.note_role(name, 0, Role.OUTGOING if transposed else Role.INCOMING)
+    call.model.note_role(name, 1, Role.INCOMING if transposed else Role.OUTGOING)
+    read, write = (rows.view(groups, first), inner.view(groups, second))[:: 1 if transposed else -1]
+    read_variables, write_variables = (
+        to_layer(row_variables).view(groups, first),
+        inner_variables.reshape(groups, second),
+    )[:: 1 if transposed else -1]
+    reader = Value((1, groups, inputs), (read[None],), ((read_variables[None], 1),), ((read_variables[None], 1),))
+    call.meet(mine, reader, shape=(1, groups, inputs))
+    blocks = call.summed([read[None]], [2])
+    for block in blocks:
+        labels.respect(write.numpy().ravel(), block.view(groups, 1).expand(groups, outputs).numpy().ravel(), call.where)
+    rest = []
+    for kind, own in (("scale", grouped.scale), ("sign", grouped.sign)):
+        inside = tuple(term for term in own if covered(term[0]) & {1, 2})
+        call.model.equations.equate(kind, combine(inside, reader.scale), rank=3)
+        rest.append(tuple((layer.reshape(-1, 1), power) for layer, power in own if not covered(layer) & {1, 2}))
+    batch = [layer.reshape(layer.shape[0], 1) for layer in grouped.labels if covered(layer) == {0}]
+    units = compress(write.reshape(1, -1)) if write.numel() > 1 else write.reshape(1, -1)
+    own_terms: Terms = ((write_variables.reshape(1, -1), 1),)
+    return Value(
+        (operand.shape[0], groups * outputs),
+        distinct(resolved(labels, [units, *batch])),
+        (*rest[0], *own_terms),
+        (*rest[1], *own_terms),
+    )
+
+
+def _grouped_again(call: Call, operand: Value, grouped: Value, groups: int) -> Value:
+    """Fix what a grouped convolution reads and writes with weights that other operators use as well."""
+    weight = call.operand(1)
+    for value in (operand, grouped, weight):
+        call.fix(value)
+    return Value(
+        (operand.shape[0], call.shape[1]),
+        (call.slots(operand.shape[0], 0, 2, call.where), call.slots(call.shape[1], 1, 2, call.where)),
+    )
+
+

@@ -1,0 +1,174 @@
+"""Scales and signs: variables on the places of parameters, the equations between them, and their solution."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from landscape_cli.symmetry.labels import Array
+from landscape_cli.symmetry.values import Terms, aligned, covered
+
+Row = dict[int, Fraction]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The variables along some axes of one tensor of the model.
+
+    Attributes:
+        tensor: its name; empty for variables of no tensor.
+        dims: the axes.
+        variables: at each place of these axes, their product flattened.
+        owners: the unit or slot that the place belongs to.
+    """
+
+    tensor: str
+    dims: tuple[int, ...]
+    variables: Array
+    owners: Array
+
+
+class Equations:
+    """Collects variables, and linear equations that hold entry by entry."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self.count = 1
+        self._rows: dict[str, list[tuple[Array, tuple[int, ...]]]] = {"scale": [], "sign": []}
+
+    def variables(self, tensor: str, dims: tuple[int, ...], owners: Array) -> Array:
+        """Return new variables for the places of some axes of a tensor; places of one owner share one."""
+        unique, places = np.unique(owners.ravel(), return_inverse=True)
+        made = self.count + places.ravel()
+        self.count += len(unique)
+        self.blocks.append(Block(tensor, dims, made, owners.ravel()))
+        return made
+
+    def of_axis(self, tensor: str, dim: int | None) -> set[int]:
+        """Return the variables along one axis of a tensor, if it is a single place."""
+        return {
+            int(block.variables[0])
+            for block in self.blocks
+            if block.tensor == tensor and block.dims == (dim,) and len(block.variables) == 1
+        }
+
+    def equate(self, kind: str, one: Terms, other: Terms = (), *, rank: int) -> None:
+        """State that two scales (or signs) are equal at every place; one alone is the scale 1.
+
+        Terms that depend on different axes are stated to be equal apart from each other, which is more than needed
+        by factors that belong to no unit.
+        """
+        one, other = (tuple((aligned(layer, rank), power) for layer, power in terms) for terms in (one, other))
+        terms = combine(one, other, -1)
+        lone = [term for term in terms if not covered(term[0])]
+        parts = clusters([covered(layer) for layer, _ in terms if covered(layer)])
+        groups = [[term for term in terms if covered(term[0]) and covered(term[0]) <= axes] for axes in parts]
+        if len(groups) == 1:
+            groups[0] += lone
+        elif lone:
+            groups.append(lone)
+        for group in groups:
+            layers = torch.broadcast_tensors(*(layer for layer, _ in group))
+            rows = np.unique(torch.stack(layers, dim=-1).reshape(-1, len(layers)).numpy(), axis=0)
+            self._rows[kind].append((rows, tuple(power for _, power in group)))
+
+    def nothing(self, kind: str, variables: Array) -> None:
+        """State that variables are 0."""
+        self._rows[kind].append((variables.reshape(-1, 1), (1,)))
+
+    def solve(
+        self, kind: str, kept: Array, depth: Callable[[int], int], coherent: Callable[[Array], NDArray[np.bool_]]
+    ) -> Callable[[int], Row]:
+        """Solve the equations between the variables kept; return what gives each as a combination of free ones.
+
+        Args:
+            kind: "scale", or "sign": modulo 2.
+            kept: by variable, whether it stands for all those of its kind.
+            depth: how deep in the nesting of units a variable's owner is: outer ones stay free rather than inner.
+            coherent: tells for rows of variables whether each is of one unit, and those that it belongs to.
+
+        The free ones are otherwise as early in forward order as can be, so that a stream's scale is set by its first
+        writer.
+        """
+        modulo = 2 if kind == "sign" else 0
+        seen: set[tuple[tuple[int, int], ...]] = set()
+        pivots: dict[int, Row] = {}
+        users: defaultdict[int, set[int]] = defaultdict(set)
+        for rows, common in self._rows[kind]:
+            whole = kept[rows].all(axis=1) & coherent(rows)
+            # An equation between places of different kinds has no one to stand for it: their scales are given up.
+            torn = np.unique(rows[~whole & (kept[rows] & (rows > 0)).any(axis=1)])
+            alone = [((variable,), (1,)) for variable in torn[kept[torn]].tolist()]
+            for entry, powers in [*alone, *((entry, common) for entry in rows[whole].tolist())]:
+                total: defaultdict[int, int] = defaultdict(int)
+                for variable, power in zip(entry, powers, strict=True):
+                    if variable:
+                        total[variable] += power
+                key = tuple(sorted((v, p % 2 if modulo else p) for v, p in total.items()))
+                if key not in seen:
+                    seen.add(key)
+                    row = _substitute({v: Fraction(p) for v, p in key if p}, pivots, modulo)
+                    if row:
+                        _eliminate(row, pivots, users, modulo, depth)
+        return lambda variable: pivots.get(variable, {variable: Fraction(1)})
+
+
+def _eliminate(
+    row: Row, pivots: dict[int, Row], users: defaultdict[int, set[int]], modulo: int, depth: Callable[[int], int]
+) -> None:
+    """Solve one equation for its innermost, latest variable, and put that into all solutions that use it."""
+    latest = max(row, key=lambda variable: (depth(variable), variable))
+    lead = row.pop(latest)
+    solved = _reduced({variable: -power / lead for variable, power in row.items()}, modulo)
+    for user in users.pop(latest, set()):
+        pivots[user] = _substitute(pivots[user], {latest: solved}, modulo)
+        for variable in pivots[user]:
+            users[variable].add(user)
+    pivots[latest] = solved
+    for variable in solved:
+        users[variable].add(latest)
+
+
+def _substitute(row: Row, pivots: dict[int, Row], modulo: int) -> Row:
+    total: Row = {}
+    for variable, power in row.items():
+        for part, share in pivots.get(variable, {variable: Fraction(1)}).items():
+            total[part] = total.get(part, Fraction(0)) + power * share
+    return _reduced(total, modulo)
+
+
+def _reduced(row: Row, modulo: int) -> Row:
+    if modulo:
+        row = {variable: power % modulo for variable, power in row.items()}
+    return {variable: power for variable, power in row.items() if power}
+
+
+def combine(one: Terms, other: Terms, factor: int = 1) -> Terms:
+    """Return `one + factor * other`."""
+    total = list(one)
+    for layer, power in other:
+        for k, (known, before) in enumerate(total):
+            if known is layer:
+                total[k] = (known, before + factor * power)
+                break
+        else:
+            total.append((layer, factor * power))
+    return tuple((layer, power) for layer, power in total if power and bool(layer.any()))
+
+
+def clusters(coverages: Sequence[frozenset[int]]) -> list[frozenset[int]]:
+    """Return the finest sets of axes such that every coverage lies within one."""
+    found: list[frozenset[int]] = []
+    for axes in coverages:
+        if axes:
+            touching = [known for known in found if known & axes]
+            found = [known for known in found if not known & axes]
+            found.append(axes.union(*touching))
+    return found
+

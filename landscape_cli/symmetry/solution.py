@@ -1,0 +1,290 @@
+"""From the equations between scales, and between signs, to the groups of units whose scale or sign is free."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import lcm
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from landscape_cli.errors import TraceError
+from landscape_cli.symmetry.labels import NONE, Array, Labels
+from landscape_cli.symmetry.scales import Block, Equations, Row
+from landscape_cli.symmetry.spec import Axis, ScaledAxis, ScaleGroup, SignGroup
+from landscape_cli.symmetry.values import Value
+
+MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """A normalisation by running statistics: the names of its tensors, and what it adds to the variance."""
+
+    mean: str
+    variance: str
+    gain: str | None
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The places of a block of variables: whose they are, and which of that unit's places there, in order."""
+
+    block: Block
+    units: Array
+    ranks: Array
+
+
+class Owners:
+    """Which unit each variable belongs to, and which units stand for all of their kind."""
+
+    def __init__(
+        self, labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]], names: Sequence[str]
+    ) -> None:
+        """Look up the owners of all variables; `kinds` lists units of one kind each, in order, named by `names`."""
+        self.kinds = [np.array(members, dtype=np.int64) for members in kinds]
+        self.names = list(names)
+        self._labels = labels
+        self.kind_of_unit = np.full(labels.count, NONE)
+        for kind, members in enumerate(self.kinds):
+            self.kind_of_unit[members] = kind
+        self.unit_of = np.full(equations.count, NONE)
+        self.rank_of = np.zeros(equations.count, dtype=np.int64)
+        self.several = np.zeros(equations.count, dtype=bool)
+        self.cells: list[_Cells] = []
+        self.cells_of = np.full(equations.count, NONE)
+        for block in equations.blocks:
+            self._add(block)
+        self._depth = labels.depths()
+        self._above = labels.above(np.arange(labels.count))
+        self.kept = self._choose()
+
+    def _add(self, block: Block) -> None:
+        columns = self._labels.resolve(block.owners)
+        holding = [k for k, column in enumerate(columns) if column.max() >= 0]
+        units = columns[holding[0]] if holding else block.owners
+        rest = [column for k, column in enumerate(columns) if k not in holding[:1]]
+        for unit in np.unique(units[(units >= 0)]):
+            if self.kind_of_unit[unit] < 0:  # alone on an axis of one place, so on no axis that could tell
+                self.kind_of_unit[unit] = len(self.kinds)
+                self.kinds.append(np.array([unit]))
+                self.names.append(block.tensor.removesuffix(".weight"))
+        variables, first = np.unique(block.variables, return_index=True)
+        order = np.lexsort((first, *(column[first] for column in rest), units[first]))
+        starts = np.maximum.accumulate(
+            np.where(np.diff(units[first][order], prepend=-2) != 0, np.arange(len(order)), 0)
+        )
+        self.rank_of[variables[order]] = np.arange(len(order)) - starts
+        self.unit_of[variables] = units[first]
+        self.several[variables] = len(holding) > 1
+        self.cells_of[variables] = len(self.cells)
+        self.cells.append(_Cells(block, units, self.rank_of[block.variables]))
+
+    def _choose(self) -> Array:
+        """Return which variables are kept: those of one unit of each kind, those within blocks in the chosen block."""
+        chosen = np.zeros(self._labels.count, dtype=bool)
+        for level in range(int(self._depth.max(initial=0)) + 1):
+            for members in self.kinds:
+                at = members[self._depth[members] == level]
+                within = at if level == 0 else at[chosen[self._above[at]]]
+                chosen[within[:1]] = True
+        kept: Array = np.ones(len(self.unit_of), dtype=bool)
+        owned = self.unit_of >= 0
+        kept[owned] = chosen[self.unit_of[owned]]
+        return kept | self.several
+
+    def kind(self, variable: int) -> int:
+        """Return the kind of a variable's unit, NONE for none."""
+        return int(self.kind_of_unit[self.unit_of[variable]]) if self.unit_of[variable] >= 0 else NONE
+
+    def depth(self, variable: int) -> int:
+        """Return how deep in the nesting of units a variable lies; units that are alone lie outermost."""
+        kind = self.kind(variable)
+        if kind < 0 or len(self.kinds[kind]) == 1:
+            return 0
+        return 1 + int(self._depth[self.unit_of[variable]])
+
+    def coherent(self, rows: Array) -> NDArray[np.bool_]:
+        """Tell for each row of variables whether they are all of one unit, or of units that it belongs to."""
+        units = self.unit_of[rows]
+        alone = np.array([len(members) == 1 for members in self.kinds] + [True])[self.kind_of_unit[units]]
+        units = np.where((units < 0) | alone | self.several[rows], NONE, units)
+        levels = np.where(units >= 0, self._depth[np.maximum(units, 0)], NONE)
+        inner = np.take_along_axis(units, levels.argmax(axis=1)[:, None], axis=1)
+        found = (units < 0) | (units == inner)
+        while (inner >= 0).any():
+            inner = np.where(inner >= 0, self._above[np.maximum(inner, 0)], NONE)
+            found |= units == inner
+        return found.all(axis=1)
+
+    def tables(self, kind: int, powers: Mapping[int, int]) -> list[tuple[Block, int, Array]]:
+        """Return where units of a kind are multiplied, given the powers of the variables that were kept.
+
+        Raises:
+            TraceError: if places do not fall to units evenly.
+        """
+        members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
+        index = np.full(self._labels.count, NONE)
+        index[members] = np.arange(len(members))
+        chosen: defaultdict[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
+        for variable, power in powers.items():
+            chosen[int(self.cells_of[variable]), power].add((self.kind(variable), int(self.rank_of[variable])))
+        found = []
+        for (number, power), places in sorted(chosen.items()):
+            cells = self.cells[number]
+            if not cells.block.tensor:
+                continue
+            kinds = self.kind_of_unit[np.maximum(cells.units, 0)]
+            mask = np.zeros(len(kinds), dtype=bool)
+            for one, rank in places:
+                mask |= (kinds == one) & (cells.ranks == rank)
+            (at,) = np.nonzero(mask)
+            owner = cells.units[at]
+            place = index[owner]
+            while len(members) > 1 and (place < 0).any():
+                owner = np.where(place < 0, self._above[owner], owner)
+                if (owner < 0).any():
+                    raise TraceError(f"the scales of {cells.block.tensor!r} were not understood: please report this")
+                place = index[owner]
+            if len(members) == 1:
+                place = np.zeros(len(at), dtype=np.int64)
+            if len(at) % len(members) or (np.bincount(place, minlength=len(members)) != len(at) // len(members)).any():
+                raise TraceError(f"the scales of {cells.block.tensor!r} were not understood: please report this")
+            order = np.lexsort((at, cells.ranks[at], cells.units[at], place))
+            found.append((cells.block, power, at[order].reshape(len(members), -1)))
+        return found
+
+
+def scale_groups(
+    equations: Equations, owners: Owners, axes: MakeAxes, outputs: Sequence[Value], batch_norms: Sequence[BatchNorm]
+) -> tuple[list[ScaleGroup], list[ScaledAxis], int]:
+    """Return the groups of free scales in forward order, and the axes that scale the output.
+
+    The last number tells how many of the groups come before the output's.
+    """
+    solve = equations.solve("scale", _settled(equations, owners, "scale"), owners.depth, owners.coherent)
+    members = _members(owners, solve)
+    seen, common = _in_outputs(outputs, owners, solve)
+    output: list[ScaledAxis] = []
+    if common:
+        for free in sorted(seen):
+            output += _scaled(owners, axes, batch_norms, members[free], whole=True, kind=owners.kind(free))
+    groups: list[ScaleGroup] = []
+    after = 0
+    taken: set[str] = set()
+    for free in sorted(members):
+        if free in seen:
+            continue
+        scaled = _scaled(owners, axes, batch_norms, members[free], kind=owners.kind(free))
+        if scaled:
+            kind = owners.kind(free)
+            name = _unused(_name_of(owners, free), taken)
+            groups.append(ScaleGroup(name, len(owners.kinds[kind]) if kind >= 0 else 1, tuple(scaled)))
+            after += bool(common) and free < min(seen)
+    return groups, output, after
+
+
+def sign_groups(equations: Equations, owners: Owners, axes: MakeAxes) -> list[SignGroup]:
+    """Return the groups of free signs in forward order."""
+    solve = equations.solve("sign", _settled(equations, owners, "sign"), owners.depth, owners.coherent)
+    groups: list[SignGroup] = []
+    taken: set[str] = set()
+    for free, powers in sorted(_members(owners, solve).items()):
+        kind = owners.kind(free)
+        found = [
+            axis
+            for block, _, table in owners.tables(kind, _whole(powers))
+            for axis in axes(block.tensor, block.dims, table)
+        ]
+        if found:
+            size = len(owners.kinds[kind]) if kind >= 0 else 1
+            name = _unused(_name_of(owners, free), taken)
+            groups.append(SignGroup(name, size, tuple(found)))
+    return groups
+
+
+def _settled(equations: Equations, owners: Owners, kind: str) -> Array:
+    """State that variables of several units at once are 1, and return which variables are kept."""
+    (several,) = np.nonzero(owners.several)
+    if len(several):
+        equations.nothing(kind, several)
+    return owners.kept
+
+
+def _members(owners: Owners, solve: Callable[[int], Row]) -> dict[int, dict[int, Fraction]]:
+    found: defaultdict[int, dict[int, Fraction]] = defaultdict(dict)
+    for variable in np.flatnonzero(owners.kept)[1:].tolist():
+        for free, power in solve(variable).items():
+            found[free][variable] = power
+    return dict(found)
+
+
+def _whole(powers: Mapping[int, Fraction]) -> dict[int, int]:
+    common = lcm(*(power.denominator for power in powers.values()))
+    return {variable: int(power * common) for variable, power in powers.items()}
+
+
+def _in_outputs(
+    outputs: Sequence[Value], owners: Owners, solve: Callable[[int], Row]
+) -> tuple[set[int], bool]:
+    """Return the free scales that the outputs show, and whether one factor of all outputs is free."""
+    seen: set[int] = set()
+    common = True
+    for output in outputs:
+        layers = torch.broadcast_tensors(*(layer for layer, _ in output.scale)) if output.scale else []
+        rows = {()} if not layers else set(map(tuple, torch.stack(layers, -1).reshape(-1, len(layers)).tolist()))
+        for row in rows:
+            if not all(owners.kept[variable] for variable in row):
+                continue
+            total: defaultdict[int, Fraction] = defaultdict(Fraction)
+            for variable, (_, power) in zip(row, output.scale, strict=True):
+                for free, share in (solve(variable) if variable else {}).items():
+                    total[free] += power * share
+            powers = {free: power for free, power in total.items() if power}
+            seen |= powers.keys()
+            common = common and len(powers) == 1 and set(powers.values()) == {Fraction(1)}
+    return seen, common and bool(seen)
+
+
+def _scaled(
+    owners: Owners,
+    axes: MakeAxes,
+    batch_norms: Sequence[BatchNorm],
+    powers: Mapping[int, Fraction],
+    *,
+    kind: int,
+    whole: bool = False,
+) -> list[ScaledAxis]:
+    means = {norm.mean: norm for norm in batch_norms}
+    unscaled = {norm.variance: norm for norm in batch_norms if norm.gain is None}
+    found = []
+    for block, power, table in owners.tables(kind, _whole(powers)):
+        table = table.reshape(1, -1) if whole else table
+        epsilon = unscaled[block.tensor].epsilon if block.tensor in unscaled else 0.0
+        found += [ScaledAxis(axis, power, epsilon) for axis in axes(block.tensor, block.dims, table)]
+        norm = means.get(block.tensor)
+        if norm is not None and norm.gain is not None:
+            found += [
+                ScaledAxis(axis, 0, norm.epsilon, norm.variance, power) for axis in axes(norm.gain, (0,), table)
+            ]
+    return found
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    number, base = 1, name
+    while name in taken:
+        number += 1
+        name = f"{base}#{number}"
+    taken.add(name)
+    return name
+
+
+
+def _name_of(owners: Owners, variable: int) -> str:
+    tensor = owners.cells[owners.cells_of[variable]].block.tensor
+    return tensor.removesuffix(".weight").removesuffix("_weight") or "scale"

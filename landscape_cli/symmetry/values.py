@@ -1,0 +1,135 @@
+"""What tracing knows of a tensor, and what happens to that when places are moved about.
+
+Knowledge about places is kept in *layers*: whole numbers in the shape of the tensor, of size 1 along every axis that
+they do not depend on. So an operator that moves places about moves the numbers about just as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import torch
+from torch import Tensor
+
+Layer = Tensor
+Term = tuple[Layer, int]
+Terms = tuple[Term, ...]
+"""The logarithm of a scale (or a sign, in bits): a sum of variables, with their powers; variable 0 is 0."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A tensor of the model that a value is a view of, with the model's axis behind each of the value's."""
+
+    name: str
+    dims: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Value:
+    """What tracing knows of a tensor.
+
+    Attributes:
+        shape: the tensor's shape.
+        labels: layers whose tuples say what lives at each place (symmetry/labels.py); together they tell apart all
+            places along every axis longer than 1.
+        scale: of the entries, when units are rescaled.
+        sign: of the entries, when units are flipped.
+        parameter: the tensor of the model that this is a view of, if it is.
+    """
+
+    shape: tuple[int, ...]
+    labels: tuple[Layer, ...]
+    scale: Terms = ()
+    sign: Terms = ()
+    parameter: Parameter | None = None
+
+    def layers(self, change: Callable[[Layer], Layer], shape: Sequence[int]) -> Value:
+        """Return a value of this shape with every layer changed alike."""
+        return Value(
+            tuple(shape),
+            distinct(change(layer) for layer in self.labels),
+            tuple((change(layer), power) for layer, power in self.scale),
+            tuple((change(layer), power) for layer, power in self.sign),
+        )
+
+    def only(self, *, scale: bool = True, sign: bool = True) -> Value:
+        """Return the same without its scale or its sign, which the caller has accounted for."""
+        return replace(self, scale=self.scale if scale else (), sign=self.sign if sign else (), parameter=None)
+
+
+def distinct(layers: object) -> tuple[Layer, ...]:
+    """Return layers that tell something, each once."""
+    found: list[Layer] = []
+    for layer in layers:  # type: ignore[attr-defined]
+        if layer.numel() > 1 and not any(layer is known for known in found):
+            found.append(layer)
+    return tuple(found)
+
+
+def compress(full: Tensor) -> Layer:
+    """Return a layer with size 1 along every axis that it does not depend on."""
+    for axis, (size, stride) in enumerate(zip(full.shape, full.stride(), strict=True)):
+        if size > 1 and (stride == 0 or bool((full == full.narrow(axis, 0, 1)).all())):
+            full = full.narrow(axis, 0, 1)
+    return full
+
+
+def covered(layer: Layer) -> frozenset[int]:
+    """Return the axes that a layer depends on."""
+    return frozenset(axis for axis, size in enumerate(layer.shape) if size > 1)
+
+
+def along(numbers: Tensor, axis: int, rank: int) -> Layer:
+    """Return a layer that depends on one axis."""
+    return numbers.view([-1 if k == axis else 1 for k in range(rank)])
+
+
+def aligned(layer: Layer, rank: int) -> Layer:
+    """Return a layer with axes of size 1 put in front, as broadcasting does."""
+    return layer if layer.ndim == rank else layer.reshape((1,) * (rank - layer.ndim) + tuple(layer.shape))
+
+
+def moved(value: Value, move: Callable[[Tensor], Tensor], shape: Sequence[int]) -> Value:
+    """Return what is known after an operator that only moves places about, which works on numbers as well."""
+    return value.layers(lambda layer: compress(move(layer.expand(value.shape))), shape)
+
+
+def reshaped(value: Value, shape: Sequence[int]) -> Value:
+    """Return what is known after a row-major reshape."""
+    pieces = _pieces(value.shape, shape)
+
+    def change(layer: Layer) -> Layer:
+        before: list[int] = []
+        after: list[int] = []
+        for old, new in pieces:
+            sizes = layer.shape[len(before) : len(before) + len(old)]
+            alone = prod(sizes) == 1
+            before += [1] * len(old) if alone else old
+            after += [1] * len(new) if alone else new
+        return compress(layer.expand(before).reshape(after))
+
+    return value.layers(change, shape)
+
+
+def _pieces(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+    """Cut two shapes into the smallest runs of axes with equal products."""
+    pieces = []
+    i = j = 0
+    while i < len(old) or j < len(new):
+        one, other = list(old[i : i + 1]), list(new[j : j + 1])
+        while prod(one) != prod(other):
+            if len(one) < len(old) - i and (prod(one) < prod(other) or j + len(other) == len(new)):
+                one.append(old[i + len(one)])
+            else:
+                other.append(new[j + len(other)])
+        i, j = i + len(one), j + len(other)
+        pieces.append((one, other))
+    return pieces
+
+
+def to_layer(numbers: object) -> Layer:
+    """Return an array of whole numbers as a layer."""
+    return torch.as_tensor(numbers, dtype=torch.int64)
