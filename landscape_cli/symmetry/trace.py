@@ -21,6 +21,9 @@ from landscape_cli.symmetry.solution import BatchNorm
 from landscape_cli.symmetry.spec import Role, Symmetry
 from landscape_cli.symmetry.values import Layer, Parameter, Term, Value, along, distinct, to_layer
 
+FILLS = {"new_zeros": 0, "new_ones": 1, "new_full": None, "zeros_like": 0, "ones_like": 1, "full_like": None}
+"""Operators that take no more of a tensor than its type, and perhaps its shape, and the number they fill it with."""
+EMPTY = {"new_empty", "empty_like", "new_empty_strided"}
 LOOKS = {"_local_scalar_dense", "is_nonzero", "equal", "item"}
 RESCALES = {"mul", "div", "pow", "square", "abs", "copy", "fill", "zero", "reciprocal", "addcmul", "addcdiv", "lerp"}
 META = torch.device("meta")
@@ -128,6 +131,8 @@ class _Tracer(TorchDispatchMode):
             self._check_target(func, kwargs.get("out", args[0] if args else None))
         tensors = [tensor for tensor in _flatten((args, kwargs)) if isinstance(tensor, Tensor)]
         known = [tensor for tensor in tensors if self._is_known(tensor)]
+        if name in FILLS or name in EMPTY:
+            return self._filled(func, name, args, kwargs)
         if not known:
             return self._constant(func, name, args, kwargs, tensors)
         if name in LOOKS:
@@ -204,6 +209,14 @@ class _Tracer(TorchDispatchMode):
             return func(*_on_meta(args), **_on_meta(kwargs))
         return func(*args, **kwargs)
 
+    def _filled(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
+        """Make a new constant; numbers that nobody has written yet are taken for 0."""
+        shape = func(*_on_meta(args), **_on_meta(kwargs | {"device": META}))
+        number = 0 if name in EMPTY else FILLS[name]
+        if number is None:
+            number = kwargs.get("fill_value", args[-1])
+        return torch.full(tuple(shape.shape), number, dtype=shape.dtype, device="cpu")
+
     def _check_target(self, func: Any, target: Any) -> None:
         """Refuse, before it happens, to change a parameter, by whichever view of it."""
         for tensor in _flatten([target]):
@@ -215,7 +228,7 @@ class _Tracer(TorchDispatchMode):
         number = id(tensor)
         if number in self._values or number in self._names or number in self._opaque:
             return not (number in self._values and self._values[number][1] is None)
-        return tensor.is_meta and _storage(tensor) in self._tainted
+        return _storage(tensor) in self._tainted
 
     def _keep(self, tensor: Tensor, value: Value) -> None:
         self._values[id(tensor)] = (tensor, value)
@@ -233,6 +246,8 @@ class _Tracer(TorchDispatchMode):
         if number not in self._values:
             if number in self._names:
                 self._define(tensor)
+            elif _storage(tensor) in self._tainted:  # a view of what holds other things by now, which are fixed
+                self._keep(tensor, Value(tuple(tensor.shape), self._positions(tensor)))
             else:
                 self._keep(tensor, self._constant_value(tensor))
         return self._values[number][1]
@@ -242,10 +257,7 @@ class _Tracer(TorchDispatchMode):
         shape, rank = tuple(tensor.shape), tensor.ndim
         uniform = not tensor.is_meta and 0 < tensor.numel() and bool((tensor == tensor.reshape(-1)[0]).all())
         if not uniform:
-            slots = [
-                along(to_layer(self.labels.slots(size, "a constant")), axis, rank) for axis, size in enumerate(shape)
-            ]
-            return Value(shape, distinct(slots))
+            return Value(shape, self._positions(tensor))
         units = [along(to_layer(self.labels.units(size)), axis, rank) for axis, size in enumerate(shape)]
         terms: tuple[Term, ...] = ()
         if bool(tensor.reshape(-1)[0] == 0):
@@ -255,6 +267,12 @@ class _Tracer(TorchDispatchMode):
                 if layer.numel() > 1
             )
         return Value(shape, distinct(units), terms, terms)
+
+    def _positions(self, tensor: Tensor) -> tuple[Layer, ...]:
+        return distinct(
+            along(to_layer(self.labels.slots(size, "a constant")), axis, tensor.ndim)
+            for axis, size in enumerate(tensor.shape)
+        )
 
     def is_new(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter that no operator has used yet."""

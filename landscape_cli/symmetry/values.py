@@ -64,9 +64,13 @@ def distinct(layers: object) -> tuple[Layer, ...]:
     """Return layers that tell something, each once."""
     found: list[Layer] = []
     for layer in layers:  # type: ignore[attr-defined]
-        if layer.numel() > 1 and not any(layer is known for known in found):
+        if layer.numel() > 1 and not any(_same(layer, known) for known in found):
             found.append(layer)
     return tuple(found)
+
+
+def _same(one: Layer, other: Layer) -> bool:
+    return one is other or (one.shape == other.shape and torch.equal(one, other))
 
 
 def compress(full: Tensor) -> Layer:
