@@ -9,14 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from landscape_cli.symmetry.labels import Array, Labels
+from landscape_cli.symmetry.labels import Array, Hash, Labels, mix
 from landscape_cli.symmetry.relate import resolved
 from landscape_cli.symmetry.scales import clusters
 from landscape_cli.symmetry.values import Layer, covered
-
-Hash = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -85,9 +82,7 @@ def colour(labels: Labels, runs: Sequence[Run]) -> Hash:
     for number, run in enumerate(runs):
         for k in run.units():
             column = run.columns[k]
-            others = [
-                other for j, other in enumerate(run.columns) if j != k and (labels.why_fixed(other) > 0).all()
-            ]
+            others = [other for j, other in enumerate(run.columns) if j != k and (labels.why_fixed(other) > 0).all()]
             code = np.full(len(column), number + 1, dtype=np.uint64)
             for other in others:
                 code = mix(code + mix(other.astype(np.uint64)))
@@ -115,12 +110,3 @@ def _through_blocks(labels: Labels, colours: Hash) -> Hash:
         at = depth[inner] == level
         colours[inner[at]] = mix(colours[inner[at]] + mix(colours[outer[at]]))
     return colours
-
-
-def mix(values: Hash) -> Hash:
-    """Scramble 64 bits (Steele et al., 2014, splitmix64)."""
-    with np.errstate(over="ignore"):
-        values = (values + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return values ^ (values >> np.uint64(31))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.colours import Hash, Run, colour, run_of, runs_of, settle
-from landscape_cli.symmetry.labels import NONE, Array, Labels
+from landscape_cli.symmetry.colours import Run, colour, run_of, runs_of, settle
+from landscape_cli.symmetry.labels import NONE, Array, Hash, Labels
 from landscape_cli.symmetry.scales import Equations
 from landscape_cli.symmetry.solution import BatchNorm, Owners, scale_groups, sign_groups
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
@@ -77,9 +77,7 @@ def assemble(traced: Traced) -> Symmetry:
     kinds, permutations = _permutations(traced, parts, spaces, colours)
     owners = Owners(labels, traced.equations, list(kinds.values()), list(kinds))
     axis_of = _axis_maker(traced)
-    scales, output, output_after = scale_groups(
-        traced.equations, owners, axis_of, traced.outputs, traced.batch_norms
-    )
+    scales, output, output_after = scale_groups(traced.equations, owners, axis_of, traced.outputs, traced.batch_norms)
     symmetry = Symmetry(
         permutations=tuple(permutations),
         scales=tuple(scales),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.int64]
+Hash = NDArray[np.uint64]
 
 NONE = -1
 SPAN = 1 << 32
@@ -241,7 +242,9 @@ class Labels:
             return blocks
         made = self.units(len(slots))
         self._fixed[made] = np.maximum(self.why_fixed(slots), 1)
-        return np.where(blocks < 0, made[np.searchsorted(slots, np.minimum(blocks, -1)).clip(max=len(slots) - 1)], blocks)
+        return np.where(
+            blocks < 0, made[np.searchsorted(slots, np.minimum(blocks, -1)).clip(max=len(slots) - 1)], blocks
+        )
 
     def _add_origins(self, units: Array, origins: Array) -> None:
         for number in np.unique(origins):
@@ -285,3 +288,12 @@ def is_function(labels: Array, values: Array) -> bool:
     """Tell whether equal labels have equal values."""
     pairs = np.unique(np.stack([labels.ravel(), values.ravel()], axis=1), axis=0)
     return len(np.unique(pairs[:, 0])) == len(pairs)
+
+
+def mix(values: Hash) -> Hash:
+    """Scramble 64 bits (Steele et al., 2014, splitmix64)."""
+    with np.errstate(over="ignore"):
+        values = (values + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
+        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return values ^ (values >> np.uint64(31))

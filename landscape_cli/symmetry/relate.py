@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from landscape_cli.symmetry.labels import NONE, Array, Labels, is_function
+from landscape_cli.symmetry.labels import NONE, Array, Labels, is_function, mix
 from landscape_cli.symmetry.scales import clusters
 from landscape_cli.symmetry.values import Layer, aligned, compress, covered, distinct, to_layer
 
@@ -117,13 +117,33 @@ def _follows(labels: Labels, layer: Layer, own: list[Layer], others: list[Layer]
         return False
     for partner in others:  # which does not reach along every axis: what lives there belongs to what it says
         if covered(partner) & covered(layer):
-            told = any(covered(mine) == covered(partner) and is_function(*_flat(mine, partner)) for mine in own)
-            if partner.max() < 0 and told:
+            if partner.max() < 0 and _is_told(partner, own, covered(partner) & covered(layer)):
                 continue
             if not (covered(partner) <= covered(layer) and is_function(*_flat(layer, partner))):
                 return False
             labels.respect(*_flat(layer, partner), reason)
     return True
+
+
+def _is_told(slots: Layer, own: list[Layer], axes: frozenset[int]) -> bool:
+    """Tell whether other layers of slots tell what these say along some axes."""
+    if any(covered(mine) == covered(slots) and is_function(*_flat(mine, slots)) for mine in own):
+        return True
+    telling = [mine for mine in own if mine.max() < 0 and covered(mine) & axes]
+    if not telling:
+        return False
+    there = sum(_told(mine, axes, ordered=False) * (2 * k + 1) for k, mine in enumerate(telling))
+    return is_function(*_flat(to_layer(there), _told(slots, axes, ordered=True)))
+
+
+def _told(layer: Layer, axes: frozenset[int], *, ordered: bool) -> Layer:
+    """Return a hash of what a layer says at each place along some axes, in order or as a set."""
+    numbers = layer.numpy().astype(np.uint64)
+    others = tuple(axis for axis in range(layer.ndim) if axis not in axes)
+    if ordered:
+        sizes = [size if axis in others else 1 for axis, size in enumerate(layer.shape)]
+        numbers = mix(numbers) + mix(np.arange(np.prod(sizes), dtype=np.uint64).reshape(sizes))
+    return to_layer(mix(numbers).sum(axis=others, keepdims=True, dtype=np.uint64).view(np.int64))
 
 
 def _flat(one: Layer, other: Layer) -> tuple[Array, Array]:
@@ -182,5 +202,3 @@ def tell_apart(labels: Labels, layers: Sequence[Layer], shape: Sequence[int], re
         slots = labels.slots(int(place.max()) + 1, reason)
         found.append(compress(to_layer(slots[place]).view(sizes)))
     return distinct(found)
-
-

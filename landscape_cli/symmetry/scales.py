@@ -171,4 +171,3 @@ def clusters(coverages: Sequence[frozenset[int]]) -> list[frozenset[int]]:
             found = [known for known in found if not known & axes]
             found.append(axes.union(*touching))
     return found
-

@@ -229,9 +229,7 @@ def _whole(powers: Mapping[int, Fraction]) -> dict[int, int]:
     return {variable: int(power * common) for variable, power in powers.items()}
 
 
-def _in_outputs(
-    outputs: Sequence[Value], owners: Owners, solve: Callable[[int], Row]
-) -> tuple[set[int], bool]:
+def _in_outputs(outputs: Sequence[Value], owners: Owners, solve: Callable[[int], Row]) -> tuple[set[int], bool]:
     """Return the free scales that the outputs show, and whether one factor of all outputs is free."""
     seen: set[int] = set()
     common = True
@@ -269,9 +267,7 @@ def _scaled(
         found += [ScaledAxis(axis, power, epsilon) for axis in axes(block.tensor, block.dims, table)]
         norm = means.get(block.tensor)
         if norm is not None and norm.gain is not None:
-            found += [
-                ScaledAxis(axis, 0, norm.epsilon, norm.variance, power) for axis in axes(norm.gain, (0,), table)
-            ]
+            found += [ScaledAxis(axis, 0, norm.epsilon, norm.variance, power) for axis in axes(norm.gain, (0,), table)]
     return found
 
 
@@ -282,7 +278,6 @@ def _unused(name: str, taken: set[str]) -> str:
         name = f"{base}#{number}"
     taken.add(name)
     return name
-
 
 
 def _name_of(owners: Owners, variable: int) -> str:

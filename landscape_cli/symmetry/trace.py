@@ -52,7 +52,13 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
     model.eval()
     try:
         torch.backends.mha.set_fastpath_enabled(False)  # whole layers in one operator would hide what they do
-        with torch.inference_mode(False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _modules(model, tracer), tracer:
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            sdpa_kernel(SDPBackend.MATH),
+            _modules(model, tracer),
+            tracer,
+        ):
             example = tracer.add_input(example_input)
             output = functional_call(model, dict(tracer.stand_ins), (example,), tie_weights=False)
     except (TraceError, KeyboardInterrupt, SystemExit):
@@ -255,7 +261,7 @@ class _Tracer(TorchDispatchMode):
     def _constant_value(self, tensor: Tensor) -> Value:
         """Return what is known of a constant: one number everywhere has no places; all else is fixed."""
         shape, rank = tuple(tensor.shape), tensor.ndim
-        uniform = not tensor.is_meta and 0 < tensor.numel() and bool((tensor == tensor.reshape(-1)[0]).all())
+        uniform = not tensor.is_meta and tensor.numel() > 0 and bool((tensor == tensor.reshape(-1)[0]).all())
         if not uniform:
             return Value(shape, self._positions(tensor))
         units = [along(to_layer(self.labels.units(size)), axis, rank) for axis, size in enumerate(shape)]

@@ -128,6 +128,7 @@ class Call:
 
     def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
         """Return what is known after moving places about; `apart`: some may be left out or copied."""
+
         def follow(layer: Layer) -> Layer:
             taken = compress(change(layer.expand(value.shape)))
             if apart and taken.numel() == 1 and any(layer is known for known in value.labels):
@@ -196,9 +197,7 @@ def padded(value: Value, rank: int) -> Value:
     """Return a value with axes of size 1 in front, as broadcasting puts them."""
     if len(value.shape) == rank:
         return value
-    return value.layers(
-        lambda layer: aligned(layer, rank), (1,) * (rank - len(value.shape)) + value.shape
-    )
+    return value.layers(lambda layer: aligned(layer, rank), (1,) * (rank - len(value.shape)) + value.shape)
 
 
 def is_number(value: Any) -> bool:

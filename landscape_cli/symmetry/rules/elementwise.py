@@ -72,7 +72,7 @@ def reciprocal(call: Call) -> Value:
 
 @rule("pow", "square")
 def power(call: Call) -> Value:
-    """x to a power: a whole one keeps scale and sign, raised to it."""
+    """X to a power: a whole one keeps scale and sign, raised to it."""
     exponent = call.argument(1, "exponent", 2)
     operand = call.operand(0) if isinstance(call.args[0], Tensor) else None
     if operand is None or not is_number(exponent) or exponent != int(exponent):
@@ -143,7 +143,9 @@ def total(call: Call, one: Value, other: Value) -> Value:
     labels = call.meet(one, other)
     call.equal(one, other)
     largest = max((one, other), key=lambda value: (math.prod(value.shape), bool(value.scale), value is one))
-    return Value(call.shape, labels, *(_aligned_terms(terms, len(call.shape)) for terms in (largest.scale, largest.sign)))
+    return Value(
+        call.shape, labels, *(_aligned_terms(terms, len(call.shape)) for terms in (largest.scale, largest.sign))
+    )
 
 
 def _aligned_terms(terms, rank):  # type: ignore[no-untyped-def]
@@ -240,7 +242,7 @@ RULES["bitwise_and"] = RULES["bitwise_or"] = RULES["logical_and"]
 
 @rule("addcmul", "addcdiv")
 def add_product(call: Call) -> Value:
-    """x + c y z or x + c y / z."""
+    """X + c y z or x + c y / z."""
     first, *factors = call.tensors(3)
     power = 1 if call.function.__name__.startswith("addcmul") else -1
     return total(call, first, _product(call, factors, power))
@@ -248,7 +250,7 @@ def add_product(call: Call) -> Value:
 
 @rule("lerp")
 def interpolate(call: Call) -> Value:
-    """x + w (y - x)."""
+    """X + w (y - x)."""
     one, other = call.tensors()
     value = total(call, one, other)
     if isinstance(call.args[2], Tensor):
@@ -261,5 +263,3 @@ def fill(call: Call) -> Value:
     """Everything overwritten by one number: what was there before does not matter."""
     operand = call.operand(0)
     return Value(operand.shape, operand.labels)
-
-

@@ -31,9 +31,7 @@ def batch_norm(call: Call) -> Value:
     rank, size = len(operand.shape), operand.shape[1]
     weight, bias, mean, variance = (
         _along(call, tensor, 1, rank, size, role)
-        for tensor, role in zip(
-            call.args[1:5], (Role.GAIN, Role.FOLLOWER, Role.FOLLOWER, Role.FOLLOWER), strict=True
-        )
+        for tensor, role in zip(call.args[1:5], (Role.GAIN, Role.FOLLOWER, Role.FOLLOWER, Role.FOLLOWER), strict=True)
     )
     legit = call.function.__name__.startswith("_native_batch_norm_legit_no_training")
     training = False if legit else bool(call.args[5])
@@ -118,9 +116,5 @@ def group_norm(call: Call) -> Value:
         operand = call.plain(operand)
     grouped = call.reshape(operand, (operand.shape[0], groups, channels, *operand.shape[2:]))
     call.summed(grouped.labels, range(2, rank + 1))
-    weight, bias = (
-        _along(call, call.args[k], 1, rank, size, role) for k, role in ((1, Role.GAIN), (2, Role.FOLLOWER))
-    )
+    weight, bias = (_along(call, call.args[k], 1, rank, size, role) for k, role in ((1, Role.GAIN), (2, Role.FOLLOWER)))
     return _affine(call, Value(operand.shape, operand.labels, operand.scale, operand.sign), weight, bias)
-
-

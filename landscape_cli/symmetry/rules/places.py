@@ -25,7 +25,9 @@ def reshape(call: Call) -> Value:
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
         return result
     behind = iter([parameter.dims[axis] for axis in long])
-    return replace(result, parameter=replace(parameter, dims=tuple(next(behind) if s > 1 else None for s in call.shape)))
+    return replace(
+        result, parameter=replace(parameter, dims=tuple(next(behind) if s > 1 else None for s in call.shape))
+    )
 
 
 def rearranged(call: Call, operand: Value, order: Sequence[int | None]) -> Value:
@@ -102,9 +104,7 @@ def expand(call: Call) -> Value:
 @rule("repeat", "tile")
 def repeat(call: Call) -> Value:
     """A tensor repeated: copies are told apart by a fixed position."""
-    return call.move(
-        call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True
-    )
+    return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
 @rule("slice", "select", "narrow", "roll", "flip", "unfold", "diagonal", "rot90", "index_select", "as_strided")
@@ -243,9 +243,7 @@ def pad(call: Call) -> Value:
         if before or after:
             parts = [_zeros(call, operand.shape, axis, count) for count in (before, after) if count]
             order = [*parts[: bool(before)], operand, *parts[bool(before) :]]
-            shape = tuple(
-                size + before + after if k == axis else size for k, size in enumerate(operand.shape)
-            )
+            shape = tuple(size + before + after if k == axis else size for k, size in enumerate(operand.shape))
             operand = joined(replace_shape(call, shape), order, axis)
     return operand
 
@@ -305,5 +303,3 @@ def copy(call: Call) -> Value:
     """A tensor overwritten by another."""
     source = call.operand(1)
     return Value(call.shape, call.meet(call.operand(0), source), source.scale, source.sign)
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-
 from landscape_cli.symmetry.relate import resolved
 from landscape_cli.symmetry.rules.call import Call, rule
 from landscape_cli.symmetry.rules.elementwise import total
@@ -173,7 +172,9 @@ def _matrix(call: Call, weight: Value) -> Value:
     beside = set().union(*(call.model.equations.of_axis(name, dims[axis]) for axis in kernel if name))
     terms = []
     for kind, own in (("scale", weight.scale), ("sign", weight.sign)):
-        places = tuple(term for term in own if covered(term[0]) & set(kernel) or set(term[0].unique().tolist()) & beside)
+        places = tuple(
+            term for term in own if covered(term[0]) & set(kernel) or set(term[0].unique().tolist()) & beside
+        )
         for term in places:
             call.model.equations.equate(kind, (term,), rank=len(weight.shape))
         terms.append(tuple(term for term in own if not any(term is place for place in places)))
@@ -199,7 +200,9 @@ def _grouped(call: Call, operand: Value, groups: int, transposed: bool) -> Value
     inputs, outputs = (first, second) if transposed else (second, first)
     grouped = call.reshape(operand, (operand.shape[0], groups, inputs))
     mine = Value((1, groups, inputs), tuple(layer for layer in grouped.labels if not covered(layer) & {0}))
-    if not call.model.is_new(weight) or any(covered(layer) & {0} and covered(layer) & {1, 2} for layer in grouped.labels):
+    if not call.model.is_new(weight) or any(
+        covered(layer) & {0} and covered(layer) & {1, 2} for layer in grouped.labels
+    ):
         return _grouped_again(call, operand, grouped, groups)
     # One run of numbers for each axis of the weights; the second is counted group by group.
     rows = to_layer(labels.units(weight.shape[0], together=True))
@@ -218,7 +221,10 @@ def _grouped(call: Call, operand: Value, groups: int, transposed: bool) -> Value
     known = Value(
         tuple(weight.shape),
         distinct((rows.view(-1, 1, *tail), joint, *kernel)),
-        ((to_layer(row_variables).view(-1, 1, *tail), 1), (to_layer(variables).view(weight.shape[0], second, *tail), 1)),
+        (
+            (to_layer(row_variables).view(-1, 1, *tail), 1),
+            (to_layer(variables).view(weight.shape[0], second, *tail), 1),
+        ),
     )
     known = replace(known, sign=known.scale)
     # With one place along the second axis, what lives there moves along with the rows.
@@ -262,5 +268,3 @@ def _grouped_again(call: Call, operand: Value, grouped: Value, groups: int) -> V
         (operand.shape[0], call.shape[1]),
         (call.slots(operand.shape[0], 0, 2, call.where), call.slots(call.shape[1], 1, 2, call.where)),
     )
-
-

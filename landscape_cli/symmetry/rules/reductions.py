@@ -109,5 +109,3 @@ def power_pool(call: Call) -> Value:
     operand = call.plain(call.operand(0))
     spatial = list(range(2, len(operand.shape)))
     return with_places(call, only_channels(call, operand, spatial), call.shape, spatial)
-
-
