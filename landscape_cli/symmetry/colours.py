@@ -48,9 +48,12 @@ def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
 
 def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     """Return what layers over one run of axes come to, flattened over those axes."""
-    layers = resolved(labels, layers)
-    shape = np.broadcast_shapes(*(tuple(layer.shape) for layer in layers)) if layers else ()
-    columns = [np.ascontiguousarray(layer.expand(shape).numpy()).ravel() for layer in layers]
+    parts = [part for layer in layers for part in labels.resolve(layer.numpy())]
+    if len(parts) > 1:
+        layers = resolved(labels, layers)
+        shape = np.broadcast_shapes(*(tuple(layer.shape) for layer in layers))
+        parts = [layer.expand(shape).numpy() for layer in layers]
+    columns = [np.ascontiguousarray(part).ravel() for part in parts]
     units = [column for column in columns if column.max(initial=-1) >= 0]
     blocks = [labels.above(column) for column in units] if len(units) > 1 else []
     return Run(tuple(c for c in columns if not any(np.array_equal(c, block) for block in blocks)))
@@ -62,6 +65,10 @@ def settle(labels: Labels, runs: Sequence[Run]) -> None:
         before = labels.fixed_count()
         for run in runs:
             free = [k for k in run.units() if not (labels.why_fixed(run.columns[k]) > 0).all()]
+            for k, column in enumerate(run.columns):
+                for other in run.columns[:k]:
+                    both = np.intersect1d(column, other)
+                    labels.fix(both[both >= 0], "a unit that meets itself")
             if len(free) > 1 and not _is_product(run):
                 for k in free:
                     labels.fix(run.columns[k], "units that live together in a way that no relabelling keeps")

@@ -16,6 +16,8 @@ from landscape_cli.symmetry.solution import BatchNorm, Owners, scale_groups, sig
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
 from landscape_cli.symmetry.values import Layer, Value, covered
 
+ALONE = "nothing like it to trade places with"
+
 
 @dataclass(frozen=True)
 class Traced:
@@ -169,9 +171,10 @@ def _permutations(
     groups = []
     for _, name, _, blocks_of in sorted(made, key=lambda group: group[0]):
         size = len(blocks_of[0])
-        if size < 2:
-            continue
         ordered = [unit for block in blocks_of for unit in block]
+        if size < 2:
+            labels.fix(np.array(ordered), ALONE)
+            continue
         axes = _axes(traced, parts, where, children, ordered)
         inside = tuple(dict.fromkeys(names[child] for unit in ordered[:1] for child in children.get(unit, ())))
         groups.append(PermutationGroup(name, size, axes, len(blocks_of), inside))

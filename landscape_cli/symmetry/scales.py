@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from landscape_cli.symmetry.labels import Array
 from landscape_cli.symmetry.values import Terms, aligned, covered
@@ -32,6 +32,16 @@ class Block:
     dims: tuple[int, ...]
     variables: Array
     owners: Array
+
+
+class Sorts(Protocol):
+    """Which variables stand for which."""
+
+    def depth(self, variable: int) -> int:
+        """Return how deep in the nesting of units a variable lies."""
+
+    def represent(self, rows: Array) -> tuple[list[list[int]], list[int]]:
+        """Return the rows of variables that stand for all, and the variables whose rows nobody can stand for."""
 
 
 class Equations:
@@ -82,30 +92,24 @@ class Equations:
         """State that variables are 0."""
         self._rows[kind].append((variables.reshape(-1, 1), (1,)))
 
-    def solve(
-        self, kind: str, kept: Array, depth: Callable[[int], int], coherent: Callable[[Array], NDArray[np.bool_]]
-    ) -> Callable[[int], Row]:
+    def solve(self, kind: str, sorts: Sorts) -> Callable[[int], Row]:
         """Solve the equations between the variables kept; return what gives each as a combination of free ones.
+
+        The free ones are of outer rather than inner units, and otherwise as early in forward order as can be, so that
+        a stream's scale is set by its first writer.
 
         Args:
             kind: "scale", or "sign": modulo 2.
-            kept: by variable, whether it stands for all those of its kind.
-            depth: how deep in the nesting of units a variable's owner is: outer ones stay free rather than inner.
-            coherent: tells for rows of variables whether each is of one unit, and those that it belongs to.
-
-        The free ones are otherwise as early in forward order as can be, so that a stream's scale is set by its first
-        writer.
+            sorts: which variables are of one sort, of which one is kept.
         """
         modulo = 2 if kind == "sign" else 0
         seen: set[tuple[tuple[int, int], ...]] = set()
         pivots: dict[int, Row] = {}
         users: defaultdict[int, set[int]] = defaultdict(set)
         for rows, common in self._rows[kind]:
-            whole = kept[rows].all(axis=1) & coherent(rows)
-            # An equation between places of different kinds has no one to stand for it: their scales are given up.
-            torn = np.unique(rows[~whole & (kept[rows] & (rows > 0)).any(axis=1)])
-            alone = [((variable,), (1,)) for variable in torn[kept[torn]].tolist()]
-            for entry, powers in [*alone, *((entry, common) for entry in rows[whole].tolist())]:
+            kept, torn = sorts.represent(rows)
+            alone = [((variable,), (1,)) for variable in torn]
+            for entry, powers in [*alone, *((entry, common) for entry in kept)]:
                 total: defaultdict[int, int] = defaultdict(int)
                 for variable, power in zip(entry, powers, strict=True):
                     if variable:
@@ -115,7 +119,7 @@ class Equations:
                     seen.add(key)
                     row = _substitute({v: Fraction(p) for v, p in key if p}, pivots, modulo)
                     if row:
-                        _eliminate(row, pivots, users, modulo, depth)
+                        _eliminate(row, pivots, users, modulo, sorts.depth)
         return lambda variable: pivots.get(variable, {variable: Fraction(1)})
 
 

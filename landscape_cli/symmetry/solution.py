@@ -63,6 +63,8 @@ class Owners:
         self._depth = labels.depths()
         self._above = labels.above(np.arange(labels.count))
         self.kept = self._choose()
+        self.kept[0] = True
+        self.representative = self._representatives()
 
     def _add(self, block: Block) -> None:
         columns = self._labels.resolve(block.owners)
@@ -98,6 +100,19 @@ class Owners:
         kept[owned] = chosen[self.unit_of[owned]]
         return kept | self.several
 
+    def _representatives(self) -> Array:
+        """Return for each variable the one kept in its stead: in the same place of the same axis of another unit."""
+        found = np.arange(len(self.unit_of))
+        units = np.maximum(self.unit_of, 0)
+        key = np.stack([self.cells_of, self.kind_of_unit[units], self.rank_of], axis=1)
+        _, sort = np.unique(key, axis=0, return_inverse=True)
+        own = (self.unit_of >= 0) & ~self.several
+        first = np.full(int(sort.max()) + 1, NONE)
+        first[sort.ravel()[own & self.kept]] = found[own & self.kept]
+        known = own & (first[sort.ravel()] >= 0)
+        found[known] = first[sort.ravel()[known]]
+        return found
+
     def kind(self, variable: int) -> int:
         """Return the kind of a variable's unit, NONE for none."""
         return int(self.kind_of_unit[self.unit_of[variable]]) if self.unit_of[variable] >= 0 else NONE
@@ -109,18 +124,36 @@ class Owners:
             return 0
         return 1 + int(self._depth[self.unit_of[variable]])
 
-    def coherent(self, rows: Array) -> NDArray[np.bool_]:
-        """Tell for each row of variables whether they are all of one unit, or of units that it belongs to."""
+    def represent(self, rows: Array) -> tuple[list[list[int]], list[int]]:
+        """Return the rows of variables that stand for all, and the variables whose rows nobody can stand for.
+
+        A row stands for those of its sort if its variables are of one unit, and of blocks that the unit belongs to,
+        and if all units of the kind have a row like it. Where there is none, the variables' scales are given up.
+        """
+        like = self.representative[rows]
+        inner, coherent = self._inner(rows)
+        _, sort = np.unique(like, axis=0, return_inverse=True)
+        sort = sort.ravel()
+        pairs = np.unique(np.stack([sort, inner], axis=1), axis=0)
+        have = np.bincount(pairs[:, 0], minlength=sort.max(initial=-1) + 1)
+        sizes = np.array([len(members) for members in self.kinds] + [1])
+        need = sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
+        bad = np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
+        torn = np.unique(like[bad[sort]])
+        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), torn[torn > 0].tolist()
+
+    def _inner(self, rows: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Return the innermost unit of each row of variables, and whether all others are of it or of its blocks."""
         units = self.unit_of[rows]
         alone = np.array([len(members) == 1 for members in self.kinds] + [True])[self.kind_of_unit[units]]
         units = np.where((units < 0) | alone | self.several[rows], NONE, units)
         levels = np.where(units >= 0, self._depth[np.maximum(units, 0)], NONE)
         inner = np.take_along_axis(units, levels.argmax(axis=1)[:, None], axis=1)
-        found = (units < 0) | (units == inner)
-        while (inner >= 0).any():
-            inner = np.where(inner >= 0, self._above[np.maximum(inner, 0)], NONE)
-            found |= units == inner
-        return found.all(axis=1)
+        found, up = (units < 0) | (units == inner), inner
+        while (up >= 0).any():
+            up = np.where(up >= 0, self._above[np.maximum(up, 0)], NONE)
+            found |= units == up
+        return inner[:, 0], found.all(axis=1)
 
     def tables(self, kind: int, powers: Mapping[int, int]) -> list[tuple[Block, int, Array]]:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
@@ -133,16 +166,16 @@ class Owners:
         index[members] = np.arange(len(members))
         chosen: defaultdict[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
         for variable, power in powers.items():
-            chosen[int(self.cells_of[variable]), power].add((self.kind(variable), int(self.rank_of[variable])))
+            chosen[int(self.cells_of[variable]), power].add(variable)
         found = []
-        for (number, power), places in sorted(chosen.items()):
+        for (number, power), variables in sorted(chosen.items()):
             cells = self.cells[number]
             if not cells.block.tensor:
                 continue
-            kinds = self.kind_of_unit[np.maximum(cells.units, 0)]
-            mask = np.zeros(len(kinds), dtype=bool)
-            for one, rank in places:
-                mask |= (kinds == one) & (cells.ranks == rank)
+            kinds = np.where(cells.units >= 0, self.kind_of_unit[np.maximum(cells.units, 0)], NONE)
+            mask = np.isin(cells.block.variables, list(variables))
+            for one, rank in {(self.kind(variable), int(self.rank_of[variable])) for variable in variables}:
+                mask |= (kinds == one) & (cells.ranks == rank) & (one >= 0)
             (at,) = np.nonzero(mask)
             owner = cells.units[at]
             place = index[owner]
@@ -167,7 +200,7 @@ def scale_groups(
 
     The last number tells how many of the groups come before the output's.
     """
-    solve = equations.solve("scale", _settled(equations, owners, "scale"), owners.depth, owners.coherent)
+    solve = _solve(equations, owners, "scale")
     members = _members(owners, solve)
     seen, common = _in_outputs(outputs, owners, solve)
     output: list[ScaledAxis] = []
@@ -191,7 +224,7 @@ def scale_groups(
 
 def sign_groups(equations: Equations, owners: Owners, axes: MakeAxes) -> list[SignGroup]:
     """Return the groups of free signs in forward order."""
-    solve = equations.solve("sign", _settled(equations, owners, "sign"), owners.depth, owners.coherent)
+    solve = _solve(equations, owners, "sign")
     groups: list[SignGroup] = []
     taken: set[str] = set()
     for free, powers in sorted(_members(owners, solve).items()):
@@ -208,12 +241,12 @@ def sign_groups(equations: Equations, owners: Owners, axes: MakeAxes) -> list[Si
     return groups
 
 
-def _settled(equations: Equations, owners: Owners, kind: str) -> Array:
-    """State that variables of several units at once are 1, and return which variables are kept."""
+def _solve(equations: Equations, owners: Owners, kind: str) -> Callable[[int], Row]:
+    """Solve the equations, variables of several units at once being 1."""
     (several,) = np.nonzero(owners.several)
     if len(several):
         equations.nothing(kind, several)
-    return owners.kept
+    return equations.solve(kind, owners)
 
 
 def _members(owners: Owners, solve: Callable[[int], Row]) -> dict[int, dict[int, Fraction]]:

@@ -94,11 +94,10 @@ def rescale(
 def _rescale(params: dict[str, Tensor], axes: Sequence[ScaledAxis], factors: Tensor) -> None:
     for scaled in axes:  # gains first: they look at the variances as they were
         if scaled.variance is not None:
-            gain, axis = params[scaled.axis.tensor], scaled.axis
-            factor = factors.to(gain.device, gain.dtype) ** scaled.shrinks
-            variance = unit_rows(params[scaled.variance], axis)[:, 0]
+            gain, variance = params[scaled.axis.tensor], params[scaled.variance]
+            factor = spread(factors.to(gain.device, gain.dtype) ** scaled.shrinks, scaled.axis, gain)
             makes_up = torch.sqrt(variance * factor**2 + scaled.epsilon) / torch.sqrt(variance + scaled.epsilon)
-            params[axis.tensor] = gain * spread(makes_up / factor, axis, gain)
+            params[scaled.axis.tensor] = gain * makes_up / factor
     for scaled in axes:
         if scaled.power and scaled.variance is None:
             tensor = params[scaled.axis.tensor]

@@ -38,6 +38,7 @@ class Value:
         scale: of the entries, when units are rescaled.
         sign: of the entries, when units are flipped.
         parameter: the tensor of the model that this is a view of, if it is.
+        zero: whether it is known to be 0 everywhere.
     """
 
     shape: tuple[int, ...]
@@ -45,6 +46,7 @@ class Value:
     scale: Terms = ()
     sign: Terms = ()
     parameter: Parameter | None = None
+    zero: bool = False
 
     def layers(self, change: Callable[[Layer], Layer], shape: Sequence[int]) -> Value:
         """Return a value of this shape with every layer changed alike."""
@@ -53,6 +55,7 @@ class Value:
             distinct(change(layer) for layer in self.labels),
             tuple((change(layer), power) for layer, power in self.scale),
             tuple((change(layer), power) for layer, power in self.sign),
+            zero=self.zero,
         )
 
     def only(self, *, scale: bool = True, sign: bool = True) -> Value:

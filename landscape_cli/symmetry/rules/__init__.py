@@ -5,6 +5,6 @@ one rule serves every way of writing a layer.
 """
 
 from landscape_cli.symmetry.rules import elementwise, norms, places, products, reductions
-from landscape_cli.symmetry.rules.call import RULES, Call
+from landscape_cli.symmetry.rules.call import RULES, Call, NoRule
 
-__all__ = ["RULES", "Call", "elementwise", "norms", "places", "products", "reductions"]
+__all__ = ["RULES", "Call", "NoRule", "elementwise", "norms", "places", "products", "reductions"]

@@ -17,6 +17,10 @@ from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.values import Layer, Terms, Value, aligned, compress, covered, reshaped, to_layer
 
 
+class NoRule(Exception):
+    """A rule does not cover a case: what reaches the operator is fixed."""
+
+
 class Model(Protocol):
     """What rules know of the model at large; the tracer is it."""
 
@@ -26,6 +30,9 @@ class Model(Protocol):
 
     def value(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor."""
+
+    def numbers(self, tensor: Tensor) -> Tensor | None:
+        """Return a constant with its numbers, None for anything else."""
 
     def is_new(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter that no operator has used yet."""
@@ -71,6 +78,21 @@ class Call:
     def operand(self, index: int) -> Value:
         """Return what is known of the tensor given as argument `index`."""
         return self.model.value(self.args[index])
+
+    def numbers(self, arg: Any) -> Any:
+        """Return an argument as it is for an operator that looks at its numbers.
+
+        Raises:
+            NoRule: if they depend on the input or on parameters.
+        """
+        if isinstance(arg, list | tuple):
+            return type(arg)(self.numbers(one) for one in arg)
+        if not isinstance(arg, Tensor):
+            return arg
+        found = self.model.numbers(arg)
+        if found is None:
+            raise NoRule
+        return found
 
     def argument(self, index: int, name: str, default: Any = None) -> Any:
         """Return an argument, or its default where ATen left it out."""
@@ -120,11 +142,22 @@ class Call:
         """State that places along these axes are summed over; return labels with those axes of size 1."""
         return summed(self.model.labels, labels, axes, self.where)
 
-    def dropped(self, terms: Terms, axes: Sequence[int], kind: str, rank: int) -> Terms:
-        """State that the part of a scale or sign that depends on these axes is 1; return the rest."""
+    def dropped(self, terms: Terms, axes: Sequence[int], kind: str, rank: int, kept: Sequence[Layer] = ()) -> Terms:
+        """State that a scale or sign is the same all along these axes; return what it is there.
+
+        Where it depends on other axes as well it is that of what lives there, which `kept` tells; else it is 1.
+        """
         gone = tuple(term for term in terms if covered(term[0]) & set(axes))
-        self.model.equations.equate(kind, gone, rank=rank)
-        return tuple(term for term in terms if not covered(term[0]) & set(axes))
+        rest = tuple(term for term in terms if not covered(term[0]) & set(axes))
+        beside = frozenset().union(*(covered(layer) for layer, _ in gone)) - set(axes)
+        owners = [layer for layer in kept if covered(layer) == beside and layer.max() >= 0]
+        if not beside or not owners:
+            self.model.equations.equate(kind, gone, rank=rank)
+            return rest
+        numbers = self.model.equations.variables("", (), owners[0].numpy())
+        own: Terms = ((to_layer(numbers).view(owners[0].shape), 1),)
+        self.model.equations.equate(kind, gone, own, rank=rank)
+        return (*rest, *own)
 
     def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
         """Return what is known after moving places about; `apart`: some may be left out or copied."""

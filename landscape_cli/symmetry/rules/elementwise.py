@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 from torch import Tensor
 
 from landscape_cli.symmetry.rules.call import RULES, Call, is_number, product, rule, scaled_terms
 from landscape_cli.symmetry.spec import Role
-from landscape_cli.symmetry.values import Value
+from landscape_cli.symmetry.values import Value, to_layer
 
+MOST_ZEROS = 1 << 20
+"""Up to how many zeros written into a tensor have a scale of their own."""
 SAME = ("alias", "detach", "clone", "contiguous", "lift_fresh", "positive")
 LINEAR = ("neg", "_conj", "conj", "real")
 HOMOGENEOUS = ("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
@@ -141,6 +144,9 @@ def total(call: Call, one: Value, other: Value) -> Value:
     for value in (one, other):
         call.follow(value)
     labels = call.meet(one, other)
+    if one.zero or other.zero:
+        kept = other if one.zero else one
+        return Value(call.shape, labels, *(_aligned_terms(terms, len(call.shape)) for terms in (kept.scale, kept.sign)))
     call.equal(one, other)
     largest = max((one, other), key=lambda value: (math.prod(value.shape), bool(value.scale), value is one))
     return Value(
@@ -212,10 +218,10 @@ def masked_fill(call: Call) -> Value:
     """A number put where a mask is true: 0 and the infinities leave scales free, 0 signs too."""
     operand, mask = call.operand(0), call.plain(call.operand(1))
     number = call.args[2]
-    number = None if isinstance(number, Tensor) and number.is_meta else float(number)
+    number = float(call.numbers(number))
     if number != 0:
         operand = call.unsigned(operand)
-    if number is None or (number != 0 and not math.isinf(number)):
+    if number != 0 and not math.isinf(number):
         operand = call.unscaled(operand)
     return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign)
 
@@ -262,4 +268,11 @@ def interpolate(call: Call) -> Value:
 def fill(call: Call) -> Value:
     """Everything overwritten by one number: what was there before does not matter."""
     operand = call.operand(0)
-    return Value(operand.shape, operand.labels)
+    number = call.argument(1, "value", 0)
+    if isinstance(number, Tensor):
+        number = call.model.numbers(number)
+    if number is None or float(number) != 0 or math.prod(operand.shape) > MOST_ZEROS:
+        return Value(operand.shape, operand.labels)
+    free = to_layer(call.model.equations.variables("", (), np.arange(math.prod(operand.shape))))
+    terms = ((free.view(operand.shape), 1),) if operand.shape else ()
+    return Value(operand.shape, operand.labels, terms, terms, zero=True)

@@ -11,7 +11,7 @@ from landscape_cli.symmetry.rules.call import Call, rule, scaled_terms
 from landscape_cli.symmetry.scales import combine
 from landscape_cli.symmetry.solution import BatchNorm
 from landscape_cli.symmetry.spec import Role
-from landscape_cli.symmetry.values import Value
+from landscape_cli.symmetry.values import Value, covered
 
 
 def _along(call: Call, tensor: Any, axis: int, rank: int, size: int, role: Role) -> Value | None:
@@ -57,8 +57,7 @@ def _by_running_statistics(call: Call, operand: Value, mean: Value, variance: Va
     if mean_of is not None and variance_of is not None:
         gain = call.model.value(call.args[1]).parameter if isinstance(call.args[1], Tensor) else None
         record = BatchNorm(mean_of.name, variance_of.name, gain.name if gain else None, float(call.args[-1]))
-        if record not in call.model.batch_norms:
-            call.model.batch_norms.append(record)
+        call.model.batch_norms.append(record)
     return Value(operand.shape, labels, (), operand.sign)
 
 
@@ -110,11 +109,28 @@ def group_norm(call: Call) -> Value:
     groups = int(call.args[6])
     rank, size = len(operand.shape), operand.shape[1]
     channels = size // groups
-    if channels == 1:
-        operand = call.unscaled(operand)
-    else:
-        operand = call.plain(operand)
+    operand = call.unscaled(operand) if channels == 1 else call.plain(operand)
     grouped = call.reshape(operand, (operand.shape[0], groups, channels, *operand.shape[2:]))
     call.summed(grouped.labels, range(2, rank + 1))
     weight, bias = (_along(call, call.args[k], 1, rank, size, role) for k, role in ((1, Role.GAIN), (2, Role.FOLLOWER)))
     return _affine(call, Value(operand.shape, operand.labels, operand.scale, operand.sign), weight, bias)
+
+
+@rule("_weight_norm_interface", "_weight_norm")
+def weight_norm(call: Call) -> Value:
+    """Weights by direction and length: g v / |v|, the norm taken over all axes but one (Salimans & Kingma, 2016)."""
+    direction, length = call.operand(0), call.operand(1)
+    rank = len(direction.shape)
+    axis = call.argument(2, "dim", 0) % rank
+    call.summed(direction.labels, [other for other in range(rank) if other != axis])
+    for value, role in ((direction, Role.INCOMING), (length, Role.GAIN)):
+        if value.parameter is not None:
+            for dim in range(rank):
+                behind = value.parameter.dims[dim]
+                if behind is not None:
+                    call.model.note_role(value.parameter.name, behind, role if dim == axis else Role.OUTGOING)
+    call.equal_scales(tuple(term for term in direction.scale if covered(term[0]) - {axis}), rank=rank)
+    call.follow(length, Role.GAIN)
+    unit = Value(direction.shape, direction.labels, (), direction.sign)
+    labels = call.meet(unit, length, shape=direction.shape)
+    return Value(direction.shape, labels, combine((), length.scale), combine(unit.sign, length.sign))

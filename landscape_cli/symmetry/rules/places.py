@@ -7,10 +7,9 @@ from dataclasses import replace
 from math import prod
 
 import torch
-from torch import Tensor
 
 from landscape_cli.symmetry.relate import resolved
-from landscape_cli.symmetry.rules.call import Call, rule
+from landscape_cli.symmetry.rules.call import Call, NoRule, rule
 from landscape_cli.symmetry.values import Layer, Term, Terms, Value, aligned, compress, covered, distinct, to_layer
 
 
@@ -107,44 +106,40 @@ def repeat(call: Call) -> Value:
     return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
-@rule("slice", "select", "narrow", "roll", "flip", "unfold", "diagonal", "rot90", "index_select", "as_strided")
+@rule("slice", "select", "narrow", "roll", "flip", "unfold", "diagonal", "rot90", "index_select")
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
     operand = call.operand(0)
     if operand.shape == call.shape and call.function.__name__.startswith("slice"):
         return operand
-    if any(isinstance(arg, Tensor) and arg.is_meta for arg in call.args[1:]):
-        return unknown_places(call)
+    rest = [call.numbers(arg) for arg in call.args[1:]]
+    return call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
+
+
+@rule("as_strided")
+def restride(call: Call) -> Value:
+    """Places taken by their distance in memory, which is known only of a tensor that lies in order and alone."""
+    tensor = call.args[0]
+    alone = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    if not (alone and tensor.is_contiguous()):
+        raise NoRule
     return call.move(
-        operand, lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs), call.shape, apart=True
+        call.operand(0), lambda numbers: numbers.contiguous().as_strided(*call.args[1:]), call.shape, apart=True
     )
 
 
 @rule("index", "_unsafe_index")
 def index(call: Call) -> Value:
     """Places taken by a list of their numbers."""
-    if any(isinstance(where, Tensor) and where.is_meta for where in call.args[1]):
-        return unknown_places(call)
-    operand = call.operand(0)
-    return call.move(operand, lambda numbers: call.function(numbers, call.args[1]), call.shape, apart=True)
+    places = call.numbers(call.args[1])
+    return call.move(call.operand(0), lambda numbers: call.function(numbers, places), call.shape, apart=True)
 
 
 @rule("embedding")
 def embedding(call: Call) -> Value:
     """Rows taken by their numbers."""
-    if call.args[1].is_meta:
-        return unknown_places(call)
-    operand = call.operand(0)
-    return call.move(operand, lambda numbers: numbers[call.args[1]], call.shape, apart=True)
-
-
-def unknown_places(call: Call) -> Value:
-    """Return what is known after taking places that are only known in a run with values: all is fixed."""
-    for arg in call.args:
-        for tensor in arg if isinstance(arg, list | tuple) else [arg]:
-            if isinstance(tensor, Tensor):
-                call.fix(call.model.value(tensor))
-    return Value(call.shape, call.apart((), call.shape))
+    places = call.numbers(call.args[1])
+    return call.move(call.operand(0), lambda numbers: numbers[places], call.shape, apart=True)
 
 
 @rule("split", "split_with_sizes", "chunk", "unbind", "tensor_split", "unsafe_split", "unsafe_chunk")
@@ -215,7 +210,14 @@ def _joined_layers(layers: Sequence[Layer], values: Sequence[Value], axis: int) 
 
 def _joined_terms(terms: Sequence[Terms], values: Sequence[Value], axis: int) -> Terms:
     nothing = torch.zeros([1] * len(values[0].shape), dtype=torch.int64)
-    result: list[Term] = []
+    common = [
+        (layer, power)
+        for layer, power in terms[0]
+        if axis not in covered(layer)
+        and all(any(layer is other and power == p for other, p in own) for own in terms[1:])
+    ]
+    terms = [[(la, p) for la, p in own if not any(la is other for other, _ in common)] for own in terms]  # type: ignore[misc]
+    result: list[Term] = list(common)
     for power in sorted({power for own in terms for _, power in own}):
         rows = [[layer for layer, p in own if p == power] for own in terms]
         for k in range(max(map(len, rows))):
@@ -241,20 +243,25 @@ def pad(call: Call) -> Value:
             operand = call.move(operand, lambda n, a=axis, s=start, k=kept: n.narrow(a, s, k), shape, apart=True)
         before, after = max(before, 0), max(after, 0)
         if before or after:
-            parts = [_zeros(call, operand.shape, axis, count) for count in (before, after) if count]
+            parts = [_padding(call, operand, axis, count, number) for count in (before, after) if count]
             order = [*parts[: bool(before)], operand, *parts[bool(before) :]]
             shape = tuple(size + before + after if k == axis else size for k, size in enumerate(operand.shape))
             operand = joined(replace_shape(call, shape), order, axis)
     return operand
 
 
-def _zeros(call: Call, shape: Sequence[int], axis: int, count: int) -> Value:
-    """Return places of zeros: units and scales that nothing else ties down."""
-    rank = len(shape)
+def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -> Value:
+    """Return places of one number put beside `operand`: zeros have its scale, or one of their own along the axis."""
+    rank = len(operand.shape)
     units = to_layer(call.model.labels.units(count)).view([-1 if k == axis else 1 for k in range(rank)])
-    free = to_layer(call.model.equations.variables("", (), units.numpy())).view(units.shape)
-    sizes = tuple(count if k == axis else size for k, size in enumerate(shape))
-    return Value(sizes, (units,) if count > 1 else (), ((free, 1),), ((free, 1),))
+    terms: dict[str, Terms] = {"scale": (), "sign": ()}
+    for kind in terms if number == 0 else ():
+        own = getattr(operand, kind)
+        beside = tuple(term for term in own if axis not in covered(term[0]))
+        free = to_layer(call.model.equations.variables("", (), units.numpy())).view(units.shape)
+        terms[kind] = (*beside, (free, 1)) if len(beside) < len(own) else beside
+    sizes = tuple(count if k == axis else size for k, size in enumerate(operand.shape))
+    return Value(sizes, (units,) if count > 1 else (), terms["scale"], terms["sign"])
 
 
 def replace_shape(call: Call, shape: tuple[int, ...]) -> Call:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
+import numpy as np
+
+from landscape_cli.symmetry.labels import NONE, is_function, mix
 from landscape_cli.symmetry.relate import resolved
 from landscape_cli.symmetry.rules.call import Call, rule
 from landscape_cli.symmetry.rules.elementwise import total
@@ -37,7 +41,7 @@ def matrix_vector(call: Call) -> Value:
     return call.reshape(product, call.shape)
 
 
-@rule("dot")
+@rule("dot", "vdot")
 def scalar_product(call: Call) -> Value:
     """The product of two vectors."""
     return call.reshape(contract(call, _inserted(call.operand(0), 0), _inserted(call.operand(1), 1), (1, 1)), ())
@@ -86,15 +90,14 @@ def _through_one_place(call: Call, left: Value, right: Value) -> tuple[Value, Va
             continue
         behind = weight.parameter.dims[dim]
         own = call.model.equations.of_axis(weight.parameter.name, behind) if behind is not None else set()
-        reads = lambda term: term[0].numel() == 1 and int(term[0].reshape(-1)[0]) in own  # noqa: E731
         rests = []
         for kind, mine, theirs in (("scale", weight.scale, other.scale), ("sign", weight.sign, other.sign)):
             lone: list[Term] = [term for term in theirs if term[0].numel() == 1]
-            taken = [term for term in mine if reads(term)]
+            taken = [term for term in mine if _is_one_of(term, own)]
             call.model.equations.equate(kind, combine(tuple(lone), tuple(taken)), rank=len(call.shape))
             rests.append(
                 (
-                    tuple(term for term in mine if not reads(term)),
+                    tuple(term for term in mine if not _is_one_of(term, own)),
                     tuple(term for term in theirs if not any(term is one for one in lone)),
                 )
             )
@@ -104,20 +107,51 @@ def _through_one_place(call: Call, left: Value, right: Value) -> tuple[Value, Va
     return left, right
 
 
+def _is_one_of(term: Term, variables: set[int]) -> bool:
+    return term[0].numel() == 1 and int(term[0].reshape(-1)[0]) in variables
+
+
 def only_channels(call: Call, operand: Value, spatial: Sequence[int]) -> Value:
     """Return what lives apart from the places that a window slides over, which are thereby fixed."""
     labels = call.model.labels
     kept: list[Layer] = []
     for layer in resolved(labels, operand.labels):
-        if covered(layer) & set(spatial):
+        if not covered(layer) & set(spatial):
+            kept.append(layer)
+        elif covered(layer) <= set(spatial) or not (owners := _owners(call, layer, spatial)):
             labels.fix(layer.numpy(), SPACE)
         else:
-            kept.append(layer)
+            kept += owners
     rank = len(operand.shape)
-    scale = call.dropped(operand.scale, spatial, "scale", rank)
-    sign = call.dropped(operand.sign, spatial, "sign", rank)
+    scale = call.dropped(operand.scale, spatial, "scale", rank, kept)
+    sign = call.dropped(operand.sign, spatial, "sign", rank, kept)
     sizes = tuple(1 if axis in spatial else size for axis, size in enumerate(operand.shape))
     return Value(operand.shape, call.apart(kept, sizes), scale, sign)
+
+
+def _owners(call: Call, layer: Layer, spatial: Sequence[int]) -> list[Layer]:
+    """Return new units for what lives all over an image each: its units are those at one set of places each."""
+    labels = call.model.labels
+    if int(layer.min()) < 0:
+        return []
+    order = [axis for axis in range(layer.ndim) if axis not in spatial] + list(spatial)
+    sizes = [1 if axis in spatial else size for axis, size in enumerate(layer.shape)]
+    rows = layer.permute(order).reshape(prod(sizes), -1).numpy()
+    index = np.broadcast_to(np.arange(len(rows))[:, None], rows.shape)
+    if not is_function(rows, index):
+        return []
+    units, which = np.unique(rows, return_inverse=True)
+    places = np.zeros(len(units), dtype=np.uint64)
+    np.add.at(
+        places, which.ravel(), np.broadcast_to(mix(np.arange(rows.shape[1], dtype=np.uint64)), rows.shape).ravel()
+    )
+    sets, kind = np.unique(places, return_inverse=True)
+    owner = np.zeros(len(units), dtype=np.int64)
+    owner[which.ravel()] = index.ravel()
+    owners = labels.units(len(rows))
+    slots = labels.slots(len(sets), SPACE)[kind]
+    labels.derive(units, owners[owner], np.full(len(units), NONE), slots, call.where)
+    return [to_layer(owners).view(sizes)]
 
 
 def with_places(call: Call, value: Value, shape: Sequence[int], spatial: Sequence[int]) -> Value:
@@ -134,10 +168,7 @@ def convolution(call: Call) -> Value:
     spatial = list(range(2, len(operand.shape)))
     operand = only_channels(call, operand, spatial)
     flat = Value(operand.shape[:2], *_two_axes(operand))
-    if groups == 1:
-        out = _ungrouped(call, flat, transposed)
-    else:
-        out = _grouped(call, flat, groups, transposed)
+    out = _ungrouped(call, flat, transposed) if groups == 1 else _grouped(call, flat, groups, transposed)
     rank = len(call.shape)
     spread = out.layers(lambda layer: layer.reshape((*layer.shape, *[1] * (rank - 2))), call.shape)
     result = with_places(call, spread, call.shape, spatial)

@@ -25,8 +25,8 @@ def _kept(call: Call, value: Value, axes: Sequence[int], labels: object) -> Valu
 
 def _reduce(call: Call, value: Value, axes: Sequence[int]) -> Value:
     labels = call.summed(value.labels, axes)
-    scale = call.dropped(value.scale, axes, "scale", len(value.shape))
-    sign = call.dropped(value.sign, axes, "sign", len(value.shape))
+    scale = call.dropped(value.scale, axes, "scale", len(value.shape), labels)
+    sign = call.dropped(value.sign, axes, "sign", len(value.shape), labels)
     return _kept(call, Value(value.shape, value.labels, scale, sign), axes, labels)
 
 
@@ -42,7 +42,8 @@ def extreme(call: Call) -> Value:
     """The largest or smallest over some axes, or another function of a set of numbers."""
     operand = call.operand(0)
     name = call.function.__name__.split(".")[0]
-    operand = call.unsigned(operand) if name.startswith(("a", "m")) else call.plain(operand)
+    ordered = name in {"amax", "amin", "max", "min", "median"}
+    operand = call.unsigned(operand) if ordered else call.plain(operand)
     return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
 
 
@@ -50,6 +51,8 @@ def extreme(call: Call) -> Value:
 def norm(call: Call) -> Value:
     """A norm over some axes: blind to signs."""
     operand = call.operand(0).only(sign=False)
+    if call.argument(1, "ord", 2) == 0:  # which counts what is not 0
+        operand = operand.only(scale=False)
     return _reduce(call, operand, _axes(call, 2, len(operand.shape)))
 
 
