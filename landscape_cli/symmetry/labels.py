@@ -160,7 +160,8 @@ class Labels:
     def _pair_up(self, pairs: Array, reason: str) -> None:
         """Make each pair two slots of a new unit, or fix all where they do not come in pairs."""
         flat = pairs.ravel()
-        if len(np.unique(flat)) < len(flat):
+        above = self._above[: self.count]
+        if len(np.unique(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():
             self.fix(flat, reason)
             return
         units, slots = self.units(len(pairs)), self.slots(2, "")
@@ -221,6 +222,8 @@ class Labels:
         if (self._row[known] >= 0).any():
             self.fix(known, reason)
             self.fix(units, reason)
+        elif coarser and finer and any(self._origins[a] & self._origins[b] for a, b in self._origin[known]):
+            self.fix(known, reason)  # two blocks of one kind, in step: units stay in theirs
         elif coarser and finer:
             self.unite(known[:, 0], known[:, 1], reason)
         elif coarser:

@@ -27,6 +27,7 @@ class Memory:
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
+        self._nothing = int(labels.slots(1, "a tensor written into")[0])
         self._images: dict[int, _Image] = {}
 
     def holds(self, tensor: Tensor) -> bool:
@@ -43,7 +44,7 @@ class Memory:
             return
         places = _places(base)
         for layer in value.labels:
-            image.labels.append(self._filled(count, -1, places, layer, value.shape))
+            image.labels.append(self._filled(count, self._nothing, places, layer, value.shape))
         for kind in ("scale", "sign"):
             for layer, power in getattr(value, kind):
                 image.terms[kind].append((self._filled(count, 0, places, layer, value.shape), power))
@@ -78,9 +79,9 @@ class Memory:
                 rest.append(full)
         for k in free:
             image.labels[k] = image.labels[k].clone()
-            image.labels[k][places] = rest.pop(0) if rest else -1
+            image.labels[k][places] = rest.pop(0) if rest else self._nothing
         for full in rest:
-            image.labels.append(self._filled(len(image.labels[0]), -1, places, full, value.shape))
+            image.labels.append(self._filled(len(image.labels[0]), self._nothing, places, full, value.shape))
         for kind, columns in image.terms.items():
             kept = [(column.index_fill(0, places, 0), power) for column, power in columns]
             for layer, power in getattr(value, kind):

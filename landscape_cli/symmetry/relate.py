@@ -73,7 +73,7 @@ def _derive(labels: Labels, unit: Layer, parts: list[Layer], reason: str) -> Non
         for layer in (unit, *parts):
             labels.fix(layer.numpy(), reason)
     elif not free:
-        labels.unite(units, slots[0], reason)
+        labels.unite(units, _one_slot(labels, slots, len(units)), reason)
     else:
         second = free[1] if len(free) == 2 else np.full(len(units), NONE)
         labels.derive(units, free[0], second, _one_slot(labels, slots, len(units)), reason)
@@ -175,7 +175,7 @@ def _blocks(labels: Labels, layer: Layer, over: Sequence[int], reason: str) -> L
     which = to_layer(which.ravel())
     if int(layer.max()) < 0:
         return compress(to_layer(labels.slots(len(together), "a fixed place"))[which].view(rest))
-    blocks = labels.units(len(together))
+    blocks = labels.units(len(together), together=True)
     labels.respect(together.ravel(), np.repeat(blocks, together.shape[1]), reason)
     return compress(to_layer(labels.find(blocks))[which].view(rest))
 

@@ -200,9 +200,16 @@ def scale_groups(
 
     The last number tells how many of the groups come before the output's.
     """
+    shown = []
+    for value in outputs:
+        layers = torch.broadcast_tensors(*(layer for layer, _ in value.scale)) if value.scale else ()
+        rows = torch.stack(layers, -1).reshape(-1, len(layers)).numpy() if layers else np.zeros((1, 0), dtype=np.int64)
+        kept, torn = owners.represent(rows) if layers else ([[]], [])
+        equations.nothing("scale", np.array(torn, dtype=np.int64))
+        shown += [(row, [power for _, power in value.scale]) for row in kept or [[]]]
     solve = _solve(equations, owners, "scale")
     members = _members(owners, solve)
-    seen, common = _in_outputs(outputs, owners, solve)
+    seen, common = _in_outputs(shown, solve)
     output: list[ScaledAxis] = []
     if common:
         for free in sorted(seen):
@@ -262,23 +269,20 @@ def _whole(powers: Mapping[int, Fraction]) -> dict[int, int]:
     return {variable: int(power * common) for variable, power in powers.items()}
 
 
-def _in_outputs(outputs: Sequence[Value], owners: Owners, solve: Callable[[int], Row]) -> tuple[set[int], bool]:
+def _in_outputs(
+    shown: Sequence[tuple[Sequence[int], Sequence[int]]], solve: Callable[[int], Row]
+) -> tuple[set[int], bool]:
     """Return the free scales that the outputs show, and whether one factor of all outputs is free."""
     seen: set[int] = set()
     common = True
-    for output in outputs:
-        layers = torch.broadcast_tensors(*(layer for layer, _ in output.scale)) if output.scale else []
-        rows = {()} if not layers else set(map(tuple, torch.stack(layers, -1).reshape(-1, len(layers)).tolist()))
-        for row in rows:
-            if not all(owners.kept[variable] for variable in row):
-                continue
-            total: defaultdict[int, Fraction] = defaultdict(Fraction)
-            for variable, (_, power) in zip(row, output.scale, strict=True):
-                for free, share in (solve(variable) if variable else {}).items():
-                    total[free] += power * share
-            powers = {free: power for free, power in total.items() if power}
-            seen |= powers.keys()
-            common = common and len(powers) == 1 and set(powers.values()) == {Fraction(1)}
+    for row, shares in shown:
+        total: defaultdict[int, Fraction] = defaultdict(Fraction)
+        for variable, power in zip(row, shares, strict=False):
+            for free, share in (solve(variable) if variable else {}).items():
+                total[free] += power * share
+        powers = {free: power for free, power in total.items() if power}
+        seen |= powers.keys()
+        common = common and len(powers) == 1 and set(powers.values()) == {Fraction(1)}
     return seen, common and bool(seen)
 
 

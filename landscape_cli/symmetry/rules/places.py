@@ -190,7 +190,7 @@ def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
         beside = call.meet(Value(call.shape, beside), others) if beside else others.labels
         columns.append(own or [to_layer(labels.slots(1, f"a place of {call.where}")).view([1] * len(call.shape))])
     common = tuple(layer for layer in beside if axis not in covered(layer))
-    none = to_layer([-1]).view([1] * len(call.shape))
+    none = to_layer(labels.slots(1, f"a place of {call.where}")).view([1] * len(call.shape))
     here = [
         _joined_layers([own[k] if k < len(own) else none for own in columns], values, axis)
         for k in range(max(map(len, columns)))
