@@ -220,10 +220,12 @@ def scale_groups(
     for free in sorted(members):
         if free in seen:
             continue
-        scaled = _scaled(owners, axes, batch_norms, members[free], kind=owners.kind(free))
+        kind = owners.kind(free)
+        if _is_idle(owners.tables(kind, _whole(members[free]))):
+            continue
+        scaled = _scaled(owners, axes, batch_norms, members[free], kind=kind)
         if scaled:
-            kind = owners.kind(free)
-            name = _unused(_name_of(owners, free), taken)
+            name = _unused(_name_of(scaled[0].axis), taken)
             groups.append(ScaleGroup(name, len(owners.kinds[kind]) if kind >= 0 else 1, tuple(scaled)))
             after += bool(common) and free < min(seen)
     return groups, output, after
@@ -236,14 +238,11 @@ def sign_groups(equations: Equations, owners: Owners, axes: MakeAxes) -> list[Si
     taken: set[str] = set()
     for free, powers in sorted(_members(owners, solve).items()):
         kind = owners.kind(free)
-        found = [
-            axis
-            for block, _, table in owners.tables(kind, _whole(powers))
-            for axis in axes(block.tensor, block.dims, table)
-        ]
-        if found:
+        tables = owners.tables(kind, _whole(powers))
+        found = [axis for block, _, table in tables for axis in axes(block.tensor, block.dims, table)]
+        if found and not _is_idle(tables, modulo=2):
             size = len(owners.kinds[kind]) if kind >= 0 else 1
-            name = _unused(_name_of(owners, free), taken)
+            name = _unused(_name_of(found[0]), taken)
             groups.append(SignGroup(name, size, tuple(found)))
     return groups
 
@@ -317,6 +316,15 @@ def _unused(name: str, taken: set[str]) -> str:
     return name
 
 
-def _name_of(owners: Owners, variable: int) -> str:
-    tensor = owners.cells[owners.cells_of[variable]].block.tensor
-    return tensor.removesuffix(".weight").removesuffix("_weight") or "scale"
+def _name_of(axis: Axis) -> str:
+    return axis.tensor.removesuffix(".weight").removesuffix("_weight")
+
+
+def _is_idle(tables: Sequence[tuple[Block, int, Array]], modulo: int = 0) -> bool:
+    """Tell whether factors cancel in every tensor, as those of two axes of one place each do."""
+    total: defaultdict[str, int] = defaultdict(int)
+    for block, power, table in tables:
+        if table.size != len(block.variables) or len(table) > 1:
+            return False
+        total[block.tensor] += power
+    return not any(power % modulo if modulo else power for power in total.values())

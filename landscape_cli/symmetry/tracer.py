@@ -16,6 +16,7 @@ from landscape_cli.symmetry.constants import EMPTY, FILLS, META, Constants, flat
 from landscape_cli.symmetry.groups import Traced
 from landscape_cli.symmetry.labels import Labels
 from landscape_cli.symmetry.memory import Memory, covers, storage_of
+from landscape_cli.symmetry.relate import tell_apart
 from landscape_cli.symmetry.rules import RULES, Call, NoRule
 from landscape_cli.symmetry.scales import Equations
 from landscape_cli.symmetry.solution import BatchNorm
@@ -251,7 +252,15 @@ class Tracer(TorchDispatchMode):
                 self._keep(tensor, self._alias_value(tensor))
             else:
                 self._keep(tensor, self._constant_value(tensor))
+        value = self._values[number][1]
+        if value.copies:
+            told = tell_apart(self.labels, value.labels, value.shape, "a copy")
+            self._keep(tensor, replace(value, labels=told, copies=False))
         return self._values[number][1]
+
+    def raw(self, tensor: Tensor) -> Value:
+        """Return what is known of a tensor, with labels that do not tell copies apart."""
+        return self._values[id(tensor)][1] if id(tensor) in self._values else self.value(tensor)
 
     def numbers(self, tensor: Tensor) -> Tensor | None:
         """Return a constant with its numbers, None for anything else."""

@@ -39,6 +39,7 @@ class Value:
         sign: of the entries, when units are flipped.
         parameter: the tensor of the model that this is a view of, if it is.
         zero: whether it is known to be 0 everywhere.
+        copies: whether it is the same all along some axes, where labels then need not tell places apart.
     """
 
     shape: tuple[int, ...]
@@ -47,6 +48,7 @@ class Value:
     sign: Terms = ()
     parameter: Parameter | None = None
     zero: bool = False
+    copies: bool = False
 
     def layers(self, change: Callable[[Layer], Layer], shape: Sequence[int]) -> Value:
         """Return a value of this shape with every layer changed alike."""

@@ -31,6 +31,9 @@ class Model(Protocol):
     def value(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor."""
 
+    def raw(self, tensor: Tensor) -> Value:
+        """Return what is known of a tensor, with labels that do not tell copies apart."""
+
     def numbers(self, tensor: Tensor) -> Tensor | None:
         """Return a constant with its numbers, None for anything else."""
 
@@ -99,8 +102,8 @@ class Call:
         return self.args[index] if len(self.args) > index else self.kwargs.get(name, default)
 
     def tensors(self, count: int = 2) -> list[Value]:
-        """Return what is known of the tensors among the first arguments."""
-        return [self.model.value(arg) for arg in self.args[:count] if isinstance(arg, Tensor)]
+        """Return what is known of the tensors among the first arguments, which will `meet`."""
+        return [self.model.raw(arg) for arg in self.args[:count] if isinstance(arg, Tensor)]
 
     def equal_scales(self, one: Terms, other: Terms = (), rank: int | None = None) -> None:
         """State that two scales are equal everywhere; one alone is 1."""
@@ -136,6 +139,8 @@ class Call:
         labels = values[0].labels
         for value in values[1:]:
             labels = meet(self.model.labels, labels, value.labels, rank, self.where)
+        if any(value.copies for value in values):
+            labels = self.apart([aligned(layer, rank) for layer in labels], self.shape if shape is None else shape)
         return tuple(aligned(layer, rank) for layer in labels)
 
     def summed(self, labels: Sequence[Layer], axes: Sequence[int]) -> tuple[Layer, ...]:

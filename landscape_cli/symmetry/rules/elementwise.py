@@ -177,7 +177,7 @@ def divide(call: Call) -> Value:
         return Value(call.shape, call.meet(*[call.plain(operand) for operand in operands]))
     if not isinstance(call.args[0], Tensor):
         operand = operands[0]
-        return Value(call.shape, operand.labels, scaled_terms(operand.scale, -1), operand.sign)
+        return Value(call.shape, call.meet(operand), scaled_terms(operand.scale, -1), operand.sign)
     return _product(call, operands, -1)
 
 

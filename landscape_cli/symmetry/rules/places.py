@@ -94,7 +94,7 @@ def expand(call: Call) -> Value:
         return operand
     new = len(call.shape) - len(operand.shape)
     result = operand.layers(lambda layer: aligned(layer, len(call.shape)), call.shape)
-    result = replace(result, labels=call.apart(result.labels, call.shape))
+    result = replace(result, copies=True)
     if operand.parameter is None:
         return result
     return replace(result, parameter=replace(operand.parameter, dims=(*[None] * new, *operand.parameter.dims)))
