@@ -21,6 +21,13 @@ def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return distinct(found)
 
 
+def _is_above(labels: Labels, blocks: Layer, units: Layer) -> bool:
+    """Tell whether a layer says no more than which blocks the units of another are in."""
+    if blocks is units or blocks.shape != units.shape or int(blocks.flatten()[0]) < 0 or int(units.flatten()[0]) < 0:
+        return False
+    return bool(np.array_equal(labels.above(units.numpy()), labels.find(blocks.numpy())))
+
+
 def meet(labels: Labels, one: Sequence[Layer], other: Sequence[Layer], rank: int, reason: str) -> tuple[Layer, ...]:
     """State that two tensors meet place by place, one perhaps broadcast; return the labels of what comes of it."""
     if len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True)):
@@ -45,7 +52,8 @@ def _match(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -
     """State that the places of one run of axes are the same on both sides."""
     for one, others in ((here, there), (there, here)):
         if len(one) == 1 and _reach(one) >= _reach(others) and _is_plain(one[0]):
-            unit, parts = one[0], others
+            unit = one[0]
+            parts = [part for part in others if not any(_is_above(labels, part, other) for other in others)]
             if len(parts) == 1 and covered(parts[0]) == covered(unit):
                 labels.unite(*_flat(unit, parts[0]), reason)
             elif _reach(parts) == covered(unit) and len(parts) > 1:

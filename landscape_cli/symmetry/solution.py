@@ -145,7 +145,8 @@ class Owners:
     def _inner(self, rows: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Return the innermost unit of each row of variables, and whether all others are of it or of its blocks."""
         units = self.unit_of[rows]
-        alone = np.array([len(members) == 1 for members in self.kinds] + [True])[self.kind_of_unit[units]]
+        kinds = np.where(units >= 0, self.kind_of_unit[np.maximum(units, 0)], NONE)
+        alone = np.array([len(members) == 1 for members in self.kinds] + [True])[kinds]
         units = np.where((units < 0) | alone | self.several[rows], NONE, units)
         levels = np.where(units >= 0, self._depth[np.maximum(units, 0)], NONE)
         inner = np.take_along_axis(units, levels.argmax(axis=1)[:, None], axis=1)
