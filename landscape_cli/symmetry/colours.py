@@ -61,15 +61,17 @@ def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
 
 def settle(labels: Labels, runs: Sequence[Run]) -> None:
     """Fix what must not move because of what else may not; repeat until nothing changes."""
+    joint = [run for run in runs if len(run.units()) > 1]
+    for run in joint:
+        _fix_twice(labels, run)
+    products: dict[int, bool] = {}
     while True:
         before = labels.fixed_count()
-        for run in runs:
+        for number, run in enumerate(joint):
             free = [k for k in run.units() if not (labels.why_fixed(run.columns[k]) > 0).all()]
-            for k, column in enumerate(run.columns):
-                for other in run.columns[:k]:
-                    both = np.intersect1d(column, other)
-                    labels.fix(both[both >= 0], "a unit that meets itself")
-            if len(free) > 1 and not _is_product(run):
+            if len(free) > 1 and number not in products:
+                products[number] = _is_product(run)
+            if len(free) > 1 and not products[number]:
                 for k in free:
                     labels.fix(run.columns[k], "units that live together in a way that no relabelling keeps")
         labels.fix_above()
@@ -77,10 +79,25 @@ def settle(labels: Labels, runs: Sequence[Run]) -> None:
             return
 
 
+def _fix_twice(labels: Labels, run: Run) -> None:
+    """Fix units that occur in two columns of a run: they would have to move both ways at once."""
+    seen = np.zeros(labels.count, dtype=bool)
+    for k in run.units():
+        column = np.unique(run.columns[k])
+        column = column[column >= 0]
+        labels.fix(column[seen[column]], "a unit that meets itself")
+        seen[column] = True
+
+
 def _is_product(run: Run) -> bool:
     """Tell whether every combination of what the columns hold occurs exactly once."""
-    table = np.unique(np.stack(run.columns, axis=1), axis=0)
-    return len(table) == len(run.columns[0]) == int(np.prod([len(np.unique(column)) for column in run.columns]))
+    code, count = np.zeros(len(run.columns[0]), dtype=np.int64), 1
+    for column in run.columns:
+        kinds, which = np.unique(column, return_inverse=True)
+        code, count = code * len(kinds) + which, count * len(kinds)
+        if count > len(code):
+            return False
+    return count == len(code) and bool((np.bincount(code, minlength=count) == 1).all())
 
 
 def colour(labels: Labels, runs: Sequence[Run]) -> Hash:

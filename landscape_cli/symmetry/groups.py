@@ -114,9 +114,10 @@ class _Spaces:
                 units = part.run.columns[column]
                 order = np.lexsort((*rest, units)) if rest else np.argsort(units, kind="stable")
                 starts = np.flatnonzero(np.diff(units[order], prepend=np.int64(-(1 << 62))))
-                for unit, places in zip(units[order][starts], np.split(order, starts[1:]), strict=True):
+                ends = [*starts[1:].tolist(), len(order)]
+                for unit, start, end in zip(units[order][starts].tolist(), starts.tolist(), ends, strict=True):
                     if unit >= 0:
-                        self.found[int(unit)][k] = places
+                        self.found[unit][k] = order[start:end]
 
 
 def _permutations(

@@ -29,6 +29,7 @@ class Labels:
     def __init__(self) -> None:
         self.reasons: list[str] = [""]
         self.count = 0
+        self._merged = False
         self._same = np.zeros(0, dtype=np.int64)
         self._above = np.zeros(0, dtype=np.int64)
         self._fixed = np.zeros(0, dtype=np.int64)
@@ -70,15 +71,18 @@ class Labels:
         """Return the units that stand for all those united with these; slots are themselves."""
         if self.count == 0:
             return labels
-        at = np.maximum(labels, 0)
-        root = self._same[at]
-        while True:
-            further = self._same[root]
-            if np.array_equal(further, root):
-                break
-            root = further
-        self._same[at] = root
-        return np.where(labels >= 0, root, labels)
+        if self._merged:
+            same = self._same[: self.count]
+            while True:
+                further = same[same]
+                if np.array_equal(further, same):
+                    break
+                same = further
+            self._same[: self.count] = same
+            self._merged = False
+        if labels.size and int(labels.min()) >= 0:
+            return self._same[labels]
+        return np.where(labels >= 0, self._same[np.maximum(labels, 0)], labels)
 
     def resolve(self, labels: Array) -> list[Array]:
         """Return what labels come to: arrays whose tuples tell apart what the labels do, of underived units and slots.
@@ -156,6 +160,7 @@ class Labels:
         self._add_origins(low, self._origin[high])
         self._above[low] = NONE
         self._same[high] = low
+        self._merged = True
 
     def _pair_up(self, pairs: Array, reason: str) -> None:
         """Make each pair two slots of a new unit, or fix all where they do not come in pairs."""

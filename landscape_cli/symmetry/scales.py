@@ -50,6 +50,7 @@ class Equations:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self.count = 1
+        self._known: set[object] = set()
         self._rows: dict[str, list[tuple[Array, tuple[int, ...]]]] = {"scale": [], "sign": []}
 
     def variables(self, tensor: str, dims: tuple[int, ...], owners: Array) -> Array:
@@ -86,7 +87,11 @@ class Equations:
         for group in groups:
             layers = torch.broadcast_tensors(*(layer for layer, _ in group))
             rows = np.unique(torch.stack(layers, dim=-1).reshape(-1, len(layers)).numpy(), axis=0)
-            self._rows[kind].append((rows, tuple(power for _, power in group)))
+            powers = tuple(power for _, power in group)
+            key = (kind, powers, rows.shape, rows.tobytes())
+            if key not in self._known:
+                self._known.add(key)
+                self._rows[kind].append((rows, powers))
 
     def nothing(self, kind: str, variables: Array) -> None:
         """State that variables are 0."""
