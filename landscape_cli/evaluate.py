@@ -76,6 +76,11 @@ class Evaluator:
             for name, split in splits.items()
         }
         self.samples = sum(len(split.y) for split in self.splits.values())
+        # What the model holds besides, such as fixed tables, must lie where its tensors do.
+        saved = self.model.state_dict().keys()
+        self._constants = {
+            name: buffer.to(self.device) for name, buffer in self.model.named_buffers() if name not in saved
+        }
         self._advance = advance
         first = next(iter(splits.values())).x
         self._batch_size = batch_size or _batch_size(self.model, first[:1], self.device)
@@ -92,11 +97,13 @@ class Evaluator:
     @torch.inference_mode()
     def predictions(self, params: Params, split: str) -> Tensor:
         """Return the class that one network decides for, shape (samples,), int64, on the CPU."""
+        self.model.eval()
         network = self._place(params)
         return torch.cat([decide(self._logits(network, x)) for x, _ in self._batches(self.splits[split])]).cpu()
 
     @torch.inference_mode()
     def _scores(self, networks: Iterable[Params], splits: Mapping[str, Split]) -> dict[str, Scores]:
+        self.model.eval()  # again: training may have gone on with it since
         wrong: dict[str, list[Tensor]] = {name: [] for name in splits}
         loss: dict[str, list[Tensor]] = {name: [] for name in splits}
         for chunk in self._chunks(networks):
@@ -132,7 +139,8 @@ class Evaluator:
             yield [self._place(params) for params in (first, *islice(source, count - 1))]
 
     def _place(self, params: Params) -> Params:
-        return {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        placed = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        return self._constants | placed
 
     def _batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(split.y), self._batch_size):

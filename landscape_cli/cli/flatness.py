@@ -15,6 +15,8 @@ from landscape_cli.cli.options import (
     Device,
     Force,
     Form,
+    InputShape,
+    ModelName,
     Output,
     Plot,
     Quiet,
@@ -36,6 +38,8 @@ def flatness(
     test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
     data: DataName = None,
     data_dir: DataDir = None,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: Seed = 0,
     output: Output = None,
@@ -73,7 +77,7 @@ def flatness(
     if not all(0 <= strength < float("inf") for strength in strengths):
         raise typer.BadParameter(f"--sigma takes numbers that are not negative, not {sigma}")
     place = resolve_device(device)
-    checkpoints, model = read_networks(networks)
+    checkpoints, model = read_networks(networks, model_name, input_shape)
     symmetry = symmetry_of(checkpoints[0], model)
     weights = [name for name, _ in model.named_parameters()] if all_parameters else symmetry.weights
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)

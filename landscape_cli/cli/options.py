@@ -49,6 +49,13 @@ class Metric(str, Enum):
     TEST_DISAGREEMENT = "test_disagreement"
 
 
+class Norm(str, Enum):
+    """The normalisations of resnet20."""
+
+    BATCH = "batch"
+    LAYER = "layer"
+
+
 class Nonlinearity(str, Enum):
     """The nonlinearities of the hidden manifold."""
 
@@ -95,6 +102,17 @@ DataName = Annotated[
 ]
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="SPEC",
+        help="Model of files that are not landscape's: torchvision:NAME?num_classes=10, package.module:factory?arg=1.",
+    ),
+]
+InputShape = Annotated[
+    str | None, typer.Option("--input-shape", help="Shape of one input of that model, as in 3,32,32.")
 ]
 
 

@@ -15,8 +15,10 @@ from landscape_cli.cli.options import (
     Device,
     Force,
     Form,
+    InputShape,
     Kind,
     Loss,
+    ModelName,
     Output,
     Plot,
     Quiet,
@@ -37,6 +39,8 @@ def path(
     loss: Loss = False,
     data: DataName = None,
     data_dir: DataDir = None,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: UnusedSeed = 0,
     output: Output = None,
@@ -75,7 +79,7 @@ def path(
 
     check_result_output(output, form, plot, force=force)
     place = resolve_device(device)
-    checkpoints, model = read_networks([start, end])
+    checkpoints, model = read_networks([start, end], model_name, input_shape)
     a, b = checkpoints
     if kind is Kind.GEODESIC:
         for network in checkpoints:

@@ -15,7 +15,9 @@ from landscape_cli.cli.options import (
     Device,
     Force,
     Form,
+    InputShape,
     Loss,
+    ModelName,
     Output,
     Plot,
     Quiet,
@@ -36,6 +38,8 @@ def plane(
     loss: Loss = False,
     data: DataName = None,
     data_dir: DataDir = None,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: UnusedSeed = 0,
     output: Output = None,
@@ -72,7 +76,7 @@ def plane(
     if not margin < float("inf"):
         raise typer.BadParameter(f"--margin must be a finite number, not {margin}")
     place = resolve_device(device)
-    checkpoints, model = read_networks([a, b, c])
+    checkpoints, model = read_networks([a, b, c], model_name, input_shape)
     if len({network.normalized is None for network in checkpoints}) > 1:
         say("warning: some of the networks are normalised and some are not", quiet=quiet)
     networks = [placed(network, place) for network in checkpoints]

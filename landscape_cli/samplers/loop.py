@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
@@ -143,7 +144,8 @@ def fit(
     watcher = watcher or Watcher()
     count, samples = len(stack.networks), len(data.y)
     data = Split(as_channels_last(data.x), data.y)
-    steps = math.ceil(samples / recipe.batch_size)
+    ends = batch_ends(stack.networks[0], samples, recipe.batch_size)
+    steps = len(ends)
     optimizer = _optimizer(stack, recipe)
     evaluator = None
     if recipe.until_error is not None:
@@ -163,7 +165,7 @@ def fit(
             else:
                 coupling.gradient(stack, epoch, rate, stack.gradients)
             for network, order in zip(stack.networks, orders, strict=True):
-                chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+                chosen = order[step * recipe.batch_size : ends[step]]
                 labels = data.y[chosen]
                 logits = network(as_channels_last(data.x[chosen]))
                 loss = cross_entropy(logits, labels)
@@ -192,6 +194,22 @@ def fit(
         if record.solution_error is not None and record.solution_error <= (recipe.until_error or 0.0):
             break
     return record
+
+
+def batch_ends(network: nn.Module, samples: int, batch_size: int) -> list[int]:
+    """Return where each mini-batch of an epoch ends; all begin at multiples of `batch_size`.
+
+    Batch-norm has no deviation to divide by in a batch of one sample: such a remainder joins the batch before.
+
+    Raises:
+        TrainingError: if every batch would have one sample, and the network has batch-norm.
+    """
+    ends = [min(start + batch_size, samples) for start in range(0, samples, batch_size)]
+    if not any(isinstance(module, _BatchNorm) for module in network.modules()):
+        return ends
+    if min(batch_size, samples) == 1:
+        raise TrainingError("batch-norm cannot train on mini-batches of one sample: raise --batch-size")
+    return [*ends[:-2], samples] if samples % batch_size == 1 else ends
 
 
 def _optimizer(stack: Stack, recipe: Recipe) -> torch.optim.SGD:
