@@ -56,13 +56,13 @@ def read_foreign(path: str | Path) -> Params:
 
 
 def unprefixed(tensors: Params, expected: Collection[str]) -> Params:
-    """Return the tensors without the prefixes that wrappers have put before every name, unless the model has them."""
-    while tensors:
-        prefix = next((p for p in PREFIXES if all(name.startswith(p) for name in tensors)), None)
-        if prefix is None or any(name.startswith(prefix) for name in expected):
-            return tensors
+    """Return the tensors without as many of the prefixes that wrappers put before every name as fits the model best."""
+    candidates = [tensors]
+    while prefix := next((p for p in PREFIXES if tensors and all(name.startswith(p) for name in tensors)), None):
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
+        candidates.append(tensors)
+    names = set(expected)
+    return max(reversed(candidates), key=lambda candidate: len(names & candidate.keys()))
 
 
 def _open(path: Path) -> dict[str, Tensor]:
