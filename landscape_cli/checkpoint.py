@@ -206,7 +206,14 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
     if checkpoint.normalized is not None:
         values["normalized"] = dict(checkpoint.normalized)
     metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.params.items()}
+    tensors: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in checkpoint.params.items():
+        tensors[name] = tensor.detach().cpu().contiguous()
+        storage = tensors[name].untyped_storage().data_ptr()
+        if storage in storages:  # safetensors refuses memory that is shared, as tied parameters' is
+            tensors[name] = tensors[name].clone()
+        storages.add(storage)
     content = _with_sorted_header(save(tensors, metadata=metadata))
     write_atomic(path, content, force=force, error=CheckpointError)
 

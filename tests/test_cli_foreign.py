@@ -120,10 +120,8 @@ def test_torchvision(landscape, foreign: list[str]) -> None:
 
     model = import_torchvision("models").get_model("shufflenet_v2_x0_5", weights=None, num_classes=4).half()
     torch.save({"model": {f"_orig_mod.{k}": t for k, t in model.state_dict().items()}}, "a.pt")
-    x = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    save_file(
-        {"x_train": x, "y_train": torch.arange(8) % 4, "x_test": x, "y_test": torch.arange(8) % 4}, "x.safetensors"
-    )
+    x, y = torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 4
+    save_file({"x_train": x[:8], "y_train": y[:8], "x_test": x[8:], "y_test": y[8:]}, "x.safetensors")
     spec = "torchvision:shufflenet_v2_x0_5?num_classes=4"
     named = ["--model", spec, "--input-shape", "3,32,32", "--data", "x.safetensors"]
     done = landscape("path", "a.pt", "a.pt", *named, "--points", "2")
