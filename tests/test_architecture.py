@@ -26,7 +26,9 @@ ALLOWED = {
     "objective": set(),
     "data": {"errors", "vision"},
     "models": {"errors", "checkpoint"},
-    "evaluate": {"checkpoint", "data", "objective"},
+    "batches": set(),
+    "batch_norm": {"batches", "checkpoint", "errors", "seeds"},
+    "evaluate": {"batch_norm", "batches", "checkpoint", "data", "objective"},
     "normalize": {"checkpoint", "errors", "symmetry"},
     "align": {"checkpoint", "errors", "symmetry"},
     "geometry": {"checkpoint", "errors", "symmetry"},
@@ -34,7 +36,17 @@ ALLOWED = {
     "paths": {"errors"},
     "flatness": {"checkpoint", "evaluate", "seeds"},
     "proof": {"checkpoint", "errors", "objective", "seeds"},
-    "samplers": {"checkpoint", "data", "errors", "evaluate", "models", "objective", "seeds"},
+    "samplers": {
+        "batch_norm",
+        "batches",
+        "checkpoint",
+        "data",
+        "errors",
+        "evaluate",
+        "models",
+        "objective",
+        "seeds",
+    },
 }
 
 
