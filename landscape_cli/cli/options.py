@@ -38,6 +38,13 @@ class Method(str, Enum):
     COSINE = "cosine"
 
 
+class Statistics(str, Enum):
+    """What becomes of batch-norm statistics when networks are moved."""
+
+    KEEP = "keep"
+    RECOMPUTE = "recompute"
+
+
 class Metric(str, Enum):
     """The distances between two networks."""
 
@@ -92,6 +99,14 @@ Form = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress or remarks on standard error.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Loss = Annotated[bool, typer.Option("--loss", help="Report the mean cross-entropy beside the error.")]
+BatchNorm = Annotated[
+    Statistics,
+    typer.Option(
+        "--bn",
+        help="Batch-norm statistics: keep those that move along with the networks, or recompute them over the training "
+        "set for every network measured, the given ones too.",
+    ),
+]
 Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Also draw the result: .png, .pdf or .svg (needs the extra 'plot')."),

@@ -9,6 +9,7 @@ import typer
 
 from landscape_cli.cli.console import emit, progress, say
 from landscape_cli.cli.options import (
+    BatchNorm,
     DataDir,
     DataName,
     Debug,
@@ -21,6 +22,7 @@ from landscape_cli.cli.options import (
     Output,
     Plot,
     Quiet,
+    Statistics,
     UnusedSeed,
 )
 
@@ -36,6 +38,7 @@ def plane(
         typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
     ] = 0.2,
     loss: Loss = False,
+    bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
     data_dir: DataDir = None,
     model_name: ModelName = None,
@@ -67,6 +70,7 @@ def plane(
         resolve_device,
         score_columns,
     )
+    from landscape_cli.cli.statistics import samples_recomputed
     from landscape_cli.errors import GeometryError
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.planes import span_plane
@@ -87,10 +91,12 @@ def plane(
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
     xs, ys = spanned.grid(grid, margin)
     nodes = [(x, y) for y in ys for x in xs]
-    samples = (len(nodes) + len(networks)) * (len(loaded.train.y) + len(loaded.test.y))
+    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)
+    samples = (len(nodes) + len(networks)) * (recomputed + len(loaded.train.y) + len(loaded.test.y))
     with progress("plane", samples, "samples", quiet=quiet) as advance:
         splits = {"train": loaded.train, "test": loaded.test}
-        evaluator = Evaluator(model, splits, device=place, advance=advance)
+        recompute_on = "train" if recomputed else None
+        evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
         corner_scores = evaluator.evaluate(networks)
         scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
     rows: list[dict[str, Any]] = []

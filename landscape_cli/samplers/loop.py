@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landscape_cli.batches import as_channels_last
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
-from landscape_cli.evaluate import Evaluator, as_channels_last
+from landscape_cli.evaluate import Evaluator
 from landscape_cli.objective import count_wrong, cross_entropy
 from landscape_cli.samplers.stack import Stack
 
@@ -54,7 +55,8 @@ class EpochRecord:
         error: fraction of these samples misclassified while training went on.
         gamma: strength of the coupling between replicas at the end of the epoch; None without.
         spread: mean squared distance of the replicas from their centre; None without.
-        solution_error: training error of the solution (the centre of replicas) after the epoch; None if not measured.
+        solution_error: training error of the solution (the centre of replicas, with its batch-norm statistics
+            recomputed) after the epoch; None if not measured.
     """
 
     phase: str
@@ -149,7 +151,9 @@ def fit(
     optimizer = _optimizer(stack, recipe)
     evaluator = None
     if recipe.until_error is not None:
-        evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device)
+        # The centre of several networks has no statistics of its own; a single network keeps its running ones.
+        recompute_on = "data" if count > 1 else None
+        evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device, recompute_on=recompute_on)
     watcher.start(phase, recipe.epochs, steps)
     for epoch in range(recipe.epochs):
         orders = [torch.randperm(samples, generator=generator).to(data.y.device) for generator in generators]
