@@ -10,12 +10,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from landscape_cli.batches import as_channels_last, largest_activation
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import ModelError
+from landscape_cli.functional import cast_floats, run_with, unsaved_buffers
 from landscape_cli.seeds import generator
 
 MIB = 1 << 20
@@ -186,6 +186,7 @@ class _Network:
             name: as_channels_last(tensor.to(self.dtype) if tensor.is_floating_point() else tensor).detach()
             for name, tensor in params.items()
         }
+        self._constants = cast_floats(unsaved_buffers(model), self.dtype, self.device)
         # A module that the model knows by two names has one statistic, which goes by both.
         aliases: dict[int, list[str]] = {}
         for name, own in model.state_dict(keep_vars=True).items():
@@ -196,7 +197,7 @@ class _Network:
     def run(self, x: Tensor) -> None:
         """Run on inputs, shape (n, *input_shape), of any dtype and device."""
         inputs = as_channels_last(x.to(self.device, self.dtype))
-        functional_call(self._model, dict(self._tensors), (inputs,), tie_weights=False)
+        run_with(self._model, self._constants | self._tensors, inputs)
 
     def names(self, tensor: Tensor) -> tuple[str, ...]:
         """Return the names under which the network has this very tensor."""

@@ -8,13 +8,12 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from landscape_cli.batch_norm import recompute_statistics
 from landscape_cli.batches import as_channels_last, largest_activation
-from landscape_cli.buffers import cast_floats, float_type, unsaved_buffers
 from landscape_cli.checkpoint import Params
 from landscape_cli.data import Split
+from landscape_cli.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.objective import count_wrong, cross_entropy, decide
 
 MIB = 1 << 20
@@ -151,8 +150,7 @@ class Evaluator:
             yield split.x[start : start + self._batch_size], split.y[start : start + self._batch_size]
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
-        out: Tensor = functional_call(self.model, dict(params), (x.to(float_type(params)),), tie_weights=False)
-        return out
+        return run_with(self.model, params, x.to(float_type(params)))
 
 
 def _batch_size(model: nn.Module, examples: Tensor, device: torch.device) -> int:

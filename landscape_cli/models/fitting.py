@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from landscape_cli.checkpoint import Params, shown
 from landscape_cli.errors import ModelError
+from landscape_cli.functional import cast_floats, float_type, unsaved_buffers
 
 SHOWN = 3
 COUNTER = "num_batches_tracked"
@@ -16,6 +17,8 @@ COUNTER = "num_batches_tracked"
 
 def load_params(model: nn.Module, params: Params) -> nn.Module:
     """Make `params` the model's tensors (not copied), and put it in evaluation mode; parameters that are one stay so.
+
+    Buffers that are not among them follow their type and device, as with `model.to`.
 
     Raises:
         ModelError: if they do not fit.
@@ -34,6 +37,10 @@ def load_params(model: nn.Module, params: Params) -> nn.Module:
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as cause:
         reason = " ".join(str(cause).split())[:200]
         raise ModelError(f"the model does not take the tensors: {reason}") from cause
+    device = next((tensor.device for tensor in params.values()), torch.device("cpu"))
+    for name, buffer in cast_floats(unsaved_buffers(model), float_type(params), device).items():
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, buffer)
     return model.eval().requires_grad_(False)
 
 
