@@ -27,6 +27,8 @@ from landscape_cli.naming import ModelRequest, format_request, needs_code, parse
 from landscape_cli.vision import import_torchvision
 
 SOURCE = '''
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 
@@ -102,6 +104,41 @@ class Branch(nn.Linear):
         return super().forward(x) if x.sum() == 0 else x
 
 
+class Holds(nn.Module):
+    """Tables that a checkpoint lacks, made and kept in many ways, of which forward reads the values."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.first = nn.Linear(5, 6)
+        places = torch.empty(6, dtype=torch.int64)
+        places[:] = torch.arange(5, -1, -1)
+        factors = torch.empty(6).copy_(torch.arange(6.0))
+        self.use = None
+        if way == "whole numbers, filled":
+            self.register_buffer("table", places, persistent=False)
+        elif way == "whole numbers":
+            self.register_buffer("table", torch.arange(5, -1, -1), persistent=False)
+        elif way == "whole numbers, saved":
+            self.register_buffer("table", places)
+        elif way == "filled":
+            self.register_buffer("table", factors, persistent=False)
+        elif way == "like a parameter":
+            self.register_buffer("table", torch.zeros_like(self.first.bias) + 2, persistent=False)
+        elif way == "numbers":
+            self.register_buffer("table", torch.linspace(0, 1, 6), persistent=False)
+        elif way == "an object":
+            self.kept = SimpleNamespace(table=factors)
+            self.use = lambda x: x * self.kept.table
+        elif way == "a closure":
+            self.use = lambda x: x[:, places]
+
+    def forward(self, x):
+        x = self.first(x)
+        if self.use is not None:
+            return self.use(x)
+        return x * self.table if self.table.is_floating_point() else x[:, self.table]
+
+
 def leaves():
     raise SystemExit("goodbye")
 
@@ -122,6 +159,18 @@ def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     yield "research.nets"
     for name in [name for name in sys.modules if name.partition(".")[0] == "research"]:
         del sys.modules[name]
+
+
+WAYS = [
+    "whole numbers, filled",
+    "whole numbers",
+    "whole numbers, saved",
+    "filled",
+    "like a parameter",
+    "numbers",
+    "an object",
+    "a closure",
+]
 
 
 def own_copy(params: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -262,6 +311,20 @@ def test_values_set_by_hand(nets: str) -> None:
     _, template = find_spec(parse_request(f"{nets}:fill"), (5,))
     assert template.weight.shape == (6, 5)
     assert find_spec(parse_request(f"{nets}:Branch"), (5,))[0].outputs == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tables_keep_their_values(nets: str, way: str) -> None:
+    """Whatever is not in the file has its values in the model, however it was made."""
+    spec, template = find_spec(parse_request(f'{nets}:Holds?way="{way}"'), (5,))
+    from research.nets import Holds  # type: ignore[import-not-found]
+
+    expected = Holds(way)
+    params = fit_tensors(template, own_copy(expected.state_dict()))
+    expected.load_state_dict(params)
+    x = torch.randn(4, 5)
+    assert torch.equal(build_model(spec, params)(x), expected(x))
+    assert not torch.equal(expected(x), expected.first(x))
 
 
 def test_randomness_is_untouched(nets: str) -> None:
