@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from test_cli import TRAIN
 from torch import nn
 
@@ -20,6 +20,7 @@ from landscape_cli.checkpoint import Checkpoint, ModelSpec, read_checkpoint, wri
 from landscape_cli.models import factories
 
 NETS = """
+import torch
 from torch import nn
 
 def make(width=12, depth=1):
@@ -37,6 +38,15 @@ def nothing():
 class Dict(nn.Linear):
     def forward(self, x):
         return {"logits": super().forward(x)}
+
+class Normed(nn.Sequential):
+    def __init__(self, width=12):
+        first = [nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.Flatten(), nn.Linear(width, width)]
+        super().__init__(*first, nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, 4))
+        self.register_buffer("mix", torch.linspace(-9, 9, 16).reshape(4, 4).sin() * 4, persistent=False)
+
+    def forward(self, x):
+        return super().forward(x) @ self.mix
 """
 MAKE = ["--model", "nets:make?width=12", "--input-shape", "3,3,3"]
 
@@ -88,8 +98,6 @@ def test_errors_are_the_networks_own(landscape, foreign: list[str]) -> None:
     """Standardised by the training set's own statistics, whatever the file is like."""
     done = landscape("path", *foreign[:2], *MAKE, "--data", "data.safetensors", "--points", "2")
     points = json.loads(done.out)["points"]
-    from safetensors.torch import load_file
-
     data = load_file("data.safetensors")
     x = data["x_train"].double()
     mean, deviation = x.mean((0, 2, 3)), x.transpose(0, 1).flatten(1).std(1, correction=0)
@@ -97,6 +105,54 @@ def test_errors_are_the_networks_own(landscape, foreign: list[str]) -> None:
         x = (data["x_test"].double() - mean[:, None, None]) / deviation[:, None, None]
         wrong = network(seed).double()(x).argmax(1) != data["y_test"]
         assert point["test_error"] == wrong.double().mean()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_statistics_recomputed(landscape, foreign: list[str], dtype: torch.dtype) -> None:
+    """Foreign networks with batch-norm, and a table that no file has: the training set's statistics along the path."""
+    sys.path.insert(0, os.getcwd())
+    import nets  # type: ignore[import-not-found]
+
+    states = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        state = nets.Normed(8).to(dtype).state_dict()
+        states.append({k: torch.rand_like(t) if "running" in k else t for k, t in state.items()})
+        torch.save({"model": {f"module.{k}": t for k, t in states[-1].items()}}, f"n{seed}.pth")
+    named = ["--model", "nets:Normed?width=8", "--input-shape", "3,3,3", "--data", "data.safetensors"]
+    found = {}
+    for bn in ("keep", "recompute"):
+        done = landscape("path", "n1.pth", "n2.pth", *named, "--points", "3", "--loss", "--bn", bn, "--device", "cpu")
+        assert done.code == 0, done.err
+        found[bn] = json.loads(done.out)["points"]
+    data = load_file("data.safetensors")
+    x = data["x_train"].double()
+    mean, deviation = x.mean((0, 2, 3)), x.transpose(0, 1).flatten(1).std(1, correction=0)
+    inputs = {
+        split: ((data[f"x_{split}"].double() - mean[:, None, None]) / deviation[:, None, None]).float().to(dtype)
+        for split in ("train", "test")
+    }
+    model = nets.Normed(8).to(dtype)
+    for k, point in enumerate(found["recompute"]):
+        model.load_state_dict(
+            {n: t + k / 2 * (states[1][n] - t) if t.is_floating_point() else t for n, t in states[0].items()}
+        )
+        for norm in (model[1], model[5]):
+            norm.momentum = None
+            norm.reset_running_stats()
+        with torch.no_grad():
+            model.train()(inputs["train"])
+            model.eval()
+            for split, batch in inputs.items():
+                logits = model(batch)
+                loss = nn.functional.cross_entropy(logits.double(), data[f"y_{split}"])
+                assert point[f"{split}_loss"] == pytest.approx(float(loss), rel=1e-5)
+        assert found["keep"][k]["train_loss"] != pytest.approx(point["train_loss"], rel=1e-2)
+    for command in (["plane", "--grid", "3"], ["flatness", "--samples", "2", "--sigma", "0.1", "--all-parameters"]):
+        networks = ["n1.pth", "n2.pth", "n3.pth"][: 3 if command[0] == "plane" else 2]
+        torch.save({k: t + 0.1 if t.is_floating_point() else t for k, t in states[0].items()}, "n3.pth")
+        done = landscape(*command, *networks, *named, "--bn", "recompute", "--device", "cpu")
+        assert done.code == 0, done.err
 
 
 def test_own_and_foreign_together(landscape, foreign: list[str]) -> None:
