@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from landscape_cli.align import Alignment, align
+    from landscape_cli.batch_norm import recompute_statistics
     from landscape_cli.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
     from landscape_cli.data import load_data
     from landscape_cli.errors import LandscapeError
@@ -41,6 +42,7 @@ _HOMES = {
     "normalize": "normalize",
     "permute": "symmetry",
     "read_checkpoint": "checkpoint",
+    "recompute_statistics": "batch_norm",
     "rescale": "symmetry",
     "trace_symmetry": "symmetry",
     "write_checkpoint": "checkpoint",
@@ -64,6 +66,7 @@ __all__ = [
     "normalize",
     "permute",
     "read_checkpoint",
+    "recompute_statistics",
     "rescale",
     "trace_symmetry",
     "write_checkpoint",

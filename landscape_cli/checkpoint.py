@@ -25,6 +25,7 @@ FORMAT = "landscape/1"
 SUFFIXES = (".st", ".safetensors")
 TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 TYPES |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+LONGEST_SHOWN = 100
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
 
@@ -108,10 +109,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     _check_looks_like_safetensors(path)
     try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
+        digest = digest_of(path)
         with safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
             params = {name: opened.get_tensor(name) for name in sorted(opened.keys())}
@@ -125,7 +123,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if found != FORMAT:
         what = "has no 'format' in its metadata" if found is None else f"has the format {found!r}"
         raise CheckpointError(f"{path} {what}, expected {FORMAT!r}: {REMEDY}")
-    _check_finite(path, params)
+    check_tensors(path, params)
     normalized = _json(path, metadata, "normalized", dict) if "normalized" in metadata else None
     try:
         model = ModelSpec.from_json(_json(path, metadata, "model", dict))
@@ -142,8 +140,41 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         metrics=_json(path, metadata, "metrics", dict),
         normalized=normalized,
         path=str(path),
-        sha256=digest.hexdigest(),
+        sha256=digest,
     )
+
+
+def looks_like_pickle(path: Path) -> bool:
+    """Tell whether a file begins as those of `torch.save` and of `pickle` do.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(9)
+        size = file.seek(0, 2)
+    if start[8:] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
+        return False  # a safetensors file whose header happens to have such a length: 640, 896, ... bytes
+    return start[:4] == b"PK\x03\x04" or start[:2] in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
+
+
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def shown(name: str) -> str:
+    """Return a name from a file as a message can show it: one short line without control characters."""
+    text = name if name.isprintable() else ascii(name)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def check_checkpoint_name(path: Path) -> None:
@@ -165,7 +196,7 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
     """
     path = Path(path)
     check_checkpoint_name(path)
-    _check_finite(path, checkpoint.params)
+    check_tensors(path, checkpoint.params)
     values: dict[str, Any] = {
         "model": checkpoint.model.to_json(),
         "data": dict(checkpoint.data),
@@ -175,7 +206,14 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
     if checkpoint.normalized is not None:
         values["normalized"] = dict(checkpoint.normalized)
     metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.params.items()}
+    tensors: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in checkpoint.params.items():
+        tensors[name] = tensor.detach().cpu().contiguous()
+        storage = tensors[name].untyped_storage().data_ptr()
+        if storage in storages:  # safetensors refuses memory that is shared, as tied parameters' is
+            tensors[name] = tensors[name].clone()
+        storages.add(storage)
     content = _with_sorted_header(save(tensors, metadata=metadata))
     write_atomic(path, content, force=force, error=CheckpointError)
 
@@ -187,24 +225,32 @@ def _is_positive(value: Any) -> bool:
 def _check_looks_like_safetensors(path: Path) -> None:
     """Turn the mistakes people make into messages that name them."""
     try:
+        pickled = looks_like_pickle(path)
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    if start[:4] == b"PK\x03\x04" or start[:2] in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}:
+    if pickled:
         raise CheckpointError(
-            f"{path} is a pickle, which can run code when read: save the state_dict with safetensors instead"
+            f"{path} is a pickle, which landscape has not written: give it to a command with --model and --input-shape"
         )
     if len(start) < 9 or start[8:9] != b"{":
         raise CheckpointError(f"{path} is not a safetensors file: it may be truncated, or of another format")
 
 
-def _check_finite(path: Path, params: Params) -> None:
+def check_tensors(path: str | Path, params: Params) -> None:
+    """Check that tensors are of types that networks have, and finite.
+
+    Raises:
+        CheckpointError: naming the tensor.
+    """
     for name, tensor in params.items():
         if tensor.dtype not in TYPES:
-            raise CheckpointError(f"{path}: the tensor {name!r} is of type {tensor.dtype}, which networks do not have")
+            raise CheckpointError(
+                f"{path}: the tensor {shown(name)!r} is of type {tensor.dtype}, which networks do not have"
+            )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise CheckpointError(f"{path}: the tensor {name!r} holds NaN or Inf: this network cannot be used")
+            raise CheckpointError(f"{path}: the tensor {shown(name)!r} holds NaN or Inf: this network cannot be used")
 
 
 def _json(path: Path, metadata: Mapping[str, str], key: str, kind: type) -> Any:

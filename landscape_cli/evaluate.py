@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from landscape_cli.batch_norm import recompute_statistics
+from landscape_cli.batches import as_channels_last, largest_activation
 from landscape_cli.checkpoint import Params
 from landscape_cli.data import Split
+from landscape_cli.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.objective import count_wrong, cross_entropy, decide
 
 MIB = 1 << 20
@@ -58,6 +58,7 @@ class Evaluator:
         device: torch.device | str = "cpu",
         batch_size: int | None = None,
         advance: Callable[[int], None] | None = None,
+        recompute_on: str | None = None,
     ) -> None:
         """Put the data on the device and choose the sizes of the work.
 
@@ -67,6 +68,8 @@ class Evaluator:
             device: where to compute.
             batch_size: samples a batch; by default from the size of the model's activations.
             advance: called with the number of samples done, for a progress bar.
+            recompute_on: the split over whose inputs every network's batch-norm statistics are computed anew before
+                it is evaluated; by default networks are taken with the statistics they have.
         """
         self.device = torch.device(device)
         self.model = model.eval()
@@ -76,9 +79,11 @@ class Evaluator:
             for name, split in splits.items()
         }
         self.samples = sum(len(split.y) for split in self.splits.values())
+        self._constants = {name: buffer.to(self.device) for name, buffer in unsaved_buffers(self.model).items()}
         self._advance = advance
+        self._recompute_on = recompute_on
         first = next(iter(splits.values())).x
-        self._batch_size = batch_size or _batch_size(self.model, first[:1], self.device)
+        self._batch_size = batch_size or _batch_size(self.model, first[:2], self.device)
 
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
         """Return the fraction of samples misclassified on `split` (default: the first), shape (networks,), float64."""
@@ -92,11 +97,13 @@ class Evaluator:
     @torch.inference_mode()
     def predictions(self, params: Params, split: str) -> Tensor:
         """Return the class that one network decides for, shape (samples,), int64, on the CPU."""
+        self.model.eval()
         network = self._place(params)
         return torch.cat([decide(self._logits(network, x)) for x, _ in self._batches(self.splits[split])]).cpu()
 
     @torch.inference_mode()
     def _scores(self, networks: Iterable[Params], splits: Mapping[str, Split]) -> dict[str, Scores]:
+        self.model.eval()  # again: training may have gone on with it since
         wrong: dict[str, list[Tensor]] = {name: [] for name in splits}
         loss: dict[str, list[Tensor]] = {name: [] for name in splits}
         for chunk in self._chunks(networks):
@@ -132,47 +139,24 @@ class Evaluator:
             yield [self._place(params) for params in (first, *islice(source, count - 1))]
 
     def _place(self, params: Params) -> Params:
-        return {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        network = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        if self._recompute_on is not None:
+            inputs = self.splits[self._recompute_on].x
+            network = recompute_statistics(self.model, network, inputs, advance=self._advance)
+        return cast_floats(self._constants, float_type(network), self.device) | network
 
     def _batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(split.y), self._batch_size):
             yield split.x[start : start + self._batch_size], split.y[start : start + self._batch_size]
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
-        dtype = next((tensor.dtype for tensor in params.values() if tensor.is_floating_point()), x.dtype)
-        out: Tensor = functional_call(self.model, dict(params), (x.to(dtype),), tie_weights=False)
-        return out
+        return run_with(self.model, params, x.to(float_type(params)))
 
 
-def as_channels_last(tensor: Tensor) -> Tensor:
-    """Return images and filters with their channels last in memory, which convolution and pooling read faster."""
-    if tensor.ndim != 4:
-        return tensor
-    tensor = tensor.contiguous(memory_format=torch.channels_last)
-    _, channels, height, width = tensor.shape
-    # With one channel both layouts are the same memory, and only the strides tell kernels which one to go on with.
-    return tensor.as_strided(tensor.shape, (channels * height * width, 1, channels * width, channels))
-
-
-class _LargestTensor(TorchDispatchMode):
-    """Notes the number of elements of the largest tensor that any operator returns."""
-
-    elements = 1
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.shape[:1] == (1,):
-                self.elements = max(self.elements, value.numel())
-        return result
-
-
-def _batch_size(model: nn.Module, example: Tensor, device: torch.device) -> int:
+def _batch_size(model: nn.Module, examples: Tensor, device: torch.device) -> int:
     """Return the power of two for which a batch's largest activation fits the allowance."""
-    parameter = next((p for p in model.parameters() if p.is_floating_point()), example)
-    with torch.inference_mode(), _LargestTensor() as largest:
-        model(example.to(parameter.device, parameter.dtype))
-    elements = max(largest.elements, example.numel())
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
+    elements = largest_activation(model, examples.to(parameter.device, parameter.dtype))
     fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
     power: int = 1 << (fits.bit_length() - 1)
     return min(1 << 16, max(64, power))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import ProofError
+from landscape_cli.functional import cast_floats, run_with, unsaved_buffers
 from landscape_cli.objective import decide
 from landscape_cli.seeds import generator
 
@@ -94,10 +94,7 @@ def prove(
 
 def to_double(params: Params, device: torch.device) -> dict[str, Tensor]:
     """Return the network with its floating-point tensors in float64, on `device`."""
-    return {
-        name: tensor.to(device, torch.float64) if tensor.is_floating_point() else tensor.to(device)
-        for name, tensor in params.items()
-    }
+    return cast_floats(params, torch.float64, device)
 
 
 def cast_like(params: Params, original: Params) -> dict[str, Tensor]:
@@ -106,5 +103,4 @@ def cast_like(params: Params, original: Params) -> dict[str, Tensor]:
 
 
 def _outputs(model: nn.Module, params: Params, probe: Tensor) -> Tensor:
-    out: Tensor = functional_call(model, to_double(params, probe.device), (probe,), tie_weights=False)
-    return out
+    return run_with(model, to_double({**unsaved_buffers(model), **params}, probe.device), probe)

@@ -95,6 +95,14 @@ def test_no_nan_is_written(tmp_path: Path) -> None:
         write_checkpoint(tmp_path / "a.st", replace(checkpoint(), params={"w": torch.tensor([float("nan")])}))
 
 
+def test_shared_memory_is_written_twice(tmp_path: Path) -> None:
+    tensor = torch.arange(6.0).reshape(2, 3)
+    params = {"a": tensor, "b": tensor, "c": tensor[1], "d": torch.ones(0), "e": torch.ones(0)}
+    write_checkpoint(tmp_path / "a.st", replace(checkpoint(), params=params))
+    found = read_checkpoint(tmp_path / "a.st").params
+    assert all(torch.equal(found[name], params[name]) for name in params)
+
+
 def saved(path: Path, **metadata: str) -> None:
     good = {
         "format": "landscape/1",

@@ -50,8 +50,8 @@ def rubbish(landscape, trained: list[str]) -> None:  # noqa: F811
 CASES = {
     "truncated": (["normalize", "truncated.st", "-o", "out.st"], "truncated"),
     "text": (["normalize", "text.st", "-o", "out.st"], "not a safetensors file"),
-    "pickle": (["normalize", "pickle.st", "-o", "out.st"], "pickle"),
-    "torch pickle": (["align", "1.st", "torch.st", "-o", "out.st"], "pickle"),
+    "pickle": (["normalize", "pickle.st", "-o", "out.st"], "not written by landscape"),
+    "torch pickle": (["align", "1.st", "torch.st", "-o", "out.st"], "--model"),
     "architecture": (["align", "1.st", "other.st", "-o", "out.st"], "only networks of one model"),
     "shapes": (["path", "1.st", "shape.st", "-o", "out.json"], "fc2.bias is (8,), expected (9,)"),
     "nan": (["flatness", "nan.st", "-o", "out.json"], "'fc2.bias' holds NaN"),

@@ -9,6 +9,8 @@ from cases import SPECS
 from landscape_cli.checkpoint import ModelSpec
 from landscape_cli.errors import ModelError
 from landscape_cli.models import build_model, create_model
+from landscape_cli.models.resnet import ChannelNorm
+from landscape_cli.models.vgg import vgg16
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -22,6 +24,44 @@ def test_defaults_are_the_papers() -> None:
     assert shapes == [(512, 784), (512,), (512, 512), (512,), (512, 512), (512,), (10, 512), (10,)]
     shapes = [tuple(p.shape) for p in create_model(ModelSpec("lenet", {}, (1, 28, 28), 10), seed=0).parameters()]
     assert shapes == [(20, 1, 5, 5), (20,), (50, 20, 5, 5), (50,), (500, 800), (500,), (10, 500), (10,)]
+
+
+def test_vgg16() -> None:
+    small = create_model(ModelSpec("vgg16", {}, (3, 32, 32), 10), seed=0)
+    shapes = [tuple(p.shape) for p in small.parameters() if p.ndim == 4]
+    assert [shape[0] for shape in shapes] == [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    # torchvision's vgg16_bn, and what is usual for CIFAR-10, has biases too before batch-norm: one for each filter
+    assert sum(parameter.numel() for parameter in small.parameters()) == 14_728_266 - 4224
+    with torch.device("meta"):
+        large = vgg16((3, 224, 224), 1000)
+    assert sum(parameter.numel() for parameter in large.parameters()) == 138_365_992 - 4224
+    tiny = create_model(ModelSpec("vgg16", {"width": 2, "hidden": [7]}, (1, 64, 96), 3), seed=0)
+    assert tiny(torch.zeros(2, 1, 64, 96)).shape == (2, 3)
+    assert tiny.classifier.fc1.weight.shape == (7, 16 * 2 * 3)
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_resnet20(norm: str) -> None:
+    model = create_model(ModelSpec("resnet20", {"norm": norm}, (3, 32, 32), 10), seed=0)
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    assert len(weights) == 6 * 3 + 2 + 2  # and two projections
+    # He et al.: 0.27 million; the projections and their norms come on top
+    assert sum(p.numel() for p in model.parameters()) == 269_722 + (16 * 32 + 2 * 32) + (32 * 64 + 2 * 64)
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    deep = create_model(ModelSpec("resnet20", {"width": 2, "blocks": 5, "norm": norm}, (1, 9, 12), 4), seed=0)
+    assert len([p for p in deep.parameters() if p.ndim > 1]) == 6 * 5 + 2 + 2
+    assert deep(torch.zeros(2, 1, 9, 12)).shape == (2, 4)
+
+
+def test_layer_norm_over_channels() -> None:
+    norm = ChannelNorm(5)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    x = torch.randn(2, 5, 3, 4)
+    mean, deviation = x.mean(1, keepdim=True), (x.var(1, keepdim=True, correction=0) + norm.eps).sqrt()
+    expected = (x - mean) / deviation * norm.weight[:, None, None] + norm.bias[:, None, None]
+    assert torch.allclose(norm(x), expected, atol=1e-5)
+    assert not torch.allclose(torch.nn.functional.group_norm(x, 1), (x - mean) / deviation, atol=1e-2)
 
 
 def test_seeds() -> None:
@@ -52,6 +92,17 @@ def test_building_around_tensors() -> None:
         (ModelSpec("lenet", {}, (28, 28), 10), "images of shape"),
         (ModelSpec("lenet", {}, (1, 15, 28), 10), "at least 16x16"),
         (ModelSpec("lenet", {"filters": [3]}, (1, 28, 28), 10), "two positive numbers"),
+        (ModelSpec("vgg16", {}, (3, 31, 32), 10), "at least 32x32"),
+        (ModelSpec("vgg16", {}, (784,), 10), "images of shape"),
+        (ModelSpec("vgg16", {"width": 0}, (3, 32, 32), 10), "positive width"),
+        (ModelSpec("vgg16", {"hidden": [4, 0]}, (3, 32, 32), 10), "positive width"),
+        (ModelSpec("vgg16", {"width": "wide"}, (3, 32, 32), 10), "cannot be built"),
+        (ModelSpec("resnet20", {}, (3, 3, 32), 10), "at least 4x4"),
+        (ModelSpec("resnet20", {}, (784,), 10), "images of shape"),
+        (ModelSpec("resnet20", {"norm": "group"}, (3, 32, 32), 10), "choose batch or layer"),
+        (ModelSpec("resnet20", {"norm": []}, (3, 32, 32), 10), "cannot be built"),
+        (ModelSpec("resnet20", {"width": 0}, (3, 32, 32), 10), "positive width"),
+        (ModelSpec("resnet20", {"blocks": 10**9}, (3, 32, 32), 10), "1 to 200 blocks"),
     ],
 )
 def test_what_cannot_be_built(spec: ModelSpec, word: str) -> None:

@@ -14,7 +14,9 @@ from landscape_cli.cli.options import (
     Device,
     Force,
     Form,
+    InputShape,
     Method,
+    ModelName,
     OutDir,
     Quiet,
     Seed,
@@ -33,6 +35,8 @@ def align(
     permutations: Annotated[
         Path | None, typer.Option("--permutations", help="Also save the permutations, as JSON.")
     ] = None,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: Seed = 0,
     force: Force = False,
@@ -74,7 +78,7 @@ def align(
     if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
         check_output(permutations, force=force, error=ResultError)
     place = resolve_device(device)
-    checkpoints, model = read_networks([reference, *networks])
+    checkpoints, model = read_networks([reference, *networks], model_name, input_shape)
     target, *movers = checkpoints
     symmetry = symmetry_of(target, model)
     probe = probe_batch(target.model.input_shape, seed=seed, device=place)

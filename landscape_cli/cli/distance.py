@@ -15,7 +15,9 @@ from landscape_cli.cli.options import (
     Device,
     Force,
     Form,
+    InputShape,
     Metric,
+    ModelName,
     Output,
     Quiet,
     UnusedSeed,
@@ -38,6 +40,8 @@ def distance(
     ] = True,
     data: DataName = None,
     data_dir: DataDir = None,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: UnusedSeed = 0,
     output: Output = None,
@@ -78,7 +82,7 @@ def distance(
     if matrix in {Metric.TRAIN_DISAGREEMENT, Metric.TEST_DISAGREEMENT} and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
     place = resolve_device(device)
-    checkpoints, model = read_networks(networks)
+    checkpoints, model = read_networks(networks, model_name, input_shape)
     symmetry = symmetry_of(checkpoints[0], model)
     raw = [network.path for network in checkpoints if network.normalized is None]
     if raw:

@@ -9,16 +9,20 @@ import typer
 
 from landscape_cli.cli.console import emit, progress
 from landscape_cli.cli.options import (
+    BatchNorm,
     DataDir,
     DataName,
     Debug,
     Device,
     Force,
     Form,
+    InputShape,
+    ModelName,
     Output,
     Plot,
     Quiet,
     Seed,
+    Statistics,
     numbers,
 )
 
@@ -31,11 +35,14 @@ def flatness(
     ] = "0.1,0.2,0.3,0.4,0.5",
     samples: Annotated[int, typer.Option("--samples", min=1, help="Draws of the noise, for each σ.")] = 20,
     all_parameters: Annotated[
-        bool, typer.Option("--all-parameters", help="Perturb biases too, not only weights.")
+        bool, typer.Option("--all-parameters", help="Perturb biases and norm layers too, not only weights.")
     ] = False,
     test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
+    bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
     data_dir: DataDir = None,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: Seed = 0,
     output: Output = None,
@@ -64,6 +71,7 @@ def flatness(
         resolve_device,
         symmetry_of,
     )
+    from landscape_cli.cli.statistics import samples_recomputed
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.flatness import local_energy
     from landscape_cli.results import Result
@@ -73,16 +81,20 @@ def flatness(
     if not all(0 <= strength < float("inf") for strength in strengths):
         raise typer.BadParameter(f"--sigma takes numbers that are not negative, not {sigma}")
     place = resolve_device(device)
-    checkpoints, model = read_networks(networks)
-    symmetry = symmetry_of(checkpoints[0], model)
-    weights = [name for name, _ in model.named_parameters()] if all_parameters else symmetry.weights
+    checkpoints, model = read_networks(networks, model_name, input_shape)
+    # Only what tells weights from the rest needs the symmetry.
+    every = [name for name, _ in model.named_parameters()]
+    weights = every if all_parameters else symmetry_of(checkpoints[0], model).weights
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
     splits = {"train": loaded.train} | ({"test": loaded.test} if test else {})
-    total = len(checkpoints) * (1 + samples * len(strengths)) * sum(len(s.y) for s in splits.values())
+    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)
+    each = recomputed + sum(len(split.y) for split in splits.values())
+    total = len(checkpoints) * (1 + samples * len(strengths)) * each
     rows: list[dict[str, Any]] = []
     details: list[dict[str, Any]] = []
     with progress("flatness", total, "samples", quiet=quiet) as advance:
-        evaluator = Evaluator(model, splits, device=place, advance=advance)
+        recompute_on = "train" if recomputed else None
+        evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
         for network in checkpoints:
             found = local_energy(
                 placed(network, place), evaluator, weights=weights, sigma=strengths, samples=samples, seed=seed

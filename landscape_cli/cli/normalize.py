@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from landscape_cli.cli.console import emit, say
-from landscape_cli.cli.options import CheckpointOutput, Debug, Device, Force, Form, OutDir, Quiet, Seed
+from landscape_cli.cli.options import (
+    CheckpointOutput,
+    Debug,
+    Device,
+    Force,
+    Form,
+    InputShape,
+    ModelName,
+    OutDir,
+    Quiet,
+    Seed,
+)
 
 
 def normalize(
@@ -19,6 +30,8 @@ def normalize(
     keep_last_layer: Annotated[
         bool, typer.Option("--keep-last-layer", help="Leave the last layer, and so the loss, as it is.")
     ] = False,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: Seed = 0,
     force: Force = False,
@@ -56,7 +69,7 @@ def normalize(
     rows: list[dict[str, Any]] = []
     made = []
     for path in networks:
-        [network], model = read_networks([path])
+        [network], model = read_networks([path], model_name, input_shape)
         symmetry = symmetry_of(network, model)
         before = to_double(network.params, place)
         exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)

@@ -38,6 +38,13 @@ class Method(str, Enum):
     COSINE = "cosine"
 
 
+class Statistics(str, Enum):
+    """What becomes of batch-norm statistics when networks are moved."""
+
+    KEEP = "keep"
+    RECOMPUTE = "recompute"
+
+
 class Metric(str, Enum):
     """The distances between two networks."""
 
@@ -47,6 +54,13 @@ class Metric(str, Enum):
     COSINE = "cosine"
     TRAIN_DISAGREEMENT = "train_disagreement"
     TEST_DISAGREEMENT = "test_disagreement"
+
+
+class Norm(str, Enum):
+    """The normalisations of resnet20."""
+
+    BATCH = "batch"
+    LAYER = "layer"
 
 
 class Nonlinearity(str, Enum):
@@ -85,6 +99,14 @@ Form = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress or remarks on standard error.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Loss = Annotated[bool, typer.Option("--loss", help="Report the mean cross-entropy beside the error.")]
+BatchNorm = Annotated[
+    Statistics,
+    typer.Option(
+        "--bn",
+        help="Batch-norm statistics: keep those that move along with the networks, or recompute them over the training "
+        "set for every network measured, the given ones too.",
+    ),
+]
 Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Also draw the result: .png, .pdf or .svg (needs the extra 'plot')."),
@@ -95,6 +117,17 @@ DataName = Annotated[
 ]
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="SPEC",
+        help="Model of files that are not landscape's: torchvision:NAME?num_classes=10, package.module:factory?arg=1.",
+    ),
+]
+InputShape = Annotated[
+    str | None, typer.Option("--input-shape", help="Shape of one input of that model, as in 3,32,32.")
 ]
 
 

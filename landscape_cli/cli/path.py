@@ -9,17 +9,21 @@ import typer
 
 from landscape_cli.cli.console import emit, progress, say
 from landscape_cli.cli.options import (
+    BatchNorm,
     DataDir,
     DataName,
     Debug,
     Device,
     Force,
     Form,
+    InputShape,
     Kind,
     Loss,
+    ModelName,
     Output,
     Plot,
     Quiet,
+    Statistics,
     UnusedSeed,
 )
 
@@ -35,8 +39,11 @@ def path(
         int, typer.Option("--points", min=2, help="Points on the path, evenly spaced, ends included.")
     ] = 21,
     loss: Loss = False,
+    bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
     data_dir: DataDir = None,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: UnusedSeed = 0,
     output: Output = None,
@@ -56,6 +63,7 @@ def path(
       landscape path a.st b.st
       landscape path a_n.st b_aligned.st --kind geodesic --points 41 --loss -o path.json --plot path.png
       landscape path a_n.st b_aligned.st --kind geodesic | jq .barrier.train.max
+      landscape path a.st b_aligned.st --bn recompute    # for models with batch-norm
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.session import (
         check_result_output,
@@ -67,6 +75,7 @@ def path(
         score_columns,
         symmetry_of,
     )
+    from landscape_cli.cli.statistics import samples_recomputed
     from landscape_cli.errors import GeometryError
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.geometry import geodesic, linear
@@ -75,7 +84,7 @@ def path(
 
     check_result_output(output, form, plot, force=force)
     place = resolve_device(device)
-    checkpoints, model = read_networks([start, end])
+    checkpoints, model = read_networks([start, end], model_name, input_shape)
     a, b = checkpoints
     if kind is Kind.GEODESIC:
         for network in checkpoints:
@@ -89,10 +98,13 @@ def path(
     taus = even_steps(points)
     ends = placed(a, place), placed(b, place)
     networks = (linear(*ends, tau) if symmetry is None else geodesic(*ends, tau, symmetry) for tau in taus)
-    samples = points * (len(loaded.train.y) + len(loaded.test.y))
+    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)
+    samples = points * (recomputed + len(loaded.train.y) + len(loaded.test.y))
     with progress(f"{kind.value} path", samples, "samples", quiet=quiet) as advance:
         splits = {"train": loaded.train, "test": loaded.test}
-        scores = Evaluator(model, splits, device=place, advance=advance).evaluate(networks)
+        recompute_on = "train" if recomputed else None
+        evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
+        scores = evaluator.evaluate(networks)
     rows: list[dict[str, Any]] = []
     for k, tau in enumerate(taus):
         rows.append({"tau": tau} | score_columns(scores, k, loss=loss))

@@ -9,16 +9,20 @@ import typer
 
 from landscape_cli.cli.console import emit, progress, say
 from landscape_cli.cli.options import (
+    BatchNorm,
     DataDir,
     DataName,
     Debug,
     Device,
     Force,
     Form,
+    InputShape,
     Loss,
+    ModelName,
     Output,
     Plot,
     Quiet,
+    Statistics,
     UnusedSeed,
 )
 
@@ -34,8 +38,11 @@ def plane(
         typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
     ] = 0.2,
     loss: Loss = False,
+    bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
     data_dir: DataDir = None,
+    model_name: ModelName = None,
+    input_shape: InputShape = None,
     device: Device = "auto",
     seed: UnusedSeed = 0,
     output: Output = None,
@@ -63,6 +70,7 @@ def plane(
         resolve_device,
         score_columns,
     )
+    from landscape_cli.cli.statistics import samples_recomputed
     from landscape_cli.errors import GeometryError
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.planes import span_plane
@@ -72,7 +80,7 @@ def plane(
     if not margin < float("inf"):
         raise typer.BadParameter(f"--margin must be a finite number, not {margin}")
     place = resolve_device(device)
-    checkpoints, model = read_networks([a, b, c])
+    checkpoints, model = read_networks([a, b, c], model_name, input_shape)
     if len({network.normalized is None for network in checkpoints}) > 1:
         say("warning: some of the networks are normalised and some are not", quiet=quiet)
     networks = [placed(network, place) for network in checkpoints]
@@ -83,10 +91,12 @@ def plane(
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
     xs, ys = spanned.grid(grid, margin)
     nodes = [(x, y) for y in ys for x in xs]
-    samples = (len(nodes) + len(networks)) * (len(loaded.train.y) + len(loaded.test.y))
+    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)
+    samples = (len(nodes) + len(networks)) * (recomputed + len(loaded.train.y) + len(loaded.test.y))
     with progress("plane", samples, "samples", quiet=quiet) as advance:
         splits = {"train": loaded.train, "test": loaded.test}
-        evaluator = Evaluator(model, splits, device=place, advance=advance)
+        recompute_on = "train" if recomputed else None
+        evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
         corner_scores = evaluator.evaluate(networks)
         scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
     rows: list[dict[str, Any]] = []

@@ -14,8 +14,9 @@ import typer
 
 from landscape_cli.cli.console import say
 from landscape_cli.cli.options import Format
-from landscape_cli.errors import CheckpointError, DataError, LandscapeError, ModelError, ResultError
+from landscape_cli.errors import CheckpointError, DataError, LandscapeError, ResultError
 from landscape_cli.files import check_output
+from landscape_cli.naming import describe_model
 
 if TYPE_CHECKING:
     import torch
@@ -103,44 +104,23 @@ def make_provenance(
     )
 
 
-def read_networks(paths: Sequence[Path]) -> tuple[list[Checkpoint], nn.Module]:
+def read_networks(
+    paths: Sequence[Path], model_name: str | None = None, input_shape: str | None = None
+) -> tuple[list[Checkpoint], nn.Module]:
     """Read checkpoints of one model; return them and the model.
+
+    Args:
+        paths: the files, landscape's own or foreign ones.
+        model_name: `--model`, which foreign files and those of models made by the user's code need.
+        input_shape: `--input-shape`, which foreign files need.
 
     Raises:
         CheckpointError: if one cannot be read.
         ModelError: if one does not fit its model, or they are of different models.
     """
-    from landscape_cli.checkpoint import read_checkpoint
-    from landscape_cli.models import build_model
+    from landscape_cli.cli.networks import NetworkReader
 
-    networks = [read_checkpoint(path) for path in paths]
-    first = networks[0]
-    for network in networks:
-        if network.model != first.model:
-            raise ModelError(
-                f"{network.path} is {_describe(network)}, but {first.path} is {_describe(first)}: "
-                "only networks of one model can be compared"
-            )
-        try:
-            model = build_model(network.model, network.params)
-        except ModelError as error:
-            raise ModelError(f"{network.path}: {error}") from error
-        if len({kind for kind in _dtypes(network) if kind.is_floating_point}) > 1:
-            raise ModelError(f"{network.path} mixes floating-point types, which a network cannot compute with")
-        if _dtypes(network) != _dtypes(first):
-            raise ModelError(f"{network.path} and {first.path} differ in the type of their tensors")
-    return networks, model
-
-
-def _dtypes(network: Checkpoint) -> list[torch.dtype]:
-    return [tensor.dtype for tensor in network.params.values()]
-
-
-def _describe(network: Checkpoint) -> str:
-    spec = network.model
-    shape = "x".join(map(str, spec.input_shape))
-    options = ", ".join(f"{key}={value}" for key, value in sorted(spec.arguments.items()))
-    return f"{spec.name}({options}) from {shape} to {spec.outputs}"
+    return NetworkReader(model_name, input_shape).read_all(paths)
 
 
 def placed(network: Checkpoint, device: torch.device) -> Params:
@@ -159,7 +139,10 @@ def symmetry_of(network: Checkpoint, model: nn.Module) -> Symmetry:
 
 
 def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str | None, quiet: bool) -> DataSet:
-    """Load the data that the networks were trained on, or other data, standardised as the first network knows it.
+    """Load the data that the networks were trained on, or other data.
+
+    Inputs are standardised as the first network knows it that says so: foreign files do not; where none does, with
+    the statistics of the training set itself.
 
     Raises:
         DataError: if the networks were trained on different data and none is named, the data is missing, is not
@@ -168,9 +151,11 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
     from landscape_cli.data import DataSpec, load_data
     from landscape_cli.objective import outputs_fit
 
-    first = networks[0]
+    first = next((network for network in networks if network.data), networks[0])
     if name is None:
-        for network in networks[1:]:
+        for network in networks:
+            if not network.data:
+                raise DataError(f"{network.path} does not say which data it was trained on: name them with --data")
             if _same_data(network.data) != _same_data(first.data):
                 raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
         try:
@@ -184,16 +169,16 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
                 "find the right one with --data-dir, or measure on this one with --data"
             )
     else:
-        data = load_data(DataSpec(name, directory or "data"), preprocessing=first.data)
+        data = load_data(DataSpec(name, directory or "data"), preprocessing=first.data or None)
         say(
             f"measuring on {len(data.train.y)} training and {len(data.test.y)} test samples of {name}, "
-            f"standardised as for {first.path}",
+            f"standardised {f'as for {first.path}' if first.data else 'with the statistics of its training set'}",
             quiet=quiet,
         )
     if data.input_shape != first.model.input_shape or not outputs_fit(first.model.outputs, data.classes):
         raise DataError(
             f"the data has inputs of shape {data.input_shape} in {data.classes} classes, but {first.path} is "
-            f"{_describe(first)}"
+            f"{describe_model(first.model)}"
         )
     return data
 

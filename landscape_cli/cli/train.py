@@ -15,11 +15,13 @@ from landscape_cli.cli.options import (
     Device,
     Force,
     Form,
+    InputShape,
     Nonlinearity,
+    Norm,
     Quiet,
     Seed,
-    whole_numbers,
 )
+from landscape_cli.cli.train_model import model_spec, read_starts
 
 if TYPE_CHECKING:
     import torch
@@ -42,13 +44,33 @@ def train(
             help="sgd: Nesterov SGD; rsgd: coupled replicas (flat minima); adv: from random labels (sharp).",
         ),
     ] = Algorithm.SGD,
-    model: Annotated[str | None, typer.Option("--model", help="mlp or lenet.  [default: mlp, or --init's]")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="mlp, lenet, vgg16, resnet20, torchvision:NAME?num_classes=10, package.module:factory?arg=1.  "
+            "[default: mlp, or --init's]",
+        ),
+    ] = None,
     hidden: Annotated[
         str | None,
-        typer.Option("--hidden", help="Hidden widths: mlp 512,512,512 by default, lenet one, 500; '' for none."),
+        typer.Option(
+            "--hidden",
+            help="Hidden widths: mlp 512,512,512, lenet 500, vgg16 none (4096,4096 from 224x224 on); '' for none.",
+        ),
     ] = None,
     filters: Annotated[str | None, typer.Option("--filters", help="lenet's filters: 20,50 by default.")] = None,
-    bias: Annotated[bool | None, typer.Option("--bias/--no-bias", help="Biases in every layer, or none.")] = None,
+    width: Annotated[
+        int | None,
+        typer.Option("--width", min=1, help="Filters of the first stage: vgg16 64, resnet20 16 by default."),
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option("--blocks", min=1, help="resnet20: blocks a stage, n of 6n + 2 layers: 3 by default.")
+    ] = None,
+    norm: Annotated[Norm | None, typer.Option("--norm", help="resnet20: batch (by default) or layer-norm.")] = None,
+    bias: Annotated[
+        bool | None, typer.Option("--bias/--no-bias", help="mlp, lenet: biases in every layer, or none.")
+    ] = None,
     outputs: Annotated[
         int | None,
         typer.Option("--outputs", min=1, help="Outputs: by default one a class, or one with a sign for two classes."),
@@ -121,6 +143,7 @@ def train(
         list[Path] | None,
         typer.Option("--init", help="Checkpoint to start from; for rsgd one, or one a replica.", show_default=False),
     ] = None,
+    input_shape: InputShape = None,
     log: Annotated[
         Path | None,
         typer.Option("--log", help="CSV file with a line for every epoch, written as training goes on."),
@@ -149,6 +172,7 @@ def train(
     from landscape_cli.errors import CheckpointError, ResultError
     from landscape_cli.files import check_output
     from landscape_cli.results import Result
+    from landscape_cli.samplers.streams import module_randomness
 
     check_checkpoint_name(output)
     check_output(output, force=force, error=CheckpointError)
@@ -157,13 +181,13 @@ def train(
         check_output(log, force=force, error=ResultError)
     options = context.params
     _check_belongs(options, algo)
-    starts = _read_starts(init or [])
+    starts = read_starts(init or [], model, input_shape)
     sampler = _configure(options, algo)
     place = resolve_device(device)
     loaded = load_data(_data_spec(context, starts), download=download)
-    spec = _model_spec(options, starts, loaded)
+    spec = model_spec(options, starts, loaded)
     initial = [start.params for start in starts]
-    with watch(log, quiet=quiet) as watcher:
+    with watch(log, quiet=quiet) as watcher, module_randomness(seed, place):
         params = _run(sampler, spec, loaded, initial, seed=seed, device=place, watcher=watcher)
     metrics = _measure(spec, params, loaded, place)
     provenance = make_provenance(context, device=place, seed=seed, networks=starts, data=loaded)
@@ -203,12 +227,6 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _read_starts(paths: list[Path]) -> list[Checkpoint]:
-    from landscape_cli.cli.session import read_networks
-
-    return read_networks(paths)[0] if paths else []
-
-
 def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
     from landscape_cli.data import DataSpec, HiddenManifold
 
@@ -219,6 +237,10 @@ def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
         misplaced = sizes_of_hmm + [name for name in given if name in {"train_size", "data_seed"}]
         if misplaced:
             raise typer.BadParameter(f"--init brings its data along: leave out {_flag(misplaced[0])}, or name --data")
+        if not starts[0].data:
+            raise typer.BadParameter(
+                f"{starts[0].path} does not say which data it was trained on: name them with --data"
+            )
         return DataSpec.from_record(starts[0].data, options["data_dir"] if "data_dir" in given else None)
     if sizes_of_hmm and options["data"] not in {None, "hmm"}:
         raise typer.BadParameter(f"{_flag(sizes_of_hmm[0])} is for --data hmm, not {options['data']}")
@@ -232,47 +254,6 @@ def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
         options["hmm_nonlinearity"].value,
     )
     return DataSpec(options["data"] or "hmm", options["data_dir"], options["train_size"], options["data_seed"], sizes)
-
-
-def _model_spec(options: dict[str, Any], starts: list[Checkpoint], data: DataSet) -> ModelSpec:
-    from landscape_cli.checkpoint import ModelSpec
-    from landscape_cli.errors import ModelError
-    from landscape_cli.models import MODELS
-    from landscape_cli.objective import default_outputs, outputs_fit
-
-    shape = {key: options[key] for key in ("model", "hidden", "filters", "bias", "outputs")}
-    if starts:
-        given = [key for key, value in shape.items() if value is not None and key != "model"]
-        spec = starts[0].model
-        if given or shape["model"] not in {None, spec.name}:
-            raise ModelError(f"--init brings its model along ({spec.name}): leave out --{(given or ['model'])[0]}")
-        if spec.input_shape != data.input_shape:
-            raise ModelError(
-                f"{starts[0].path} takes inputs of shape {spec.input_shape}, the data has {data.input_shape}"
-            )
-    else:
-        name = shape["model"] or "mlp"
-        if name not in MODELS:
-            raise ModelError(f"unknown model {name!r}: choose {' or '.join(MODELS)}")
-        arguments = _model_arguments(name, shape)
-        spec = ModelSpec(name, arguments, data.input_shape, shape["outputs"] or default_outputs(data.classes))
-    if not outputs_fit(spec.outputs, data.classes):
-        raise ModelError(f"{spec.outputs} outputs cannot decide between {data.classes} classes")
-    return spec
-
-
-def _model_arguments(name: str, shape: dict[str, Any]) -> dict[str, Any]:
-    """Return a model's arguments in full, so that a checkpoint does not lean on defaults that may change."""
-    widths = None if shape["hidden"] is None else whole_numbers(shape["hidden"], "--hidden")
-    bias = True if shape["bias"] is None else shape["bias"]
-    if name == "mlp":
-        if shape["filters"] is not None:
-            raise typer.BadParameter("--filters is for --model lenet, not mlp")
-        return {"hidden": [512, 512, 512] if widths is None else widths, "bias": bias}
-    if widths is not None and len(widths) != 1:
-        raise typer.BadParameter("--hidden takes one width for --model lenet")
-    filters = whole_numbers(shape["filters"] or "20,50", "--filters")
-    return {"filters": filters, "hidden": 500 if widths is None else widths[0], "bias": bias}
 
 
 def _configure(options: dict[str, Any], algo: Algorithm) -> tuple[Any, Any]:

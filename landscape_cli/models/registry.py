@@ -2,78 +2,121 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
 from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.errors import ModelError
+from landscape_cli.models.factories import allow_code, make_foreign
+from landscape_cli.models.fitting import load_params
 from landscape_cli.models.lenet import lenet
 from landscape_cli.models.mlp import mlp
+from landscape_cli.models.outputs import count_outputs
+from landscape_cli.models.resnet import resnet20
+from landscape_cli.models.template import make_template
+from landscape_cli.models.vgg import vgg16
+from landscape_cli.naming import HOW, ModelRequest, needs_code
 
-MODELS: Mapping[str, Callable[..., nn.Module]] = {"mlp": mlp, "lenet": lenet}
-SHOWN = 3
+MODELS: Mapping[str, Callable[..., nn.Module]] = {
+    "mlp": mlp,
+    "lenet": lenet,
+    "vgg16": vgg16,
+    "resnet20": resnet20,
+}
 
 
 def create_model(spec: ModelSpec, *, seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Return a new model on the CPU, initialised as PyTorch does from `seed`, global randomness untouched.
 
     Raises:
-        ModelError: if the registry does not have it, or its arguments do not fit.
+        ModelError: if there is no such model, or its arguments do not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _construct(spec).to(dtype)
+        return _construct(spec).to("cpu", dtype)
 
 
 def build_model(spec: ModelSpec, params: Params) -> nn.Module:
     """Return the model with `params` as its tensors (not copied), in evaluation mode.
 
     Raises:
-        ModelError: if the registry does not have it, its arguments do not fit, or `params` do not.
+        ModelError: if there is no such model, its arguments do not fit, or `params` do not.
     """
-    with torch.device("meta"):
-        model = _construct(spec)
-    check_params(model, params)
-    model.load_state_dict(dict(params), assign=True)
-    return model.eval().requires_grad_(False)
+    return load_params(construct_template(spec), params)
 
 
-def check_params(model: nn.Module, params: Params) -> None:
-    """Check names, shapes and types of `params` against the model's own.
+def construct_template(spec: ModelSpec) -> nn.Module:
+    """Return the model with parameters that have shapes but, where that works, no values and no memory.
 
     Raises:
-        ModelError: naming the first few tensors of each kind of mismatch.
+        ModelError: if there is no such model, or its arguments do not fit.
     """
-    expected = model.state_dict()
-    missing = [name for name in expected if name not in params]
-    unknown = [name for name in params if name not in expected]
-    shapes = [
-        f"{name} is {tuple(params[name].shape)}, expected {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in params and params[name].shape != tensor.shape
-    ]
-    types = [
-        f"{name} is {params[name].dtype}"
-        for name, tensor in expected.items()
-        if name in params and params[name].is_floating_point() != tensor.is_floating_point()
-    ]
-    kinds = {"missing": missing, "not in the model": unknown, "wrong shape": shapes, "wrong type": types}
-    faults = [
-        f"{kind}: {', '.join(names[:SHOWN])}" + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-        for kind, names in kinds.items()
-        if names
-    ]
-    if faults:
-        raise ModelError(f"the tensors do not fit the model ({'; '.join(faults)}): is it of another architecture?")
+    return make_template(lambda: _construct(spec))
+
+
+def find_spec(request: ModelRequest, input_shape: tuple[int, ...]) -> tuple[ModelSpec, nn.Module]:
+    """Return the full description of a model that a user names, and a template of it (`construct_template`).
+
+    Code of the user's own is imported here. How many outputs a foreign model has is found by running it.
+
+    Raises:
+        ModelError: if there is no such model, its arguments do not fit, or it does not run on such inputs.
+    """
+    if needs_code(request.name):
+        allow_code(request.name)
+    if ":" in request.name:
+        spec = ModelSpec(request.name, dict(request.arguments), input_shape, 1)
+        model = construct_template(spec)
+        return ModelSpec(spec.name, spec.arguments, input_shape, count_outputs(model, input_shape)), model
+    spec = ModelSpec(request.name, full_arguments(request), input_shape, _outputs(request))
+    return spec, construct_template(spec)
+
+
+def is_request_for(request: ModelRequest, spec: ModelSpec) -> bool:
+    """Tell whether a user's name for a model means the one described by `spec`."""
+    if request.name != spec.name:
+        return False
+    if ":" in spec.name:
+        return dict(request.arguments) == dict(spec.arguments)
+    recorded = full_arguments(ModelRequest(spec.name, spec.arguments))
+    return full_arguments(request) == recorded and request.arguments.get("outputs", spec.outputs) == spec.outputs
+
+
+def full_arguments(request: ModelRequest) -> dict[str, Any]:
+    """Return a registry model's arguments with its defaults, so that a checkpoint does not lean on those.
+
+    Raises:
+        ModelError: if the registry does not have it.
+    """
+    parameters = inspect.signature(_registered(request.name)).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
+    return plain | {name: value for name, value in request.arguments.items() if name != "outputs"}
+
+
+def _outputs(request: ModelRequest) -> int:
+    outputs = request.arguments.get("outputs")
+    if not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1:
+        raise ModelError(f"say how many outputs the model has: --model '{request.name}?outputs=10'")
+    return outputs
+
+
+def _registered(name: str) -> Callable[..., nn.Module]:
+    if name not in MODELS:
+        raise ModelError(f"unknown model {name!r}: choose {' or '.join(MODELS)}; or {HOW}")
+    return MODELS[name]
 
 
 def _construct(spec: ModelSpec) -> nn.Module:
-    if spec.name not in MODELS:
-        raise ModelError(f"unknown model {spec.name!r}: choose {' or '.join(MODELS)}")
+    if ":" in spec.name:
+        return make_foreign(spec.name, spec.arguments)
+    factory = _registered(spec.name)
     try:
-        return MODELS[spec.name](spec.input_shape, spec.outputs, **spec.arguments)
+        return factory(spec.input_shape, spec.outputs, **spec.arguments)
     except (TypeError, ValueError, RuntimeError, OverflowError) as cause:
         reason = " ".join(str(cause).split())[:200]
         raise ModelError(f"the model {spec.name!r} cannot be built from {dict(spec.arguments)}: {reason}") from cause

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from landscape_cli.batches import as_channels_last
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
-from landscape_cli.evaluate import Evaluator, as_channels_last
+from landscape_cli.evaluate import Evaluator
 from landscape_cli.objective import count_wrong, cross_entropy
 from landscape_cli.samplers.stack import Stack
 
@@ -53,7 +55,8 @@ class EpochRecord:
         error: fraction of these samples misclassified while training went on.
         gamma: strength of the coupling between replicas at the end of the epoch; None without.
         spread: mean squared distance of the replicas from their centre; None without.
-        solution_error: training error of the solution (the centre of replicas) after the epoch; None if not measured.
+        solution_error: training error of the solution (the centre of replicas, with its batch-norm statistics
+            recomputed) after the epoch; None if not measured.
     """
 
     phase: str
@@ -143,11 +146,14 @@ def fit(
     watcher = watcher or Watcher()
     count, samples = len(stack.networks), len(data.y)
     data = Split(as_channels_last(data.x), data.y)
-    steps = math.ceil(samples / recipe.batch_size)
+    ends = batch_ends(stack.networks[0], samples, recipe.batch_size)
+    steps = len(ends)
     optimizer = _optimizer(stack, recipe)
     evaluator = None
     if recipe.until_error is not None:
-        evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device)
+        # The centre of several networks has no statistics of its own; a single network keeps its running ones.
+        recompute_on = "data" if count > 1 else None
+        evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device, recompute_on=recompute_on)
     watcher.start(phase, recipe.epochs, steps)
     for epoch in range(recipe.epochs):
         orders = [torch.randperm(samples, generator=generator).to(data.y.device) for generator in generators]
@@ -163,7 +169,7 @@ def fit(
             else:
                 coupling.gradient(stack, epoch, rate, stack.gradients)
             for network, order in zip(stack.networks, orders, strict=True):
-                chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+                chosen = order[step * recipe.batch_size : ends[step]]
                 labels = data.y[chosen]
                 logits = network(as_channels_last(data.x[chosen]))
                 loss = cross_entropy(logits, labels)
@@ -192,6 +198,22 @@ def fit(
         if record.solution_error is not None and record.solution_error <= (recipe.until_error or 0.0):
             break
     return record
+
+
+def batch_ends(network: nn.Module, samples: int, batch_size: int) -> list[int]:
+    """Return where each mini-batch of an epoch ends; all begin at multiples of `batch_size`.
+
+    Batch-norm has no deviation to divide by in a batch of one sample: such a remainder joins the batch before.
+
+    Raises:
+        TrainingError: if every batch would have one sample, and the network has batch-norm.
+    """
+    ends = [min(start + batch_size, samples) for start in range(0, samples, batch_size)]
+    if not any(isinstance(module, _BatchNorm) for module in network.modules()):
+        return ends
+    if min(batch_size, samples) == 1:
+        raise TrainingError("batch-norm cannot train on mini-batches of one sample: raise --batch-size")
+    return [*ends[:-2], samples] if samples % batch_size == 1 else ends
 
 
 def _optimizer(stack: Stack, recipe: Recipe) -> torch.optim.SGD:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from landscape_cli.batch_norm import recompute_statistics
 from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
@@ -56,6 +57,8 @@ def train_rsgd(
 ) -> Params:
     """Return the centre of replicas that are pulled together ever more strongly while they train.
 
+    Its batch-norm statistics are computed anew over the training set: those of the replicas belong to other weights.
+
     Args:
         spec: the model.
         data: the training set.
@@ -81,11 +84,14 @@ def train_rsgd(
     coupling = Coupling([gamma * replication.growth ** (epoch / last) for epoch in range(recipe.epochs)])
     generators = [order_generator(seed, replica) for replica in range(count)]
     fit(stack, data, recipe, generators=generators, coupling=coupling, rate_factor=count, watcher=watcher)
-    return stack.centre()
+    return recompute_statistics(stack.networks[0], stack.centre(), data.x)
 
 
 def balanced_gamma(stack: Stack, data: Split) -> float:
     """Return the γ for which the coupling equals the replicas' mean training loss.
+
+    Batch-norm layers normalise with the statistics of the training set, as they do while training: new networks'
+    running statistics are of no data yet.
 
     Raises:
         TrainingError: if the replicas do not differ.
@@ -93,6 +99,6 @@ def balanced_gamma(stack: Stack, data: Split) -> float:
     spread = stack.spread()
     if spread <= ROUNDING * float(stack.weights.square().sum(1).mean()):
         raise TrainingError("all replicas start from the same network, so γ cannot be found: pass --gamma-init")
-    evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device)
+    evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device, recompute_on="data")
     scores = evaluator.evaluate([stack.params(k) for k in range(len(stack.networks))])
     return float(scores["data"].loss.mean()) / spread

@@ -47,12 +47,17 @@ class Stack:
         }
 
     def centre(self) -> Params:
-        """Return the mean of the networks; of one network, that network."""
+        """Return the mean of the networks, running statistics included; of one network, that network.
+
+        Whole numbers, such as counts of batches, are those of the first network.
+        """
         copies = [self.params(k) for k in range(len(self.networks))]
         if len(copies) == 1:
             return copies[0]
         return {
             name: torch.stack([copy[name].double() for copy in copies]).mean(0).to(tensor.dtype)
+            if tensor.is_floating_point()
+            else tensor
             for name, tensor in copies[0].items()
         }
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.models import create_model
 from landscape_cli.seeds import derive_seed, generator
 
-INITIALISATION, ORDER, CORRUPTION, CORRUPTED_ORDER = range(4)
+INITIALISATION, ORDER, CORRUPTION, CORRUPTED_ORDER, MODULES = range(5)
 
 
 def initial_params(spec: ModelSpec, seed: int, replica: int) -> Params:
@@ -19,3 +22,11 @@ def initial_params(spec: ModelSpec, seed: int, replica: int) -> Params:
 def order_generator(seed: int, replica: int) -> torch.Generator:
     """Return the generator of the order in which one replica sees the training set."""
     return generator(seed, ORDER, replica)
+
+
+@contextmanager
+def module_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Give modules that draw at random while they train, as dropout does, a stream of their own."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derive_seed(seed, MODULES))
+        yield

@@ -1,0 +1,49 @@
+"""How data lies in memory, and how large a model's activations on it are: what the size of a batch is chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+
+def as_channels_last(tensor: Tensor) -> Tensor:
+    """Return images and filters with their channels last in memory, which convolution and pooling read faster."""
+    if tensor.ndim != 4:
+        return tensor
+    tensor = tensor.contiguous(memory_format=torch.channels_last)
+    _, channels, height, width = tensor.shape
+    # With one channel both layouts are the same memory, and only the strides tell kernels which one to go on with.
+    return tensor.as_strided(tensor.shape, (channels * height * width, 1, channels * width, channels))
+
+
+def largest_activation(run: Callable[[Tensor], object], examples: Tensor) -> int:
+    """Return the number of elements, for each sample, of the largest tensor that `run` makes of `examples`.
+
+    Args:
+        run: the forward pass of a network.
+        examples: a few samples, shape (n, *input_shape); batch-norm without running statistics needs two.
+    """
+    largest = _LargestTensor(len(examples))
+    with torch.inference_mode(), largest:
+        run(examples)
+    return max(largest.elements, examples.numel()) // len(examples)
+
+
+class _LargestTensor(TorchDispatchMode):
+    """Notes the number of elements of the largest tensor of so many samples that any operator returns."""
+
+    def __init__(self, samples: int) -> None:
+        super().__init__()
+        self.samples = samples
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.shape[:1] == (self.samples,):
+                self.elements = max(self.elements, value.numel())
+        return result

@@ -1,0 +1,155 @@
+"""Where models that are not ours come from: torchvision's own list, or code that the user names."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from difflib import get_close_matches
+from importlib import import_module, invalidate_caches
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+from landscape_cli.checkpoint import TYPES
+from landscape_cli.errors import ModelError
+from landscape_cli.models.template import plain_tensors
+from landscape_cli.naming import TORCHVISION, format_request, needs_code, refuse_downloads
+from landscape_cli.vision import import_torchvision
+
+LONGEST = 200
+
+_allowed: dict[str, Callable[..., object]] = {}
+
+
+def allow_code(name: str) -> None:
+    """Import `package.module:factory`, from the current folder too, and allow models to be made by it.
+
+    This is the one place where code outside the package is imported, and it must be called for names that the
+    user gives only: never for what a file says.
+
+    Raises:
+        ModelError: if the name is malformed, the module or the factory is not there, or importing raises.
+    """
+    module_name, _, attribute = name.partition(":")
+    parts = [*module_name.split("."), *attribute.split(".")]
+    if not all(part.isidentifier() for part in parts) or module_name.endswith(".py"):
+        raise ModelError(f"{name!r} names no factory: write package.module:factory, without slashes or '.py'")
+    with _user_code(f"importing {module_name}"):
+        try:
+            found: Any = import_module(module_name)
+        except ModuleNotFoundError as cause:
+            if cause.name is None or not f"{module_name}.".startswith(f"{cause.name}."):
+                raise  # the module is there, and lacks something itself
+            raise ModelError(
+                f"there is no module {cause.name!r} for --model {name}: run in the folder that holds it, or install it"
+            ) from cause
+        for part in attribute.split("."):
+            if not hasattr(found, part):
+                names = [other for other, value in vars(found).items() if callable(value)]
+                raise ModelError(f"{module_name} has no {attribute!r}{_similar(part, names)}")
+            found = getattr(found, part)
+    if not callable(found):
+        raise ModelError(f"{name!r} is a {type(found).__name__}, expected a function or class that returns a model")
+    _allowed[name] = found
+
+
+def check_torchvision(name: str) -> None:
+    """Check that torchvision has this classification model.
+
+    Raises:
+        ModelError: naming similar ones.
+    """
+    models = import_torchvision("models")
+    known = models.list_models(module=models)
+    short = name.removeprefix(TORCHVISION)
+    if short not in known:
+        raise ModelError(f"torchvision has no classification model {short!r}{_similar(short.lower(), known)}")
+
+
+def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """Return a new model of torchvision's, or of a factory that the user has named, whose output is one tensor.
+
+    Raises:
+        ModelError: if there is no such model, its code was not named by the user, or it cannot be made.
+    """
+    refuse_downloads(name, arguments)
+    shown = format_request(name, arguments)
+    if needs_code(name):
+        if name not in _allowed:
+            raise ModelError(
+                f"the model is made by code, which is run only if you name it: add --model '{shown}'"
+                " (in Python: landscape_cli.models.allow_code)"
+            )
+        with _user_code(shown):
+            model = _allowed[name](**arguments)
+    else:
+        check_torchvision(name)
+        models = import_torchvision("models")
+        with _user_code(shown), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of initialisations, which are not kept
+            model = models.get_model(name.removeprefix(TORCHVISION), **({"weights": None} | dict(arguments)))
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"{shown} returned a {type(model).__name__}, expected a torch.nn.Module")
+    _check_tensors(shown, model)
+    model.register_forward_hook(_first_tensor)
+    return model
+
+
+def _check_tensors(shown: str, model: nn.Module) -> None:
+    """Refuse models that a checkpoint's tensors could not fully describe."""
+    registered = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    fault = None
+    lazy = UninitializedParameter | UninitializedBuffer
+    if any(isinstance(tensor, lazy) for tensor in (*model.parameters(), *model.buffers())):
+        fault = "has lazy modules, whose sizes are not known: give the sizes"
+    elif not all(isinstance(value, Tensor) for value in model.state_dict().values()):
+        fault = "keeps extra state in its state_dict, which is no tensor: remove it"
+    elif not all(tensor.dtype in TYPES for tensor in model.state_dict().values()):
+        fault = "has complex or other unusual parameters: only real ones can be measured"
+    elif any(id(tensor) in registered for tensor in plain_tensors(model)):
+        fault = (
+            "keeps a parameter in a plain attribute too (as recurrent layers do), where other values do not reach it: "
+            "use nn.ParameterList or the parameter's own name"
+        )
+    if fault is not None:
+        raise ModelError(f"{shown} {fault}")
+
+
+def _first_tensor(module: nn.Module, inputs: Any, output: Any) -> Any:
+    """Return the first of several outputs: the others are auxiliary."""
+    if isinstance(output, tuple | list):
+        return next((value for value in output if isinstance(value, Tensor)), output)
+    return output
+
+
+@contextmanager
+def _user_code(what: str) -> Iterator[None]:
+    """Run code of others: the current folder comes first, what it prints is no result, what it raises is one line.
+
+    Raises:
+        ModelError: if the code raises or exits.
+    """
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
+    invalidate_caches()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except ModelError:
+        raise
+    except (Exception, SystemExit) as cause:
+        reason = " ".join(str(cause).split())[:LONGEST]
+        raise ModelError(f"{what} failed: {type(cause).__name__}{f': {reason}' if reason else ''}") from cause
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)  # for imports within functions; behind everything that is installed
+
+
+def _similar(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=5, cutoff=0.5)
+    return f": did you mean {', '.join(close)}?" if close else ""

@@ -1,0 +1,108 @@
+"""Fitting tensors to a model: names, shapes, types, and which of them are one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from landscape_cli.checkpoint import Params, shown
+from landscape_cli.errors import ModelError
+from landscape_cli.functional import cast_floats, float_type, unsaved_buffers
+
+SHOWN = 3
+COUNTER = "num_batches_tracked"
+
+
+def load_params(model: nn.Module, params: Params) -> nn.Module:
+    """Make `params` the model's tensors (not copied), and put it in evaluation mode; parameters that are one stay so.
+
+    Buffers that are not among them follow their type and device, as with `model.to`.
+
+    Raises:
+        ModelError: if they do not fit.
+    """
+    check_params(model, params)
+    state = OrderedDict(params)
+    for first, *others in tied_names(model):
+        shared = nn.Parameter(params[first].detach(), requires_grad=False)
+        state[first] = shared
+        for name in others:
+            state[name] = shared
+    # Modules whose layout has changed ask for its version, which a plain dict lacks.
+    setattr(state, "_metadata", getattr(model.state_dict(), "_metadata", None))  # noqa: B010
+    try:
+        model.load_state_dict(state, assign=True)
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as cause:
+        reason = " ".join(str(cause).split())[:200]
+        raise ModelError(f"the model does not take the tensors: {reason}") from cause
+    device = next((tensor.device for tensor in params.values()), torch.device("cpu"))
+    for name, buffer in cast_floats(unsaved_buffers(model), float_type(params), device).items():
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, buffer)
+    return model.eval().requires_grad_(False)
+
+
+def tied_names(model: nn.Module) -> list[list[str]]:
+    """Return the names that mean one parameter, for each parameter that has several."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, nn.Parameter):
+            names.setdefault(id(tensor), []).append(name)
+    return [group for group in names.values() if len(group) > 1]
+
+
+def fit_tensors(model: nn.Module, tensors: Params) -> dict[str, Tensor]:
+    """Return a foreign file's tensors as a network of this model: complete, checked, each with memory of its own.
+
+    Batch-norm's counters of batches, which decide nothing and which old files lack, start at zero; parameters that
+    are one are taken from whichever name is there.
+
+    Raises:
+        ModelError: if they do not fit.
+    """
+    expected = model.state_dict()
+    found = dict(tensors)
+    for name in expected:
+        if name not in found and name.rpartition(".")[2] == COUNTER:
+            found[name] = torch.zeros((), dtype=torch.int64)
+    for group in tied_names(model):
+        present = [name for name in group if name in found]
+        if present:
+            found |= {name: found[present[0]] for name in group if name not in found}
+    check_params(model, found)
+    return {name: found[name].detach().clone(memory_format=torch.contiguous_format) for name in sorted(found)}
+
+
+def check_params(model: nn.Module, params: Params) -> None:
+    """Check names, shapes and types of `params` against the model's own, and that what is one tensor there is equal.
+
+    Raises:
+        ModelError: naming the first few tensors of each kind of mismatch.
+    """
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in params]
+    unknown = [shown(name) for name in params if name not in expected]
+    shapes = [
+        f"{name} is {tuple(params[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in params and params[name].shape != tensor.shape
+    ]
+    types = [
+        f"{name} is {params[name].dtype}"
+        for name, tensor in expected.items()
+        if name in params and params[name].is_floating_point() != tensor.is_floating_point()
+    ]
+    kinds = {"missing": missing, "not in the model": unknown, "wrong shape": shapes, "wrong type": types}
+    faults = [
+        f"{kind}: {', '.join(names[:SHOWN])}" + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        for kind, names in kinds.items()
+        if names
+    ]
+    if faults:
+        raise ModelError(f"the tensors do not fit the model ({'; '.join(faults)}): is it of another architecture?")
+    for first, *others in tied_names(model):
+        for name in others:
+            if not torch.equal(params[first], params[name]):
+                raise ModelError(f"{first} and {name} are one tensor in the model, but differ here")

@@ -1,0 +1,59 @@
+"""How many outputs a model has, found by running it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from landscape_cli.errors import ModelError
+
+BATCH = 2
+
+
+def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Return the number of outputs, by running the model on a batch of two zeros, without numbers where that works.
+
+    Args:
+        model: a template (`models.template`) or any model, whose values do not matter; left in evaluation mode.
+        input_shape: the shape of one input.
+
+    Raises:
+        ModelError: if it does not run on such inputs, or does not return one row of outputs for each.
+    """
+    model.eval()
+    try:
+        output = _run(model, input_shape, "meta")
+    except Exception:  # operators without a rule for shapes alone, looks at values: the numbers are needed
+        try:
+            output = _run(model, input_shape, "cpu")
+        except Exception as cause:
+            reason = " ".join(str(cause).split())[:200]
+            raise ModelError(
+                f"the model does not run on inputs of shape {input_shape} ({type(cause).__name__}: {reason}): "
+                "is --input-shape right?"
+            ) from cause
+    if not isinstance(output, Tensor):
+        raise ModelError(
+            f"the model returns a {type(output).__name__}, expected a tensor of outputs: "
+            "wrap it in a module that returns its logits"
+        )
+    if output.ndim != 2 or len(output) != BATCH or output.shape[1] < 1:
+        raise ModelError(
+            f"the model returns shape {tuple(output.shape)} for {BATCH} inputs of shape {input_shape}, "
+            f"expected ({BATCH}, outputs)"
+        )
+    if not output.is_floating_point():
+        raise ModelError(f"the model returns {output.dtype}, expected real numbers: wrap it to return its logits")
+    return output.shape[1]
+
+
+def _run(model: nn.Module, input_shape: tuple[int, ...], device: str) -> object:
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    placed = {
+        name: torch.zeros_like(tensor, device=device) if tensor.is_meta else tensor.to(device)
+        for name, tensor in tensors.items()
+    }
+    dtype = next((tensor.dtype for tensor in placed.values() if tensor.is_floating_point()), torch.float32)
+    with torch.no_grad():
+        return functional_call(model, placed, (torch.zeros(BATCH, *input_shape, dtype=dtype, device=device),))
