@@ -17,7 +17,7 @@ def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
     found = []
     for layer in layers:
         parts = labels.resolve(layer.numpy())
-        found += [layer] if len(parts) == 1 and parts[0] is layer else [compress(to_layer(part)) for part in parts]
+        found += [compress(to_layer(part)) for part in parts]
     return distinct(found)
 
 
@@ -179,8 +179,8 @@ def _blocks(labels: Labels, layer: Layer, over: Sequence[int], reason: str) -> L
     rest = tuple(1 if axis in over else size for axis, size in enumerate(layer.shape))
     order = [axis for axis in range(layer.ndim) if axis not in over] + list(over)
     rows = np.sort(layer.permute(order).reshape(int(np.prod(rest)), -1).numpy(), axis=1)
-    together, which = np.unique(rows, axis=0, return_inverse=True)
-    which = to_layer(which.ravel())
+    together, places = np.unique(rows, axis=0, return_inverse=True)
+    which = to_layer(places.ravel())
     if int(layer.max()) < 0:
         return compress(to_layer(labels.slots(len(together), "a fixed place"))[which].view(rest))
     blocks = labels.units(len(together), together=True)

@@ -165,7 +165,7 @@ class Owners:
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
         index = np.full(self._labels.count, NONE)
         index[members] = np.arange(len(members))
-        chosen: defaultdict[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
+        chosen: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
         for variable, power in powers.items():
             chosen[int(self.cells_of[variable]), power].add(variable)
         found = []

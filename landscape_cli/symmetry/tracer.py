@@ -57,12 +57,16 @@ class Tracer(TorchDispatchMode):
         self._aliases: dict[str, list[str]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._add_tensors(model)
-        self._storages = {storage_of(tensor): name for name, tensor in self.stand_ins.items() if tensor.numel()}
+        self._storages = {
+            storage_of(tensor): self._names[id(tensor)]
+            for tensor in self.stand_ins.values()
+            if tensor.numel() and id(tensor) in self._names
+        }
 
     def _add_tensors(self, model: nn.Module) -> None:
         first_of: dict[int, str] = {}
         for name, parameter in model.named_parameters():
-            if isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+            if isinstance(parameter, nn.UninitializedParameter):
                 raise TraceError(f"the parameter {name!r} has no shape yet: run the model once before saving it")
             if not parameter.is_floating_point():
                 raise TraceError(f"the parameter {name!r} is of type {parameter.dtype}, which has no rule")
@@ -81,8 +85,9 @@ class Tracer(TorchDispatchMode):
             self._aliases.setdefault(first, []).append(name)
         for name, buffer in model.named_buffers():
             if name not in self.stand_ins:  # whole numbers, or not saved: constants
-                numbers = buffer.detach().cpu().clone()
-                self.stand_ins[name] = self._constants.add(torch.empty_like(numbers, device=META), numbers)
+                stand_in = self.stand_ins[name] = torch.empty_like(buffer, device=META)
+                if not buffer.is_meta:
+                    self._constants.add(stand_in, buffer.detach().cpu().clone())
 
     def add_input(self, example: Tensor) -> Tensor:
         """Give the input's axes fixed positions; return what stands in for it."""
@@ -214,7 +219,7 @@ class Tracer(TorchDispatchMode):
         """Refuse, before it happens, to change a parameter, by whichever view of it."""
         for tensor in flatten([target]):
             name = self._storages.get(storage_of(tensor)) if isinstance(tensor, Tensor) else None
-            if name is not None and name in self._shapes and self._is_floating(name):
+            if name is not None:
                 raise TraceError(f"the forward pass{self.place()} changes the parameter {name!r} in place ({func})")
 
     def _is_floating(self, name: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import prod
 
 import torch
+from torch import Tensor
 
 from landscape_cli.symmetry.relate import resolved
 from landscape_cli.symmetry.rules.call import Call, NoRule, rule
@@ -146,15 +146,11 @@ def embedding(call: Call) -> Value:
 def split(call: Call) -> list[Value]:
     """An axis cut into pieces."""
     operand = call.operand(0)
-    return [
-        call.move(
-            operand,
-            lambda numbers, k=k: call.function(numbers, *call.args[1:], **call.kwargs)[k],
-            shape,
-            apart=True,
-        )
-        for k, shape in enumerate(call.shapes)
-    ]
+
+    def piece(k: int) -> Callable[[Tensor], Tensor]:
+        return lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs)[k]
+
+    return [call.move(operand, piece(k), shape, apart=True) for k, shape in enumerate(call.shapes)]
 
 
 @rule("stack")
@@ -174,7 +170,7 @@ def concatenate(call: Call) -> Value:
     """Tensors put one after another along an axis."""
     values = [call.model.value(tensor) for tensor in call.args[0]]
     rank = len(call.shape)
-    values = [value for value in values if len(value.shape) == rank and prod(value.shape)]
+    values = [value for value in values if len(value.shape) == rank and 0 not in value.shape]
     return joined(call, values, call.argument(1, "dim", 0) % rank)
 
 
@@ -195,8 +191,9 @@ def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
         _joined_layers([own[k] if k < len(own) else none for own in columns], values, axis)
         for k in range(max(map(len, columns)))
     ]
-    terms = [_joined_terms([getattr(value, kind) for value in values], values, axis) for kind in ("scale", "sign")]
-    return Value(call.shape, call.apart(distinct((*common, *here)), call.shape), *terms)
+    scale = _joined_terms([value.scale for value in values], values, axis)
+    sign = _joined_terms([value.sign for value in values], values, axis)
+    return Value(call.shape, call.apart(distinct((*common, *here)), call.shape), scale, sign)
 
 
 def _joined_layers(layers: Sequence[Layer], values: Sequence[Value], axis: int) -> Layer:
@@ -240,7 +237,7 @@ def pad(call: Call) -> Value:
             kept = operand.shape[axis] + min(before, 0) + min(after, 0)
             shape = tuple(kept if k == axis else size for k, size in enumerate(operand.shape))
             start = max(0, -before)
-            operand = call.move(operand, lambda n, a=axis, s=start, k=kept: n.narrow(a, s, k), shape, apart=True)
+            operand = call.move(operand, _narrow(axis, start, kept), shape, apart=True)
         before, after = max(before, 0), max(after, 0)
         if before or after:
             parts = [_padding(call, operand, axis, count, number) for count in (before, after) if count]
@@ -248,6 +245,10 @@ def pad(call: Call) -> Value:
             shape = tuple(size + before + after if k == axis else size for k, size in enumerate(operand.shape))
             operand = joined(replace_shape(call, shape), order, axis)
     return operand
+
+
+def _narrow(axis: int, start: int, size: int) -> Callable[[Tensor], Tensor]:
+    return lambda numbers: numbers.narrow(axis, start, size)
 
 
 def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -> Value:
@@ -297,10 +298,7 @@ def gated(call: Call) -> Value:
     operand = call.operand(0)
     axis = call.argument(1, "dim", -1) % len(operand.shape)
     size = call.shape[axis]
-    halves = [
-        call.move(operand, lambda numbers, k=k: numbers.narrow(axis, k * size, size), call.shape, apart=True)
-        for k in (0, 1)
-    ]
+    halves = [call.move(operand, _narrow(axis, k * size, size), call.shape, apart=True) for k in (0, 1)]
     value, gate = halves[0], call.plain(halves[1])
     return Value(call.shape, call.meet(value, gate), value.scale, value.sign)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 
 import numpy as np
+from torch import Tensor
 
 from landscape_cli.symmetry.labels import NONE, is_function, mix
 from landscape_cli.symmetry.relate import resolved
@@ -69,11 +70,9 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     rank, middle = len(joint), len(joint) - 2
     one, other = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
     labels = call.summed(call.meet(one, other, shape=joint), [middle])
-    terms = [
-        call.dropped(combine(mine, theirs), [middle], kind, rank)
-        for kind, mine, theirs in (("scale", one.scale, other.scale), ("sign", one.sign, other.sign))
-    ]
-    return Value(joint, labels, *terms).layers(lambda layer: layer.squeeze(middle), shape)
+    scale = call.dropped(combine(one.scale, other.scale), [middle], "scale", rank)
+    sign = call.dropped(combine(one.sign, other.sign), [middle], "sign", rank)
+    return Value(joint, labels, scale, sign).layers(lambda layer: layer.squeeze(middle), shape)
 
 
 def _note_roles(call: Call, weight: Value, units: int | None, inputs: int | None) -> None:
@@ -105,6 +104,11 @@ def _through_one_place(call: Call, left: Value, right: Value) -> tuple[Value, Va
         other = Value(other.shape, other.labels, rests[0][1], rests[1][1])
         return (other, weight) if dim == -2 else (weight, other)
     return left, right
+
+
+def _is_filter(kernel: Tensor | None, groups: int) -> bool:
+    """Tell whether a kernel is a constant that filters every channel alike, as a blur does."""
+    return kernel is not None and kernel.shape[:2] == (groups, 1) and bool((kernel == kernel[:1]).all())
 
 
 def _is_one_of(term: Term, variables: set[int]) -> bool:
@@ -167,6 +171,8 @@ def convolution(call: Call) -> Value:
     operand = call.operand(0)
     spatial = list(range(2, len(operand.shape)))
     operand = only_channels(call, operand, spatial)
+    if not transposed and _is_filter(call.model.numbers(call.args[1]), groups) and call.args[2] is None:
+        return with_places(call, operand, call.shape, spatial)
     flat = Value(operand.shape[:2], *_two_axes(operand))
     out = _ungrouped(call, flat, transposed) if groups == 1 else _grouped(call, flat, groups, transposed)
     rank = len(call.shape)
@@ -209,7 +215,7 @@ def _matrix(call: Call, weight: Value) -> Value:
         for term in places:
             call.model.equations.equate(kind, (term,), rank=len(weight.shape))
         terms.append(tuple(term for term in own if not any(term is place for place in places)))
-    value = Value(weight.shape, tuple(kept), *terms)
+    value = Value(weight.shape, tuple(kept), terms[0], terms[1])
     flat = Value(weight.shape[:2], *_two_axes(value))
     return flat if weight.parameter is None else replace(flat, parameter=replace(weight.parameter, dims=dims[:2]))
 
