@@ -115,7 +115,7 @@ def _by_weights(
     for k in range(orders):
         labelling = start.copy()
         Descent(similarity, labelling).sweep(_random_orders(where.symmetry, generator(seed, k)))
-        reached = _inner_product(reference, params, labelling) if orders > 1 else 0.0
+        reached = similarity.total(labelling) if orders > 1 else 0.0
         if reached > value:
             best, value = labelling, reached
     return best
@@ -125,14 +125,6 @@ def _random_orders(symmetry: Symmetry, source: torch.Generator) -> Iterator[list
     names = [group.name for group in symmetry.permutations]
     while True:
         yield [names[k] for k in torch.randperm(len(names), generator=source)]
-
-
-def _inner_product(reference: Params, params: Params, labelling: Labelling) -> float:
-    """Return the sum over all tensors of the products of the two networks' numbers, one of them as labelled."""
-    names = labelling.map.permutations.keys() | labelling.map.signs.keys()
-    return sum(
-        float((reference[name] * labelling.seen(name, params[name])).sum(dtype=torch.float64)) for name in sorted(names)
-    )
 
 
 def _by_activations(

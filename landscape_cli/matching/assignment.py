@@ -30,8 +30,8 @@ def assign(score: NDArray[np.float64]) -> tuple[Array, float]:
     """
     centred = score
     if len(score) > SMALL:
-        centred = score - score.mean(axis=1, keepdims=True)
-        centred -= centred.mean(axis=0, keepdims=True)
+        centred = score - (score.mean(axis=1, keepdims=True) - score.mean())
+        centred -= score.mean(axis=0)
     rows, columns = linear_sum_assignment(centred, maximize=True)
     return columns, float(score[rows, columns].sum())
 
@@ -113,7 +113,8 @@ class Nesting:
             here, there = self._runs(name, pairs)
         for rows, columns in zip(here.reshape(-1, group.size), there.reshape(-1, group.size), strict=True):
             if score is not None:
-                found[rows] = columns[assign(score[np.ix_(rows, columns)])[0]]
+                square = score if rows.size == columns.size == len(score) else score[np.ix_(rows, columns)]
+                found[rows] = columns[assign(square)[0]]
         result = {name: found}
         for inner in self.inside[name]:
             result |= self.solve(inner.name, scores, self.carried(inner.name, pairs, found, pairs[name]) | result)

@@ -36,7 +36,6 @@ class Descent:
         self._told: set[str] = set()
         self._versions: dict[str, int] = {}
         self._seen: dict[str, tuple[int, ...]] = {}
-        self.gained = 0.0
 
     def settle(self) -> None:
         """Match every group once, in an order in which the next has writers whose other axes are settled.
@@ -46,7 +45,7 @@ class Descent:
         self._tell()
         while self._pending:
             name, terms = self._next()
-            self._match(name, terms, at_first=True)
+            self._match(name, terms, only_if_better=False)
             if all(len(found) == len(full) for found, full in zip(terms.values(), self._all_terms(name).values())):
                 self._note(name, terms)
             done = [name, *(leaf for leaf in terms if leaf in self.given or terms[leaf])]
@@ -54,27 +53,36 @@ class Descent:
             self._pending = [one for one in self._pending if one not in self._settled]
             self._tell()
 
-    def sweep(self, orders: Iterable[Sequence[str]] | None = None) -> bool:
-        """Match every group with all that counts until none changes; tell whether any did.
+    def sweep(self, orders: Iterable[Sequence[str]] | None = None) -> None:
+        """Match every group with all that counts, until none changes.
+
+        Where only writers count, what one group gains can cost its readers more. So sweeps end when the sum of all
+        similarities no longer rises, with the labelling that had the largest.
 
         Args:
             orders: the order of the groups' names, sweep after sweep; by default always the forward order.
         """
         names = [group.name for group in self.map.symmetry.permutations]
         source = iter(orders) if orders is not None else None
-        any_changed = False
+        cosine = self.similarity.kind is Kind.COSINE
+        best, total = self.labelling.copy(), None
         for _ in range(MOST_SWEEPS):
             changed = False
             for name in next(source, names) if source is not None else names:
                 terms = self._all_terms(name)
                 if self._seen.get(name) != self._stamp(terms):
-                    changed |= self._match(name, terms, at_first=False)
+                    changed |= self._match(name, terms)
                     self._note(name, terms)
             changed |= self._choose_signs(everything=True)
-            any_changed |= changed
             if not changed:
-                break
-        return any_changed
+                return
+            if cosine:
+                total = self.similarity.total(best) if total is None else total
+                reached = self.similarity.total(self.labelling)
+                if reached <= total:
+                    self.labelling.restore(best)
+                    return
+                best, total = self.labelling.copy(), reached
 
     def _next(self) -> tuple[str, dict[str, list[Term]]]:
         """Return the group to match next, and by what."""
@@ -134,7 +142,8 @@ class Descent:
                 used |= dict.fromkeys(sorted(term.depends)) | dict.fromkeys(f"±{g.name}" for g, _ in term.flips)
         return tuple(self._versions.get(key, 0) for key in used)
 
-    def _match(self, name: str, terms: Mapping[str, Sequence[Term]], *, at_first: bool) -> bool:
+    def _match(self, name: str, terms: Mapping[str, Sequence[Term]], *, only_if_better: bool = True) -> bool:
+        """Match one group, and the units inside; tell whether that changed anything."""
         scores = {}
         for leaf, found in terms.items():
             if leaf in self.given:
@@ -145,7 +154,7 @@ class Descent:
         if not scores:
             return False
         pairs = nesting.solve(name, scores, before)
-        if not at_first:
+        if only_if_better:
             values = [
                 [score[torch.arange(len(score)), torch.from_numpy(p[leaf])].double() for leaf, score in scores.items()]
                 for p in (before, pairs)
@@ -154,7 +163,6 @@ class Descent:
             least = max(LEAST_GAIN[score.dtype] for score in scores.values())
             if now - was <= least * float(sum(value.abs().sum() for value in values[0])):
                 return False
-            self.gained += now - was
         changed = [one for one, found in pairs.items() if bool((before[one] != found).any())]
         if not self.labelling.pair(pairs):
             return False

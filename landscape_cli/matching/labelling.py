@@ -53,10 +53,15 @@ class Labelling:
 
     def copy(self) -> Labelling:
         """Return a labelling that starts where this one is."""
-        other = Labelling(self.map)
-        other.pairs, other.permutations = dict(self.pairs), dict(self.permutations)
-        other.signs, other.flipped = dict(self.signs), set(self.flipped)
+        other = Labelling.__new__(Labelling)
+        other.map = self.map
+        other.restore(self)
         return other
+
+    def restore(self, other: Labelling) -> None:
+        """Go back to another labelling of the network."""
+        self.pairs, self.permutations = dict(other.pairs), dict(other.permutations)
+        self.signs, self.flipped = dict(other.signs), set(other.flipped)
 
     def pair(self, pairs: Mapping[str, Array]) -> bool:
         """Match units as `pairs`, by group, says; tell whether that changed anything."""

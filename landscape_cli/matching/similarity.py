@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -49,7 +49,7 @@ class Term:
     moves: list[tuple[PermutationGroup, Axis]]
     flips: list[tuple[SignGroup, Axis]]
     along: int | None
-    scales: tuple[Tensor, Tensor] | None
+    scales: tuple[Tensor, Tensor] | None = field(default=None)
     last: Labelling | None = field(default=None)
 
     @property
@@ -113,6 +113,21 @@ class Similarity:
             for axis in group.writers
         )
 
+    def total(self, labelling: Labelling) -> float:
+        """Return the sum of all similarities of matched units, each place of a writer or, by weights, tensor once."""
+        if self.kind is Kind.WEIGHT:
+            names = sorted(self.map.permutations.keys() | self.map.signs.keys())
+            return sum(
+                float(_products(self.reference[name].flatten(), labelling.seen(name, self.params[name]).flatten(), ()))
+                for name in names
+            )
+        axes = {(a.tensor, a.dims): a for group in self.map.symmetry.permutations for a in group.writers}
+        total = 0.0
+        for axis in axes.values():
+            seen = labelling.seen(axis.tensor, self.params[axis.tensor])
+            total += float(_cosines(self.reference[axis.tensor], seen, axis).sum(dtype=torch.float64))
+        return total
+
     def _terms(self, group: PermutationGroup, axis: Axis) -> Iterable[Term]:
         """Yield a term for those places of the units that are flipped together."""
         outers = self.map.nesting.outers(group.name)
@@ -136,7 +151,7 @@ class Similarity:
         for (part, owners), chosen in columns.items():
             own = Axis(axis.tensor, axis.dims, axis.role, Places(table[:, chosen]))
             key = None if part is None else f"{part} {owners!r}"
-            yield Term(group, own, key, moves, flips, along, self._scales(own))
+            yield Term(group, own, key, moves, flips, along)
 
     def _sign_of(self, axis: Axis, places: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[str | None, bytes]:
         """Return which sign group the units at these places belong to, if their signs do not count, and which unit."""
@@ -167,13 +182,8 @@ class Similarity:
         dtype = precision(tensor)
         if self.kind is Kind.WEIGHT:
             return torch.ones(table.shape, dtype=dtype, device=tensor.device)
-        rest = [dim for dim in range(tensor.ndim) if dim not in axis.dims]
-        if not rest:
-            norms = tensor.to(dtype).abs()
-        else:
-            norms = torch.linalg.vector_norm(tensor, dim=rest, dtype=dtype)
-        norms = norms.flatten()[table]
-        if axis.role is not Role.INCOMING and math.prod(tensor.shape[dim] for dim in rest) == 1:
+        norms = _products(tensor, tensor, axis.dims).sqrt()[table]
+        if axis.role is not Role.INCOMING and tensor.numel() == math.prod(tensor.shape[dim] for dim in axis.dims):
             # One number a unit has no direction: the sum of products is largest where the numbers agree.
             norms = (norms.norm() / math.sqrt(len(norms))).expand(table.shape)
         elif axis.role is Role.OUTGOING:
@@ -187,6 +197,8 @@ class Similarity:
             units = term.group.units
             parts[term.part] = torch.zeros(units, units, dtype=precision(tensor), device=tensor.device)
         matrix = parts[term.part]
+        if term.last is None:
+            term.scales = self._scales(term.axis)
         if term.along is None:
             self._update_whole(term, labelling, matrix, reference, tensor)
         else:
@@ -253,42 +265,35 @@ def precision(tensor: Tensor) -> torch.dtype:
 def mean_cosine(reference: Params, params: Params, axes: Mapping[str, Iterable[Axis]]) -> dict[str, float]:
     """Return by group the mean over units, and over the places where `axes` has them, of the cosine between networks.
 
-    Units that have one number each at some place are taken together as one vector there.
+    Units that have one number each at some place, but for an incoming weight, are taken together as one vector there.
     """
     result = {}
     for name, where in axes.items():
         values = [_cosines(reference[axis.tensor], params[axis.tensor], axis) for axis in where]
         if values:
-            result[name] = float(torch.cat(values).mean())
+            result[name] = float(torch.cat(values).double().mean())
     return result
 
 
 def _cosines(reference: Tensor, tensor: Tensor, axis: Axis) -> Tensor:
-    """Return the cosine at every place of the axis, float64; a zero vector's is 0."""
-    rest = [dim for dim in range(tensor.ndim) if dim not in axis.dims]
+    """Return the cosine at every place of the axis; a zero vector's is 0."""
     table = torch.tensor(axis.places.table, device=tensor.device)
-    sums = []
-    for one, other in ((reference, tensor), (reference, reference), (tensor, tensor)):
-        if rest and tensor.numel() > CHUNK:
-            along = max(range(tensor.ndim), key=lambda dim: tensor.shape[dim])
-            step = max(1, CHUNK * tensor.shape[along] // tensor.numel())
-            pieces = [
-                (a * b).sum(rest, dtype=torch.float64)
-                for a, b in zip(one.split(step, along), other.split(step, along), strict=True)
-            ]
-            if along in rest:
-                total = torch.stack(pieces).sum(0)
-            else:
-                total = torch.cat(pieces, dim=sorted(axis.dims).index(along))
-        else:
-            product = one.double() * other.double()
-            total = product.sum(rest) if rest else product
-        sums.append(total.flatten()[table])
-    if math.prod(tensor.shape[dim] for dim in rest) == 1 and axis.role is not Role.INCOMING:
+    pairs = ((reference, tensor), (reference, reference), (tensor, tensor))
+    sums = [_products(one, other, axis.dims)[table] for one, other in pairs]
+    if axis.role is not Role.INCOMING and tensor.numel() == math.prod(tensor.shape[dim] for dim in axis.dims):
         sums = [total.sum()[None] for total in sums]
     dots, ones, others = (total.flatten() for total in sums)
     norms = ones.sqrt() * others.sqrt()
     return torch.where(norms > 0, dots / norms, 0.0)
+
+
+def _products(one: Tensor, other: Tensor, dims: Sequence[int]) -> Tensor:
+    """Return the inner product of what two tensors hold at every place along `dims`, shape (places,)."""
+    dtype = precision(one)
+    places = math.prod(one.shape[dim] for dim in dims)
+    rows = [tensor.movedim(tuple(dims), tuple(range(len(dims)))) for tensor in (one, other)]
+    left, right = (row.reshape(places, 1, -1).to(dtype) for row in rows)
+    return torch.bmm(left, right.transpose(1, 2)).flatten()
 
 
 def _select(tensor: Tensor, dim: int, places: Tensor) -> Tensor:
