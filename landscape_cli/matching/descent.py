@@ -20,7 +20,13 @@ LEAST_GAIN = {torch.float64: 1e-12, torch.float32: 1e-6}
 class Descent:
     """Matches one group after another, the rest being as `labelling` says."""
 
-    def __init__(self, similarity: Similarity, labelling: Labelling, given: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        similarity: Similarity,
+        labelling: Labelling,
+        given: Mapping[str, Tensor] | None = None,
+        given_signs: Mapping[str, Tensor] | None = None,
+    ) -> None:
         """Start at a labelling, which changes as groups are matched.
 
         Args:
@@ -28,9 +34,10 @@ class Descent:
             labelling: where to start.
             given: similarities of groups of units, shape (units, units), that need nothing settled and stay as
                 they are.
+            given_signs: the same with their sign, by sign group.
         """
         self.similarity, self.labelling, self.map = similarity, labelling, similarity.map
-        self.given = dict(given or {})
+        self.given, self.given_signs = dict(given or {}), dict(given_signs or {})
         self._pending = [group.name for group in self.map.symmetry.permutations]
         self._settled: set[str] = set()
         self._told: set[str] = set()
@@ -184,7 +191,9 @@ class Descent:
                 continue
             else:
                 axes = [axis for axis in tellers(group) if self._is_settled(group, axis)]
-                if group.name in self.similarity.gains:
+                if group.name in self.given_signs:
+                    axes = [axis for axis in group.axes if self._is_settled(group, axis)]
+                elif group.name in self.similarity.gains:
                     axes = [axis for axis in group.axes if axis.role is Role.GAIN and self._is_settled(group, axis)]
                 if not axes:
                     continue
@@ -197,6 +206,7 @@ class Descent:
                 self.similarity.params,
                 self.similarity.gains,
                 cosine=self.similarity.kind is Kind.COSINE,
+                given=self.given_signs.get(group.name),
             )
             if self.labelling.flip(group.name, signs):
                 self._versions[f"±{group.name}"] = self._versions.get(f"±{group.name}", 0) + 1
@@ -207,6 +217,6 @@ class Descent:
     def _is_settled(self, group: SignGroup, axis: Axis) -> bool:
         moves = {other.name for other, _ in self.map.permutations[axis.tensor]}
         flips = {other.name for other, _ in self.map.signs[axis.tensor]} - {group.name}
-        if group.name in self.similarity.gains:
+        if group.name in self.similarity.gains or group.name in self.given_signs:
             flips = set()
         return moves <= self._settled and flips <= self._told

@@ -47,6 +47,7 @@ def choose_signs(
     gains: Gains,
     *,
     cosine: bool,
+    given: Tensor | None = None,
 ) -> Tensor:
     """Return the signs of a group's units, as the network is labelled, that make it resemble the reference.
 
@@ -58,9 +59,13 @@ def choose_signs(
         params: the network.
         gains: what gains tell.
         cosine: whether each place counts alike, rather than by the size of the weights.
+        given: similarities of units with their sign, shape (units, units), that tell instead.
     """
     source = labelling.sign_sources(group)
     result = torch.ones(group.size)
+    if given is not None:
+        result[source] = torch.where(given[torch.arange(group.size), source] < 0, -1.0, 1.0)
+        return result
     if group.name in gains:
         here, there = gains[group.name]
         result[source] = here * there[source]
