@@ -86,7 +86,7 @@ class _Sums:
         return torch.where(norms > 0, covariance / norms, 0.0)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def unit_correlations(
     model: nn.Module,
     reference: Params,
@@ -188,9 +188,7 @@ def _place(
     return _Place(name, dim, torch.tensor(axis.places.table), _flips(axis, symmetry, shapes))
 
 
-def _flips(
-    axis: Axis, symmetry: Symmetry, shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[str, int, Tensor] | None:
+def _flips(axis: Axis, symmetry: Symmetry, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, int, Tensor] | None:
     """Return the sign group that flips these units' activations: one that also flips weights that read them."""
     for group in symmetry.signs:
         reads = any(other.role is not Role.INCOMING and len(shapes[other.tensor]) > 1 for other in group.axes)

@@ -77,7 +77,7 @@ def align(
         raise GeometryError(f"unknown alignment method {method!r}: choose {', '.join(METHODS)}")
     if method == "activation" and correlations is None:
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
-    with torch.inference_mode():
+    with torch.no_grad():
         where = Map(symmetry)
         gains = signs_of_gains(reference, params, where)
         if method == "activation":
@@ -110,7 +110,7 @@ def align(
 def _by_weights(
     reference: Params, params: Params, where: Map, gains: Gains, start: Labelling, orders: int, seed: int
 ) -> Labelling:
-    """Return the best of several coordinate descents on the inner product of the networks, each in an order of its own."""
+    """Return the best of several coordinate descents on the inner product of the networks."""
     similarity = Similarity(reference, params, where, gains, Kind.WEIGHT)
     best, value = start, float("-inf")
     for k in range(orders):

@@ -36,6 +36,8 @@ class Method(str, Enum):
     """The ways to match units."""
 
     COSINE = "cosine"
+    WEIGHT = "weight"
+    ACTIVATION = "activation"
 
 
 class Metric(str, Enum):
@@ -95,6 +97,9 @@ DataName = Annotated[
 ]
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse operators without a symmetry rule, and parameters never used.")
 ]
 
 

@@ -53,7 +53,7 @@ class Descent:
         while self._pending:
             name, terms = self._next()
             self._match(name, terms, only_if_better=False)
-            if all(len(found) == len(full) for found, full in zip(terms.values(), self._all_terms(name).values())):
+            if terms == self._all_terms(name):
                 self._note(name, terms)
             done = [name, *(leaf for leaf in terms if leaf in self.given or terms[leaf])]
             self._settled |= set(done) | self._between(name, done)
@@ -137,8 +137,7 @@ class Descent:
 
     def _note(self, name: str, terms: Mapping[str, Sequence[Term]]) -> None:
         """Remember what a group was matched by, so that it is not matched again before anything of that changes."""
-        tied = any(leaf in term.depends for leaf, found in terms.items() for term in found)
-        if not tied:
+        if not _is_tied(terms):
             self._seen[name] = self._stamp(terms)
 
     def _stamp(self, terms: Mapping[str, Sequence[Term]]) -> tuple[int, ...]:
@@ -171,8 +170,14 @@ class Descent:
             if now - was <= least * float(sum(value.abs().sum() for value in values[0])):
                 return False
         changed = [one for one, found in pairs.items() if bool((before[one] != found).any())]
+        kept = self.labelling.copy()
         if not self.labelling.pair(pairs):
             return False
+        if only_if_better and self.similarity.kind is Kind.WEIGHT and _is_tied(terms):
+            # Where a group is on both sides of a tensor, what is best with one side held still may be worse.
+            if self.similarity.total(self.labelling) <= self.similarity.total(kept):
+                self.labelling.restore(kept)
+                return False
         for one in changed:
             self._versions[one] = self._versions.get(one, 0) + 1
         return True
@@ -220,3 +225,8 @@ class Descent:
         if group.name in self.similarity.gains or group.name in self.given_signs:
             flips = set()
         return moves <= self._settled and flips <= self._told
+
+
+def _is_tied(terms: Mapping[str, Sequence[Term]]) -> bool:
+    """Tell whether a group is on both sides of some tensor."""
+    return any(leaf in term.depends for leaf, found in terms.items() for term in found)
