@@ -34,7 +34,7 @@ def align(
         Method,
         typer.Option(
             "--method",
-            help="How to match units: cosine of incoming weights, weight (all weights), activation (on data).",
+            help="How to match: cosine of incoming weights, weight (all of them), activation (on data).",
         ),
     ] = Method.COSINE,
     orders: Annotated[

@@ -173,11 +173,11 @@ class Descent:
         kept = self.labelling.copy()
         if not self.labelling.pair(pairs):
             return False
-        if only_if_better and self.similarity.kind is Kind.WEIGHT and _is_tied(terms):
-            # Where a group is on both sides of a tensor, what is best with one side held still may be worse.
-            if self.similarity.total(self.labelling) <= self.similarity.total(kept):
-                self.labelling.restore(kept)
-                return False
+        # Where a group is on both sides of a tensor, what is best with one side held still may be worse.
+        check = only_if_better and self.similarity.kind is Kind.WEIGHT and _is_tied(terms)
+        if check and self.similarity.total(self.labelling) <= self.similarity.total(kept):
+            self.labelling.restore(kept)
+            return False
         for one in changed:
             self._versions[one] = self._versions.get(one, 0) + 1
         return True
