@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from landscape_cli.activations import unit_correlations
     from landscape_cli.align import Alignment, align
     from landscape_cli.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
     from landscape_cli.data import load_data
@@ -43,6 +44,7 @@ _HOMES = {
     "read_checkpoint": "checkpoint",
     "rescale": "symmetry",
     "trace_symmetry": "symmetry",
+    "unit_correlations": "activations",
     "write_checkpoint": "checkpoint",
 }
 
@@ -66,6 +68,7 @@ __all__ = [
     "read_checkpoint",
     "rescale",
     "trace_symmetry",
+    "unit_correlations",
     "write_checkpoint",
 ]
 

@@ -17,7 +17,7 @@ from landscape_cli.matching.labelling import Labelling, Map
 from landscape_cli.matching.signs import Gains
 from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup, sources, spread, unit_rows
 
-CHUNK = 1 << 23
+CHUNK = 1 << 21
 """Numbers of a tensor that are multiplied at once: little beside the networks, and enough for a fast product."""
 
 
