@@ -10,7 +10,6 @@ from torch import Tensor
 
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
-
 SLICES = 16
 
 
