@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from landscape_cli.activations import unit_correlations
     from landscape_cli.align import Alignment, align
     from landscape_cli.batch_norm import recompute_statistics
     from landscape_cli.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -45,6 +46,7 @@ _HOMES = {
     "recompute_statistics": "batch_norm",
     "rescale": "symmetry",
     "trace_symmetry": "symmetry",
+    "unit_correlations": "activations",
     "write_checkpoint": "checkpoint",
 }
 
@@ -69,6 +71,7 @@ __all__ = [
     "recompute_statistics",
     "rescale",
     "trace_symmetry",
+    "unit_correlations",
     "write_checkpoint",
 ]
 

@@ -1,151 +1,141 @@
-"""Choosing the labels of hidden units so that one network resembles another (SPEC 3)."""
+"""Choosing the labels and signs of hidden units so that one network resembles another (SPEC 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from landscape_cli.activations import Correlations
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import GeometryError
-from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry, expand_units, permute, unit_rows
+from landscape_cli.matching.descent import Descent
+from landscape_cli.matching.labelling import Labelling, Map
+from landscape_cli.matching.signs import Gains, signs_of_gains
+from landscape_cli.matching.similarity import Kind, Similarity, mean_cosine
+from landscape_cli.seeds import generator
+from landscape_cli.symmetry import Symmetry, flip, permute
 
-METHODS = ("cosine",)
-MOST_SWEEPS = 100
+METHODS = ("cosine", "weight", "activation")
+ORDERS = 2
+"""Measured on VGG16 and ResNet18: descents in different orders end within 0.03 % of each other."""
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """A network relabelled to resemble a reference.
+    """A network relabelled, and flipped where signs are free, to resemble a reference.
 
     Attributes:
-        params: the relabelled network, its tensors' values untouched.
-        permutations: by group: unit i is what unit `permutations[group][i]` was; shape (units,), int64.
-        similarity: by group: the mean over units and writers of the cosine with the reference, after.
+        params: the network; its numbers are untouched but for their signs.
+        permutations: by permutation group: unit i is what unit `permutations[group][i]` was; shape (units,), int64.
+        signs: by sign group: ±1, by which units are multiplied once relabelled; shape (units,), int64.
+        similarity: by permutation group: the mean over units and writers of the cosine with the reference, after.
         similarity_before: the same before.
     """
 
     params: Params
     permutations: Mapping[str, Tensor]
+    signs: Mapping[str, Tensor]
     similarity: Mapping[str, float]
     similarity_before: Mapping[str, float]
 
 
-def align(reference: Params, params: Params, symmetry: Symmetry, *, method: str = "cosine") -> Alignment:
-    """Relabel the hidden units of `params` to match those of `reference`.
+def align(
+    reference: Params,
+    params: Params,
+    symmetry: Symmetry,
+    *,
+    method: str = "cosine",
+    orders: int = ORDERS,
+    seed: int = 0,
+    correlations: Correlations | None = None,
+) -> Alignment:
+    """Relabel the hidden units of `params`, and flip them where their sign is free, to match those of `reference`.
 
     Args:
-        reference: the network whose labels stand.
+        reference: the network whose labels and signs stand.
         params: the network to relabel, of the same model.
         symmetry: the symmetry of both.
-        method: "cosine": from the first layer upward, the assignment that maximises the sum of the cosines between
-            matched units' incoming weights (Pittorino et al., 2022, algorithm 2). A group with several writers, as
-            a residual stream has, is matched on those whose inputs are settled already, then all groups are
-            matched on all writers until none changes. Norms and biases do not vote.
+        method: what the match of two networks makes largest.
+            "cosine": the sum of the cosines between matched units' incoming weights (Pittorino et al., 2022,
+            algorithm 2). Groups are matched in an order in which the next one has writers that are settled; then all
+            are matched on all writers until none changes. Norms and biases do not vote.
+            "weight": the inner product of the two networks, over all tensors (Git Re-Basin, Ainsworth et al., 2022),
+            by coordinate descent from what the first pass of "cosine" finds.
+            "activation": the correlations of units on data (Li et al., 2015); groups that have none are matched by
+            "cosine".
+        orders: of "weight": in how many random orders of the groups to descend; the best is kept.
+        seed: of these orders.
+        correlations: of "activation": the reference's units with the network's, as `unit_correlations` returns them.
 
     Raises:
-        GeometryError: if the method is unknown.
+        GeometryError: if the method is unknown, lacks its correlations, or finds numbers that are not finite.
     """
     if method not in METHODS:
         raise GeometryError(f"unknown alignment method {method!r}: choose {', '.join(METHODS)}")
-    identity = {group.name: torch.arange(group.size) for group in symmetry.permutations}
-    chosen = dict(identity)
-    inputs = _inputs(symmetry)
-    settled: set[str] = set()
-    for group in symmetry.permutations:
-        writers = [axis for axis in group.writers if inputs[axis.tensor] <= settled]
-        chosen[group.name] = _match(reference, params, symmetry, group, writers or group.writers, chosen)
-        settled.add(group.name)
-    tied = [
-        group
-        for group in symmetry.permutations
-        if len(group.writers) > 1 or any(group.name in inputs[axis.tensor] for axis in group.writers)
-    ]
-    for _ in range(MOST_SWEEPS if tied else 0):
-        before = dict(chosen)
-        for group in symmetry.permutations:
-            chosen[group.name] = _match(reference, params, symmetry, group, group.writers, chosen)
-        if all(torch.equal(before[name], chosen[name]) for name in chosen):
-            break
+    if method == "activation" and correlations is None:
+        raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
+    with torch.no_grad():
+        where = Map(symmetry)
+        gains = signs_of_gains(reference, params, where)
+        if method == "activation":
+            assert correlations is not None
+            labelling = _by_activations(reference, params, where, gains, correlations)
+        else:
+            labelling = Labelling(where)
+            descent = Descent(Similarity(reference, params, where, gains, Kind.COSINE), labelling)
+            descent.settle()
+            if method == "cosine":
+                descent.sweep()
+            del descent
+            if method == "weight":
+                labelling = _by_weights(reference, params, where, gains, labelling, orders, seed)
+        signs = labelling.final_signs()
+    found = permute(params, symmetry, labelling.permutations)
+    flipped = {name: sign for name, sign in signs.items() if bool((sign < 0).any())}
+    if flipped:
+        found = flip(found, symmetry, flipped)
+    writers = {group.name: group.writers for group in symmetry.permutations}
     return Alignment(
-        permute(params, symmetry, chosen),
-        chosen,
-        similarity=_mean_similarity(reference, params, symmetry, chosen),
-        similarity_before=_mean_similarity(reference, params, symmetry, identity),
+        found,
+        labelling.permutations,
+        signs,
+        similarity=mean_cosine(reference, found, writers),
+        similarity_before=mean_cosine(reference, params, writers),
     )
 
 
-def _inputs(symmetry: Symmetry) -> dict[str, set[str]]:
-    """Return, for each tensor, the groups that live on axes of it other than those it writes."""
-    found: dict[str, set[str]] = {name: set() for name, _ in symmetry.shapes}
-    for group in symmetry.permutations:
-        for axis in group.axes:
-            if axis.role is not Role.INCOMING:
-                found[axis.tensor].add(group.name)
-    return found
+def _by_weights(
+    reference: Params, params: Params, where: Map, gains: Gains, start: Labelling, orders: int, seed: int
+) -> Labelling:
+    """Return the best of several coordinate descents on the inner product of the networks."""
+    similarity = Similarity(reference, params, where, gains, Kind.WEIGHT)
+    best, value = start, float("-inf")
+    for k in range(orders):
+        labelling = start.copy()
+        Descent(similarity, labelling).sweep(_random_orders(where.symmetry, generator(seed, k)))
+        reached = similarity.total(labelling) if orders > 1 else 0.0
+        if reached > value:
+            best, value = labelling, reached
+    return best
 
 
-def _match(
-    reference: Params,
-    params: Params,
-    symmetry: Symmetry,
-    group: PermutationGroup,
-    writers: tuple[Axis, ...] | list[Axis],
-    chosen: Mapping[str, Tensor],
-) -> Tensor:
-    """Return the best assignment for one group, the others being as `chosen`."""
-    if not writers:
-        return chosen[group.name]
-    total = _similarity(reference, params, symmetry, group, writers, chosen)
-    _, columns = linear_sum_assignment(total.numpy(), maximize=True)
-    return torch.from_numpy(columns)
+def _random_orders(symmetry: Symmetry, source: torch.Generator) -> Iterator[list[str]]:
+    names = [group.name for group in symmetry.permutations]
+    while True:
+        yield [names[k] for k in torch.randperm(len(names), generator=source)]
 
 
-def _similarity(
-    reference: Params,
-    params: Params,
-    symmetry: Symmetry,
-    group: PermutationGroup,
-    writers: tuple[Axis, ...] | list[Axis],
-    chosen: Mapping[str, Tensor],
-) -> Tensor:
-    """Return cosines between units of the reference (rows) and of the network as it was labelled (columns).
-
-    Shape (units, units), float64, summed over `writers`; a zero vector is orthogonal to all.
-    """
-    total = torch.zeros(group.size, group.size, dtype=torch.float64)
-    for axis in writers:
-        settled = _with_columns_settled(params[axis.tensor], axis, symmetry, chosen)
-        rows = [unit_rows(tensor.cpu().double(), axis, group.size) for tensor in (reference[axis.tensor], settled)]
-        total += _unit(rows[0]) @ _unit(rows[1]).T
-    return total
-
-
-def _with_columns_settled(tensor: Tensor, writer: Axis, symmetry: Symmetry, chosen: Mapping[str, Tensor]) -> Tensor:
-    """Return a tensor of weights relabelled along every axis but the writer's own."""
-    for group in symmetry.permutations:
-        for axis in group.axes:
-            if axis.tensor == writer.tensor and axis.dim != writer.dim:
-                places = expand_units(chosen[group.name], axis, group.size)
-                tensor = tensor.index_select(axis.dim, places.to(tensor.device))
-    return tensor
-
-
-def _unit(rows: Tensor) -> Tensor:
-    norms = rows.norm(dim=1, keepdim=True)
-    return torch.where(norms > 0, rows / norms, torch.zeros_like(rows))
-
-
-def _mean_similarity(
-    reference: Params, params: Params, symmetry: Symmetry, chosen: Mapping[str, Tensor]
-) -> dict[str, float]:
-    result = {}
-    for group in symmetry.permutations:
-        if group.writers:
-            total = _similarity(reference, params, symmetry, group, group.writers, chosen)
-            matched = total[torch.arange(group.size), chosen[group.name]]
-            result[group.name] = float(matched.mean()) / len(group.writers)
-    return result
+def _by_activations(
+    reference: Params, params: Params, where: Map, gains: Gains, correlations: Correlations
+) -> Labelling:
+    """Return the labelling by correlations, and by cosines of weights for groups that have none."""
+    labelling = Labelling(where)
+    similarity = Similarity(reference, params, where, gains, Kind.COSINE)
+    descent = Descent(similarity, labelling, correlations.units, correlations.signs)
+    descent.settle()
+    if len(correlations.units) < len(where.symmetry.permutations):
+        descent.sweep()
+    return labelling

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from landscape_cli.cli.console import emit, say
+from landscape_cli.cli.console import emit, progress, say
 from landscape_cli.cli.options import (
     CheckpointOutput,
+    DataDir,
+    DataName,
     Debug,
     Device,
     Force,
@@ -20,6 +22,7 @@ from landscape_cli.cli.options import (
     OutDir,
     Quiet,
     Seed,
+    Strict,
 )
 
 
@@ -30,11 +33,24 @@ def align(
     output: CheckpointOutput = None,
     out_dir: OutDir = None,
     method: Annotated[
-        Method, typer.Option("--method", help="How to match units: cosine of incoming weights.")
+        Method,
+        typer.Option(
+            "--method",
+            help="How to match: cosine of incoming weights, weight (all of them), activation (on data).",
+        ),
     ] = Method.COSINE,
+    orders: Annotated[
+        int, typer.Option("--orders", min=1, help="Descents of --method weight, each in a random order; best kept.")
+    ] = 2,
+    samples: Annotated[
+        int, typer.Option("--samples", min=2, help="Training samples that --method activation correlates units on.")
+    ] = 2000,
+    data: DataName = None,
+    data_dir: DataDir = None,
     permutations: Annotated[
-        Path | None, typer.Option("--permutations", help="Also save the permutations, as JSON.")
+        Path | None, typer.Option("--permutations", help="Also save the permutations and signs, as JSON.")
     ] = None,
+    strict: Strict = False,
     model_name: ModelName = None,
     input_shape: InputShape = None,
     device: Device = "auto",
@@ -46,24 +62,31 @@ def align(
 ) -> None:
     """Remove the permutation symmetry: relabel hidden units to match a reference network's.
 
-    Reports the mean cosine similarity of matched units, group by group, before and after. The outputs before and
-    after are compared on a probe batch, and nothing is written unless they agree to rounding.
+    Units whose sign is free are flipped to match, too. Reports the mean cosine similarity of matched units, group by
+    group, before and after. The outputs before and after are compared on a probe batch, and nothing is written unless
+    they agree to rounding.
 
     \b
     Examples:
       landscape align a.st b.st -o b_aligned.st
       landscape align a.st b.st c.st --out-dir aligned --permutations aligned/permutations.json
+      landscape align a.st b.st -o b_aligned.st --method activation --samples 5000
     """  # noqa: D301 - \b keeps the help's lines as they are
     import json
     from dataclasses import replace
 
+    import torch
+
+    from landscape_cli.activations import Correlations, unit_correlations
     from landscape_cli.align import align as align_networks
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.session import (
         check_distinct,
+        data_of,
         make_folder,
         make_provenance,
         output_paths,
+        placed,
         read_networks,
         resolve_device,
         symmetry_of,
@@ -72,6 +95,7 @@ def align(
     from landscape_cli.files import check_output, write_atomic
     from landscape_cli.proof import probe_batch, prove, to_double
     from landscape_cli.results import Result
+    from landscape_cli.seeds import generator
 
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     check_distinct(permutations, *outputs)
@@ -80,7 +104,10 @@ def align(
     place = resolve_device(device)
     checkpoints, model = read_networks([reference, *networks], model_name, input_shape)
     target, *movers = checkpoints
-    symmetry = symmetry_of(target, model)
+    symmetry = symmetry_of(target, model, strict=strict)
+    for note in symmetry.notes:
+        say(f"warning: {note}", quiet=quiet)
+    loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet) if method is Method.ACTIVATION else None
     probe = probe_batch(target.model.input_shape, seed=seed, device=place)
     rows, made, saved, proofs = [], [], [], []
     for path, network, out in zip(networks, movers, outputs, strict=True):
@@ -89,7 +116,35 @@ def align(
                 f"warning: only one of {reference} and {path} is normalised: matches will be poor",
                 quiet=quiet,
             )
-        found = align_networks(target.params, network.params, symmetry, method=method.value)
+        correlations: Correlations | None = None
+        if loaded is not None:
+            inputs = loaded.train.x[torch.randperm(len(loaded.train.x), generator=generator(seed))[:samples]]
+            with progress("activations", len(inputs), "samples", quiet=quiet) as advance:
+                correlations = unit_correlations(
+                    model,
+                    placed(target, place),
+                    placed(network, place),
+                    symmetry,
+                    inputs,
+                    device=place,
+                    advance=advance,
+                )
+            missing = [
+                group.name
+                for group in symmetry.permutations
+                if group.name not in correlations.units and not group.inside
+            ]
+            if missing:
+                say(f"matched by their weights, as no module puts them out: {', '.join(missing)}", quiet=quiet)
+        found = align_networks(
+            target.params,
+            network.params,
+            symmetry,
+            method=method.value,
+            orders=orders,
+            seed=seed,
+            correlations=correlations,
+        )
         difference = prove(
             model,
             network.params,
@@ -98,7 +153,7 @@ def align(
             probe,
             what=f"aligning {path}",
         )
-        provenance = make_provenance(context, device=place, seed=seed, networks=[target, network])
+        provenance = make_provenance(context, device=place, seed=seed, networks=[target, network], data=loaded)
         made.append(replace(network, params=found.params, history=(*network.history, provenance)))
         proofs.append(
             {
@@ -110,14 +165,20 @@ def align(
                 "probes": difference.probes,
             }
         )
-        saved.append({"network": str(path), "groups": {name: p.tolist() for name, p in found.permutations.items()}})
+        saved.append(
+            {
+                "network": str(path),
+                "groups": {name: p.tolist() for name, p in found.permutations.items()},
+                "signs": {name: p.tolist() for name, p in found.signs.items()},
+            }
+        )
         for group in symmetry.permutations:
             permutation = found.permutations[group.name]
             rows.append(
                 {
                     "network": str(path),
                     "group": group.name,
-                    "units": group.size,
+                    "units": group.units,
                     "relabelled": sum(i != j for i, j in enumerate(permutation.tolist())),
                     "similarity_before": found.similarity_before.get(group.name),
                     "similarity": found.similarity.get(group.name),
@@ -127,7 +188,7 @@ def align(
     for out, checkpoint in zip(outputs, made, strict=True):
         write_checkpoint(out, checkpoint, force=force)
         say(f"wrote {out}", quiet=quiet)
-    summary = make_provenance(context, device=place, seed=seed, networks=checkpoints)
+    summary = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     if permutations is not None:
         content = {"reference": str(reference), "networks": saved, "provenance": summary}
         write_atomic(permutations, f"{json.dumps(content)}\n".encode(), force=force, error=ResultError)

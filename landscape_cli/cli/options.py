@@ -36,6 +36,8 @@ class Method(str, Enum):
     """The ways to match units."""
 
     COSINE = "cosine"
+    WEIGHT = "weight"
+    ACTIVATION = "activation"
 
 
 class Statistics(str, Enum):
@@ -128,6 +130,9 @@ ModelName = Annotated[
 ]
 InputShape = Annotated[
     str | None, typer.Option("--input-shape", help="Shape of one input of that model, as in 3,32,32.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse operators without a symmetry rule, and parameters never used.")
 ]
 
 

@@ -128,14 +128,14 @@ def placed(network: Checkpoint, device: torch.device) -> Params:
     return {name: tensor.to(device) for name, tensor in network.params.items()}
 
 
-def symmetry_of(network: Checkpoint, model: nn.Module) -> Symmetry:
-    """Derive the symmetry of a checkpoint's model."""
+def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool = False) -> Symmetry:
+    """Derive the symmetry of a checkpoint's model; `strict` makes errors of what is otherwise noted."""
     import torch
 
     from landscape_cli.symmetry import trace_symmetry
 
     dtype = next(tensor.dtype for tensor in network.params.values() if tensor.is_floating_point())
-    return trace_symmetry(model, torch.zeros(2, *network.model.input_shape, dtype=dtype))
+    return trace_symmetry(model, torch.zeros(2, *network.model.input_shape, dtype=dtype), strict=strict)
 
 
 def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str | None, quiet: bool) -> DataSet:

@@ -90,13 +90,19 @@ def _fix_twice(labels: Labels, run: Run) -> None:
 
 
 def _is_product(run: Run) -> bool:
-    """Tell whether every combination of what the columns hold occurs exactly once."""
-    code, count = np.zeros(len(run.columns[0]), dtype=np.int64), 1
-    for column in run.columns:
+    """Tell whether, of places with units in the same columns, every combination of them occurs exactly once."""
+    columns = np.stack(run.columns)
+    _, pattern = np.unique(columns >= 0, axis=1, return_inverse=True)
+    return all(_is_grid(columns[:, pattern.ravel() == one]) for one in range(int(pattern.max()) + 1))
+
+
+def _is_grid(columns: Array) -> bool:
+    code, count = np.zeros(columns.shape[1], dtype=np.int64), 1
+    for column in columns:
         kinds, which = np.unique(column, return_inverse=True)
         code, count = code * len(kinds) + which, count * len(kinds)
         if count > len(code):
-            return False
+            return len(columns[columns[:, 0] >= 0]) < 2  # of one unit each: it may live wherever it likes
     return count == len(code) and bool((np.bincount(code, minlength=count) == 1).all())
 
 

@@ -68,9 +68,13 @@ class Owners:
 
     def _add(self, block: Block) -> None:
         columns = self._labels.resolve(block.owners)
-        holding = [k for k, column in enumerate(columns) if column.max() >= 0]
-        units = columns[holding[0]] if holding else block.owners
-        rest = [column for k, column in enumerate(columns) if k not in holding[:1]]
+        holding = [column for column in columns if column.max() >= 0]
+        units, rest = (holding[0], columns) if holding else (block.owners, columns)
+        for column in holding[1:]:
+            units = np.where(units >= 0, units, column)
+        several = (
+            np.sum([column >= 0 for column in holding], axis=0) > 1 if holding else np.zeros(len(units), dtype=bool)
+        )
         for unit in np.unique(units[(units >= 0)]):
             if self.kind_of_unit[unit] < 0:  # alone on an axis of one place, so on no axis that could tell
                 self.kind_of_unit[unit] = len(self.kinds)
@@ -83,7 +87,7 @@ class Owners:
         )
         self.rank_of[variables[order]] = np.arange(len(order)) - starts
         self.unit_of[variables] = units[first]
-        self.several[variables] = len(holding) > 1
+        self.several[variables] = several[first]
         self.cells_of[variables] = len(self.cells)
         self.cells.append(_Cells(block, units, self.rank_of[block.variables]))
 

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
+SLICES = 16
+
 
 def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Relabel hidden units: unit i of a group becomes what unit `permutations[group][i]` was.
@@ -30,7 +32,12 @@ def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapp
                 moves[axis.tensor, axis.dims].append((group, axis))
     result = dict(params)
     for (name, dims), members in sorted(moves.items(), key=lambda move: -len(move[0][1])):
-        result[name] = take(result[name], dims, sources(result[name], dims, members, permutations))
+        places = sources(result[name], dims, members, permutations)
+        if result[name] is params[name] or len(dims) > 1:
+            result[name] = take(result[name], dims, places)
+        else:  # ours already: a slice at a time, so that a large tensor is not copied twice
+            for part in result[name].chunk(SLICES, dim=1 if dims == (0,) else 0):
+                part.copy_(take(part, dims, places))
     return result
 
 

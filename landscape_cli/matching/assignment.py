@@ -1,0 +1,195 @@
+"""The best one-to-one assignment of units, also of units in blocks that may trade places as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from landscape_cli.errors import GeometryError
+from landscape_cli.symmetry import PermutationGroup, Symmetry
+
+Array = NDArray[np.int64]
+SMALL = 32
+"""Up to this many units, solving takes no longer than centring."""
+
+
+def assign(score: NDArray[np.float64]) -> tuple[Array, float]:
+    """Return the column matched to each row so that the sum of scores is largest, and that sum.
+
+    Rows' and columns' means are subtracted first: the optimum is the same, and terms that depend on the row or the
+    column alone, which batch-norm's parameters bring and which slow the solver down, are gone.
+
+    Args:
+        score: shape (units, units).
+    """
+    centred = score
+    if len(score) > SMALL:
+        centred = score - (score.mean(axis=1, keepdims=True) - score.mean())
+        centred -= score.mean(axis=0)
+    rows, columns = linear_sum_assignment(centred, maximize=True)
+    return columns, float(score[rows, columns].sum())
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Units that are in blocks which may trade places.
+
+    Attributes:
+        name: of the units' group.
+        members: for each block, its units, in runs that are relabelled each on its own; the units of two blocks
+            correspond by their order, shape (blocks, runs, units a run).
+    """
+
+    name: str
+    members: Array
+
+
+class Nesting:
+    """Which groups are the units inside the blocks that others relabel."""
+
+    def __init__(self, symmetry: Symmetry) -> None:
+        """Find, for every group of blocks, the units inside."""
+        self.groups = {group.name: group for group in symmetry.permutations}
+        self.inside: dict[str, list[Inside]] = {}
+        self.outer: dict[str, str] = {}
+        for group in symmetry.permutations:
+            known = [self.groups[name] for name in group.inside if name in self.groups]
+            self.inside[group.name] = [Inside(inner.name, _members(group, inner)) for inner in known]
+            self.outer |= {inner.name: group.name for inner in known}
+
+    def outers(self, name: str) -> list[str]:
+        """Return the groups of the blocks that a group's units are in, innermost first."""
+        found = []
+        while name in self.outer:
+            name = self.outer[name]
+            found.append(name)
+        return found
+
+    def leaves(self, name: str) -> list[str]:
+        """Return the groups of units, not blocks, that a group is made of: itself, or those inside."""
+        inside = self.inside[name]
+        return [leaf for inner in inside for leaf in self.leaves(inner.name)] if inside else [name]
+
+    def score(self, name: str, scores: Mapping[str, Tensor]) -> NDArray[np.float64] | None:
+        """Return how well any two units of a group match: for blocks, by the best match of what is inside.
+
+        Args:
+            name: of the group.
+            scores: of groups of units, shape (units, units); those without one do not count.
+
+        Raises:
+            GeometryError: if a score is not a number.
+        """
+        if not self.inside[name]:
+            return _checked(scores[name]) if name in scores else None
+        total = None
+        for inner in self.inside[name]:
+            score = self.score(inner.name, scores)
+            if score is not None:
+                best = _best_inside(score, inner.members)
+                total = best if total is None else total + best
+        return total
+
+    def solve(self, name: str, scores: Mapping[str, Tensor], pairs: Mapping[str, Array]) -> dict[str, Array]:
+        """Match the units of a group, and those inside; return for each the unit matched to each of the reference's.
+
+        Args:
+            name: of the group.
+            scores: of groups of units, shape (units, units).
+            pairs: what is matched so far: of the blocks that the group's units are in, and of what is inside those
+                groups that have no scores.
+        """
+        group, score = self.groups[name], self.score(name, scores)
+        found = np.array(pairs[name])
+        runs: Array = np.arange(group.units).reshape(1, group.blocks, group.size)
+        here, there = runs, runs
+        if name in self.outer:
+            here, there = self._runs(name, pairs)
+        for rows, columns in zip(here.reshape(-1, group.size), there.reshape(-1, group.size), strict=True):
+            if score is not None:
+                square = score if rows.size == columns.size == len(score) else score[np.ix_(rows, columns)]
+                found[rows] = columns[assign(square)[0]]
+        result = {name: found}
+        for inner in self.inside[name]:
+            result |= self.solve(inner.name, scores, self.carried(inner.name, pairs, found, pairs[name]) | result)
+        return result
+
+    def carried(self, name: str, pairs: Mapping[str, Array], now: Array, before: Array) -> dict[str, Array]:
+        """Return the pairs of units in blocks, and of what is inside them, once the blocks are matched otherwise."""
+        (inner,) = (inner for inner in self.inside[self.outer[name]] if inner.name == name)
+        own = self._own(pairs[name], inner.members, before)
+        found = self._paired(own, inner.members, now)
+        result = dict(pairs) | {name: found}
+        for deeper in self.inside[name]:
+            result |= self.carried(deeper.name, pairs, found, pairs[name])
+        return result
+
+    def permutations(self, pairs: Mapping[str, Array]) -> dict[str, Tensor]:
+        """Return the relabelling that brings all units to those that they are matched to."""
+        result = {}
+        for name, matched in pairs.items():
+            if name in self.outer:
+                (inner,) = (inner for inner in self.inside[self.outer[name]] if inner.name == name)
+                matched = self._own(matched, inner.members, pairs[self.outer[name]])
+            result[name] = torch.from_numpy(matched.copy())
+        return result
+
+    def _runs(self, name: str, pairs: Mapping[str, Array]) -> tuple[Array, Array]:
+        (inner,) = (inner for inner in self.inside[self.outer[name]] if inner.name == name)
+        return inner.members, inner.members[pairs[self.outer[name]]]
+
+    @staticmethod
+    def _own(matched: Array, members: Array, outer: Array) -> Array:
+        """Return which unit of its own block takes each unit's place before the blocks are moved."""
+        result = np.arange(len(matched))
+        result[members[outer]] = matched[members]
+        return result
+
+    @staticmethod
+    def _paired(own: Array, members: Array, outer: Array) -> Array:
+        result = np.arange(len(own))
+        result[members] = own[members[outer]]
+        return result
+
+
+def _members(outer: PermutationGroup, inner: PermutationGroup) -> Array:
+    """Find which units are in which block, and which correspond, by the places that both groups list."""
+    shared = {(axis.tensor, axis.dims): axis for axis in inner.axes}
+    for axis in outer.axes:
+        if (axis.tensor, axis.dims) in shared:
+            table = shared[axis.tensor, axis.dims].places.table
+            unit_at = np.full(1 + max(int(table.max()), int(axis.places.table.max())), -1)
+            unit_at[table.ravel()] = np.repeat(np.arange(len(table)), table.shape[1])
+            rows = [list(dict.fromkeys(row[row >= 0].tolist())) for row in unit_at[axis.places.table]]
+            return np.array([_runs_of(row, inner.size) for row in rows], dtype=np.int64)
+    return np.arange(inner.units).reshape(outer.units, -1, inner.size)
+
+
+def _runs_of(units: Sequence[int], size: int) -> list[list[int]]:
+    blocks: dict[int, list[int]] = {}
+    for unit in units:
+        blocks.setdefault(unit // size, []).append(unit)
+    return list(blocks.values())
+
+
+def _checked(score: Tensor) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = score.double().cpu().numpy()
+    if not np.isfinite(array.sum()):
+        raise GeometryError("units cannot be matched: the networks hold NaN, infinite or far too large values")
+    return array
+
+
+def _best_inside(score: NDArray[np.float64], members: Array) -> NDArray[np.float64]:
+    """Return for every two blocks the value of the best match of the units inside, shape (blocks, blocks)."""
+    result = np.zeros((len(members), len(members)))
+    for here, rows in enumerate(members):
+        for there, columns in enumerate(members):
+            for run, other in zip(rows, columns, strict=True):
+                result[here, there] += assign(score[np.ix_(run, other)])[1]
+    return result

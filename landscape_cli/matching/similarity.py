@@ -1,0 +1,311 @@
+"""How alike the units of two networks are: sums of products of what their tensors hold, kept up to date cheaply."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape_cli.checkpoint import Params
+from landscape_cli.matching.labelling import Labelling, Map
+from landscape_cli.matching.signs import Gains
+from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup, sources, spread, unit_rows
+
+CHUNK = 1 << 21
+"""Numbers of a tensor that are multiplied at once: little beside the networks, and enough for a fast product."""
+
+
+class Kind(str, Enum):
+    """What is summed."""
+
+    COSINE = "cosine"
+    WEIGHT = "weight"
+
+
+@dataclass(eq=False)
+class Term:
+    """What one tensor says of the units of one group, given the labels and signs of all else in it.
+
+    Attributes:
+        group: of the units.
+        axis: where they live.
+        part: terms of units that are flipped together are summed before the sign is dropped; None: a sign counts.
+        moves: who else lives on other axes of the tensor.
+        flips: whose signs show on other axes of the tensor.
+        along: the one other axis that these are on, or None if they are on several.
+        scales: factors for each place of each unit, of the reference and of the network.
+        last: the labelling that the similarity was last brought up to date with.
+    """
+
+    group: PermutationGroup
+    axis: Axis
+    part: str | None
+    moves: list[tuple[PermutationGroup, Axis]]
+    flips: list[tuple[SignGroup, Axis]]
+    along: int | None
+    scales: tuple[Tensor, Tensor] | None = field(default=None)
+    last: Labelling | None = field(default=None)
+
+    @property
+    def depends(self) -> set[str]:
+        """The permutation groups whose labels the term depends on."""
+        return {group.name for group, _ in self.moves}
+
+
+class Similarity:
+    """Similarities of the units of a reference (rows) and of a network as it was labelled (columns).
+
+    Of each group one matrix is kept, and one more for each kind of sign that is free. When labels elsewhere change,
+    only the products with what moved are made anew, the big ones a chunk at a time in the networks' own precision.
+    """
+
+    def __init__(self, reference: Params, params: Params, where: Map, gains: Gains, kind: Kind) -> None:
+        """Prepare the terms of every group; nothing is multiplied yet."""
+        self.reference, self.params, self.map, self.gains, self.kind = reference, params, where, gains, kind
+        self.terms: dict[str, list[Term]] = {}
+        self._parts: defaultdict[str, dict[str | None, Tensor]] = defaultdict(dict)
+        for group in where.symmetry.permutations:
+            if not where.nesting.inside[group.name]:
+                axes = group.axes
+                if kind is Kind.COSINE and not self._is_bare(group):
+                    readers = [axis for axis in group.axes if axis.role is Role.OUTGOING]
+                    axes = (*group.writers, *(axis for axis in readers if axis not in group.writers))
+                self.terms[group.name] = [term for axis in axes for term in self._terms(group, axis)]
+
+    def writers(self, name: str) -> list[Term]:
+        """Return the terms of a group that count in the end."""
+        group = self.map.nesting.groups[name]
+        if self.kind is Kind.WEIGHT or self._is_bare(group):
+            return self.terms[name]
+        places = {(axis.tensor, axis.dims) for axis in group.writers}
+        return [term for term in self.terms[name] if (term.axis.tensor, term.axis.dims) in places]
+
+    def score(self, name: str, terms: Iterable[Term], labelling: Labelling) -> Tensor:
+        """Return the similarity of a group's units summed over `terms`, which may only grow, shape (units, units)."""
+        for term in terms:
+            self._update(term, labelling)
+        total = None
+        for part, matrix in self._parts[name].items():
+            matrix = matrix if part is None else matrix.abs()
+            total = matrix if total is None else total + matrix
+        assert total is not None
+        return total
+
+    def forget(self, name: str) -> None:
+        """Start again with no terms."""
+        self._parts[name].clear()
+        for term in self.terms[name]:
+            term.last = None
+
+    def _is_bare(self, group: PermutationGroup) -> bool:
+        """Tell whether units have no more than one incoming weight, so that cosines hardly tell them apart.
+
+        Then all that they have counts.
+        """
+        return all(
+            math.prod(self.map.shapes[axis.tensor]) <= math.prod(self.map.shapes[axis.tensor][d] for d in axis.dims)
+            for axis in group.writers
+        )
+
+    def total(self, labelling: Labelling) -> float:
+        """Return the sum of all similarities of matched units, each place of a writer or, by weights, tensor once."""
+        if self.kind is Kind.WEIGHT:
+            names = sorted(self.map.permutations.keys() | self.map.signs.keys())
+            return sum(
+                float(_products(self.reference[name].flatten(), labelling.seen(name, self.params[name]).flatten(), ()))
+                for name in names
+            )
+        axes = {(a.tensor, a.dims): a for group in self.map.symmetry.permutations for a in group.writers}
+        total = 0.0
+        for axis in axes.values():
+            seen = labelling.seen(axis.tensor, self.params[axis.tensor])
+            total += float(_cosines(self.reference[axis.tensor], seen, axis).sum(dtype=torch.float64))
+        return total
+
+    def _terms(self, group: PermutationGroup, axis: Axis) -> Iterable[Term]:
+        """Yield a term for those places of the units that are flipped together."""
+        outers = self.map.nesting.outers(group.name)
+        moves = [
+            (other, place)
+            for other, place in self.map.permutations[axis.tensor]
+            if place.dims != axis.dims and not (other.name in outers and set(place.dims) & set(axis.dims))
+        ]
+        flips = [(other, place) for other, place in self.map.signs[axis.tensor] if place.dims != axis.dims]
+        dims = {place.dims for _, place in (*moves, *flips)}
+        rest = [dim for dim in range(len(self.map.shapes[axis.tensor])) if dim not in axis.dims]
+        along = None
+        if not dims and rest:
+            along = max(rest, key=lambda dim: self.map.shapes[axis.tensor][dim])
+        elif len(dims) == 1 and len(one := next(iter(dims))) == 1 and one[0] in rest:
+            along = one[0]
+        columns: defaultdict[tuple[str | None, bytes], list[int]] = defaultdict(list)
+        table = axis.places.table
+        for column in range(table.shape[1]):
+            columns[self._sign_of(axis, table[:, column])].append(column)
+        for (part, owners), chosen in columns.items():
+            own = Axis(axis.tensor, axis.dims, axis.role, Places(table[:, chosen]))
+            key = None if part is None else f"{part} {owners!r}"
+            yield Term(group, own, key, moves, flips, along)
+
+    def _sign_of(self, axis: Axis, places: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[str | None, bytes]:
+        """Return which sign group the units at these places belong to, if their signs do not count, and which unit."""
+        for group, other in self.map.signs[axis.tensor]:
+            if other.dims == axis.dims and group.name not in self.gains:
+                table = other.places.table
+                unit_at = np.full(1 + max(int(table.max()), int(places.max())), -1)
+                unit_at[table.ravel()] = np.repeat(np.arange(len(table)), table.shape[1])
+                if (unit_at[places] >= 0).all():
+                    return group.name, unit_at[places].tobytes()
+        return None, b""
+
+    def _scales(self, axis: Axis) -> tuple[Tensor, Tensor] | None:
+        """Return factors that make sums of products sums of cosines, and signs count as the gains tell."""
+        scales = [self._norms(tensor, axis) for tensor in (self.reference[axis.tensor], self.params[axis.tensor])]
+        table = torch.tensor(axis.places.table)
+        told = False
+        for group, other in self.map.signs[axis.tensor]:
+            if other.dims == axis.dims and group.name in self.gains:
+                told = True
+                for k, signs in enumerate(self.gains[group.name]):
+                    by_place = spread(signs, other, self.params[axis.tensor]).flatten()
+                    scales[k] = scales[k] * by_place.to(scales[k].device, scales[k].dtype)[table.to(scales[k].device)]
+        return (scales[0], scales[1]) if told or self.kind is Kind.COSINE else None
+
+    def _norms(self, tensor: Tensor, axis: Axis) -> Tensor:
+        table = torch.tensor(axis.places.table, device=tensor.device)
+        dtype = precision(tensor)
+        if self.kind is Kind.WEIGHT:
+            return torch.ones(table.shape, dtype=dtype, device=tensor.device)
+        norms = _products(tensor, tensor, axis.dims).sqrt()[table]
+        if axis.role is not Role.INCOMING and tensor.numel() == math.prod(tensor.shape[dim] for dim in axis.dims):
+            # One number a unit has no direction: the sum of products is largest where the numbers agree.
+            norms = (norms.norm() / math.sqrt(len(norms))).expand(table.shape)
+        elif axis.role is Role.OUTGOING:
+            norms = norms.norm(dim=1, keepdim=True).expand(table.shape)
+        return torch.where(norms > 0, 1 / norms, 0.0)
+
+    def _update(self, term: Term, labelling: Labelling) -> None:
+        reference, tensor = self.reference[term.axis.tensor], self.params[term.axis.tensor]
+        parts = self._parts[term.group.name]
+        if term.part not in parts:
+            units = term.group.units
+            parts[term.part] = torch.zeros(units, units, dtype=precision(tensor), device=tensor.device)
+        matrix = parts[term.part]
+        if term.last is None:
+            term.scales = self._scales(term.axis)
+        if term.along is None:
+            self._update_whole(term, labelling, matrix, reference, tensor)
+        else:
+            now, signs = self._along(term, labelling)
+            changed = torch.arange(len(now))
+            was, were = None, None
+            if term.last is not None:
+                was, were = self._along(term, term.last)
+                (changed,) = torch.nonzero((now != was) | (signs[now] != were[was]), as_tuple=True)
+            step = max(1, CHUNK * len(now) // max(1, tensor.numel()))
+            for places in changed.split(step):
+                left = _select(reference, term.along, places)
+                right = _signed(tensor, term.along, now[places], signs)
+                if was is not None and were is not None:
+                    right = right - _signed(tensor, term.along, was[places], were)
+                self._multiply(term, matrix, left, right)
+        term.last = labelling.copy()
+
+    def _update_whole(
+        self, term: Term, labelling: Labelling, matrix: Tensor, reference: Tensor, tensor: Tensor
+    ) -> None:
+        seen = self._seen(term, labelling, tensor)
+        if term.last is not None:
+            before = self._seen(term, term.last, tensor)
+            if torch.equal(seen, before):
+                return
+            seen = seen - before
+        self._multiply(term, matrix, reference, seen)
+
+    def _seen(self, term: Term, labelling: Labelling, tensor: Tensor) -> Tensor:
+        return labelling.seen(
+            term.axis.tensor,
+            tensor,
+            moves=lambda group, axis: (group, axis) in term.moves,
+            flips=lambda group, axis: (group, axis) in term.flips,
+        )
+
+    def _along(self, term: Term, labelling: Labelling) -> tuple[Tensor, Tensor]:
+        """Return where the places of the one other axis come from, and the signs of what is there."""
+        assert term.along is not None
+        tensor = self.params[term.axis.tensor]
+        source = sources(tensor, (term.along,), term.moves, labelling.permutations)
+        signs = torch.ones(len(source))
+        for group, axis in term.flips:
+            if group.name in labelling.flipped:
+                signs = signs * spread(labelling.signs[group.name], axis, tensor).flatten()
+        return source, signs
+
+    def _multiply(self, term: Term, matrix: Tensor, left: Tensor, right: Tensor) -> None:
+        rows = [unit_rows(tensor, term.axis).to(matrix.dtype) for tensor in (left, right)]
+        if term.scales is not None:
+            rows = [
+                (row.view(*scale.shape, -1) * scale[:, :, None]).flatten(1)
+                for row, scale in zip(rows, term.scales, strict=True)
+            ]
+        matrix.addmm_(rows[0], rows[1].T)
+
+
+def precision(tensor: Tensor) -> torch.dtype:
+    """Return the type that products of a tensor are summed in."""
+    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
+
+
+def mean_cosine(reference: Params, params: Params, axes: Mapping[str, Iterable[Axis]]) -> dict[str, float]:
+    """Return by group the mean over units, and over the places where `axes` has them, of the cosine between networks.
+
+    Units that have one number each at some place, but for an incoming weight, are taken together as one vector there.
+    """
+    result = {}
+    for name, where in axes.items():
+        values = [_cosines(reference[axis.tensor], params[axis.tensor], axis) for axis in where]
+        if values:
+            result[name] = float(torch.cat(values).double().mean())
+    return result
+
+
+def _cosines(reference: Tensor, tensor: Tensor, axis: Axis) -> Tensor:
+    """Return the cosine at every place of the axis; a zero vector's is 0."""
+    table = torch.tensor(axis.places.table, device=tensor.device)
+    pairs = ((reference, tensor), (reference, reference), (tensor, tensor))
+    sums = [_products(one, other, axis.dims)[table] for one, other in pairs]
+    if axis.role is not Role.INCOMING and tensor.numel() == math.prod(tensor.shape[dim] for dim in axis.dims):
+        sums = [total.sum()[None] for total in sums]
+    dots, ones, others = (total.flatten() for total in sums)
+    norms = ones.sqrt() * others.sqrt()
+    return torch.where(norms > 0, dots / norms, 0.0)
+
+
+def _products(one: Tensor, other: Tensor, dims: Sequence[int]) -> Tensor:
+    """Return the inner product of what two tensors hold at every place along `dims`, shape (places,)."""
+    dtype = precision(one)
+    places = math.prod(one.shape[dim] for dim in dims)
+    rows = [tensor.movedim(tuple(dims), tuple(range(len(dims)))) for tensor in (one, other)]
+    left, right = (row.reshape(places, 1, -1).to(dtype) for row in rows)
+    return torch.bmm(left, right.transpose(1, 2)).flatten()
+
+
+def _select(tensor: Tensor, dim: int, places: Tensor) -> Tensor:
+    if len(places) == 0 or int(places[-1]) - int(places[0]) + 1 == len(places):  # they are in order
+        return tensor.narrow(dim, int(places[0]) if len(places) else 0, len(places))
+    return tensor.index_select(dim, places.to(tensor.device))
+
+
+def _signed(tensor: Tensor, dim: int, places: Tensor, signs: Tensor) -> Tensor:
+    taken = tensor.index_select(dim, places.to(tensor.device))
+    chosen = signs[places]
+    if bool((chosen == 1).all()):
+        return taken
+    shape = [len(places) if axis == dim else 1 for axis in range(tensor.ndim)]
+    return taken * chosen.view(shape).to(taken.device, taken.dtype)
