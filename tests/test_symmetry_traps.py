@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from layers import Net as Body
 from symmetry_checks import Net as Traced
 from symmetry_checks import check_true, make_net
 from torch import Tensor, nn
@@ -46,6 +47,49 @@ COMPUTED = {
 def _written(target: Tensor, source: Tensor) -> Tensor:
     target[:, :3] = source[:, :3]
     return target
+
+
+EPS = 0.5  # of batch-norms that share tensors: large enough that forgetting it shows
+
+
+def normed(n: nn.Module, h: Tensor, mean: str, gain: Tensor | None, eps: float = EPS) -> Tensor:
+    number = mean.removeprefix("mean")
+    return F.relu(F.batch_norm(h, getattr(n, mean), getattr(n, f"p{number}variance"), gain, None, eps=eps))
+
+
+SHARING = {
+    "one gain": lambda n, x: n.o(normed(n, n.a(x), "mean1", n.g1) + normed(n, n.b(x), "mean2", n.g1)),
+    "one gain, two heads": lambda n, x: n.o(normed(n, n.a(x), "mean1", n.g1)) + n.p(normed(n, n.b(x), "mean2", n.g1)),
+    "statistics": lambda n, x: n.o(normed(n, n.a(x), "mean1", n.g1) + normed(n, n.b(x), "mean1", n.g2)),
+    "statistics, no gain": lambda n, x: n.o(
+        normed(n, n.a(x), "mean1", None) + normed(n, n.b(x), "mean1", None, EPS / 2)
+    ),
+    "a gain used elsewhere": lambda n, x: n.o(normed(n, n.a(x), "mean1", n.g1)) + n.p(n.g1 * F.relu(n.b(x))),
+    "a variance used elsewhere": lambda n, x: n.o(normed(n, n.a(x), "mean1", n.g1) + n.p1variance * F.relu(n.b(x))),
+    "a mean used elsewhere": lambda n, x: n.o(normed(n, n.a(x), "mean1", n.g1)) + n.p(n.mean1 + F.relu(n.b(x))),
+    "a computed gain": lambda n, x: n.o(normed(n, n.a(x), "mean1", n.g1 * n.g2)),
+    "a computed variance": lambda n, x: n.o(
+        F.relu(F.batch_norm(n.a(x), n.mean1, n.p1variance * n.p2variance, n.g1, eps=EPS))
+    ),
+    "one number for all": lambda n, x: n.o(
+        F.relu(F.batch_norm(n.a(x), n.mean1[:1].expand(6), n.p1variance[:1].expand(6), n.g1, eps=EPS))
+    ),
+    "the input and the output": lambda n, x: n.o(normed(n, n.a(x), "mean1", n.g1)) + n.p(F.relu(n.a(x))),
+    "twice in a row": lambda n, x: n.o(normed(n, normed(n, n.a(x), "mean1", n.g1), "mean1", n.g1)),
+    "side by side": lambda n, x: n.wide(
+        F.batch_norm(torch.cat([n.a(x)] * 2, 1), torch.cat([n.mean1, n.mean2]), torch.cat([n.p1variance] * 2), eps=EPS)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_batch_norms_that_share_tensors(name: str) -> None:
+    """A gain makes up for what epsilon weighs only where it can do so for all."""
+    torch.manual_seed(0)
+    tensors = {key: torch.ones(6) for key in ("mean1", "mean2", "p1variance", "p2variance")}
+    gains = {key: nn.Parameter(torch.ones(6)) for key in ("g1", "g2")}
+    linears = {"a": nn.Linear(4, 6), "b": nn.Linear(4, 6), "o": nn.Linear(6, 3), "p": nn.Linear(6, 3)}
+    check_true(make_net(Body(SHARING[name], **tensors, **gains, **linears, wide=nn.Linear(12, 3)), (4,)), range(3))
 
 
 CHANGED = {
