@@ -92,6 +92,31 @@ def test_batch_norms_that_share_tensors(name: str) -> None:
     check_true(make_net(Body(SHARING[name], **tensors, **gains, **linears, wide=nn.Linear(12, 3)), (4,)), range(3))
 
 
+NORMS = {
+    "batch-norm of the batch": lambda: nn.BatchNorm1d(2, eps=EPS, affine=False, track_running_stats=False),
+    "batch-norm of the batch, gains": lambda: nn.BatchNorm1d(2, eps=EPS, track_running_stats=False),
+    "batch-norm": lambda: nn.BatchNorm1d(2, eps=EPS),
+    "instance-norm": lambda: nn.InstanceNorm1d(2, eps=EPS),
+    "group-norm": lambda: nn.GroupNorm(2, 2, eps=EPS, affine=False),
+    "layer-norm": lambda: nn.LayerNorm(6, eps=EPS, elementwise_affine=False),
+    "rms-norm": lambda: nn.RMSNorm(6, eps=EPS),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("kind", ["places", "parts"])
+def test_norms_of_others_than_units(name: str, kind: str) -> None:
+    """Units at the places of what is normalised, or cut into two channels."""
+    torch.manual_seed(0)
+    if kind == "places":
+        body, shape, size = (lambda m, x: m.o(m.norm(m.a(x)).mean(1))), (2, 4), 6
+    else:
+        body, shape, size = (lambda m, x: m.o(m.norm(m.a(x).unflatten(1, (2, 6))).flatten(1))), (4,), 12
+    net = make_net(Body(body, a=nn.Linear(4, size), norm=NORMS[name](), o=nn.Linear(size, 3)), shape)
+    check_true(net, range(3))
+    assert sum(group.units for group in net.symmetry.permutations) >= 6
+
+
 CHANGED = {
     "view of a parameter": lambda n, x: n.out(hidden(n, x)) + n.v.view(-1).mul_(0.5).sum(),
     "part of a parameter": lambda n, x: n.out(hidden(n, x)) + n.v[:2].add_(0.5).sum(),
