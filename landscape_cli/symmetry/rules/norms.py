@@ -37,7 +37,9 @@ def batch_norm(call: Call) -> Value:
     training = False if legit else bool(call.args[5])
     if training or mean is None or variance is None:
         operand = call.unscaled(operand)
-        result = Value(operand.shape, operand.labels, (), operand.sign)
+        together = [axis for axis in range(rank) if axis != 1]
+        call.summed(operand.labels, together)
+        result = Value(operand.shape, operand.labels, (), call.dropped(operand.sign, together, "sign", rank))
     else:
         result = _by_running_statistics(call, operand, mean, variance)
     return _affine(call, result, weight, bias)
@@ -110,10 +112,11 @@ def group_norm(call: Call) -> Value:
     rank, size = len(operand.shape), operand.shape[1]
     channels = size // groups
     operand = call.unscaled(operand) if channels == 1 else call.plain(operand)
+    sign = call.dropped(operand.sign, [axis for axis in range(rank) if axis != 1], "sign", rank)
     grouped = call.reshape(operand, (operand.shape[0], groups, channels, *operand.shape[2:]))
     call.summed(grouped.labels, range(2, rank + 1))
     weight, bias = (_along(call, call.args[k], 1, rank, size, role) for k, role in ((1, Role.GAIN), (2, Role.FOLLOWER)))
-    return _affine(call, Value(operand.shape, operand.labels, operand.scale, operand.sign), weight, bias)
+    return _affine(call, Value(operand.shape, operand.labels, operand.scale, sign), weight, bias)
 
 
 @rule("_weight_norm_interface", "_weight_norm")
