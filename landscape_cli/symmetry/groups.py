@@ -135,6 +135,9 @@ def _permutations(
             if block >= 0:
                 children[block][unit] = None
         pending = np.unique(above[above >= 0])
+    for block, inner in children.items():
+        children[block] = dict.fromkeys(_in_order(labels, parts, where, block, list(inner)))
+    labels.fix_above()
     first: dict[int, tuple[int, int]] = {}
 
     def first_place(unit: int) -> tuple[int, int]:
@@ -162,6 +165,9 @@ def _permutations(
         blocks: dict[int, list[int]] = {}
         for unit, block in zip(free, labels.above(np.array(free, dtype=np.int64)).tolist(), strict=True):
             blocks.setdefault(block, []).append(unit)
+        for block, inner in blocks.items():
+            order = {unit: place for place, unit in enumerate(children.get(block, ()))}
+            inner.sort(key=lambda unit, order=order: order.get(unit, 0))  # type: ignore[misc]
         sizes = {len(block) for block in blocks.values()}
         if len(sizes) == 1:
             made.append((first_place(free[0]), name, free, list(blocks.values())))
@@ -180,6 +186,24 @@ def _permutations(
         inside = tuple(dict.fromkeys(names[child] for unit in ordered[:1] for child in children.get(unit, ())))
         groups.append(PermutationGroup(name, size, axes, len(blocks_of), inside))
     return kinds, groups
+
+
+def _in_order(
+    labels: Labels, parts: Sequence[Part], where: Mapping[int, Mapping[int, Array]], block: int, units: list[int]
+) -> list[int]:
+    """Return a block's units in the order that corresponds from block to block.
+
+    Grouped weights move as whole rows and thereby set an order of the units that they read; if two set different ones,
+    the block may not move.
+    """
+    joint = sorted({k for unit in units for k in where.get(unit, {}) if len(parts[k].dims) > 1})
+    orders = set()
+    for k in joint:
+        places = {unit: int(where[unit][k].min()) if k in where[unit] else -1 for unit in units}
+        orders.add(tuple(sorted(units, key=places.__getitem__)))
+    if len(orders) > 1:
+        labels.fix(np.array([block]), "read in different orders by grouped weights")
+    return list(min(orders)) if orders else units
 
 
 def _base_name(tensor: str, blocks: bool) -> str:

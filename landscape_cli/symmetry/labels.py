@@ -30,11 +30,11 @@ class Labels:
         self.reasons: list[str] = [""]
         self.count = 0
         self._merged = False
-        self._same = np.zeros(0, dtype=np.int64)
-        self._above = np.zeros(0, dtype=np.int64)
-        self._fixed = np.zeros(0, dtype=np.int64)
-        self._row = np.zeros(0, dtype=np.int64)
-        self._origin = np.zeros(0, dtype=np.int64)
+        self._same = np.zeros(1, dtype=np.int64)
+        self._above = np.full(1, NONE)
+        self._fixed = np.zeros(1, dtype=np.int64)
+        self._row = np.full(1, NONE)
+        self._origin = np.zeros(1, dtype=np.int64)
         self._parts = np.zeros((0, 3), dtype=np.int64)
         self._origins: list[frozenset[int]] = [frozenset()]
         self._numbers: dict[frozenset[int], int] = {frozenset(): 0}

@@ -68,7 +68,7 @@ class Owners:
 
     def _add(self, block: Block) -> None:
         columns = self._labels.resolve(block.owners)
-        holding = [column for column in columns if column.max() >= 0]
+        holding = [column for column in columns if column.max(initial=NONE) >= 0]
         units, rest = (holding[0], columns) if holding else (block.owners, columns)
         for column in holding[1:]:
             units = np.where(units >= 0, units, column)
@@ -107,8 +107,8 @@ class Owners:
     def _representatives(self) -> Array:
         """Return for each variable the one kept in its stead: in the same place of the same axis of another unit."""
         found = np.arange(len(self.unit_of))
-        units = np.maximum(self.unit_of, 0)
-        key = np.stack([self.cells_of, self.kind_of_unit[units], self.rank_of], axis=1)
+        kinds = np.append(self.kind_of_unit, NONE)[self.unit_of]
+        key = np.stack([self.cells_of, kinds, self.rank_of], axis=1)
         _, sort = np.unique(key, axis=0, return_inverse=True)
         own = (self.unit_of >= 0) & ~self.several
         first = np.full(int(sort.max()) + 1, NONE)
