@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from landscape_cli.checkpoint import Params
 from landscape_cli.data import Split
-from landscape_cli.objective import count_wrong, cross_entropy, decide
+from landscape_cli.objective import count_wrong, cross_entropy, decide, logits_of
 
 MIB = 1 << 20
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
@@ -140,8 +140,7 @@ class Evaluator:
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
         dtype = next((tensor.dtype for tensor in params.values() if tensor.is_floating_point()), x.dtype)
-        out: Tensor = functional_call(self.model, dict(params), (x.to(dtype),), tie_weights=False)
-        return out
+        return logits_of(functional_call(self.model, dict(params), (x.to(dtype),), tie_weights=False))
 
 
 def as_channels_last(tensor: Tensor) -> Tensor:

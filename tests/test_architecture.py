@@ -23,7 +23,7 @@ ALLOWED = {
     "results": {"errors", "files"},
     "plots": {"errors", "files"},
     "vision": set(),
-    "objective": set(),
+    "objective": {"errors"},
     "data": {"errors", "vision"},
     "models": {"errors", "checkpoint"},
     "evaluate": {"checkpoint", "data", "objective"},
