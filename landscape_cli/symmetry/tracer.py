@@ -126,6 +126,10 @@ class Tracer(TorchDispatchMode):
             self._before_writing(target, name)
         result = func(*on_meta(args), **on_meta(kwargs) | ({"device": META} if kwargs.get("device") else {}))
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
+        if target is None and isinstance(result, Tensor) and self._is_unread_indices(known):
+            _, where, sources = self._opaque[id(known[0])]  # max_pool1d squeezes its indices, and then drops them
+            self._opaque[id(result)] = (result, where, sources)
+            return result
         values = self._apply(func, name, args, kwargs, outputs, in_place=in_place)
         for tensor, value in zip(outputs, values, strict=False):
             if isinstance(tensor, Tensor):
@@ -138,6 +142,10 @@ class Tracer(TorchDispatchMode):
         if isinstance(target, Tensor):
             self._after_writing(target, values[0])
         return args[0] if in_place else target if isinstance(target, Tensor) else result
+
+    def _is_unread_indices(self, known: Sequence[Tensor]) -> bool:
+        """Tell whether an operator is given only indices that another one returned and nothing has read."""
+        return len(known) == 1 and id(known[0]) in self._opaque and not known[0].is_floating_point()
 
     def _apply(
         self, func: Any, name: str, args: Any, kwargs: Any, outputs: list[Any], *, in_place: bool
