@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,7 +51,7 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
     plus ε is what scales, so that the variance may come out negative, though never below -ε.
 
     The last layer, weights and biases, is multiplied by √outputs / norm. A unit without incoming weights keeps its
-    zeros; its bias, if any, takes the place of the weights.
+    zeros; its bias, if any, takes the place of the weights, and without one whatever else scales with it.
 
     Args:
         params: the network, any floating-point dtype.
@@ -66,17 +66,13 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
     work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
     degenerate: dict[str, tuple[int, ...]] = {}
     factors: dict[str, Tensor] = {}
-    output_factor = 1.0
-    for position, group in enumerate([*symmetry.scales, None]):
-        if position == symmetry.output_after and symmetry.output and not keep_last_layer:
-            output_factor = _last_layer_factor(work, symmetry)
-            work = rescale(work, symmetry, {}, output=output_factor)
-        if group is None:
-            continue
+    for group in symmetry.scales:
         factors[group.name], zero = _unit_factors(work, group)
         if bool(zero.any()):
             degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
         work = rescale(work, symmetry, {group.name: factors[group.name]})
+    output_factor = 1.0 if keep_last_layer else _last_layer_factor(work, symmetry)
+    work = rescale(work, symmetry, {}, output=output_factor)
     result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
     for name in _not_finite(result):
         dtype = str(params[name].dtype).removeprefix("torch.")
@@ -99,41 +95,44 @@ def _not_finite(params: Params) -> Iterator[str]:
 def _unit_factors(params: Params, group: ScaleGroup) -> tuple[Tensor, Tensor]:
     """Return the factors that put a group's units at norm one, and which units are degenerate, shapes (units,)."""
     setter = group.set_by
-    factors, zero = _to_norm_one(params, [setter], group.size)
-    if bool(zero.any()):
-        followers = [scaled for scaled in group.axes if scaled.axis.role is Role.FOLLOWER and scaled.power == 1]
-        instead, _ = _to_norm_one(params, followers, group.size)
-        factors = torch.where(zero, instead, factors)
-    return factors, zero
+    factors, degenerate = _to_norm_one(params, [setter], setter.power, group.size)
+    missing = degenerate
+    for power in (1, 2):  # biases and means; variances
+        if bool(missing.any()):
+            followers = [axis for axis in group.axes if axis.axis.role is Role.FOLLOWER and axis.power == power]
+            instead, nothing = _to_norm_one(params, followers, power, group.size)
+            factors, missing = torch.where(missing, instead, factors), missing & nothing
+    return factors, degenerate
 
 
-def _to_norm_one(params: Params, axes: Iterable[ScaledAxis], units: int) -> tuple[Tensor, Tensor]:
+def _to_norm_one(params: Params, axes: Sequence[ScaledAxis], power: int, units: int) -> tuple[Tensor, Tensor]:
     """Return the factors that put what axes of one power hold of each unit at norm one, and where there is nothing."""
-    device = next(iter(params.values())).device
-    squared = torch.zeros(units, dtype=torch.float64, device=device)
-    power = 1
+    squared = torch.zeros(units, dtype=torch.float64, device=next(iter(params.values())).device)
     for scaled in axes:
-        power = scaled.power
-        rows = unit_rows(params[scaled.axis.tensor] + scaled.epsilon, scaled.axis)
-        squared = squared + rows.square().sum(dim=1)
+        squared = squared + unit_rows(params[scaled.axis.tensor] + scaled.epsilon, scaled.axis).square().sum(dim=1)
     norms = squared.sqrt()
-    zero = norms < DEAD
-    if power == 0:  # nothing here follows the units' scale
-        return torch.ones_like(norms), torch.zeros_like(zero)
-    return torch.where(zero, torch.ones_like(norms), norms) ** (-1 / power), zero
+    nothing = norms < DEAD
+    if power == 0:
+        return torch.ones_like(norms), torch.zeros_like(nothing)
+    return torch.where(nothing, torch.ones_like(norms), norms) ** (-1 / power), nothing
 
 
 def _last_layer_factor(params: Params, symmetry: Symmetry) -> float:
-    """Return what puts the first of the last layer's weights (or else gains) that are not zero on its sphere."""
+    """Return what puts the last of the layers that write the outputs, its weights or else gains, on its sphere.
+
+    Raises:
+        GeometryError: if all of them are zero.
+    """
     weights = [
         scaled.axis
         for scaled in symmetry.output
         if scaled.axis.role in {Role.INCOMING, Role.GAIN} and scaled.power == 1
     ]
-    if not weights:
-        return 1.0
-    for axis in weights:
+    for axis in reversed(weights):
         norm = float(unit_rows(params[axis.tensor], axis).norm())
         if norm >= DEAD:
             return math.sqrt(axis.places.table.size) / norm
-    raise GeometryError(f"the last layer {weights[0].tensor!r} is zero, so it has no direction: use --keep-last-layer")
+    if weights:
+        name = weights[-1].tensor
+        raise GeometryError(f"the last layer {name!r} is zero, so it has no direction: use --keep-last-layer")
+    return 1.0
