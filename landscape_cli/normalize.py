@@ -88,8 +88,10 @@ def one_at_a_time(params: Params, symmetry: Symmetry, factors: Mapping[str, Tens
 
 def _not_finite(params: Params) -> Iterator[str]:
     for name, tensor in params.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            yield name
+        if tensor.is_floating_point() and tensor.numel():
+            ends = torch.stack(tensor.aminmax())  # NaN if there is any: no mask the size of the tensor is made
+            if not bool(torch.isfinite(ends).all()):
+                yield name
 
 
 def _unit_factors(params: Params, group: ScaleGroup) -> tuple[Tensor, Tensor]:
@@ -109,7 +111,9 @@ def _to_norm_one(params: Params, axes: Sequence[ScaledAxis], power: int, units: 
     """Return the factors that put what axes of one power hold of each unit at norm one, and where there is nothing."""
     squared = torch.zeros(units, dtype=torch.float64, device=next(iter(params.values())).device)
     for scaled in axes:
-        squared = squared + unit_rows(params[scaled.axis.tensor] + scaled.epsilon, scaled.axis).square().sum(dim=1)
+        tensor = params[scaled.axis.tensor]
+        rows = unit_rows(tensor + scaled.epsilon if scaled.epsilon else tensor, scaled.axis)
+        squared = squared + rows.norm(dim=1).square()
     norms = squared.sqrt()
     nothing = norms < DEAD
     if power == 0:
