@@ -75,8 +75,11 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
     work = rescale(work, symmetry, {}, output=output_factor)
     result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
     for name in _not_finite(result):
-        dtype = str(params[name].dtype).removeprefix("torch.")
-        raise GeometryError(f"the tensor {name!r}, normalised, leaves the range of {dtype}: convert the network first")
+        if bool(torch.isfinite(work[name]).all()):  # else it is no matter of the dtype, and the proof will tell
+            dtype = str(params[name].dtype).removeprefix("torch.")
+            raise GeometryError(
+                f"the tensor {name!r}, normalised, leaves the range of {dtype}: convert the network first"
+            )
     return Normalization(result, output_factor, degenerate, factors)
 
 
