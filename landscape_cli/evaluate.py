@@ -14,7 +14,7 @@ from landscape_cli.batches import as_channels_last, largest_activation
 from landscape_cli.checkpoint import Params
 from landscape_cli.data import Split
 from landscape_cli.functional import cast_floats, float_type, run_with, unsaved_buffers
-from landscape_cli.objective import count_wrong, cross_entropy, decide
+from landscape_cli.objective import count_wrong, cross_entropy, decide, logits_of
 
 MIB = 1 << 20
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
@@ -150,7 +150,7 @@ class Evaluator:
             yield split.x[start : start + self._batch_size], split.y[start : start + self._batch_size]
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
-        return run_with(self.model, params, x.to(float_type(params)))
+        return logits_of(run_with(self.model, params, x.to(float_type(params))))
 
 
 def _batch_size(model: nn.Module, examples: Tensor, device: torch.device) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape_cli.checkpoint import Params
 from landscape_cli.evaluate import Evaluator
@@ -53,7 +53,8 @@ def local_energy(
     """Measure δE(σ) = E_z[E(θ + σ z ⊙ θ)] - E(θ), z ~ N(0, 1) for each weight.
 
     Multiplicative noise commutes with rescaling units: the same seed gives the same result before and after
-    normalising. A draw uses the same z for every σ, and for every network of the same model.
+    normalising. A draw uses the same z for every σ, for every network of the same model, and under all names of a
+    parameter that several modules share.
 
     Args:
         params: the network.
@@ -63,8 +64,11 @@ def local_energy(
         samples: M, the number of draws.
         seed: of the draws.
     """
+    owners = _owners(evaluator.model)
     networks = (
-        _perturbed(params, noise, strength) for noise in _noises(params, weights, samples, seed) for strength in sigma
+        _perturbed(params, noise, strength)
+        for noise in _noises(params, {name: owners.get(name, name) for name in weights}, samples, seed)
+        for strength in sigma
     )
     scores = evaluator.evaluate(_with_first(params, networks))
     draws = {
@@ -79,11 +83,18 @@ def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:
     yield from rest
 
 
-def _noises(params: Params, weights: Sequence[str], samples: int, seed: int) -> Iterator[Params]:
-    """Yield draws of z; draw k is the same however many are asked for."""
+def _owners(model: nn.Module) -> dict[str, str]:
+    """Return for every name of a parameter the first one it has."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)}
+
+
+def _noises(params: Params, owners: Mapping[str, str], samples: int, seed: int) -> Iterator[Params]:
+    """Yield draws of z, one for each owner; draw k is the same however many are asked for."""
     for k in range(samples):
         source = generator(seed, k)
-        yield {name: torch.randn(params[name].shape, generator=source) for name in weights}
+        drawn = {owner: torch.randn(params[owner].shape, generator=source) for owner in dict.fromkeys(owners.values())}
+        yield {name: drawn[owner] for name, owner in owners.items()}
 
 
 def _perturbed(params: Params, noise: Params, strength: float) -> Params:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -9,7 +11,7 @@ from torch.func import functional_call
 from landscape_cli.checkpoint import Params
 
 
-def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Tensor:
+def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
     """Return what the model computes from inputs `x` with `tensors` in place of its own, which stay what they are.
 
     Args:
@@ -20,8 +22,7 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Tensor:
     # Given a module's tensors under a second name too, PyTorch would leave the new ones behind.
     modules = {name for name, _ in model.named_modules()}
     once = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[0] in modules}
-    out: Tensor = functional_call(model, once, (x,), tie_weights=False)
-    return out
+    return functional_call(model, once, (x,), tie_weights=False)
 
 
 def unsaved_buffers(model: nn.Module) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,10 @@ from torch import Tensor
 
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import GeometryError
-from landscape_cli.symmetry import Role, ScaleGroup, Symmetry, rescale, unit_rows
+from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, rescale, unit_rows
+
+DEAD = 1e-30
+"""Units with weights of a smaller norm count as without: dividing by it would leave the range of float32."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,14 @@ class Normalization:
     Attributes:
         params: the normalised network, in the dtype of the original.
         output_factor: the positive factor by which its outputs differ from the original's.
-        degenerate: for each group that has them, the units without incoming weights.
+        degenerate: for each group that has them, the units without incoming weights, or with a gain of zero.
+        factors: what the activations of each scale group's units were multiplied by, shape (units,), float64.
     """
 
     params: Params
     output_factor: float
     degenerate: Mapping[str, tuple[int, ...]]
+    factors: Mapping[str, Tensor]
 
 
 def normalize(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> dict[str, Tensor]:
@@ -40,9 +45,13 @@ def normalize(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = Fal
 def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> Normalization:
     """Normalise a network (Pittorino et al., 2022, algorithm 1; SPEC 2), computing in float64.
 
-    From the input upward, each hidden unit's incoming weights and bias are divided by the norm of the weights,
-    and its outgoing weights multiplied by it. The last layer, weights and biases, is multiplied by √outputs / norm.
-    A unit without incoming weights keeps its zeros; its bias, if any, takes the place of the weights.
+    In forward order, the units of each group are rescaled so that whatever sets their scale has norm one: the
+    incoming weights, a norm layer's gain. Biases and readers follow. Where a batch-norm absorbs the scale, its
+    statistics follow, and its gain makes up for ε before its own turn comes. Without a gain the running variance
+    plus ε is what scales, so that the variance may come out negative, though never below -ε.
+
+    The last layer, weights and biases, is multiplied by √outputs / norm. A unit without incoming weights keeps its
+    zeros; its bias, if any, takes the place of the weights, and without one whatever else scales with it.
 
     Args:
         params: the network, any floating-point dtype.
@@ -50,49 +59,87 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
         keep_last_layer: leave the last layer as it is: then the outputs, and so the loss, are unchanged.
 
     Raises:
-        GeometryError: if the last layer is zero, or a tensor is not finite.
+        GeometryError: if the last layer is zero, a tensor is not finite, or would not be in its dtype.
     """
-    for name, tensor in params.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise GeometryError(f"the tensor {name!r} holds NaN or Inf: this network cannot be normalised")
+    for name in _not_finite(params):
+        raise GeometryError(f"the tensor {name!r} holds NaN or Inf: this network cannot be normalised")
     work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
     degenerate: dict[str, tuple[int, ...]] = {}
-    factor = 1.0
-    for position, group in enumerate([*symmetry.scales, None]):
-        if position == symmetry.output_after and symmetry.output and not keep_last_layer:
-            factor = _last_layer_factor(work, symmetry)
-            work = rescale(work, symmetry, {}, output=factor)
-        if group is None or not group.writers:
-            continue
-        writer = group.writers[0]
-        norms = unit_rows(work[writer.tensor], writer, group.size).norm(dim=1)
-        zero = norms == 0
+    factors: dict[str, Tensor] = {}
+    for group in symmetry.scales:
+        factors[group.name], zero = _unit_factors(work, group)
         if bool(zero.any()):
             degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
-            norms = torch.where(zero, _bias_norms(work, group), norms)
-            norms = torch.where(norms == 0, torch.ones_like(norms), norms)
-        work = rescale(work, symmetry, {group.name: 1 / norms})
+        work = rescale(work, symmetry, {group.name: factors[group.name]})
+    output_factor = 1.0 if keep_last_layer else _last_layer_factor(work, symmetry)
+    work = rescale(work, symmetry, {}, output=output_factor)
     result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
-    return Normalization(result, factor, degenerate)
+    for name in _not_finite(result):
+        if bool(torch.isfinite(work[name]).all()):  # else it is no matter of the dtype, and the proof will tell
+            dtype = str(params[name].dtype).removeprefix("torch.")
+            raise GeometryError(
+                f"the tensor {name!r}, normalised, leaves the range of {dtype}: convert the network first"
+            )
+    return Normalization(result, output_factor, degenerate, factors)
 
 
-def _bias_norms(params: Mapping[str, Tensor], group: ScaleGroup) -> Tensor:
-    """Return the norm of what else each unit brings with it that scales as its weights do."""
-    total = torch.zeros(group.size, dtype=torch.float64, device=next(iter(params.values())).device)
-    for scaled in group.axes:
-        if scaled.axis.role is Role.FOLLOWER and scaled.power == 1:
-            total += unit_rows(params[scaled.axis.tensor], scaled.axis, group.size).square().sum(dim=1)
-    return total.sqrt()
+def one_at_a_time(params: Params, symmetry: Symmetry, factors: Mapping[str, Tensor]) -> Iterator[tuple[str, Params]]:
+    """Yield for each scale group the network with that group alone rescaled, to find one at fault."""
+    for name, factor in factors.items():
+        yield name, rescale(params, symmetry, {name: factor})
 
 
-def _last_layer_factor(params: Mapping[str, Tensor], symmetry: Symmetry) -> float:
-    weights = [scaled.axis for scaled in symmetry.output if scaled.axis.role is Role.INCOMING and scaled.power == 1]
-    if not weights:
-        return 1.0
-    weight = params[weights[0].tensor]
-    norm = float(weight.norm())
-    if norm == 0:
-        raise GeometryError(
-            f"the last layer {weights[0].tensor!r} is zero, so it has no direction: use --keep-last-layer"
-        )
-    return math.sqrt(weight.shape[weights[0].dim]) / norm
+def _not_finite(params: Params) -> Iterator[str]:
+    for name, tensor in params.items():
+        if tensor.is_floating_point() and tensor.numel():
+            ends = torch.stack(tensor.aminmax())  # NaN if there is any: no mask the size of the tensor is made
+            if not bool(torch.isfinite(ends).all()):
+                yield name
+
+
+def _unit_factors(params: Params, group: ScaleGroup) -> tuple[Tensor, Tensor]:
+    """Return the factors that put a group's units at norm one, and which units are degenerate, shapes (units,)."""
+    setter = group.set_by
+    factors, degenerate = _to_norm_one(params, [setter], setter.power, group.size)
+    missing = degenerate
+    for power in (1, 2):  # biases and means; variances
+        if bool(missing.any()):
+            followers = [axis for axis in group.axes if axis.axis.role is Role.FOLLOWER and axis.power == power]
+            instead, nothing = _to_norm_one(params, followers, power, group.size)
+            factors, missing = torch.where(missing, instead, factors), missing & nothing
+    return factors, degenerate
+
+
+def _to_norm_one(params: Params, axes: Sequence[ScaledAxis], power: int, units: int) -> tuple[Tensor, Tensor]:
+    """Return the factors that put what axes of one power hold of each unit at norm one, and where there is nothing."""
+    squared = torch.zeros(units, dtype=torch.float64, device=next(iter(params.values())).device)
+    for scaled in axes:
+        tensor = params[scaled.axis.tensor]
+        rows = unit_rows(tensor + scaled.epsilon if scaled.epsilon else tensor, scaled.axis)
+        squared = squared + rows.norm(dim=1).square()
+    norms = squared.sqrt()
+    nothing = norms < DEAD
+    if power == 0:
+        return torch.ones_like(norms), torch.zeros_like(nothing)
+    return torch.where(nothing, torch.ones_like(norms), norms) ** (-1 / power), nothing
+
+
+def _last_layer_factor(params: Params, symmetry: Symmetry) -> float:
+    """Return what puts the last of the layers that write the outputs, its weights or else gains, on its sphere.
+
+    Raises:
+        GeometryError: if all of them are zero.
+    """
+    weights = [
+        scaled.axis
+        for scaled in symmetry.output
+        if scaled.axis.role in {Role.INCOMING, Role.GAIN} and scaled.power == 1
+    ]
+    for axis in reversed(weights):
+        norm = float(unit_rows(params[axis.tensor], axis).norm())
+        if norm >= DEAD:
+            return math.sqrt(axis.places.table.size) / norm
+    if weights:
+        name = weights[-1].tensor
+        raise GeometryError(f"the last layer {name!r} is zero, so it has no direction: use --keep-last-layer")
+    return 1.0

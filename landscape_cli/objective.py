@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from landscape_cli.errors import ModelError
+
+
+def all_outputs(returned: Any) -> tuple[Tensor, ...]:
+    """Return every output of a model in order, whatever tuples or lists they come in.
+
+    Raises:
+        ModelError: if there is anything but tensors, or nothing.
+    """
+    found: tuple[Tensor, ...] = (returned,) if isinstance(returned, Tensor) else ()
+    if isinstance(returned, tuple | list):
+        found = tuple(tensor for part in returned if part is not None for tensor in all_outputs(part))
+    if not found:
+        raise ModelError(
+            f"the model returns {type(returned).__name__} where a tensor is needed: wrap it so that it returns a "
+            "tensor of logits, or a tuple of tensors with the logits first"
+        )
+    return found
+
+
+def logits_of(returned: Any) -> Tensor:
+    """Return a model's logits, shape (n, outputs): its first output, as others are of auxiliary heads.
+
+    Raises:
+        ModelError: as `all_outputs`, or if they have no axis of outputs.
+    """
+    logits = all_outputs(returned)[0]
+    if logits.ndim < 2:
+        raise ModelError(f"the model returns logits of shape {tuple(logits.shape)}: expected (samples, outputs)")
+    return logits
 
 
 def decide(logits: Tensor) -> Tensor:

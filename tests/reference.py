@@ -30,6 +30,39 @@ def normalize_mlp(params: dict[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
+def normalize_batch_norm_chain(
+    params: dict[str, Tensor], layers: list[tuple[str, str, float]], last: str
+) -> dict[str, Tensor]:
+    """Normalise a chain of convolutions, each with its batch-norm, filter by filter with plain numbers (SPEC 2).
+
+    `layers` are names of convolution and batch-norm, and ε; after the last one each filter becomes one input of the
+    layer `last`.
+    """
+    result = {name: tensor.clone() for name, tensor in params.items()}
+    for k, (conv, norm, epsilon) in enumerate(layers):
+        weight, reader = result[f"{conv}.weight"], result[f"{[*(c for c, _, _ in layers), last][k + 1]}.weight"]
+        mean, variance, gain, shift = (
+            result[f"{norm}.{key}"] for key in ("running_mean", "running_var", "weight", "bias")
+        )
+        for i in range(len(weight)):
+            n = math.sqrt(sum(w**2 for w in weight[i].flatten().tolist()))
+            weight[i] /= n
+            if f"{conv}.bias" in result:
+                result[f"{conv}.bias"][i] /= n
+            mean[i] /= n
+            v = float(variance[i])
+            variance[i] = v / n**2
+            gain[i] *= math.sqrt(v / n**2 + epsilon) / (math.sqrt(v + epsilon) / n)
+            a = abs(float(gain[i]))
+            gain[i] /= a
+            shift[i] /= a
+            reader[:, i] *= a
+    factor = math.sqrt(len(result[f"{last}.weight"])) / math.sqrt(float((result[f"{last}.weight"] ** 2).sum()))
+    result[f"{last}.weight"] *= factor
+    result[f"{last}.bias"] *= factor
+    return result
+
+
 def best_permutation(similarity: Tensor) -> tuple[int, ...]:
     """Try every permutation."""
     size = len(similarity)

@@ -9,14 +9,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from cases import SPECS, Case, make_case
+from normed import NORMED, make_net
 from reference import wrong
 
 from landscape_cli.data import Split
+from landscape_cli.errors import ModelError
 from landscape_cli.evaluate import MOST_NETWORKS, Evaluator
 from landscape_cli.flatness import local_energy
 from landscape_cli.geometry import geodesic, linear
 from landscape_cli.normalize import normalize
-from landscape_cli.objective import decide
+from landscape_cli.objective import all_outputs, decide, logits_of
 from landscape_cli.planes import span_plane
 from landscape_cli.seeds import generator
 
@@ -149,6 +151,60 @@ def test_flatness_does_not_see_scale(name: str) -> None:
         case.params, evaluator, weights=case.symmetry.weights, sigma=(0.1, 0.5), samples=5, seed=1
     ).draws["data"]
     assert not torch.equal(before, other)
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_flatness_of_any_network_does_not_see_scale(name: str) -> None:
+    """Neither absorbed by batch-norm, nor in gains: only weights are perturbed."""
+    net = make_net(name)
+    assert all(net.params[key].ndim > 1 and key.endswith("weight") for key in net.symmetry.weights)
+    data = Split(net.inputs, net.outputs(net.params)[:, :4].argmax(1))
+    options = {"weights": net.symmetry.weights, "sigma": (0.3, 3.0), "samples": 8}
+    before, after = (
+        local_energy(params, Evaluator(net.model, data), **options).draws["data"]
+        for params in (net.params, normalize(net.params, net.symmetry))
+    )
+    assert torch.equal(before, after)
+    assert before.abs().sum() > 0
+
+
+def test_shared_weights_share_their_noise() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3, bias=False)).eval()
+    model[1] = model[0]
+    params = dict(model.state_dict())
+    assert list(params) == ["0.weight", "1.weight"]
+    seen = []
+
+    class Spy(Evaluator):
+        def evaluate(self, networks):
+            seen.extend(networks)
+            return super().evaluate(seen)
+
+    data = Split(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(5).long())
+    local_energy(params, Spy(model, data), weights=list(params), sigma=[0.3], samples=2)
+    assert all(torch.equal(network["0.weight"], network["1.weight"]) for network in seen)
+    assert not torch.equal(seen[1]["0.weight"], seen[0]["0.weight"])
+
+
+def test_first_output_counts() -> None:
+    net = make_net("two-heads")
+    labels = net.outputs(net.params)[:, :4].argmax(1)
+    evaluator = Evaluator(net.model, Split(net.inputs, labels))
+    assert evaluator.error([net.params]).tolist() == [0.0]
+    assert torch.equal(evaluator.predictions(net.params, "data"), labels)
+    aside = net.outputs(net.params)[:, 4:].argmax(1)
+    assert float(Evaluator(net.model, Split(net.inputs, aside)).error([net.params])[0]) > 0
+
+
+def test_outputs_in_tuples_and_lists() -> None:
+    a, b, c = torch.zeros(2, 3), torch.ones(2, 1), torch.full((2, 2), 2.0)
+    assert [tensor.shape[1] for tensor in all_outputs((a, [b, None, (c,)]))] == [3, 1, 2]
+    assert logits_of([b, a]) is b
+    for wrong_kind in ({"logits": a}, (a, {"aside": b}), (), None, 1.0):
+        with pytest.raises(ModelError, match=r"the model returns \w+ where a tensor is needed"):
+            all_outputs(wrong_kind)
+    with pytest.raises(ModelError, match=r"logits of shape \(2,\): expected \(samples, outputs\)"):
+        logits_of(a[:, 0])
 
 
 def test_first_draws_do_not_depend_on_how_many() -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 from cases import CHAINS, WIDE, make_case
+from normed import NORMED, WITH_BATCH_NORM, make_net
 from reference import angle as slow_angle
 from reference import rotate
 from torch import Tensor
@@ -17,6 +18,7 @@ from landscape_cli.geometry import angle, distance, geodesic, linear
 from landscape_cli.normalize import normalize
 from landscape_cli.paths import barrier, even_steps
 from landscape_cli.planes import span_plane
+from landscape_cli.symmetry import rescale
 
 
 def pair(name: str, dtype: torch.dtype = torch.float64):
@@ -141,6 +143,90 @@ def test_raw_networks_move_in_direction_and_norm() -> None:
     point = geodesic(case.params, other.params, 0.25, case.symmetry)
     norms = [p["fc1.weight"].norm(dim=1) for p in (case.params, other.params, point)]
     assert torch.allclose(norms[2], 0.75 * norms[0] + 0.25 * norms[1])
+
+
+# Networks with weights whose rows share no sphere: a stream's later writers, convolutions that no batch-norm follows.
+OFF_SPHERES = {"pre-activation", "layer-scale", "no-statistics", "excited", "attention", "recurrent", "two-heads"}
+
+
+def normed_pair(name: str):
+    net, other = (make_net(name, seed=seed) for seed in (1, 2))
+    return net, normalize(net.params, net.symmetry), normalize(other.params, net.symmetry)
+
+
+@pytest.mark.parametrize("name", WITH_BATCH_NORM)
+def test_batch_norm_moves_straight(name: str) -> None:
+    """Gains, shifts and statistics linearly, counts of batches stay the first network's; the weights on spheres."""
+    net, a, b = normed_pair(name)
+    tau = 0.3
+    point = geodesic(a, b, tau, net.symmetry)
+    spheres = {sphere.tensor: sphere.dim for sphere in net.symmetry.spheres}
+    for key, found in point.items():
+        if not found.is_floating_point():
+            assert torch.equal(found, a[key])
+            assert not torch.equal(found, b[key])
+        elif key not in spheres:
+            assert torch.allclose(found, (1 - tau) * a[key] + tau * b[key], rtol=1e-12, atol=1e-14)
+    assert not any(".running_" in key or a[key].ndim < 2 for key in spheres)
+    assert torch.isfinite(net.outputs(point)).all()
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_rows_off_their_spheres_move_in_direction_and_norm(name: str) -> None:
+    """Rows that something else sets the scale of, as a stream's later writers: slerp, and the norm linearly."""
+    net, a, b = normed_pair(name)
+    tau, off = 0.25, 0
+    point = geodesic(a, b, tau, net.symmetry)
+    for sphere in net.symmetry.spheres:
+        rows = [
+            p[sphere.tensor].flatten()[None]
+            if sphere.dim is None
+            else p[sphere.tensor].movedim(sphere.dim, 0).flatten(1)
+            for p in (a, b, point)
+        ]
+        if rows[0].shape[1] == 1:
+            continue
+        norms = [u.norm(dim=1) for u in rows]
+        assert torch.allclose(norms[2], (1 - tau) * norms[0] + tau * norms[1], rtol=1e-10)
+        assert torch.allclose(angle(rows[0], rows[2]), tau * angle(rows[0], rows[1]), rtol=1e-8)
+        off += int((abs(norms[0] - norms[1]) > 1e-3).sum())
+    found = distance(a, b, net.symmetry)
+    assert found.geodesic > 0
+    assert distance(b, a, net.symmetry).geodesic == pytest.approx(found.geodesic, rel=1e-12)
+    assert distance(a, a, net.symmetry).geodesic == 0
+    assert (off > 0) == (name in OFF_SPHERES)
+
+
+@pytest.mark.parametrize("name", sorted(set(NORMED) - OFF_SPHERES))
+def test_speed_is_constant_on_spheres(name: str) -> None:
+    net, a, b = normed_pair(name)
+    whole = distance(a, b, net.symmetry).geodesic
+    point = geodesic(a, b, 0.25, net.symmetry)
+    assert distance(a, point, net.symmetry).geodesic == pytest.approx(0.25 * whole, rel=1e-9)
+
+
+def test_distance_of_normalised_networks_does_not_see_scale() -> None:
+    net, a, b = normed_pair("residual")
+    factors = {group.name: torch.linspace(0.1, 9, group.size).double() for group in net.symmetry.scales}
+    moved = rescale(make_net("residual", seed=2).params, net.symmetry, factors, output=3.0)
+    assert distance(a, moved, net.symmetry).geodesic != pytest.approx(distance(a, b, net.symmetry).geodesic, rel=0.1)
+    found, expected = distance(a, normalize(moved, net.symmetry), net.symmetry), distance(a, b, net.symmetry)
+    assert found.geodesic == pytest.approx(expected.geodesic, rel=1e-11)
+    assert found.euclidean == pytest.approx(expected.euclidean, rel=1e-11)
+
+
+def test_variances_below_zero_stay_above_epsilon() -> None:
+    """Without a gain, a normalised variance may be negative: between two such networks the function is a number."""
+    net = make_net("no-affine")
+    ends = []
+    for seed in (1, 2):
+        params = make_net("no-affine", seed=seed).params
+        ends.append(normalize(params | {"0.weight": 300 * params["0.weight"]}, net.symmetry))
+    assert all(float(end["1.running_var"].max()) < 0 for end in ends)
+    for tau in (0.2, 0.5, 0.9):
+        point = geodesic(ends[0], ends[1], tau, net.symmetry)
+        assert float(point["1.running_var"].min()) > -1e-5
+        assert torch.isfinite(net.outputs(point)).all()
 
 
 def test_different_models_have_no_distance() -> None:

@@ -60,7 +60,7 @@ def normalize(
         resolve_device,
         symmetry_of,
     )
-    from landscape_cli.normalize import normalization
+    from landscape_cli.normalize import normalization, one_at_a_time
     from landscape_cli.proof import cast_like, probe_batch, prove, to_double
     from landscape_cli.results import Result
 
@@ -76,10 +76,17 @@ def normalize(
         stored = cast_like(exact.params, network.params)
         probe = probe_batch(network.model.input_shape, seed=seed, device=place)
         difference = prove(
-            model, before, exact.params, stored, probe, factor=exact.output_factor, what=f"normalising {path}"
+            model,
+            before,
+            exact.params,
+            stored,
+            probe,
+            factor=exact.output_factor,
+            what=f"normalising {path}",
+            suspects=one_at_a_time(before, symmetry, exact.factors),
         )
         for group, units in exact.degenerate.items():
-            say(f"{path}: {group} has units without incoming weights: {_listed(units)}", quiet=quiet)
+            say(f"{path}: {group} has units without incoming weights or gain: {_listed(units)}", quiet=quiet)
         provenance = make_provenance(context, device=place, seed=seed, networks=[network])
         metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
         made.append(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.func import functional_call
 
 from landscape_cli.errors import ModelError
+from landscape_cli.objective import all_outputs
 
 BATCH = 2
 
@@ -33,11 +34,7 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
                 f"the model does not run on inputs of shape {input_shape} ({type(cause).__name__}: {reason}): "
                 "is --input-shape right?"
             ) from cause
-    if not isinstance(output, Tensor):
-        raise ModelError(
-            f"the model returns a {type(output).__name__}, expected a tensor of outputs: "
-            "wrap it in a module that returns its logits"
-        )
+    output = all_outputs(output)[0]
     if output.ndim != 2 or len(output) != BATCH or output.shape[1] < 1:
         raise ModelError(
             f"the model returns shape {tuple(output.shape)} for {BATCH} inputs of shape {input_shape}, "

@@ -14,7 +14,7 @@ from landscape_cli.batches import as_channels_last
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluate import Evaluator
-from landscape_cli.objective import count_wrong, cross_entropy
+from landscape_cli.objective import count_wrong, cross_entropy, logits_of
 from landscape_cli.samplers.stack import Stack
 
 
@@ -171,7 +171,7 @@ def fit(
             for network, order in zip(stack.networks, orders, strict=True):
                 chosen = order[step * recipe.batch_size : ends[step]]
                 labels = data.y[chosen]
-                logits = network(as_channels_last(data.x[chosen]))
+                logits = logits_of(network(as_channels_last(data.x[chosen])))
                 loss = cross_entropy(logits, labels)
                 (loss / count).backward()
                 loss_sum += loss.detach() * len(chosen)

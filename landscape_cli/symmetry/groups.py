@@ -165,9 +165,9 @@ def _permutations(
         blocks: dict[int, list[int]] = {}
         for unit, block in zip(free, labels.above(np.array(free, dtype=np.int64)).tolist(), strict=True):
             blocks.setdefault(block, []).append(unit)
-        for block, inner in blocks.items():
+        for block, members_of in blocks.items():
             order = {unit: place for place, unit in enumerate(children.get(block, ()))}
-            inner.sort(key=lambda unit, order=order: order.get(unit, 0))  # type: ignore[misc]
+            members_of.sort(key=lambda unit, order=order: order.get(unit, 0))  # type: ignore[misc]
         sizes = {len(block) for block in blocks.values()}
         if len(sizes) == 1:
             made.append((first_place(free[0]), name, free, list(blocks.values())))

@@ -215,6 +215,7 @@ def scale_groups(
     solve = _solve(equations, owners, "scale")
     members = _members(owners, solve)
     seen, common = _in_outputs(shown, solve)
+    common = common and all(power.denominator == 1 for free in seen for power in members[free].values())
     output: list[ScaledAxis] = []
     if common:
         for free in sorted(seen):

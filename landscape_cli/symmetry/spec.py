@@ -132,7 +132,9 @@ class ScaleGroup:
     def set_by(self) -> ScaledAxis:
         """The axis whose entries, unit by unit, the normalised network has at norm one."""
         writers = self.writers or tuple(scaled.axis for scaled in self.axes)
-        return next(scaled for scaled in self.axes if scaled.axis is writers[0])
+        # Where units write themselves, as in a recurrent layer, no scale need put all of them at norm one.
+        once = [axis for axis in writers if not any(_meet(axis, other.axis) for other in self.axes)]
+        return next(scaled for scaled in self.axes if scaled.axis is (once or writers)[0])
 
 
 @dataclass(frozen=True)
@@ -218,3 +220,10 @@ class Symmetry:
 
 def _first_of(axes: tuple[Axis, ...] | list[Axis], roles: tuple[Role, ...]) -> tuple[Axis, ...]:
     return tuple(axis for axis in axes if axis.role in roles)
+
+
+def _meet(one: Axis, other: Axis) -> bool:
+    """Tell whether two axes, not the same one, share entries of a tensor."""
+    if one is other or one.tensor != other.tensor:
+        return False
+    return one.dims != other.dims or bool(np.isin(one.places.table, other.places.table).any())

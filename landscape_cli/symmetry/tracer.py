@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from landscape_cli.errors import TraceError
+from landscape_cli.errors import ModelError, TraceError
+from landscape_cli.objective import all_outputs
 from landscape_cli.symmetry.constants import EMPTY, FILLS, META, Constants, flatten, on_meta
 from landscape_cli.symmetry.groups import Traced
 from landscape_cli.symmetry.labels import Labels
@@ -131,6 +132,10 @@ class Tracer(TorchDispatchMode):
             self._before_writing(target, name)
         result = func(*on_meta(args), **on_meta(kwargs) | ({"device": META} if kwargs.get("device") else {}))
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
+        if target is None and isinstance(result, Tensor) and self._is_unread_indices(known):
+            _, where, sources = self._opaque[id(known[0])]  # max_pool1d squeezes its indices, and then drops them
+            self._opaque[id(result)] = (result, where, sources)
+            return result
         values = self._apply(func, name, args, kwargs, outputs, in_place=in_place)
         for tensor, value in zip(outputs, values, strict=False):
             if isinstance(tensor, Tensor):
@@ -143,6 +148,10 @@ class Tracer(TorchDispatchMode):
         if isinstance(target, Tensor):
             self._after_writing(target, values[0])
         return args[0] if in_place else target if isinstance(target, Tensor) else result
+
+    def _is_unread_indices(self, known: Sequence[Tensor]) -> bool:
+        """Tell whether an operator is given only indices that another one returned and nothing has read."""
+        return len(known) == 1 and id(known[0]) in self._opaque and not known[0].is_floating_point()
 
     def _apply(
         self, func: Any, name: str, args: Any, kwargs: Any, outputs: list[Any], *, in_place: bool
@@ -346,12 +355,11 @@ class Tracer(TorchDispatchMode):
             name = self._names.get(id(tensor))
             if name and tensor.numel() and storage_of(tensor) not in self._storages:
                 raise TraceError(f"the forward pass replaces the data of the parameter {name!r}")
-        outputs = list(output) if isinstance(output, tuple | list) else [output]
-        for tensor in outputs:
-            if not isinstance(tensor, Tensor):
-                what = type(output).__name__ if len(outputs) == 1 else f"{type(output).__name__} with other things"
-                raise TraceError(f"the model returns a {what}, expected one tensor of outputs, or a tuple of tensors")
-        if not outputs or id(outputs[0]) in self._names or not self._is_known(outputs[0]):
+        try:
+            outputs = all_outputs(output)
+        except ModelError as problem:
+            raise TraceError(str(problem)) from problem
+        if id(outputs[0]) in self._names or not self._is_known(outputs[0]):
             raise TraceError("the model's output does not depend on its input")
         values = [self.value(tensor) for tensor in outputs]
         for value in values:
