@@ -66,13 +66,20 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
     work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
     degenerate: dict[str, tuple[int, ...]] = {}
     factors: dict[str, Tensor] = {}
-    for group in symmetry.scales:
+    output_factor = 1.0
+    # A stream that is both read inside and an output is set by its first writer, in its turn, as other streams are.
+    read_inside = any(scaled.power != 1 for scaled in symmetry.output)
+    turn = symmetry.output_after if read_inside else len(symmetry.scales)
+    for position, group in enumerate([*symmetry.scales, None]):
+        if position == turn and not keep_last_layer:
+            output_factor = _last_layer_factor(work, symmetry, first=read_inside)
+            work = rescale(work, symmetry, {}, output=output_factor)
+        if group is None:
+            break
         factors[group.name], zero = _unit_factors(work, group)
         if bool(zero.any()):
             degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
         work = rescale(work, symmetry, {group.name: factors[group.name]})
-    output_factor = 1.0 if keep_last_layer else _last_layer_factor(work, symmetry)
-    work = rescale(work, symmetry, {}, output=output_factor)
     result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
     for name in _not_finite(result):
         if bool(torch.isfinite(work[name]).all()):  # else it is no matter of the dtype, and the proof will tell
@@ -124,8 +131,8 @@ def _to_norm_one(params: Params, axes: Sequence[ScaledAxis], power: int, units: 
     return torch.where(nothing, torch.ones_like(norms), norms) ** (-1 / power), nothing
 
 
-def _last_layer_factor(params: Params, symmetry: Symmetry) -> float:
-    """Return what puts the last of the layers that write the outputs, its weights or else gains, on its sphere.
+def _last_layer_factor(params: Params, symmetry: Symmetry, *, first: bool) -> float:
+    """Return what puts the last (or first) layer that writes the outputs, its weights or gains, on its sphere.
 
     Raises:
         GeometryError: if all of them are zero.
@@ -135,7 +142,7 @@ def _last_layer_factor(params: Params, symmetry: Symmetry) -> float:
         for scaled in symmetry.output
         if scaled.axis.role in {Role.INCOMING, Role.GAIN} and scaled.power == 1
     ]
-    for axis in reversed(weights):
+    for axis in weights if first else reversed(weights):
         norm = float(unit_rows(params[axis.tensor], axis).norm())
         if norm >= DEAD:
             return math.sqrt(axis.places.table.size) / norm

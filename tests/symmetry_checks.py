@@ -9,6 +9,7 @@ import torch
 from cases import random_factors
 from torch import Tensor, nn
 
+from landscape_cli.objective import all_outputs
 from landscape_cli.symmetry import (
     Symmetry,
     flip,
@@ -35,7 +36,7 @@ class Net:
         """Return the outputs of `params` on the inputs, each output that there is."""
         with torch.no_grad():
             found = torch.func.functional_call(self.model, dict(params), (self.inputs,), tie_weights=False)
-        return list(found) if isinstance(found, tuple | list) else [found]
+        return list(all_outputs(found))
 
     def deviation(self, params: Mapping[str, Tensor], factor: float = 1.0) -> float:
         """Return by how much the outputs differ from `factor` times what they were, relative to the largest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pickle
@@ -126,8 +127,8 @@ def test_debug_shows_the_traceback(landscape) -> None:
 
 def test_our_own_faults_exit_with_one(landscape, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     """A transformation that breaks the function is caught by its proof, and nothing is written."""
-    module = sys.modules["landscape_cli.normalize"]
-    monkeypatch.setattr(module, "_last_layer_factor", lambda *_: float("nan"))
+    module = importlib.import_module("landscape_cli.normalize")
+    monkeypatch.setattr(module, "_last_layer_factor", lambda *_, **__: float("nan"))
     done = landscape("normalize", "1.st", "-o", "out.st")
     assert done.code == 1
     assert "changed the function" in done.err

@@ -201,7 +201,7 @@ def test_outputs_in_tuples_and_lists() -> None:
     assert [tensor.shape[1] for tensor in all_outputs((a, [b, None, (c,)]))] == [3, 1, 2]
     assert logits_of([b, a]) is b
     for wrong_kind in ({"logits": a}, (a, {"aside": b}), (), None, 1.0):
-        with pytest.raises(ModelError, match=r"the model returns \w+ where a tensor is needed"):
+        with pytest.raises(ModelError, match=r"the model returns a \w+, expected a tensor"):
             all_outputs(wrong_kind)
     with pytest.raises(ModelError, match=r"logits of shape \(2,\): expected \(samples, outputs\)"):
         logits_of(a[:, 0])

@@ -37,10 +37,7 @@ def deviation(case: Case, params: dict[str, Tensor], factor: float = 1.0) -> flo
     return float((case.outputs(params) - expected).abs().max() / expected.abs().max())
 
 
-POOLED = pytest.param("Conv1dNet", marks=pytest.mark.xfail(reason="max_pool1d fixes its channels"))
-
-
-@pytest.mark.parametrize("name", [POOLED if name == "Conv1dNet" else name for name in ALL])
+@pytest.mark.parametrize("name", ALL)
 def test_groups_are_complete(name: str) -> None:
     symmetry = make_case(name).symmetry
     assert {group.name: group.size for group in symmetry.permutations} == KNOWN[name]

@@ -124,10 +124,9 @@ MOVED = {
     "shuffle": lambda x: x.unflatten(1, (2, 3)).transpose(1, 2).flatten(1, 2),
     "halves swapped": lambda x: torch.cat(x.chunk(2, 1)[::-1], 1),
 }
-ORDER = pytest.mark.xfail(reason="units of blocks are listed in an order that the groups do not read them in")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=ORDER) if name in {"roll"} else name for name in MOVED])
+@pytest.mark.parametrize("name", MOVED)
 def test_channels_moved_before_a_grouped_convolution(name: str) -> None:
     torch.manual_seed(0)
     net = Body(
