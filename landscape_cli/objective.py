@@ -22,8 +22,8 @@ def all_outputs(returned: Any) -> tuple[Tensor, ...]:
         found = tuple(tensor for part in returned if part is not None for tensor in all_outputs(part))
     if not found:
         raise ModelError(
-            f"the model returns a {type(returned).__name__}, expected a tensor of outputs (or a tuple, the logits first): "
-            "wrap it in a module that returns its logits"
+            f"the model returns a {type(returned).__name__}, expected a tensor of outputs, or a tuple with the logits "
+            "first: wrap it in a module that returns its logits"
         )
     return found
 
