@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from landscape_cli.symmetry.labels import NONE, Array, Labels, is_function, mix
+from landscape_cli.symmetry.labels import NONE, Array, Hash, Labels, is_function, mix
 from landscape_cli.symmetry.scales import clusters
 from landscape_cli.symmetry.values import Layer, aligned, compress, covered, distinct, to_layer
 
@@ -125,7 +125,7 @@ def _follows(labels: Labels, layer: Layer, own: list[Layer], others: list[Layer]
         return False
     for partner in others:  # which does not reach along every axis: what lives there belongs to what it says
         if covered(partner) & covered(layer):
-            if partner.max() < 0 and _is_told(partner, own, covered(partner) & covered(layer)):
+            if partner.max() < 0 and _is_told(partner, own):
                 continue
             if not (covered(partner) <= covered(layer) and is_function(*_flat(layer, partner))):
                 return False
@@ -133,25 +133,21 @@ def _follows(labels: Labels, layer: Layer, own: list[Layer], others: list[Layer]
     return True
 
 
-def _is_told(slots: Layer, own: list[Layer], axes: frozenset[int]) -> bool:
-    """Tell whether other layers of slots tell what these say along some axes."""
-    if any(covered(mine) == covered(slots) and is_function(*_flat(mine, slots)) for mine in own):
-        return True
-    telling = [mine for mine in own if mine.max() < 0 and covered(mine) & axes]
+def _is_told(slots: Layer, own: list[Layer]) -> bool:
+    """Tell whether other layers of slots, which what moves leaves where they are, tell what these say of each place."""
+    telling = [mine for mine in own if mine.max() < 0]
     if not telling:
         return False
-    there = sum(_told(mine, axes, ordered=False) * (2 * k + 1) for k, mine in enumerate(telling))
-    return is_function(*_flat(to_layer(there), _told(slots, axes, ordered=True)))
-
-
-def _told(layer: Layer, axes: frozenset[int], *, ordered: bool) -> Layer:
-    """Return a hash of what a layer says at each place along some axes, in order or as a set."""
-    numbers = layer.numpy().astype(np.uint64)
-    others = tuple(axis for axis in range(layer.ndim) if axis not in axes)
-    if ordered:
-        sizes = [size if axis in others else 1 for axis, size in enumerate(layer.shape)]
-        numbers = mix(numbers) + mix(np.arange(np.prod(sizes), dtype=np.uint64).reshape(sizes))
-    return to_layer(mix(numbers).sum(axis=others, keepdims=True, dtype=np.uint64).view(np.int64))
+    numbers = slots.numpy().astype(np.uint64)
+    beside = tuple(axis for axis in covered(slots) if axis not in _reach(telling))
+    if beside:  # what they say along axes that are not in question counts as one
+        sizes = [size if axis in beside else 1 for axis, size in enumerate(slots.shape)]
+        order = np.arange(np.prod(sizes), dtype=np.uint64).reshape(sizes)
+        numbers = mix(mix(numbers) + mix(order)).sum(axis=beside, keepdims=True, dtype=np.uint64)
+    key: Hash = np.zeros([1] * slots.ndim, dtype=np.uint64)
+    for layer in telling:
+        key = mix(key + mix(layer.numpy().astype(np.uint64)))
+    return is_function(*_flat(to_layer(key.view(np.int64)), to_layer(numbers.view(np.int64))))
 
 
 def _flat(one: Layer, other: Layer) -> tuple[Array, Array]:
