@@ -110,17 +110,18 @@ def colour(labels: Labels, runs: Sequence[Run]) -> Hash:
     """Return a colour for every unit that stands for itself."""
     colours = np.zeros(labels.count, dtype=np.uint64)
     for number, run in enumerate(runs):
+        held = [len(run.columns) > 1 and bool((labels.why_fixed(column) > 0).all()) for column in run.columns]
         for k in run.units():
             column = run.columns[k]
-            others = [other for j, other in enumerate(run.columns) if j != k and (labels.why_fixed(other) > 0).all()]
             code = np.full(len(column), number + 1, dtype=np.uint64)
-            for other in others:
-                code = mix(code + mix(other.astype(np.uint64)))
+            for j, other in enumerate(run.columns):
+                if j != k and held[j]:
+                    code = mix(code + mix(other.astype(np.uint64)))
             real = column >= 0
-            total = np.zeros(labels.count, dtype=np.uint64)
-            np.add.at(total, column[real], mix(code[real] + np.uint64(k)))
-            touched = np.unique(column[real])
-            colours[touched] = mix(colours[touched] * np.uint64(31) + total[touched])
+            touched, which = np.unique(column[real], return_inverse=True)
+            total = np.zeros(len(touched), dtype=np.uint64)
+            np.add.at(total, which.ravel(), mix(code[real] + np.uint64(k)))
+            colours[touched] = mix(colours[touched] * np.uint64(31) + total)
     return _through_blocks(labels, colours)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.colours import Run, colour, run_of, runs_of, settle
+from landscape_cli.symmetry.colours import colour, run_of, runs_of, settle
 from landscape_cli.symmetry.labels import NONE, Array, Hash, Labels
 from landscape_cli.symmetry.scales import Equations
-from landscape_cli.symmetry.solution import BatchNorm, Owners, scale_groups, sign_groups
+from landscape_cli.symmetry.solution import BatchNorm, Owners, scale_groups, sign_groups, unused
+from landscape_cli.symmetry.spaces import Part, Spaces
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
 from landscape_cli.symmetry.values import Layer, Value, covered
 
@@ -48,21 +48,6 @@ class Traced:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Part:
-    """What lives along some axes of one parameter.
-
-    Attributes:
-        tensor: its name.
-        dims: the axes.
-        run: what lives at each place of their product.
-    """
-
-    tensor: str
-    dims: tuple[int, ...]
-    run: Run
-
-
 def assemble(traced: Traced) -> Symmetry:
     """Return the symmetry that a trace amounts to.
 
@@ -75,8 +60,7 @@ def assemble(traced: Traced) -> Symmetry:
     settle(labels, runs)
     colours = colour(labels, runs)
     parts = list(_parts(traced))
-    spaces = _Spaces(labels, parts)
-    kinds, permutations = _permutations(traced, parts, spaces, colours)
+    kinds, permutations = _permutations(traced, Spaces(labels, parts), colours)
     owners = Owners(labels, traced.equations, list(kinds.values()), list(kinds))
     axis_of = _axis_maker(traced)
     scales, output, output_after = scale_groups(traced.equations, owners, axis_of, traced.outputs, traced.batch_norms)
@@ -99,111 +83,49 @@ def _parts(traced: Traced) -> Iterable[Part]:
     for name, runs in traced.parameters.items():
         for layers in runs:
             axes = tuple(sorted(frozenset().union(*map(covered, layers))))
-            yield Part(name, axes, run_of(traced.labels, layers))
+            writes = traced.roles.get((name, axes[-1])) is Role.INCOMING if axes else False
+            yield Part(name, axes, run_of(traced.labels, layers), writes)
 
 
-class _Spaces:
-    """Where each unit lives: by part, its places in an order that corresponds from unit to unit."""
-
-    def __init__(self, labels: Labels, parts: Sequence[Part]) -> None:
-        self._labels = labels
-        self.found: defaultdict[int, dict[int, Array]] = defaultdict(dict)
-        for k, part in enumerate(parts):
-            for column in part.run.units():
-                rest = [other for j, other in enumerate(part.run.columns) if j != column]
-                units = part.run.columns[column]
-                order = np.lexsort((*rest, units)) if rest else np.argsort(units, kind="stable")
-                starts = np.flatnonzero(np.diff(units[order], prepend=np.int64(-(1 << 62))))
-                ends = [*starts[1:].tolist(), len(order)]
-                for unit, start, end in zip(units[order][starts].tolist(), starts.tolist(), ends, strict=True):
-                    if unit >= 0:
-                        self.found[unit][k] = order[start:end]
-
-
-def _permutations(
-    traced: Traced, parts: Sequence[Part], spaces: _Spaces, colours: Hash
-) -> tuple[dict[str, list[int]], list[PermutationGroup]]:
+def _permutations(traced: Traced, spaces: Spaces, colours: Hash) -> tuple[dict[str, list[int]], list[PermutationGroup]]:
     """Return the units of each kind by its name, and the groups in forward order."""
     labels = traced.labels
-    where = spaces.found
-    children: defaultdict[int, dict[int, None]] = defaultdict(dict)
-    units = np.array(sorted(where), dtype=np.int64)
-    pending = units
-    while len(pending):
-        above = labels.above(pending)
-        for unit, block in zip(pending.tolist(), above.tolist(), strict=True):
-            if block >= 0:
-                children[block][unit] = None
-        pending = np.unique(above[above >= 0])
-    for block, inner in children.items():
-        children[block] = dict.fromkeys(_in_order(labels, parts, where, block, list(inner)))
     labels.fix_above()
-    first: dict[int, tuple[int, int]] = {}
-
-    def first_place(unit: int) -> tuple[int, int]:
-        """Return the part, of those that write the unit if there are, and the place in it where it first occurs."""
-        if unit not in first:
-            own = [(not _is_writer(traced, parts[k]), k, int(places[0])) for k, places in where.get(unit, {}).items()]
-            inner = [(False, *first_place(child)) for child in children.get(unit, ())]
-            first[unit] = min(own + inner)[1:]
-        return first[unit]
-
-    everyone = sorted({*where, *children}, key=first_place)
     alike: dict[int, list[int]] = {}
-    for unit in everyone:
-        alike.setdefault(colours[unit].item(), []).append(unit)
+    for unit, colour_of in zip(spaces.units.tolist(), colours[spaces.units].tolist(), strict=True):
+        alike.setdefault(colour_of, []).append(unit)
     kinds: dict[str, list[int]] = {}
-    made: list[tuple[tuple[int, int], str, list[int], list[list[int]]]] = []
+    names: dict[int, str] = {}
+    made: list[tuple[tuple[int, int], str, list[list[int]]]] = []
     for members in alike.values():
-        base = name = _base_name(parts[first_place(members[0])[0]].tensor, bool(children.get(members[0])))
-        number = 1
-        while name in kinds:
-            number += 1
-            name = f"{base}#{number}"
+        tensor = spaces.parts[spaces.first(members[0])[0]].tensor
+        name = unused(_base_name(tensor, len(spaces.inside(members[0])) > 0), kinds)
         kinds[name] = members
-        free = [unit for unit, why in zip(members, labels.why_fixed(np.array(members)), strict=True) if why == 0]
+        names |= dict.fromkeys(members, name)
+        units = np.array(members)
+        free = units[labels.why_fixed(units) == 0]
         blocks: dict[int, list[int]] = {}
-        for unit, block in zip(free, labels.above(np.array(free, dtype=np.int64)).tolist(), strict=True):
+        for unit, block in zip(free.tolist(), labels.above(free).tolist(), strict=True):
             blocks.setdefault(block, []).append(unit)
-        for block, members_of in blocks.items():
-            order = {unit: place for place, unit in enumerate(children.get(block, ()))}
-            members_of.sort(key=lambda unit, order=order: order.get(unit, 0))  # type: ignore[misc]
-        sizes = {len(block) for block in blocks.values()}
-        if len(sizes) == 1:
-            made.append((first_place(free[0]), name, free, list(blocks.values())))
-        elif sizes:
-            for count, block in enumerate(blocks.values()):
-                made.append((first_place(block[0]), f"{name}/{count + 1}", block, [block]))
-    names = {unit: name for name, members in kinds.items() for unit in members}
+        for block, within in blocks.items():
+            if block >= 0:
+                order = {unit: place for place, unit in enumerate(spaces.inside(block).tolist())}
+                within.sort(key=order.__getitem__)
+        if len({len(block) for block in blocks.values()}) == 1:
+            made.append((spaces.first(int(free[0])), name, list(blocks.values())))
+        else:
+            for count, within in enumerate(blocks.values()):
+                made.append((spaces.first(within[0]), f"{name}/{count + 1}", [within]))
     groups = []
-    for _, name, _, blocks_of in sorted(made, key=lambda group: group[0]):
+    for _, name, blocks_of in sorted(made, key=lambda group: group[0]):
         size = len(blocks_of[0])
-        ordered = [unit for block in blocks_of for unit in block]
+        ordered = [unit for within in blocks_of for unit in within]
         if size < 2:
             labels.fix(np.array(ordered), ALONE)
             continue
-        axes = _axes(traced, parts, where, children, ordered)
-        inside = tuple(dict.fromkeys(names[child] for unit in ordered[:1] for child in children.get(unit, ())))
-        groups.append(PermutationGroup(name, size, axes, len(blocks_of), inside))
+        inside = tuple(dict.fromkeys(names[unit] for unit in spaces.inside(ordered[0]).tolist()))
+        groups.append(PermutationGroup(name, size, _axes(traced, spaces, ordered), len(blocks_of), inside))
     return kinds, groups
-
-
-def _in_order(
-    labels: Labels, parts: Sequence[Part], where: Mapping[int, Mapping[int, Array]], block: int, units: list[int]
-) -> list[int]:
-    """Return a block's units in the order that corresponds from block to block.
-
-    Grouped weights move as whole rows and thereby set an order of the units that they read; if two set different ones,
-    the block may not move.
-    """
-    joint = sorted({k for unit in units for k in where.get(unit, {}) if len(parts[k].dims) > 1})
-    orders = set()
-    for k in joint:
-        places = {unit: int(where[unit][k].min()) if k in where[unit] else -1 for unit in units}
-        orders.add(tuple(sorted(units, key=places.__getitem__)))
-    if len(orders) > 1:
-        labels.fix(np.array([block]), "read in different orders by grouped weights")
-    return list(min(orders)) if orders else units
 
 
 def _base_name(tensor: str, blocks: bool) -> str:
@@ -211,34 +133,14 @@ def _base_name(tensor: str, blocks: bool) -> str:
     return f"{name}/blocks" if blocks else name
 
 
-def _is_writer(traced: Traced, part: Part) -> bool:
-    return traced.roles.get((part.tensor, part.dims[-1])) is Role.INCOMING
-
-
-def _axes(
-    traced: Traced,
-    parts: Sequence[Part],
-    where: Mapping[int, Mapping[int, Array]],
-    children: Mapping[int, Mapping[int, None]],
-    units: Sequence[int],
-) -> tuple[Axis, ...]:
+def _axes(traced: Traced, spaces: Spaces, units: Sequence[int]) -> tuple[Axis, ...]:
     """Return where units of one kind live, those of blocks wherever what is in them lives."""
-    rows: list[defaultdict[int, list[Array]]] = []
-    for unit in units:
-        mine: defaultdict[int, list[Array]] = defaultdict(list)
-        pending = [unit]
-        while pending:
-            one = pending.pop(0)
-            for k, places in where.get(one, {}).items():
-                mine[k].append(places)
-            pending += children.get(one, ())
-        rows.append(mine)
+    tables = spaces.tables(units)
     found = []
-    for k in sorted(rows[0]):
-        part = parts[k]
-        if len(part.dims) > 1 and any(parts[j].tensor == part.tensor and j != k for j in rows[0]):
+    for k, table in tables.items():
+        part = spaces.parts[k]
+        if len(part.dims) > 1 and any(spaces.parts[j].tensor == part.tensor and j != k for j in tables):
             continue  # what lives there moves along with whole rows, which another axis lists
-        table = np.stack([np.concatenate(mine[k]) for mine in rows])
         found += _axis_maker(traced)(part.tensor, part.dims, table)
     return tuple(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.labels import NONE, Array, Labels
+from landscape_cli.symmetry.labels import NONE, Array, Hash, Labels, mix
 from landscape_cli.symmetry.scales import Block, Equations, Row
 from landscape_cli.symmetry.spec import Axis, ScaledAxis, ScaleGroup, SignGroup
 from landscape_cli.symmetry.values import Value
@@ -57,9 +57,11 @@ class Owners:
         self.rank_of = np.zeros(equations.count, dtype=np.int64)
         self.several = np.zeros(equations.count, dtype=bool)
         self.cells: list[_Cells] = []
+        self._cell_kinds: dict[int, Array] = {}
         self.cells_of = np.full(equations.count, NONE)
         for block in equations.blocks:
             self._add(block)
+        self._sizes = np.array([len(members) for members in self.kinds] + [1])
         self._depth = labels.depths()
         self._above = labels.above(np.arange(labels.count))
         self.kept = self._choose()
@@ -117,6 +119,12 @@ class Owners:
         found[known] = first[sort.ravel()[known]]
         return found
 
+    def _kinds_of(self, number: int) -> Array:
+        if number not in self._cell_kinds:
+            units = self.cells[number].units
+            self._cell_kinds[number] = np.where(units >= 0, self.kind_of_unit[np.maximum(units, 0)], NONE)
+        return self._cell_kinds[number]
+
     def kind(self, variable: int) -> int:
         """Return the kind of a variable's unit, NONE for none."""
         return int(self.kind_of_unit[self.unit_of[variable]]) if self.unit_of[variable] >= 0 else NONE
@@ -136,12 +144,10 @@ class Owners:
         """
         like = self.representative[rows]
         inner, coherent = self._inner(rows)
-        _, sort = np.unique(like, axis=0, return_inverse=True)
-        sort = sort.ravel()
-        pairs = np.unique(np.stack([sort, inner], axis=1), axis=0)
-        have = np.bincount(pairs[:, 0], minlength=sort.max(initial=-1) + 1)
-        sizes = np.array([len(members) for members in self.kinds] + [1])
-        need = sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
+        _, sort = np.unique(_row_hash(like), return_inverse=True)
+        pairs = np.unique(sort * (len(self.kind_of_unit) + 1) + inner + 1)
+        have = np.bincount(pairs // (len(self.kind_of_unit) + 1), minlength=sort.max(initial=-1) + 1)
+        need = self._sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
         bad = np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
         torn = np.unique(like[bad[sort]])
         return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), torn[torn > 0].tolist()
@@ -150,7 +156,7 @@ class Owners:
         """Return the innermost unit of each row of variables, and whether all others are of it or of its blocks."""
         units = self.unit_of[rows]
         kinds = np.where(units >= 0, self.kind_of_unit[np.maximum(units, 0)], NONE)
-        alone = np.array([len(members) == 1 for members in self.kinds] + [True])[kinds]
+        alone = self._sizes[kinds] == 1
         units = np.where((units < 0) | alone | self.several[rows], NONE, units)
         levels = np.where(units >= 0, self._depth[np.maximum(units, 0)], NONE)
         inner = np.take_along_axis(units, levels.argmax(axis=1)[:, None], axis=1)
@@ -177,10 +183,13 @@ class Owners:
             cells = self.cells[number]
             if not cells.block.tensor:
                 continue
-            kinds = np.where(cells.units >= 0, self.kind_of_unit[np.maximum(cells.units, 0)], NONE)
-            mask = np.isin(cells.block.variables, list(variables))
-            for one, rank in {(self.kind(variable), int(self.rank_of[variable])) for variable in variables}:
-                mask |= (kinds == one) & (cells.ranks == rank) & (one >= 0)
+            mask = np.zeros(len(cells.units), dtype=bool)
+            for variable in variables:
+                one = self.kind(variable)
+                if one >= 0:
+                    mask |= (self._kinds_of(number) == one) & (cells.ranks == self.rank_of[variable])
+                else:
+                    mask |= cells.block.variables == variable
             (at,) = np.nonzero(mask)
             owner = cells.units[at]
             place = index[owner]
@@ -196,6 +205,13 @@ class Owners:
             order = np.lexsort((at, cells.ranks[at], cells.units[at], place))
             found.append((cells.block, power, at[order].reshape(len(members), -1)))
         return found
+
+
+def _row_hash(rows: Array) -> Hash:
+    total: Hash = np.zeros(len(rows), dtype=np.uint64)
+    for column in rows.T:
+        total = mix(total + mix(column.astype(np.uint64)))
+    return total
 
 
 def scale_groups(
@@ -231,7 +247,8 @@ def scale_groups(
             continue
         scaled = _scaled(owners, axes, batch_norms, members[free], kind=kind)
         if scaled:
-            name = _unused(_name_of(scaled[0].axis), taken)
+            name = unused(_name_of(scaled[0].axis), taken)
+            taken.add(name)
             groups.append(ScaleGroup(name, len(owners.kinds[kind]) if kind >= 0 else 1, tuple(scaled)))
             after += bool(common) and free < min(seen)
     return groups, output, after
@@ -248,7 +265,8 @@ def sign_groups(equations: Equations, owners: Owners, axes: MakeAxes) -> list[Si
         found = [axis for block, _, table in tables for axis in axes(block.tensor, block.dims, table)]
         if found and not _is_idle(tables, modulo=2):
             size = len(owners.kinds[kind]) if kind >= 0 else 1
-            name = _unused(_name_of(found[0]), taken)
+            name = unused(_name_of(found[0]), taken)
+            taken.add(name)
             groups.append(SignGroup(name, size, tuple(found)))
     return groups
 
@@ -313,12 +331,12 @@ def _scaled(
     return found
 
 
-def _unused(name: str, taken: set[str]) -> str:
+def unused(name: str, taken: Container[str]) -> str:
+    """Return a name that is not taken: the same, or with a number."""
     number, base = 1, name
     while name in taken:
         number += 1
         name = f"{base}#{number}"
-    taken.add(name)
     return name
 
 
