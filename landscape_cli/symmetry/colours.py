@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.symmetry.labels import Array, Hash, Labels, mix
+from landscape_cli.symmetry.labels import SPAN, Array, Hash, Labels, mix
 from landscape_cli.symmetry.relate import resolved
 from landscape_cli.symmetry.scales import clusters
-from landscape_cli.symmetry.values import Layer, covered
+from landscape_cli.symmetry.values import Layer, covered, to_layer
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,24 @@ def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
                 continue
             known.add(key)
             keep.append(here)  # so that no other layer gets the same identity
-            run = run_of(labels, here)
+            run = run_of(labels, _narrowed(here))
             if run.units():
                 found.setdefault(tuple(column.tobytes() for column in run.columns), run)
     return list(found.values())
+
+
+def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
+    """Return layers over those axes alone that units lie along: what slots say along others counts as one."""
+    along = frozenset().union(*(covered(layer) for layer in layers if int(layer.max()) >= 0))
+    found = []
+    for layer in layers:
+        beside = tuple(covered(layer) - along)
+        if not beside:
+            found.append(layer)
+        elif covered(layer) & along:
+            told = mix(layer.numpy().astype(np.uint64)).sum(axis=beside, keepdims=True, dtype=np.uint64)
+            found.append(to_layer(-1 - SPAN - (told >> np.uint64(2)).astype(np.int64)))
+    return found
 
 
 def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:

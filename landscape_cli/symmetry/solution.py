@@ -109,7 +109,7 @@ class Owners:
     def _representatives(self) -> Array:
         """Return for each variable the one kept in its stead: in the same place of the same axis of another unit."""
         found = np.arange(len(self.unit_of))
-        kinds = np.append(self.kind_of_unit, NONE)[self.unit_of]
+        kinds = np.where(self.unit_of >= 0, np.append(self.kind_of_unit, NONE)[np.maximum(self.unit_of, 0)], NONE)
         key = np.stack([self.cells_of, kinds, self.rank_of], axis=1)
         _, sort = np.unique(key, axis=0, return_inverse=True)
         own = (self.unit_of >= 0) & ~self.several

@@ -254,7 +254,10 @@ def _narrow(axis: int, start: int, size: int) -> Callable[[Tensor], Tensor]:
 def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -> Value:
     """Return places of one number put beside `operand`: zeros have its scale, or one of their own along the axis."""
     rank = len(operand.shape)
-    units = to_layer(call.model.labels.units(count)).view([-1 if k == axis else 1 for k in range(rank)])
+    labels = call.model.labels
+    moving = any(axis in covered(layer) and int(layer.max()) >= 0 for layer in operand.labels)
+    numbers = labels.units(count) if moving else labels.slots(count, f"a place of {call.where}")
+    units = to_layer(numbers).view([-1 if k == axis else 1 for k in range(rank)])
     terms: dict[str, Terms] = {"scale": (), "sign": ()}
     for kind in terms if number == 0 else ():
         own = getattr(operand, kind)
