@@ -71,12 +71,16 @@ class Labels:
         """Return the units that stand for all those united with these; slots are themselves."""
         if self.count == 0:
             return labels
-        if self._merged:
+        if self._merged and labels.size < self.count:
+            at = labels.ravel()
+            at = at[at >= 0]
+            root = self._same[at]
+            while not np.array_equal(further := self._same[root], root):
+                root = further
+            self._same[at] = root
+        elif self._merged:
             same = self._same[: self.count]
-            while True:
-                further = same[same]
-                if np.array_equal(further, same):
-                    break
+            while not np.array_equal(further := same[same], same):
                 same = further
             self._same[: self.count] = same
             self._merged = False
@@ -128,7 +132,7 @@ class Labels:
         Units are underived (`resolve`). Where two would thereby coincide on one axis of one parameter, as the two
         halves of a gated layer do, they become two slots of a new unit.
         """
-        pairs = np.unique(np.stack([self.find(one).ravel(), self.find(other).ravel()], axis=1), axis=0)
+        pairs = _pairs(self.find(one).ravel(), self.find(other).ravel())
         for side in (0, 1):
             numbers = np.where(pairs[:, 1 - side] < 0, self.why_fixed(pairs[:, 1 - side]), 0)
             for number in np.unique(numbers[numbers > 0]):
@@ -205,7 +209,7 @@ class Labels:
 
     def respect(self, units: Array, blocks: Array, reason: str) -> None:
         """State that each unit goes where its block goes: units are relabelled within blocks, or blocks as wholes."""
-        pairs = np.unique(np.stack([self.find(units).ravel(), self.find(blocks).ravel()], axis=1), axis=0)
+        pairs = _pairs(self.find(units).ravel(), self.find(blocks).ravel())
         units, blocks = pairs[pairs[:, 0] != pairs[:, 1]].T
         if len(np.unique(units)) < len(units):
             self.fix(units, reason)
@@ -292,9 +296,17 @@ class Labels:
         return self._numbers[origins]
 
 
+def _pairs(one: Array, other: Array) -> Array:
+    """Return the different pairs, shape (pairs, 2)."""
+    if one.size and int(one.min()) >= 0 and int(other.min()) >= 0:
+        code = np.unique(one * SPAN + other)
+        return np.stack([code // SPAN, code % SPAN], axis=1)
+    return np.unique(np.stack([one, other], axis=1), axis=0)
+
+
 def is_function(labels: Array, values: Array) -> bool:
     """Tell whether equal labels have equal values."""
-    pairs = np.unique(np.stack([labels.ravel(), values.ravel()], axis=1), axis=0)
+    pairs = _pairs(labels.ravel(), values.ravel())
     return len(np.unique(pairs[:, 0])) == len(pairs)
 
 

@@ -139,7 +139,7 @@ def _is_told(slots: Layer, own: list[Layer]) -> bool:
     if not telling:
         return False
     numbers = slots.numpy().astype(np.uint64)
-    beside = tuple(axis for axis in covered(slots) if axis not in _reach(telling))
+    beside = tuple(covered(slots) - _reach(own))
     if beside:  # what they say along axes that are not in question counts as one
         sizes = [size if axis in beside else 1 for axis, size in enumerate(slots.shape)]
         order = np.arange(np.prod(sizes), dtype=np.uint64).reshape(sizes)
