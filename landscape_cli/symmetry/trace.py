@@ -38,7 +38,7 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
     was_training = {module: module.training for module in model.modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     model.eval()
-    example = tracer.add_input(example_input)
+    example = tracer.known.add_input(example_input)
     try:
         torch.backends.mha.set_fastpath_enabled(False)  # whole layers in one operator would hide what they do
         with (
@@ -48,7 +48,7 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
             _modules(model, tracer),
             tracer,
         ):
-            output = functional_call(model, dict(tracer.stand_ins), (example,), tie_weights=False)
+            output = functional_call(model, dict(tracer.known.stand_ins), (example,), tie_weights=False)
     except (TraceError, KeyboardInterrupt, SystemExit):
         raise
     except Exception as cause:
