@@ -107,12 +107,30 @@ def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason
                     left = [rest for rest in left if rest is not layer]
                     right = [rest for rest in right if rest is not partner]
                     break
+    through = _share_blocks(labels, left, right, reason)
     for own, others, lonely in ((here, there, left), (there, here, right)):
         for layer in lonely:
-            if layer.max() >= 0 and not _follows(labels, layer, own, others, reason):
+            rest = [other for other in others if (id(layer), id(other)) not in through]
+            if layer.max() >= 0 and not _follows(labels, layer, own, rest, reason):
                 for known in (*here, *there):
                     labels.fix(known.numpy(), reason)
                 return
+
+
+def _share_blocks(labels: Labels, left: list[Layer], right: list[Layer], reason: str) -> set[tuple[int, int]]:
+    """Put units that run along some axes together, and along others apart, into common blocks; return such pairs."""
+    found: set[tuple[int, int]] = set()
+    for one in left:
+        for other in right:
+            both = covered(one) & covered(other)
+            if one.min() < 0 or other.min() < 0 or not both or both in (covered(one), covered(other)):
+                continue
+            blocks = [_blocks(labels, layer, sorted(covered(layer) - both), reason) for layer in (one, other)]
+            flat = _flat(*blocks)
+            if is_function(*flat) and is_function(*flat[::-1]):
+                labels.unite(*flat, reason)
+                found |= {(id(one), id(other)), (id(other), id(one))}
+    return found
 
 
 def _follows(labels: Labels, layer: Layer, own: list[Layer], others: list[Layer], reason: str) -> bool:
