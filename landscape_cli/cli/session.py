@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landscape_cli.checkpoint import Checkpoint, Params
     from landscape_cli.data import DataSet
     from landscape_cli.evaluate import Scores
+    from landscape_cli.proof import Difference
     from landscape_cli.symmetry import Symmetry
 
 # Where and how a result is shown does not belong to how it was made.
@@ -128,14 +129,22 @@ def placed(network: Checkpoint, device: torch.device) -> Params:
     return {name: tensor.to(device) for name, tensor in network.params.items()}
 
 
-def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool = False) -> Symmetry:
-    """Derive the symmetry of a checkpoint's model; `strict` makes errors of what is otherwise noted."""
+def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool, quiet: bool) -> Symmetry:
+    """Derive the symmetry of a checkpoint's model, and warn of what could not be established.
+
+    Raises:
+        TraceError: if the model cannot be followed; with `strict`, also for what is a warning otherwise.
+    """
     import torch
 
+    from landscape_cli.functional import float_type
     from landscape_cli.symmetry import trace_symmetry
 
-    dtype = next(tensor.dtype for tensor in network.params.values() if tensor.is_floating_point())
-    return trace_symmetry(model, torch.zeros(2, *network.model.input_shape, dtype=dtype), strict=strict)
+    example = torch.zeros(2, *network.model.input_shape, dtype=float_type(network.params))
+    symmetry = trace_symmetry(model, example, strict=strict)
+    for note in symmetry.notes:
+        say(f"warning: {note}", quiet=quiet)
+    return symmetry
 
 
 def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str | None, quiet: bool) -> DataSet:
@@ -186,6 +195,16 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
 def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
     local = {"directory"} | ({"sha256", "mean", "deviation"} if record.get("name") == "hmm" else set())
     return {key: value for key, value in record.items() if key not in local}
+
+
+def difference_columns(difference: Difference) -> dict[str, float]:
+    """Return the columns of a result that hold what its proof has found."""
+    return {
+        "largest_logit_difference": difference.largest,
+        "relative_difference": difference.relative,
+        "decisions_changed": difference.decisions,
+        "probes": difference.probes,
+    }
 
 
 def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:

@@ -187,7 +187,7 @@ class Tracer(TorchDispatchMode):
         if floating or call.where.startswith("aten.sort"):
             note = f"{problem}: what reaches it is fixed"
             if self._strict:
-                raise TraceError(note)
+                raise TraceError(f"{problem}, and strict was asked for: without, what reaches it is fixed")
             self.notes.append(note)
         for tensor in flatten((call.args, call.kwargs)):
             if isinstance(tensor, Tensor) and self._is_known(tensor):
@@ -409,10 +409,10 @@ class Tracer(TorchDispatchMode):
                     self.equations.equate(kind, ((layer, 1),), rank=layer.ndim)
         if unused:
             more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
-            note = f"the forward pass never uses the tensor {unused[0]!r}{more}: fixed"
+            note = f"the forward pass never uses the tensor {unused[0]!r}{more}"
             if self._strict:
-                raise TraceError(note)
-            self.notes.append(note)
+                raise TraceError(f"{note}, and strict was asked for: without, what is not used is fixed")
+            self.notes.append(f"{note}: fixed")
 
     def place(self) -> str:
         """Return which module is running, for messages."""
