@@ -93,7 +93,6 @@ def align(
     from landscape_cli.cli.session import (
         check_distinct,
         data_of,
-        difference_columns,
         make_folder,
         make_provenance,
         output_paths,
@@ -149,7 +148,7 @@ def align(
         difference = prove_alignment(model, network, found, symmetry, probe)
         provenance = make_provenance(context, device=place, seed=seed, networks=[target, network], data=loaded)
         made.append(replace(network, params=found.params, history=(*network.history, provenance)))
-        proofs.append({"network": network.path, "output": str(out)} | difference_columns(difference))
+        proofs.append({"network": network.path, "output": str(out)} | difference.columns())
         saved.append(moves(network, found))
         rows += group_rows(network, found, symmetry)
     make_folder(out_dir)

@@ -58,7 +58,6 @@ def normalize(
 
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.session import (
-        difference_columns,
         make_folder,
         make_provenance,
         output_paths,
@@ -116,7 +115,7 @@ def normalize(
                 "output_factor": exact.output_factor,
                 "degenerate_units": sum(map(len, exact.degenerate.values())),
             }
-            | difference_columns(difference)
+            | difference.columns()
         )
     make_folder(out_dir)
     for path, checkpoint in zip(outputs, made, strict=True):

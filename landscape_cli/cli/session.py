@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from landscape_cli.checkpoint import Checkpoint, Params
     from landscape_cli.data import DataSet
     from landscape_cli.evaluate import Scores
-    from landscape_cli.proof import Difference
     from landscape_cli.symmetry import Symmetry
 
 # Where and how a result is shown does not belong to how it was made.
@@ -195,16 +194,6 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
 def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
     local = {"directory"} | ({"sha256", "mean", "deviation"} if record.get("name") == "hmm" else set())
     return {key: value for key, value in record.items() if key not in local}
-
-
-def difference_columns(difference: Difference) -> dict[str, float]:
-    """Return the columns of a result that hold what its proof has found."""
-    return {
-        "largest_logit_difference": difference.largest,
-        "relative_difference": difference.relative,
-        "decisions_changed": difference.decisions,
-        "probes": difference.probes,
-    }
 
 
 def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:
