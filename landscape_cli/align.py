@@ -107,6 +107,18 @@ def align(
     )
 
 
+def one_at_a_time(
+    params: Params, symmetry: Symmetry, permutations: Mapping[str, Tensor], signs: Mapping[str, Tensor]
+) -> Iterator[tuple[str, Params]]:
+    """Yield for each group the network with that group alone relabelled or flipped, to find one at fault."""
+    for name, permutation in permutations.items():
+        if not torch.equal(permutation.cpu(), torch.arange(len(permutation))):
+            yield name, permute(params, symmetry, {name: permutation})
+    for name, sign in signs.items():
+        if bool((sign < 0).any()):
+            yield f"signs of {name}", flip(params, symmetry, {name: sign})
+
+
 def _by_weights(
     reference: Params, params: Params, where: Map, gains: Gains, start: Labelling, orders: int, seed: int
 ) -> Labelling:

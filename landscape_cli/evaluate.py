@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +15,7 @@ from landscape_cli.batches import as_channels_last, largest_activation
 from landscape_cli.checkpoint import Params
 from landscape_cli.data import Split
 from landscape_cli.functional import cast_floats, float_type, run_with, unsaved_buffers
-from landscape_cli.objective import count_wrong, cross_entropy, decide, logits_of
+from landscape_cli.objective import UNDECIDED, cross_entropy, decide, logits_of
 
 MIB = 1 << 20
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
@@ -31,16 +32,18 @@ class Scores:
         wrong: misclassified samples, shape (networks,), int64.
         samples: how many samples there were.
         loss: mean cross-entropy in nats, shape (networks,), float64.
+        undecided: samples on which the outputs are NaN, which count as wrong too, shape (networks,), int64.
     """
 
     wrong: Tensor
     samples: int
     loss: Tensor
+    undecided: Tensor
 
     @property
     def error(self) -> Tensor:
-        """The fraction of samples that are misclassified, shape (networks,), float64."""
-        return self.wrong.double() / self.samples
+        """The fraction of samples misclassified, shape (networks,), float64; NaN where any output is."""
+        return torch.where(self.undecided > 0, math.nan, self.wrong.double() / self.samples)
 
 
 class Evaluator:
@@ -86,7 +89,7 @@ class Evaluator:
         self._batch_size = batch_size or _batch_size(self.model, first[:2], self.device)
 
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
-        """Return the fraction of samples misclassified on `split` (default: the first), shape (networks,), float64."""
+        """Return the fraction of samples misclassified on `split` (default: the first), as `Scores.error`."""
         name = split or next(iter(self.splits))
         return self._scores(networks, {name: self.splits[name]})[name].error
 
@@ -96,7 +99,7 @@ class Evaluator:
 
     @torch.inference_mode()
     def predictions(self, params: Params, split: str) -> Tensor:
-        """Return the class that one network decides for, shape (samples,), int64, on the CPU."""
+        """Return the class that one network decides for, shape (samples,), int64, on the CPU; UNDECIDED for NaN."""
         self.model.eval()
         network = self._place(params)
         return torch.cat([decide(self._logits(network, x)) for x, _ in self._batches(self.splits[split])]).cpu()
@@ -106,25 +109,31 @@ class Evaluator:
         self.model.eval()  # again: training may have gone on with it since
         wrong: dict[str, list[Tensor]] = {name: [] for name in splits}
         loss: dict[str, list[Tensor]] = {name: [] for name in splits}
+        undecided: dict[str, list[Tensor]] = {name: [] for name in splits}
         for chunk in self._chunks(networks):
             for name, split in splits.items():
                 chunk_wrong = torch.zeros(len(chunk), dtype=torch.int64, device=self.device)
+                chunk_undecided = torch.zeros_like(chunk_wrong)
                 chunk_loss = torch.zeros(len(chunk), dtype=torch.float64, device=self.device)
                 for x, y in self._batches(split):
                     for k, network in enumerate(chunk):
                         logits = self._logits(network, x)
-                        chunk_wrong[k] += count_wrong(logits, y)
+                        decisions = decide(logits)
+                        chunk_wrong[k] += torch.count_nonzero(decisions != y)
+                        chunk_undecided[k] += torch.count_nonzero(decisions == UNDECIDED)
                         chunk_loss[k] += cross_entropy(logits.double(), y, reduction="sum")
                         if self._advance is not None:
                             self._advance(len(y))
                 wrong[name].append(chunk_wrong)
                 loss[name].append(chunk_loss)
+                undecided[name].append(chunk_undecided)
         nothing = torch.zeros(0, device=self.device)
         return {
             name: Scores(
                 torch.cat([nothing.long(), *wrong[name]]).cpu(),
                 len(split.y),
                 torch.cat([nothing.double(), *loss[name]]).cpu() / len(split.y),
+                torch.cat([nothing.long(), *undecided[name]]).cpu(),
             )
             for name, split in splits.items()
         }

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from landscape_cli.symmetry import Axis, FixedAxis, ScaledAxis, Symmetry
+from landscape_cli.symmetry import Axis, FixedAxis, Role, ScaledAxis, Symmetry
+
+POWERS = {1: "x", 2: "x²", -1: "/", -2: "/²"}
+ROLES = {
+    "written by": (Role.INCOMING,),
+    "read by": (Role.OUTGOING,),
+    "followed by": (Role.GAIN, Role.FOLLOWER),
+}
+WITHIN = " in the module "
+
+Owners = Mapping[tuple[str, tuple[int, ...]], Sequence[tuple[str, set[int]]]]
 
 
 def explain(symmetry: Symmetry) -> dict[str, Any]:
     """Return a symmetry as JSON values: its groups with the tensors and axes they tie, what is fixed, and the notes."""
+    scales = {scale.name: [scaled.axis for scaled in scale.axes] for scale in symmetry.scales}
+    signs = {sign.name: sign.axes for sign in symmetry.signs}
+    scale_places, sign_places = _owners(scales), _owners(signs)
     return {
+        "summary": count(symmetry),
         "groups": [
             {
                 "name": group.name,
@@ -18,8 +32,8 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
                 "blocks": group.blocks,
                 "inside": list(group.inside),
                 "axes": [_axis(axis) | {"role": axis.role.value} for axis in group.axes],
-                "scales": [scale.name for scale in symmetry.scales if _share([a.axis for a in scale.axes], group.axes)],
-                "signs": [sign.name for sign in symmetry.signs if _share(sign.axes, group.axes)],
+                "scales": _sharing(group.axes, scale_places, scales),
+                "signs": _sharing(group.axes, sign_places, signs),
             }
             for group in symmetry.permutations
         ],
@@ -39,25 +53,119 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
     }
 
 
+def count(symmetry: Symmetry) -> dict[str, int]:
+    """Return how many groups there are of each kind, the units in them, and how many axes are fixed."""
+    return {
+        "permutation_groups": len(symmetry.permutations),
+        "permutable_units": sum(group.units for group in symmetry.permutations),
+        "scale_groups": len(symmetry.scales),
+        "scalable_units": sum(group.size for group in symmetry.scales),
+        "sign_groups": len(symmetry.signs),
+        "flippable_units": sum(group.size for group in symmetry.signs),
+        "fixed_axes": len({(axis.tensor, axis.dim) for axis in symmetry.fixed}),
+    }
+
+
+def summary(symmetry: Symmetry) -> str:
+    """Return the same in one line."""
+    found = count(symmetry)
+    parts = [
+        f"{_number(found[f'{kind}_groups'], 'group')} ({_number(found[f'{units}_units'], 'unit')}) {verb}"
+        for kind, units, verb in (
+            ("permutation", "permutable", "to relabel"),
+            ("scale", "scalable", "to rescale"),
+            ("sign", "flippable", "to flip"),
+        )
+        if found[f"{kind}_groups"]
+    ]
+    return f"{', '.join(parts) or 'no symmetries'}; {_number(found['fixed_axes'], 'axis', 'axes')} fixed"
+
+
 def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
-    """Return a symmetry as a long table: one row a group, and one for each reason why axes are fixed."""
+    """Return a symmetry as a long table: one row a group, and one for each reason why axes are fixed.
+
+    The columns: `kind` (permutation, scale, sign, output, fixed), `name` (of the group; the reason), `units` (places,
+    of what is fixed), `blocks`, and `axes`: what is tied, as `tensor[axis]`, under what becomes of it.
+    """
     rows = []
     for group in symmetry.permutations:
-        rows.append(_row("permutation", group.name, group.units, group.blocks, map(_name, group.axes)))
+        rows.append(_row("permutation", group.name, group.units, group.blocks, tied(group.axes)))
     for scale in symmetry.scales:
-        rows.append(_row("scale", scale.name, scale.size, 1, map(_scaled_name, scale.axes)))
+        rows.append(_row("scale", scale.name, scale.size, 1, scaled(scale.axes)))
     for sign in symmetry.signs:
-        rows.append(_row("sign", sign.name, sign.size, 1, map(_name, sign.axes)))
+        rows.append(_row("sign", sign.name, sign.size, 1, {"": compact(sign.axes)}))
     if symmetry.output:
-        rows.append(_row("scale", "(all outputs)", 1, 1, map(_scaled_name, symmetry.output)))
-    for reason in dict.fromkeys(axis.reason for axis in symmetry.fixed):
-        here = [axis for axis in symmetry.fixed if axis.reason == reason]
-        rows.append(_row("fixed", reason, sum(axis.places for axis in here), 1, map(_fixed_name, here)))
+        rows.append(_row("output", "all outputs, by one factor", 1, 1, scaled(symmetry.output, counted=False)))
+    for reason, axes in fixed_for(symmetry).items():
+        rows.append(_row("fixed", reason, sum(axis.places for axis in axes), 1, {"": compact_fixed(axes)}))
     return rows
 
 
-def _row(kind: str, name: str, units: int, blocks: int, axes: Iterable[str]) -> dict[str, Any]:
-    return {"kind": kind, "name": name, "units": units, "blocks": blocks, "axes": ", ".join(dict.fromkeys(axes))}
+def tied(axes: Sequence[Axis]) -> dict[str, list[str]]:
+    """Return the axes of a permutation group in words, under what they are to the units."""
+    found = {words: compact(axis for axis in axes if axis.role in roles) for words, roles in ROLES.items()}
+    return {words: listed for words, listed in found.items() if listed}
+
+
+def scaled(axes: Sequence[ScaledAxis], *, counted: bool = True) -> dict[str, list[str]]:
+    """Return the axes of a scale group in words, under the power of the units' factor they are multiplied by."""
+    powers = {POWERS.get(axis.power, f"x^{axis.power}"): axis.power for axis in axes if axis.variance is None}
+    found = {
+        words: compact((axis.axis for axis in axes if axis.variance is None and axis.power == power), counted=counted)
+        for words, power in powers.items()
+        if power
+    }
+    gains = compact(axis.axis for axis in axes if axis.variance is not None)
+    return found | ({"making up for ε:": gains} if gains else {})
+
+
+def fixed_for(symmetry: Symmetry) -> dict[str, list[FixedAxis]]:
+    """Return the axes that are fixed, by reason; an operator is one reason wherever it runs."""
+    found: dict[str, list[FixedAxis]] = {}
+    for axis in symmetry.fixed:
+        reason = axis.reason.partition(WITHIN)[0]
+        found.setdefault(f"by its use in {reason}" if reason.startswith("aten.") else reason, []).append(axis)
+    return found
+
+
+def compact(axes: Iterable[Axis], *, counted: bool = True) -> list[str]:
+    """Return axes as `tensor[axis]`; several tensors of one module, alike, as `module.{one,other}[axis]`.
+
+    With how many places a unit has there, if several and `counted`.
+    """
+    alike: dict[tuple[str, str], list[str]] = {}
+    for axis in axes:
+        places = axis.places.table.shape[1]
+        where = f"[{','.join(map(str, axis.dims))}]{f' ({places} places a unit)' if counted and places > 1 else ''}"
+        module, _, name = axis.tensor.rpartition(".")
+        alike.setdefault((module, where), []).append(name)
+    return [_braced(module, list(dict.fromkeys(names)), where) for (module, where), names in alike.items()]
+
+
+def compact_fixed(axes: Iterable[FixedAxis]) -> list[str]:
+    """Return fixed axes in the same way, all those of one tensor together."""
+    dims: dict[str, list[int]] = {}
+    for axis in axes:
+        known = dims.setdefault(axis.tensor, [])
+        if axis.dim not in known:
+            known.append(axis.dim)
+    alike: dict[tuple[str, str], list[str]] = {}
+    for tensor, own in dims.items():
+        module, _, name = tensor.rpartition(".")
+        alike.setdefault((module, f"[{','.join(map(str, own))}]"), []).append(name)
+    return [_braced(module, names, where) for (module, where), names in alike.items()]
+
+
+def _braced(module: str, names: Sequence[str], where: str) -> str:
+    prefix = f"{module}." if module else ""
+    if len(names) == 1:
+        return f"{prefix}{names[0]}{where}"
+    return f"{prefix}{{{','.join(names)}}}{where}" if module else ", ".join(f"{name}{where}" for name in names)
+
+
+def _row(kind: str, name: str, units: int, blocks: int, axes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    listed = "; ".join(f"{words} {', '.join(names)}".strip() for words, names in axes.items())
+    return {"kind": kind, "name": name, "units": units, "blocks": blocks, "axes": listed}
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
@@ -74,26 +182,25 @@ def _scaled_axes(axes: Sequence[ScaledAxis]) -> list[dict[str, Any]]:
     ]
 
 
-def _name(axis: Axis) -> str:
-    return f"{axis.tensor}[{','.join(map(str, axis.dims))}]"
+def _number(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
-def _scaled_name(scaled: ScaledAxis) -> str:
-    if scaled.variance is not None:
-        return f"{_name(scaled.axis)} (epsilon)"
-    return _name(scaled.axis) if scaled.power == 1 else f"{_name(scaled.axis)}^{scaled.power}"
+def _owners(groups: Mapping[str, Sequence[Axis]]) -> Owners:
+    """Return by tensor and axes the groups that live there, and at which places."""
+    found: dict[tuple[str, tuple[int, ...]], list[tuple[str, set[int]]]] = {}
+    for name, axes in groups.items():
+        for axis in axes:
+            found.setdefault((axis.tensor, axis.dims), []).append((name, set(axis.places.table.flatten().tolist())))
+    return found
 
 
-def _fixed_name(axis: FixedAxis) -> str:
-    return f"{axis.tensor}[{axis.dim}]"
-
-
-def _share(one: Sequence[Axis], other: Sequence[Axis]) -> bool:
-    """Tell whether two lists of axes have a place in common."""
-    for axis in one:
-        for known in other:
-            if axis.tensor == known.tensor and axis.dims == known.dims:
-                mine = set(axis.places.table.flatten().tolist())
-                if not mine.isdisjoint(known.places.table.flatten().tolist()):
-                    return True
-    return False
+def _sharing(axes: Sequence[Axis], owners: Owners, order: Iterable[str]) -> list[str]:
+    """Return the names of the groups that have a place in common with these axes, in an order of all."""
+    met = {
+        name
+        for axis in axes
+        for name, places in owners.get((axis.tensor, axis.dims), ())
+        if not places.isdisjoint(axis.places.table.flatten().tolist())
+    }
+    return [name for name in order if name in met]

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from landscape_cli.errors import ModelError
 
+UNDECIDED = -1
+"""The class decided for by logits of which one is NaN."""
+
 
 def all_outputs(returned: Any) -> tuple[Tensor, ...]:
     """Return every output of a model in order, whatever tuples or lists they come in.
@@ -43,11 +46,11 @@ def logits_of(returned: Any) -> Tensor:
 def decide(logits: Tensor) -> Tensor:
     """Return the class decided for, shape (n,), int64, from logits of shape (n, outputs).
 
-    Many outputs: the largest, the first of equals. One output: class 1 where it is not negative.
+    Many outputs: the largest, the first of equals. One output: class 1 where it is not negative. NaN among them:
+    UNDECIDED.
     """
-    if logits.shape[1] == 1:
-        return (logits[:, 0] >= 0).long()
-    return logits.argmax(dim=1)
+    decision = (logits[:, 0] >= 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
+    return torch.where(logits.isnan().any(dim=1), UNDECIDED, decision)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, *, reduction: str = "mean") -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from landscape_cli.errors import GeometryError
@@ -27,8 +28,11 @@ def barrier(taus: Sequence[float], values: Sequence[float]) -> dict[str, float]:
 
     Returns:
         max: the largest value; tau: where it is first reached; above_ends: that less the larger value at an end;
-        above_line: the most by which a value exceeds the linear interpolation of the ends.
+        above_line: the most by which a value exceeds the linear interpolation of the ends. All are NaN if a value is,
+        as it might have been the largest.
     """
+    if any(math.isnan(value) for value in values):
+        return dict.fromkeys(("max", "tau", "above_ends", "above_line"), math.nan)
     top = max(values)
     ends = values[0], values[-1]
     span = taus[-1] - taus[0]

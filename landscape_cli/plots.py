@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def plot_path(path: Path, rows: Sequence[Mapping[str, Any]], *, title: str, forc
     figure, axes = _figure(1)
     for split in ("train", "test"):
         axes[0].plot([row["tau"] for row in rows], [row[f"{split}_error"] for row in rows], ".-", label=split)
-    highest = max(row[f"{split}_error"] for row in rows for split in ("train", "test"))
+    known = [row[f"{split}_error"] for row in rows for split in ("train", "test")]
+    highest = max((value for value in known if not math.isnan(value)), default=0.0)
     axes[0].set(xlabel="τ", ylabel="error", title=title, ylim=(0, 1.1 * highest or 1))
     axes[0].legend()
     _save(figure, path, force=force)
@@ -71,8 +73,9 @@ def plot_plane(
     for ax, split in zip(axes, ("train", "test"), strict=True):
         values = [row[f"{split}_error"] for row in rows]
         field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
-        filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")
-        figure.colorbar(filled, ax=ax, label=f"{split} error")
+        if not all(map(math.isnan, values)):
+            filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")
+            figure.colorbar(filled, ax=ax, label=f"{split} error")
         for corner in corners:
             ax.plot(corner["x"], corner["y"], "o", color="white", markeredgecolor="black")
             ax.annotate(

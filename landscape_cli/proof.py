@@ -37,6 +37,15 @@ class Difference:
     decisions: int
     probes: int
 
+    def columns(self) -> dict[str, float]:
+        """Return the columns of a result that hold it."""
+        return {
+            "largest_logit_difference": self.largest,
+            "relative_difference": self.relative,
+            "decisions_changed": self.decisions,
+            "probes": self.probes,
+        }
+
 
 @torch.no_grad()
 def compare(model: nn.Module, before: Params, after: Params, probe: Tensor, *, factor: float = 1.0) -> Difference:

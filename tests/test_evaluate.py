@@ -18,7 +18,7 @@ from landscape_cli.evaluate import MOST_NETWORKS, Evaluator
 from landscape_cli.flatness import local_energy
 from landscape_cli.geometry import geodesic, linear
 from landscape_cli.normalize import normalize
-from landscape_cli.objective import all_outputs, decide, logits_of
+from landscape_cli.objective import UNDECIDED, all_outputs, decide, logits_of
 from landscape_cli.planes import span_plane
 from landscape_cli.seeds import generator
 
@@ -49,6 +49,26 @@ def test_error_equals_the_slow_loop(name: str, batch_size: int | None) -> None:
         else F.cross_entropy(logits, data.y)
     )
     assert float(scores.loss[4]) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-sign"])
+def test_outputs_that_are_nan_are_no_class(name: str) -> None:
+    case, data = float_case(name), data_for(name)
+    logits = torch.tensor([[1.0, 2.0], [float("nan"), 0.0], [0.0, float("nan")], [float("-inf"), 3.0]])
+    assert decide(logits).tolist() == [1, UNDECIDED, UNDECIDED, 1]
+    assert decide(logits[:, :1]).tolist() == [1, UNDECIDED, 1, 0]
+    broken = case.params | {"fc1.bias": torch.full_like(case.params["fc1.bias"], float("nan"))}
+    evaluator = Evaluator(case.model, data, batch_size=64)
+    scores = evaluator.evaluate([case.params, broken])["data"]
+    assert scores.undecided.tolist() == [0, 150]
+    assert scores.error.isnan().tolist() == [False, True]
+    assert scores.loss.isnan().tolist() == [False, True]
+    assert evaluator.predictions(broken, "data").unique().tolist() == [UNDECIDED]
+    one = Split(data.x.clone(), data.y)
+    one.x[100] = float("nan")
+    scores = Evaluator(case.model, one, batch_size=64).evaluate([case.params])["data"]
+    assert scores.undecided.tolist() == [1]
+    assert scores.error.isnan().all()
 
 
 def test_splits_and_no_networks() -> None:

@@ -284,3 +284,8 @@ def test_even_steps() -> None:
     assert even_steps(5) == [0, 0.25, 0.5, 0.75, 1]
     with pytest.raises(GeometryError, match="at least 2"):
         even_steps(1)
+
+
+def test_barrier_of_missing_values_is_missing() -> None:
+    for values in ([0.1, math.nan, 0.3], [math.nan, 0.1, 0.3], [0.1, 0.2, math.nan]):
+        assert all(math.isnan(figure) for figure in barrier([0.0, 0.5, 1.0], values).values())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from landscape_cli.cli.console import emit, progress, say
+from landscape_cli.cli.console import emit, say
 from landscape_cli.cli.options import (
     CheckpointOutput,
     DataDir,
@@ -29,7 +29,10 @@ from landscape_cli.cli.options import (
 def align(
     context: typer.Context,
     reference: Annotated[Path, typer.Argument(help="The network whose labels stand.", show_default=False)],
-    networks: Annotated[list[Path], typer.Argument(help="Networks to relabel.", show_default=False)],
+    networks: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Networks to relabel; none with --explain.", show_default=False),
+    ] = None,
     output: CheckpointOutput = None,
     out_dir: OutDir = None,
     method: Annotated[
@@ -50,6 +53,13 @@ def align(
     permutations: Annotated[
         Path | None, typer.Option("--permutations", help="Also save the permutations and signs, as JSON.")
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Only show what the symmetries of one network are, and what is fixed and why; nothing is written.",
+        ),
+    ] = False,
     strict: Strict = False,
     model_name: ModelName = None,
     input_shape: InputShape = None,
@@ -71,32 +81,40 @@ def align(
       landscape align a.st b.st -o b_aligned.st
       landscape align a.st b.st c.st --out-dir aligned --permutations aligned/permutations.json
       landscape align a.st b.st -o b_aligned.st --method activation --samples 5000
+      landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     import json
     from dataclasses import replace
 
-    import torch
-
-    from landscape_cli.activations import Correlations, unit_correlations
     from landscape_cli.align import align as align_networks
     from landscape_cli.checkpoint import write_checkpoint
+    from landscape_cli.cli.explanation import check_explains, emit_explanation
+    from landscape_cli.cli.relabelling import correlate, group_rows, moves, prove_alignment, sample_inputs
     from landscape_cli.cli.session import (
         check_distinct,
         data_of,
         make_folder,
         make_provenance,
         output_paths,
-        placed,
         read_networks,
         resolve_device,
         symmetry_of,
     )
     from landscape_cli.errors import ResultError
     from landscape_cli.files import check_output, write_atomic
-    from landscape_cli.proof import probe_batch, prove, to_double
+    from landscape_cli.proof import probe_batch
     from landscape_cli.results import Result
-    from landscape_cli.seeds import generator
 
+    if explain:
+        check_explains(context)
+        place = resolve_device(device)
+        [network], model = read_networks([reference], model_name, input_shape)
+        symmetry = symmetry_of(network, model, strict=strict, quiet=quiet)
+        provenance = make_provenance(context, device=place, seed=seed, networks=[network])
+        emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)
+        return
+    if not networks:
+        raise typer.BadParameter("name the networks to relabel after the reference; only --explain takes one network")
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     check_distinct(permutations, *outputs)
     if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
@@ -104,38 +122,20 @@ def align(
     place = resolve_device(device)
     checkpoints, model = read_networks([reference, *networks], model_name, input_shape)
     target, *movers = checkpoints
-    symmetry = symmetry_of(target, model, strict=strict)
-    for note in symmetry.notes:
-        say(f"warning: {note}", quiet=quiet)
+    symmetry = symmetry_of(target, model, strict=strict, quiet=quiet)
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet) if method is Method.ACTIVATION else None
+    inputs = None if loaded is None else sample_inputs(loaded, samples, seed=seed)
     probe = probe_batch(target.model.input_shape, seed=seed, device=place)
     rows, made, saved, proofs = [], [], [], []
-    for path, network, out in zip(networks, movers, outputs, strict=True):
+    for network, out in zip(movers, outputs, strict=True):
         if (network.normalized is None) != (target.normalized is None):
             say(
-                f"warning: only one of {reference} and {path} is normalised: matches will be poor",
+                f"warning: only one of {reference} and {network.path} is normalised: matches will be poor",
                 quiet=quiet,
             )
-        correlations: Correlations | None = None
-        if loaded is not None:
-            inputs = loaded.train.x[torch.randperm(len(loaded.train.x), generator=generator(seed))[:samples]]
-            with progress("activations", len(inputs), "samples", quiet=quiet) as advance:
-                correlations = unit_correlations(
-                    model,
-                    placed(target, place),
-                    placed(network, place),
-                    symmetry,
-                    inputs,
-                    device=place,
-                    advance=advance,
-                )
-            missing = [
-                group.name
-                for group in symmetry.permutations
-                if group.name not in correlations.units and not group.inside
-            ]
-            if missing:
-                say(f"matched by their weights, as no module puts them out: {', '.join(missing)}", quiet=quiet)
+        correlations = None
+        if inputs is not None:
+            correlations = correlate(model, target, network, symmetry, inputs, device=place, quiet=quiet)
         found = align_networks(
             target.params,
             network.params,
@@ -145,45 +145,12 @@ def align(
             seed=seed,
             correlations=correlations,
         )
-        difference = prove(
-            model,
-            network.params,
-            to_double(found.params, place),
-            found.params,
-            probe,
-            what=f"aligning {path}",
-        )
+        difference = prove_alignment(model, network, found, symmetry, probe)
         provenance = make_provenance(context, device=place, seed=seed, networks=[target, network], data=loaded)
         made.append(replace(network, params=found.params, history=(*network.history, provenance)))
-        proofs.append(
-            {
-                "network": str(path),
-                "output": str(out),
-                "largest_logit_difference": difference.largest,
-                "relative_difference": difference.relative,
-                "decisions_changed": difference.decisions,
-                "probes": difference.probes,
-            }
-        )
-        saved.append(
-            {
-                "network": str(path),
-                "groups": {name: p.tolist() for name, p in found.permutations.items()},
-                "signs": {name: p.tolist() for name, p in found.signs.items()},
-            }
-        )
-        for group in symmetry.permutations:
-            permutation = found.permutations[group.name]
-            rows.append(
-                {
-                    "network": str(path),
-                    "group": group.name,
-                    "units": group.units,
-                    "relabelled": sum(i != j for i, j in enumerate(permutation.tolist())),
-                    "similarity_before": found.similarity_before.get(group.name),
-                    "similarity": found.similarity.get(group.name),
-                }
-            )
+        proofs.append({"network": network.path, "output": str(out)} | difference.columns())
+        saved.append(moves(network, found))
+        rows += group_rows(network, found, symmetry)
     make_folder(out_dir)
     for out, checkpoint in zip(outputs, made, strict=True):
         write_checkpoint(out, checkpoint, force=force)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -70,8 +71,16 @@ def progress(description: str, total: int, unit: str, *, quiet: bool) -> Iterato
         yield advance
 
 
-def emit(result: Result, *, output: Path | None, form: Format | None, force: bool, quiet: bool) -> None:
-    """Write a result to `output`, or print it: a table on a terminal, else JSON, or as `form` says."""
+def emit(
+    result: Result,
+    *,
+    output: Path | None,
+    form: Format | None,
+    force: bool,
+    quiet: bool,
+    show: Callable[[Result], None] | None = None,
+) -> None:
+    """Write a result to `output`, or print it: a table (by `show`) on a terminal, else JSON, or as `form` says."""
     from landscape_cli.results import write_result
 
     if output is not None:
@@ -80,7 +89,7 @@ def emit(result: Result, *, output: Path | None, form: Format | None, force: boo
         return
     form = form or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
     if form is Format.TABLE:
-        print_table(result)
+        (show or print_table)(result)
     else:
         sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv())
     sys.stdout.flush()
@@ -103,7 +112,7 @@ def print_table(result: Result) -> None:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.2e}"

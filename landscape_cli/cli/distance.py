@@ -20,6 +20,7 @@ from landscape_cli.cli.options import (
     ModelName,
     Output,
     Quiet,
+    Strict,
     UnusedSeed,
 )
 
@@ -40,6 +41,7 @@ def distance(
     ] = True,
     data: DataName = None,
     data_dir: DataDir = None,
+    strict: Strict = False,
     model_name: ModelName = None,
     input_shape: InputShape = None,
     device: Device = "auto",
@@ -74,6 +76,7 @@ def distance(
     )
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.geometry import distance as between
+    from landscape_cli.objective import UNDECIDED
     from landscape_cli.results import Result
 
     check_result_output(output, form, None, force=force)
@@ -83,7 +86,7 @@ def distance(
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
     place = resolve_device(device)
     checkpoints, model = read_networks(networks, model_name, input_shape)
-    symmetry = symmetry_of(checkpoints[0], model)
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
     raw = [network.path for network in checkpoints if network.normalized is None]
     if raw:
         say(
@@ -103,6 +106,9 @@ def distance(
                     predictions[split].append(evaluator.predictions(network.params, split))
                     if advance:
                         advance(1)
+    for k, network in enumerate(checkpoints):
+        if any(bool((classes[k] == UNDECIDED).any()) for classes in predictions.values()):
+            say(f"warning: outputs of {network.path} are NaN, so its disagreement is missing", quiet=quiet)
     rows: list[dict[str, Any]] = []
     params = [placed(network, place) for network in checkpoints]
     for i, j in combinations(range(len(checkpoints)), 2):
@@ -111,7 +117,9 @@ def distance(
         if a.normalized is None or b.normalized is None:
             row |= {"geodesic": None, "rms_angle": None}
         for split, classes in predictions.items():
-            row[f"{split}_disagreement"] = float((classes[i] != classes[j]).double().mean())
+            differ = (classes[i] != classes[j]).double()
+            known = bool(((classes[i] != UNDECIDED) & (classes[j] != UNDECIDED)).all())
+            row[f"{split}_disagreement"] = float(differ.mean()) if known else None
         rows.append(row)
     provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     names = [network.path for network in checkpoints]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from landscape_cli.cli.console import emit, progress
+from landscape_cli.cli.console import emit, progress, say
 from landscape_cli.cli.options import (
     BatchNorm,
     DataDir,
@@ -23,6 +24,7 @@ from landscape_cli.cli.options import (
     Quiet,
     Seed,
     Statistics,
+    Strict,
     numbers,
 )
 
@@ -41,6 +43,7 @@ def flatness(
     bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
     data_dir: DataDir = None,
+    strict: Strict = False,
     model_name: ModelName = None,
     input_shape: InputShape = None,
     device: Device = "auto",
@@ -62,6 +65,8 @@ def flatness(
       landscape flatness sgd.st rsgd.st adv.st
       landscape flatness runs/*.st --sigma 0.05,0.1,0.2 --samples 50 -o flatness.json --plot flatness.png
     """  # noqa: D301 - \b keeps the help's lines as they are
+    import torch
+
     from landscape_cli.cli.session import (
         check_result_output,
         data_of,
@@ -82,9 +87,10 @@ def flatness(
         raise typer.BadParameter(f"--sigma takes numbers that are not negative, not {sigma}")
     place = resolve_device(device)
     checkpoints, model = read_networks(networks, model_name, input_shape)
-    # Only what tells weights from the rest needs the symmetry.
-    every = [name for name, _ in model.named_parameters()]
-    weights = every if all_parameters else symmetry_of(checkpoints[0], model).weights
+    weights: Sequence[str] = [name for name, _ in model.named_parameters()]
+    if strict or not all_parameters:  # the symmetry tells weights from the rest
+        symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
+        weights = weights if all_parameters else symmetry.weights
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
     splits = {"train": loaded.train} | ({"test": loaded.test} if test else {})
     recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)
@@ -111,6 +117,13 @@ def flatness(
                     draws[f"{split}_draws"] = found.draws[split][k].tolist()
                 rows.append(row)
                 energies.append({key: value for key, value in row.items() if key != "network"} | draws)
+            missing = int(torch.count_nonzero(torch.stack([found.draws[split].isnan() for split in splits]).any(dim=0)))
+            if missing:
+                say(
+                    f"warning: {missing} of {samples * len(strengths)} draws for {network.path} have no error, so that "
+                    "their means are missing (null) too: outputs are NaN there",
+                    quiet=quiet,
+                )
             details.append(detail | {"local_energy": energies})
     provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     if plot is not None:

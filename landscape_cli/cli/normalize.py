@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,11 @@ from landscape_cli.cli.options import (
     OutDir,
     Quiet,
     Seed,
+    Strict,
 )
+
+if TYPE_CHECKING:
+    from landscape_cli.checkpoint import Checkpoint
 
 
 def normalize(
@@ -30,6 +34,7 @@ def normalize(
     keep_last_layer: Annotated[
         bool, typer.Option("--keep-last-layer", help="Leave the last layer, and so the loss, as it is.")
     ] = False,
+    strict: Strict = False,
     model_name: ModelName = None,
     input_shape: InputShape = None,
     device: Device = "auto",
@@ -67,10 +72,11 @@ def normalize(
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="", force=force)
     place = resolve_device(device)
     rows: list[dict[str, Any]] = []
-    made = []
+    made: list[Checkpoint] = []
     for path in networks:
         [network], model = read_networks([path], model_name, input_shape)
-        symmetry = symmetry_of(network, model)
+        if not (made and _alike(network, made[-1])):
+            symmetry = symmetry_of(network, model, strict=strict, quiet=quiet)
         before = to_double(network.params, place)
         exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)
         stored = cast_like(exact.params, network.params)
@@ -108,11 +114,8 @@ def normalize(
                 "output": str(outputs[len(rows)]),
                 "output_factor": exact.output_factor,
                 "degenerate_units": sum(map(len, exact.degenerate.values())),
-                "largest_logit_difference": difference.largest,
-                "relative_difference": difference.relative,
-                "decisions_changed": difference.decisions,
-                "probes": difference.probes,
             }
+            | difference.columns()
         )
     make_folder(out_dir)
     for path, checkpoint in zip(outputs, made, strict=True):
@@ -120,6 +123,13 @@ def normalize(
         say(f"wrote {path}", quiet=quiet)
     summary = make_provenance(context, device=place, seed=seed, networks=made)
     emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=quiet)
+
+
+def _alike(one: Checkpoint, other: Checkpoint) -> bool:
+    """Tell whether two networks have the same symmetry: of one model, in one floating-point type."""
+    from landscape_cli.functional import float_type
+
+    return one.model == other.model and float_type(one.params) == float_type(other.params)
 
 
 def _listed(units: tuple[int, ...]) -> str:

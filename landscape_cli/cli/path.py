@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from landscape_cli.cli.options import (
     Plot,
     Quiet,
     Statistics,
+    Strict,
     UnusedSeed,
 )
 
@@ -42,6 +44,7 @@ def path(
     bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
     data_dir: DataDir = None,
+    strict: Strict = False,
     model_name: ModelName = None,
     input_shape: InputShape = None,
     device: Device = "auto",
@@ -75,7 +78,7 @@ def path(
         score_columns,
         symmetry_of,
     )
-    from landscape_cli.cli.statistics import samples_recomputed
+    from landscape_cli.cli.statistics import samples_recomputed, warn_of_missing
     from landscape_cli.errors import GeometryError
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.geometry import geodesic, linear
@@ -93,7 +96,8 @@ def path(
                     f"{network.path} is not normalised, so no geodesic leads there: run "
                     f"'landscape normalize {network.path} -o FILE' first"
                 )
-    symmetry = symmetry_of(a, model) if kind is Kind.GEODESIC else None
+    traced = symmetry_of(a, model, strict=strict, quiet=quiet) if strict or kind is Kind.GEODESIC else None
+    symmetry = traced if kind is Kind.GEODESIC else None
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
     taus = even_steps(points)
     ends = placed(a, place), placed(b, place)
@@ -105,6 +109,7 @@ def path(
         recompute_on = "train" if recomputed else None
         evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
         scores = evaluator.evaluate(networks)
+    warn_of_missing(scores, "points", model=model, params=checkpoints[0].params, train=loaded.train, bn=bn, quiet=quiet)
     rows: list[dict[str, Any]] = []
     for k, tau in enumerate(taus):
         rows.append({"tau": tau} | score_columns(scores, k, loss=loss))
@@ -119,4 +124,5 @@ def path(
         plot_path(plot, rows, title=f"{start.name} to {end.name} ({kind.value})", force=force)
     emit(Result(body, rows, provenance), output=output, form=form, force=force, quiet=quiet)
     train = barriers["train"]
-    say(f"barrier: train error {train['max']:.4g} at τ = {train['tau']:.3g}", quiet=quiet)
+    if not math.isnan(train["max"]):
+        say(f"barrier: train error {train['max']:.4g} at τ = {train['tau']:.3g}", quiet=quiet)

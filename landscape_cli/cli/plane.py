@@ -70,7 +70,7 @@ def plane(
         resolve_device,
         score_columns,
     )
-    from landscape_cli.cli.statistics import samples_recomputed
+    from landscape_cli.cli.statistics import samples_recomputed, warn_of_missing
     from landscape_cli.errors import GeometryError
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.planes import span_plane
@@ -99,6 +99,7 @@ def plane(
         evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
         corner_scores = evaluator.evaluate(networks)
         scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
+    warn_of_missing(scores, "nodes", model=model, params=checkpoints[0].params, train=loaded.train, bn=bn, quiet=quiet)
     rows: list[dict[str, Any]] = []
     for k, (x, y) in enumerate(nodes):
         rows.append({"x": x, "y": y} | score_columns(scores, k, loss=loss))

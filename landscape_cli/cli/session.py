@@ -128,14 +128,22 @@ def placed(network: Checkpoint, device: torch.device) -> Params:
     return {name: tensor.to(device) for name, tensor in network.params.items()}
 
 
-def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool = False) -> Symmetry:
-    """Derive the symmetry of a checkpoint's model; `strict` makes errors of what is otherwise noted."""
+def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool, quiet: bool) -> Symmetry:
+    """Derive the symmetry of a checkpoint's model, and warn of what could not be established.
+
+    Raises:
+        TraceError: if the model cannot be followed; with `strict`, also for what is a warning otherwise.
+    """
     import torch
 
+    from landscape_cli.functional import float_type
     from landscape_cli.symmetry import trace_symmetry
 
-    dtype = next(tensor.dtype for tensor in network.params.values() if tensor.is_floating_point())
-    return trace_symmetry(model, torch.zeros(2, *network.model.input_shape, dtype=dtype), strict=strict)
+    example = torch.zeros(2, *network.model.input_shape, dtype=float_type(network.params))
+    symmetry = trace_symmetry(model, example, strict=strict)
+    for note in symmetry.notes:
+        say(f"warning: {note}", quiet=quiet)
+    return symmetry
 
 
 def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str | None, quiet: bool) -> DataSet:

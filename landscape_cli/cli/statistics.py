@@ -1,7 +1,8 @@
-"""What `--bn` means to the commands that measure."""
+"""What `--bn` means to the commands that measure, and what they say where its statistics leave no outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from landscape_cli.cli.console import say
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.checkpoint import Params
     from landscape_cli.data import Split
+    from landscape_cli.evaluate import Scores
 
 
 def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Statistics, *, quiet: bool) -> int:
@@ -34,3 +36,41 @@ def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Stati
         say("--bn recompute changes nothing: the model has no batch-norm with running statistics", quiet=quiet)
         return 0
     return len(train.y)
+
+
+def warn_of_missing(
+    scores: Mapping[str, Scores],
+    what: str,
+    *,
+    model: nn.Module,
+    params: Params,
+    train: Split,
+    bn: Statistics,
+    quiet: bool,
+) -> None:
+    """Say how many networks have no error, as their outputs are NaN; with batch-norm, what may help.
+
+    Args:
+        scores: of the networks, by split.
+        what: what the networks are, in the plural.
+        model: the architecture.
+        params: one of the networks.
+        train: the training set.
+        bn: what `--bn` was.
+        quiet: whether to say nothing.
+    """
+    import torch
+
+    from landscape_cli.batch_norm import tracked_statistics
+
+    undecided = torch.stack([score.undecided for score in scores.values()]).sum(dim=0)
+    missing = int(torch.count_nonzero(undecided))
+    if not missing:
+        return
+    moved = bn is Statistics.KEEP and tracked_statistics(model, params, train.x[:2])
+    hint = ", as variances of batch-norm fall below zero where they are extrapolated: use --bn recompute"
+    say(
+        f"warning: {missing} of {len(undecided)} {what} have no error (missing, null): outputs are NaN there"
+        f"{hint if moved else ''}",
+        quiet=quiet,
+    )

@@ -122,7 +122,7 @@ class Tracer(TorchDispatchMode):
     def _without_rule(self, call: Call, outputs: Sequence[Any], problem: str) -> list[Value]:
         floating = any(isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex()) for t in outputs)
         if floating or call.where.startswith("aten.sort"):
-            self._note(f"{problem}: what reaches it is fixed")
+            self._note(problem, "what reaches it is fixed")
         for tensor in flatten((call.args, call.kwargs)):
             if isinstance(tensor, Tensor) and self.known.is_known(tensor):
                 call.fix(self.known.value(tensor))
@@ -156,13 +156,13 @@ class Tracer(TorchDispatchMode):
         unused = self.known.fix_unused()
         if unused:
             more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
-            self._note(f"the forward pass never uses the tensor {unused[0]!r}{more}: fixed")
+            self._note(f"the forward pass never uses the tensor {unused[0]!r}{more}", "what is not used is fixed")
         return self.known.traced(values, self._notes)
 
-    def _note(self, note: str) -> None:
+    def _note(self, problem: str, remedy: str) -> None:
         if self._strict:
-            raise TraceError(note)
-        self._notes.append(note)
+            raise TraceError(f"{problem}, and strict was asked for: without, {remedy}")
+        self._notes.append(f"{problem}: {remedy}")
 
     def place(self) -> str:
         """Return which module is running, for messages."""
