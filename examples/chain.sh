@@ -31,6 +31,12 @@ new_folder() {
   mkdir -p "$1"
 }
 
+# fetch DATA DIR: download a data set into a folder, where it is missing
+fetch() {
+  python -c "import sys; from landscape_cli.data import DataSpec, load_data; load_data(DataSpec(*sys.argv[1:]), download=True)" \
+    "$1" "$2"
+}
+
 # step WORDS: say what comes next, and when
 step() { printf '%5d s  %s\n' "$SECONDS" "$1"; }
 

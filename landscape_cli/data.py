@@ -204,10 +204,10 @@ def _torchvision(name: str, directory: str, download: bool) -> tuple[Split, Spli
     try:
         train, test = (kind(directory, train=train, download=download) for train in (True, False))
     except (RuntimeError, OSError, EOFError, ValueError, TypeError, AssertionError, IndexError) as cause:
-        reason = " ".join(str(cause).split())
+        reason = " ".join(str(cause).split()).partition(". You can use download=True")[0]  # torchvision's remedy
         raise DataError(
             f"cannot load {name} from {directory!r} ({reason}): "
-            f"name its folder with --data-dir, or fetch it with --download"
+            f"name its folder with --data-dir, or fetch it with 'landscape train --download'"
         ) from cause
     return _image_split(train), _image_split(test)
 

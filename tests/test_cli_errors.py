@@ -73,6 +73,7 @@ CASES = {
     "sigma infinite": (["flatness", "1.st", "--sigma", "nan", "-o", "out.json"], "not negative"),
     "no samples": (["flatness", "1.st", "--samples", "0", "-o", "out.json"], "--samples"),
     "one point": (["path", "1.st", "2.st", "--points", "1", "-o", "out.json"], "--points"),
+    "statistics": (["path", "1.st", "2.st", "--bn", "exact", "-o", "out.json"], "'--bn': 'exact' is not one of"),
     "one node": (["plane", "1.st", "2.st", "2.st", "--grid", "1", "-o", "out.json"], "--grid"),
     "collinear": (["plane", "1.st", "2.st", "2.st", "-o", "out.json"], "on one line"),
     "data set": (["train", "--data", "imagenet", "-o", "out.st"], "unknown data set"),

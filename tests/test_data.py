@@ -169,8 +169,9 @@ def test_torchvision_layout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
 def test_missing_directory(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="--data-dir, or fetch it with --download"):
+    with pytest.raises(DataError, match="--data-dir, or fetch it with 'landscape train --download'") as caught:
         load_data(DataSpec(name, str(tmp_path / "nowhere")))
+    assert "download=True" not in str(caught.value)
     assert not (tmp_path / "nowhere").exists()
 
 

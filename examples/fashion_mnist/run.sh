@@ -13,10 +13,7 @@ use_landscape
 new_folder "$results"
 cd "$results"
 mkdir raw aligned normal-aligned paths
-if [ -n "${DOWNLOAD:-}" ]; then
-  python -c "import sys; from landscape_cli.data import DataSpec, load_data; load_data(DataSpec(*sys.argv[1:]), download=True)" \
-    fashion-mnist "$data"
-fi
+if [ -n "${DOWNLOAD:-}" ]; then fetch fashion-mnist "$data"; fi
 ln -s "$data" data # so that results do not speak of one machine's folders
 SECONDS=0
 

@@ -132,6 +132,7 @@ def _report(error: BaseException, *, debug: bool) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "landscape"
         message = getattr(error, "format_message", lambda: str(error))()
+        message = message.replace(": Value error, ", ": ").removesuffix(".")  # words of the validator's, not ours
         return _fail(f"{message} (see '{where} --help')", USERS) if message else USERS
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return _fail("out of memory: use fewer networks, a smaller data set, or another --device", OURS)
