@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.batches import largest_activation
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import GeometryError, ProofError
-from landscape_cli.functional import cast_floats, run_with, unsaved_buffers
+from landscape_cli.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.objective import all_outputs, decide, logits_of
 from landscape_cli.seeds import generator
 
 PROBES = 256
+MEMORY = 128 << 20
+"""Bytes for the largest tensor of one forward pass on the probe batch."""
 EXACT = 1e-9
 """Largest relative difference of logits allowed in float64, before storing."""
 ROUNDING = 1000.0
@@ -53,9 +56,19 @@ def compare(model: nn.Module, before: Params, after: Params, probe: Tensor, *, f
     return _difference(_outputs(model, before, probe), _outputs(model, after, probe), factor)
 
 
-def probe_batch(input_shape: tuple[int, ...], *, seed: int, device: torch.device) -> Tensor:
-    """Return standard normal inputs, as standardised data are, shape (PROBES, *input_shape), float64."""
-    return torch.randn(PROBES, *input_shape, generator=generator(seed), dtype=torch.float64).to(device)
+def probe_batch(
+    model: nn.Module, params: Params, input_shape: tuple[int, ...], *, seed: int, device: torch.device
+) -> Tensor:
+    """Return standard normal inputs, as standardised data are, shape (probes, *input_shape), float64.
+
+    There are PROBES, or as many as keep the largest tensor of the forward pass within MEMORY, though at least two.
+    """
+    examples = torch.randn(2, *input_shape, generator=generator(seed), dtype=float_type(params)).to(device)
+    placed = {name: tensor.to(device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
+    model.eval()
+    each = torch.float64.itemsize * largest_activation(lambda x: run_with(model, placed, x), examples)
+    count = max(2, min(PROBES, MEMORY // each))
+    return torch.randn(count, *input_shape, generator=generator(seed), dtype=torch.float64).to(device)
 
 
 def prove(

@@ -41,7 +41,7 @@ ALLOWED = {
     "planes": {"checkpoint", "errors", "geometry"},
     "paths": {"errors"},
     "flatness": {"checkpoint", "evaluate", "seeds"},
-    "proof": {"checkpoint", "errors", "functional", "objective", "seeds"},
+    "proof": {"batches", "checkpoint", "errors", "functional", "objective", "seeds"},
     "samplers": {
         "batch_norm",
         "batches",

@@ -125,7 +125,7 @@ def align(
     symmetry = symmetry_of(target, model, strict=strict, quiet=quiet)
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet) if method is Method.ACTIVATION else None
     inputs = None if loaded is None else sample_inputs(loaded, samples, seed=seed)
-    probe = probe_batch(target.model.input_shape, seed=seed, device=place)
+    probe = probe_batch(model, target.params, target.model.input_shape, seed=seed, device=place)
     rows, made, saved, proofs = [], [], [], []
     for network, out in zip(movers, outputs, strict=True):
         if (network.normalized is None) != (target.normalized is None):

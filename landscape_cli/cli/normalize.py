@@ -80,7 +80,7 @@ def normalize(
         before = to_double(network.params, place)
         exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)
         stored = cast_like(exact.params, network.params)
-        probe = probe_batch(network.model.input_shape, seed=seed, device=place)
+        probe = probe_batch(model, network.params, network.model.input_shape, seed=seed, device=place)
         difference = prove(
             model,
             before,

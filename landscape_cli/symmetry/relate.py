@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import torch
@@ -107,7 +108,7 @@ def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason
                     left = [rest for rest in left if rest is not layer]
                     right = [rest for rest in right if rest is not partner]
                     break
-    through = _share_blocks(labels, left, right, reason)
+    through = _share_blocks(labels, [*product(left, there), *product(right, here)], reason)
     for own, others, lonely in ((here, there, left), (there, here, right)):
         for layer in lonely:
             rest = [other for other in others if (id(layer), id(other)) not in through]
@@ -117,19 +118,18 @@ def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason
                 return
 
 
-def _share_blocks(labels: Labels, left: list[Layer], right: list[Layer], reason: str) -> set[tuple[int, int]]:
+def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:
     """Put units that run along some axes together, and along others apart, into common blocks; return such pairs."""
     found: set[tuple[int, int]] = set()
-    for one in left:
-        for other in right:
-            both = covered(one) & covered(other)
-            if one.min() < 0 or other.min() < 0 or not both or both in (covered(one), covered(other)):
-                continue
-            blocks = [_blocks(labels, layer, sorted(covered(layer) - both), reason) for layer in (one, other)]
-            flat = _flat(*blocks)
-            if is_function(*flat) and is_function(*flat[::-1]):
-                labels.unite(*flat, reason)
-                found |= {(id(one), id(other)), (id(other), id(one))}
+    for one, other in pairs:
+        both = covered(one) & covered(other)
+        if one.min() < 0 or other.min() < 0 or not both or both in (covered(one), covered(other)):
+            continue
+        blocks = [_blocks(labels, layer, sorted(covered(layer) - both), reason) for layer in (one, other)]
+        flat = _flat(*blocks)
+        if is_function(*flat) and is_function(*flat[::-1]):
+            labels.unite(*flat, reason)
+            found |= {(id(one), id(other)), (id(other), id(one))}
     return found
 
 
