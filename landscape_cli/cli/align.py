@@ -89,7 +89,7 @@ def align(
     from landscape_cli.align import align as align_networks
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.explanation import check_explains, emit_explanation
-    from landscape_cli.cli.relabelling import correlate, group_rows, moves, prove_alignment, sample_inputs
+    from landscape_cli.cli.relabelling import check_used, correlate, group_rows, moves, prove_alignment, sample_inputs
     from landscape_cli.cli.session import (
         check_distinct,
         data_of,
@@ -115,6 +115,7 @@ def align(
         return
     if not networks:
         raise typer.BadParameter("name the networks to relabel after the reference; only --explain takes one network")
+    check_used(context, method.value)
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     check_distinct(permutations, *outputs)
     if permutations is not None and (permutations.exists() or permutations.parent != out_dir):

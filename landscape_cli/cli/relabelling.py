@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from landscape_cli.cli.console import progress, say
 from landscape_cli.cli.session import placed
 
@@ -17,6 +19,21 @@ if TYPE_CHECKING:
     from landscape_cli.data import DataSet
     from landscape_cli.proof import Difference
     from landscape_cli.symmetry import Symmetry
+
+
+USED_BY = {"orders": "weight", "samples": "activation", "data": "activation", "data_dir": "activation"}
+
+
+def check_used(context: typer.Context, method: str) -> None:
+    """Refuse options of other methods: an option silently ignored misleads.
+
+    Raises:
+        BadParameter: naming it.
+    """
+    for name, used_by in USED_BY.items():
+        given = getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        if given and method != used_by:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is for --method {used_by}: leave it out")
 
 
 def sample_inputs(data: DataSet, samples: int, *, seed: int) -> Tensor:
