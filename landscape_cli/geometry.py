@@ -72,12 +72,17 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
 def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
     """Return the distances between two networks, in float64 (SPEC 4); geodesic if both are normalised and aligned.
 
+    Of parameters alone, each counted once: running statistics follow from them and the data.
+
     Raises:
         GeometryError: if the networks do not have the same tensors.
     """
     check_alike(a, b)
     squared, angles = 0.0, []
+    learned = set(symmetry.parameters)
     for sphere in symmetry.spheres:
+        if sphere.tensor not in learned:  # another name of one that was counted
+            continue
         u, v = (_vectors(network[sphere.tensor].double(), sphere) for network in (a, b))
         radii = u.norm(dim=1), v.norm(dim=1)
         theta = angle(u, v)
@@ -86,13 +91,12 @@ def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
         squared += float((along.square() + (radii[0] - radii[1]).square()).sum())
     every = torch.cat(angles) if angles else torch.zeros(1, dtype=torch.float64)
     difference = dot = norm_a = norm_b = 0.0
-    for name in a:
-        if a[name].is_floating_point():
-            x, y = a[name].double(), b[name].double()
-            difference += float((x - y).square().sum())
-            dot += float((x * y).sum())
-            norm_a += float(x.square().sum())
-            norm_b += float(y.square().sum())
+    for name in symmetry.parameters:
+        x, y = a[name].double(), b[name].double()
+        difference += float((x - y).square().sum())
+        dot += float((x * y).sum())
+        norm_a += float(x.square().sum())
+        norm_b += float(y.square().sum())
     norm = math.sqrt(norm_a) * math.sqrt(norm_b)
     return Distance(
         math.sqrt(squared),

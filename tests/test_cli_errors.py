@@ -83,7 +83,10 @@ CASES = {
     "lenet on vectors": (["train", "--model", "lenet", "--data", "hmm", "-o", "out.st"], "images"),
     "algo": ([*TRAIN, "--algo", "magic", "-o", "out.st"], "--algo"),
     "option of another algo": ([*TRAIN, "--replicas", "3", "-o", "out.st"], "for --algo rsgd"),
-    "option of another method": (["align", "1.st", "2.st", "--samples", "9", "-o", "out.st"], "for --method activation"),
+    "option of another method": (
+        ["align", "1.st", "2.st", "--samples", "9", "-o", "out.st"],
+        "for --method activation",
+    ),
     "data of another init": (["train", "--init", "1.st", "--train-size", "9", "-o", "out.st"], "brings its data"),
     "hmm of another set": (["train", "--data", "mnist", "--hmm-dim", "9", "-o", "out.st"], "for --data hmm"),
     "hostile sizes": (["flatness", "hostile.st", "-o", "out.json"], "malformed"),

@@ -11,14 +11,14 @@ from cases import CHAINS, WIDE, make_case
 from normed import NORMED, WITH_BATCH_NORM, make_net
 from reference import angle as slow_angle
 from reference import rotate
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape_cli.errors import GeometryError
 from landscape_cli.geometry import angle, distance, geodesic, linear
 from landscape_cli.normalize import normalize
 from landscape_cli.paths import barrier, even_steps
 from landscape_cli.planes import span_plane
-from landscape_cli.symmetry import rescale
+from landscape_cli.symmetry import rescale, trace_symmetry
 
 
 def pair(name: str, dtype: torch.dtype = torch.float64):
@@ -289,3 +289,28 @@ def test_even_steps() -> None:
 def test_barrier_of_missing_values_is_missing() -> None:
     for values in ([0.1, math.nan, 0.3], [math.nan, 0.1, 0.3], [0.1, 0.2, math.nan]):
         assert all(math.isnan(figure) for figure in barrier([0.0, 0.5, 1.0], values).values())
+
+
+class Twice(nn.Module):
+    """One matrix under two names, and a batch-norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.norm, self.out = nn.Linear(4, 4), nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)
+        self.b.weight = self.a.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.norm(self.b(self.a(x).relu())).relu())
+
+
+def test_distance_counts_each_parameter_once_and_no_statistics() -> None:
+    net, other = Twice().double(), Twice().double()
+    symmetry = trace_symmetry(net, torch.zeros(2, 4, dtype=torch.float64))
+    a, b = net.state_dict(), dict(other.state_dict())
+    assert set(symmetry.parameters) == {name for name, _ in net.named_parameters()}
+    found = distance(a, b, symmetry)
+    pairs = zip(net.parameters(), other.parameters(), strict=True)
+    assert found.euclidean == pytest.approx(math.sqrt(sum(float((u - v).square().sum()) for u, v in pairs)))
+    moved = distance(a, b | {"norm.running_mean": torch.full((4,), 1e3).double()}, symmetry)
+    assert moved == found
+    assert distance(a, b | {"norm.weight": torch.full((4,), 1e3).double()}, symmetry) != found

@@ -30,6 +30,7 @@ class Traced:
         roles: what each axis of them is to the units there.
         aliases: every name of each tensor: a tensor shared between modules has several.
         shapes: the shapes of the model's tensors.
+        learned: the names of the model's parameters.
         seen: the labels of all tensors there were.
         outputs: what is known of the outputs.
         batch_norms: those that normalise with running statistics.
@@ -42,6 +43,7 @@ class Traced:
     roles: Mapping[tuple[str, int], Role]
     aliases: Mapping[str, list[str]]
     shapes: Mapping[str, tuple[int, ...]]
+    learned: frozenset[str]
     seen: Sequence[Sequence[Layer]]
     outputs: Sequence[Value]
     batch_norms: Sequence[BatchNorm]
@@ -73,6 +75,7 @@ def assemble(traced: Traced) -> Symmetry:
         spheres=tuple(_spheres(traced, parts)),
         fixed=tuple(_fixed(traced, parts)),
         shapes=tuple((name, traced.shapes[name]) for first in traced.aliases for name in traced.aliases[first]),
+        parameters=tuple(name for name in traced.aliases if name in traced.learned),
         notes=traced.notes,
     )
     _check_coverage(traced, symmetry)

@@ -59,6 +59,7 @@ class Known:
 
     def _add_tensors(self, model: nn.Module) -> None:
         first_of: dict[int, str] = {}
+        self._learned = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
         for name, parameter in model.named_parameters():
             if isinstance(parameter, nn.UninitializedParameter):
                 raise TraceError(f"the parameter {name!r} has no shape yet: run the model once before saving it")
@@ -295,6 +296,7 @@ class Known:
             roles=self._roles,
             aliases=self._aliases,
             shapes=self._shapes,
+            learned=self._learned,
             seen=self._seen,
             outputs=outputs,
             batch_norms=self.own_batch_norms(),

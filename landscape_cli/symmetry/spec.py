@@ -199,6 +199,8 @@ class Symmetry:
         spheres: every tensor of weights, and the units in it.
         fixed: the axes that are in no permutation group.
         shapes: every tensor of the model that the groups speak of, and its shape.
+        parameters: the names of what is learned, each tensor under its first name: no running statistics, nor other
+            buffers.
         notes: what the user should be told: operators without a rule, parameters never used.
     """
 
@@ -210,6 +212,7 @@ class Symmetry:
     spheres: tuple[Sphere, ...]
     fixed: tuple[FixedAxis, ...]
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    parameters: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     @property
