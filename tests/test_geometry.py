@@ -310,7 +310,7 @@ def test_distance_counts_each_parameter_once_and_no_statistics() -> None:
     assert set(symmetry.parameters) == {name for name, _ in net.named_parameters()}
     found = distance(a, b, symmetry)
     pairs = zip(net.parameters(), other.parameters(), strict=True)
-    assert found.euclidean == pytest.approx(math.sqrt(sum(float((u - v).square().sum()) for u, v in pairs)))
+    assert found.euclidean == pytest.approx(math.sqrt(sum((u - v).detach().square().sum().item() for u, v in pairs)))
     moved = distance(a, b | {"norm.running_mean": torch.full((4,), 1e3).double()}, symmetry)
     assert moved == found
     assert distance(a, b | {"norm.weight": torch.full((4,), 1e3).double()}, symmetry) != found
