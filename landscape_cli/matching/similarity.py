@@ -17,8 +17,9 @@ from landscape_cli.matching.labelling import Labelling, Map
 from landscape_cli.matching.signs import Gains
 from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup, sources, spread, unit_rows
 
-CHUNK = 1 << 21
-"""Numbers of a tensor that are multiplied at once: little beside the networks, and enough for a fast product."""
+CHUNK, DEEP = 1 << 19, 512
+"""Numbers of a tensor that are multiplied at once, or so many a unit if that is more: little beside the networks, and
+enough for a fast product."""
 
 
 class Kind(str, Enum):
@@ -208,7 +209,7 @@ class Similarity:
             if term.last is not None:
                 was, were = self._along(term, term.last)
                 (changed,) = torch.nonzero((now != was) | (signs[now] != were[was]), as_tuple=True)
-            step = max(1, CHUNK * len(now) // max(1, tensor.numel()))
+            step = max(1, max(CHUNK, DEEP * term.group.units) * len(now) // max(1, tensor.numel()))
             for places in changed.split(step):
                 left = _select(reference, term.along, places)
                 right = _signed(tensor, term.along, now[places], signs)
