@@ -200,6 +200,19 @@ def test_planted_relabelling_of_a_deep_residual_network(monkeypatch: pytest.Monk
             assert all(torch.equal(found.params[key], net.params[key]) for key in net.params)
 
 
+@pytest.mark.parametrize("method", ["cosine", "weight"])
+def test_units_whose_weights_point_almost_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Of 600 directions in a plane some differ by less than float32 can tell from a cosine."""
+    made = nn.Sequential(nn.Linear(2, 600), nn.ReLU(), nn.Linear(600, 40), nn.ReLU(), nn.Linear(40, 3))
+    monkeypatch.setitem(NETS, "plane", (lambda: made, (2,)))
+    for seed in range(3):
+        net = Net("plane", seed, torch.float32)
+        unit = F.normalize(net.params["0.weight"], dim=1)
+        assert ((unit @ unit.T).fill_diagonal_(0) >= 1 - 1e-7).any()
+        found = net.aligned(net.moved(seed), method)
+        assert all(torch.equal(found.params[key], net.params[key]) for key in net.params)
+
+
 @pytest.mark.parametrize("name", ["mlp", "lenet", "residual", "conv blocks", "ResidualNet"])
 def test_planted_relabelling_and_rescaling(name: str) -> None:
     from landscape_cli.normalize import normalize
