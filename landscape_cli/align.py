@@ -16,7 +16,7 @@ from landscape_cli.matching.labelling import Labelling, Map
 from landscape_cli.matching.signs import Gains, signs_of_gains
 from landscape_cli.matching.similarity import Kind, Similarity, mean_cosine
 from landscape_cli.seeds import generator
-from landscape_cli.symmetry import Symmetry, flip, permute
+from landscape_cli.symmetry import Symmetry, permute, spread
 
 METHODS = ("cosine", "weight", "activation")
 ORDERS = 2
@@ -94,9 +94,7 @@ def align(
                 labelling = _by_weights(reference, params, where, gains, labelling, orders, seed)
         signs = labelling.final_signs()
     found = permute(params, symmetry, labelling.permutations)
-    flipped = {name: sign for name, sign in signs.items() if bool((sign < 0).any())}
-    if flipped:
-        found = flip(found, symmetry, flipped)
+    _flip_in_place(found, params, symmetry, signs)
     writers = {group.name: group.writers for group in symmetry.permutations}
     return Alignment(
         found,
@@ -117,6 +115,16 @@ def one_at_a_time(
     for name, sign in signs.items():
         if bool((sign < 0).any()):
             yield f"signs of {name}", flip(params, symmetry, {name: sign})
+
+
+def _flip_in_place(found: dict[str, Tensor], params: Params, symmetry: Symmetry, signs: Mapping[str, Tensor]) -> None:
+    """Flip units of a relabelled network; tensors that are still the original's are copied, no other one twice."""
+    for group in symmetry.signs:
+        if bool((signs[group.name] < 0).any()):
+            for axis in group.axes:
+                tensor = found[axis.tensor]
+                factor = spread(signs[group.name].to(tensor.device, tensor.dtype), axis, tensor)
+                found[axis.tensor] = tensor * factor if tensor is params[axis.tensor] else tensor.mul_(factor)
 
 
 def _by_weights(

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from cases import ALL, make_model, random_factors
 from reference import best_permutation
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from landscape_cli.activations import unit_correlations
@@ -199,6 +200,19 @@ def test_planted_relabelling_of_a_deep_residual_network(monkeypatch: pytest.Monk
             assert all(torch.equal(found.params[key], net.params[key]) for key in net.params)
 
 
+@pytest.mark.parametrize("method", ["cosine", "weight"])
+def test_units_whose_weights_point_almost_alike_are_told_apart(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Of 600 directions in a plane some differ by less than float32 can tell from a cosine."""
+    made = nn.Sequential(nn.Linear(2, 600), nn.ReLU(), nn.Linear(600, 40), nn.ReLU(), nn.Linear(40, 3))
+    monkeypatch.setitem(NETS, "plane", (lambda: made, (2,)))
+    for seed in range(3):
+        net = Net("plane", seed, torch.float32)
+        unit = F.normalize(net.params["0.weight"], dim=1)
+        assert ((unit @ unit.T).fill_diagonal_(0) >= 1 - 1e-7).any()
+        found = net.aligned(net.moved(seed), method)
+        assert all(torch.equal(found.params[key], net.params[key]) for key in net.params)
+
+
 @pytest.mark.parametrize("name", ["mlp", "lenet", "residual", "conv blocks", "ResidualNet"])
 def test_planted_relabelling_and_rescaling(name: str) -> None:
     from landscape_cli.normalize import normalize
@@ -342,6 +356,31 @@ def test_assignment_with_rank_one_terms() -> None:
     again, _ = assignment.assign(tilted.numpy())
     assert plain.tolist() == again.tolist()
     assert value == pytest.approx(float(score[torch.arange(60), torch.from_numpy(plain)].sum()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["noise", "matched", "spread", "tilted", "tiny", "huge", "zero", "all alike"])
+def test_assignment_is_the_best_there_is(kind: str, dtype: torch.dtype) -> None:
+    """Prices of columns change what the solver sees, never what is best."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(200, 200, generator=generator, dtype=torch.float64)
+    score = {
+        "noise": noise,
+        "matched": 1e3 * torch.eye(200)[torch.randperm(200, generator=generator)] + 1e-3 * noise,
+        "spread": noise * torch.exp(4 * noise[:, :1]),
+        "tilted": noise + 1e3 * noise[:1] + 1e2 * noise[:, 1:2],
+        "tiny": 1e-30 * noise,
+        "huge": 1e30 * noise,
+        "zero": 0 * noise,
+        "all alike": 0 * noise + 7,
+    }[kind].to(dtype)
+    found, value = assignment.assign(score.numpy())
+    exact = score.double().numpy()
+    rows, columns = linear_sum_assignment(exact, maximize=True)
+    size = float(abs(exact[rows, columns]).sum())
+    assert sorted(found.tolist()) == list(range(200))
+    assert value == pytest.approx(float(exact[rows, columns].sum()), abs=1e-11 * size)
+    assert kind in {"zero", "all alike"} or float(exact.trace()) < value - 1e-3 * size
 
 
 def symmetry_of_heads() -> Symmetry:

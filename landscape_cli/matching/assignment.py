@@ -15,25 +15,56 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.symmetry import PermutationGroup, Symmetry
 
 Array = NDArray[np.int64]
+Scores = NDArray[np.float32] | NDArray[np.float64]
 SMALL = 32
 """Up to this many units, solving takes no longer than centring."""
+MIDDLING = 128
+"""Up to this many units, solving takes no longer than finding prices."""
+TEMPERATURE, STEPS = 0.1, 20
+"""Measured on scores of VGG16 and ResNet50 and on noise: the solver then takes a tenth to a half of its time."""
+FAINT = -40.0
+"""Exponents stop here, so that prices stay in the range of float32."""
 
 
-def assign(score: NDArray[np.float64]) -> tuple[Array, float]:
+def assign(score: Scores) -> tuple[Array, float]:
     """Return the column matched to each row so that the sum of scores is largest, and that sum.
 
     Rows' and columns' means are subtracted first: the optimum is the same, and terms that depend on the row or the
-    column alone, which batch-norm's parameters bring and which slow the solver down, are gone.
+    column alone, which batch-norm's parameters bring and which slow the solver down, are gone. So is a price for each
+    column by which most rows already prefer the column that they will get.
 
     Args:
         score: shape (units, units).
     """
-    centred = score
+    cost = np.negative(score, dtype=np.float64)
     if len(score) > SMALL:
-        centred = score - (score.mean(axis=1, keepdims=True) - score.mean())
-        centred -= score.mean(axis=0)
-    rows, columns = linear_sum_assignment(centred, maximize=True)
-    return columns, float(score[rows, columns].sum())
+        cost += score.mean(axis=0, dtype=np.float64)
+        cost -= cost.mean(axis=1, keepdims=True)
+    if len(score) > MIDDLING:
+        cost += _prices(cost)
+    rows, columns = linear_sum_assignment(cost)
+    return columns, float(score[rows, columns].sum(dtype=np.float64))
+
+
+def _prices(cost: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what each column is worth once rows have spread over the columns: entropic duals (Cuturi, 2013).
+
+    Args:
+        cost: shape (rows, columns), each row's mean zero.
+    """
+    unit = TEMPERATURE * float(np.linalg.norm(cost)) / len(cost)
+    if not 0 < unit < np.inf:
+        return np.zeros(len(cost))
+    kernel = np.empty(cost.shape, dtype=np.float32)
+    np.divide(cost, -unit, out=kernel, casting="same_kind")
+    kernel -= kernel.max(axis=1, keepdims=True)
+    np.exp(np.maximum(kernel, FAINT, out=kernel), out=kernel)
+    rows = np.ones(len(cost), dtype=np.float32)
+    for _ in range(STEPS):
+        columns = 1 / (kernel.T @ rows)
+        rows = 1 / (kernel @ columns)
+    prices: NDArray[np.float64] = -unit * np.log(columns.astype(np.float64))
+    return prices
 
 
 @dataclass(frozen=True)
@@ -76,7 +107,7 @@ class Nesting:
         inside = self.inside[name]
         return [leaf for inner in inside for leaf in self.leaves(inner.name)] if inside else [name]
 
-    def score(self, name: str, scores: Mapping[str, Tensor]) -> NDArray[np.float64] | None:
+    def score(self, name: str, scores: Mapping[str, Tensor]) -> Scores | None:
         """Return how well any two units of a group match: for blocks, by the best match of what is inside.
 
         Args:
@@ -88,7 +119,7 @@ class Nesting:
         """
         if not self.inside[name]:
             return _checked(scores[name]) if name in scores else None
-        total = None
+        total: Scores | None = None
         for inner in self.inside[name]:
             score = self.score(inner.name, scores)
             if score is not None:
@@ -178,14 +209,14 @@ def _runs_of(units: Sequence[int], size: int) -> list[list[int]]:
     return list(blocks.values())
 
 
-def _checked(score: Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = score.double().cpu().numpy()
-    if not np.isfinite(array.sum()):
+def _checked(score: Tensor) -> Scores:
+    array: Scores = score.cpu().numpy()
+    if not np.isfinite(array.sum(dtype=np.float64)):
         raise GeometryError("units cannot be matched: the networks hold NaN, infinite or far too large values")
     return array
 
 
-def _best_inside(score: NDArray[np.float64], members: Array) -> NDArray[np.float64]:
+def _best_inside(score: Scores, members: Array) -> NDArray[np.float64]:
     """Return for every two blocks the value of the best match of the units inside, shape (blocks, blocks)."""
     result = np.zeros((len(members), len(members)))
     for here, rows in enumerate(members):

@@ -17,8 +17,11 @@ from landscape_cli.matching.labelling import Labelling, Map
 from landscape_cli.matching.signs import Gains
 from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup, sources, spread, unit_rows
 
-CHUNK = 1 << 21
-"""Numbers of a tensor that are multiplied at once: little beside the networks, and enough for a fast product."""
+CHUNK, DEEP = 1 << 19, 512
+"""Numbers of a tensor that are multiplied at once, or so many a unit if that is more: little beside the networks, and
+enough for a fast product."""
+THIN = 32
+"""Up to this many incoming weights, units can be so close together that only float64 tells them apart."""
 
 
 class Kind(str, Enum):
@@ -113,6 +116,14 @@ class Similarity:
             for axis in group.writers
         )
 
+    def _precision(self, group: PermutationGroup) -> torch.dtype:
+        """Return the type that the similarities of a group's units are summed in."""
+        for axis in group.writers:
+            tensor = self.reference[axis.tensor]
+            if tensor.device.type != "mps" and tensor.numel() <= THIN * math.prod(tensor.shape[d] for d in axis.dims):
+                return torch.float64
+        return precision(self.reference[group.writers[0].tensor])
+
     def total(self, labelling: Labelling) -> float:
         """Return the sum of all similarities of matched units, each place of a writer or, by weights, tensor once."""
         if self.kind is Kind.WEIGHT:
@@ -195,7 +206,7 @@ class Similarity:
         parts = self._parts[term.group.name]
         if term.part not in parts:
             units = term.group.units
-            parts[term.part] = torch.zeros(units, units, dtype=precision(tensor), device=tensor.device)
+            parts[term.part] = torch.zeros(units, units, dtype=self._precision(term.group), device=tensor.device)
         matrix = parts[term.part]
         if term.last is None:
             term.scales = self._scales(term.axis)
@@ -208,7 +219,7 @@ class Similarity:
             if term.last is not None:
                 was, were = self._along(term, term.last)
                 (changed,) = torch.nonzero((now != was) | (signs[now] != were[was]), as_tuple=True)
-            step = max(1, CHUNK * len(now) // max(1, tensor.numel()))
+            step = max(1, max(CHUNK, DEEP * term.group.units) * len(now) // max(1, tensor.numel()))
             for places in changed.split(step):
                 left = _select(reference, term.along, places)
                 right = _signed(tensor, term.along, now[places], signs)

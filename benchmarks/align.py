@@ -1,0 +1,221 @@
+"""Aligning against the solver's own time and a table written by hand: python benchmarks/align.py [--repeats 3].
+
+Two networks of a model with different seeds, all tensors random (so that nothing can be matched exactly), are traced
+and aligned on one thread, in one process. Prints CPU seconds, and how much of them `linear_sum_assignment` takes, which
+no method can do without; once for all groups, and once for those of at least 512 units, where only products and the
+solver count. The alternative is Git Re-Basin's algorithm 1 (Ainsworth et al., 2022) as its ports run it: a table of
+tensors and axes written for VGG16, coordinate descent from the identity in random orders until nothing changes, the
+solver's costs as they come. Memory is that of a process of its own: the most that is resident while aligning, less
+what was before the networks, in copies of the parameters; the two networks to align are two of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from landscape_cli.align import align
+from landscape_cli.checkpoint import ModelSpec
+from landscape_cli.matching import assignment
+from landscape_cli.matching.similarity import Similarity
+from landscape_cli.models import create_model
+from landscape_cli.symmetry import Symmetry, permute, trace_symmetry
+from landscape_cli.vision import import_torchvision
+
+WIDE = 512
+METHODS = ("cosine", "weight")
+MODELS = {"resnet50": (3, 224, 224), "vgg16_bn": (3, 224, 224), "vgg16": (3, 32, 32)}
+"""The first two are torchvision's; the last one is ours, for small images."""
+CONVOLUTIONS = [f"{stage}_{k}" for stage, count in enumerate((2, 2, 3, 3, 3), start=1) for k in range(1, count + 1)]
+
+
+def make(name: str, seed: int) -> nn.Module:
+    """Return a model with all its tensors random."""
+    torch.manual_seed(seed)
+    if name == "vgg16":
+        model = create_model(ModelSpec("vgg16", {}, MODELS[name], 10), seed=seed).eval()
+    else:
+        model = import_torchvision("models").get_model(name, weights=None).eval()
+    for key, tensor in model.state_dict().items():
+        if key.endswith("running_var"):
+            tensor.uniform_(0.5, 2)
+        elif tensor.is_floating_point() and tensor.ndim == 1:
+            tensor.add_(0.3 * torch.randn_like(tensor))
+    return model.requires_grad_(False)
+
+
+@contextmanager
+def clocks() -> Iterator[Counter[str]]:
+    """Count the CPU seconds of solver and products, in all and of wide groups."""
+    seconds: Counter[str] = Counter()
+    solve, score = assignment.linear_sum_assignment, Similarity.score
+
+    def timed_solve(cost: Any, **options: Any) -> Any:
+        start = time.process_time()
+        result = solve(cost, **options)
+        seconds["solver"] += time.process_time() - start
+        seconds["solver, wide"] += (time.process_time() - start) * (len(cost) >= WIDE)
+        return result
+
+    def timed_score(*arguments: Any) -> Tensor:
+        start = time.process_time()
+        result = score(*arguments)
+        seconds["products, wide"] += (time.process_time() - start) * (len(result) >= WIDE)
+        return result
+
+    assignment.linear_sum_assignment, Similarity.score = timed_solve, timed_score  # type: ignore[method-assign]
+    try:
+        yield seconds
+    finally:
+        assignment.linear_sum_assignment, Similarity.score = solve, score  # type: ignore[method-assign]
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return CPU seconds and the result."""
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def by_hand(a: dict[str, np.ndarray], b: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    """Return the permutations that Git Re-Basin's algorithm 1 finds for `vgg16`, with a table written by hand."""
+    table: dict[str, list[tuple[str, int]]] = {}
+    for k, name in enumerate(CONVOLUTIONS):
+        norms = [f"features.norm{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+        last = k + 1 == len(CONVOLUTIONS)
+        reader = "classifier.fc1.weight" if last else f"features.conv{CONVOLUTIONS[k + 1]}.weight"
+        table[name] = [(f"features.conv{name}.weight", 0), *((norm, 0) for norm in norms), (reader, 1)]
+    owners: dict[str, list[tuple[str, int]]] = {}
+    for name, places in table.items():
+        for tensor, axis in places:
+            owners.setdefault(tensor, []).append((name, axis))
+    found = {name: np.arange(len(a[places[0][0]])) for name, places in table.items()}
+    source, names, changed = np.random.default_rng(seed), list(table), True
+    while changed:
+        changed = False
+        for k in source.permutation(len(names)):
+            units = len(found[names[k]])
+            total = np.zeros((units, units), dtype=np.float32)
+            for tensor, axis in table[names[k]]:
+                moved = b[tensor]
+                for other, dim in owners[tensor]:
+                    if dim != axis:
+                        moved = np.take(moved, found[other], axis=dim)
+                left, right = (np.moveaxis(each, axis, 0).reshape(units, -1) for each in (a[tensor], moved))
+                total += left @ right.T
+            rows, columns = linear_sum_assignment(total, maximize=True)
+            if total[rows, columns].sum() > total[np.arange(units), found[names[k]]].sum() + 1e-12:
+                found[names[k]], changed = columns, True
+    return found
+
+
+def product(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+    """Return the inner product of two networks."""
+    return sum(float((a[key].double() * b[key].double()).sum()) for key in a if a[key].is_floating_point())
+
+
+def one_run(name: str) -> Counter[str]:
+    """Trace and align two networks once; return all times, by what was done."""
+    result: Counter[str] = Counter()
+    model = make(name, 1)
+    a, b = model.state_dict(), make(name, 2).state_dict()
+    result["trace"], symmetry = timed(lambda: trace_symmetry(model, torch.zeros(2, *MODELS[name])))
+    for method in METHODS:
+        with clocks() as seconds:
+            taken, found = timed(lambda: align(a, b, symmetry, method=method))  # noqa: B023 - called at once
+        result[method] = taken
+        result += Counter({f"{method}, {what}": value for what, value in seconds.items()})
+        if name == "vgg16" and method == "weight":
+            result["weight, product"] = product(a, dict(found.params))
+    if name == "vgg16":
+        arrays = [{key: tensor.numpy() for key, tensor in params.items()} for params in (a, b)]
+        result["by hand"], permutations = timed(lambda: by_hand(arrays[0], arrays[1], seed=0))
+        result["by hand, product"] = product(a, moved_by_hand(b, symmetry, permutations))
+    return result
+
+
+def moved_by_hand(params: dict[str, Tensor], symmetry: Symmetry, found: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    """Return the network relabelled by the table's permutations, whose groups ours are."""
+    names = {f"features.conv{name}": torch.from_numpy(places) for name, places in found.items()}
+    assert set(names) == {group.name for group in symmetry.permutations}
+    return permute(params, symmetry, names)
+
+
+def resident(field: str) -> int:
+    """Return a number of bytes from the kernel's account of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+def memory(name: str, method: str) -> float:
+    """Return the most memory that aligning takes, both networks counted, in copies of the parameters."""
+    model = make(name, 1)
+    symmetry = trace_symmetry(model, torch.zeros(2, *MODELS[name]))
+    tiny = nn.Sequential(nn.Linear(9, 600), nn.ReLU(), nn.Linear(600, 9))  # what loads but once
+    align(tiny.state_dict(), tiny.state_dict(), trace_symmetry(tiny, torch.zeros(2, 9)), method=method)
+    a, b = model.state_dict(), make(name, 2).state_dict()
+    size = sum(tensor.nbytes for tensor in a.values())
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts here
+    before = resident("VmRSS")
+    align(a, b, symmetry, method=method)
+    return 2 + (resident("VmHWM") - before) / size
+
+
+def in_own_process(name: str, method: str) -> float:
+    """Return `memory`, measured in a new process."""
+    command = [sys.executable, __file__, "--memory", name, method]
+    return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def main() -> None:
+    """Measure every model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(MODELS))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--memory", nargs=2, metavar=("MODEL", "METHOD"), help="only measure memory, once")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.memory:
+        print(json.dumps(memory(*options.memory)))
+        return
+    trace_symmetry(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.zeros(2, 3, 8, 8))  # what loads but once
+    for name in options.names:
+        runs = [one_run(name) for _ in range(options.repeats)]
+
+        def seconds(key: str) -> float:
+            return median(run[key] for run in runs)  # noqa: B023 - called at once
+
+        print(f"{name}: tracing {seconds('trace'):.2f} s")
+        for method in METHODS:
+            ours = median(run[method] - run[f"{method}, solver"] for run in runs)
+            ratios = [run[f"{method}, products, wide"] / run[f"{method}, solver, wide"] for run in runs]
+            print(
+                f"  {method}: {seconds(method):.2f} s: solver {seconds(f'{method}, solver'):.2f}, ours {ours:.2f};"
+                f" groups of {WIDE} units and more: products / solver {median(ratios):.2f} (max {max(ratios):.2f});"
+                f" memory {in_own_process(name, method):.2f} copies of the parameters"
+            )
+        if runs[0]["by hand"]:
+            ratios = [run["by hand"] / (run["trace"] + run["weight"]) for run in runs]
+            print(
+                f"  table written by hand: {seconds('by hand'):.2f} s, {median(ratios):.1f} times as long as tracing"
+                f" and aligning by weights (min {min(ratios):.1f}); inner product reached: by hand"
+                f" {seconds('by hand, product'):.6g}, ours {seconds('weight, product'):.6g}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""How often a planted relabelling is found: python benchmarks/planted.py [--seeds 100].
+
+A network with random parameters is relabelled at random, once as it is and once with its units rescaled by log-normal
+factors too (σ = 2). Counts how many are recovered: the first exactly, the second through `normalize` and then `align`,
+with every label right. Beside them what else one might do: coordinate descent from the identity (Git Re-Basin's
+algorithm 1), and matching the rescaled networks' weights as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from landscape_cli.align import align
+from landscape_cli.checkpoint import ModelSpec
+from landscape_cli.matching.descent import Descent
+from landscape_cli.matching.labelling import Labelling, Map
+from landscape_cli.matching.signs import signs_of_gains
+from landscape_cli.matching.similarity import Kind, Similarity
+from landscape_cli.models import create_model
+from landscape_cli.normalize import normalize
+from landscape_cli.symmetry import Symmetry, permute, random_permutations, rescale, trace_symmetry
+
+SIGMA = 2.0
+
+
+class Residual(nn.Module):
+    """Blocks that all write one stream; the shape of Git Re-Basin's issue 8."""
+
+    def __init__(self, width: int, inner: int, blocks: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(10, width)
+        self.up = nn.ModuleList(nn.Linear(width, inner) for _ in range(blocks))
+        self.down = nn.ModuleList(nn.Linear(inner, width) for _ in range(blocks))
+        self.out = nn.Linear(width, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs."""
+        x = self.embed(x)
+        for up, down in zip(self.up, self.down, strict=True):
+            x = x + down(F.relu(up(x)))
+        result: Tensor = self.out(x)
+        return result
+
+
+def registered(name: str, shape: tuple[int, ...]) -> Callable[[], nn.Module]:
+    """Return a maker of a model of ours."""
+    return lambda: create_model(ModelSpec(name, {}, shape, 10), seed=int(torch.randint(1 << 30, ())))
+
+
+CASES: Mapping[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "residual, 2 blocks of 30/50": (lambda: Residual(30, 50, 2), (10,)),
+    "residual, 6 blocks of 128/256": (lambda: Residual(128, 256, 6), (10,)),
+    "lenet": (registered("lenet", (1, 28, 28)), (1, 28, 28)),
+    "resnet20": (registered("resnet20", (3, 32, 32)), (3, 32, 32)),
+}
+
+
+def randomised(model: nn.Module, source: torch.Generator) -> dict[str, Tensor]:
+    """Return a model's tensors as initialised, but all of batch-norm random."""
+    result = model.state_dict()
+    for name in [name.removesuffix("running_var") for name in result if name.endswith("running_var")]:
+        for part in ("weight", "bias", "running_mean"):
+            result[name + part] = result[name + part] + 0.3 * torch.randn(result[name + part].shape, generator=source)
+        result[name + "running_var"] = 0.5 + 1.5 * torch.rand(result[name + "running_var"].shape, generator=source)
+    return result
+
+
+def right(planted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> float:
+    """Return which share of all labels is right."""
+    hits = [planted[name][found[name]] == torch.arange(len(found[name])) for name in planted]
+    return float(torch.cat(hits).double().mean())
+
+
+def from_identity(reference: dict[str, Tensor], params: dict[str, Tensor], symmetry: Symmetry) -> Mapping[str, Tensor]:
+    """Return the labels that coordinate descent from the identity finds, by weights, in one random order."""
+    where = Map(symmetry)
+    gains = signs_of_gains(reference, params, where)
+    labelling = Labelling(where)
+    names = [group.name for group in symmetry.permutations]
+
+    def orders() -> list[str]:
+        return [names[k] for k in torch.randperm(len(names))]
+
+    Descent(Similarity(reference, params, where, gains, Kind.WEIGHT), labelling).sweep(iter(orders, None))
+    return labelling.permutations
+
+
+def one_seed(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int) -> tuple[Counter[str], float]:
+    """Plant and recover once; return what was found, and the share of labels right by weights as they are."""
+    torch.manual_seed(seed)
+    source = torch.Generator().manual_seed(seed)
+    model = make().eval().requires_grad_(False)
+    symmetry = trace_symmetry(model, torch.zeros(2, *shape))
+    params = randomised(model, source)
+    labels = random_permutations(symmetry, generator=source)
+    planted = permute(params, symmetry, labels)
+    result: Counter[str] = Counter()
+    for method in ("cosine", "weight"):
+        found = align(params, planted, symmetry, method=method)
+        result[method] += all(torch.equal(found.params[key], params[key]) for key in params)
+    result["from the identity"] += right(labels, from_identity(params, planted, symmetry)) == 1
+    factors = {group.name: torch.exp(SIGMA * torch.randn(group.size, generator=source)) for group in symmetry.scales}
+    rescaled = rescale(planted, symmetry, factors)
+    one, other = normalize(params, symmetry), normalize(rescaled, symmetry)
+    result["normalised"] += right(labels, align(one, other, symmetry).permutations) == 1
+    return result, right(labels, from_identity(params, rescaled, symmetry))
+
+
+def main() -> None:
+    """Count every case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for name, (make, shape) in CASES.items():
+        total: Counter[str] = Counter()
+        shares = []
+        for seed in range(options.seeds):
+            found, share = one_seed(make, shape, seed)
+            total.update(found)
+            shares.append(share)
+        print(
+            f"{name}: of {options.seeds} relabellings found by cosine {total['cosine']}, by weight {total['weight']};"
+            f" by descent from the identity {total['from the identity']}."
+            f" Rescaled too (σ = {SIGMA:g}): normalised, then aligned {total['normalised']};"
+            f" by descent on the weights as they are {100 * sum(shares) / len(shares):.0f} % of the labels",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
