@@ -16,7 +16,7 @@ from landscape_cli.matching.labelling import Labelling, Map
 from landscape_cli.matching.signs import Gains, signs_of_gains
 from landscape_cli.matching.similarity import Kind, Similarity, mean_cosine
 from landscape_cli.seeds import generator
-from landscape_cli.symmetry import Symmetry, permute, spread
+from landscape_cli.symmetry import Symmetry, flip, permute, spread
 
 METHODS = ("cosine", "weight", "activation")
 ORDERS = 2
