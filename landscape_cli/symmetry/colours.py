@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.symmetry.labels import SPAN, Array, Hash, Labels, mix
+from landscape_cli.symmetry.labels import Labels
+from landscape_cli.symmetry.numbers import SPAN, Array, Hash, mix
 from landscape_cli.symmetry.relate import resolved
 from landscape_cli.symmetry.scales import clusters
 from landscape_cli.symmetry.values import Layer, covered, to_layer

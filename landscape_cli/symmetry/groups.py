@@ -9,9 +9,11 @@ import numpy as np
 
 from landscape_cli.errors import TraceError
 from landscape_cli.symmetry.colours import colour, run_of, runs_of, settle
-from landscape_cli.symmetry.labels import NONE, Array, Hash, Labels
+from landscape_cli.symmetry.labels import Labels
+from landscape_cli.symmetry.numbers import NONE, Array, Hash
+from landscape_cli.symmetry.owners import Owners
 from landscape_cli.symmetry.scales import Equations
-from landscape_cli.symmetry.solution import BatchNorm, Owners, scale_groups, sign_groups, unused
+from landscape_cli.symmetry.solution import BatchNorm, scale_groups, sign_groups, unused
 from landscape_cli.symmetry.spaces import Part, Spaces
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
 from landscape_cli.symmetry.values import Layer, Value, covered

@@ -14,13 +14,8 @@ Whatever does not fit these patterns is fixed, which is always true, if less tha
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.int64]
-Hash = NDArray[np.uint64]
-
-NONE = -1
-SPAN = 1 << 32
+from landscape_cli.symmetry.numbers import NONE, SPAN, Array, is_function, pairs_of
 
 
 class Labels:
@@ -132,7 +127,7 @@ class Labels:
         Units are underived (`resolve`). Where two would thereby coincide on one axis of one parameter, as the two
         halves of a gated layer do, they become two slots of a new unit.
         """
-        pairs = _pairs(self.find(one).ravel(), self.find(other).ravel())
+        pairs = pairs_of(self.find(one).ravel(), self.find(other).ravel())
         for side in (0, 1):
             numbers = np.where(pairs[:, 1 - side] < 0, self.why_fixed(pairs[:, 1 - side]), 0)
             for number in np.unique(numbers[numbers > 0]):
@@ -209,7 +204,7 @@ class Labels:
 
     def respect(self, units: Array, blocks: Array, reason: str) -> None:
         """State that each unit goes where its block goes: units are relabelled within blocks, or blocks as wholes."""
-        pairs = _pairs(self.find(units).ravel(), self.find(blocks).ravel())
+        pairs = pairs_of(self.find(units).ravel(), self.find(blocks).ravel())
         units, blocks = pairs[pairs[:, 0] != pairs[:, 1]].T
         if len(np.unique(units)) < len(units):
             self.fix(units, reason)
@@ -294,27 +289,3 @@ class Labels:
             self._numbers[origins] = len(self._origins)
             self._origins.append(origins)
         return self._numbers[origins]
-
-
-def _pairs(one: Array, other: Array) -> Array:
-    """Return the different pairs, shape (pairs, 2)."""
-    if one.size and int(one.min()) >= 0 and int(other.min()) >= 0:
-        code = np.unique(one * SPAN + other)
-        return np.stack([code // SPAN, code % SPAN], axis=1)
-    return np.unique(np.stack([one, other], axis=1), axis=0)
-
-
-def is_function(labels: Array, values: Array) -> bool:
-    """Tell whether equal labels have equal values."""
-    pairs = _pairs(labels.ravel(), values.ravel())
-    return len(np.unique(pairs[:, 0])) == len(pairs)
-
-
-def mix(values: Hash) -> Hash:
-    """Scramble 64 bits (Steele et al., 2014, splitmix64)."""
-    with np.errstate(over="ignore"):
-        values = (values + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        scrambled: Hash = values ^ (values >> np.uint64(31))
-        return scrambled

@@ -8,7 +8,8 @@ from itertools import product
 import numpy as np
 import torch
 
-from landscape_cli.symmetry.labels import NONE, Array, Hash, Labels, is_function, mix
+from landscape_cli.symmetry.labels import Labels
+from landscape_cli.symmetry.numbers import NONE, Array, Hash, is_function, mix
 from landscape_cli.symmetry.scales import clusters
 from landscape_cli.symmetry.values import Layer, aligned, compress, covered, distinct, to_layer
 

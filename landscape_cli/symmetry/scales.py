@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from landscape_cli.symmetry.labels import Array
+from landscape_cli.symmetry.numbers import Array
 from landscape_cli.symmetry.values import Terms, aligned, covered
 
 Row = dict[int, Fraction]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import TraceError
 from landscape_cli.symmetry.colours import Run
-from landscape_cli.symmetry.labels import NONE, Array, Labels
+from landscape_cli.symmetry.labels import Labels
+from landscape_cli.symmetry.numbers import NONE, Array
 
 LATER = 1 << 62
 PART = 1 << 40

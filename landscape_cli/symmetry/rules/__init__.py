@@ -4,7 +4,18 @@ Operators are PyTorch's own (ATen), as they run below `nn.Module`, `torch.nn.fun
 one rule serves every way of writing a layer.
 """
 
-from landscape_cli.symmetry.rules import elementwise, norms, places, products, reductions
+from landscape_cli.symmetry.rules import convolutions, elementwise, joins, norms, places, products, reductions
 from landscape_cli.symmetry.rules.call import RULES, Call, NoRule
 
-__all__ = ["RULES", "Call", "NoRule", "elementwise", "norms", "places", "products", "reductions"]
+__all__ = [
+    "RULES",
+    "Call",
+    "NoRule",
+    "convolutions",
+    "elementwise",
+    "joins",
+    "norms",
+    "places",
+    "products",
+    "reductions",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from landscape_cli.symmetry.rules.call import RULES, Call, Rule, rule, scaled_terms
-from landscape_cli.symmetry.rules.products import only_channels, with_places
+from landscape_cli.symmetry.rules.convolutions import only_channels, with_places
 from landscape_cli.symmetry.values import Value
 
 
