@@ -107,22 +107,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             or holds a tensor that is not finite.
     """
     path = Path(path)
-    _check_looks_like_safetensors(path)
-    try:
-        digest = digest_of(path)
-        with safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            params = {name: opened.get_tensor(name) for name in sorted(opened.keys())}
-    except SafetensorError as cause:
-        raise CheckpointError(
-            f"{path} is not a whole safetensors file ({cause}): it may be truncated, or of another format"
-        ) from cause
-    except OSError as cause:
-        raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    found = metadata.get("format")
-    if found != FORMAT:
-        what = "has no 'format' in its metadata" if found is None else f"has the format {found!r}"
-        raise CheckpointError(f"{path} {what}, expected {FORMAT!r}: {REMEDY}")
+    params, metadata, digest = read_tensors(path, FORMAT, REMEDY)
     check_tensors(path, params)
     normalized = _json(path, metadata, "normalized", dict) if "normalized" in metadata else None
     try:
@@ -142,6 +127,36 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         path=str(path),
         sha256=digest,
     )
+
+
+def read_tensors(path: Path, form: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    """Return the tensors, the metadata and the digest of a safetensors file of ours.
+
+    Args:
+        path: the file.
+        form: what its metadata must name as its format.
+        remedy: how to come by such a file.
+
+    Raises:
+        CheckpointError: if the file is missing, truncated, or of another format.
+    """
+    _check_looks_like_safetensors(path)
+    try:
+        digest = digest_of(path)
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            params = {name: opened.get_tensor(name) for name in sorted(opened.keys())}
+    except SafetensorError as cause:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({cause}): it may be truncated, or of another format"
+        ) from cause
+    except OSError as cause:
+        raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
+    found = metadata.get("format")
+    if found != form:
+        what = "has no 'format' in its metadata" if found is None else f"has the format {found!r}"
+        raise CheckpointError(f"{path} {what}, expected {form!r}: {remedy}")
+    return params, metadata, digest
 
 
 def looks_like_pickle(path: Path) -> bool:
@@ -206,16 +221,20 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
     if checkpoint.normalized is not None:
         values["normalized"] = dict(checkpoint.normalized)
     metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
+    write_atomic(path, pack(checkpoint.params, metadata), force=force, error=CheckpointError)
+
+
+def pack(params: Params, metadata: Mapping[str, str]) -> bytes:
+    """Return the content of a safetensors file: the same for the same tensors and metadata, each time."""
     tensors: dict[str, Tensor] = {}
     storages: set[int] = set()
-    for name, tensor in checkpoint.params.items():
+    for name, tensor in params.items():
         tensors[name] = tensor.detach().cpu().contiguous()
         storage = tensors[name].untyped_storage().data_ptr()
         if storage in storages:  # safetensors refuses memory that is shared, as tied parameters' is
             tensors[name] = tensors[name].clone()
         storages.add(storage)
-    content = _with_sorted_header(save(tensors, metadata=metadata))
-    write_atomic(path, content, force=force, error=CheckpointError)
+    return _with_sorted_header(save(tensors, metadata=dict(metadata)))
 
 
 def _is_positive(value: Any) -> bool:

@@ -23,6 +23,47 @@ class Algorithm(str, Enum):
     SGD = "sgd"
     RSGD = "rsgd"
     ADV = "adv"
+    SAM = "sam"
+    SWA = "swa"
+    ESGD = "esgd"
+
+
+class Optimizer(str, Enum):
+    """The optimisers."""
+
+    SGD = "sgd"
+    ADAM = "adam"
+
+
+class Schedule(str, Enum):
+    """How the learning rate falls."""
+
+    COSINE = "cosine"
+    CONSTANT = "constant"
+    STEP = "step"
+
+
+class GammaSchedule(str, Enum):
+    """How the coupling of replicas grows."""
+
+    EXP = "exp"
+    LINEAR = "linear"
+
+
+class Augment(str, Enum):
+    """How images are changed at random while training."""
+
+    OFF = "off"
+    CROP = "crop"
+    FLIP = "flip"
+    BOTH = "crop+flip"
+
+
+class Precision(str, Enum):
+    """In which numbers training computes."""
+
+    FLOAT32 = "float32"
+    BF16 = "bf16"
 
 
 class Kind(str, Enum):

@@ -39,6 +39,9 @@ NOT_RECORDED = {
     "plot",
     "permutations",
     "download",
+    "checkpoint_every",
+    "resume",
+    "keep_replicas",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,37 +11,46 @@ from landscape_cli.cli.console import emit, say
 from landscape_cli.cli.options import (
     LARGEST_SEED,
     Algorithm,
+    Augment,
     Debug,
     Device,
     Force,
     Form,
+    GammaSchedule,
     InputShape,
     Nonlinearity,
     Norm,
+    Optimizer,
+    Precision,
     Quiet,
+    Schedule,
     Seed,
 )
-from landscape_cli.cli.train_model import model_spec, read_starts
+from landscape_cli.cli.sampling import check_belongs, check_precision, configure, flag
+from landscape_cli.cli.train_model import initial_networks, model_spec, read_starts
 
 if TYPE_CHECKING:
-    import torch
-
-    from landscape_cli.checkpoint import Checkpoint, ModelSpec, Params
-    from landscape_cli.data import DataSet, DataSpec
-    from landscape_cli.samplers import Watcher
+    from landscape_cli.checkpoint import Checkpoint
+    from landscape_cli.data import DataSpec
 
 
 def train(
     context: typer.Context,
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="Checkpoint to write, .st or .safetensors.", show_default=False),
+        typer.Option(
+            "-o",
+            "--output",
+            help="Checkpoint to write, .st or .safetensors; with --runs a name for each, as in 'sgd-{seed}.st'.",
+            show_default=False,
+        ),
     ],
     algo: Annotated[
         Algorithm,
         typer.Option(
             "--algo",
-            help="sgd: Nesterov SGD; rsgd: coupled replicas (flat minima); adv: from random labels (sharp).",
+            help="sgd: Nesterov SGD; rsgd: coupled replicas (flat minima); adv: from random labels (sharp); "
+            "sam, swa, esgd: sharpness-aware, weight averaging, Entropy-SGD.",
         ),
     ] = Algorithm.SGD,
     model: Annotated[
@@ -99,10 +108,34 @@ def train(
     hmm_test: Annotated[int, typer.Option("--hmm-test", help="hmm: test patterns.")] = 2000,
     hmm_nonlinearity: Annotated[Nonlinearity, typer.Option("--hmm-nonlinearity", help="hmm: f.")] = Nonlinearity.SIGN,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training set.")] = 100,
-    lr: Annotated[float, typer.Option("--lr", help="Learning rate; a cosine anneals it to zero.")] = 0.02,
-    momentum: Annotated[
-        float | None, typer.Option("--momentum", help="Nesterov momentum.  [default: 0.9; adv: 0]")
+    runs: Annotated[
+        int, typer.Option("--runs", min=1, help="Independent networks trained as one, of seeds --seed and following.")
+    ] = 1,
+    optimizer: Annotated[Optimizer, typer.Option("--optimizer", help="sgd or adam.")] = Optimizer.SGD,
+    lr: Annotated[
+        float | None, typer.Option("--lr", help="Learning rate at the start.  [default: 0.02; adam: 0.001]")
     ] = None,
+    lr_schedule: Annotated[
+        Schedule, typer.Option("--lr-schedule", help="How it falls: by a cosine to zero, not at all, or in steps.")
+    ] = Schedule.COSINE,
+    lr_milestones: Annotated[
+        str | None,
+        typer.Option("--lr-milestones", help="step: after which fractions of the epochs.  [default: 0.5,0.75]"),
+    ] = None,
+    lr_decay: Annotated[float | None, typer.Option("--lr-decay", help="step: factor at each.  [default: 0.1]")] = None,
+    momentum: Annotated[
+        float | None, typer.Option("--momentum", help="sgd: Nesterov momentum.  [default: 0.9; adv: 0]")
+    ] = None,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="L2 penalty in the gradient.")] = 0.0,
+    clip_norm: Annotated[
+        float | None, typer.Option("--clip-norm", help="Cut longer gradients to this norm.  [default: off]")
+    ] = None,
+    augment: Annotated[
+        Augment, typer.Option("--augment", help="Change images at random: shifts by up to 4 pixels, mirror images.")
+    ] = Augment.OFF,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="Of the forward and backward pass; weights stay in float32.")
+    ] = Precision.FLOAT32,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples in a mini-batch.")] = 128,
     until_error: Annotated[
         float | None, typer.Option("--until-error", help="Stop once the training error is this low.")
@@ -113,13 +146,23 @@ def train(
         typer.Option(
             "--gamma-init",
             metavar="auto|X",
-            help="rsgd: γ in the first epoch; auto: the coupling starts equal to the loss.  [default: auto]",
+            help="rsgd: γ in the first epoch; auto: the coupling starts equal to the loss; esgd: a number.  "
+            "[default: auto; esgd: 0.03]",
         ),
     ] = None,
     gamma_growth: Annotated[
         float | None,
-        typer.Option("--gamma-growth", help="rsgd: factor by which γ grows in all.  [default: 1e4]"),
+        typer.Option("--gamma-growth", help="rsgd, esgd: factor by which γ grows in all.  [default: 1e4; esgd: 10]"),
     ] = None,
+    gamma_schedule: Annotated[
+        GammaSchedule | None,
+        typer.Option(
+            "--gamma-schedule", help="rsgd: by the same factor each epoch, or the same amount.  [default: exp]"
+        ),
+    ] = None,
+    keep_replicas: Annotated[
+        bool, typer.Option("--keep-replicas", help="rsgd: write each replica as well, NAME-replica1.st, ...")
+    ] = False,
     adv_copies: Annotated[
         int | None,
         typer.Option("--adv-copies", help="adv: copies of the data with random labels.  [default: 1]"),
@@ -139,15 +182,46 @@ def train(
         float | None,
         typer.Option("--adv-until-error", help="adv: error at which random labels are learnt.  [default: 0.01]"),
     ] = None,
+    sam_rho: Annotated[
+        float | None, typer.Option("--sam-rho", help="sam: ρ, how far to climb first.  [default: 0.05]")
+    ] = None,
+    swa_start: Annotated[
+        float | None, typer.Option("--swa-start", help="swa: fraction of the epochs not averaged.  [default: 0.75]")
+    ] = None,
+    swa_lr: Annotated[
+        float | None, typer.Option("--swa-lr", help="swa: constant learning rate from there.  [default: 0.01]")
+    ] = None,
+    esgd_steps: Annotated[
+        int | None, typer.Option("--esgd-steps", help="esgd: L, steps of exploration.  [default: 20]")
+    ] = None,
+    esgd_noise: Annotated[
+        float | None, typer.Option("--esgd-noise", help="esgd: ε, size of the thermal noise.  [default: 1e-4]")
+    ] = None,
     init: Annotated[
         list[Path] | None,
-        typer.Option("--init", help="Checkpoint to start from; for rsgd one, or one a replica.", show_default=False),
+        typer.Option(
+            "--init",
+            help="Checkpoint to start from; one for all, or one a run (rsgd: a replica).",
+            show_default=False,
+        ),
     ] = None,
     input_shape: InputShape = None,
     log: Annotated[
         Path | None,
         typer.Option("--log", help="CSV file with a line for every epoch, written as training goes on."),
     ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            "--checkpoint-every",
+            min=1,
+            help="Save the state of training after so many epochs, and on SIGTERM and Ctrl-C, in NAME.resume.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from such a file; without one, begin.", show_default=False)
+    ] = False,
     device: Device = "auto",
     seed: Seed = 0,
     force: Force = False,
@@ -164,67 +238,63 @@ def train(
       landscape train --algo sgd --model mlp --data hmm --seed 1 -o sgd-1.st
       landscape train --algo rsgd --model lenet --data fashion-mnist --data-dir data --train-size 10000 -o rsgd.st
       landscape train --algo adv --model mlp --hidden 256,256 --data my.safetensors --log adv.csv -o adv.st
+      landscape train --algo sgd --model lenet --data mnist --runs 8 --seed 1 -o 'sgd-{seed}.st'
+      landscape train --algo rsgd --model vgg16 --data cifar10 --checkpoint-every 1 --resume -o rsgd.st
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.checkpoint import Checkpoint, check_checkpoint_name, write_checkpoint
-    from landscape_cli.cli.session import check_distinct, make_provenance, resolve_device
+    from landscape_cli.cli.resumption import Keeper
+    from landscape_cli.cli.session import check_distinct, recorded, resolve_device
+    from landscape_cli.cli.solutions import Outputs
     from landscape_cli.cli.training_log import watch
     from landscape_cli.data import load_data
-    from landscape_cli.errors import CheckpointError, ResultError
+    from landscape_cli.errors import ResultError
     from landscape_cli.files import check_output
     from landscape_cli.results import Result
-    from landscape_cli.samplers.streams import module_randomness
+    from landscape_cli.samplers import train as train_stack
 
-    check_checkpoint_name(output)
-    check_output(output, force=force, error=CheckpointError)
-    check_distinct(output, log)
-    if log is not None:
-        check_output(log, force=force, error=ResultError)
     options = context.params
-    _check_belongs(options, algo)
+    check_belongs(options, algo)
+    seeds = list(range(seed, seed + runs))
+    sampler = configure(options, algo)
+    target = Outputs(output, seeds, replicas=sampler.replicas if keep_replicas else 0, force=force, resume=resume)
+    check_distinct(log, target.state, *target.paths)
+    if log is not None and not resume:
+        check_output(log, force=force, error=ResultError)
     starts = read_starts(init or [], model, input_shape)
-    sampler = _configure(options, algo)
     place = resolve_device(device)
+    check_precision(precision, place, quiet=quiet)
     loaded = load_data(_data_spec(context, starts), download=download)
     spec = model_spec(options, starts, loaded)
-    initial = [start.params for start in starts]
-    with watch(log, quiet=quiet) as watcher, module_randomness(seed, place):
-        params = _run(sampler, spec, loaded, initial, seed=seed, device=place, watcher=watcher)
-    metrics = _measure(spec, params, loaded, place)
-    provenance = make_provenance(context, device=place, seed=seed, networks=starts, data=loaded)
-    checkpoint = Checkpoint(
-        {name: tensor.cpu() for name, tensor in params.items()},
-        spec,
-        loaded.record,
-        history=(*(step for start in starts for step in start.history), provenance),
-        metrics=metrics,
+    target.describe(context, algo.value, spec=spec, data=loaded, starts=starts, device=place, quiet=quiet)
+    identity = recorded(context, device=None, data_dir=None, init=[start.sha256 for start in starts])
+    keeper = Keeper(target.state, identity | {"data": loaded.record["sha256"]}, every=checkpoint_every, quiet=quiet)
+    state = keeper.read() if resume else None
+    if state is None and target.are_finished():
+        say(f"{target.paths[0]} is finished already: nothing to resume", quiet=quiet)
+        return
+    with keeper.on_guard(), watch(log, sampler.replicas, quiet=quiet) as watcher:
+        found = train_stack(
+            spec,
+            loaded.train,
+            sampler,
+            seeds=seeds,
+            device=place,
+            classes=loaded.classes,
+            black=-loaded.mean / loaded.deviation,
+            initial=initial_networks(starts, sampler.replicas, runs),
+            watcher=watcher,
+            pause=keeper.pause,
+            resume=state,
+        )
+    rows = target.write(found)
+    keeper.remove()
+    emit(
+        Result(rows[0] if runs == 1 else {"networks": rows}, rows, target.provenance),
+        output=None,
+        form=form,
+        force=force,
+        quiet=quiet,
     )
-    write_checkpoint(output, checkpoint, force=force)
-    say(f"wrote {output}", quiet=quiet)
-    row = {"network": str(output), "algo": algo.value, "seed": seed} | metrics
-    emit(Result(row, [row], provenance), output=None, form=form, force=force, quiet=quiet)
-
-
-OWNERS = {
-    "replicas": "rsgd",
-    "gamma_init": "rsgd",
-    "gamma_growth": "rsgd",
-    "adv_copies": "adv",
-    "adv_zero_fraction": "adv",
-    "adv_epochs": "adv",
-    "adv_lr": "adv",
-    "adv_until_error": "adv",
-}
-
-
-def _check_belongs(options: dict[str, Any], algo: Algorithm) -> None:
-    """Refuse options of another algorithm: an option silently ignored misleads."""
-    for name, owner in OWNERS.items():
-        if options[name] is not None and owner != algo.value:
-            raise typer.BadParameter(f"{_flag(name)} is for --algo {owner}, not {algo.value}")
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    target.complain(found)
 
 
 def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
@@ -236,14 +306,14 @@ def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
     if options["data"] is None and starts:
         misplaced = sizes_of_hmm + [name for name in given if name in {"train_size", "data_seed"}]
         if misplaced:
-            raise typer.BadParameter(f"--init brings its data along: leave out {_flag(misplaced[0])}, or name --data")
+            raise typer.BadParameter(f"--init brings its data along: leave out {flag(misplaced[0])}, or name --data")
         if not starts[0].data:
             raise typer.BadParameter(
                 f"{starts[0].path} does not say which data it was trained on: name them with --data"
             )
         return DataSpec.from_record(starts[0].data, options["data_dir"] if "data_dir" in given else None)
     if sizes_of_hmm and options["data"] not in {None, "hmm"}:
-        raise typer.BadParameter(f"{_flag(sizes_of_hmm[0])} is for --data hmm, not {options['data']}")
+        raise typer.BadParameter(f"{flag(sizes_of_hmm[0])} is for --data hmm, not {options['data']}")
     latent = options["hmm_latent"]
     patterns = options["hmm_patterns"]
     sizes = HiddenManifold(
@@ -254,95 +324,3 @@ def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
         options["hmm_nonlinearity"].value,
     )
     return DataSpec(options["data"] or "hmm", options["data_dir"], options["train_size"], options["data_seed"], sizes)
-
-
-def _configure(options: dict[str, Any], algo: Algorithm) -> tuple[Any, Any]:
-    """Return the recipe, and what is the algorithm's own: checked before any data is read."""
-    from landscape_cli.samplers import Adversarial, Recipe, Replication
-
-    momentum = options["momentum"]
-    if momentum is None:
-        momentum = 0.0 if algo is Algorithm.ADV else 0.9
-    until = options["until_error"]
-    if until is not None and not 0 <= until <= 1:
-        raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
-    recipe = Recipe(options["epochs"], options["lr"], momentum, options["batch_size"], until)
-    given = {key: options[key] for key in OWNERS if options[key] is not None}
-    if algo is Algorithm.RSGD:
-        return recipe, Replication(
-            given.get("replicas", 3), _gamma(given.get("gamma_init", "auto")), given.get("gamma_growth", 1e4)
-        )
-    if algo is Algorithm.ADV:
-        corrupt = Adversarial()
-        first = Recipe(
-            given.get("adv_epochs", corrupt.recipe.epochs),
-            given.get("adv_lr", corrupt.recipe.learning_rate),
-            batch_size=options["batch_size"],
-            until_error=given.get("adv_until_error", corrupt.recipe.until_error),
-        )
-        return recipe, Adversarial(
-            given.get("adv_copies", corrupt.copies),
-            given.get("adv_zero_fraction", corrupt.zero_fraction),
-            first,
-        )
-    return recipe, None
-
-
-def _gamma(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(f"--gamma-init takes a number or auto, not {text!r}") from None
-
-
-def _run(
-    sampler: tuple[Any, Any],
-    spec: ModelSpec,
-    data: DataSet,
-    initial: list[Params],
-    *,
-    seed: int,
-    device: torch.device,
-    watcher: Watcher,
-) -> Params:
-    from landscape_cli.errors import TrainingError
-    from landscape_cli.samplers import Replication, train_adv, train_rsgd, train_sgd
-
-    recipe, own = sampler
-    if isinstance(own, Replication):
-        if len(initial) not in {0, 1, own.replicas}:
-            raise TrainingError(f"--init takes one checkpoint or one for each of {own.replicas} replicas")
-        starts = initial * own.replicas if len(initial) == 1 else initial
-        return train_rsgd(
-            spec, data.train, recipe, own, seed=seed, device=device, initial=starts or None, watcher=watcher
-        )
-    if len(initial) > 1:
-        raise TrainingError("--init takes one checkpoint, except for rsgd")
-    start = initial[0] if initial else None
-    if own is None:
-        return train_sgd(spec, data.train, recipe, seed=seed, device=device, initial=start, watcher=watcher)
-    return train_adv(
-        spec,
-        data.train,
-        recipe,
-        own,
-        classes=data.classes,
-        black=-data.mean / data.deviation,
-        seed=seed,
-        device=device,
-        initial=start,
-        watcher=watcher,
-    )
-
-
-def _measure(spec: ModelSpec, params: Params, data: DataSet, device: torch.device) -> dict[str, float]:
-    from landscape_cli.evaluate import Evaluator
-    from landscape_cli.models import build_model
-
-    splits = {"train": data.train, "test": data.test}
-    scores = Evaluator(build_model(spec, params), splits, device=device).evaluate([params])
-    return {f"{split}_error": float(score.error) for split, score in scores.items()} | {
-        f"{split}_loss": float(score.loss) for split, score in scores.items()
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import typer
 from landscape_cli.cli.options import whole_numbers
 
 if TYPE_CHECKING:
-    from landscape_cli.checkpoint import Checkpoint, ModelSpec
+    from landscape_cli.checkpoint import Checkpoint, ModelSpec, Params
     from landscape_cli.data import DataSet
 
 DEFAULT = "mlp"
@@ -48,6 +48,25 @@ def read_starts(paths: list[Path], model: str | None, input_shape: str | None) -
         replace(network, params={n: t.float() if t.is_floating_point() else t for n, t in network.params.items()})
         for network in networks
     ]
+
+
+def initial_networks(starts: Sequence[Checkpoint], replicas: int, runs: int) -> list[list[Params]] | None:
+    """Return the replicas that each run starts from; None to make new ones.
+
+    Raises:
+        BadParameter: if there are neither one, nor one a replica, nor one a run.
+    """
+    if not starts:
+        return None
+    given = [start.params for start in starts]
+    if len(given) == 1:
+        return [given * replicas] * runs
+    if replicas > 1 and len(given) == replicas:
+        return [given] * runs
+    if replicas == 1 and len(given) == runs:
+        return [[params] for params in given]
+    wanted = f"one for each of {replicas} replicas" if replicas > 1 else f"one for each of {runs} runs"
+    raise typer.BadParameter(f"--init takes one checkpoint, or {wanted}, not {len(given)}")
 
 
 def model_spec(options: Mapping[str, Any], starts: list[Checkpoint], data: DataSet) -> ModelSpec:

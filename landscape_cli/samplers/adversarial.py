@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
-from landscape_cli.samplers.loop import Recipe, Watcher, fit
-from landscape_cli.samplers.stack import Stack
-from landscape_cli.samplers.streams import (
-    CORRUPTED_ORDER,
-    CORRUPTION,
-    initial_params,
-    order_generator,
-)
-from landscape_cli.seeds import generator
+from landscape_cli.samplers.recipe import Recipe
+from landscape_cli.samplers.records import EpochRecord
 
 
 @dataclass(frozen=True)
@@ -43,56 +36,27 @@ class Adversarial:
             raise TrainingError(f"the fraction of pixels to zero must lie in [0, 1], and is {self.zero_fraction}")
 
 
-def train_adv(
-    spec: ModelSpec,
-    data: Split,
-    recipe: Recipe,
-    adversarial: Adversarial,
-    *,
-    classes: int,
-    black: Tensor,
-    seed: int,
-    device: torch.device,
-    initial: Params | None = None,
-    watcher: Watcher | None = None,
-) -> Params:
-    """Return a network trained on `data` from one that has first learnt random labels by heart.
-
-    Args:
-        spec: the model.
-        data: the training set, standardised.
-        recipe: of the second phase; momentum 0 for the paper's plain SGD.
-        adversarial: the first phase.
-        classes: the number of classes to draw labels from.
-        black: the standardised value of a zero pixel, a channel each.
-        seed: of everything random.
-        device: where to train.
-        initial: the network to start the first phase from, instead of a new one.
-        watcher: whom to tell.
-
-    Raises:
-        TrainingError: if training diverges.
-        ModelError: if `initial` does not fit the model.
+def warn_unless_learnt(adversarial: Adversarial, records: Sequence[EpochRecord]) -> None:
+    """Warn of runs that did not learn the random labels as well as asked.
 
     Warns:
-        UserWarning: if the random labels were not learnt as well as asked.
+        UserWarning: naming their seeds.
     """
-    stack = Stack(spec, [initial or initial_params(spec, seed, 0)], device)
-    corrupted = corrupt(data, adversarial, classes=classes, black=black, generator=generator(seed, CORRUPTION))
-    orders = [generator(seed, CORRUPTED_ORDER)]
-    learnt = fit(
-        stack, corrupted.to(device), adversarial.recipe, generators=orders, phase="adversarial", watcher=watcher
-    )
     wanted = adversarial.recipe.until_error
-    if wanted is not None and learnt.solution_error is not None and learnt.solution_error > wanted:
+    last = {record.seed: record for record in records if record.phase == "adversarial"}
+    missed = {
+        seed: record.solution_error
+        for seed, record in last.items()
+        if wanted is not None and record.solution_error is not None and record.solution_error > wanted
+    }
+    if missed:
+        worst = max(missed.values())
+        seeds = ", ".join(str(seed) for seed in missed)
         warnings.warn(
-            f"the random labels were learnt to an error of {learnt.solution_error:.3g} only, not {wanted:.3g}: "
+            f"the random labels were learnt to an error of {worst:.3g} only, not {wanted:.3g} (seed {seeds}): "
             "give --adv-epochs more, or another --adv-lr",
             stacklevel=2,
         )
-    del corrupted
-    fit(stack, data.to(device), recipe, generators=[order_generator(seed, 0)], watcher=watcher)
-    return stack.params(0)
 
 
 def corrupt(data: Split, adversarial: Adversarial, *, classes: int, black: Tensor, generator: torch.Generator) -> Split:
@@ -102,7 +66,7 @@ def corrupt(data: Split, adversarial: Adversarial, *, classes: int, black: Tenso
     """
     copies = []
     for _ in range(adversarial.copies):
-        flat = data.x.reshape(len(data.x), len(black), -1)
+        flat = data.x.cpu().reshape(len(data.x), len(black), -1)
         places = flat.shape[2]
         zeroed = round(adversarial.zero_fraction * places)
         chosen = torch.rand(len(flat), places, generator=generator).argsort(dim=1)[:, :zeroed]

@@ -1,203 +1,274 @@
-"""The one training loop: a stack of networks, each with its own mini-batches, an objective and a schedule."""
+"""The one training loop: a stack, its networks' mini-batches, a method and a schedule."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from landscape_cli.batch_norm import recompute_statistics
 from landscape_cli.batches import as_channels_last
+from landscape_cli.checkpoint import Params
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluate import Evaluator
-from landscape_cli.objective import count_wrong, cross_entropy, logits_of
+from landscape_cli.samplers import gradients
+from landscape_cli.samplers.augment import augment
+from landscape_cli.samplers.method import Method
+from landscape_cli.samplers.recipe import PRECISIONS, Recipe, make_optimizer
+from landscape_cli.samplers.records import EpochRecord, Watcher
 from landscape_cli.samplers.stack import Stack
+from landscape_cli.samplers.streams import AUGMENTATION, MODULES, NOISE, epoch_order
+from landscape_cli.seeds import derive_seed, generator
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How long and how fast to train (SPEC 8).
+class Loop:
+    """One phase of training, which can stand still after any step, be saved and be taken up again.
 
-    Attributes:
-        epochs: passes over the training set.
-        learning_rate: at the start; a cosine anneals it to zero.
-        momentum: Nesterov momentum; 0 for plain SGD.
-        batch_size: samples in a mini-batch.
-        until_error: stop once the training error is this low; None to run all epochs.
-    """
-
-    epochs: int = 100
-    learning_rate: float = 0.02
-    momentum: float = 0.9
-    batch_size: int = 128
-    until_error: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise TrainingError("the numbers of epochs and of samples in a batch must be at least 1")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0 and 0 <= self.momentum < 1):
-            raise TrainingError("the learning rate must be positive, and the momentum at least 0 and below 1")
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch of training saw.
+    Implements `method.Work`. Everything random is a function of seed, replica, phase, epoch and step.
 
     Attributes:
-        phase: "adversarial" for the fit to random labels, else "train".
-        epoch: counted from 1.
-        learning_rate: at the end of the epoch.
-        loss: mean cross-entropy over the epoch's mini-batches and the networks.
-        error: fraction of these samples misclassified while training went on.
-        gamma: strength of the coupling between replicas at the end of the epoch; None without.
-        spread: mean squared distance of the replicas from their centre; None without.
-        solution_error: training error of the solution (the centre of replicas, with its batch-norm statistics
-            recomputed) after the epoch; None if not measured.
+        stack: the networks, trained in place.
+        recipe: how to train.
+        method: the sampler's own.
+        active: for each run, whether it still trains.
+        diverged: for each run, whether its loss stopped being finite.
+        epoch: the epoch to go on with, counted from 0.
+        step: the step to go on with, counted from 0 within the epoch.
+        records: what was seen so far.
     """
 
-    phase: str
-    epoch: int
-    learning_rate: float
-    loss: float
-    error: float
-    gamma: float | None = None
-    spread: float | None = None
-    solution_error: float | None = None
+    def __init__(
+        self,
+        stack: Stack,
+        data: Sequence[Split],
+        recipe: Recipe,
+        method: Method,
+        *,
+        seeds: Sequence[int],
+        black: Tensor | None = None,
+        phase: int = 0,
+        name: str = "train",
+        watcher: Watcher | None = None,
+        diverged: Sequence[bool] = (),
+    ) -> None:
+        """Prepare training.
 
+        Args:
+            stack: the networks.
+            data: each run's training set, on the stack's device; runs may share one.
+            recipe: how to train.
+            method: the sampler's own.
+            seeds: one a run.
+            black: the standardised value of a black pixel, shape (channels,); needed to augment.
+            phase: the phase's number, for its streams of randomness.
+            name: what the records are to call it.
+            watcher: whom to tell.
+            diverged: runs that are lost already.
 
-@dataclass(frozen=True)
-class Watcher:
-    """Whom to tell how training goes.
-
-    Attributes:
-        start: called with the phase, the number of epochs and the number of steps an epoch.
-        step: called after every step.
-        epoch: called after every epoch.
-    """
-
-    start: Callable[[str, int, int], None] = lambda phase, epochs, steps: None
-    step: Callable[[], None] = lambda: None
-    epoch: Callable[[EpochRecord], None] = lambda record: None
-
-
-@dataclass(frozen=True)
-class Coupling:
-    """The elastic coupling of replicas: `gamma` times the mean squared distance from their centre.
-
-    Attributes:
-        gamma: its strength in each epoch.
-    """
-
-    gamma: Sequence[float]
-
-    def strength(self, epoch: int, rate: float) -> float:
-        """Return the γ of an epoch, at a learning rate.
-
-        A step takes the fraction 2γ·rate of each replica's way to the centre. Where γ has outgrown the learning rate
-        so far that this exceeds one, the step would overshoot and the replicas fly apart: there it is one.
+        Raises:
+            TrainingError: if the networks cannot be trained on such batches.
         """
-        return min(self.gamma[epoch], 1 / (2 * rate)) if rate > 0 else self.gamma[epoch]
+        self.stack, self.recipe, self.method, self.seeds = stack, recipe, method, list(seeds)
+        self.name, self.phase, self.watcher = name, phase, watcher or Watcher()
+        shared: dict[int, Split] = {}
+        self.data = [
+            shared.setdefault(id(split.x), Split(as_channels_last(split.x), split.y)) for split in data
+        ]  # runs that share a training set share its memory
+        self.black = torch.zeros(self.data[0].x.shape[1]) if black is None else black
+        self.samples = len(self.data[0].y)
+        self.ends = batch_ends(stack.networks[0], self.samples, recipe.batch_size)
+        self.steps = len(self.ends)
+        self.epoch = self.step = 0
+        self.diverged = list(diverged) or [False] * stack.runs
+        self.active = [not lost for lost in self.diverged]
+        self.records: list[EpochRecord] = []
+        self.rate = 0.0
+        self.optimizer = make_optimizer(recipe, stack.rows)
+        self._draws = gradients.draws_at_random(stack, self.data[0].x)
+        self._gradients = gradients.choose(stack, self.data[0].x, recipe.batch_size, PRECISIONS[recipe.precision])
+        device = stack.weights.device
+        self.loss_sum = torch.zeros(len(stack.networks), device=device, dtype=torch.float64)
+        self.wrong = torch.zeros(len(stack.networks), device=device, dtype=torch.int64)
+        self._orders: list[Tensor] = []
+        self._batches: list[tuple[Tensor, Tensor]] = []
+        self._evaluators: dict[int, Evaluator] = {}
 
-    def gradient(self, stack: Stack, epoch: int, rate: float, out: Tensor) -> None:
-        """Write the coupling's gradient, which is (2γ/y) (θ_a - θ̄), to `out`, shape (networks, parameters)."""
-        count = len(stack.networks)
-        gamma = self.strength(epoch, rate)
-        mean_free = torch.eye(count, device=out.device) - torch.full((count, count), 1 / count, device=out.device)
-        torch.mm(mean_free * (2 * gamma / count), stack.weights, out=out)
+    @property
+    def which(self) -> list[int]:
+        """The networks still training."""
+        return [k for k in range(len(self.stack.networks)) if self.active[k // self.stack.replicas]]
 
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.epoch >= self.recipe.epochs or not any(self.active)
 
-def cosine(recipe: Recipe, fraction: float) -> float:
-    """Return the learning rate after this fraction of the training."""
-    return recipe.learning_rate * (1 + math.cos(math.pi * fraction)) / 2
+    def run(self, pause: Callable[[bool], None] = lambda epoch_ended: None) -> None:
+        """Train to the end.
 
+        Args:
+            pause: called after every step, and whether it ended an epoch: may save, or raise to stop.
+        """
+        with torch.random.fork_rng(devices=self._cuda()):
+            self.watcher.start(self.name, self.recipe.epochs, self.steps, self.epoch * self.steps + self.step)
+            while not self.done:
+                self._begin_epoch()
+                while self.step < self.steps:
+                    self._take_batches()
+                    self.rate = self._rate_of(self.step)
+                    self.method.step(self)
+                    self.step += 1
+                    self.watcher.step()
+                    if self.step < self.steps:
+                        pause(False)
+                self._end_epoch()
+                pause(True)
 
-def fit(
-    stack: Stack,
-    data: Split,
-    recipe: Recipe,
-    *,
-    generators: Sequence[torch.Generator],
-    phase: str = "train",
-    coupling: Coupling | None = None,
-    rate_factor: float = 1.0,
-    watcher: Watcher | None = None,
-) -> EpochRecord:
-    """Train every network of `stack` in place; return the record of the last epoch.
+    def clear(self) -> None:
+        """Set all gradients to zero."""
+        self.stack.gradients.zero_()
 
-    The objective is the mean over the networks of their mini-batch losses, plus the coupling.
+    def backward(self, share: float = 1.0, *, again: bool = False) -> None:
+        """Add the gradients of `share` times each network's loss on this step's mini-batch."""
+        kept = [buffer.clone() for buffer in self.stack.buffers.values()] if again else []
+        which = self.which
+        losses, wrong = self._gradients(self.stack, which, self._batches, share, self._before)
+        if again:
+            for buffer, old in zip(self.stack.buffers.values(), kept, strict=True):
+                buffer.copy_(old)
+            return
+        size = len(self._batches[0][1])
+        if len(which) == len(self.loss_sum):
+            self.loss_sum += losses.double() * size
+            self.wrong += wrong
+        else:
+            places = torch.tensor(which, device=self.loss_sum.device)
+            self.loss_sum.index_add_(0, places, losses.double() * size)
+            self.wrong.index_add_(0, places, wrong)
 
-    Args:
-        stack: the networks.
-        data: the training set, on the stack's device.
-        recipe: epochs, learning rate, momentum, batch size, when to stop.
-        generators: one a network, for the order of its mini-batches.
-        phase: what the records are to call this.
-        coupling: of the networks with each other.
-        rate_factor: multiplies the learning rate, against the 1/networks in the objective.
-        watcher: whom to tell.
+    def update(self, factor: float = 1.0) -> None:
+        """Let the optimiser take its step, at `factor` times the learning rate."""
+        if self.recipe.clip_norm is not None:
+            for k in self.which:
+                gradient = self.stack.gradients[k]
+                gradient.mul_((self.recipe.clip_norm / (gradient.norm() + 1e-12)).clamp_max(1.0))
+        self.stack.activate(self.active)
+        self.optimizer.param_groups[0]["lr"] = self.rate * factor
+        self.optimizer.step()
 
-    Raises:
-        TrainingError: if the loss stops being finite.
-    """
-    watcher = watcher or Watcher()
-    count, samples = len(stack.networks), len(data.y)
-    data = Split(as_channels_last(data.x), data.y)
-    ends = batch_ends(stack.networks[0], samples, recipe.batch_size)
-    steps = len(ends)
-    optimizer = _optimizer(stack, recipe)
-    evaluator = None
-    if recipe.until_error is not None:
-        # The centre of several networks has no statistics of its own; a single network keeps its running ones.
-        recompute_on = "data" if count > 1 else None
-        evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device, recompute_on=recompute_on)
-    watcher.start(phase, recipe.epochs, steps)
-    for epoch in range(recipe.epochs):
-        orders = [torch.randperm(samples, generator=generator).to(data.y.device) for generator in generators]
-        loss_sum = torch.zeros((), device=data.y.device, dtype=torch.float64)
-        wrong = torch.zeros((), device=data.y.device, dtype=torch.int64)
-        for network in stack.networks:
+    def noise(self, k: int) -> Tensor:
+        """Return standard normal numbers for network k, shape (places,)."""
+        seed, replica = self._identity(k)
+        source = generator(seed, NOISE, replica, self.phase, self.epoch, self.step)
+        return torch.randn(self.stack.weights.shape[1], generator=source).to(self.stack.weights.device)
+
+    def forget(self) -> None:
+        """Let the optimiser forget its momenta."""
+        self.optimizer.state.clear()
+
+    def solution(self, run: int) -> Params:
+        """Return a run's network as it stands, its batch-norm statistics recomputed if they are not its own."""
+        found = self.method.solution(self.stack, run)
+        if self.method.own_statistics:
+            return found
+        model = self.stack.networks[self.stack.members(run).start]
+        recomputed = recompute_statistics(model, found, self.data[run].x)
+        model.train()
+        return recomputed
+
+    def _identity(self, k: int) -> tuple[int, int]:
+        return self.seeds[k // self.stack.replicas], k % self.stack.replicas
+
+    def _cuda(self) -> list[torch.device]:
+        device = self.stack.weights.device
+        return [device] if device.type == "cuda" else []
+
+    def _before(self, k: int) -> None:
+        """Give modules that draw at random while they train, as dropout does, a stream of their own at each step."""
+        if self._draws:
+            seed, replica = self._identity(k)
+            torch.manual_seed(derive_seed(seed, MODULES, replica, self.phase, self.epoch, self.step))
+
+    def _rate_of(self, step: int) -> float:
+        return self.method.rate(self.recipe, (self.epoch * self.steps + step) / (self.recipe.epochs * self.steps))
+
+    def _begin_epoch(self) -> None:
+        self._orders = []
+        for k in range(len(self.stack.networks)):
+            seed, replica = self._identity(k)
+            order = epoch_order(self.samples, seed, replica, self.phase, self.epoch)
+            self._orders.append(order.to(self.loss_sum.device))
+        for network in self.stack.networks:
             network.train()
-        rate = 0.0
-        for step in range(steps):
-            rate = cosine(recipe, (epoch * steps + step) / (recipe.epochs * steps))
-            if coupling is None:
-                stack.gradients.zero_()
-            else:
-                coupling.gradient(stack, epoch, rate, stack.gradients)
-            for network, order in zip(stack.networks, orders, strict=True):
-                chosen = order[step * recipe.batch_size : ends[step]]
-                labels = data.y[chosen]
-                logits = logits_of(network(as_channels_last(data.x[chosen])))
-                loss = cross_entropy(logits, labels)
-                (loss / count).backward()
-                loss_sum += loss.detach() * len(chosen)
-                wrong += count_wrong(logits.detach(), labels)
-            optimizer.param_groups[0]["lr"] = rate * rate_factor
-            optimizer.step()
-            watcher.step()
+        if self.step == 0:
+            self.loss_sum.zero_()
+            self.wrong.zero_()
+
+    def _take_batches(self) -> None:
+        start, stop = self.step * self.recipe.batch_size, self.ends[self.step]
+        self._batches = []
+        for k in self.which:
+            chosen = self._orders[k][start:stop]
+            data = self.data[k // self.stack.replicas]
+            x = data.x[chosen]
+            if self.recipe.augment:
+                seed, replica = self._identity(k)
+                source = generator(seed, AUGMENTATION, replica, self.phase, self.epoch, self.step)
+                x = augment(x, self.recipe.augment, black=self.black, generator=source)
+            self._batches.append((x, data.y[chosen]))
+
+    def _end_epoch(self) -> None:
+        """Record the epoch, run by run; stop those that have diverged or learnt enough."""
+        self.method.end_epoch(self)
+        losses, errors = (self.loss_sum / self.samples).tolist(), (self.wrong / self.samples).tolist()
+        rate = self._rate_of(self.steps - 1)
+        for run, seed in enumerate(self.seeds):
+            if self.active[run]:
+                self._record(run, seed, losses[self.stack.members(run)], errors[self.stack.members(run)], rate)
+        self.epoch, self.step = self.epoch + 1, 0
+
+    def _record(self, run: int, seed: int, losses: list[float], errors: list[float], rate: float) -> None:
+        loss = sum(losses) / len(losses)
+        error = None
+        if not math.isfinite(loss):
+            self.active[run], self.diverged[run] = False, True
+        elif self.recipe.until_error is not None or (self.watcher.thorough and self.method.reports_solution):
+            error = self._solution_error(run)
+            self.active[run] = self.recipe.until_error is None or error > self.recipe.until_error
+        coupled = len(losses) > 1
+        distances = self.stack.distances(run) if coupled else None
         record = EpochRecord(
-            phase,
-            epoch + 1,
+            seed,
+            self.name,
+            self.epoch + 1,
             rate,
-            float(loss_sum) / (count * samples),
-            int(wrong) / (count * samples),
-            None if coupling is None else coupling.strength(epoch, rate),
-            None if coupling is None else stack.spread(),
+            loss,
+            sum(errors) / len(errors),
+            self.method.strength(run, self.recipe, self.epoch, rate),
+            None if distances is None else float(distances.mean()),
+            error,
+            tuple(errors) if coupled else (),
+            () if distances is None else tuple(distances.sqrt().tolist()),
         )
-        if not math.isfinite(record.loss):
-            raise TrainingError(
-                f"training diverged in epoch {epoch + 1} (loss {record.loss}): lower --lr, now {recipe.learning_rate}"
+        self.records.append(record)
+        self.watcher.epoch(record)
+        if self.diverged[run]:
+            line = f"seed {seed} diverged in epoch {self.epoch + 1} (loss {loss}): lower --lr, now "
+            self.watcher.diverged(seed, f"{line}{self.recipe.learning_rate}")
+
+    def _solution_error(self, run: int) -> float:
+        data = self.data[run]
+        if id(data) not in self._evaluators:
+            recompute_on = None if self.method.own_statistics else "data"
+            network = self.stack.networks[self.stack.members(run).start]
+            self._evaluators[id(data)] = Evaluator(
+                network, data, device=self.stack.weights.device, recompute_on=recompute_on
             )
-        if evaluator is not None:
-            record = replace(record, solution_error=float(evaluator.error([stack.centre()])))
-        watcher.epoch(record)
-        if record.solution_error is not None and record.solution_error <= (recipe.until_error or 0.0):
-            break
-    return record
+        return float(self._evaluators[id(data)].error([self.method.solution(self.stack, run)]))
 
 
 def batch_ends(network: nn.Module, samples: int, batch_size: int) -> list[int]:
@@ -214,12 +285,3 @@ def batch_ends(network: nn.Module, samples: int, batch_size: int) -> list[int]:
     if min(batch_size, samples) == 1:
         raise TrainingError("batch-norm cannot train on mini-batches of one sample: raise --batch-size")
     return [*ends[:-2], samples] if samples % batch_size == 1 else ends
-
-
-def _optimizer(stack: Stack, recipe: Recipe) -> torch.optim.SGD:
-    stack.weights.grad = stack.gradients
-    nesterov = recipe.momentum > 0
-    # One kernel for the whole step: 2.3 times faster than the default for three replicas.
-    return torch.optim.SGD(
-        [stack.weights], lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, fused=True
-    )

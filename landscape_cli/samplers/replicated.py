@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from landscape_cli.batch_norm import recompute_statistics
-from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluate import Evaluator
-from landscape_cli.samplers.loop import Coupling, Recipe, Watcher, fit
+from landscape_cli.samplers.method import Method, Work
+from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.stack import Stack
-from landscape_cli.samplers.streams import initial_params, order_generator
 
 ROUNDING = 1e-12
 """Relative mean squared distance of replicas below which they are the same network."""
+SCHEDULES = ("exp", "linear")
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,13 @@ class Replication:
         replicas: y, how many.
         gamma: γ in the first epoch; None for the value that makes the coupling equal the training loss there.
         growth: the factor by which γ grows from the first epoch to the last.
+        schedule: "exp": by the same factor each epoch; "linear": by the same amount.
     """
 
     replicas: int = 3
     gamma: float | None = None
     growth: float = 1e4
+    schedule: str = "exp"
 
     def __post_init__(self) -> None:
         if self.replicas < 2:
@@ -42,53 +42,67 @@ class Replication:
             raise TrainingError(f"γ must not be negative, and is {self.gamma}")
         if not (math.isfinite(self.growth) and self.growth > 0):
             raise TrainingError(f"γ's growth must be positive, and is {self.growth}")
+        if self.schedule not in SCHEDULES:
+            raise TrainingError(f"unknown schedule of γ {self.schedule!r}: choose {', '.join(SCHEDULES)}")
+
+    def factor(self, epoch: int, epochs: int) -> float:
+        """Return by how much γ has grown in an epoch, counted from 0."""
+        fraction = epoch / max(1, epochs - 1)
+        return self.growth**fraction if self.schedule == "exp" else 1 + (self.growth - 1) * fraction
 
 
-def train_rsgd(
-    spec: ModelSpec,
-    data: Split,
-    recipe: Recipe,
-    replication: Replication,
-    *,
-    seed: int,
-    device: torch.device,
-    initial: Sequence[Params] | None = None,
-    watcher: Watcher | None = None,
-) -> Params:
-    """Return the centre of replicas that are pulled together ever more strongly while they train.
+class Replicated(Method):
+    """Replicas that are pulled together ever more strongly while they train; their centre is the solution.
 
-    Its batch-norm statistics are computed anew over the training set: those of the replicas belong to other weights.
+    The objective is the mean over the replicas of their losses, plus γ times the mean squared distance from their
+    centre. The learning rate is that of one network, multiplied by the number of replicas, because each replica's
+    loss carries the inverse. Batch-norm statistics of replicas belong to other weights than the centre's.
 
-    Args:
-        spec: the model.
-        data: the training set.
-        recipe: the learning rate is that of one network: it is multiplied by the number of replicas here,
-            because each replica's loss carries the inverse.
-        replication: the coupling.
-        seed: of the replicas' initialisations and mini-batches.
-        device: where to train.
-        initial: the replicas to start from, instead of new ones.
-        watcher: whom to tell.
-
-    Raises:
-        TrainingError: if training diverges, or the replicas start as one and γ is to be found from their distance.
-        ModelError: if `initial` does not fit the model.
+    `state` holds γ in the first epoch, one a run.
     """
-    count = replication.replicas
-    stack = Stack(spec, initial or [initial_params(spec, seed, replica) for replica in range(count)], device)
-    data = data.to(device)
-    gamma = replication.gamma
-    if gamma is None:
-        gamma = balanced_gamma(stack, data)
-    last = max(1, recipe.epochs - 1)
-    coupling = Coupling([gamma * replication.growth ** (epoch / last) for epoch in range(recipe.epochs)])
-    generators = [order_generator(seed, replica) for replica in range(count)]
-    fit(stack, data, recipe, generators=generators, coupling=coupling, rate_factor=count, watcher=watcher)
-    return recompute_statistics(stack.networks[0], stack.centre(), data.x)
+
+    own_statistics = False
+    reports_solution = True
+
+    def __init__(self, settings: Replication) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def begin(self, stack: Stack, data: list[Split], recipe: Recipe) -> None:
+        """Find γ for every run.
+
+        Raises:
+            TrainingError: if γ is to be found, and replicas do not differ.
+        """
+        given = self.settings.gamma
+        gammas = [balanced_gamma(stack, run, data[run]) if given is None else given for run in range(stack.runs)]
+        self.state = {"gamma": torch.tensor(gammas, dtype=torch.float64)}
+
+    def strength(self, run: int, recipe: Recipe, epoch: int, rate: float) -> float:
+        """Return the γ of an epoch, at a learning rate.
+
+        A step takes the fraction 2γ·rate of each replica's way to the centre. Where γ has outgrown the learning rate
+        so far that this exceeds one, the step would overshoot and the replicas fly apart: there it is one.
+        """
+        gamma = float(self.state["gamma"][run]) * self.settings.factor(epoch, recipe.epochs)
+        return min(gamma, 1 / (2 * rate)) if rate > 0 else gamma
+
+    def step(self, work: Work) -> None:
+        """Write the coupling's gradient, (2γ/y) (θ_a - θ̄), add the losses' to it, and move."""
+        stack, count = work.stack, work.stack.replicas
+        device = stack.weights.device
+        mean_free = torch.eye(count, device=device) - torch.full((count, count), 1 / count, device=device)
+        for run in range(stack.runs):
+            if work.active[run]:
+                gamma = self.strength(run, work.recipe, work.epoch, work.rate)
+                rows = stack.members(run)
+                torch.mm(mean_free * (2 * gamma / count), stack.weights[rows], out=stack.gradients[rows])
+        work.backward(1 / count)
+        work.update(count)
 
 
-def balanced_gamma(stack: Stack, data: Split) -> float:
-    """Return the γ for which the coupling equals the replicas' mean training loss.
+def balanced_gamma(stack: Stack, run: int, data: Split) -> float:
+    """Return the γ for which the coupling equals the mean training loss of a run's replicas.
 
     Batch-norm layers normalise with the statistics of the training set, as they do while training: new networks'
     running statistics are of no data yet.
@@ -96,9 +110,13 @@ def balanced_gamma(stack: Stack, data: Split) -> float:
     Raises:
         TrainingError: if the replicas do not differ.
     """
-    spread = stack.spread()
-    if spread <= ROUNDING * float(stack.weights.square().sum(1).mean()):
+    spread = stack.spread(run)
+    rows = stack.members(run)
+    if spread <= ROUNDING * float(stack.weights[rows].square().sum(1).mean()):
         raise TrainingError("all replicas start from the same network, so γ cannot be found: pass --gamma-init")
-    evaluator = Evaluator(stack.networks[0], data, device=stack.weights.device, recompute_on="data")
-    scores = evaluator.evaluate([stack.params(k) for k in range(len(stack.networks))])
+    evaluator = Evaluator(stack.networks[rows.start], data, device=stack.weights.device, recompute_on="data")
+    members = range(rows.start, rows.stop)
+    scores = evaluator.evaluate([stack.params(k) for k in members])
+    for k in members:
+        stack.networks[k].train()
     return float(scores["data"].loss.mean()) / spread

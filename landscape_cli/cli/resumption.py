@@ -1,0 +1,135 @@
+"""Training that survives: its state in a file beside the output, saved every so often and when a signal comes."""
+
+from __future__ import annotations
+
+import glob
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from landscape_cli.checkpoint import pack, read_tensors
+from landscape_cli.cli.console import say
+from landscape_cli.errors import CheckpointError, TrainingError
+from landscape_cli.files import write_atomic
+
+if TYPE_CHECKING:
+    from landscape_cli.samplers import State
+
+FORMAT = "landscape/training/1"
+REMEDY = "remove it to begin anew"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Keeper:
+    """Keeps the state of one training in one file."""
+
+    def __init__(self, path: Path, identity: Mapping[str, Any], *, every: int | None, quiet: bool) -> None:
+        """Remember where and how often.
+
+        Args:
+            path: the file.
+            identity: what makes this training this one, as JSON values: a state of another is refused.
+            every: epochs between two savings; None never to save.
+            quiet: whether to leave out remarks.
+        """
+        self.path, self.identity, self.every, self.quiet = path, dict(identity), every, quiet
+        self._epochs = 0
+        self._stop: int | None = None
+        self._state: Callable[[], State] | None = None
+        self._previous: dict[int, Any] = {}
+
+    def read(self) -> State | None:
+        """Return the state to go on from; None if there is none.
+
+        Raises:
+            CheckpointError: if the file cannot be read.
+            TrainingError: if it is of another training: the message names what differs.
+        """
+        from landscape_cli.samplers import State
+
+        if not self.path.exists():
+            return None
+        tensors, metadata, _ = read_tensors(self.path, FORMAT, REMEDY)
+        try:
+            identity, facts = json.loads(metadata["identity"]), json.loads(metadata["facts"])
+            differing = sorted(
+                key for key in {*identity, *self.identity} if identity.get(key) != self.identity.get(key)
+            )
+        except (KeyError, ValueError, AttributeError, TypeError) as cause:
+            raise CheckpointError(f"{self.path} is malformed ({cause!r}): {REMEDY}") from cause
+        if differing:
+            key = differing[0]
+            raise TrainingError(
+                f"{self.path} is of a training with other settings ({key} was {identity.get(key)!r}, and is "
+                f"{self.identity.get(key)!r}): repeat the command as it was, or {REMEDY}"
+            )
+        return State(tensors, facts)
+
+    def write(self, state: State) -> None:
+        """Save a state, in place of the one before.
+
+        Raises:
+            CheckpointError: if the disk refuses; what was saved before is still there.
+        """
+        metadata = {
+            "format": FORMAT,
+            "identity": json.dumps(self.identity, sort_keys=True),
+            "facts": json.dumps(state.facts, sort_keys=True),
+        }
+        write_atomic(self.path, pack(dict(state.tensors), metadata), force=True, error=CheckpointError)
+
+    def remove(self) -> None:
+        """Remove the file, if there is one, and what a killed process may have left of one."""
+        for leftover in self.path.parent.glob(f".{glob.escape(self.path.name[:100])}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def pause(self, epoch_ended: bool, state: Callable[[], State]) -> None:
+        """Save if it is time; save and stop if a signal has come.
+
+        Raises:
+            KeyboardInterrupt: after SIGINT, once the state is saved.
+            Terminated: after SIGTERM, once the state is saved.
+        """
+        if self.every is None:
+            return
+        self._epochs += epoch_ended
+        self._state = state
+        if self._stop is not None:
+            self._save_and_stop()
+        elif epoch_ended and self._epochs % self.every == 0:
+            self.write(state())
+
+    @contextmanager
+    def on_guard(self) -> Iterator[None]:
+        """Let the first signal wait for the end of a step; a second one stops at once."""
+        if self.every is None:
+            yield
+            return
+        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
+        if self._stop is not None:  # it came after the last step
+            self._save_and_stop()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._stop = number
+        for each, handler in self._previous.items():
+            signal.signal(each, handler)
+
+    def _save_and_stop(self) -> NoReturn:
+        assert self._stop is not None
+        if self._state is not None:
+            self.write(self._state())
+            say(f"the state of training is in {self.path}: add --resume to go on", quiet=self.quiet)
+        handler = self._previous[self._stop]
+        if callable(handler):
+            handler(self._stop, None)
+        raise KeyboardInterrupt

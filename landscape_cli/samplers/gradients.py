@@ -1,0 +1,133 @@
+"""The losses of a stack on mini-batches, and their gradients: a network at a time, or all in one set of kernels."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from landscape_cli.batches import as_channels_last, largest_activation
+from landscape_cli.objective import count_wrong, cross_entropy, decide, logits_of
+from landscape_cli.samplers.stack import Stack
+
+# On a GPU a small network is bound by the launches of its kernels, which a stack shares; a large one is not, and its
+# convolutions are slower in groups. On CPUs a network at a time measured faster for every model.
+LARGEST_SHARED = 16 << 20
+"""Bytes of the largest activation of a mini-batch up to which networks share kernels on a GPU."""
+
+Batch = tuple[Tensor, Tensor]
+"""Inputs, shape (samples, *input_shape), and labels, shape (samples,)."""
+Gradients = Callable[[Stack, Sequence[int], Sequence[Batch], float, Callable[[int], None]], tuple[Tensor, Tensor]]
+"""Adds the gradients of `share` times each network's mean loss on its batch to `stack.gradients`; returns losses and
+counts of misclassified samples. Called with the stack, which networks, their batches, the share, and what to call
+with a network's number before its forward pass."""
+
+
+def one_by_one(precision: torch.dtype) -> Gradients:
+    """Return the way that takes the networks one after another."""
+
+    def gradients(
+        stack: Stack, which: Sequence[int], batches: Sequence[Batch], share: float, before: Callable[[int], None]
+    ) -> tuple[Tensor, Tensor]:
+        losses, wrong = [], []
+        for k, (x, labels) in zip(which, batches, strict=True):
+            before(k)
+            with _cast(x.device, precision):
+                logits = logits_of(stack.networks[k](as_channels_last(x))).float()
+            loss = cross_entropy(logits, labels)
+            (loss if share == 1 else loss * share).backward()
+            losses.append(loss.detach())
+            wrong.append(count_wrong(logits.detach(), labels))
+        return torch.stack(losses), torch.stack(wrong)
+
+    return gradients
+
+
+def together(precision: torch.dtype) -> Gradients:
+    """Return the way that takes all networks in one set of kernels (`torch.func.vmap`)."""
+
+    def gradients(
+        stack: Stack, which: Sequence[int], batches: Sequence[Batch], share: float, before: Callable[[int], None]
+    ) -> tuple[Tensor, Tensor]:
+        every = len(which) == len(stack.networks)
+        rows = list(which)
+        parameters = {
+            name: (view if every else view[rows]).detach().requires_grad_(True)
+            for name, view in stack.views(stack.weights).items()
+        }
+        buffers = {name: kept if every else kept[rows] for name, kept in stack.buffers.items()}
+        x = torch.stack([batch[0] for batch in batches])
+        labels = torch.stack([batch[1] for batch in batches])
+        with _cast(x.device, precision):
+            logits = _forward_all(stack.networks[0], parameters, buffers, x).float().flatten(0, 1)
+        losses = cross_entropy(logits, labels.flatten(), reduction="none").view(labels.shape).mean(1)
+        found = torch.autograd.grad(losses.sum() * share, list(parameters.values()), allow_unused=True)
+        for slope, target in zip(found, stack.views(stack.gradients).values(), strict=True):
+            if slope is not None and every:
+                target.add_(slope)
+            elif slope is not None:
+                target.index_add_(0, torch.tensor(rows, device=target.device), slope)
+        if not every:  # what was picked by numbers is a copy
+            for name, kept in stack.buffers.items():
+                kept[rows] = buffers[name]
+        wrong = (decide(logits.detach()).view(labels.shape) != labels).sum(1)
+        return losses.detach(), wrong
+
+    return gradients
+
+
+def _forward_all(skeleton: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Return the logits of many networks, shape (networks, samples, outputs), each on its own samples."""
+
+    def forward(own: dict[str, Tensor], kept: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        return logits_of(functional_call(skeleton, (own, kept), (inputs,)))
+
+    logits: Tensor = vmap(forward)(parameters, buffers, x)
+    return logits
+
+
+def choose(stack: Stack, x: Tensor, batch_size: int, precision: torch.dtype) -> Gradients:
+    """Return the way that suits a stack and its device; the same for the same stack each time.
+
+    Args:
+        stack: the networks.
+        x: some training inputs, at least two.
+        batch_size: samples in a mini-batch.
+        precision: of the forward pass.
+    """
+    if x.device.type == "cpu" or len(stack.networks) == 1 or draws_at_random(stack, x):
+        return one_by_one(precision)
+    network = copy.deepcopy(stack.networks[0]).eval()
+    if 4 * batch_size * largest_activation(network, x[:2]) > LARGEST_SHARED:
+        return one_by_one(precision)
+    try:
+        buffers = {name: kept.clone() for name, kept in stack.buffers.items()}
+        with torch.no_grad():
+            _forward_all(stack.networks[0], stack.views(stack.weights), buffers, torch.stack([x[:2]] * len(stack.rows)))
+    except (RuntimeError, NotImplementedError, ValueError):  # what vmap cannot do: numbers read from tensors, ...
+        return one_by_one(precision)
+    return together(precision)
+
+
+def draws_at_random(stack: Stack, x: Tensor) -> bool:
+    """Tell whether the model's modules draw at random while training, as dropout does.
+
+    Args:
+        stack: the networks, which stay as they are.
+        x: some training inputs, at least two.
+    """
+    network = copy.deepcopy(stack.networks[0]).train()
+    cuda = x.device.type == "cuda"
+    with torch.random.fork_rng(devices=[x.device] if cuda else []), torch.no_grad():
+        before = torch.cuda.get_rng_state(x.device) if cuda else torch.get_rng_state()
+        network(as_channels_last(x[:2]))
+        after = torch.cuda.get_rng_state(x.device) if cuda else torch.get_rng_state()
+    return not torch.equal(before, after)
+
+
+def _cast(device: torch.device, precision: torch.dtype) -> torch.autocast | nullcontext[None]:
+    return nullcontext() if precision is torch.float32 else torch.autocast(device.type, dtype=precision)
