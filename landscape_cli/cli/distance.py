@@ -73,7 +73,7 @@ def distance(
     from itertools import combinations
 
     from landscape_cli.cli.midpoint import distance_columns
-    from landscape_cli.cli.pairs import Pair, expand, listing, pair_up
+    from landscape_cli.cli.pairs import Pair, choose, listing
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (
         check_result_output,
@@ -90,10 +90,8 @@ def distance(
     from landscape_cli.results import Result
 
     check_result_output(output, form, None, force=force)
-    families = None if pairs is None else expand(networks)
-    if families is not None:
-        assert pairs is not None
-        files, chosen = [file for family in families.values() for file in family], pair_up(families, pairs)
+    if pairs is not None:
+        families, files, chosen = choose(networks, pairs)
     elif len(networks) < 2:
         raise typer.BadParameter("distance needs at least two networks")
     else:
@@ -161,7 +159,7 @@ def distance(
     names = [network.path for network in checkpoints]
     body: dict[str, Any] = {"networks": names, "pairs": rows}
     table: list[dict[str, Any]] | None = None
-    if families is not None:
+    if pairs is not None:
         summary = distance_summary(chosen, rows)
         body = {"networks": names, "families": listing(families), "pairs": rows, "summary": summary}
         table = shown_distances(summary) if matrix is None else None

@@ -34,6 +34,17 @@ class Pair:
     families: tuple[str, str] | None = None
 
 
+def choose(patterns: Sequence[Path], pairing: Pairing) -> tuple[dict[str, list[Path]], list[Path], list[Pair]]:
+    """Return the families, the files of all of them in a row, and the pairs to measure.
+
+    Raises:
+        CheckpointError: as `expand` does.
+        BadParameter: as `pair_up` does.
+    """
+    families = expand(patterns)
+    return families, [file for files in families.values() for file in files], pair_up(families, pairing)
+
+
 def expand(patterns: Sequence[Path]) -> dict[str, list[Path]]:
     """Return the files of each family, in natural order (2 before 10), by its pattern.
 

@@ -35,6 +35,7 @@ from landscape_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from landscape_cli.cli.pairs import Pair
     from landscape_cli.cli.relabelling import Aligner
 
 
@@ -109,7 +110,7 @@ def path(
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.curves import Meter
     from landscape_cli.cli.midpoint import Bender, check_training, midpoint_paths
-    from landscape_cli.cli.pairs import Pair, expand, listing, pair_up
+    from landscape_cli.cli.pairs import Pair, choose
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (
         check_result_output,
@@ -120,21 +121,19 @@ def path(
         resolve_device,
         symmetry_of,
     )
-    from landscape_cli.cli.summary import path_summary, shown_paths
     from landscape_cli.errors import GeometryError, TrainingError
-    from landscape_cli.plots import plot_families, plot_path
+    from landscape_cli.plots import plot_path
     from landscape_cli.results import Result
 
     check_result_output(output, form, plot, force=force)
     options = {"epochs": epochs, "lr": lr, "momentum": momentum, "batch_size": batch_size, "until_error": until_error}
     recipe = check_training(context, options)
-    if pairs is None:
-        if more:
-            raise typer.BadParameter(f"path takes two networks, or families with --pairs: leave out {more[0]}")
-        files, chosen = [start, end], [Pair(0, 1)]
+    if pairs is not None:
+        families, files, chosen = choose([start, end, *(more or [])], pairs)
+    elif more:
+        raise typer.BadParameter(f"path takes two networks, or families with --pairs: leave out {more[0]}")
     else:
-        families = expand([start, end, *(more or [])])
-        files, chosen = [file for family in families.values() for file in family], pair_up(families, pairs)
+        files, chosen = [start, end], [Pair(0, 1)]
     ends = [(files[pair.start], files[pair.end]) for pair in chosen]
     outs = midpoint_paths(midpoint_out, ends, (output, plot), force=force)
     place = resolve_device(device)
@@ -211,33 +210,46 @@ def path(
                 say(f"wrote {out}", quiet=quiet)
     meter.warn_of_missing()
     provenance = make_provenance(context, device=place, seed=seed, networks=networks, data=loaded)
-    if pairs is None:
-        [found] = measured
-        body = {"kind": kind.value} | found
-        title = f"{start.name} to {end.name} ({kind.value}{', optimised' if bender else ''})"
-        if plot is not None:
-            plot_path(plot, found["points"], title=title, force=force)
-        emit(Result(body, found["points"], provenance), output=output, form=form, force=force, quiet=quiet)
-        train = found["barrier"]["train"]
-        if not math.isnan(train["max"]):
-            say(f"barrier: train error {train['max']:.4g} at τ = {train['tau']:.3g}", quiet=quiet)
+    title = f"{kind.value}{', optimised' if bender else ''}"
+    out_to: dict[str, Any] = {"output": output, "form": form, "force": force, "quiet": quiet}
+    if pairs is not None:
+        _emit_families(families, chosen, measured, title, kind, plot, provenance, out_to)
         return
-    summary = path_summary(chosen, measured)
+    [found] = measured
     if plot is not None:
-        plot_families(plot, summary, title=f"{kind.value} paths{', optimised' if bender else ''}", force=force)
+        plot_path(plot, found["points"], title=f"{start.name} to {end.name} ({title})", force=force)
+    emit(Result({"kind": kind.value} | found, found["points"], provenance), **out_to)
+    train = found["barrier"]["train"]
+    if not math.isnan(train["max"]):
+        say(f"barrier: train error {train['max']:.4g} at τ = {train['tau']:.3g}", quiet=quiet)
+
+
+def _emit_families(
+    families: dict[str, list[Path]],
+    pairs: list[Pair],
+    measured: list[dict[str, Any]],
+    title: str,
+    kind: Kind,
+    plot: Path | None,
+    provenance: dict[str, Any],
+    out_to: dict[str, Any],
+) -> None:
+    """Write what was measured of every pair, and its mean and deviation per family pair."""
+    from landscape_cli.cli.pairs import listing
+    from landscape_cli.cli.summary import path_summary, shown_paths
+    from landscape_cli.plots import plot_families
+    from landscape_cli.results import Result
+
+    summary = path_summary(pairs, measured)
+    if plot is not None:
+        plot_families(plot, summary, title=title, force=out_to["force"])
     entries: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
-    for pair, found in zip(chosen, measured, strict=True):
+    for pair, found in zip(pairs, measured, strict=True):
         assert pair.families is not None
         entries.append({"families": list(pair.families)} | found)
         which = {"a": found["start"], "b": found["end"], "family_a": pair.families[0], "family_b": pair.families[1]}
         rows += [which | row for row in found["points"] or [{"tau": None}]]
     body = {"kind": kind.value, "families": listing(families), "pairs": entries, "summary": summary}
-    emit(
-        Result(body, rows, provenance),
-        output=output,
-        form=form,
-        force=force,
-        quiet=quiet,
-        show=lambda result: print_table(replace(result, rows=shown_paths(summary))),
-    )
+    table = shown_paths(summary)
+    emit(Result(body, rows, provenance), **out_to, show=lambda result: print_table(replace(result, rows=table)))
