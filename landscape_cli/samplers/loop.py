@@ -234,7 +234,8 @@ class Loop:
     def _record(self, run: int, seed: int, losses: list[float], errors: list[float], rate: float) -> None:
         loss = sum(losses) / len(losses)
         error = None
-        if not math.isfinite(loss):
+        # The loss of the last step is that before it.
+        if not (math.isfinite(loss) and bool(self.stack.weights[self.stack.members(run)].isfinite().all())):
             self.active[run], self.diverged[run] = False, True
         elif self.recipe.until_error is not None or (self.watcher.thorough and self.method.reports_solution):
             error = self._solution_error(run)
@@ -257,7 +258,7 @@ class Loop:
         self.records.append(record)
         self.watcher.epoch(record)
         if self.diverged[run]:
-            line = f"seed {seed} diverged in epoch {self.epoch + 1} (loss {loss}): lower --lr, now "
+            line = f"seed {seed} diverged in epoch {self.epoch + 1} (loss {loss:.3g}): lower --lr, now "
             self.watcher.diverged(seed, f"{line}{self.recipe.learning_rate}")
 
     def _solution_error(self, run: int) -> float:
