@@ -234,12 +234,15 @@ class Loop:
     def _record(self, run: int, seed: int, losses: list[float], errors: list[float], rate: float) -> None:
         loss = sum(losses) / len(losses)
         error = None
-        # The loss of the last step is that before it.
-        if not (math.isfinite(loss) and bool(self.stack.weights[self.stack.members(run)].isfinite().all())):
-            self.active[run], self.diverged[run] = False, True
-        elif self.recipe.until_error is not None or (self.watcher.thorough and self.method.reports_solution):
+        # The loss of the last step is that before it: the weights may be lost since.
+        lost = not (math.isfinite(loss) and bool(self.stack.weights[self.stack.members(run)].isfinite().all()))
+        wanted = self.recipe.until_error
+        if not lost and (wanted is not None or (self.watcher.thorough and self.method.reports_solution)):
             error = self._solution_error(run)
-            self.active[run] = self.recipe.until_error is None or error > self.recipe.until_error
+            lost = math.isnan(error)
+            self.active[run] = wanted is None or error > wanted
+        if lost:
+            self.active[run], self.diverged[run] = False, True
         coupled = len(losses) > 1
         distances = self.stack.distances(run) if coupled else None
         record = EpochRecord(
