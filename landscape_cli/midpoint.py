@@ -56,7 +56,7 @@ def train_midpoint(
     )
     if found.params is None:
         raise TrainingError(
-            f"training the midpoint diverged in epoch {found.epochs} (its weights or loss are not finite): lower --lr, now "
-            f"{recipe.learning_rate}"
+            f"training the midpoint diverged in epoch {found.epochs} (weights or loss are not finite): lower --lr, "
+            f"now {recipe.learning_rate}"
         )
     return {name: found.params[name].to(tensor.dtype) for name, tensor in middle.items()}, found.epochs
