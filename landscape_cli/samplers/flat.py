@@ -32,6 +32,8 @@ class SharpnessAware(Method):
     That point is θ + ρ g/|g|, with g the gradient on the same mini-batch. Running statistics are those at θ.
     """
 
+    uses_gradients = True
+
     def __init__(self, settings: Sharpness) -> None:
         super().__init__()
         self.settings = settings
@@ -141,6 +143,7 @@ class EntropySGD(Method):
 
     own_statistics = False
     reports_solution = True
+    uses_gradients = True
 
     def __init__(self, settings: LocalEntropy) -> None:
         super().__init__()

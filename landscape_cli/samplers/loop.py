@@ -87,9 +87,13 @@ class Loop:
         self.active = [not lost for lost in self.diverged]
         self.records: list[EpochRecord] = []
         self.rate = 0.0
-        self.optimizer = make_optimizer(recipe, stack.rows)
+        self.optimizer = make_optimizer(recipe, [own for parameters in stack.parameters for own in parameters])
         self._draws = gradients.draws_at_random(stack, self.data[0].x)
-        self._gradients = gradients.choose(stack, self.data[0].x, recipe.batch_size, PRECISIONS[recipe.precision])
+        self._gradients, together = gradients.choose(
+            stack, self.data[0].x, recipe.batch_size, PRECISIONS[recipe.precision]
+        )
+        # Rows that nobody looks at are not filled: autograd's own gradients serve, and save two passes over memory.
+        self._collects = together or method.uses_gradients or recipe.clip_norm is not None
         device = stack.weights.device
         self.loss_sum = torch.zeros(len(stack.networks), device=device, dtype=torch.float64)
         self.wrong = torch.zeros(len(stack.networks), device=device, dtype=torch.int64)
@@ -130,7 +134,11 @@ class Loop:
 
     def clear(self) -> None:
         """Set all gradients to zero."""
-        self.stack.gradients.zero_()
+        if self._collects:
+            self.stack.gradients.zero_()
+        else:
+            for k in self.which:
+                self.stack.drop(k)
 
     def backward(self, share: float = 1.0, *, again: bool = False) -> None:
         """Add the gradients of `share` times each network's loss on this step's mini-batch."""
@@ -156,7 +164,6 @@ class Loop:
             for k in self.which:
                 gradient = self.stack.gradients[k]
                 gradient.mul_((self.recipe.clip_norm / (gradient.norm() + 1e-12)).clamp_max(1.0))
-        self.stack.activate(self.active)
         self.optimizer.param_groups[0]["lr"] = self.rate * factor
         self.optimizer.step()
 
@@ -202,8 +209,12 @@ class Loop:
             seed, replica = self._identity(k)
             order = epoch_order(self.samples, seed, replica, self.phase, self.epoch)
             self._orders.append(order.to(self.loss_sum.device))
-        for network in self.stack.networks:
+        for k, network in enumerate(self.stack.networks):
             network.train()
+            if self._collects and self.active[k // self.stack.replicas]:
+                self.stack.collect(k)
+            else:
+                self.stack.drop(k)
         if self.step == 0:
             self.loss_sum.zero_()
             self.wrong.zero_()

@@ -63,9 +63,11 @@ class Method:
         state: tensors that belong to the state of training, beside the stack and the optimiser.
         own_statistics: whether running statistics of batch-norm belong to the weights that are returned.
         reports_solution: whether the log should hold the error of the solution.
+        uses_gradients: whether a step looks at `stack.gradients` or changes them: if not, they need not be there.
     """
 
     own_statistics = True
+    uses_gradients = False
     reports_solution = False
 
     def __init__(self) -> None:

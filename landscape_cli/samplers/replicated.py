@@ -63,6 +63,7 @@ class Replicated(Method):
 
     own_statistics = False
     reports_solution = True
+    uses_gradients = True
 
     def __init__(self, settings: Replication) -> None:
         super().__init__()
