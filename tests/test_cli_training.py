@@ -237,6 +237,14 @@ def test_a_finished_file_of_another_training_is_not_replaced(landscape, interrup
     assert Path("x.st").read_bytes() == Path("other.st").read_bytes()
 
 
+def test_a_file_that_is_no_log_is_not_replaced(landscape, interrupted: list[str]) -> None:
+    Path("notes.csv").write_text("precious")
+    done = landscape(*interrupted, "--resume", "--log", "notes.csv")
+    assert done.code == 2
+    assert "notes.csv exists already" in done.err
+    assert Path("notes.csv").read_text() == "precious"
+
+
 def test_force_begins_anew(landscape, interrupted: list[str]) -> None:
     assert landscape(*interrupted, "--force").code == 0
     assert not Path("x.st.resume").exists()

@@ -244,10 +244,8 @@ def train(
     from landscape_cli.cli.resumption import Keeper
     from landscape_cli.cli.session import check_distinct, recorded, resolve_device
     from landscape_cli.cli.solutions import Outputs
-    from landscape_cli.cli.training_log import watch
+    from landscape_cli.cli.training_log import check_log, watch
     from landscape_cli.data import load_data
-    from landscape_cli.errors import ResultError
-    from landscape_cli.files import check_output
     from landscape_cli.results import Result
     from landscape_cli.samplers import train as train_stack
 
@@ -257,8 +255,7 @@ def train(
     sampler = configure(options, algo)
     target = Outputs(output, seeds, replicas=sampler.replicas if keep_replicas else 0, force=force, resume=resume)
     check_distinct(log, target.state, *target.paths)
-    if log is not None and not resume:
-        check_output(log, force=force, error=ResultError)
+    check_log(log, sampler.replicas, force=force, resume=resume)
     starts = read_starts(init or [], model, input_shape)
     place = resolve_device(device)
     check_precision(precision, place, quiet=quiet)

@@ -12,7 +12,19 @@ from typing import Any
 
 from landscape_cli.cli.console import REFRESH_SECONDS, make_progress, say, shows_progress
 from landscape_cli.errors import ResultError
+from landscape_cli.files import check_output
 from landscape_cli.samplers import EpochRecord, Watcher
+
+
+def check_log(log: Path | None, replicas: int, *, force: bool, resume: bool) -> None:
+    """Check that the log can be written; with `resume`, one that is a log of training is written anew.
+
+    Raises:
+        ResultError: if it cannot.
+    """
+    if log is None or (resume and log.is_file() and log.read_bytes().startswith(",".join(_columns(replicas)).encode())):
+        return
+    check_output(log, force=force, error=ResultError)
 
 
 @contextmanager
