@@ -301,6 +301,22 @@ def convolutions(count: int) -> dict[str, Known]:
 NETS |= convolutions(1) | convolutions(2) | convolutions(3)
 
 
+def grouped_residual(act: Callable[[Tensor], Tensor], groups: int = 3) -> Callable[[], Net]:
+    def body(m: Net, x: Tensor) -> Tensor:
+        h = m.c(x)
+        return m.o((h + m.part(act(h))).mean((2, 3)))
+
+    return lambda: Net(body, c=nn.Conv2d(2, 6, 2), part=nn.Conv2d(6, 6, 3, padding=1, groups=groups), o=nn.Linear(6, 3))
+
+
+# Units keep to their group, which is the same for those read and those written; groups trade places as wholes.
+NETS |= {
+    "grouped in a residual": Known(grouped_residual(F.relu), IMAGE, (6, 3), (6,)),
+    "grouped in a residual, two groups": Known(grouped_residual(F.gelu, 2), IMAGE, (6, 2)),
+    "grouped in a residual, tanh": Known(grouped_residual(torch.tanh), IMAGE, (6, 3), (), (6,)),
+}
+
+
 def padded(mode: str, value: float = 0.0) -> Callable[[], Net]:
     return chained(lambda: nn.Sequential(Function(lambda x: F.pad(x, (1, 2, 0, 1), mode, value)), nn.Conv2d(6, 5, 3)))
 

@@ -243,3 +243,10 @@ def test_no_random_numbers_are_drawn() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_an_inconsistency_is_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("landscape_cli.symmetry.groups._fixed", lambda *_: ())
+    with pytest.raises(TraceError, match="please report this") as caught:
+        trace_symmetry(model(lambda m, x: m.o(hidden(m, x))), torch.zeros(2, 4))
+    assert caught.value.exit_code == 1
