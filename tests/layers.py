@@ -818,6 +818,19 @@ def mixer(m: Net, x: Tensor) -> Tensor:
     return m.o(m.norm3(h).mean(1))
 
 
+def convolved_mixer(m: Net, x: Tensor) -> Tensor:
+    h = m.a(x)
+    h = h + m.token2(F.gelu(m.token1(m.norm1(h))))
+    h = h + m.channel2(F.gelu(m.channel1(m.norm2(h))))
+    return m.o(m.norm3(h).mean(1))
+
+
+def convolved_gated_mlp(m: Net, x: Tensor) -> Tensor:
+    h = m.a(x)
+    u, v = F.gelu(m.up(m.norm1(h))).chunk(2, -1)
+    return m.o(m.norm3(h + m.down(u * m.token(m.norm2(v)))).mean(1))
+
+
 def gated_mlp(m: Net, x: Tensor) -> Tensor:
     h = m.a(x)
     u, v = F.gelu(m.up(m.norm1(h))).chunk(2, -1)
@@ -952,5 +965,46 @@ NETS |= {
         (6, 8),
         (6, 6),
         (6, 6),
+    ),
+    # Kernels of one place over tokens: the same two, and the same symmetries.
+    "mixer by convolutions": Known(
+        lambda: Net(
+            convolved_mixer,
+            norm1=layer_norm(6),
+            norm2=layer_norm(6),
+            norm3=layer_norm(6),
+            token1=nn.Conv1d(5, 7, 1),
+            token2=nn.Conv1d(7, 5, 1),
+            **linears(a=(4, 6), channel1=(6, 8), channel2=(8, 6), o=(6, 3)),
+        ),
+        SEQUENCE,
+        (6, 7, 8),
+        (6, 6),
+        (6, 6),
+    ),
+    "gated mlp by convolutions": Known(
+        lambda: Net(
+            convolved_gated_mlp,
+            norm1=layer_norm(6),
+            norm2=layer_norm(8),
+            norm3=layer_norm(6),
+            token=nn.Conv1d(5, 5, 1),
+            **linears(a=(4, 6), up=(6, 16), down=(8, 6), o=(6, 3)),
+        ),
+        SEQUENCE,
+        (6, 8),
+        (6, 6),
+        (6, 6),
+    ),
+    # Made tokens are averaged, which leaves them no scales.
+    "transposed convolution over tokens": Known(
+        lambda: Net(
+            lambda m, x: m.o(F.relu(m.t(F.relu(m.a(x)))).mean(1)),
+            t=nn.ConvTranspose1d(5, 7, 1, bias=False),
+            **linears(a=(4, 6), o=(6, 3)),
+        ),
+        SEQUENCE,
+        (6, 7),
+        (6,),
     ),
 }
