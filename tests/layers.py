@@ -340,6 +340,16 @@ def shuffle_unit(m: Net, x: Tensor) -> Tensor:
     return m.o(h.mean((2, 3)))
 
 
+def unfolded(m: Net, x: Tensor) -> Tensor:
+    h = F.relu(m.a(F.unfold(x, 2, padding=1).transpose(1, 2))).transpose(1, 2).unflatten(2, (7, 7))
+    return m.o(F.relu(m.b(F.unfold(h, 2, stride=2, padding=1).transpose(1, 2))).mean(1))
+
+
+def windowed(m: Net, x: Tensor) -> Tensor:
+    h = F.relu(m.c(x)).unfold(2, 3, 2)
+    return m.o(F.relu(m.b(h.transpose(1, 2).flatten(2))).mean(1))
+
+
 def unet(m: Net, x: Tensor) -> Tensor:
     fine = F.relu(m.down(x))
     coarse = F.relu(m.low(F.max_pool2d(fine, 2)))
@@ -417,6 +427,12 @@ NETS |= {
         IMAGE,
         (4, 5),
         (4, 5),
+    ),
+    "unfold": Known(
+        lambda: Net(unfolded, a=nn.Linear(8, 6), b=nn.Linear(24, 5), o=nn.Linear(5, 3)), IMAGE, (6, 5), (6, 5)
+    ),
+    "unfold by windows": Known(
+        lambda: Net(windowed, c=nn.Conv1d(2, 6, 1), b=nn.Linear(18, 5), o=nn.Linear(5, 3)), SIGNAL, (6, 5), (6, 5)
     ),
     "squeeze and excitation": Known(
         lambda: Net(

@@ -14,7 +14,7 @@ from landscape_cli.symmetry.constants import META, Constants
 from landscape_cli.symmetry.groups import Traced
 from landscape_cli.symmetry.labels import Labels
 from landscape_cli.symmetry.memory import Memory, covers, storage_of
-from landscape_cli.symmetry.relate import tell_apart
+from landscape_cli.symmetry.relate import INPUT, tell_apart
 from landscape_cli.symmetry.rules import Call
 from landscape_cli.symmetry.scales import Equations
 from landscape_cli.symmetry.solution import BatchNorm
@@ -88,7 +88,7 @@ class Known:
         """Give the input's axes fixed positions; return what stands in for it."""
         stand_in = torch.empty_like(example, device=META)
         layers = [
-            along(to_layer(self.labels.slots(size, "input" if axis else "batch")), axis, stand_in.ndim)
+            along(to_layer(self.labels.slots(size, INPUT if axis else "batch")), axis, stand_in.ndim)
             for axis, size in enumerate(stand_in.shape)
         ]
         self.keep(stand_in, Value(tuple(stand_in.shape), distinct(layers)))

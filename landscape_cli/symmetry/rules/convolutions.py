@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from landscape_cli.symmetry.numbers import NONE, is_function, mix
-from landscape_cli.symmetry.relate import resolved
+from landscape_cli.symmetry.relate import INPUT, resolved
 from landscape_cli.symmetry.rules.call import Call, padded, rule
 from landscape_cli.symmetry.rules.products import contract
 from landscape_cli.symmetry.scales import combine
@@ -19,6 +19,7 @@ from landscape_cli.symmetry.values import Layer, Terms, Value, compress, covered
 
 SPACE = "a place of an image or a sequence"
 WINDOW = "units in a row, neighbours under a window"
+WITHIN = "a place of a window"
 KERNEL = "a place of a convolution's kernel"
 
 
@@ -254,3 +255,39 @@ def _grouped_again(call: Call, operand: Value, grouped: Value, groups: int) -> V
 def _is_filter(kernel: Tensor | None, groups: int) -> bool:
     """Tell whether a kernel is a constant that filters every channel alike, as a blur does."""
     return kernel is not None and kernel.shape[:2] == (groups, 1) and bool((kernel == kernel[:1]).all())
+
+
+@rule("im2col")
+def unfold_image(call: Call) -> Value:
+    """Windows of an image, each as a vector: channels, and places of the window within; padding is 0."""
+    operand = call.operand(0)
+    rank = len(operand.shape)
+    passed = only_channels(call, operand, [rank - 2, rank - 1])
+    channels, count = operand.shape[-3], prod(call.args[1])
+
+    def change(layer: Layer) -> Layer:
+        lead, own = layer.shape[:-3], layer.shape[-3]
+        spread = layer.reshape(*lead, own, 1, 1)
+        return spread.expand(*lead, own, count, 1).reshape(*lead, own * count, 1) if own > 1 else spread[..., 0]
+
+    result = passed.layers(change, call.shape)
+    within = to_layer(call.model.labels.slots(count, WITHIN)).repeat(channels)
+    kernel = compress(within.view(-1, 1).view([1] * (rank - 3) + [channels * count, 1]))
+    told = Value(call.shape, distinct((*result.labels, kernel)), result.scale, result.sign)
+    return with_places(call, told, call.shape, [rank - 2])
+
+
+@rule("unfold")
+def unfold_axis(call: Call) -> Value:
+    """Windows along an axis: fixed places stay so, each at its window and within; units are copied about."""
+    operand = call.operand(0)
+    axis, size, step = call.args[1] % max(len(operand.shape), 1), call.args[2], call.args[3]
+    here = [layer for layer in operand.labels if axis in covered(layer)]
+    if all(covered(layer) == {axis} and int(layer.max()) < 0 for layer in here):
+        kept = only_channels(call, operand, [axis])
+        lifted = kept.layers(lambda layer: layer.unsqueeze(-1), call.shape)
+        read = call.model.labels.reason(INPUT)
+        reason = INPUT if any((call.model.labels.why_fixed(layer.numpy()) == read).any() for layer in here) else SPACE
+        new = [call.slots(call.shape[k], k, len(call.shape), reason) for k in (axis, len(call.shape) - 1)]
+        return Value(call.shape, distinct((*lifted.labels, *new)), lifted.scale, lifted.sign)
+    return call.move(operand, lambda numbers: numbers.unfold(axis, size, step), call.shape, apart=True)

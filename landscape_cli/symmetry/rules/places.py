@@ -104,7 +104,7 @@ def repeat(call: Call) -> Value:
     return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
-@rule("slice", "select", "narrow", "roll", "flip", "unfold", "diagonal", "rot90", "index_select")
+@rule("slice", "select", "narrow", "roll", "flip", "diagonal", "rot90", "index_select")
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
     operand = call.operand(0)
@@ -151,15 +151,10 @@ def split(call: Call) -> list[Value]:
     return [call.move(operand, piece(k), shape, apart=True) for k, shape in enumerate(call.shapes)]
 
 
-@rule("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "im2col")
+@rule("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle")
 def shuffle(call: Call) -> Value:
     """Places moved between channels and image."""
     operand = call.operand(0)
-    name = call.function.__name__
-    if name.startswith("im2col"):
-        return call.move(
-            operand, lambda numbers: call.function(numbers.double(), *call.args[1:]).long(), call.shape, apart=True
-        )
     return call.move(operand, lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
