@@ -70,7 +70,7 @@ REFUSED: dict[str, tuple[Body, str]] = {
     "dropout always": (lambda m, x: m.o(F.dropout(hidden(m, x), training=True)), "draws random numbers"),
     "weight in place": (doing(lambda m, x: m.a.weight.mul_(0.9)), "changes the parameter 'a.weight' in place"),
     "data in place": (doing(lambda m, x: m.a.weight.data.add_(1)), "changes the parameter 'a.weight' in place"),
-    "count in place": (doing(lambda m, x: m.count.add_(1)), "changes the parameter 'count' in place"),
+    "count in place": (doing(lambda m, x: m.count.add_(1)), "changes the buffer 'count' in place"),
     "raises": (doing(fail), "ValueError: the moon is full"),
     "asserts": (doing(fail_without_words), "the forward pass failed .*AssertionError"),
     "outside a list": (lambda m, x: [hidden(m, x)][1], "the forward pass failed .*IndexError"),

@@ -106,7 +106,8 @@ def _named_slots(labels: Labels, rows: Array) -> Array:
     why = labels.why_fixed(rows)
     read = labels.reason(INPUT)
     common = np.where((why == why[:, :1]).all(axis=1), why[:, 0], labels.reason("a fixed place"))
-    return -1 - np.arange(len(rows)) - SPAN * np.where((why == read).any(axis=1), read, common)
+    found: Array = -1 - np.arange(len(rows)) - SPAN * np.where((why == read).any(axis=1), read, common)
+    return found
 
 
 def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -> None:

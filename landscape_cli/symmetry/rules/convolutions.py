@@ -27,7 +27,10 @@ def only_channels(call: Call, operand: Value, spatial: Sequence[int]) -> Value:
     """Return what lives apart from the places that a window slides over, which are thereby fixed."""
     labels = call.model.labels
     kept: list[Layer] = []
+    reason = ""
     for layer in resolved(labels, operand.labels):
+        if covered(layer) - set(spatial) and (labels.why_fixed(layer.numpy()) == labels.reason(INPUT)).any():
+            reason = INPUT
         if not covered(layer) & set(spatial):
             kept.append(layer)
         elif covered(layer) <= set(spatial) or not (owners := _owners(call, layer, spatial)):
@@ -38,7 +41,7 @@ def only_channels(call: Call, operand: Value, spatial: Sequence[int]) -> Value:
     scale = call.dropped(operand.scale, spatial, "scale", rank, kept)
     sign = call.dropped(operand.sign, spatial, "sign", rank, kept)
     sizes = tuple(1 if axis in spatial else size for axis, size in enumerate(operand.shape))
-    return Value(operand.shape, call.apart(kept, sizes), scale, sign)
+    return Value(operand.shape, call.apart(kept, sizes, reason), scale, sign)
 
 
 def _owners(call: Call, layer: Layer, spatial: Sequence[int]) -> list[Layer]:
