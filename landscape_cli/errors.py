@@ -29,6 +29,12 @@ class TraceError(LandscapeError):
     """A model whose symmetries cannot be derived."""
 
 
+class InconsistencyError(TraceError):
+    """Symmetries that contradict themselves: our fault, not the model's."""
+
+    exit_code = 1
+
+
 class GeometryError(LandscapeError):
     """Networks between which the asked-for path, plane or distance does not exist."""
 

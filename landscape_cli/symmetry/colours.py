@@ -88,7 +88,7 @@ def settle(labels: Labels, runs: Sequence[Run]) -> None:
                 products[number] = _is_product(run)
             if len(free) > 1 and not products[number]:
                 for k in free:
-                    labels.fix(run.columns[k], "units that live together in a way that no relabelling keeps")
+                    labels.fix(run.columns[k], "units that live together otherwise than as rows and columns")
         labels.fix_above()
         if labels.fixed_count() == before:
             return

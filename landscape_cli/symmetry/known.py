@@ -14,7 +14,7 @@ from landscape_cli.symmetry.constants import META, Constants
 from landscape_cli.symmetry.groups import Traced
 from landscape_cli.symmetry.labels import Labels
 from landscape_cli.symmetry.memory import Memory, covers, storage_of
-from landscape_cli.symmetry.relate import tell_apart
+from landscape_cli.symmetry.relate import INPUT, tell_apart
 from landscape_cli.symmetry.rules import Call
 from landscape_cli.symmetry.scales import Equations
 from landscape_cli.symmetry.solution import BatchNorm
@@ -23,6 +23,9 @@ from landscape_cli.symmetry.values import Layer, Parameter, Term, Value, along, 
 
 RESCALES = {"mul", "div", "pow", "square", "abs", "copy", "fill", "zero", "reciprocal", "addcmul", "addcdiv", "lerp"}
 """Operators that, in place, leave other views of the tensor with another scale or other units than were known."""
+
+NO_RULE = "no rule for "
+"""What reasons begin with that are an operator without a rule."""
 
 
 class Known:
@@ -88,7 +91,7 @@ class Known:
         """Give the input's axes fixed positions; return what stands in for it."""
         stand_in = torch.empty_like(example, device=META)
         layers = [
-            along(to_layer(self.labels.slots(size, "input" if axis else "batch")), axis, stand_in.ndim)
+            along(to_layer(self.labels.slots(size, INPUT if axis else "batch")), axis, stand_in.ndim)
             for axis, size in enumerate(stand_in.shape)
         ]
         self.keep(stand_in, Value(tuple(stand_in.shape), distinct(layers)))
@@ -117,7 +120,7 @@ class Known:
             _, where, sources = self.opaque.pop(number)
             call = Call(self, lambda: None, (), {}, [tuple(tensor.shape)], where)
             for source in sources:
-                call.fix(source)
+                self.fix(source, f"{NO_RULE}{where}")
             self.keep(tensor, Value(tuple(tensor.shape), call.apart((), tuple(tensor.shape))))
         if number not in self._values:
             if number in self.names:
@@ -259,11 +262,15 @@ class Known:
         return found
 
     def parameter_under(self, tensor: Tensor) -> str | None:
-        """Return the parameter that a tensor is a view of, if it is one."""
+        """Return the parameter or buffer that a tensor is a view of, if it is one."""
         return self._storages.get(storage_of(tensor))
 
+    def kind_of(self, name: str) -> str:
+        """Return what a tensor of the model is called."""
+        return "parameter" if name in self._learned else "buffer"
+
     def check_data(self) -> None:
-        """Check that the parameters' data are the same as before the run.
+        """Check that the data of parameters and buffers are the same as before the run.
 
         Raises:
             TraceError: if they were replaced.
@@ -271,7 +278,7 @@ class Known:
         for tensor in self.stand_ins.values():
             name = self.names.get(id(tensor))
             if name and tensor.numel() and storage_of(tensor) not in self._storages:
-                raise TraceError(f"the forward pass replaces the data of the parameter {name!r}")
+                raise TraceError(f"the forward pass replaces the data of the {self.kind_of(name)} {name!r}")
 
     def fix_unused(self) -> list[str]:
         """Fix the tensors that no operator used; return their names."""

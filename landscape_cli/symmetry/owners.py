@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.errors import TraceError
+from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.labels import Labels
 from landscape_cli.symmetry.numbers import NONE, Array, Hash, mix
 from landscape_cli.symmetry.scales import Block, Equations
@@ -154,7 +154,7 @@ class Owners:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
 
         Raises:
-            TraceError: if places do not fall to units evenly.
+            InconsistencyError: if places do not fall to units evenly.
         """
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
         index = np.full(self._labels.count, NONE)
@@ -180,12 +180,16 @@ class Owners:
             while len(members) > 1 and (place < 0).any():
                 owner = np.where(place < 0, self._above[owner], owner)
                 if (owner < 0).any():
-                    raise TraceError(f"the scales of {cells.block.tensor!r} were not understood: please report this")
+                    raise InconsistencyError(
+                        f"the scales of {cells.block.tensor!r} were not understood: please report this"
+                    )
                 place = index[owner]
             if len(members) == 1:
                 place = np.zeros(len(at), dtype=np.int64)
             if len(at) % len(members) or (np.bincount(place, minlength=len(members)) != len(at) // len(members)).any():
-                raise TraceError(f"the scales of {cells.block.tensor!r} were not understood: please report this")
+                raise InconsistencyError(
+                    f"the scales of {cells.block.tensor!r} were not understood: please report this"
+                )
             order = np.lexsort((at, cells.ranks[at], cells.units[at], place))
             found.append((cells.block, power, at[order].reshape(len(members), -1)))
         return found

@@ -12,7 +12,7 @@ from landscape_cli.errors import ModelError, TraceError
 from landscape_cli.objective import all_outputs
 from landscape_cli.symmetry.constants import EMPTY, FILLS, META, flatten, on_meta
 from landscape_cli.symmetry.groups import Traced
-from landscape_cli.symmetry.known import Known
+from landscape_cli.symmetry.known import NO_RULE, Known
 from landscape_cli.symmetry.rules import RULES, Call, NoRule
 from landscape_cli.symmetry.values import Value
 
@@ -125,7 +125,7 @@ class Tracer(TorchDispatchMode):
             self._note(problem, "what reaches it is fixed")
         for tensor in flatten((call.args, call.kwargs)):
             if isinstance(tensor, Tensor) and self.known.is_known(tensor):
-                call.fix(self.known.value(tensor))
+                self.known.fix(self.known.value(tensor), f"{NO_RULE}{call.where}")
         return [Value(shape, call.apart((), shape)) for shape in call.shapes]
 
     def _check_target(self, func: Any, target: Any) -> None:
@@ -133,7 +133,8 @@ class Tracer(TorchDispatchMode):
         for tensor in flatten([target]):
             name = self.known.parameter_under(tensor) if isinstance(tensor, Tensor) else None
             if name is not None:
-                raise TraceError(f"the forward pass{self.place()} changes the parameter {name!r} in place ({func})")
+                kind = self.known.kind_of(name)
+                raise TraceError(f"the forward pass{self.place()} changes the {kind} {name!r} in place ({func})")
 
     def finish(self, output: Any) -> Traced:
         """Check the outputs and the coverage, and return what was found.
