@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.labels import Labels
-from landscape_cli.symmetry.numbers import NONE, Array, Hash, mix
+from landscape_cli.symmetry.numbers import NONE, Array, Hash, mix, ranked_rows
 from landscape_cli.symmetry.scales import Block, Equations
 
 
@@ -95,12 +95,12 @@ class Owners:
         found = np.arange(len(self.unit_of))
         kinds = np.where(self.unit_of >= 0, np.append(self.kind_of_unit, NONE)[np.maximum(self.unit_of, 0)], NONE)
         key = np.stack([self.cells_of, kinds, self.rank_of], axis=1)
-        _, sort = np.unique(key, axis=0, return_inverse=True)
+        sort = ranked_rows(key)
         own = (self.unit_of >= 0) & ~self.several
         first = np.full(int(sort.max()) + 1, NONE)
-        first[sort.ravel()[own & self.kept]] = found[own & self.kept]
-        known = own & (first[sort.ravel()] >= 0)
-        found[known] = first[sort.ravel()[known]]
+        first[sort[own & self.kept]] = found[own & self.kept]
+        known = own & (first[sort] >= 0)
+        found[known] = first[sort[known]]
         return found
 
     def _kinds_of(self, number: int) -> Array:
