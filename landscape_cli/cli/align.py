@@ -98,6 +98,7 @@ def align(
         output_paths,
         read_networks,
         resolve_device,
+        say_precision,
         symmetry_of,
     )
     from landscape_cli.errors import ResultError
@@ -147,6 +148,7 @@ def align(
             correlations=correlations,
         )
         difference = prove_alignment(model, network, found, symmetry, probe)
+        say_precision(network.path, difference, quiet=quiet)
         provenance = make_provenance(context, device=place, seed=seed, networks=[target, network], data=loaded)
         made.append(replace(network, params=found.params, history=(*network.history, provenance)))
         proofs.append({"network": network.path, "output": str(out)} | difference.columns())

@@ -63,6 +63,7 @@ def normalize(
         output_paths,
         read_networks,
         resolve_device,
+        say_precision,
         symmetry_of,
     )
     from landscape_cli.normalize import normalization, one_at_a_time
@@ -91,6 +92,7 @@ def normalize(
             what=f"normalising {path}",
             suspects=one_at_a_time(before, symmetry, exact.factors),
         )
+        say_precision(path, difference, quiet=quiet)
         for group, units in exact.degenerate.items():
             say(f"{path}: {group} has units without incoming weights or gain: {_listed(units)}", quiet=quiet)
         provenance = make_provenance(context, device=place, seed=seed, networks=[network])

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landscape_cli.checkpoint import Checkpoint, Params
     from landscape_cli.data import DataSet
     from landscape_cli.evaluate import Scores
+    from landscape_cli.proof import Difference
     from landscape_cli.symmetry import Symmetry
 
 # Where and how a result is shown does not belong to how it was made.
@@ -144,6 +145,12 @@ def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool, quiet: b
     for note in symmetry.notes:
         say(f"warning: {note}", quiet=quiet)
     return symmetry
+
+
+def say_precision(path: str | Path, difference: Difference, *, quiet: bool) -> None:
+    """Say so where a network's outputs could not be compared in float64."""
+    if not difference.in_float64:
+        say(f"warning: {path}: the outputs were compared in float32 alone: the model fails in float64", quiet=quiet)
 
 
 def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str | None, quiet: bool) -> DataSet:
