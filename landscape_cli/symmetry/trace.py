@@ -40,7 +40,7 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
     fast = torch.backends.mha.get_fastpath_enabled()
     model.eval()
     kind = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
-    example = tracer.known.add_input(example_input.to(kind) if example_input.is_floating_point() else example_input)
+    example = tracer.add_input(example_input.to(kind) if example_input.is_floating_point() else example_input)
     try:
         torch.backends.mha.set_fastpath_enabled(False)  # whole layers in one operator would hide what they do
         with (
