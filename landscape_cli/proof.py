@@ -59,7 +59,8 @@ class Difference:
 @torch.no_grad()
 def compare(model: nn.Module, before: Params, after: Params, probe: Tensor, *, factor: float = 1.0) -> Difference:
     """Compare all outputs in float64: those of `after` with `factor` times those of `before`."""
-    return _difference(*(_outputs(model, params, probe, torch.float64) for params in (before, after)), factor)
+    expected, found = (_outputs(model, params, probe, torch.float64) for params in (before, after))
+    return _difference(expected, found, factor)
 
 
 def probe_batch(

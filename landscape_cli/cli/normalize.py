@@ -93,6 +93,12 @@ def normalize(
             suspects=one_at_a_time(before, symmetry, exact.factors),
         )
         say_precision(path, difference, quiet=quiet)
+        if exact.unsettled:
+            say(
+                f"warning: {path}: the scales of {', '.join(exact.unsettled)} share their tensors so that no one form "
+                "was found: they are not removed",
+                quiet=quiet,
+            )
         for group, units in exact.degenerate.items():
             say(f"{path}: {group} has units without incoming weights or gain: {_listed(units)}", quiet=quiet)
         provenance = make_provenance(context, device=place, seed=seed, networks=[network])
