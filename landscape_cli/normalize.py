@@ -67,10 +67,16 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
         keep_last_layer: leave the last layer as it is: then the outputs, and so the loss, are unchanged.
 
     Raises:
-        GeometryError: if the last layer is zero, a tensor is not finite, or would not be in its dtype.
+        GeometryError: if the last layer is zero, a tensor is not finite, or would not be in its dtype, or a running
+            variance is negative.
     """
     for name in _not_finite(params):
         raise GeometryError(f"the tensor {name!r} holds NaN or Inf: this network cannot be normalised")
+    for name in _negative_variances(params, symmetry):
+        raise GeometryError(
+            f"the running variance {name!r} holds negative numbers, so that outputs are NaN: this network cannot be "
+            "normalised"
+        )
     work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
     degenerate: dict[str, tuple[int, ...]] = {}
     factors: dict[str, Tensor] = {}
@@ -117,6 +123,14 @@ def _not_finite(params: Params) -> Iterator[str]:
             ends = torch.stack(tensor.aminmax())  # NaN if there is any: no mask the size of the tensor is made
             if not bool(torch.isfinite(ends).all()):
                 yield name
+
+
+def _negative_variances(params: Params, symmetry: Symmetry) -> Iterator[str]:
+    """Yield the names of running variances that are negative even with ε added."""
+    for scaled in (scaled for group in symmetry.scales for scaled in group.axes if scaled.epsilon):
+        name = scaled.variance or scaled.axis.tensor
+        if bool((params[name].double() + scaled.epsilon < 0).any()):
+            yield name
 
 
 def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis) -> tuple[Tensor, Tensor]:

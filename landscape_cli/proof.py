@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from landscape_cli.batches import largest_activation
 from landscape_cli.checkpoint import Params
-from landscape_cli.errors import GeometryError, LandscapeError, ModelError, ProofError
+from landscape_cli.errors import GeometryError, LandscapeError, ModelError, ProofError, one_line
 from landscape_cli.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.objective import all_outputs, decide, logits_of
 from landscape_cli.seeds import generator
@@ -24,7 +24,6 @@ EXACT = 1e-9
 """Largest relative difference of logits allowed in float64, before storing."""
 ROUNDING = 1000.0
 """The same once stored, in units of the dtype's rounding."""
-LONGEST = 200
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def _one_line() -> Iterator[None]:
     except (LandscapeError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as cause:
-        reason = " ".join(str(cause).split())[:LONGEST]
+        reason = one_line(cause)
         raise ModelError(f"the forward pass fails on random inputs: {type(cause).__name__}: {reason}") from cause
 
 

@@ -31,7 +31,7 @@ def align(
     reference: Annotated[Path, typer.Argument(help="The network whose labels stand.", show_default=False)],
     networks: Annotated[
         list[Path] | None,
-        typer.Argument(help="Networks to relabel; none with --explain.", show_default=False),
+        typer.Argument(help="Networks to relabel, at least one; none with --explain.", show_default=False),
     ] = None,
     output: CheckpointOutput = None,
     out_dir: OutDir = None,
@@ -115,7 +115,9 @@ def align(
         emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)
         return
     if not networks:
-        raise typer.BadParameter("name the networks to relabel after the reference; only --explain takes one network")
+        raise typer.BadParameter(
+            f"there is nothing to relabel: name one or more networks after the reference {reference}, or add --explain"
+        )
     check_used(context, method.value)
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     check_distinct(permutations, *outputs)

@@ -186,7 +186,7 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
     else:
         data = load_data(DataSpec(name, directory or "data"), preprocessing=first.data or None)
         say(
-            f"measuring on {len(data.train.y)} training and {len(data.test.y)} test samples of {name}, "
+            f"data: {name}, {len(data.train.y)} training and {len(data.test.y)} test samples, "
             f"standardised {f'as for {first.path}' if first.data else 'with the statistics of its training set'}",
             quiet=quiet,
         )

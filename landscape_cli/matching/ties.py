@@ -98,5 +98,5 @@ def _likeness(
         elif any(other.dims == axis.dims for _, other in labelling.map.signs[axis.tensor]):
             rows = [row.abs() for row in rows]
         size = float(rows[0].square().sum()) or 1.0
-        result -= torch.cdist(*rows).square().numpy() / size
+        result -= torch.cdist(rows[0], rows[1]).square().numpy() / size
     return result

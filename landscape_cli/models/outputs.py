@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import ModelError, one_line
 from landscape_cli.functional import run_with
 from landscape_cli.objective import all_outputs
 
@@ -31,7 +31,7 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
         except ModelError:
             raise
         except Exception as cause:
-            reason = " ".join(str(cause).split())[:200]
+            reason = one_line(cause)
             raise ModelError(
                 f"the model does not run on inputs of shape {input_shape} ({type(cause).__name__}: {reason}): "
                 "is --input-shape right?"

@@ -285,6 +285,19 @@ class Known:
             if name and tensor.numel() and storage_of(tensor) not in self._storages:
                 raise TraceError(f"the forward pass replaces the data of the parameter {name!r}")
 
+    def check_parameters(self, model: nn.Module) -> None:
+        """Check, while the model runs, that its parameters are still those that it was given.
+
+        Raises:
+            TraceError: if one was replaced.
+        """
+        for name in sorted(self.learned & self.stand_ins.keys()):
+            owner, _, attribute = name.rpartition(".")
+            if getattr(model.get_submodule(owner), attribute, None) is not self.stand_ins[name]:
+                raise TraceError(
+                    f"the forward pass replaces the parameter {name!r}: it must leave parameters as they are"
+                )
+
     def fix_unused(self) -> list[str]:
         """Fix the tensors that no operator used; return their names."""
         unused = [name for name in self._aliases if name in self.stand_ins and name not in self._used]

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape_cli.double import in_float64
-from landscape_cli.errors import TraceError
+from landscape_cli.errors import TraceError, one_line
 from landscape_cli.symmetry.groups import assemble
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracer import Tracer
@@ -59,7 +59,7 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
             f"the forward pass{tracer.place()} ends the program (SystemExit): remove that from the model"
         ) from cause
     except Exception as cause:
-        reason = " ".join(str(cause).split())[:300]
+        reason = one_line(cause, 300)
         if isinstance(cause, NotImplementedError | TypeError) and "meta" in reason.lower():
             raise TraceError(
                 f"the forward pass{tracer.place()} needs the values of a tensor, as numpy or a data-dependent branch "
@@ -88,8 +88,10 @@ def _modules(model: nn.Module, tracer: Tracer) -> Iterator[None]:
 
         return hook
 
-    def leave(*_: Any) -> None:
+    def leave(module: nn.Module, *_: Any) -> None:
         stack.pop()
+        if module is model:
+            tracer.known.check_parameters(model)
         tracer.module = stack[-1] if stack else ""
 
     handles = []
