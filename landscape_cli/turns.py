@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,17 +36,13 @@ class Turn:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Item:
     """A group with what can set it, the best first, or the outputs."""
 
     group: ScaleGroup | None
     axes: tuple[ScaledAxis, ...]
     setters: tuple[ScaledAxis, ...]
-
-    def disturbs(self, setter: ScaledAxis) -> bool:
-        """Tell whether rescaling these units changes what set others."""
-        return any(_meet(scaled, setter) for scaled in self.axes)
 
 
 def turns(symmetry: Symmetry, *, outputs_at: int | None) -> list[Turn]:
@@ -58,26 +55,47 @@ def turns(symmetry: Symmetry, *, outputs_at: int | None) -> list[Turn]:
         symmetry: of the network.
         outputs_at: how many groups come before the outputs; None to leave these as they are.
     """
-    left = [_item(group) for group in symmetry.scales]
+    items = [_item(group) for group in symmetry.scales]
     if outputs_at is not None:
-        left.insert(outputs_at, _Item(None, symmetry.output, _last_layers(symmetry)))
+        items.insert(outputs_at, _Item(None, symmetry.output, _last_layers(symmetry)))
+    left = _Left(items)
     found: list[Turn] = []
-    while left:
+    while left.items:
         chosen, turn = _next(left)
         found.append(turn)
-        left = [item for item in left if not any(item is one for one in chosen)]
+        left.remove(chosen)
     return found
 
 
-def _next(left: Sequence[_Item]) -> tuple[list[_Item], Turn]:
+class _Left:
+    """The items that are still to be set, in forward order, and where each is."""
+
+    def __init__(self, items: Sequence[_Item]) -> None:
+        self.items = dict.fromkeys(items)
+        self._at: defaultdict[str, list[tuple[_Item, ScaledAxis]]] = defaultdict(list)
+        for item in items:
+            for scaled in item.axes:
+                self._at[scaled.axis.tensor].append((item, scaled))
+
+    def remove(self, items: Sequence[_Item]) -> None:
+        """Take out what has been set."""
+        for item in items:
+            del self.items[item]
+
+    def disturbing(self, item: _Item, setter: ScaledAxis) -> list[_Item]:
+        """Return the items left, but for this one, of which rescaling the units changes what sets this one."""
+        there = self._at[setter.axis.tensor]
+        return [other for other, scaled in there if other is not item and other in self.items and _meet(scaled, setter)]
+
+
+def _next(left: _Left) -> tuple[list[_Item], Turn]:
     for first in (True, False):
-        for item in left:
+        for item in left.items:
             for setter in item.setters[:1] if first else item.setters[1:]:
-                if not any(other.disturbs(setter) for other in left if other is not item) and not (
-                    item.group and _is_between(item.group, setter)
-                ):
+                between = item.group is not None and _is_between(item.group, setter)
+                if not between and not left.disturbing(item, setter):
                     return [item], Turn((item.group,), (setter,)) if item.group else Turn()
-    around = min((_waits_for(item, left) for item in left), key=len)
+    around = min((_waits_for(item, left) for item in left.items), key=len)
     groups = [item for item in around if item.group is not None]
     return groups or around, Turn(
         tuple(item.group for item in groups if item.group is not None), tuple(item.setters[0] for item in groups)
@@ -89,14 +107,17 @@ def _is_between(group: ScaleGroup, setter: ScaledAxis) -> bool:
     return any(_meet(other, setter) for other in group.axes)
 
 
-def _waits_for(item: _Item, left: Sequence[_Item]) -> list[_Item]:
+def _waits_for(item: _Item, left: _Left) -> list[_Item]:
     """Return an item with all that it waits for, directly or not, in forward order."""
-    inside = [item]
-    for one in inside:
-        for other in left:
-            if not any(other is known for known in inside) and any(other.disturbs(s) for s in one.setters[:1]):
-                inside.append(other)
-    return [one for one in left if any(one is known for known in inside)]
+    inside = {item: None}
+    pending = [item]
+    while pending:
+        one = pending.pop()
+        for setter in one.setters[:1]:
+            new = [other for other in left.disturbing(one, setter) if other not in inside]
+            inside |= dict.fromkeys(new)
+            pending += new
+    return [one for one in left.items if one in inside]
 
 
 def _item(group: ScaleGroup) -> _Item:
