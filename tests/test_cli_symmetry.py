@@ -135,7 +135,7 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
 
 HOSTILE = {
-    "raises": "nets:raises failed: RuntimeError: no way",
+    "raises": "nets:raises failed: RuntimeError: no / way",
     "Dict": "the model returns a dict",
     "Branch": "data-dependent branch",
     "InPlace": "changes the parameter '1.weight' in place",
