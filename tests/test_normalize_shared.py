@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,8 +10,9 @@ from cases import random_factors
 from symmetry_checks import Net, make_net
 from torch import Tensor, nn
 
+from landscape_cli.balance import balance
 from landscape_cli.normalize import normalization, normalize
-from landscape_cli.symmetry import rescale
+from landscape_cli.symmetry import Axis, Places, Role, ScaledAxis, ScaleGroup, rescale
 
 
 class LowRank(nn.Module):
@@ -129,3 +131,26 @@ def test_units_are_on_spheres_where_they_can_be() -> None:
     ]
     for norm in norms:
         assert torch.allclose(norm, torch.ones_like(norm), rtol=1e-9)
+
+
+def test_what_one_tensor_does_not_tell_is_said() -> None:
+    """All rows may grow as all columns shrink: the tensor stays as it is, others that the groups read do not."""
+    params = {name: torch.rand(4, 4).double() + 1 for name in ("shared", "one", "other")}
+    places = Places(np.arange(4)[:, None])
+
+    def axis(name: str, dim: int, power: int) -> ScaledAxis:
+        return ScaledAxis(Axis(name, (dim,), Role.INCOMING, places), power)
+
+    setters = axis("shared", 0, 1), axis("shared", 1, 1)
+    groups = [
+        ScaleGroup("rows", 4, (setters[0], axis("one", 1, -1))),
+        ScaleGroup("columns", 4, (setters[1], axis("other", 1, -1))),
+    ]
+    _, told = balance(params, groups, setters)
+    assert not told
+    alone = [ScaleGroup(group.name, 4, (setter,)) for group, setter in zip(groups, setters, strict=True)]
+    factors, told = balance(params, alone, setters)
+    assert told
+    scaled = params["shared"] * factors["rows"][:, None] * factors["columns"]
+    assert torch.allclose(scaled.norm(dim=0), torch.ones(4).double())
+    assert torch.allclose(scaled.norm(dim=1), torch.ones(4).double())
