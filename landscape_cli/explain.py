@@ -56,6 +56,7 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
             for group in symmetry.signs
         ],
         "output": _scaled_axes(symmetry.output),
+        "weights": list(symmetry.weights),
         "fixed": [
             {"tensor": axis.tensor, "axis": axis.dim, "places": axis.places, "reason": in_words(axis.reason)}
             for axis in symmetry.fixed

@@ -103,10 +103,9 @@ def distance(
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
     raw = [network.path for network in checkpoints if network.normalized is None]
     if raw:
-        say(
-            f"{raw[0]} is not normalised, so it has no geodesic distance: run landscape normalize",
-            quiet=quiet,
-        )
+        more = f" and {len(raw) - 3} more" if len(raw) > 3 else ""
+        verb = "is not normalised, so it has" if len(raw) == 1 else "are not normalised, so they have"
+        say(f"{', '.join(raw[:3])}{more} {verb} no geodesic distance: run landscape normalize", quiet=quiet)
     predictions: dict[str, list[Any]] = {}
     loaded = None
     if functions or align is Method.ACTIVATION:

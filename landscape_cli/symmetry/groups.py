@@ -31,6 +31,7 @@ class Traced:
         equations: between scales, and between signs.
         parameters: the labels of each run of axes of the tensors used, in the order of their use.
         roles: what each axis of them is to the units there.
+        weights: those that products contract with activations, as they are or made ready.
         aliases: every name of each tensor: a tensor shared between modules has several.
         shapes: the shapes of the model's tensors.
         learned: the names of the model's parameters.
@@ -44,6 +45,7 @@ class Traced:
     equations: Equations
     parameters: Mapping[str, Sequence[Sequence[Layer]]]
     roles: Mapping[tuple[str, int], Role]
+    weights: frozenset[str]
     aliases: Mapping[str, list[str]]
     shapes: Mapping[str, tuple[int, ...]]
     learned: frozenset[str]
@@ -194,11 +196,18 @@ def _with_rows(
 
 
 def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
-    """Yield the tensors of weights: hidden units on a sphere each, the output's on one together."""
+    """Yield the tensors of weights: hidden units on a sphere each, the output's on one together.
+
+    So is a weight of which nothing tells what its axes are to the units.
+    """
     outputs = {traced.labels.reason("output")}
     shown = {int(number) for value in traced.outputs for layer, _ in value.scale for number in layer.unique()}
     last = {block.tensor for block in traced.equations.blocks if shown & set(block.variables.tolist())}
     for name in traced.parameters:
+        if name in traced.weights and not any(
+            traced.roles.get((name, dim)) is Role.INCOMING for dim in range(len(traced.shapes[name]))
+        ):
+            yield from (Sphere(alias, None) for alias in traced.aliases[name])
         for dim in range(len(traced.shapes[name])):
             if traced.roles.get((name, dim)) is Role.INCOMING:
                 here = [part for part in parts if part.tensor == name and part.dims == (dim,)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import torch
@@ -62,7 +62,7 @@ class Known:
 
     def _add_tensors(self, model: nn.Module) -> None:
         first_of: dict[int, str] = {}
-        self._learned = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
+        self.learned = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
         for name, parameter in model.named_parameters():
             if isinstance(parameter, nn.UninitializedParameter):
                 raise TraceError(f"the parameter {name!r} has no shape yet: run the model once before saving it")
@@ -206,6 +206,18 @@ class Known:
         if role is Role.INCOMING and known is not Role.INCOMING:
             self._roles[name, dim] = role
 
+    def has_role(self, name: str, role: Role) -> bool:
+        """Tell whether some axis of a parameter has a role."""
+        return any(self._roles.get((name, dim)) is role for dim in range(len(self._shapes[name])))
+
+    def set_role(self, name: str, dim: int, role: Role) -> None:
+        """Say what an axis of a parameter is to the units there, whatever was noted."""
+        self._roles[name, dim] = role
+
+    def parameter_value(self, name: str) -> Value:
+        """Return what is known of a parameter by its name."""
+        return self.raw(self.stand_ins[name])
+
     def note_use(self, layer: Layer) -> None:
         """Note that these units, and no others, are used in some way of their own."""
         self._seen.append((layer.reshape(-1),))
@@ -280,6 +292,19 @@ class Known:
             if name and tensor.numel() and storage_of(tensor) not in self._storages:
                 raise TraceError(f"the forward pass replaces the data of the {self.kind_of(name)} {name!r}")
 
+    def check_parameters(self, model: nn.Module) -> None:
+        """Check, while the model runs, that its parameters are still those that it was given.
+
+        Raises:
+            TraceError: if one was replaced.
+        """
+        for name in sorted(self.learned & self.stand_ins.keys()):
+            owner, _, attribute = name.rpartition(".")
+            if getattr(model.get_submodule(owner), attribute, None) is not self.stand_ins[name]:
+                raise TraceError(
+                    f"the forward pass replaces the parameter {name!r}: it must leave parameters as they are"
+                )
+
     def fix_unused(self) -> list[str]:
         """Fix the tensors that no operator used; return their names."""
         unused = [name for name in self._aliases if name in self.stand_ins and name not in self._used]
@@ -294,16 +319,17 @@ class Known:
                     self.equations.equate(kind, ((layer, 1),), rank=layer.ndim)
         return unused
 
-    def traced(self, outputs: Sequence[Value], notes: Sequence[str]) -> Traced:
+    def traced(self, outputs: Sequence[Value], weights: Collection[str], notes: Sequence[str]) -> Traced:
         """Return all that is known at the end."""
         return Traced(
             labels=self.labels,
             equations=self.equations,
             parameters=self._used,
             roles=self._roles,
+            weights=frozenset(weights),
             aliases=self._aliases,
             shapes=self._shapes,
-            learned=self._learned,
+            learned=self.learned,
             seen=self._seen,
             outputs=outputs,
             batch_norms=self.own_batch_norms(),

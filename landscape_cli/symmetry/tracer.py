@@ -15,6 +15,7 @@ from landscape_cli.symmetry.groups import Traced
 from landscape_cli.symmetry.known import NO_RULE, Known
 from landscape_cli.symmetry.rules import RULES, Call, NoRule
 from landscape_cli.symmetry.values import Value
+from landscape_cli.symmetry.weights import Weights
 
 MOVES = {"transpose_", "squeeze_", "unsqueeze_", "t_", "swapaxes_", "swapdims_", "as_strided_"}
 """Operators that change in place how a tensor is laid out, and nothing of what it holds."""
@@ -30,9 +31,16 @@ class Tracer(TorchDispatchMode):
     def __init__(self, model: nn.Module, *, strict: bool) -> None:
         super().__init__()
         self.known = Known(model)
+        self._weights = Weights(self.known)
         self.module = ""
         self._strict = strict
         self._notes: list[str] = []
+
+    def add_input(self, example: Tensor) -> Tensor:
+        """Return what stands in for the input."""
+        stand_in = self.known.add_input(example)
+        self._weights.add_input(stand_in)
+        return stand_in
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -84,6 +92,7 @@ class Tracer(TorchDispatchMode):
                 self.known.opaque[id(tensor)] = (tensor, f"{func}{self.place()}", sources)
         if isinstance(target, Tensor):
             self.known.after_writing(target, values[0])
+        self._weights.follow(name.removesuffix("_") if in_place else name, args, kwargs, outputs, target)
         return args[0] if in_place else target if isinstance(target, Tensor) else result
 
     def _is_unread_indices(self, known: Sequence[Tensor]) -> bool:
@@ -158,7 +167,8 @@ class Tracer(TorchDispatchMode):
         if unused:
             more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
             self._note(f"the forward pass never uses the tensor {unused[0]!r}{more}", "what is not used is fixed")
-        return self.known.traced(values, self._notes)
+        self._weights.note_roles()
+        return self.known.traced(values, self._weights.names, self._notes)
 
     def _note(self, problem: str, remedy: str) -> None:
         if self._strict:
