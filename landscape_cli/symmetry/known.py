@@ -279,7 +279,7 @@ class Known:
 
     def kind_of(self, name: str) -> str:
         """Return what a tensor of the model is called."""
-        return "parameter" if name in self._learned else "buffer"
+        return "parameter" if name in self.learned else "buffer"
 
     def check_data(self) -> None:
         """Check that the data of parameters and buffers are the same as before the run.
