@@ -163,7 +163,7 @@ def test_signals_during_training(tmp_path: Path, number: signal.Signals, code: i
     assert errors.count("\n") == 1
     assert "Traceback" not in errors
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
-    assert all(line.count(",") == 7 for line in (tmp_path / "log.csv").read_text().splitlines())
+    assert len({line.count(",") for line in (tmp_path / "log.csv").read_text().splitlines()}) == 1  # no half line
 
 
 @pytest.mark.parametrize("delay", [0.3, 0.5, 0.7, 0.9, 1.2])
