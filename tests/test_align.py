@@ -107,13 +107,28 @@ class Tanh(nn.Module):
 class Recurrent(nn.Module):
     """One weight whose rows and columns are the same units."""
 
-    def __init__(self) -> None:
+    def __init__(self, act: Callable[[Tensor], Tensor] = F.relu) -> None:
         super().__init__()
         self.first, self.again, self.last = nn.Linear(6, 14), nn.Linear(14, 14), nn.Linear(14, 3)
+        self.act = act
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.first(x))
-        return self.last(F.relu(self.again(F.relu(self.again(x)))))
+        x = self.act(self.first(x))
+        return self.last(self.act(self.again(self.act(self.again(x)))))
+
+
+class GroupedResidual(nn.Module):
+    """A grouped convolution that reads and writes the same units, whose signs are free."""
+
+    def __init__(self, width: int = 24, groups: int = 4) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, width, 2)
+        self.grouped = nn.Conv2d(width, width, 3, padding=1, groups=groups)
+        self.out = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.out((x + self.grouped(torch.tanh(x))).mean((2, 3)))
 
 
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -123,6 +138,9 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "attention": (Attention, (7, 5)),
     "tanh": (Tanh, (6,)),
     "recurrent": (Recurrent, (6,)),
+    "recurrent, tanh": (lambda: Recurrent(torch.tanh), (6,)),
+    "grouped residual": (GroupedResidual, (2, 6, 6)),
+    "grouped residual, narrow": (lambda: GroupedResidual(6, 3), (2, 6, 6)),
 }
 
 
@@ -227,7 +245,7 @@ def test_planted_relabelling_and_rescaling(name: str) -> None:
             torch.testing.assert_close(found[key], tensor, rtol=1e-6, atol=1e-6 * float(tensor.double().abs().max()))
 
 
-@pytest.mark.parametrize("name", ["residual", "conv blocks", "attention", "grouped", "tanh"])
+@pytest.mark.parametrize("name", ["residual", "conv blocks", "attention", "grouped", "tanh", "recurrent, tanh"])
 def test_a_noisy_copy_is_found(name: str) -> None:
     """Where no match is exact, so that sweeps have something to choose from."""
     net = Net(name, 0)
