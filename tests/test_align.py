@@ -92,6 +92,25 @@ class Attention(nn.Module):
         return self.out((x + self.attention(y, y, y, need_weights=False)[0]).mean(1))
 
 
+class Normed(nn.Module):
+    """Norms that pass on one sign of all units of a stream, or of a group: gains take it up, or what reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.grouped = nn.Conv2d(3, 12, 3), nn.GroupNorm(3, 12)
+        self.embed = nn.Linear(12, 10)
+        self.norms = nn.ModuleList(nn.LayerNorm(10) for _ in range(2))
+        self.up = nn.ModuleList(nn.Linear(10, 16) for _ in range(2))
+        self.down = nn.ModuleList(nn.Linear(16, 10) for _ in range(2))
+        self.norm, self.out = nn.LayerNorm(10, bias=False), nn.Linear(10, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(F.relu(self.grouped(self.first(x))).mean((2, 3)))
+        for norm, up, down in zip(self.norms, self.up, self.down, strict=True):
+            x = x + down(F.gelu(up(norm(x))))
+        return self.out(F.relu(self.norm(x)))
+
+
 class Tanh(nn.Module):
     """A chain of odd maps."""
 
@@ -136,6 +155,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "conv blocks": (ConvBlocks, (3, 8, 8)),
     "grouped": (Grouped, (3, 8, 8)),
     "attention": (Attention, (7, 5)),
+    "normed": (Normed, (3, 6, 6)),
     "tanh": (Tanh, (6,)),
     "recurrent": (Recurrent, (6,)),
     "recurrent, tanh": (lambda: Recurrent(torch.tanh), (6,)),
@@ -245,7 +265,9 @@ def test_planted_relabelling_and_rescaling(name: str) -> None:
             torch.testing.assert_close(found[key], tensor, rtol=1e-6, atol=1e-6 * float(tensor.double().abs().max()))
 
 
-@pytest.mark.parametrize("name", ["residual", "conv blocks", "attention", "grouped", "tanh", "recurrent, tanh"])
+@pytest.mark.parametrize(
+    "name", ["residual", "conv blocks", "attention", "normed", "grouped", "tanh", "recurrent, tanh"]
+)
 def test_a_noisy_copy_is_found(name: str) -> None:
     """Where no match is exact, so that sweeps have something to choose from."""
     net = Net(name, 0)
