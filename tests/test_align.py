@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -281,6 +282,44 @@ def test_a_noisy_copy_is_found(name: str) -> None:
     for method in METHODS:
         found = net.aligned(planted, method).params
         assert all(torch.equal(found[key], noisy[key]) for key in noisy), method
+
+
+def _far(net: Net, seed: int, noise: float) -> dict[str, Tensor]:
+    """Return the network, its weights buried in noise, relabelled."""
+    generator = torch.Generator().manual_seed(seed)
+    noisy = {
+        key: t + noise * t.std() * torch.randn(t.shape, generator=generator, dtype=t.dtype) if t.ndim > 1 else t
+        for key, t in net.params.items()
+    }
+    return permute(noisy, net.symmetry, random_permutations(net.symmetry, generator=generator))
+
+
+@pytest.mark.parametrize("method", ["cosine", "weight"])
+@pytest.mark.parametrize("name", ["attention", "normed", "tanh"])
+def test_the_signs_that_a_network_comes_with_do_not_matter(name: str, method: str) -> None:
+    """Also where no match is exact: one sign that many units have in common is chosen by how all of them match."""
+    for seed in range(5):
+        net = Net(name, seed)
+        far = _far(net, seed, 2.5)
+        signs = random_signs(net.symmetry, generator=torch.Generator().manual_seed(seed))
+        assert any(bool((sign < 0).any()) for sign in signs.values())
+        one, other = (net.aligned(params, method).params for params in (far, flip(far, net.symmetry, signs)))
+        assert all(torch.equal(one[key], other[key]) for key in one), seed
+
+
+@pytest.mark.parametrize("method", ["cosine", "weight"])
+def test_a_sign_in_common_costs_no_matches(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Each of several groups has one, which its gains tell: units match as if no sign were free."""
+    layers = [nn.Linear(40, 48), nn.GroupNorm(4, 48), nn.ReLU(), nn.Linear(48, 48), nn.GroupNorm(1, 48), nn.ReLU()]
+    monkeypatch.setitem(NETS, "groups", (lambda: nn.Sequential(*layers, nn.Linear(48, 4)), (40,)))
+    for seed in range(8):
+        net = Net("groups", seed)
+        for gain in ("1.weight", "4.weight"):
+            net.params[gain].abs_()
+        far, none = _far(net, seed, 2.5), dataclasses.replace(net.symmetry, signs=())
+        assert [group.size for group in net.symmetry.signs] == [4, 1]
+        one, other = (align(net.params, far, symmetry, method=method).params for symmetry in (net.symmetry, none))
+        assert all(torch.equal(one[key], other[key]) for key in one), seed
 
 
 def test_the_first_group_is_matched_best() -> None:

@@ -56,14 +56,18 @@ class Descent:
         self._tell()
         while self._pending:
             name, terms = self._next()
+            untold = self._untold(terms)
             self._try_signs(name, terms)
             self._match(name, terms, only_if_better=False)
             self._break_ties(terms)
-            if terms == self._all_terms(name):
-                self._note(name, terms)
             done = [name, *(leaf for leaf in terms if leaf in self.given or terms[leaf])]
             self._settled |= set(done) | self._between(name, done)
             self._pending = [one for one in self._pending if one not in self._settled]
+            if self._tell_joint(untold):
+                self._match(name, terms, only_if_better=False)
+                self._break_ties(terms)
+            if terms == self._all_terms(name) and not self._untold(terms):
+                self._note(name, terms)
             self._tell()
         for group in self.map.symmetry.signs:  # what only others tell that are not told either
             if group.name not in self._told:
@@ -231,9 +235,20 @@ class Descent:
         while self._choose_signs(everything=False):
             pass
 
-    def _choose_signs(self, *, everything: bool) -> bool:
+    def _tell_joint(self, untold: Mapping[str, int]) -> bool:
+        """Choose signs that several units have in common; tell whether they are not those that the units matched by."""
+        before = {group: self.labelling.signs[group] for group in untold}
+        self._choose_signs(everything=False, among=untold)
+        return any(
+            group in self._told and (size > 1 or not torch.equal(before[group], self.labelling.signs[group]))
+            for group, size in untold.items()
+        )
+
+    def _choose_signs(self, *, everything: bool, among: Collection[str] | None = None) -> bool:
         changed = False
         for group in self.map.symmetry.signs:
+            if among is not None and group.name not in among:
+                continue
             if everything:
                 axes = list(group.axes if self.similarity.kind is Kind.WEIGHT else tellers(group))
             elif group.name in self._told:
