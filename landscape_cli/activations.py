@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from landscape_cli.checkpoint import Params
 from landscape_cli.functional import run_with
-from landscape_cli.symmetry import Axis, Role, Symmetry
+from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry
 
 BATCH = 64
 CHANNELS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
@@ -27,7 +28,8 @@ class Correlations:
     Attributes:
         units: by permutation group, shape (units, units), summed over where the units show; without the sign where
             that is free.
-        signs: by sign group, shape (units, units), with the sign.
+        signs: by sign group, shape (units, units), with the sign; not where one shows besides that several units have
+            in common.
     """
 
     units: Mapping[str, Tensor]
@@ -43,12 +45,14 @@ class _Place:
         dim: the axis of its output that the units are on.
         table: the units' places there.
         flips: the sign group whose flips show there, if any, and its unit at every place.
+        joint: whether a sign that several units have in common may show there.
     """
 
     module: str
     dim: int
     table: Tensor
     flips: tuple[str, int, Tensor] | None
+    joint: bool
 
 
 class _Sums:
@@ -121,25 +125,27 @@ def unit_correlations(
     networks = [{name: tensor.to(device) for name, tensor in network.items()} for network in (reference, params)]
     dtype = next(tensor.dtype for tensor in params.values() if tensor.is_floating_point())
     sums: dict[str, list[_Sums]] = {}
-    flips: dict[str, list[tuple[str, int, Tensor] | None]] = {}
+    flips: dict[str, list[tuple[tuple[str, int, Tensor] | None, bool]]] = {}
     for batch in inputs.split(BATCH):
         x = batch.to(device, dtype)
         shown = [_outputs(model, network, x, places) for network in networks]
         for name, found in places.items():
             views = [[view for place in found for view in _views(outputs, place)] for outputs in shown]
             if views[0]:
-                mine = sums.setdefault(name, [_Sums(view.shape[1], view.device) for view, _ in views[0]])
-                flips[name] = [flip for _, flip in views[0]]
-                for total, (one, _), (other, _) in zip(mine, *views, strict=True):
+                mine = sums.setdefault(name, [_Sums(view.shape[1], view.device) for view, *_ in views[0]])
+                flips[name] = [(flip, joint) for _, flip, joint in views[0]]
+                for total, (one, *_), (other, *_) in zip(mine, *views, strict=True):
                     total.add(one, other)
         if advance is not None:
             advance(len(x))
     units: dict[str, Tensor] = {}
     signs: dict[str, Tensor] = {}
     for name, totals in sums.items():
-        for total, flip in zip(totals, flips[name], strict=True):
+        for total, (flip, joint) in zip(totals, flips[name], strict=True):
             score = total.correlation().cpu()
-            if flip is not None:
+            if joint:
+                score = score.abs()
+            elif flip is not None:
                 group, size, owners = flip
                 known = signs.setdefault(group, torch.zeros(size, size, dtype=torch.float64))
                 known.index_put_((owners[:, None], owners[None]), score, accumulate=True)
@@ -157,7 +163,7 @@ def _places(model: nn.Module, symmetry: Symmetry) -> dict[str, list[_Place]]:
             continue
         for role in (Role.GAIN, Role.INCOMING):
             axes = [axis for axis in group.axes if axis.role is role]
-            found = [place for axis in axes if (place := _place(modules, axis, symmetry, shapes)) is not None]
+            found = [place for axis in axes if (place := _place(modules, group, axis, symmetry, shapes)) is not None]
             if found:
                 result[group.name] = found
                 break
@@ -165,7 +171,11 @@ def _places(model: nn.Module, symmetry: Symmetry) -> dict[str, list[_Place]]:
 
 
 def _place(
-    modules: Mapping[str, nn.Module], axis: Axis, symmetry: Symmetry, shapes: Mapping[str, tuple[int, ...]]
+    modules: Mapping[str, nn.Module],
+    units: PermutationGroup,
+    axis: Axis,
+    symmetry: Symmetry,
+    shapes: Mapping[str, tuple[int, ...]],
 ) -> _Place | None:
     name, _, parameter = axis.tensor.rpartition(".")
     module = modules.get(name)
@@ -185,7 +195,21 @@ def _place(
         dim = -1
     else:
         return None
-    return _Place(name, dim, torch.tensor(axis.places.table), _flips(axis, symmetry, shapes))
+    table = torch.tensor(axis.places.table)
+    return _Place(name, dim, table, _flips(axis, symmetry, shapes), _has_joint_sign(units, f"{name}.bias", symmetry))
+
+
+def _has_joint_sign(units: PermutationGroup, bias: str, symmetry: Symmetry) -> bool:
+    """Tell whether units have a sign in common that may show in what a module puts out: it does if in its bias."""
+    known = [axis for axis in units.axes if axis.tensor == bias] or units.axes
+    of_units = {(axis.tensor, axis.dims): axis.places.table for axis in known}
+    return any(
+        other.places.table.shape[1] > of_units[other.tensor, other.dims].shape[1]
+        and bool(np.isin(other.places.table, of_units[other.tensor, other.dims]).any())
+        for group in symmetry.signs
+        for other in group.axes
+        if (other.tensor, other.dims) in of_units
+    )
 
 
 def _flips(axis: Axis, symmetry: Symmetry, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, int, Tensor] | None:
@@ -230,10 +254,11 @@ def _hooks(model: nn.Module, found: dict[str, list[Tensor]]) -> Iterator[None]:
 
 def _views(
     outputs: Mapping[str, list[Tensor]], place: _Place
-) -> Iterator[tuple[Tensor, tuple[str, int, Tensor] | None]]:
+) -> Iterator[tuple[Tensor, tuple[str, int, Tensor] | None, bool]]:
     """Yield activations of shape (samples and places, units), one for each of a unit's places and each call.
 
-    With them comes the sign group that flips them, its size, and its unit for each of theirs.
+    With them comes the sign group that flips them, its size, and its unit for each of theirs; and whether a sign that
+    several units have in common may show.
     """
     for output in outputs[place.module]:
         values = output.movedim(place.dim, -1).flatten(0, -2)
@@ -242,4 +267,4 @@ def _views(
             if place.flips is not None:
                 group, size, owners = place.flips
                 flips = group, size, owners[column]
-            yield values.index_select(1, column.to(values.device)), flips
+            yield values.index_select(1, column.to(values.device)), flips, place.joint

@@ -250,21 +250,27 @@ NETS |= {
         (6, 6),
         (6,),
     ),
-    "group-norm": Known(pooled(lambda: nn.GroupNorm(2, 6, eps=EPS)), IMAGE, (6, 2), (6,)),
-    "group-norm, tanh": Known(pooled(lambda: nn.GroupNorm(2, 6, eps=EPS), act=torch.tanh), IMAGE, (6, 2), (), (6,)),
+    # A norm passes on one sign of all that it sets against each other; gains can take it up.
+    "group-norm": Known(pooled(lambda: nn.GroupNorm(2, 6, eps=EPS)), IMAGE, (6, 2), (6,), (2,)),
+    "group-norm, tanh": Known(pooled(lambda: nn.GroupNorm(2, 6, eps=EPS), act=torch.tanh), IMAGE, (6, 2), (), (6, 2)),
     "group-norm plain": Known(pooled(lambda: nn.GroupNorm(3, 6, eps=EPS, affine=False)), IMAGE, (6, 3)),
-    "group-norm of all": Known(pooled(lambda: nn.GroupNorm(1, 6, eps=EPS)), IMAGE, (6,), (6,)),
+    "group-norm of all": Known(pooled(lambda: nn.GroupNorm(1, 6, eps=EPS)), IMAGE, (6,), (6,), (1,)),
     "group-norm of each": Known(pooled(lambda: nn.GroupNorm(6, 6, eps=EPS)), IMAGE, (6,), (6,), (6,), idle=("c.bias",)),
     "instance-norm": Known(
         pooled(lambda: nn.InstanceNorm2d(6, eps=EPS, affine=True)), IMAGE, (6,), (6,), (6,), idle=("c.bias",)
     ),
-    "layer-norm": Known(between(lambda: nn.LayerNorm(6, eps=EPS)), VECTOR, (6,), (6,), (6,)),
-    "layer-norm, relu": Known(between(lambda: nn.Sequential(nn.LayerNorm(6, eps=EPS), nn.ReLU())), VECTOR, (6,), (6,)),
-    "layer-norm plain": Known(activated(lambda x: F.layer_norm(x, (6,), eps=EPS)), VECTOR, (6,)),
-    "layer-norm channels first": Known(pooled(lambda: channels_first(nn.LayerNorm(6, eps=EPS))), IMAGE, (6,), (6,)),
-    "layer-norm of images": Known(pooled(lambda: nn.LayerNorm((6, 5, 5), eps=EPS)), IMAGE, (6,), (6,)),
+    "layer-norm": Known(between(lambda: nn.LayerNorm(6, eps=EPS)), VECTOR, (6,), (6,), (6, 1)),
+    "layer-norm, relu": Known(
+        between(lambda: nn.Sequential(nn.LayerNorm(6, eps=EPS), nn.ReLU())), VECTOR, (6,), (6,), (1,)
+    ),
+    "layer-norm plain": Known(activated(lambda x: F.layer_norm(x, (6,), eps=EPS)), VECTOR, (6,), (), (1,)),
+    "layer-norm plain, relu": Known(activated(lambda x: F.relu(F.layer_norm(x, (6,), eps=EPS))), VECTOR, (6,)),
+    "layer-norm channels first": Known(
+        pooled(lambda: channels_first(nn.LayerNorm(6, eps=EPS))), IMAGE, (6,), (6,), (1,)
+    ),
+    "layer-norm of images": Known(pooled(lambda: nn.LayerNorm((6, 5, 5), eps=EPS)), IMAGE, (6,), (6,), (1,)),
     "layer-norm by hand": Known(
-        lambda: Net(by_hand, a=nn.Linear(4, 6), gain=parameter(6), o=nn.Linear(6, 3)), VECTOR, (6,), (6,), (6,)
+        lambda: Net(by_hand, a=nn.Linear(4, 6), gain=parameter(6), o=nn.Linear(6, 3)), VECTOR, (6,), (6,), (6, 1)
     ),
     # A root mean square is blind to the signs before it, and the gain's are free as well.
     "rms-norm": Known(between(lambda: nn.RMSNorm(6, eps=EPS)), VECTOR, (6,), (6,), (6, 6)),
@@ -508,7 +514,8 @@ NETS |= {
         (4, 6, 6, 4),
         (4, 6, 6, 4),
     ),
-    # Free besides the relabellings: each norm's gain, and the layer scale against the rows before it.
+    # Free besides the relabellings: each norm's gain, and the layer scale against the rows before it; the sign of the
+    # stream, and of what the first norm reads.
     "convnext block": Known(
         lambda: Net(
             convnext,
@@ -524,7 +531,7 @@ NETS |= {
         IMAGE,
         (6, 8),
         (6, 6, 6),
-        (6, 6, 6),
+        (6, 6, 6, 1, 1),
     ),
     "network in network": Known(
         lambda: nn.Sequential(
@@ -917,12 +924,12 @@ NETS |= {
         idle=(PACKED,),
     ),
     # The stream; queries with keys, values, heads; the inner layer. Gains are free where a layer reads them.
-    "encoder layer": Known(encoded(False), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 7, 6), (6, 6, 6), idle=(PACKED,)),
+    "encoder layer": Known(encoded(False), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 7, 6), (6, 6, 6, 1, 1), idle=(PACKED,)),
     "encoder layer, norm first": Known(
-        encoded(True), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 6, 6, 7), (6, 6, 6, 6), idle=(PACKED,)
+        encoded(True), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 6, 6, 7), (6, 6, 6, 6, 1), idle=(PACKED,)
     ),
     "encoder layer, gelu, no bias": Known(
-        encoded(True, activation="gelu", bias=False), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 6, 6), (6, 6, 6, 6)
+        encoded(True, activation="gelu", bias=False), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 6, 6), (6, 6, 6, 6, 1)
     ),
     "vision transformer": Known(
         lambda: Net(
@@ -937,7 +944,7 @@ NETS |= {
         IMAGE,
         (6, 6, 6, 2, 7),
         (6, 6, 6, 6, 7, 6),
-        (6, 6, 6, 6, 6),
+        (6, 6, 6, 6, 6, 1),
         idle=(PACKED,),
     ),
     "window attention": Known(
@@ -955,7 +962,8 @@ NETS |= {
         (6, 6, 6),
         idle=("qkv.bias",),
     ),
-    # Tokens stay where they are; a gain is free only where no token's layer comes between.
+    # Tokens stay where they are; a gain is free only where no token's layer comes between, and there all together. The
+    # same bias on all channels of a token, the next norm takes away again.
     "mixer": Known(
         lambda: Net(
             mixer,
@@ -967,7 +975,8 @@ NETS |= {
         SEQUENCE,
         (6, 7, 8),
         (6, 6),
-        (6, 6),
+        (6, 6, 1, 1),
+        idle=("token2.bias",),
     ),
     "gated mlp": Known(
         lambda: Net(
@@ -980,7 +989,7 @@ NETS |= {
         SEQUENCE,
         (6, 8),
         (6, 6),
-        (6, 6),
+        (6, 6, 1, 1, 1),
     ),
     # Kernels of one place over tokens: the same two, and the same symmetries.
     "mixer by convolutions": Known(
@@ -996,7 +1005,8 @@ NETS |= {
         SEQUENCE,
         (6, 7, 8),
         (6, 6),
-        (6, 6),
+        (6, 6, 1, 1),
+        idle=("token2.bias",),
     ),
     "gated mlp by convolutions": Known(
         lambda: Net(
@@ -1010,7 +1020,7 @@ NETS |= {
         SEQUENCE,
         (6, 8),
         (6, 6),
-        (6, 6),
+        (6, 6, 1, 1, 1),
     ),
     # Made tokens are averaged, which leaves them no scales.
     "transposed convolution over tokens": Known(

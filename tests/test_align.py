@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -92,6 +93,25 @@ class Attention(nn.Module):
         return self.out((x + self.attention(y, y, y, need_weights=False)[0]).mean(1))
 
 
+class Normed(nn.Module):
+    """Norms that pass on one sign of all units of a stream, or of a group: gains take it up, or what reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.grouped = nn.Conv2d(3, 12, 3), nn.GroupNorm(3, 12)
+        self.embed = nn.Linear(12, 10)
+        self.norms = nn.ModuleList(nn.LayerNorm(10) for _ in range(2))
+        self.up = nn.ModuleList(nn.Linear(10, 16) for _ in range(2))
+        self.down = nn.ModuleList(nn.Linear(16, 10) for _ in range(2))
+        self.norm, self.out = nn.LayerNorm(10, bias=False), nn.Linear(10, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(F.relu(self.grouped(self.first(x))).mean((2, 3)))
+        for norm, up, down in zip(self.norms, self.up, self.down, strict=True):
+            x = x + down(F.gelu(up(norm(x))))
+        return self.out(F.relu(self.norm(x)))
+
+
 class Tanh(nn.Module):
     """A chain of odd maps."""
 
@@ -107,13 +127,28 @@ class Tanh(nn.Module):
 class Recurrent(nn.Module):
     """One weight whose rows and columns are the same units."""
 
-    def __init__(self) -> None:
+    def __init__(self, act: Callable[[Tensor], Tensor] = F.relu) -> None:
         super().__init__()
         self.first, self.again, self.last = nn.Linear(6, 14), nn.Linear(14, 14), nn.Linear(14, 3)
+        self.act = act
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.first(x))
-        return self.last(F.relu(self.again(F.relu(self.again(x)))))
+        x = self.act(self.first(x))
+        return self.last(self.act(self.again(self.act(self.again(x)))))
+
+
+class GroupedResidual(nn.Module):
+    """A grouped convolution that reads and writes the same units, whose signs are free."""
+
+    def __init__(self, width: int = 24, groups: int = 4) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, width, 2)
+        self.grouped = nn.Conv2d(width, width, 3, padding=1, groups=groups)
+        self.out = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.out((x + self.grouped(torch.tanh(x))).mean((2, 3)))
 
 
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -121,8 +156,12 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "conv blocks": (ConvBlocks, (3, 8, 8)),
     "grouped": (Grouped, (3, 8, 8)),
     "attention": (Attention, (7, 5)),
+    "normed": (Normed, (3, 6, 6)),
     "tanh": (Tanh, (6,)),
     "recurrent": (Recurrent, (6,)),
+    "recurrent, tanh": (lambda: Recurrent(torch.tanh), (6,)),
+    "grouped residual": (GroupedResidual, (2, 6, 6)),
+    "grouped residual, narrow": (lambda: GroupedResidual(6, 3), (2, 6, 6)),
 }
 
 
@@ -227,7 +266,9 @@ def test_planted_relabelling_and_rescaling(name: str) -> None:
             torch.testing.assert_close(found[key], tensor, rtol=1e-6, atol=1e-6 * float(tensor.double().abs().max()))
 
 
-@pytest.mark.parametrize("name", ["residual", "conv blocks", "attention", "grouped", "tanh"])
+@pytest.mark.parametrize(
+    "name", ["residual", "conv blocks", "attention", "normed", "grouped", "tanh", "recurrent, tanh"]
+)
 def test_a_noisy_copy_is_found(name: str) -> None:
     """Where no match is exact, so that sweeps have something to choose from."""
     net = Net(name, 0)
@@ -241,6 +282,44 @@ def test_a_noisy_copy_is_found(name: str) -> None:
     for method in METHODS:
         found = net.aligned(planted, method).params
         assert all(torch.equal(found[key], noisy[key]) for key in noisy), method
+
+
+def _far(net: Net, seed: int, noise: float) -> dict[str, Tensor]:
+    """Return the network, its weights buried in noise, relabelled."""
+    generator = torch.Generator().manual_seed(seed)
+    noisy = {
+        key: t + noise * t.std() * torch.randn(t.shape, generator=generator, dtype=t.dtype) if t.ndim > 1 else t
+        for key, t in net.params.items()
+    }
+    return permute(noisy, net.symmetry, random_permutations(net.symmetry, generator=generator))
+
+
+@pytest.mark.parametrize("method", ["cosine", "weight"])
+@pytest.mark.parametrize("name", ["attention", "normed", "tanh"])
+def test_the_signs_that_a_network_comes_with_do_not_matter(name: str, method: str) -> None:
+    """Also where no match is exact: one sign that many units have in common is chosen by how all of them match."""
+    for seed in range(5):
+        net = Net(name, seed)
+        far = _far(net, seed, 2.5)
+        signs = random_signs(net.symmetry, generator=torch.Generator().manual_seed(seed))
+        assert any(bool((sign < 0).any()) for sign in signs.values())
+        one, other = (net.aligned(params, method).params for params in (far, flip(far, net.symmetry, signs)))
+        assert all(torch.equal(one[key], other[key]) for key in one), seed
+
+
+@pytest.mark.parametrize("method", ["cosine", "weight"])
+def test_a_sign_in_common_costs_no_matches(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Each of several groups has one, which its gains tell: units match as if no sign were free."""
+    layers = [nn.Linear(40, 48), nn.GroupNorm(4, 48), nn.ReLU(), nn.Linear(48, 48), nn.GroupNorm(1, 48), nn.ReLU()]
+    monkeypatch.setitem(NETS, "groups", (lambda: nn.Sequential(*layers, nn.Linear(48, 4)), (40,)))
+    for seed in range(8):
+        net = Net("groups", seed)
+        for gain in ("1.weight", "4.weight"):
+            net.params[gain].abs_()
+        far, none = _far(net, seed, 2.5), dataclasses.replace(net.symmetry, signs=())
+        assert [group.size for group in net.symmetry.signs] == [4, 1]
+        one, other = (align(net.params, far, symmetry, method=method).params for symmetry in (net.symmetry, none))
+        assert all(torch.equal(one[key], other[key]) for key in one), seed
 
 
 def test_the_first_group_is_matched_best() -> None:

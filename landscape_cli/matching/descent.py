@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from landscape_cli.matching.assignment import Array
 from landscape_cli.matching.labelling import Labelling
 from landscape_cli.matching.signs import choose_signs, tellers
 from landscape_cli.matching.similarity import Kind, Similarity, Term
@@ -42,6 +44,7 @@ class Descent:
         self._pending = [group.name for group in self.map.symmetry.permutations]
         self._settled: set[str] = set()
         self._told: set[str] = set()
+        self._tried: set[str] = set()
         self._versions: dict[str, int] = {}
         self._seen: dict[str, tuple[int, ...]] = {}
 
@@ -53,14 +56,24 @@ class Descent:
         self._tell()
         while self._pending:
             name, terms = self._next()
+            untold = self._untold(terms)
+            self._try_signs(name, terms)
             self._match(name, terms, only_if_better=False)
             self._break_ties(terms)
-            if terms == self._all_terms(name):
-                self._note(name, terms)
             done = [name, *(leaf for leaf in terms if leaf in self.given or terms[leaf])]
             self._settled |= set(done) | self._between(name, done)
             self._pending = [one for one in self._pending if one not in self._settled]
+            if self._tell_joint(untold):
+                self._match(name, terms, only_if_better=False)
+                self._break_ties(terms)
+            if terms == self._all_terms(name) and not self._untold(terms):
+                self._note(name, terms)
             self._tell()
+        for group in self.map.symmetry.signs:  # what only others tell that are not told either
+            if group.name not in self._told:
+                self._choose(group, tellers(group))
+                self._told.add(group.name)
+                self._tell()
 
     def sweep(self, orders: Iterable[Sequence[str]] | None = None) -> None:
         """Match every group with all that counts, until none changes.
@@ -97,7 +110,7 @@ class Descent:
         """Match units that their similarity does not tell apart by all else that they have."""
         for leaf, found in terms.items():
             if found and leaf not in self.given:
-                score = self.similarity.score(leaf, found, self.labelling)
+                score = self.similarity.score(leaf, found, self.labelling, self._untold(terms))
                 pairs = untied(leaf, score, self.similarity, self.labelling)
                 if pairs is not None and self.labelling.pair({leaf: pairs}):
                     self._versions[leaf] = self._versions.get(leaf, 0) + 1
@@ -156,17 +169,41 @@ class Descent:
         for leaf, found in terms.items():
             used[leaf] = None
             for term in found:
-                used |= dict.fromkeys(sorted(term.depends)) | dict.fromkeys(f"±{g.name}" for g, _ in term.flips)
+                used |= dict.fromkeys(sorted(term.depends)) | dict.fromkeys(_flipping(term))
         return tuple(self._versions.get(key, 0) for key in used)
 
-    def _match(self, name: str, terms: Mapping[str, Sequence[Term]], *, only_if_better: bool = True) -> bool:
-        """Match one group, and the units inside; tell whether that changed anything."""
+    def _scores(self, terms: Mapping[str, Sequence[Term]], free: Collection[str]) -> dict[str, Tensor]:
+        """Return how well units match; signs of `free`, which several have in common, do not count."""
         scores = {}
         for leaf, found in terms.items():
             if leaf in self.given:
                 scores[leaf] = self.given[leaf]
             elif found:
-                scores[leaf] = self.similarity.score(leaf, found, self.labelling)
+                scores[leaf] = self.similarity.score(leaf, found, self.labelling, free)
+        return scores
+
+    def _untold(self, terms: Mapping[str, Sequence[Term]]) -> dict[str, int]:
+        """Return the signs yet to be told that several units have in common, by sign group, and how many there are."""
+        joint = [group for found in terms.values() for term in found for group, _ in term.joint]
+        return {group.name: group.size for group in joint if group.name not in self._told | self._tried}
+
+    def _try_signs(self, name: str, terms: Mapping[str, Sequence[Term]]) -> None:
+        """Choose the one sign that all units of a group have in common, if it is yet to be told, by how they match."""
+        for group, size in self._untold(terms).items():
+            if size > 1:  # each of several: their signs do not count until those matched tell them
+                continue
+            self._tried.add(group)
+            free, values = self._untold(terms), []
+            for sign in (1.0, -1.0):
+                self.labelling.flip(group, torch.tensor([sign]))
+                scores = self._scores(terms, free)
+                pairs = self.map.nesting.solve(name, scores, self.labelling.pairs)
+                values.append(sum(_matched(score, pairs[leaf]) for leaf, score in scores.items()))
+            self.labelling.flip(group, torch.tensor([1.0 if values[0] >= values[1] else -1.0]))
+
+    def _match(self, name: str, terms: Mapping[str, Sequence[Term]], *, only_if_better: bool = True) -> bool:
+        """Match one group, and the units inside; tell whether that changed anything."""
+        scores = self._scores(terms, free=() if only_if_better else self._untold(terms))
         nesting, before = self.map.nesting, self.labelling.pairs
         if not scores:
             return False
@@ -198,9 +235,20 @@ class Descent:
         while self._choose_signs(everything=False):
             pass
 
-    def _choose_signs(self, *, everything: bool) -> bool:
+    def _tell_joint(self, untold: Mapping[str, int]) -> bool:
+        """Choose signs that several units have in common; tell whether they are not those that the units matched by."""
+        before = {group: self.labelling.signs[group] for group in untold}
+        self._choose_signs(everything=False, among=untold)
+        return any(
+            group in self._told and (size > 1 or not torch.equal(before[group], self.labelling.signs[group]))
+            for group, size in untold.items()
+        )
+
+    def _choose_signs(self, *, everything: bool, among: Collection[str] | None = None) -> bool:
         changed = False
         for group in self.map.symmetry.signs:
+            if among is not None and group.name not in among:
+                continue
             if everything:
                 axes = list(group.axes if self.similarity.kind is Kind.WEIGHT else tellers(group))
             elif group.name in self._told:
@@ -214,30 +262,48 @@ class Descent:
                 if not axes:
                     continue
                 self._told.add(group.name)
-            signs = choose_signs(
-                group,
-                axes,
-                self.labelling,
-                self.similarity.reference,
-                self.similarity.params,
-                self.similarity.gains,
-                cosine=self.similarity.kind is Kind.COSINE,
-                given=self.given_signs.get(group.name),
-            )
-            if self.labelling.flip(group.name, signs):
-                self._versions[f"±{group.name}"] = self._versions.get(f"±{group.name}", 0) + 1
-                changed = True
-            changed |= not everything
+            changed |= self._choose(group, axes) or not everything
         return changed
+
+    def _choose(self, group: SignGroup, axes: Iterable[Axis]) -> bool:
+        """Choose the signs of a group by what some axes tell; tell whether that changed anything."""
+        signs = choose_signs(
+            group,
+            axes,
+            self.labelling,
+            self.similarity.reference,
+            self.similarity.params,
+            self.similarity.gains,
+            cosine=self.similarity.kind is Kind.COSINE,
+            given=self.given_signs.get(group.name),
+        )
+        if not self.labelling.flip(group.name, signs):
+            return False
+        self._versions[f"±{group.name}"] = self._versions.get(f"±{group.name}", 0) + 1
+        return True
 
     def _is_settled(self, group: SignGroup, axis: Axis) -> bool:
         moves = {other.name for other, _ in self.map.permutations[axis.tensor]}
-        flips = {other.name for other, _ in self.map.signs[axis.tensor]} - {group.name}
+        flips = {other.name for other, place in self.map.signs[axis.tensor] if not _is_apart(place, axis)}
+        flips -= {group.name}
         if group.name in self.similarity.gains or group.name in self.given_signs:
             flips = set()
         return moves <= self._settled and flips <= self._told
 
 
+def _matched(score: Tensor, pairs: Array) -> float:
+    return float(score[torch.arange(len(score)), torch.from_numpy(pairs)].sum(dtype=torch.float64))
+
+
+def _flipping(term: Term) -> list[str]:
+    return [f"±{group.name}" for group, _ in (*term.flips, *term.joint)]
+
+
 def _is_tied(terms: Mapping[str, Sequence[Term]]) -> bool:
     """Tell whether a group is on both sides of some tensor."""
     return any(leaf in term.depends for leaf, found in terms.items() for term in found)
+
+
+def _is_apart(one: Axis, other: Axis) -> bool:
+    """Tell whether two axes of one tensor have no entries in common."""
+    return one.dims == other.dims and not bool(np.isin(one.places.table, other.places.table).any())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -42,6 +42,7 @@ class Term:
         moves: who else lives on other axes of the tensor.
         flips: whose signs show on other axes of the tensor.
         along: the one other axis that these are on, or None if they are on several.
+        joint: the signs that several of the units have in common, and which of them each unit has.
         scales: factors for each place of each unit, of the reference and of the network.
         last: the labelling that the similarity was last brought up to date with.
     """
@@ -52,6 +53,7 @@ class Term:
     moves: list[tuple[PermutationGroup, Axis]]
     flips: list[tuple[SignGroup, Axis]]
     along: int | None
+    joint: tuple[tuple[SignGroup, Tensor], ...] = ()
     scales: tuple[Tensor, Tensor] | None = field(default=None)
     last: Labelling | None = field(default=None)
 
@@ -60,19 +62,26 @@ class Term:
         """The permutation groups whose labels the term depends on."""
         return {group.name for group, _ in self.moves}
 
+    @property
+    def part_and_joint(self) -> tuple[str | None, str]:
+        """What tells the terms that are summed as they are."""
+        return self.part, " ".join(f"{group.name} {owners.tolist()}" for group, owners in self.joint)
+
 
 class Similarity:
     """Similarities of the units of a reference (rows) and of a network as it was labelled (columns).
 
-    Of each group one matrix is kept, and one more for each kind of sign that is free. When labels elsewhere change,
-    only the products with what moved are made anew, the big ones a chunk at a time in the networks' own precision.
+    Of each group one matrix is kept, and one more for each kind of sign that is free or in common. When
+    labels elsewhere change, only the products with what moved are made anew, the big ones a chunk at a time in the
+    networks' own precision.
     """
 
     def __init__(self, reference: Params, params: Params, where: Map, gains: Gains, kind: Kind) -> None:
         """Prepare the terms of every group; nothing is multiplied yet."""
         self.reference, self.params, self.map, self.gains, self.kind = reference, params, where, gains, kind
         self.terms: dict[str, list[Term]] = {}
-        self._parts: defaultdict[str, dict[str | None, Tensor]] = defaultdict(dict)
+        self._parts: defaultdict[str, dict[tuple[str | None, str], Tensor]] = defaultdict(dict)
+        self._joint: dict[str, tuple[tuple[SignGroup, Tensor], ...]] = {}
         for group in where.symmetry.permutations:
             if not where.nesting.inside[group.name]:
                 axes = group.axes
@@ -89,13 +98,32 @@ class Similarity:
         places = {(axis.tensor, axis.dims) for axis in group.writers}
         return [term for term in self.terms[name] if (term.axis.tensor, term.axis.dims) in places]
 
-    def score(self, name: str, terms: Iterable[Term], labelling: Labelling) -> Tensor:
-        """Return the similarity of a group's units summed over `terms`, which may only grow, shape (units, units)."""
+    def score(
+        self, name: str, terms: Iterable[Term], labelling: Labelling, free: Collection[str] = frozenset()
+    ) -> Tensor:
+        """Return the similarity of a group's units summed over `terms`, which may only grow, shape (units, units).
+
+        Args:
+            name: of the group.
+            terms: what to sum.
+            labelling: the labels and signs chosen so far.
+            free: the sign groups that several units have in common whose signs do not count yet.
+        """
         for term in terms:
             self._update(term, labelling)
+        sums: dict[tuple[str | None, str], Tensor] = {}
+        for (part, joint), matrix in self._parts[name].items():
+            loose = ""
+            for group, owners in self._joint[joint]:
+                signs = labelling.signs[group.name][owners]
+                if group.name in free:
+                    loose = joint
+                elif bool((signs < 0).any()):
+                    matrix = matrix * signs.to(matrix.device, matrix.dtype)
+            sums[part, loose] = sums[part, loose] + matrix if (part, loose) in sums else matrix
         total = None
-        for part, matrix in self._parts[name].items():
-            matrix = matrix if part is None else matrix.abs()
+        for key, matrix in sums.items():
+            matrix = matrix if key == (None, "") else matrix.abs()
             total = matrix if total is None else total + matrix
         assert total is not None
         return total
@@ -155,25 +183,35 @@ class Similarity:
             along = max(rest, key=lambda dim: self.map.shapes[axis.tensor][dim])
         elif len(dims) == 1 and len(one := next(iter(dims))) == 1 and one[0] in rest:
             along = one[0]
-        columns: defaultdict[tuple[str | None, bytes], list[int]] = defaultdict(list)
+        columns: defaultdict[tuple[str | None, str], list[int]] = defaultdict(list)
+        found: dict[tuple[str | None, str], Term] = {}
         table = axis.places.table
         for column in range(table.shape[1]):
-            columns[self._sign_of(axis, table[:, column])].append(column)
-        for (part, owners), chosen in columns.items():
-            own = Axis(axis.tensor, axis.dims, axis.role, Places(table[:, chosen]))
-            key = None if part is None else f"{part} {owners!r}"
-            yield Term(group, own, key, moves, flips, along)
+            part, joint = self._signs_of(axis, table[:, column])
+            term = Term(group, axis, part, moves, flips, along, joint)
+            columns[term.part_and_joint].append(column)
+            found[term.part_and_joint] = term
+        for key, term in found.items():
+            self._joint[key[1]] = term.joint
+            yield replace(term, axis=Axis(axis.tensor, axis.dims, axis.role, Places(table[:, columns[key]])))
 
-    def _sign_of(self, axis: Axis, places: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[str | None, bytes]:
-        """Return which sign group the units at these places belong to, if their signs do not count, and which unit."""
+    def _signs_of(
+        self, axis: Axis, places: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ) -> tuple[str | None, tuple[tuple[SignGroup, Tensor], ...]]:
+        """Return which signs the units at these places have: of their own, which do not count, and in common."""
+        part, joint = None, []
         for group, other in self.map.signs[axis.tensor]:
             if other.dims == axis.dims and group.name not in self.gains:
                 table = other.places.table
                 unit_at = np.full(1 + max(int(table.max()), int(places.max())), -1)
                 unit_at[table.ravel()] = np.repeat(np.arange(len(table)), table.shape[1])
-                if (unit_at[places] >= 0).all():
-                    return group.name, unit_at[places].tobytes()
-        return None, b""
+                owners = unit_at[places]
+                if (owners >= 0).all():
+                    if len(np.unique(owners)) < len(owners):
+                        joint.append((group, torch.from_numpy(owners)))
+                    elif part is None:
+                        part = f"{group.name} {owners.tobytes()!r}"
+        return part, tuple(joint)
 
     def _scales(self, axis: Axis) -> tuple[Tensor, Tensor] | None:
         """Return factors that make sums of products sums of cosines, and signs count as the gains tell."""
@@ -204,10 +242,11 @@ class Similarity:
     def _update(self, term: Term, labelling: Labelling) -> None:
         reference, tensor = self.reference[term.axis.tensor], self.params[term.axis.tensor]
         parts = self._parts[term.group.name]
-        if term.part not in parts:
+        key = term.part_and_joint
+        if key not in parts:
             units = term.group.units
-            parts[term.part] = torch.zeros(units, units, dtype=self._precision(term.group), device=tensor.device)
-        matrix = parts[term.part]
+            parts[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=tensor.device)
+        matrix = parts[key]
         if term.last is None:
             term.scales = self._scales(term.axis)
         if term.along is None:

@@ -124,17 +124,31 @@ class Owners:
         """Return the rows of variables that stand for all, and the variables whose rows nobody can stand for.
 
         A row stands for those of its sort if its variables are of one unit, and of blocks that the unit belongs to,
-        and if all units of the kind have a row like it. Where there is none, the variables' scales are given up.
+        and if all units of the kind have a row like it. Where there is none, the variables' scales are given up; where
+        a row is incoherent only for units that may not move, such as positions, only theirs are.
         """
         like = self.representative[rows]
         inner, coherent = self._inner(rows)
+        loose = self._fixed_among(rows[~coherent]) if not coherent.all() else like[:0, 0]
+        if len(loose):
+            rows = np.where(np.isin(like, loose), 0, rows)
+            like = self.representative[rows]
+            inner, coherent = self._inner(rows)
         _, sort = np.unique(_row_hash(like), return_inverse=True)
         pairs = np.unique(sort * (len(self.kind_of_unit) + 1) + inner + 1)
         have = np.bincount(pairs // (len(self.kind_of_unit) + 1), minlength=sort.max(initial=-1) + 1)
         need = self._sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
         bad = np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
-        torn = np.unique(like[bad[sort]])
+        torn = np.union1d(np.unique(like[bad[sort]]), loose)
         return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), torn[torn > 0].tolist()
+
+    def _fixed_among(self, rows: Array) -> Array:
+        """Return the variables that stand for those of units that may not move, in rows with others that may."""
+        units = self.unit_of[rows]
+        fixed = (units >= 0) & (self._labels.why_fixed(np.maximum(units, 0)) > 0)
+        mixed = fixed.any(axis=1) & ((units >= 0) & ~fixed).any(axis=1)
+        found: Array = np.unique(self.representative[rows[mixed]][fixed[mixed]])
+        return found
 
     def _inner(self, rows: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Return the innermost unit of each row of variables, and whether all others are of it or of its blocks."""

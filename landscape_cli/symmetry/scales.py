@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from landscape_cli.symmetry.numbers import Array, different_rows, ranked
-from landscape_cli.symmetry.values import Terms, aligned, covered
+from landscape_cli.symmetry.values import Term, Terms, aligned, covered
 
 Row = dict[int, Fraction]
 
@@ -50,6 +51,7 @@ class Equations:
         self.blocks: list[Block] = []
         self.count = 1
         self._known: set[object] = set()
+        self._shared: dict[object, Array] = {}
         self._rows: dict[str, list[tuple[Array, tuple[int, ...]]]] = {"scale": [], "sign": []}
 
     def variables(self, tensor: str, dims: tuple[int, ...], owners: Array) -> Array:
@@ -71,8 +73,8 @@ class Equations:
     def equate(self, kind: str, one: Terms, other: Terms = (), *, rank: int) -> None:
         """State that two scales (or signs) are equal at every place; one alone is the scale 1.
 
-        Terms that depend on different axes are stated to be equal apart from each other, which is more than needed
-        by factors that belong to no unit.
+        Terms that depend on different axes are each the same everywhere: one sign each, which multiply to +. Scales are
+        stated to be 1 each, which is more than needed by factors that belong to no unit.
         """
         one, other = (tuple((aligned(layer, rank), power) for layer, power in terms) for terms in (one, other))
         terms = combine(one, other, -1)
@@ -83,14 +85,26 @@ class Equations:
             groups[0] += lone
         elif lone:
             groups.append(lone)
-        for group in groups:
-            layers = torch.broadcast_tensors(*(layer for layer, _ in group))
-            rows = different_rows(torch.stack(layers, dim=-1).reshape(-1, len(layers)).numpy())
-            powers = tuple(power for _, power in group)
+        stated = [(_rows_of(group), tuple(power for _, power in group)) for group in groups]
+        if kind == "sign" and len(groups) > 1:
+            stated = self._apart(stated)
+        for rows, powers in stated:
             key = (kind, powers, rows.shape, rows.tobytes())
             if key not in self._known:
                 self._known.add(key)
                 self._rows[kind].append((rows, powers))
+
+    def _apart(self, stated: Sequence[tuple[Array, tuple[int, ...]]]) -> list[tuple[Array, tuple[int, ...]]]:
+        """Return rows of signs, each set of them equal to one sign of its own, and all those multiplying to +."""
+        key = tuple((powers, rows.shape, rows.tobytes()) for rows, powers in stated)
+        if key not in self._shared:
+            self._shared[key] = np.concatenate([self.variables("", (), np.array([-1])) for _ in stated])
+        shared = self._shared[key]
+        found = [
+            (np.concatenate([rows, np.full((len(rows), 1), own)], axis=1), (*powers, 1))
+            for (rows, powers), own in zip(stated, shared, strict=True)
+        ]
+        return [*found, (shared[None], (1,) * len(shared))]
 
     def nothing(self, kind: str, variables: Array) -> None:
         """State that variables are 0."""
@@ -155,6 +169,12 @@ def _reduced(row: Row, modulo: int) -> Row:
     if modulo:
         row = {variable: power % modulo for variable, power in row.items()}
     return {variable: power for variable, power in row.items() if power}
+
+
+def _rows_of(terms: Sequence[Term]) -> Array:
+    """Return the different rows of variables that meet anywhere."""
+    layers = torch.broadcast_tensors(*(layer for layer, _ in terms))
+    return different_rows(torch.stack(layers, dim=-1).reshape(-1, len(layers)).numpy())
 
 
 def combine(one: Terms, other: Terms, factor: int = 1) -> Terms:

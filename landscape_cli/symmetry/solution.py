@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 
@@ -14,7 +14,7 @@ import torch
 from landscape_cli.symmetry.numbers import Array
 from landscape_cli.symmetry.owners import Owners
 from landscape_cli.symmetry.scales import Block, Equations, Row
-from landscape_cli.symmetry.spec import Axis, ScaledAxis, ScaleGroup, SignGroup
+from landscape_cli.symmetry.spec import Axis, Role, ScaledAxis, ScaleGroup, SignGroup
 from landscape_cli.symmetry.values import Value
 
 MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
@@ -84,7 +84,23 @@ def sign_groups(equations: Equations, owners: Owners, axes: MakeAxes) -> list[Si
             name = unused(_name_of(found[0]), taken)
             taken.add(name)
             groups.append(SignGroup(name, size, tuple(found)))
-    return groups
+    return _told_by_gains(groups)
+
+
+def _told_by_gains(groups: Sequence[SignGroup]) -> list[SignGroup]:
+    """Return sign groups in which gains are such only if each tells the sign of one unit, and of no group beside.
+
+    Several gains of one unit, as where a whole stream has one sign, are weights like any that write it.
+    """
+    gains = [axis for group in groups for axis in group.axes if axis.role is Role.GAIN]
+    several = {axis.tensor for axis in gains if axis.places.table.shape[1] > 1}
+
+    def told(axis: Axis) -> Axis:
+        if axis.role is not Role.GAIN or axis.tensor not in several:
+            return axis
+        return replace(axis, role=Role.INCOMING if axis.places.table.shape[1] > 1 else Role.FOLLOWER)
+
+    return [replace(group, axes=tuple(map(told, group.axes))) for group in groups]
 
 
 def _solve(equations: Equations, owners: Owners, kind: str) -> Callable[[int], Row]:

@@ -154,15 +154,31 @@ class Call:
         """
         gone = tuple(term for term in terms if covered(term[0]) & set(axes))
         rest = tuple(term for term in terms if not covered(term[0]) & set(axes))
-        beside = frozenset().union(*(covered(layer) for layer, _ in gone)) - set(axes)
-        owners = [layer for layer in kept if covered(layer) == beside and layer.max() >= 0]
-        if not beside or not owners:
+        owners = self._beside(gone, axes, kept)
+        if owners is None:
             self.model.equations.equate(kind, gone, rank=rank)
             return rest
-        numbers = self.model.equations.variables("", (), owners[0].numpy())
-        own: Terms = ((to_layer(numbers).view(owners[0].shape), 1),)
+        numbers = self.model.equations.variables("", (), owners.numpy())
+        own: Terms = ((to_layer(numbers).view(owners.shape), 1),)
         self.model.equations.equate(kind, gone, own, rank=rank)
         return (*rest, *own)
+
+    def _beside(self, gone: Terms, axes: Sequence[int], kept: Sequence[Layer]) -> Layer | None:
+        """Return what lives along the axes that terms depend on other than `axes`, if units do."""
+        beside = frozenset().union(*(covered(layer) for layer, _ in gone)) - set(axes)
+        owners = [layer for layer in kept if beside and covered(layer) == beside and int(layer.max()) >= 0]
+        return owners[0] if owners else None
+
+    def shared(self, terms: Terms, axes: Sequence[int], kind: str, rank: int, kept: Sequence[Layer] = ()) -> Terms:
+        """State the same as `dropped`, but that where it would be 1 it may be one for all, of no unit's own."""
+        gone = tuple(term for term in terms if covered(term[0]) & set(axes))
+        if not gone or self._beside(gone, axes, kept) is not None:
+            return self.dropped(terms, axes, kind, rank, kept)
+        gone = (*gone, *(term for term in terms if term[0].numel() == 1))
+        nobody = self.model.labels.slots(1, "all")
+        own: Terms = ((to_layer(self.model.equations.variables("", (), nobody)).view([1] * rank), 1),)
+        self.model.equations.equate(kind, gone, own, rank=rank)
+        return (*(term for term in terms if not any(term is other for other in gone)), *own)
 
     def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
         """Return what is known after moving places about; `apart`: some may be left out or copied."""

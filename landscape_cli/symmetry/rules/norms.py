@@ -78,8 +78,11 @@ def _affine(call: Call, value: Value, weight: Value | None, bias: Value | None) 
 
 @rule("native_layer_norm", "layer_norm")
 def layer_norm(call: Call) -> Value:
-    """A normalisation by mean and deviation over the last axes."""
-    operand = call.plain(call.operand(0))
+    """A normalisation by mean and deviation over the last axes, which passes on a sign that all there have."""
+    operand = call.unscaled(call.operand(0))
+    rank = len(operand.shape)
+    sign = call.shared(operand.sign, range(rank - len(call.args[1]), rank), "sign", rank)
+    operand = Value(operand.shape, operand.labels, (), sign)
     return _over_last(call, operand, call.args[1], call.argument(2, "weight"), call.argument(3, "bias"))
 
 
@@ -106,15 +109,15 @@ def _over_last(call: Call, operand: Value, sizes: Sequence[int], weight: Any, bi
 
 @rule("native_group_norm")
 def group_norm(call: Call) -> Value:
-    """A normalisation by mean and deviation over each group of channels, and over places."""
-    operand = call.operand(0)
+    """A normalisation by mean and deviation over each group of channels, and over places; groups have signs."""
+    operand = call.unscaled(call.operand(0))
     groups = int(call.args[6])
     rank, size = len(operand.shape), operand.shape[1]
     channels = size // groups
-    operand = call.unscaled(operand) if channels == 1 else call.plain(operand)
-    sign = call.dropped(operand.sign, [axis for axis in range(rank) if axis != 1], "sign", rank)
     grouped = call.reshape(operand, (operand.shape[0], groups, channels, *operand.shape[2:]))
-    call.summed(grouped.labels, range(2, rank + 1))
+    together = range(2, rank + 1)
+    sign = call.shared(grouped.sign, together, "sign", rank + 1, call.summed(grouped.labels, together))
+    sign = call.reshape(Value(grouped.shape, (), (), sign), operand.shape).sign
     weight, bias = (_along(call, call.args[k], 1, rank, size, role) for k, role in ((1, Role.GAIN), (2, Role.FOLLOWER)))
     return _affine(call, Value(operand.shape, operand.labels, operand.scale, sign), weight, bias)
 

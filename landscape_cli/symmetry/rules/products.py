@@ -8,7 +8,7 @@ from landscape_cli.symmetry.rules.call import Call, rule
 from landscape_cli.symmetry.rules.elementwise import total
 from landscape_cli.symmetry.scales import combine
 from landscape_cli.symmetry.spec import Role
-from landscape_cli.symmetry.values import Term, Value
+from landscape_cli.symmetry.values import Term, Terms, Value, covered
 
 
 @rule("mm", "bmm")
@@ -61,8 +61,22 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     one, other = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
     labels = call.summed(call.meet(one, other, shape=joint), [middle])
     scale = call.dropped(combine(one.scale, other.scale), [middle], "scale", rank)
-    sign = call.dropped(combine(one.sign, other.sign), [middle], "sign", rank)
+    sign = combine(one.sign, other.sign)
+    for weight, read in ((right, one), (left, other)):
+        if weight.parameter is not None and (left.parameter is None or right.parameter is None):
+            sign = _taken_up(call, sign, read, middle, rank)
+    sign = call.dropped(sign, [middle], "sign", rank)
     return Value(joint, labels, scale, sign).layers(lambda layer: layer.squeeze(middle), shape)
+
+
+def _taken_up(call: Call, sign: Terms, read: Value, middle: int, rank: int) -> Terms:
+    """Let the columns of weights take up a sign that all they read has: that of rows would come to the same."""
+    gone = tuple(term for term in sign if covered(term[0]) & {middle})
+    whole = tuple(term for term in sign if term[0].numel() == 1 and any(term[0] is layer for layer, _ in read.sign))
+    if not gone or not whole or any(covered(layer) != {middle} for layer, _ in gone):
+        return sign
+    call.equal_signs(combine(gone, whole), rank=rank)
+    return tuple(term for term in sign if not any(term is other for other in (*gone, *whole)))
 
 
 def _note_roles(call: Call, weight: Value, units: int | None, inputs: int | None) -> None:

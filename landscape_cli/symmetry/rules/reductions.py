@@ -26,7 +26,7 @@ def _kept(call: Call, value: Value, axes: Sequence[int], labels: object) -> Valu
 def _reduce(call: Call, value: Value, axes: Sequence[int]) -> Value:
     labels = call.summed(value.labels, axes)
     scale = call.dropped(value.scale, axes, "scale", len(value.shape), labels)
-    sign = call.dropped(value.sign, axes, "sign", len(value.shape), labels)
+    sign = call.shared(value.sign, axes, "sign", len(value.shape), labels)
     return _kept(call, Value(value.shape, value.labels, scale, sign), axes, labels)
 
 
