@@ -41,9 +41,7 @@ if TYPE_CHECKING:
 
 def path(
     context: typer.Context,
-    start: Annotated[
-        Path, typer.Argument(help="The network at τ = 0; with --pairs a quoted pattern.", show_default=False)
-    ],
+    start: Annotated[Path, typer.Argument(help="The network at τ = 0, or with --pairs a pattern.", show_default=False)],
     end: Annotated[
         Path,
         typer.Argument(
