@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
@@ -104,8 +103,10 @@ def choose(stack: Stack, x: Tensor, batch_size: int, precision: torch.dtype) -> 
     """
     if x.device.type == "cpu" or len(stack.networks) == 1 or draws_at_random(stack, x):
         return one_by_one(precision), False
-    network = copy.deepcopy(stack.networks[0]).eval()
-    if 4 * batch_size * largest_activation(network, x[:2]) > LARGEST_SHARED:
+    network = stack.networks[0]
+    floats = largest_activation(network.eval(), x[:2])
+    network.train()
+    if 4 * batch_size * floats > LARGEST_SHARED:
         return one_by_one(precision), False
     try:
         buffers = {name: kept.clone() for name, kept in stack.buffers.items()}
@@ -124,12 +125,14 @@ def draws_at_random(stack: Stack, x: Tensor) -> bool:
         stack: the networks, which stay as they are.
         x: some training inputs, at least two.
     """
-    network = copy.deepcopy(stack.networks[0]).train()
     cuda = x.device.type == "cuda"
+    kept = {name: buffer[0].clone() for name, buffer in stack.buffers.items()}
     with torch.random.fork_rng(devices=[x.device] if cuda else []), torch.no_grad():
         before = torch.cuda.get_rng_state(x.device) if cuda else torch.get_rng_state()
-        network(as_channels_last(x[:2]))
+        stack.networks[0](as_channels_last(x[:2]))
         after = torch.cuda.get_rng_state(x.device) if cuda else torch.get_rng_state()
+        for name, buffer in kept.items():
+            stack.buffers[name][0] = buffer
     return not torch.equal(before, after)
 
 

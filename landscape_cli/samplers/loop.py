@@ -16,7 +16,7 @@ from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluate import Evaluator
 from landscape_cli.samplers import gradients
-from landscape_cli.samplers.augment import augment
+from landscape_cli.samplers.augment import augment, check_augment
 from landscape_cli.samplers.method import Method
 from landscape_cli.samplers.recipe import PRECISIONS, Recipe, make_optimizer
 from landscape_cli.samplers.records import EpochRecord, Watcher
@@ -70,8 +70,9 @@ class Loop:
             diverged: runs that are lost already.
 
         Raises:
-            TrainingError: if the networks cannot be trained on such batches.
+            TrainingError: if the networks cannot be trained on such batches, or inputs to augment are no images.
         """
+        check_augment(data[0].x, recipe.augment)
         self.stack, self.recipe, self.method, self.seeds = stack, recipe, method, list(seeds)
         self.name, self.phase, self.watcher = name, phase, watcher or Watcher()
         shared: dict[int, Split] = {}
@@ -235,7 +236,7 @@ class Loop:
     def _end_epoch(self) -> None:
         """Record the epoch, run by run; stop those that have diverged or learnt enough."""
         self.method.end_epoch(self)
-        losses, errors = (self.loss_sum / self.samples).tolist(), (self.wrong / self.samples).tolist()
+        losses, errors = (self.loss_sum / self.samples).tolist(), (self.wrong.double() / self.samples).tolist()
         rate = self._rate_of(self.steps - 1)
         for run, seed in enumerate(self.seeds):
             if self.active[run]:
@@ -256,6 +257,7 @@ class Loop:
             self.active[run], self.diverged[run] = False, True
         coupled = len(losses) > 1
         distances = self.stack.distances(run) if coupled else None
+        gamma = self.method.strength(run, self.recipe, self.epoch)
         record = EpochRecord(
             seed,
             self.name,
@@ -263,7 +265,8 @@ class Loop:
             rate,
             loss,
             sum(errors) / len(errors),
-            self.method.strength(run, self.recipe, self.epoch, rate),
+            gamma,
+            None if gamma is None else self.method.pull(gamma, rate),
             None if distances is None else float(distances.mean()),
             error,
             tuple(errors) if coupled else (),

@@ -63,7 +63,7 @@ def restore(loop: Loop, state: State) -> None:
     for name, target in targets.items():
         found = tensors.get(name)
         if found is None or found.shape != target.shape or found.dtype != target.dtype:
-            raise TrainingError(f"the saved state does not fit this training: {name} is missing or of another shape")
+            raise TrainingError(f"the saved state does not fit this training ({name}): remove it to begin anew")
         target.copy_(found)
     loop.method.state = {
         name.removeprefix("method."): tensor.clone().to(_home(name, device))
@@ -82,9 +82,9 @@ def restore(loop: Loop, state: State) -> None:
         loop.epoch, loop.step = int(facts["epoch"]), int(facts["step"])
         loop.active, loop.diverged = list(map(bool, facts["active"])), list(map(bool, facts["diverged"]))
     except (KeyError, TypeError, ValueError) as cause:
-        raise TrainingError(f"the saved state is malformed ({cause!r})") from cause
+        raise TrainingError(f"the saved state is malformed ({cause!r}): remove it to begin anew") from cause
     if len(loop.active) != stack.runs or len(loop.diverged) != stack.runs:
-        raise TrainingError(f"the saved state is of {len(loop.active)} runs, not {stack.runs}")
+        raise TrainingError(f"the saved state is of {len(loop.active)} runs, not {stack.runs}: remove it to begin anew")
 
 
 def records_of(state: State) -> list[EpochRecord]:
@@ -97,7 +97,7 @@ def records_of(state: State) -> list[EpochRecord]:
         found: list[dict[str, Any]] = state.facts["records"]
         return [EpochRecord(**record | {key: tuple(record[key]) for key in TUPLES}) for record in found]
     except (KeyError, TypeError, AttributeError) as cause:
-        raise TrainingError(f"the saved state is malformed ({cause!r})") from cause
+        raise TrainingError(f"the saved state is malformed ({cause!r}): remove it to begin anew") from cause
 
 
 def _home(name: str, device: torch.device) -> torch.device:
