@@ -111,6 +111,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _report(error: BaseException, *, debug: bool) -> int:
     """Print what a person needs to know of an error; return the exit code."""
     if isinstance(error, SystemExit):
+        if isinstance(error.code, int) and error.code:  # click's, where nobody reads on
+            return error.code
         return _fail("code of the model ended the program (SystemExit): remove that from the model", USERS)
     if isinstance(error, typer.Exit):
         return error.exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -154,4 +155,5 @@ class Keeper:
         handler = self._previous[self._stop]
         if callable(handler):
             handler(self._stop, None)
-        raise SystemExit(128 + self._stop)
+        os.kill(os.getpid(), self._stop)  # with the system's own handler, which ends the process
+        raise KeyboardInterrupt
