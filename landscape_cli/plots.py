@@ -41,6 +41,27 @@ def plot_path(path: Path, rows: Sequence[Mapping[str, Any]], *, title: str, forc
     _save(figure, path, force=force)
 
 
+def plot_families(path: Path, summary: Sequence[Mapping[str, Any]], *, title: str, force: bool) -> None:
+    """Draw the mean error along the paths of each family pair, with a band of one deviation on either side."""
+    figure, axes = _figure(2)
+    for ax, split in zip(axes, ("train", "test"), strict=True):
+        highest = 0.0
+        for entry in summary:
+            taus = [point["tau"] for point in entry["points"]]
+            spreads = [point[f"{split}_error"] for point in entry["points"]]
+            means, deviations = ([spread[key] for spread in spreads] for key in ("mean", "deviation"))
+            label = f"{' – '.join(entry['families'])} ({entry['pairs']})"
+            (line,) = ax.plot(taus, means, ".-", label=label)
+            low = [mean - deviation for mean, deviation in zip(means, deviations, strict=True)]
+            high = [mean + deviation for mean, deviation in zip(means, deviations, strict=True)]
+            ax.fill_between(taus, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+            highest = max([highest, *(value for value in (*means, *high) if not math.isnan(value))])
+        ax.set(xlabel="τ", ylabel=f"{split} error", ylim=(0, 1.1 * highest or 1))
+        ax.legend()
+    figure.suptitle(title)
+    _save(figure, path, force=force)
+
+
 def plot_flatness(path: Path, rows: Sequence[Mapping[str, Any]], *, force: bool) -> None:
     """Draw the local energy of each network against the strength of the noise."""
     figure, axes = _figure(1)

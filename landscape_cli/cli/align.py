@@ -9,6 +9,7 @@ import typer
 
 from landscape_cli.cli.console import emit, say
 from landscape_cli.cli.options import (
+    ALIGN_SAMPLES,
     CheckpointOutput,
     DataDir,
     DataName,
@@ -47,7 +48,7 @@ def align(
     ] = 2,
     samples: Annotated[
         int, typer.Option("--samples", min=2, help="Training samples that --method activation correlates units on.")
-    ] = 2000,
+    ] = ALIGN_SAMPLES,
     data: DataName = None,
     data_dir: DataDir = None,
     permutations: Annotated[
@@ -86,10 +87,9 @@ def align(
     import json
     from dataclasses import replace
 
-    from landscape_cli.align import align as align_networks
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.explanation import check_explains, emit_explanation
-    from landscape_cli.cli.relabelling import check_used, correlate, group_rows, moves, prove_alignment, sample_inputs
+    from landscape_cli.cli.relabelling import check_used, group_rows, moves, relabel, sample_inputs
     from landscape_cli.cli.session import (
         check_distinct,
         data_of,
@@ -134,19 +134,19 @@ def align(
                 f"warning: only one of {reference} and {network.path} is normalised: matches will be poor",
                 quiet=quiet,
             )
-        correlations = None
-        if inputs is not None:
-            correlations = correlate(model, target, network, symmetry, inputs, device=place, quiet=quiet)
-        found = align_networks(
-            target.params,
-            network.params,
+        found, difference = relabel(
+            model,
+            target,
+            network,
             symmetry,
             method=method.value,
             orders=orders,
             seed=seed,
-            correlations=correlations,
+            inputs=inputs,
+            probe=probe,
+            device=place,
+            quiet=quiet,
         )
-        difference = prove_alignment(model, network, found, symmetry, probe)
         provenance = make_provenance(context, device=place, seed=seed, networks=[target, network], data=loaded)
         made.append(replace(network, params=found.params, history=(*network.history, provenance)))
         proofs.append({"network": network.path, "output": str(out)} | difference.columns())

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli.cli.console import emit, progress, say
+from landscape_cli.cli.console import emit, print_table, progress, say
 from landscape_cli.cli.options import (
+    Align,
     DataDir,
     DataName,
     Debug,
@@ -16,18 +17,20 @@ from landscape_cli.cli.options import (
     Force,
     Form,
     InputShape,
+    Method,
     Metric,
     ModelName,
     Output,
+    Pairs,
     Quiet,
+    Seed,
     Strict,
-    UnusedSeed,
 )
 
 
 def distance(
     context: typer.Context,
-    networks: Annotated[list[Path], typer.Argument(help="Two or more checkpoints.", show_default=False)],
+    networks: Annotated[list[Path], typer.Argument(help="Two or more checkpoints, or families.", show_default=False)],
     matrix: Annotated[
         Metric | None,
         typer.Option("--matrix", help="Show one distance as a matrix instead of a row for each pair."),
@@ -39,13 +42,15 @@ def distance(
             help="Compare predictions as well, on the training and test sets; without, no data is read.",
         ),
     ] = True,
+    pairs: Pairs = None,
+    align: Align = None,
     data: DataName = None,
     data_dir: DataDir = None,
     strict: Strict = False,
     model_name: ModelName = None,
     input_shape: InputShape = None,
     device: Device = "auto",
-    seed: UnusedSeed = 0,
+    seed: Seed = 0,
     output: Output = None,
     force: Force = False,
     form: Form = None,
@@ -55,16 +60,21 @@ def distance(
     """Measure how far apart networks are, all pairs: in weights and in what they predict.
 
     The geodesic distance is defined between normalised networks, and means most between aligned ones; networks
-    that are not normalised have none.
+    that are not normalised have none. With --align, the second of each pair is relabelled to match the first before
+    distances in weights are taken.
 
     \b
     Examples:
       landscape distance a_n.st b_aligned.st
       landscape distance normal/*.st --matrix geodesic --no-functions -o distances.csv
+      landscape distance 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine -o distances.json
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from dataclasses import asdict
+    from dataclasses import replace
     from itertools import combinations
 
+    from landscape_cli.cli.midpoint import distance_columns
+    from landscape_cli.cli.pairs import Pair, choose, listing
+    from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (
         check_result_output,
         data_of,
@@ -74,18 +84,22 @@ def distance(
         resolve_device,
         symmetry_of,
     )
+    from landscape_cli.cli.summary import distance_summary, shown_distances
     from landscape_cli.evaluate import Evaluator
-    from landscape_cli.geometry import distance as between
     from landscape_cli.objective import UNDECIDED
     from landscape_cli.results import Result
 
     check_result_output(output, form, None, force=force)
-    if len(networks) < 2:
+    if pairs is not None:
+        families, files, chosen = choose(networks, pairs)
+    elif len(networks) < 2:
         raise typer.BadParameter("distance needs at least two networks")
+    else:
+        files, chosen = networks, [Pair(i, j) for i, j in combinations(range(len(networks)), 2)]
     if matrix in {Metric.TRAIN_DISAGREEMENT, Metric.TEST_DISAGREEMENT} and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
     place = resolve_device(device)
-    checkpoints, model = read_networks(networks, model_name, input_shape)
+    checkpoints, model = read_networks(files, model_name, input_shape)
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
     raw = [network.path for network in checkpoints if network.normalized is None]
     if raw:
@@ -95,8 +109,10 @@ def distance(
         )
     predictions: dict[str, list[Any]] = {}
     loaded = None
-    if functions:
+    if functions or align is Method.ACTIVATION:
         loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
+    if functions:
+        assert loaded is not None
         evaluator = Evaluator(model, {"train": loaded.train, "test": loaded.test}, device=place)
         total = 2 * len(checkpoints)
         with progress("predicting", total, "sets", quiet=quiet) as advance:
@@ -111,23 +127,53 @@ def distance(
             say(f"warning: outputs of {network.path} are NaN, so its disagreement is missing", quiet=quiet)
     rows: list[dict[str, Any]] = []
     params = [placed(network, place) for network in checkpoints]
-    for i, j in combinations(range(len(checkpoints)), 2):
-        a, b = checkpoints[i], checkpoints[j]
-        row: dict[str, Any] = {"a": a.path, "b": b.path} | asdict(between(params[i], params[j], symmetry))
-        if a.normalized is None or b.normalized is None:
-            row |= {"geodesic": None, "rms_angle": None}
-        for split, classes in predictions.items():
-            differ = (classes[i] != classes[j]).double()
-            known = bool(((classes[i] != UNDECIDED) & (classes[j] != UNDECIDED)).all())
-            row[f"{split}_disagreement"] = float(differ.mean()) if known else None
-        rows.append(row)
+    aligner = None
+    if align is not None:
+        aligner = Aligner(
+            model,
+            checkpoints[0],
+            symmetry,
+            method=align.value,
+            data=loaded,
+            seed=seed,
+            device=place,
+            quiet=quiet,
+        )
+    with progress("distances", len(chosen), "pairs", quiet=quiet) as advance:
+        for pair in chosen:
+            i, j = pair.start, pair.end
+            a, b = checkpoints[i], checkpoints[j]
+            moved = params[j] if aligner is None else placed(aligner.align(a, b), place)
+            row: dict[str, Any] = {"a": a.path, "b": b.path}
+            if pair.families is not None:
+                row |= {"family_a": pair.families[0], "family_b": pair.families[1]}
+            row |= distance_columns(a, params[i], b, moved, symmetry)
+            for split, classes in predictions.items():
+                differ = (classes[i] != classes[j]).double()
+                known = bool(((classes[i] != UNDECIDED) & (classes[j] != UNDECIDED)).all())
+                row[f"{split}_disagreement"] = float(differ.mean()) if known else None
+            rows.append(row)
+            if advance:
+                advance(1)
     provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     names = [network.path for network in checkpoints]
     body: dict[str, Any] = {"networks": names, "pairs": rows}
+    table: list[dict[str, Any]] | None = None
+    if pairs is not None:
+        summary = distance_summary(chosen, rows)
+        body = {"networks": names, "families": listing(families), "pairs": rows, "summary": summary}
+        table = shown_distances(summary) if matrix is None else None
     shown = rows if matrix is None else _as_matrix(rows, names, matrix.value)
     if matrix is not None:
         body |= {"matrix": {"metric": matrix.value, "rows": shown}}
-    emit(Result(body, shown, provenance), output=output, form=form, force=force, quiet=quiet)
+    emit(
+        Result(body, shown, provenance),
+        output=output,
+        form=form,
+        force=force,
+        quiet=quiet,
+        show=None if table is None else lambda result: print_table(replace(result, rows=table)),
+    )
 
 
 def _as_matrix(pairs: list[dict[str, Any]], names: list[str], metric: str) -> list[dict[str, Any]]:

@@ -57,6 +57,7 @@ def normalize(
     from dataclasses import replace
 
     from landscape_cli.checkpoint import write_checkpoint
+    from landscape_cli.cli.rescaling import rescaled
     from landscape_cli.cli.session import (
         make_folder,
         make_provenance,
@@ -65,8 +66,6 @@ def normalize(
         resolve_device,
         symmetry_of,
     )
-    from landscape_cli.normalize import normalization, one_at_a_time
-    from landscape_cli.proof import cast_like, probe_batch, prove, to_double
     from landscape_cli.results import Result
 
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="", force=force)
@@ -77,37 +76,13 @@ def normalize(
         [network], model = read_networks([path], model_name, input_shape)
         if not (made and _alike(network, made[-1])):
             symmetry = symmetry_of(network, model, strict=strict, quiet=quiet)
-        before = to_double(network.params, place)
-        exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)
-        stored = cast_like(exact.params, network.params)
-        probe = probe_batch(model, network.params, network.model.input_shape, seed=seed, device=place)
-        difference = prove(
-            model,
-            before,
-            exact.params,
-            stored,
-            probe,
-            factor=exact.output_factor,
-            what=f"normalising {path}",
-            suspects=one_at_a_time(before, symmetry, exact.factors),
-        )
+        rescaling = rescaled(model, network, symmetry, keep_last_layer=keep_last_layer, seed=seed, device=place)
+        changed, exact, difference = rescaling
         for group, units in exact.degenerate.items():
             say(f"{path}: {group} has units without incoming weights or gain: {_listed(units)}", quiet=quiet)
         provenance = make_provenance(context, device=place, seed=seed, networks=[network])
         metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
-        made.append(
-            replace(
-                network,
-                params=stored,
-                history=(*network.history, provenance),
-                metrics=metrics,
-                normalized={
-                    "keep_last_layer": keep_last_layer,
-                    "output_factor": exact.output_factor,
-                    "degenerate": {group: list(units) for group, units in exact.degenerate.items()},
-                },
-            )
-        )
+        made.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
         rows.append(
             {
                 "network": str(path),

@@ -81,6 +81,14 @@ class Method(str, Enum):
     ACTIVATION = "activation"
 
 
+class Pairing(str, Enum):
+    """The ways to pair the networks of families."""
+
+    ALL = "all"
+    ZIP = "zip"
+    CROSS = "cross"
+
+
 class Statistics(str, Enum):
     """What becomes of batch-norm statistics when networks are moved."""
 
@@ -161,6 +169,19 @@ DataName = Annotated[
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
 ]
+Pairs = Annotated[
+    Pairing | None,
+    typer.Option(
+        "--pairs",
+        help="Take arguments as families, quoted patterns like 'sgd-*.st', and measure pairs: all, cross (between "
+        "families only), zip (k-th with k-th of two).",
+    ),
+]
+Align = Annotated[
+    Method | None,
+    typer.Option("--align", help="First align the second network of each pair to the first, as landscape align does."),
+]
+ALIGN_SAMPLES = 2000
 ModelName = Annotated[
     str | None,
     typer.Option(

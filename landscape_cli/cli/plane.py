@@ -99,7 +99,9 @@ def plane(
         evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
         corner_scores = evaluator.evaluate(networks)
         scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
-    warn_of_missing(scores, "nodes", model=model, params=checkpoints[0].params, train=loaded.train, bn=bn, quiet=quiet)
+    undecided = [score.undecided for score in scores.values()]
+    first = checkpoints[0].params
+    warn_of_missing(undecided, "nodes", model=model, params=first, train=loaded.train, bn=bn, quiet=quiet)
     rows: list[dict[str, Any]] = []
     for k, (x, y) in enumerate(nodes):
         rows.append({"x": x, "y": y} | score_columns(scores, k, loss=loss))

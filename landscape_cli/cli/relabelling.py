@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from landscape_cli.cli.console import progress, say
+from landscape_cli.cli.options import ALIGN_SAMPLES
 from landscape_cli.cli.session import placed
 
 if TYPE_CHECKING:
@@ -54,11 +56,12 @@ def correlate(
     *,
     device: torch.device,
     quiet: bool,
+    bar: bool = True,
 ) -> Correlations:
     """Return the correlations of two networks' units on data; a remark names the groups that have none."""
     from landscape_cli.activations import unit_correlations
 
-    with progress("activations", len(inputs), "samples", quiet=quiet) as advance:
+    with progress("activations", len(inputs), "samples", quiet=quiet or not bar) as advance:
         correlations = unit_correlations(
             model,
             placed(reference, device),
@@ -74,6 +77,124 @@ def correlate(
     if missing:
         say(f"matched by their weights, as no module puts them out: {', '.join(missing)}", quiet=quiet)
     return correlations
+
+
+def relabel(
+    model: nn.Module,
+    reference: Checkpoint,
+    network: Checkpoint,
+    symmetry: Symmetry,
+    *,
+    method: str,
+    orders: int | None = None,
+    seed: int,
+    inputs: Tensor | None,
+    probe: Tensor,
+    device: torch.device,
+    quiet: bool,
+    bar: bool = True,
+) -> tuple[Alignment, Difference]:
+    """Match a network to a reference, and prove on its outputs that it computes what it did.
+
+    Args:
+        model: the architecture.
+        reference: the network whose labels stand.
+        network: the one to relabel.
+        symmetry: of both.
+        method: "cosine", "weight" or "activation".
+        orders: descents of "weight"; by default as many as `align` makes.
+        seed: of their orders.
+        inputs: what "activation" correlates units on; None for other methods.
+        probe: inputs of the proof.
+        device: where activations are computed.
+        quiet: whether to leave out remarks.
+        bar: whether to show progress.
+
+    Raises:
+        GeometryError: as `align` does.
+        ProofError: naming the groups at fault.
+    """
+    from landscape_cli.align import ORDERS, align
+
+    correlations = None
+    if inputs is not None:
+        correlations = correlate(model, reference, network, symmetry, inputs, device=device, quiet=quiet, bar=bar)
+    found = align(
+        reference.params,
+        network.params,
+        symmetry,
+        method=method,
+        orders=ORDERS if orders is None else orders,
+        seed=seed,
+        correlations=correlations,
+    )
+    return found, prove_alignment(model, network, found, symmetry, probe)
+
+
+class Aligner:
+    """Aligns many networks of one model, one pair at a time, with `landscape align`'s defaults."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        like: Checkpoint,
+        symmetry: Symmetry,
+        *,
+        method: str,
+        data: DataSet | None,
+        seed: int,
+        device: torch.device,
+        quiet: bool,
+    ) -> None:
+        """Draw what is the same for every pair: the inputs of the proof, and those to correlate units on.
+
+        Args:
+            model: the architecture.
+            like: one of the networks.
+            symmetry: of all of them.
+            method: "cosine", "weight" or "activation".
+            data: what "activation" samples inputs from.
+            seed: of all that is drawn.
+            device: where outputs and activations are computed.
+            quiet: whether to leave out remarks.
+        """
+        from landscape_cli.proof import probe_batch
+
+        self._model, self._symmetry, self._method = model, symmetry, method
+        self._seed, self._device, self._quiet = seed, device, quiet
+        self._inputs = None
+        if method == "activation":
+            assert data is not None
+            self._inputs = sample_inputs(data, ALIGN_SAMPLES, seed=seed)
+        self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
+        self._warned = self._said = False
+
+    def align(self, reference: Checkpoint, network: Checkpoint) -> Checkpoint:
+        """Return the network with its units relabelled to match the reference's.
+
+        Raises:
+            GeometryError: as `align` does.
+            ProofError: naming the groups at fault.
+        """
+        if (network.normalized is None) != (reference.normalized is None) and not self._warned:
+            self._warned = True
+            which = f"{reference.path} and {network.path}"
+            say(f"warning: only one of {which} is normalised: matches will be poor", quiet=self._quiet)
+        found, _ = relabel(
+            self._model,
+            reference,
+            network,
+            self._symmetry,
+            method=self._method,
+            seed=self._seed,
+            inputs=self._inputs,
+            probe=self._probe,
+            device=self._device,
+            quiet=self._quiet or self._said,
+            bar=False,  # there is one over all pairs
+        )
+        self._said = True
+        return replace(network, params=found.params)
 
 
 def prove_alignment(

@@ -38,11 +38,16 @@ NOT_RECORDED = {
     "log",
     "plot",
     "permutations",
+    "midpoint_out",
     "download",
     "checkpoint_every",
     "resume",
     "keep_replicas",
 }
+# Recorded only where they are used: a result made without them is what it was before there were such options.
+IF_USED = ("more", "pairs", "align", "optimize_midpoint")
+OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
+"""Options of `path` that only `--optimize-midpoint` uses."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -71,7 +76,11 @@ def resolve_device(name: str) -> torch.device:
 
 def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
     """Return the command's options as the provenance keeps them."""
-    values = {key: value for key, value in context.params.items() if key not in NOT_RECORDED} | replaced
+    unused = {name for name in IF_USED if not context.params.get(name)}
+    if "optimize_midpoint" in unused and "optimize_midpoint" in context.params:
+        unused.update(OF_MIDPOINT)
+    left_out = NOT_RECORDED | unused
+    values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
     return {key: _plain(value) for key, value in values.items()}
 
 

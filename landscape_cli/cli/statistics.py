@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from landscape_cli.cli.console import say
 from landscape_cli.cli.options import Statistics
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from landscape_cli.checkpoint import Params
     from landscape_cli.data import Split
-    from landscape_cli.evaluate import Scores
 
 
 def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Statistics, *, quiet: bool) -> int:
@@ -39,7 +38,7 @@ def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Stati
 
 
 def warn_of_missing(
-    scores: Mapping[str, Scores],
+    undecided: Sequence[Tensor],
     what: str,
     *,
     model: nn.Module,
@@ -51,7 +50,7 @@ def warn_of_missing(
     """Say how many networks have no error, as their outputs are NaN; with batch-norm, what may help.
 
     Args:
-        scores: of the networks, by split.
+        undecided: for each split, on how many samples each network's outputs are NaN, shape (networks,).
         what: what the networks are, in the plural.
         model: the architecture.
         params: one of the networks.
@@ -63,14 +62,14 @@ def warn_of_missing(
 
     from landscape_cli.batch_norm import tracked_statistics
 
-    undecided = torch.stack([score.undecided for score in scores.values()]).sum(dim=0)
-    missing = int(torch.count_nonzero(undecided))
+    total = torch.stack(list(undecided)).sum(dim=0)
+    missing = int(torch.count_nonzero(total))
     if not missing:
         return
     moved = bn is Statistics.KEEP and tracked_statistics(model, params, train.x[:2])
     hint = ", as variances of batch-norm fall below zero where they are extrapolated: use --bn recompute"
     say(
-        f"warning: {missing} of {len(undecided)} {what} have no error (missing, null): outputs are NaN there"
+        f"warning: {missing} of {len(total)} {what} have no error (missing, null): outputs are NaN there"
         f"{hint if moved else ''}",
         quiet=quiet,
     )

@@ -1,0 +1,219 @@
+"""What `landscape path --optimize-midpoint` does with one pair: train the middle, and fit it to the ends again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from landscape_cli.cli.session import OF_MIDPOINT, check_distinct, placed
+from landscape_cli.errors import CheckpointError
+from landscape_cli.files import check_output
+
+if TYPE_CHECKING:
+    import torch
+
+    from landscape_cli.checkpoint import Checkpoint
+    from landscape_cli.cli.curves import Curve, Meter
+    from landscape_cli.cli.relabelling import Aligner
+    from landscape_cli.samplers import Recipe
+    from landscape_cli.symmetry import Symmetry
+
+
+def check_training(context: typer.Context, recipe: dict[str, Any]) -> Recipe | None:
+    """Return how to train midpoints; None where there are to be none.
+
+    Args:
+        context: of the command.
+        recipe: what the command calls epochs, lr, momentum, batch_size and until_error.
+
+    Raises:
+        BadParameter: if an option of training is given without `--optimize-midpoint`, or is out of range.
+        TrainingError: if one makes no sense.
+    """
+    from landscape_cli.samplers import Recipe
+
+    if not context.params["optimize_midpoint"]:
+        for name in (*OF_MIDPOINT, "midpoint_out"):
+            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+                raise typer.BadParameter(f"--{name.replace('_', '-')} is for --optimize-midpoint: leave it out")
+        return None
+    until = recipe["until_error"]
+    if not 0 <= until <= 1:
+        raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
+    return Recipe(recipe["epochs"], recipe["lr"], recipe["momentum"], recipe["batch_size"], until)
+
+
+def midpoint_paths(
+    template: Path | None, ends: Sequence[tuple[Path, Path]], others: Sequence[Path | None], *, force: bool
+) -> list[Path | None]:
+    """Return where the midpoint of each pair goes, checking that it may.
+
+    Args:
+        template: `--midpoint-out`, in which {start} and {end} stand for the stems of the two files.
+        ends: the files of each pair.
+        others: further outputs of the command.
+        force: whether existing files may be replaced.
+
+    Raises:
+        CheckpointError: if two would go to one file, or a file stands in the way.
+        ResultError: if one would be another output.
+    """
+    from landscape_cli.checkpoint import check_checkpoint_name
+
+    if template is None:
+        return [None] * len(ends)
+    names = [str(template).replace("{start}", start.stem).replace("{end}", end.stem) for start, end in ends]
+    for name in names:
+        if names.count(name) > 1:
+            raise CheckpointError(
+                f"several midpoints would be written to {name}: tell them apart by {{start}} and {{end}} in "
+                "--midpoint-out, which stand for the stems of the files"
+            )
+    paths = [Path(name) for name in names]
+    for path in paths:
+        check_checkpoint_name(path)
+        check_output(path, force=force, error=CheckpointError)
+        check_distinct(path, *others)
+    return list(paths)
+
+
+@dataclass(frozen=True)
+class Bend:
+    """An optimised path: from the start to the midpoint, and on to the end.
+
+    Attributes:
+        midpoint: the network trained from the middle of the path, with its metrics but without a history.
+        body: what the result says of the pair.
+        curve: errors along both pieces.
+    """
+
+    midpoint: Checkpoint
+    body: dict[str, Any]
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class Bender:
+    """Optimises the midpoints of paths between networks of one model.
+
+    Attributes:
+        meter: what measures them.
+        symmetry: of all networks.
+        aligner: what fits a trained midpoint to where it started from.
+        recipe: how to train.
+        geodesic: whether the paths are geodesics, and so the midpoints to be normalised.
+        seed: of the training, the same for every pair.
+        device: where to compute.
+        quiet: whether to leave out progress and remarks.
+    """
+
+    meter: Meter
+    symmetry: Symmetry
+    aligner: Aligner
+    recipe: Recipe
+    geodesic: bool
+    seed: int
+    device: torch.device
+    quiet: bool
+
+    def bend(self, start: Checkpoint, end: Checkpoint, *, out: Path | None, count: str = "") -> Bend:
+        """Train the middle of the path between two networks, and measure the two pieces through it.
+
+        Once trained, it is normalised where the path is a geodesic, and aligned to the middle, which lies half-way
+        between the ends, so that the match counts both. It is not trained where its error is low enough as it is.
+
+        Args:
+            start: the network at τ = 0.
+            end: the network at τ = 1.
+            out: where the midpoint will be written, if anywhere.
+            count: which of several pairs this is, for the progress.
+
+        Raises:
+            TrainingError: if training diverges.
+            GeometryError: if the trained network cannot be normalised or aligned.
+            ProofError: if that changed its function.
+        """
+        from landscape_cli.cli.rescaling import rescaled
+        from landscape_cli.cli.training_log import watch
+        from landscape_cli.midpoint import train_midpoint
+
+        ends = placed(start, self.device), placed(end, self.device)
+        meter = self.meter
+        middle = meter.with_statistics(meter.at(*ends, 0.5))
+        before = meter.errors(middle)
+        trained, epochs = middle, 0
+        until = self.recipe.until_error
+        if until is None or not before["train_error"] <= until:
+            with watch(None, quiet=self.quiet) as watcher:
+                trained, epochs = train_midpoint(
+                    start.model,
+                    middle,
+                    meter.data.train,
+                    self.recipe,
+                    seed=self.seed,
+                    device=self.device,
+                    watcher=watcher,
+                    phase=f"midpoint{count}",
+                )
+            trained = meter.with_statistics(trained)
+        name = f"the midpoint of {start.path} and {end.path}"
+        network = _network(trained, start, name)
+        if self.geodesic:
+            keep = all((one.normalized or {}).get("keep_last_layer", False) for one in (start, end))
+            network, _, _ = rescaled(
+                meter.model, network, self.symmetry, keep_last_layer=keep, seed=self.seed, device=self.device
+            )
+        reference = replace(_network(middle, start, f"the middle of the path from {start.path} to {end.path}"))
+        network = self.aligner.align(replace(reference, normalized=network.normalized), network)
+        params = placed(network, self.device)
+        stops = (ends[0], params, ends[1])
+        with meter.watched(f"path{count}", 2 * meter.points - 1):
+            curve = meter.curve(stops)
+        metrics = curve.metrics(meter.points - 1)
+        errors = {key: value for key, value in metrics.items() if key.endswith("_error")}
+        distances = {
+            "start": distance_columns(start, ends[0], network, params, self.symmetry),
+            "end": distance_columns(end, ends[1], network, params, self.symmetry),
+        }
+        found = {"path": None if out is None else str(out), "epochs": epochs, "middle": before}
+        body = {
+            "midpoint": found | errors | {"distances": distances},
+            "barrier": curve.barriers(),
+            "pieces": [
+                {"from": one, "to": other, "barrier": curve.barriers(k), "points": curve.rows(k)}
+                for k, (one, other) in enumerate(((start.path, "midpoint"), ("midpoint", end.path)))
+            ],
+            "points": curve.rows(),
+        }
+        return Bend(replace(network, metrics=metrics, data=meter.data.record, path=""), body, curve)
+
+
+def distance_columns(
+    a: Checkpoint, params_a: Any, b: Checkpoint, params_b: Any, symmetry: Symmetry
+) -> dict[str, float | None]:
+    """Return the distances between two networks, those along geodesics only if both are normalised.
+
+    Args:
+        a: one network.
+        params_a: its tensors, on the device to compute on.
+        b: the other.
+        params_b: its tensors there.
+        symmetry: of both.
+    """
+    from landscape_cli.geometry import distance
+
+    found: dict[str, float | None] = asdict(distance(params_a, params_b, symmetry))
+    if a.normalized is None or b.normalized is None:
+        found |= {"geodesic": None, "rms_angle": None}
+    return found
+
+
+def _network(params: Any, like: Checkpoint, name: str) -> Checkpoint:
+    """Return new tensors, on the CPU, as a network of a checkpoint's model."""
+    from landscape_cli.checkpoint import Checkpoint
+
+    return Checkpoint({key: tensor.cpu() for key, tensor in params.items()}, like.model, data={}, path=name)

@@ -1,0 +1,55 @@
+"""What `landscape normalize` does with one network: rescale it, prove that it computes what it did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from landscape_cli.checkpoint import Checkpoint
+    from landscape_cli.normalize import Normalization
+    from landscape_cli.proof import Difference
+    from landscape_cli.symmetry import Symmetry
+
+
+def rescaled(
+    model: nn.Module,
+    network: Checkpoint,
+    symmetry: Symmetry,
+    *,
+    keep_last_layer: bool,
+    seed: int,
+    device: torch.device,
+) -> tuple[Checkpoint, Normalization, Difference]:
+    """Return a network normalised, what that took in float64, and how far its outputs are from what they were.
+
+    Raises:
+        GeometryError: if it cannot be normalised.
+        ProofError: naming the groups at fault.
+    """
+    from landscape_cli.normalize import normalization, one_at_a_time
+    from landscape_cli.proof import cast_like, probe_batch, prove, to_double
+
+    before = to_double(network.params, device)
+    exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)
+    stored = cast_like(exact.params, network.params)
+    probe = probe_batch(model, network.params, network.model.input_shape, seed=seed, device=device)
+    difference = prove(
+        model,
+        before,
+        exact.params,
+        stored,
+        probe,
+        factor=exact.output_factor,
+        what=f"normalising {network.path}",
+        suspects=one_at_a_time(before, symmetry, exact.factors),
+    )
+    normalized = {
+        "keep_last_layer": keep_last_layer,
+        "output_factor": exact.output_factor,
+        "degenerate": {group: list(units) for group, units in exact.degenerate.items()},
+    }
+    return replace(network, params=stored, normalized=normalized), exact, difference
