@@ -10,9 +10,10 @@ from torch import Tensor
 
 from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.data import Split
+from landscape_cli.errors import TrainingError
 from landscape_cli.functional import cast_floats
-from landscape_cli.samplers import EpochRecord, Recipe, Watcher, train_sgd
-from landscape_cli.samplers.streams import module_randomness
+from landscape_cli.samplers import EpochRecord, Recipe, Watcher, sgd
+from landscape_cli.samplers import train as train_stack
 
 
 def train_midpoint(
@@ -51,16 +52,17 @@ def train_midpoint(
         epochs = record.epoch
         told.epoch(record)
 
-    start: Callable[[str, int, int], None] = lambda _, epochs, steps: told.start(phase, epochs, steps)  # noqa: E731
-    initial = cast_floats(middle, torch.float32, device)
-    with module_randomness(seed, device):
-        found = train_sgd(
-            spec,
-            train,
-            recipe,
-            seed=seed,
-            device=device,
-            initial=initial,
-            watcher=replace(told, start=start, epoch=epoch),
-        )
-    return {name: found[name].to(tensor.dtype) for name, tensor in middle.items()}, epochs
+    start: Callable[[str, int, int, int], None] = lambda _, *rest: told.start(phase, *rest)  # noqa: E731
+    (found,) = train_stack(
+        spec,
+        train,
+        sgd(recipe),
+        seeds=[seed],
+        device=device,
+        initial=[[cast_floats(middle, torch.float32, device)]],
+        watcher=replace(told, start=start, epoch=epoch),
+    )
+    if found.params is None:
+        raise TrainingError("training the midpoint diverged: lower --lr")
+    params = found.params
+    return {name: params[name].to(tensor.dtype) for name, tensor in middle.items()}, epochs

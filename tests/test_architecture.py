@@ -41,7 +41,7 @@ ALLOWED = {
     "planes": {"checkpoint", "errors", "geometry"},
     "paths": {"errors"},
     "flatness": {"checkpoint", "evaluate", "seeds"},
-    "midpoint": {"checkpoint", "data", "functional", "samplers"},
+    "midpoint": {"checkpoint", "data", "errors", "functional", "samplers"},
     "proof": {"batches", "checkpoint", "errors", "functional", "objective", "seeds"},
     "samplers": {
         "batch_norm",
