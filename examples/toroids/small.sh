@@ -1,0 +1,22 @@
+# shellcheck disable=SC2034 # the stages read these
+# Settings for two CPU cores: under an hour in all. See README.md for how the numbers were chosen.
+studies=(fashion-mnist/lenet fashion-mnist/mlp)
+runs=3    # networks of each sampler
+jobs=2    # commands at a time
+threads=1 # of each
+declare -gA first_seed=([rsgd]=1 [sgd]=11 [adv]=21)
+checkpoint_every=10
+
+training="--train-size 4000 --epochs 60 --lr 0.05"
+declare -gA of_sampler=([rsgd]="--gamma-init 0.002")
+declare -gA of_network=()
+declare -gA of_both=() # by NETWORK/SAMPLER
+
+points=11
+bend="--epochs 10"   # training of midpoints
+bend_points=6         # of each of the two pieces
+across=cross          # optimised paths between samplers: cross for all pairs, zip for one of each network
+declare -gA measuring=() # further options of path, flatness and plane, by network
+sigmas=0.1,0.2,0.3,0.4,0.5
+samples=10
+grid=13
