@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from reference import wrong
 from torch import Tensor, nn
+from training import train_rsgd, train_sgd
 
 from landscape_cli.batch_norm import _batch_size, moments, recompute_statistics, tracked_statistics
 from landscape_cli.checkpoint import Checkpoint, ModelSpec, write_checkpoint
@@ -21,7 +22,7 @@ from landscape_cli.evaluate import Evaluator
 from landscape_cli.flatness import local_energy
 from landscape_cli.geometry import linear
 from landscape_cli.models import MODELS, build_model, create_model
-from landscape_cli.samplers import EpochRecord, Recipe, Replication, Watcher, train_rsgd, train_sgd
+from landscape_cli.samplers import EpochRecord, Recipe, Replication, Watcher
 from landscape_cli.samplers.replicated import balanced_gamma
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import initial_params
@@ -328,7 +329,7 @@ def data() -> DataSet:
 def pair(registered: None, data: DataSet) -> list[dict[str, Tensor]]:
     """Two trained networks."""
     recipe = Recipe(epochs=15, batch_size=18)
-    return [dict(train_sgd(SPEC, data.train, recipe, seed=seed, device=CPU)) for seed in (1, 2)]
+    return [dict(train_sgd(SPEC, data.train, recipe, seed=seed)) for seed in (1, 2)]
 
 
 def test_evaluator_recomputes_for_every_network(pair: list[dict[str, Tensor]], data: DataSet) -> None:
@@ -366,9 +367,7 @@ def test_centre_of_replicas_has_statistics_of_its_own(registered: None, data: Da
     # One epoch, hardly coupled: the mean of the replicas' running statistics would give another error.
     recipe = Recipe(epochs=1, batch_size=18, until_error=0.0)
     replication = Replication(2, gamma=1e-3)
-    found = dict(
-        train_rsgd(SPEC, data.train, recipe, replication, seed=1, device=CPU, watcher=Watcher(epoch=seen.append))
-    )
+    found = dict(train_rsgd(SPEC, data.train, recipe, replication, seed=1, watcher=Watcher(epoch=seen.append)))
     model = create_model(SPEC, seed=0)
     expected = {name: t for name, t in whole_set_at_once(model, found, data.train.x).items() if is_statistic(name)}
     assert max(deviation(found, expected)) < 1e-5
@@ -379,13 +378,13 @@ def test_centre_of_replicas_has_statistics_of_its_own(registered: None, data: Da
 
 def test_gamma_is_found_with_statistics_of_the_data(registered: None, data: DataSet) -> None:
     starts = [initial_params(SPEC, 0, a) for a in range(2)]
-    stack = Stack(SPEC, starts, CPU)
+    stack = Stack(SPEC, starts, CPU, replicas=len(starts))
     losses = [
         float(F.binary_cross_entropy_with_logits(network(data.train.x)[:, 0], data.train.y.float()).detach())
         for network in copy.deepcopy(stack.networks)  # in training mode
     ]
     # Running variances are those of a sample, n / (n - 1) times what training normalises with.
-    assert balanced_gamma(stack, data.train) * stack.spread() == pytest.approx(sum(losses) / 2, rel=1e-2)
+    assert balanced_gamma(stack, 0, data.train) * stack.spread() == pytest.approx(sum(losses) / 2, rel=1e-2)
     with_their_own = Evaluator(stack.networks[0], data.train).evaluate(starts)["data"].loss.mean()
     assert float(with_their_own) != pytest.approx(sum(losses) / 2, rel=1e-2)
 
@@ -393,7 +392,7 @@ def test_gamma_is_found_with_statistics_of_the_data(registered: None, data: Data
 def test_centre_keeps_whole_numbers(registered: None) -> None:
     starts = [initial_params(SPEC, 0, a) for a in range(3)]
     starts[1] = dict(starts[1]) | {"1.num_batches_tracked": torch.tensor(5)}
-    centre = Stack(SPEC, starts, CPU).centre()
+    centre = Stack(SPEC, starts, CPU, replicas=len(starts)).centre()
     assert centre["1.num_batches_tracked"].dtype == torch.int64
     assert int(centre["1.num_batches_tracked"]) == 0
 

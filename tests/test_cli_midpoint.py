@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from test_cli import TRAIN
 from test_cli_pairs import LEARN, relabel
 from test_cli_symmetry import save  # noqa: F401 - a fixture
 
+from landscape_cli.batch_norm import recompute_statistics
 from landscape_cli.checkpoint import read_checkpoint
+from landscape_cli.data import DataSpec, load_data
 from landscape_cli.errors import TrainingError
 from landscape_cli.models import build_model
 from landscape_cli.symmetry import permute, trace_symmetry
@@ -188,6 +191,51 @@ def test_batch_norm(landscape: Callable[..., Any], save: Callable[..., Any], kin
         ]
         same = losses[0]["train_loss"] == pytest.approx(losses[1]["train_loss"], rel=1e-4)
         assert same == (bn == "recompute")
+
+
+def test_statistics_before_training(
+    landscape: Callable[..., Any],
+    save: Callable[..., Any],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = save("Residual")
+    module = importlib.import_module("landscape_cli.midpoint")
+    seen: list[Any] = []
+    monkeypatch.setattr(module, "train_midpoint", lambda spec, middle, *_, **__: (seen.append(middle), (middle, 1))[1])
+    ends = ["1.pt", "2.pt", "--model", "nets:Residual", "--input-shape", "3,3,3", "--data", "data.safetensors"]
+    for bn in ("recompute", "keep"):
+        done = landscape("path", *ends, "--optimize-midpoint", "--points", "2", "--bn", bn)
+        assert done.code == 0, done.err
+    inputs = load_data(DataSpec("data.safetensors")).train.x
+    for middle, recomputed in zip(seen, (True, False), strict=True):
+        again = recompute_statistics(model, middle, inputs)
+        assert torch.allclose(again["bn2.running_var"], middle["bn2.running_var"], rtol=1e-5) == recomputed
+
+
+DROPS = """
+from torch import nn
+
+class Drops(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(27, 6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 4))
+"""
+
+
+@pytest.mark.usefixtures("save")
+def test_dropout_draws_from_the_seed(landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("drops.py").write_text(DROPS)
+    drops = importlib.import_module("drops")
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        torch.save(drops.Drops().state_dict(), f"{seed}.pt")
+    command = ["path", "1.pt", "2.pt", "--model", "drops:Drops", "--input-shape", "3,3,3", "--data", "data.safetensors"]
+    outs = []
+    for _ in range(2):
+        done = landscape(*command, *BEND, "--epochs", "2", "--lr", "0.1", "--loss")
+        assert done.code == 0, done.err
+        outs.append(done.out)
+    monkeypatch.delitem(sys.modules, "drops")
+    assert outs[0] == outs[1]
 
 
 @pytest.mark.usefixtures("pair")

@@ -9,21 +9,30 @@ import pytest
 import torch
 import torch.nn.functional as F
 from cases import SPECS
+from training import CPU
+from training import train_adv as adv
+from training import train_rsgd as rsgd
+from training import train_sgd as sgd
 
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.models import build_model, create_model
-from landscape_cli.samplers import Adversarial, EpochRecord, Recipe, Replication, Watcher
-from landscape_cli.samplers import train_adv as adv
-from landscape_cli.samplers import train_rsgd as rsgd
-from landscape_cli.samplers import train_sgd as sgd
+from landscape_cli.samplers import (
+    Adversarial,
+    Averaging,
+    EpochRecord,
+    LocalEntropy,
+    Recipe,
+    Replication,
+    Sharpness,
+    Watcher,
+)
 from landscape_cli.samplers.adversarial import corrupt
-from landscape_cli.samplers.loop import Coupling, cosine
-from landscape_cli.samplers.replicated import balanced_gamma
+from landscape_cli.samplers.loop import Loop
+from landscape_cli.samplers.replicated import Replicated, balanced_gamma
 from landscape_cli.samplers.stack import Stack
-from landscape_cli.samplers.streams import initial_params, order_generator
+from landscape_cli.samplers.streams import epoch_order, initial_params
 
-CPU = torch.device("cpu")
 SPEC = SPECS["mlp"]
 
 
@@ -45,15 +54,14 @@ def test_sgd_equals_the_plain_loop(name: str) -> None:
     spec = SPECS[name]
     data = blobs(50, max(2, spec.outputs), spec.input_shape)
     recipe = Recipe(epochs=3, learning_rate=0.05, batch_size=16)
-    found = sgd(spec, data, recipe, seed=4, device=CPU)
+    found = sgd(spec, data, recipe, seed=4)
     model = (
         build_model(spec, {k: t.clone() for k, t in initial_params(spec, 4, 0).items()}).train().requires_grad_(True)
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
-    order = order_generator(4, 0)
     step = 0
-    for _ in range(3):
-        shuffled = torch.randperm(50, generator=order)
+    for epoch in range(3):
+        shuffled = epoch_order(50, 4, epoch=epoch)
         for k in range(0, 50, 16):
             x, y = data.x[shuffled[k : k + 16]], data.y[shuffled[k : k + 16]]
             optimizer.param_groups[0]["lr"] = 0.05 * (1 + math.cos(math.pi * step / 12)) / 2
@@ -74,15 +82,14 @@ def test_rsgd_equals_the_objective_differentiated() -> None:
     """Plain SGD on the objective of SPEC 8, with the centre differentiated through by autograd."""
     data, replicas = blobs(), 3
     recipe = Recipe(epochs=2, learning_rate=0.03, momentum=0.0, batch_size=20)
-    found = rsgd(SPEC, data, recipe, Replication(replicas, gamma=0.01, growth=100.0), seed=7, device=CPU)
+    found = rsgd(SPEC, data, recipe, Replication(replicas, gamma=0.01, growth=100.0), seed=7)
     networks = [
         build_model(SPEC, {k: t.clone() for k, t in initial_params(SPEC, 7, a).items()}).train().requires_grad_(True)
         for a in range(replicas)
     ]
-    orders = [order_generator(7, a) for a in range(replicas)]
     step = 0
-    for gamma in (0.01, 1.0):
-        shuffled = [torch.randperm(60, generator=order) for order in orders]
+    for epoch, gamma in enumerate((0.01, 1.0)):
+        shuffled = [epoch_order(60, 7, a, epoch=epoch) for a in range(replicas)]
         for k in range(0, 60, 20):
             vectors = [torch.nn.utils.parameters_to_vector(network.parameters()) for network in networks]
             centre = torch.stack(vectors).mean(0)
@@ -101,22 +108,22 @@ def test_rsgd_equals_the_objective_differentiated() -> None:
     for key in found:
         mean = torch.stack([network.state_dict()[key] for network in networks]).mean(0)
         assert torch.allclose(found[key], mean, rtol=1e-4, atol=1e-6)
-    uncoupled = rsgd(SPEC, data, recipe, Replication(replicas, gamma=0.0), seed=7, device=CPU)
+    uncoupled = rsgd(SPEC, data, recipe, Replication(replicas, gamma=0.0), seed=7)
     assert not torch.allclose(found["fc1.weight"], uncoupled["fc1.weight"], rtol=1e-4, atol=1e-6)
 
 
 def test_gamma_starts_balanced_and_grows() -> None:
     data = blobs()
-    stack = Stack(SPEC, [initial_params(SPEC, 0, a) for a in range(3)], CPU)
+    stack = Stack(SPEC, [initial_params(SPEC, 0, a) for a in range(3)], CPU, replicas=3)
     vectors = [torch.cat([t.flatten() for t in initial_params(SPEC, 0, a).values()]).double() for a in range(3)]
     centre = torch.stack(vectors).mean(0)
     spread = sum(float((vector - centre).square().sum()) for vector in vectors) / 3
     losses = [float(F.cross_entropy(network(data.x), data.y).detach()) for network in stack.networks]
-    assert balanced_gamma(stack, data) * spread == pytest.approx(sum(losses) / 3, rel=1e-5)
+    assert balanced_gamma(stack, 0, data) * spread == pytest.approx(sum(losses) / 3, rel=1e-5)
     seen, watcher = records()
-    rsgd(SPEC, data, Recipe(epochs=5), Replication(growth=16.0), seed=0, device=CPU, watcher=watcher)
+    rsgd(SPEC, data, Recipe(epochs=5), Replication(growth=16.0), seed=0, watcher=watcher)
     gammas = [record.gamma for record in seen]
-    assert gammas[0] == pytest.approx(balanced_gamma(stack, data))
+    assert gammas[0] == pytest.approx(balanced_gamma(stack, 0, data))
     assert [b / a for a, b in pairwise(gammas)] == pytest.approx([2.0] * 4)
     assert seen[-1].spread < seen[0].spread
 
@@ -124,13 +131,22 @@ def test_gamma_starts_balanced_and_grows() -> None:
 def test_replicas_that_start_as_one_need_a_gamma() -> None:
     start = [initial_params(SPEC, 0, 0)] * 3
     with pytest.raises(TrainingError, match="--gamma-init"):
-        rsgd(SPEC, blobs(), Recipe(epochs=1), Replication(), seed=0, device=CPU, initial=start)
-    rsgd(SPEC, blobs(), Recipe(epochs=1), Replication(gamma=0.1), seed=0, device=CPU, initial=start)
+        rsgd(SPEC, blobs(), Recipe(epochs=1), Replication(), seed=0, initial=start)
+    rsgd(SPEC, blobs(), Recipe(epochs=1), Replication(gamma=0.1), seed=0, initial=start)
+
+
+def coupling_of(stack: Stack, *, gamma: float, rate: float) -> None:
+    """Write the gradient of the coupling alone to the stack's."""
+    loop = Loop(stack, [blobs()], Recipe(learning_rate=rate), Replicated(Replication(4, gamma)), seeds=[0])
+    loop.method.begin(stack, loop.data, loop.recipe)
+    loop.rate = rate
+    loop.backward = loop.update = lambda factor=1.0: None  # type: ignore[method-assign]
+    loop.method.step(loop)
 
 
 def test_coupling_leaves_the_centre_alone() -> None:
-    stack = Stack(SPEC, [initial_params(SPEC, 0, a) for a in range(4)], CPU)
-    Coupling([0.0, 0.5]).gradient(stack, 1, 0.02, stack.gradients)
+    stack = Stack(SPEC, [initial_params(SPEC, 0, a) for a in range(4)], CPU, replicas=4)
+    coupling_of(stack, gamma=0.5, rate=0.02)
     assert torch.allclose(stack.gradients.sum(0), torch.zeros_like(stack.gradients[0]), atol=1e-5)
     expected = (2 * 0.5 / 4) * (stack.weights - stack.weights.mean(0))
     assert torch.allclose(stack.gradients, expected, atol=1e-6)
@@ -138,19 +154,21 @@ def test_coupling_leaves_the_centre_alone() -> None:
 
 def test_stiff_coupling_merges_replicas_instead_of_throwing_them_apart() -> None:
     seen, watcher = records()
-    rsgd(SPEC, blobs(), Recipe(epochs=4), Replication(gamma=1e3), seed=0, device=CPU, watcher=watcher)
+    rsgd(SPEC, blobs(), Recipe(epochs=4), Replication(gamma=1e3), seed=0, watcher=watcher)
     assert all(later.spread < earlier.spread for earlier, later in pairwise(seen))
     assert seen[-1].spread < 0.1
-    stack = Stack(SPEC, [initial_params(SPEC, 0, a) for a in range(4)], CPU)
-    Coupling([1e9]).gradient(stack, 0, 0.02, stack.gradients)
+    stack = Stack(SPEC, [initial_params(SPEC, 0, a) for a in range(4)], CPU, replicas=4)
+    coupling_of(stack, gamma=1e9, rate=0.02)
     merged = stack.weights - 4 * 0.02 * stack.gradients
     assert torch.allclose(merged, stack.weights.mean(0).expand_as(merged), atol=1e-5)
 
 
 def test_stack_is_one_matrix() -> None:
     starts = [initial_params(SPECS["lenet"], 0, a) for a in range(2)]
-    stack = Stack(SPECS["lenet"], starts, CPU)
-    assert stack.weights.shape == (2, sum(t.numel() for t in starts[0].values()))
+    stack = Stack(SPECS["lenet"], starts, CPU, replicas=2)
+    assert float(stack.weights.double().sum()) == pytest.approx(
+        float(sum(t.double().sum() for start in starts for t in start.values()))
+    )
     assert all(torch.equal(stack.params(1)[key], starts[1][key]) for key in starts[1])
     stack.weights[1] *= 2
     assert all(torch.equal(stack.params(1)[key], 2 * starts[1][key]) for key in starts[1])
@@ -186,16 +204,12 @@ def test_adv_learns_random_labels_first() -> None:
     data = blobs()
     seen, watcher = records()
     first = Recipe(epochs=400, learning_rate=0.1, until_error=0.15)
-    black = torch.tensor([-1.0])
     found = adv(
         SPEC,
         data,
         Recipe(epochs=40, learning_rate=0.1, momentum=0.0),
         Adversarial(recipe=first),
-        classes=4,
-        black=black,
         seed=0,
-        device=CPU,
         watcher=watcher,
     )
     phases = [record.phase for record in seen]
@@ -207,10 +221,7 @@ def test_adv_learns_random_labels_first() -> None:
             data,
             Recipe(epochs=1),
             Adversarial(recipe=Recipe(epochs=1, until_error=0.0)),
-            classes=4,
-            black=black,
             seed=0,
-            device=CPU,
         )
     assert phases.count("train") == 40
     learnt = [record for record in seen if record.phase == "adversarial"][-1]
@@ -221,7 +232,7 @@ def test_adv_learns_random_labels_first() -> None:
 
 def test_stopping_early() -> None:
     seen, watcher = records()
-    sgd(SPEC, blobs(), Recipe(epochs=200, until_error=0.0), seed=0, device=CPU, watcher=watcher)
+    sgd(SPEC, blobs(), Recipe(epochs=200, until_error=0.0), seed=0, watcher=watcher)
     assert len(seen) < 200
     assert seen[-1].solution_error == 0.0
     assert all(record.solution_error > 0 for record in seen[:-1])
@@ -229,20 +240,15 @@ def test_stopping_early() -> None:
 
 def test_schedule_ends_at_zero() -> None:
     recipe = Recipe(learning_rate=0.4)
-    assert cosine(recipe, 0.0) == 0.4
-    assert cosine(recipe, 0.5) == pytest.approx(0.2)
-    assert cosine(recipe, 1.0) == pytest.approx(0.0)
-
-
-def test_divergence_is_reported() -> None:
-    with pytest.raises(TrainingError, match=r"diverged in epoch \d .*lower --lr"):
-        sgd(SPEC, blobs(), Recipe(epochs=2, learning_rate=1e30), seed=0, device=CPU)
+    assert recipe.rate(0.0) == 0.4
+    assert recipe.rate(0.5) == pytest.approx(0.2)
+    assert recipe.rate(1.0) == pytest.approx(0.0)
 
 
 def test_seed_is_everything() -> None:
     train = {
-        "sgd": lambda seed: sgd(SPEC, blobs(), Recipe(epochs=2), seed=seed, device=CPU),
-        "rsgd": lambda seed: rsgd(SPEC, blobs(), Recipe(epochs=2), Replication(), seed=seed, device=CPU),
+        "sgd": lambda seed: sgd(SPEC, blobs(), Recipe(epochs=2), seed=seed),
+        "rsgd": lambda seed: rsgd(SPEC, blobs(), Recipe(epochs=2), Replication(), seed=seed),
     }
     for run in train.values():
         torch.manual_seed(1)
@@ -256,7 +262,7 @@ def test_seed_is_everything() -> None:
 def test_start_is_not_touched() -> None:
     start = create_model(SPEC, seed=0).state_dict()
     kept = {key: tensor.clone() for key, tensor in start.items()}
-    found = sgd(SPEC, blobs(), Recipe(epochs=1), seed=0, device=CPU, initial=start)
+    found = sgd(SPEC, blobs(), Recipe(epochs=1), seed=0, initial=start)
     assert all(torch.equal(start[key], kept[key]) for key in start)
     assert not any(torch.equal(found[key], kept[key]) for key in found)
 
@@ -272,6 +278,20 @@ def test_start_is_not_touched() -> None:
         lambda: Replication(replicas=1),
         lambda: Replication(gamma=-1.0),
         lambda: Replication(growth=0.0),
+        lambda: Replication(schedule="jump"),
+        lambda: Recipe(optimizer="adagrad"),
+        lambda: Recipe(schedule="jump"),
+        lambda: Recipe(precision="int4"),
+        lambda: Recipe(milestones=(1.5,)),
+        lambda: Recipe(decay=0.0),
+        lambda: Recipe(weight_decay=-1.0),
+        lambda: Recipe(clip_norm=0.0),
+        lambda: Sharpness(-1.0),
+        lambda: Averaging(start=1.0),
+        lambda: Averaging(rate=0.0),
+        lambda: LocalEntropy(steps=0),
+        lambda: LocalEntropy(memory=1.0),
+        lambda: LocalEntropy(growth=math.inf),
         lambda: Adversarial(copies=0),
         lambda: Adversarial(zero_fraction=1.5),
     ],

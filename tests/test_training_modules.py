@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from training import CPU, train_rsgd, train_sgd
 
 from landscape_cli.checkpoint import ModelSpec
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluate import Evaluator
 from landscape_cli.models import build_model, factories
-from landscape_cli.samplers import Recipe, Replication, train_rsgd, train_sgd
+from landscape_cli.samplers import Recipe, Replication
 from landscape_cli.samplers.loop import batch_ends
 from landscape_cli.samplers.stack import Stack
-from landscape_cli.samplers.streams import initial_params, module_randomness
+from landscape_cli.samplers.streams import initial_params
 
 SPEC = ModelSpec("resnet20", {"width": 2, "blocks": 1}, (1, 8, 8), 3)
-CPU = torch.device("cpu")
 
 
 def data(samples: int) -> Split:
@@ -43,16 +43,16 @@ def test_last_batches(samples: int, size: int) -> None:
 
 def test_batches_of_one() -> None:
     with pytest.raises(TrainingError, match="mini-batches of one sample"):
-        train_sgd(SPEC, data(6), Recipe(epochs=1, batch_size=1), seed=0, device=CPU)
+        train_sgd(SPEC, data(6), Recipe(epochs=1, batch_size=1), seed=0)
 
 
 def test_running_statistics_are_learnt_and_saved() -> None:
     recipe = Recipe(epochs=2, batch_size=4)
-    params = train_sgd(SPEC, data(9), recipe, seed=0, device=CPU)
+    params = train_sgd(SPEC, data(9), recipe, seed=0)
     start = initial_params(SPEC, 0, 0)
     assert params["norm1.num_batches_tracked"] == 4
     assert not torch.equal(params["norm1.running_mean"], start["norm1.running_mean"])
-    again = train_sgd(SPEC, data(9), recipe, seed=0, device=CPU)
+    again = train_sgd(SPEC, data(9), recipe, seed=0)
     assert all(torch.equal(params[key], again[key]) for key in params)
 
 
@@ -70,14 +70,14 @@ def test_errors_during_training_are_those_of_evaluation() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("landscape_cli.samplers.loop.Evaluator", Recorder)
-        stopped = train_sgd(SPEC, data(9), Recipe(epochs=3, batch_size=4, until_error=0.0), seed=0, device=CPU)
+        stopped = train_sgd(SPEC, data(9), Recipe(epochs=3, batch_size=4, until_error=0.0), seed=0)
     assert seen == [True] * 3
-    free = train_sgd(SPEC, data(9), Recipe(epochs=3, batch_size=4), seed=0, device=CPU)
+    free = train_sgd(SPEC, data(9), Recipe(epochs=3, batch_size=4), seed=0)
     assert all(torch.equal(stopped[key], free[key]) for key in free)
 
 
 def test_centre_of_statistics() -> None:
-    stack = Stack(SPEC, [initial_params(SPEC, 0, k) for k in range(3)], CPU)
+    stack = Stack(SPEC, [initial_params(SPEC, 0, k) for k in range(3)], CPU, replicas=3)
     for k, network in enumerate(stack.networks):
         network.norm1.running_mean.fill_(k)
         network.norm1.num_batches_tracked.fill_(7)
@@ -88,7 +88,7 @@ def test_centre_of_statistics() -> None:
 
 
 def test_rsgd_with_batch_norm() -> None:
-    params = train_rsgd(SPEC, data(9), Recipe(epochs=2, batch_size=4), Replication(), seed=0, device=CPU)
+    params = train_rsgd(SPEC, data(9), Recipe(epochs=2, batch_size=4), Replication(), seed=0)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in params.values())
     assert build_model(SPEC, params)(data(9).x).shape == (9, 3)
 
@@ -98,14 +98,15 @@ def test_dropout_draws_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(factories, "_allowed", {"own:net": make})
     spec = ModelSpec("own:net", {}, (1, 8, 8), 3)
     found = []
+    start = initial_params(spec, 0)
     for seed in (0, 0, 1):
         torch.manual_seed(len(found))
         before = torch.get_rng_state()
-        with module_randomness(seed, CPU):
-            found.append(train_sgd(spec, data(9), Recipe(epochs=1), seed=0, device=CPU)["1.weight"])
+        found.append(train_sgd(spec, data(9), Recipe(epochs=1), seed=seed, initial=start)["1.weight"])
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
+    # One batch holds all samples: beside their order, which changes rounding only, seeds differ in what is dropped.
+    assert not torch.allclose(found[0], found[2], rtol=1e-3)
 
 
 def test_tables_that_are_not_saved_are_evaluated_on_the_data_device() -> None:

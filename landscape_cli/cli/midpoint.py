@@ -152,7 +152,7 @@ class Bender:
                 trained, epochs = train_midpoint(
                     start.model,
                     middle,
-                    meter.data.train,
+                    meter.evaluator.splits["train"],  # on the device already
                     self.recipe,
                     seed=self.seed,
                     device=self.device,

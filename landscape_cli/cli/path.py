@@ -242,7 +242,7 @@ def _emit_families(
 
     summary = path_summary(pairs, measured)
     if plot is not None:
-        plot_families(plot, summary, title=title, force=out_to["force"])
+        plot_families(plot, summary, title=f"{title}: mean and deviation over pairs", force=out_to["force"])
     entries: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for pair, found in zip(pairs, measured, strict=True):

@@ -120,11 +120,11 @@ class Outputs:
         Raises:
             TrainingError: naming the seeds.
         """
-        lost = [str(solution.seed) for solution in solutions if solution.params is None]
+        lost = [solution for solution in solutions if solution.params is None]
         if lost:
+            seeds = ", ".join(f"{solution.seed} in epoch {solution.epochs}" for solution in lost)
             raise TrainingError(
-                f"training diverged for seed{'s' * (len(lost) > 1)} {', '.join(lost)}, so nothing was written there: "
-                "lower --lr"
+                f"training diverged (seed {seeds}: its loss is not finite), so no network was written: lower --lr"
             )
 
     def _write(self, path: Path, params: Params, seed: int, extra: dict[str, Any] | None = None) -> dict[str, Any]:

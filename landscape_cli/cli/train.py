@@ -271,7 +271,7 @@ def train(
     if state is None and target.are_finished():
         say(f"{target.paths[0]} is finished already: nothing to resume", quiet=quiet)
         return
-    with keeper.on_guard(), watch(log, sampler.replicas, quiet=quiet) as watcher:
+    with keeper.on_guard(), watch(log, runs, sampler.replicas, quiet=quiet) as watcher:
         found = train_stack(
             spec,
             loaded.train,
@@ -287,13 +287,9 @@ def train(
         )
     rows = target.write(found)
     keeper.remove()
-    emit(
-        Result(rows[0] if runs == 1 else {"networks": rows}, rows, target.provenance),
-        output=None,
-        form=form,
-        force=force,
-        quiet=quiet,
-    )
+    if rows:
+        body = rows[0] if runs == 1 else {"networks": rows}
+        emit(Result(body, rows, target.provenance), output=None, form=form, force=force, quiet=quiet)
     target.complain(found)
 
 

@@ -16,7 +16,7 @@ from landscape_cli.samplers import EpochRecord, Watcher
 
 
 @contextmanager
-def watch(log: Path | None, replicas: int, *, quiet: bool) -> Iterator[Watcher]:
+def watch(log: Path | None, runs: int, replicas: int, *, quiet: bool) -> Iterator[Watcher]:
     """Yield a watcher that keeps the log and the progress bar.
 
     Raises:
@@ -40,7 +40,8 @@ def watch(log: Path | None, replicas: int, *, quiet: bool) -> Iterator[Watcher]:
                 bar.epoch(record)
 
         def diverged(seed: int, line: str) -> None:
-            say(f"warning: {line}; other runs go on")
+            if runs > 1:  # one alone is an error, which is said at the end
+                say(f"warning: {line}; other runs go on")
 
         thorough = writer is not None
         if bar is None:

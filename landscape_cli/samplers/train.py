@@ -64,7 +64,7 @@ class Solution:
         seed: of the run.
         params: the network; None if the run diverged.
         replicas: the networks it is the centre of, with their own statistics; empty for samplers without.
-        epochs: how many it trained in the last phase.
+        epochs: how many it trained in the last phase, up to where it diverged.
     """
 
     seed: int
@@ -210,10 +210,10 @@ def _training_sets(
 
 def _solution(loop: Loop, run: int, records: Sequence[EpochRecord]) -> Solution:
     seed = loop.seeds[run]
+    epochs = max((r.epoch for r in records if r.seed == seed and r.phase == loop.name), default=0)
     if loop.diverged[run]:
-        return Solution(seed, None)
+        return Solution(seed, None, (), epochs)
     members = loop.stack.members(run)
     networks = range(members.start, members.stop) if loop.stack.replicas > 1 else ()
     replicas = tuple(loop.stack.params(k) for k in networks)
-    epochs = max((r.epoch for r in records if r.seed == seed and r.phase == loop.name), default=0)
     return Solution(seed, loop.solution(run), replicas, epochs)
