@@ -148,7 +148,7 @@ class Bender:
         trained, epochs = middle, 0
         until = self.recipe.until_error
         if until is None or not before["train_error"] <= until:
-            with watch(None, 1, quiet=self.quiet) as watcher:
+            with watch(None, 1, 1, quiet=self.quiet) as watcher:
                 trained, epochs = train_midpoint(
                     start.model,
                     middle,
