@@ -6,12 +6,21 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/stages.sh"
 begin "$@"
 
+if [ -n "$subset" ]; then
+  for study in "${studies[@]}"; do
+    task "$study" measured.safetensors "python '$here/subset.py' ${study%/*} data $subset"
+  done | carry_out "data to measure on"
+fi
+
+# options_of NETWORK: those of path, flatness and plane
+options_of() { echo "${measuring[$1]:-}${subset:+ --data measured.safetensors}"; }
+
 declare -A folder=([linear]=raw [aligned]=raw [geodesic]=normal)
 declare -A how=([linear]="" [aligned]="--align cosine" [geodesic]="--align cosine --kind geodesic")
 
 for study in "${studies[@]}"; do
   network=${study#*/}
-  for kind in geodesic aligned linear; do
+  for kind in $bend_kinds; do
     for families in rsgd-rsgd rsgd-sgd sgd-sgd rsgd-adv sgd-adv adv-adv; do # a job each: a stopped study loses little
       first=${families%-*} second=${families#*-}
       pairs=$across
@@ -19,14 +28,14 @@ for study in "${studies[@]}"; do
       job "$study" "paths/optimized-$kind-$families.json" \
         "path '${folder[$kind]}/$first-*.st' '${folder[$kind]}/$second-*.st' --pairs $pairs ${how[$kind]}" \
         "--optimize-midpoint $bend --points $bend_points --midpoint-out 'midpoints/$kind-{start}-{end}.st' --force" \
-        "${measuring[$network]:-}"
+        "$(options_of "$network")"
     done
   done
 done | carry_out "optimised paths"
 
 for study in "${studies[@]}"; do
   network=${study#*/}
-  options=${measuring[$network]:-}
+  options=$(options_of "$network")
   for kind in linear aligned geodesic; do
     job "$study" "paths/$kind.json" "path $(families "${folder[$kind]}") --pairs all ${how[$kind]} --points $points $options"
   done

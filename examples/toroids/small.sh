@@ -4,7 +4,7 @@ studies=(fashion-mnist/lenet fashion-mnist/mlp)
 runs=3    # networks of each sampler
 jobs=2    # commands at a time
 threads=1 # of each
-declare -gA first_seed=([rsgd]=1 [sgd]=11 [adv]=21)
+declare -gA first_seed=([rsgd]=1 [sgd]=4 [adv]=7)
 checkpoint_every=10
 
 training="--train-size 4000 --epochs 60 --lr 0.05"
@@ -12,10 +12,12 @@ declare -gA of_sampler=([rsgd]="--gamma-init 0.002")
 declare -gA of_network=()
 declare -gA of_both=() # by NETWORK/SAMPLER
 
+subset="4000 2000" # measure on so many training and test images; '' for all
 points=11
-bend="--epochs 10"   # training of midpoints
-bend_points=6         # of each of the two pieces
-across=cross          # optimised paths between samplers: cross for all pairs, zip for one of each network
+bend_kinds="geodesic aligned linear"
+bend="--epochs 10"  # training of midpoints
+bend_points=6 # of each of the two pieces
+across=zip # optimised paths between samplers: cross for all pairs, zip for one of each network
 declare -gA measuring=() # further options of path, flatness and plane, by network
 sigmas=0.1,0.2,0.3,0.4,0.5
 samples=10

@@ -30,10 +30,19 @@ begin() {
 
 # job STUDY FILE ARGUMENTS: the line that has `landscape` write a result, unless it is there already
 job() {
-  local folder=${1/\//-} file=$2
+  local study=$1 file=$2
   shift 2
-  if [ -n "${DRY:-}" ] || [ ! -s "$folder/$file" ]; then
-    echo "cd $folder && landscape $* --format json --quiet >$file.part && mv $file.part $file"
+  line "$study" "$file" "landscape $* --format json --quiet >$file.part"
+}
+
+# task STUDY FILE COMMAND: the same of another command, which takes the file to write as its last argument
+task() { line "$1" "$2" "$3 $2.part"; }
+
+# line STUDY FILE COMMAND: of a command that writes FILE.part
+line() {
+  local folder=${1/\//-}
+  if [ -n "${DRY:-}" ] || [ ! -s "$folder/$2" ]; then
+    echo "cd $folder && $3 && mv $2.part $2"
   fi
 }
 
