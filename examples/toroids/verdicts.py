@@ -12,6 +12,8 @@ Values = Mapping[tuple[str, ...], float]
 
 HOLDS, FAILS, NOISE = "holds", "does not hold", "within noise"
 THRESHOLD = 2.0
+ROUNDING = 1e-12
+"""Relative to the means, a standard error that no difference is told from: equal numbers' means may differ by it."""
 RULE = f"""\
 Every finding is a list of inequalities, each between two means, or between a mean and a number. Its *difference* is
 the side that should be larger less the other. It *holds* if the difference exceeds {THRESHOLD:g} of its standard
@@ -91,7 +93,8 @@ def compare(claim: str, samples: Sequence[Values], difference: Callable[[list[fl
     """
     if not all(samples):
         raise ValueError(f"nothing was measured for: {claim}")
-    full = difference([fmean(sample.values()) for sample in samples])
+    means = [fmean(sample.values()) for sample in samples]
+    full = difference(means)
     networks = sorted({network for sample in samples for key in sample for network in key})
     variance = 0.0
     for family in sorted({sampler_of(network) for network in networks}):
@@ -99,7 +102,7 @@ def compare(claim: str, samples: Sequence[Values], difference: Callable[[list[fl
         left = [_without(network, samples, difference) for network in own]
         centre = fmean(left)
         variance += (len(own) - 1) / len(own) * sum((value - centre) ** 2 for value in left)
-    return Comparison(claim, full, math.sqrt(variance))
+    return Comparison(claim, full, max(math.sqrt(variance), ROUNDING * max(map(abs, means))))
 
 
 def sampler_of(network: str) -> str:
