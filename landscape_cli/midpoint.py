@@ -12,14 +12,13 @@ from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.functional import cast_floats
-from landscape_cli.samplers import EpochRecord, Recipe, Watcher, sgd
-from landscape_cli.samplers import train as train_stack
+from landscape_cli.samplers import Recipe, Watcher, sgd, train
 
 
 def train_midpoint(
     spec: ModelSpec,
     middle: Params,
-    train: Split,
+    data: Split,
     recipe: Recipe,
     *,
     seed: int,
@@ -34,7 +33,7 @@ def train_midpoint(
     Args:
         spec: the model.
         middle: the network to start from.
-        train: the training set.
+        data: the training set.
         recipe: how long and how fast.
         seed: of everything random.
         device: where to train.
@@ -45,24 +44,19 @@ def train_midpoint(
         TrainingError: if training diverges.
     """
     told = watcher or Watcher()
-    epochs = 0
-
-    def epoch(record: EpochRecord) -> None:
-        nonlocal epochs
-        epochs = record.epoch
-        told.epoch(record)
-
-    start: Callable[[str, int, int, int], None] = lambda _, *rest: told.start(phase, *rest)  # noqa: E731
-    (found,) = train_stack(
+    start: Callable[[str, int, int, int], None] = lambda _, *numbers: told.start(phase, *numbers)  # noqa: E731
+    [found] = train(
         spec,
-        train,
+        data,
         sgd(recipe),
         seeds=[seed],
         device=device,
         initial=[[cast_floats(middle, torch.float32, device)]],
-        watcher=replace(told, start=start, epoch=epoch),
+        watcher=replace(told, start=start),
     )
     if found.params is None:
-        raise TrainingError("training the midpoint diverged: lower --lr")
-    params = found.params
-    return {name: params[name].to(tensor.dtype) for name, tensor in middle.items()}, epochs
+        raise TrainingError(
+            f"training the midpoint diverged in epoch {found.epochs} (weights or loss are not finite): lower --lr, "
+            f"now {recipe.learning_rate}"
+        )
+    return {name: found.params[name].to(tensor.dtype) for name, tensor in middle.items()}, found.epochs

@@ -254,7 +254,7 @@ def test_midpoints_of_families(landscape: Callable[..., Any], monkeypatch: pytes
     assert "euclidean to start" in " ".join(table.split())
 
     module = importlib.import_module("landscape_cli.midpoint")
-    trained = module.train_sgd
+    trained = module.train
     calls: list[int] = []
 
     def failing(*arguments: Any, **options: Any) -> Any:
@@ -263,7 +263,7 @@ def test_midpoints_of_families(landscape: Callable[..., Any], monkeypatch: pytes
             raise TrainingError("training diverged")
         return trained(*arguments, **options)
 
-    monkeypatch.setattr(module, "train_sgd", failing)
+    monkeypatch.setattr(module, "train", failing)
     done = landscape(*command)
     assert (done.code, "warning: the midpoint of a.st and c.st is missing" in done.err) == (0, True)
     partial = json.loads(done.out)

@@ -117,7 +117,7 @@ def test_impossible_options(landscape, options: list[str], words: str) -> None:
 def test_a_run_that_diverges_is_named(landscape) -> None:
     done = landscape(*SHORT, "--lr", "1e30", "-o", "x.st")
     assert done.code == 2
-    assert "training diverged (seed 0 in epoch 1: its loss is not finite)" in done.err
+    assert "training diverged (seed 0 in epoch 1: weights or loss are not finite)" in done.err
     assert len(done.err.splitlines()) == 1
     done = landscape(*SHORT, "--runs", "2", "--lr", "1e30", "-o", "x-{seed}.st")
     assert done.code == 2

@@ -124,7 +124,8 @@ class Outputs:
         if lost:
             seeds = ", ".join(f"{solution.seed} in epoch {solution.epochs}" for solution in lost)
             raise TrainingError(
-                f"training diverged (seed {seeds}: its loss is not finite), so no network was written: lower --lr"
+                f"training diverged (seed {seeds}: weights or loss are not finite), so no network was written: lower "
+                "--lr"
             )
 
     def _write(self, path: Path, params: Params, seed: int, extra: dict[str, Any] | None = None) -> dict[str, Any]:

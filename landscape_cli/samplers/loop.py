@@ -234,11 +234,15 @@ class Loop:
     def _record(self, run: int, seed: int, losses: list[float], errors: list[float], rate: float) -> None:
         loss = sum(losses) / len(losses)
         error = None
-        if not math.isfinite(loss):
-            self.active[run], self.diverged[run] = False, True
-        elif self.recipe.until_error is not None or (self.watcher.thorough and self.method.reports_solution):
+        # The loss of the last step is that before it: the weights may be lost since.
+        lost = not (math.isfinite(loss) and bool(self.stack.weights[self.stack.members(run)].isfinite().all()))
+        wanted = self.recipe.until_error
+        if not lost and (wanted is not None or (self.watcher.thorough and self.method.reports_solution)):
             error = self._solution_error(run)
-            self.active[run] = self.recipe.until_error is None or error > self.recipe.until_error
+            lost = math.isnan(error)
+            self.active[run] = wanted is None or error > wanted
+        if lost:
+            self.active[run], self.diverged[run] = False, True
         coupled = len(losses) > 1
         distances = self.stack.distances(run) if coupled else None
         record = EpochRecord(
@@ -257,7 +261,7 @@ class Loop:
         self.records.append(record)
         self.watcher.epoch(record)
         if self.diverged[run]:
-            line = f"seed {seed} diverged in epoch {self.epoch + 1} (loss {loss}): lower --lr, now "
+            line = f"seed {seed} diverged in epoch {self.epoch + 1} (loss {loss:.3g}): lower --lr, now "
             self.watcher.diverged(seed, f"{line}{self.recipe.learning_rate}")
 
     def _solution_error(self, run: int) -> float:

@@ -109,7 +109,7 @@ class Stack:
     def distances(self, run: int = 0) -> Tensor:
         """Return the squared distance of each of a run's replicas from their centre, shape (replicas,), float64."""
         own = self.weights[self.members(run)]
-        return (own - own.mean(0)).double().square().sum(1)
+        return (own - own.mean(0)).square_().sum(1, dtype=torch.float64)
 
     def spread(self, run: int = 0) -> float:
         """Return the mean squared distance of a run's replicas from their centre."""
