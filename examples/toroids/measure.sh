@@ -20,21 +20,6 @@ declare -A how=([linear]="" [aligned]="--align cosine" [geodesic]="--align cosin
 
 for study in "${studies[@]}"; do
   network=${study#*/}
-  for kind in $bend_kinds; do
-    for families in rsgd-rsgd rsgd-sgd sgd-sgd rsgd-adv sgd-adv adv-adv; do # a job each: a stopped study loses little
-      first=${families%-*} second=${families#*-}
-      pairs=$across
-      if [ "$first" = "$second" ]; then pairs=all; fi
-      job "$study" "paths/optimized-$kind-$families.json" \
-        "path '${folder[$kind]}/$first-*.st' '${folder[$kind]}/$second-*.st' --pairs $pairs ${how[$kind]}" \
-        "--optimize-midpoint $bend --points $bend_points --midpoint-out 'midpoints/$kind-{start}-{end}.st' --force" \
-        "$(options_of "$network")"
-    done
-  done
-done | carry_out "optimised paths"
-
-for study in "${studies[@]}"; do
-  network=${study#*/}
   options=$(options_of "$network")
   for kind in linear aligned geodesic; do
     job "$study" "paths/$kind.json" "path $(families "${folder[$kind]}") --pairs all ${how[$kind]} --points $points $options"
@@ -48,3 +33,18 @@ for study in "${studies[@]}"; do
   job "$study" planes/normal.json \
     "plane normal/$flat.st normal/$sharp.st normal-aligned/${sharp}_aligned.st --grid $grid $options"
 done | carry_out "paths, flatness, distances, planes"
+
+for kind in $bend_kinds; do
+  for study in "${studies[@]}"; do
+    network=${study#*/}
+    for families in rsgd-rsgd rsgd-sgd sgd-sgd rsgd-adv sgd-adv adv-adv; do # a job each: a stopped study loses little
+      first=${families%-*} second=${families#*-}
+      pairs=$across
+      if [ "$first" = "$second" ]; then pairs=all; fi
+      job "$study" "paths/optimized-$kind-$families.json" \
+        "path '${folder[$kind]}/$first-*.st' '${folder[$kind]}/$second-*.st' --pairs $pairs ${how[$kind]}" \
+        "--optimize-midpoint $bend --points $bend_points --midpoint-out 'midpoints/$kind-{start}-{end}.st' --force" \
+        "$(options_of "$network")"
+    done
+  done
+done | carry_out "optimised paths"

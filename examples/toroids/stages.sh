@@ -8,7 +8,7 @@ begin() {
     exit 2
   fi
   local settings=$1
-  if [ ! -e "$settings" ]; then settings=$here/$settings.sh; fi
+  if [ ! -f "$settings" ]; then settings=$here/$settings.sh; fi
   # shellcheck disable=SC1090
   source "$settings"
   data=$(realpath -m "$2")

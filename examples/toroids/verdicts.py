@@ -24,7 +24,8 @@ Pairs that share a network are not independent, so what is counted are networks,
 a jackknife's. Each network is left out in turn, with all its pairs; for a sampler with n networks the sum of squared
 deviations of the n differences from their mean counts (n - 1)/n, and the samplers' contributions add up to the
 squared standard error. For a mean over networks that is the usual standard error. With fewer than three networks of a
-sampler, leaving one out may leave none: then nothing is told from noise.
+sampler, leaving one out may leave none: then nothing is told from noise. Three seeds are few: of two means that do not
+differ at all, about one in nine comparisons would be told apart.
 
 "mean ± deviation" is over networks or over pairs, the deviation the sample's (n - 1)."""
 
