@@ -15,13 +15,13 @@ declare -gA of_sampler=([rsgd]="--lr 0.1 --gamma-init 0.002" [sgd]="--lr 0.05" [
 declare -gA of_network=()
 declare -gA of_both=() # by NETWORK/SAMPLER
 
-subset="$train_size 250" # measure on so many training and test images; '' for all
-points=9
+subset="$train_size 500" # measure on so many training and test images; '' for all
+points=11
 bend_kinds="geodesic aligned linear"
 bend="--epochs 10" # training of midpoints
-bend_points=5        # of each of the two pieces
+bend_points=6        # of each of the two pieces
 across=zip           # optimised paths between samplers: cross for all pairs, zip for one of each network
 declare -gA measuring=() # further options of path, flatness and plane, by network
 sigmas=0.3,0.4,0.5,0.6,0.8 # below, the MLP's energies are less than one sample in the training set
-samples=5
-grid=9
+samples=10
+grid=13
