@@ -56,13 +56,14 @@ def profiles(study: Study) -> Figure:
     for row, (curves, prefix) in enumerate(((study.curves, ""), (study.bent, "optimised: "))):
         highest = max((max(curve.train) for kind in KINDS for curve in curves[kind].values()), default=0.0)
         for axes, (kind, title) in zip(grid[row], KINDS.items(), strict=True):
+            axes.set_visible(bool(curves[kind]))
             for pair in PAIRS:
                 own = list(of_pair(curves[kind], pair).values())
                 if own:
                     columns = list(zip(*(both_ways(pair, curve) for curve in own), strict=True))
                     band(axes, own[0].taus, columns, words(pair), PAIR_COLOURS[pair])
             axes.set(xlabel="τ, from the flatter end", title=prefix + title, ylim=(0, 1.05 * highest or 1))
-        grid[row][0].set_ylabel("training error")
+            axes.set_ylabel("training error")
     grid[0][0].legend(fontsize=7)
     return figure
 

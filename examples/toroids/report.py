@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 
 from findings import Finding, barriers_of, findings, geodesics, of_sampler, spread, words
 from readings import KINDS, PAIRS, SAMPLERS, Study, of_pair, read_study
-from verdicts import RULE
+from verdicts import HOLDS, RULE
 
 
 def page(studies: Sequence[Study], figures: Sequence[Sequence[tuple[str, str]]]) -> str:
@@ -36,16 +36,19 @@ def page(studies: Sequence[Study], figures: Sequence[Sequence[tuple[str, str]]])
 
 def overview(studies: Sequence[Study], found: Sequence[Sequence[Finding]]) -> str:
     """Return the table of verdicts, a column a study."""
-    rows = [
-        [f"{same[0].label}. {same[0].claim}", *(f"**{finding.verdict}**" for finding in same)]
-        for same in zip(*found, strict=True)
-    ]
-    return table("## Verdicts", ["finding", *(study.name for study in studies)], rows)
+    rows = [[f"{same[0].label}. {same[0].claim}", *map(told, same)] for same in zip(*found, strict=True)]
+    return table("## Verdicts", ["finding (inequalities that hold)", *(study.name for study in studies)], rows)
+
+
+def told(finding: Finding) -> str:
+    """Return a verdict, and how many inequalities hold."""
+    holding = sum(one.verdict == HOLDS for one in finding.comparisons)
+    return f"**{finding.verdict}** ({holding} of {len(finding.comparisons)})"
 
 
 def section(study: Study, found: Sequence[Finding], drawn: Sequence[tuple[str, str]]) -> list[str]:
     """Return the parts of the page on one study."""
-    rows = [[f"{f.label}. {f.claim}", "<br>".join(f.numbers), f"**{f.verdict}**"] for f in found]
+    rows = [[f"{f.label}. {f.claim}", "<br>".join(f.numbers), told(f)] for f in found]
     parts = [
         f"## {study.name}",
         table("### Findings", ["finding", "mean ± deviation", "verdict"], rows),

@@ -17,7 +17,7 @@ declare -gA of_both=() # by NETWORK/SAMPLER
 
 subset="$train_size 500" # measure on so many training and test images; '' for all
 points=11
-bend_kinds="geodesic aligned linear"
+bend_kinds="geodesic aligned"
 bend="--epochs 10" # training of midpoints
 bend_points=6        # of each of the two pieces
 across=zip           # optimised paths between samplers: cross for all pairs, zip for one of each network
