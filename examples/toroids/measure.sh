@@ -43,7 +43,7 @@ for kind in $bend_kinds; do
       if [ "$first" = "$second" ]; then pairs=all; fi
       job "$study" "paths/optimized-$kind-$families.json" \
         "path '${folder[$kind]}/$first-*.st' '${folder[$kind]}/$second-*.st' --pairs $pairs ${how[$kind]}" \
-        "--optimize-midpoint $bend --points $bend_points --midpoint-out 'midpoints/$kind-{start}-{end}.st' --force" \
+        "--optimize-midpoint $bend ${bend_of[$network/$kind]:-} --points $bend_points --midpoint-out 'midpoints/$kind-{start}-{end}.st' --force" \
         "$(options_of "$network")"
     done
   done

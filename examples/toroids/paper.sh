@@ -18,6 +18,7 @@ subset= # measure on so many training and test images; '' for all
 points=21
 bend_kinds="geodesic aligned linear"
 bend="--epochs 50"  # training of midpoints
+declare -gA bend_of=() # by NETWORK/KIND
 bend_points=11 # of each of the two pieces
 across=cross # optimised paths between samplers: cross for all pairs, zip for one of each network
 declare -gA measuring=([vgg16]="--bn recompute") # further options of path, flatness and plane, by network

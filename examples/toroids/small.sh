@@ -19,6 +19,7 @@ subset="$train_size 500" # measure on so many training and test images; '' for a
 points=11
 bend_kinds="geodesic aligned"
 bend="--epochs 10" # training of midpoints
+declare -gA bend_of=([mlp/geodesic]="--lr 0.005") # by NETWORK/KIND; at 0.02, normalised MLPs leave the midpoint at once
 bend_points=6        # of each of the two pieces
 across=zip           # optimised paths between samplers: cross for all pairs, zip for one of each network
 declare -gA measuring=() # further options of path, flatness and plane, by network
