@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from landscape_cli.geometry import Distance, distance, geodesic, linear
     from landscape_cli.models import build_model
     from landscape_cli.normalize import normalize
-    from landscape_cli.symmetry import Symmetry, permute, rescale, trace_symmetry
+    from landscape_cli.symmetry import (
+        Symmetry,
+        flip,
+        permute,
+        random_permutations,
+        random_signs,
+        rescale,
+        trace_symmetry,
+    )
 
 _HOMES = {
     "Alignment": "align",
@@ -36,12 +44,15 @@ _HOMES = {
     "align": "align",
     "build_model": "models",
     "distance": "geometry",
+    "flip": "symmetry",
     "geodesic": "geometry",
     "linear": "geometry",
     "load_data": "data",
     "local_energy": "flatness",
     "normalize": "normalize",
     "permute": "symmetry",
+    "random_permutations": "symmetry",
+    "random_signs": "symmetry",
     "read_checkpoint": "checkpoint",
     "recompute_statistics": "batch_norm",
     "rescale": "symmetry",
@@ -61,12 +72,15 @@ __all__ = [
     "align",
     "build_model",
     "distance",
+    "flip",
     "geodesic",
     "linear",
     "load_data",
     "local_energy",
     "normalize",
     "permute",
+    "random_permutations",
+    "random_signs",
     "read_checkpoint",
     "recompute_statistics",
     "rescale",

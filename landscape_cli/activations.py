@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from landscape_cli.checkpoint import Params
+from landscape_cli.functional import run_with
 from landscape_cli.symmetry import Axis, Role, Symmetry
 
 BATCH = 64
@@ -208,7 +208,7 @@ def _outputs(
     """Return what the modules put out, call by call."""
     found: dict[str, list[Tensor]] = {place.module: [] for group in places.values() for place in group}
     with _hooks(model, found):
-        functional_call(model, dict(params), (x,), tie_weights=False)
+        run_with(model, params, x)
     return found
 
 

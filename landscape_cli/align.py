@@ -61,7 +61,8 @@ def align(
         method: what the match of two networks makes largest.
             "cosine": the sum of the cosines between matched units' incoming weights (Pittorino et al., 2022,
             algorithm 2). Groups are matched in an order in which the next one has writers that are settled; then all
-            are matched on all writers until none changes. Norms and biases do not vote.
+            are matched on all writers until none changes. Norms and biases do not vote, but between units whose
+            incoming weights point the same way to rounding: these are told apart by all else that they have.
             "weight": the inner product of the two networks, over all tensors (Git Re-Basin, Ainsworth et al., 2022),
             by coordinate descent from what the first pass of "cosine" finds.
             "activation": the correlations of units on data (Li et al., 2015); groups that have none are matched by

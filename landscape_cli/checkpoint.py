@@ -254,7 +254,9 @@ def _check_looks_like_safetensors(path: Path) -> None:
             f"{path} is a pickle, which landscape has not written: give it to a command with --model and --input-shape"
         )
     if len(start) < 9 or start[8:9] != b"{":
-        raise CheckpointError(f"{path} is not a safetensors file: it may be truncated, or of another format")
+        raise CheckpointError(
+            f"{path} is neither a safetensors file nor one of PyTorch's: it may be empty or truncated"
+        )
 
 
 def check_tensors(path: str | Path, params: Params) -> None:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 
+def one_line(error: BaseException, longest: int = 200) -> str:
+    """Return what an error of others' code says, on one line: its lines are separated by slashes."""
+    lines = (" ".join(line.split()) for line in str(error).splitlines())
+    return " / ".join(line for line in lines if line)[:longest]
+
+
 class LandscapeError(Exception):
     """Something a user can read and act on; the command line prints it as one line and exits with `exit_code`."""
 
@@ -27,6 +33,12 @@ class ModelError(LandscapeError):
 
 class TraceError(LandscapeError):
     """A model whose symmetries cannot be derived."""
+
+
+class InconsistencyError(TraceError):
+    """Symmetries that contradict themselves: our fault, not the model's."""
+
+    exit_code = 1
 
 
 class GeometryError(LandscapeError):

@@ -165,7 +165,7 @@ class Evaluator:
 def _batch_size(model: nn.Module, examples: Tensor, device: torch.device) -> int:
     """Return the power of two for which a batch's largest activation fits the allowance."""
     parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
-    elements = largest_activation(model, examples.to(parameter.device, parameter.dtype))
+    elements = largest_activation(lambda x: run_with(model, {}, x), examples.to(parameter.device, parameter.dtype))
     fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
     power: int = 1 << (fits.bit_length() - 1)
     return min(1 << 16, max(64, power))

@@ -14,6 +14,17 @@ ROLES = {
     "followed by": (Role.GAIN, Role.FOLLOWER),
 }
 WITHIN = " in the module "
+OPERATORS = {
+    "a product of matrices": ("mm", "bmm", "addmm", "baddbmm", "mv", "dot"),
+    "a sum": ("add", "sub", "rsub", "lerp", "addcmul", "addcdiv"),
+    "a product": ("mul", "div"),
+    "a convolution": ("convolution",),
+    "a choice": ("where", "masked_fill", "maximum", "minimum", "gt", "ge", "lt", "le", "eq", "ne"),
+    "numbers put side by side": ("cat", "stack", "constant_pad_nd"),
+    "a norm layer": ("native_batch_norm", "native_layer_norm", "native_group_norm", "rms_norm"),
+    "places moved about": ("roll", "flip", "index", "index_select", "slice", "select", "repeat", "expand", "gather"),
+}
+"""What operators do, in words, where the name alone says little."""
 
 Owners = Mapping[tuple[str, tuple[int, ...]], Sequence[tuple[str, set[int]]]]
 
@@ -45,8 +56,9 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
             for group in symmetry.signs
         ],
         "output": _scaled_axes(symmetry.output),
+        "weights": list(symmetry.weights),
         "fixed": [
-            {"tensor": axis.tensor, "axis": axis.dim, "places": axis.places, "reason": axis.reason}
+            {"tensor": axis.tensor, "axis": axis.dim, "places": axis.places, "reason": in_words(axis.reason)}
             for axis in symmetry.fixed
         ],
         "notes": list(symmetry.notes),
@@ -123,9 +135,26 @@ def fixed_for(symmetry: Symmetry) -> dict[str, list[FixedAxis]]:
     """Return the axes that are fixed, by reason; an operator is one reason wherever it runs."""
     found: dict[str, list[FixedAxis]] = {}
     for axis in symmetry.fixed:
-        reason = axis.reason.partition(WITHIN)[0]
-        found.setdefault(f"by its use in {reason}" if reason.startswith("aten.") else reason, []).append(axis)
+        found.setdefault(in_words(axis.reason).partition(WITHIN)[0], []).append(axis)
     return found
+
+
+def in_words(reason: str) -> str:
+    """Return why an axis is fixed, operators in words: `aten.bmm.default` is how the tracer calls one."""
+    what, within, module = reason.partition(WITHIN)
+    before, operator, name = what.partition("aten.")
+    if not operator:
+        return reason
+    name = name.split(".")[0].rstrip("_")
+    known = next((words for words, names in OPERATORS.items() if name in names), "")
+    told = f"{known} (aten.{name})" if known else f"aten.{name}"
+    if before.startswith("no rule"):
+        told = f"units that reach {told}, which has no rule"
+    elif before:
+        told = f"places after {told}"
+    else:
+        told = f"units tied by {told} in a way that is not followed"
+    return f"{told}{within}{module}"
 
 
 def compact(axes: Iterable[Axis], *, counted: bool = True) -> list[str]:

@@ -118,9 +118,10 @@ def _unwrapped(path: Path, found: Any) -> dict[str, Tensor]:
 
 def _check(path: Path, name: str, tensor: Tensor) -> None:
     """Refuse tensors that are of no network, before anything is computed from them."""
-    what = None
+    what, remedy = None, REMEDY
     if tensor.dtype not in TYPES:
         what = f"is of type {tensor.dtype}"
+        remedy = "convert it, or the model, to real numbers of 16 to 64 bits"
     elif tensor.layout is not torch.strided or tensor.is_nested:
         what = f"is not stored densely ({tensor.layout})"
     elif tensor.device.type != "cpu":
@@ -128,4 +129,4 @@ def _check(path: Path, name: str, tensor: Tensor) -> None:
     elif tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         what = "has more elements than the file stores"
     if what is not None:
-        raise CheckpointError(f"{path}: the tensor {shown(name)!r} {what}, which cannot be a network's: {REMEDY}")
+        raise CheckpointError(f"{path}: the tensor {shown(name)!r} {what}, which cannot be a network's: {remedy}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -9,20 +10,31 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from landscape_cli.checkpoint import Params
+from landscape_cli.double import in_float64
+from landscape_cli.errors import ModelError
 
 
 def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
     """Return what the model computes from inputs `x` with `tensors` in place of its own, which stay what they are.
 
+    On inputs in float64 all is computed in float64, also where the model's code says float32.
+
     Args:
         model: the architecture.
         tensors: a network, and the model's unsaved buffers if they must move too (`unsaved_buffers`, `cast_floats`).
         x: inputs, shape (n, *input_shape), in the network's type and on its device.
+
+    Raises:
+        ModelError: if the model's code exits.
     """
     # Given a module's tensors under a second name too, PyTorch would leave the new ones behind.
     modules = {name for name, _ in model.named_modules()}
     once = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[0] in modules}
-    return functional_call(model, once, (x,), tie_weights=False)
+    try:
+        with in_float64() if x.dtype == torch.float64 else nullcontext():
+            return functional_call(model, once, (x,), tie_weights=False)
+    except SystemExit as cause:
+        raise ModelError("the forward pass ends the program (SystemExit): remove that from the model") from cause
 
 
 def unsaved_buffers(model: nn.Module) -> dict[str, Tensor]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from landscape_cli.balance import balance
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import GeometryError
 from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, rescale, unit_rows
+from landscape_cli.turns import turns
 
 DEAD = 1e-30
 """Units with weights of a smaller norm count as without: dividing by it would leave the range of float32."""
@@ -26,12 +28,15 @@ class Normalization:
         output_factor: the positive factor by which its outputs differ from the original's.
         degenerate: for each group that has them, the units without incoming weights, or with a gain of zero.
         factors: what the activations of each scale group's units were multiplied by, shape (units,), float64.
+        unsettled: the names of groups whose scale is left, at least in part, as it was: they share their tensors so
+            that no one form is found.
     """
 
     params: Params
     output_factor: float
     degenerate: Mapping[str, tuple[int, ...]]
     factors: Mapping[str, Tensor]
+    unsettled: tuple[str, ...] = ()
 
 
 def normalize(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> dict[str, Tensor]:
@@ -50,6 +55,9 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
     statistics follow, and its gain makes up for ε before its own turn comes. Without a gain the running variance
     plus ε is what scales, so that the variance may come out negative, though never below -ε.
 
+    Where a group would change what has set another, it goes first, or another of its tensors sets it (`turns`);
+    groups for which there is no such order are set together (`balance`).
+
     The last layer, weights and biases, is multiplied by √outputs / norm. A unit without incoming weights keeps its
     zeros; its bias, if any, takes the place of the weights, and without one whatever else scales with it.
 
@@ -59,27 +67,40 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
         keep_last_layer: leave the last layer as it is: then the outputs, and so the loss, are unchanged.
 
     Raises:
-        GeometryError: if the last layer is zero, a tensor is not finite, or would not be in its dtype.
+        GeometryError: if the last layer is zero, a tensor is not finite, or would not be in its dtype, or a running
+            variance is negative.
     """
     for name in _not_finite(params):
         raise GeometryError(f"the tensor {name!r} holds NaN or Inf: this network cannot be normalised")
+    for name in _negative_variances(params, symmetry):
+        raise GeometryError(
+            f"the running variance {name!r} holds negative numbers, so that outputs are NaN: this network cannot be "
+            "normalised"
+        )
     work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
     degenerate: dict[str, tuple[int, ...]] = {}
     factors: dict[str, Tensor] = {}
     output_factor = 1.0
+    unsettled: list[str] = []
     # A stream that is both read inside and an output is set by its first writer, in its turn, as other streams are.
     read_inside = any(scaled.power != 1 for scaled in symmetry.output)
-    turn = symmetry.output_after if read_inside else len(symmetry.scales)
-    for position, group in enumerate([*symmetry.scales, None]):
-        if position == turn and not keep_last_layer:
+    place = symmetry.output_after if read_inside else len(symmetry.scales)
+    for turn in turns(symmetry, outputs_at=None if keep_last_layer else place):
+        if not turn.groups:
             output_factor = _last_layer_factor(work, symmetry, first=read_inside)
             work = rescale(work, symmetry, {}, output=output_factor)
-        if group is None:
-            break
-        factors[group.name], zero = _unit_factors(work, group)
-        if bool(zero.any()):
-            degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
-        work = rescale(work, symmetry, {group.name: factors[group.name]})
+            continue
+        names = [group.name for group in turn.groups]
+        if turn.together:
+            found, settled = balance(work, turn.groups, turn.setters)
+            factors |= found
+            unsettled += [] if settled else names
+        else:
+            [group], [setter] = turn.groups, turn.setters
+            factors[group.name], zero = _unit_factors(work, group, setter)
+            if bool(zero.any()):
+                degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
+        work = rescale(work, symmetry, {name: factors[name] for name in names})
     result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
     for name in _not_finite(result):
         if bool(torch.isfinite(work[name]).all()):  # else it is no matter of the dtype, and the proof will tell
@@ -87,7 +108,7 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
             raise GeometryError(
                 f"the tensor {name!r}, normalised, leaves the range of {dtype}: convert the network first"
             )
-    return Normalization(result, output_factor, degenerate, factors)
+    return Normalization(result, output_factor, degenerate, factors, tuple(unsettled))
 
 
 def one_at_a_time(params: Params, symmetry: Symmetry, factors: Mapping[str, Tensor]) -> Iterator[tuple[str, Params]]:
@@ -104,9 +125,16 @@ def _not_finite(params: Params) -> Iterator[str]:
                 yield name
 
 
-def _unit_factors(params: Params, group: ScaleGroup) -> tuple[Tensor, Tensor]:
+def _negative_variances(params: Params, symmetry: Symmetry) -> Iterator[str]:
+    """Yield the names of running variances that are negative even with ε added."""
+    for scaled in (scaled for group in symmetry.scales for scaled in group.axes if scaled.epsilon):
+        name = scaled.variance or scaled.axis.tensor
+        if bool((params[name].double() + scaled.epsilon < 0).any()):
+            yield name
+
+
+def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis) -> tuple[Tensor, Tensor]:
     """Return the factors that put a group's units at norm one, and which units are degenerate, shapes (units,)."""
-    setter = group.set_by
     factors, degenerate = _to_norm_one(params, [setter], setter.power, group.size)
     missing = degenerate
     for power in (1, 2):  # biases and means; variances

@@ -50,7 +50,7 @@ def decide(logits: Tensor) -> Tensor:
     UNDECIDED.
     """
     decision = (logits[:, 0] >= 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
-    return torch.where(logits.isnan().any(dim=1), UNDECIDED, decision)
+    return decision.masked_fill_(logits.isnan().any(dim=1), UNDECIDED)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, *, reduction: str = "mean") -> Tensor:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from landscape_cli.batches import largest_activation
 from landscape_cli.checkpoint import Params
-from landscape_cli.errors import GeometryError, ProofError
+from landscape_cli.errors import GeometryError, LandscapeError, ModelError, ProofError, one_line
 from landscape_cli.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.objective import all_outputs, decide, logits_of
 from landscape_cli.seeds import generator
+from landscape_cli.suspects import not_finite
 
 PROBES = 256
 MEMORY = 128 << 20
@@ -33,12 +35,15 @@ class Difference:
         relative: the same divided by the largest logit; of several outputs, of the one where it is worst.
         decisions: how many decisions differ, by the first output.
         probes: how many probe inputs there were.
+        in_float64: whether the outputs were computed in float64, or in the network's own type as the model allows
+            no other.
     """
 
     largest: float
     relative: float
     decisions: int
     probes: int
+    in_float64: bool = True
 
     def columns(self) -> dict[str, float]:
         """Return the columns of a result that hold it."""
@@ -53,7 +58,8 @@ class Difference:
 @torch.no_grad()
 def compare(model: nn.Module, before: Params, after: Params, probe: Tensor, *, factor: float = 1.0) -> Difference:
     """Compare all outputs in float64: those of `after` with `factor` times those of `before`."""
-    return _difference(_outputs(model, before, probe), _outputs(model, after, probe), factor)
+    expected, found = (_outputs(model, params, probe, torch.float64) for params in (before, after))
+    return _difference(expected, found, factor)
 
 
 def probe_batch(
@@ -62,11 +68,15 @@ def probe_batch(
     """Return standard normal inputs, as standardised data are, shape (probes, *input_shape), float64.
 
     There are PROBES, or as many as keep the largest tensor of the forward pass within MEMORY, though at least two.
+
+    Raises:
+        ModelError: if the model does not run.
     """
     examples = torch.randn(2, *input_shape, generator=generator(seed), dtype=float_type(params)).to(device)
     placed = {name: tensor.to(device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
     model.eval()
-    each = torch.float64.itemsize * largest_activation(lambda x: run_with(model, placed, x), examples)
+    with _one_line():
+        each = torch.float64.itemsize * largest_activation(lambda x: run_with(model, placed, x), examples)
     count = max(2, min(PROBES, MEMORY // each))
     return torch.randn(count, *input_shape, generator=generator(seed), dtype=torch.float64).to(device)
 
@@ -84,6 +94,9 @@ def prove(
 ) -> Difference:
     """Check that `exact` (float64) and `stored` (as it will be written) compute what `before` does, up to `factor`.
 
+    A model that does not run in float64 is run in its own type, or in float32 if that is less, and held to the
+    rounding of that.
+
     Args:
         model: the architecture.
         before: the network as it was.
@@ -100,22 +113,70 @@ def prove(
 
     Raises:
         GeometryError: if the outputs were not finite to begin with.
+        ModelError: if the model does not run, or not twice alike.
         ProofError: if either differs by more than rounding.
     """
     eps = max((torch.finfo(t.dtype).eps for t in stored.values() if t.is_floating_point()), default=0.0)
     with torch.no_grad():
-        expected = _outputs(model, before, probe)
+        dtype, expected = _expected(model, before, probe, torch.promote_types(torch.float32, float_type(stored)))
         if not all(bool(torch.isfinite(output).all()) for output in expected):
-            raise GeometryError(f"{what} makes no sense: its outputs on random inputs are NaN or Inf as it is")
-        for after, allowed, where in ((exact, EXACT, ""), (stored, max(EXACT, ROUNDING * eps), ", once stored")):
-            difference = _difference(expected, _outputs(model, after, probe), factor)
+            where = not_finite(model, to_double(before, probe.device), probe)
+            raise GeometryError(f"{what} makes no sense: its outputs on random inputs are NaN or Inf as it is{where}")
+        finest = EXACT if dtype == torch.float64 else ROUNDING * torch.finfo(dtype).eps
+        for after, allowed, where in ((exact, finest, ""), (stored, max(finest, ROUNDING * eps), ", once stored")):
+            difference = _difference(expected, _outputs(model, after, probe, dtype), factor)
             if not difference.relative <= allowed:
+                _check_repeats(model, before, probe, expected)
+                blamed = _blame(model, expected, after, probe, suspects, allowed, factor)
                 raise ProofError(
                     f"{what} changed the function{where}: logits differ by {difference.relative:.2g} of the largest, "
-                    f"{allowed:.2g} is allowed{_blame(model, expected, after, probe, suspects, allowed, factor)}; "
-                    "nothing was written: please report this model"
+                    f"{allowed:.2g} is allowed{blamed}; nothing was written: please report this model"
                 )
-    return difference
+    return replace(difference, in_float64=dtype == torch.float64)
+
+
+def _expected(
+    model: nn.Module, before: Params, probe: Tensor, own: torch.dtype
+) -> tuple[torch.dtype, tuple[Tensor, ...]]:
+    """Return the outputs of a network, and the type they could be computed in: float64, or else its own."""
+    try:
+        return torch.float64, _outputs(model, before, probe, torch.float64)
+    except (LandscapeError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception:  # code of others; what is wrong with it in its own type is told below
+        with _one_line():
+            return own, _outputs(model, before, probe, own)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Run a forward pass, code of others, whose errors become one line.
+
+    Raises:
+        ModelError: if it fails.
+    """
+    try:
+        yield
+    except (LandscapeError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as cause:
+        reason = one_line(cause)
+        raise ModelError(f"the forward pass fails on random inputs: {type(cause).__name__}: {reason}") from cause
+
+
+def _check_repeats(model: nn.Module, before: Params, probe: Tensor, expected: tuple[Tensor, ...]) -> None:
+    """Check that one network gives the same outputs again, and once more: a counter's parity may hide it once.
+
+    Raises:
+        ModelError: if it does not.
+    """
+    for _ in range(2):
+        again = _difference(expected, _outputs(model, before, probe, expected[0].dtype), 1.0)
+        if not again.relative <= EXACT:
+            raise ModelError(
+                "the model gives other outputs for the same tensors and inputs from one call to the next: its forward "
+                "pass must not depend on what it keeps elsewhere, as in a counter"
+            )
 
 
 def _blame(
@@ -130,7 +191,7 @@ def _blame(
     """Return the part of a message that names the groups that change the function on their own, in `like`'s dtypes."""
     innocent, guilty = 0, []
     for name, params in suspects:
-        alone = _difference(expected, _outputs(model, cast_like(params, like), probe), 1.0)
+        alone = _difference(expected, _outputs(model, cast_like(params, like), probe, expected[0].dtype), 1.0)
         if alone.relative <= allowed:
             innocent += 1
         else:
@@ -153,9 +214,10 @@ def cast_like(params: Params, original: Params) -> dict[str, Tensor]:
     return {name: tensor.to("cpu", original[name].dtype) for name, tensor in params.items()}
 
 
-def _outputs(model: nn.Module, params: Params, probe: Tensor) -> tuple[Tensor, ...]:
-    tensors = to_double({**unsaved_buffers(model), **params}, probe.device)
-    return all_outputs(run_with(model, tensors, probe))
+def _outputs(model: nn.Module, params: Params, probe: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    tensors = cast_floats({**unsaved_buffers(model), **params}, dtype, probe.device)
+    outputs = all_outputs(run_with(model, tensors, probe.to(dtype)))
+    return tuple(output.to(dtype) if output.is_floating_point() else output for output in outputs)
 
 
 def _difference(expected: tuple[Tensor, ...], found: tuple[Tensor, ...], factor: float) -> Difference:

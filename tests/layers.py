@@ -301,6 +301,22 @@ def convolutions(count: int) -> dict[str, Known]:
 NETS |= convolutions(1) | convolutions(2) | convolutions(3)
 
 
+def grouped_residual(act: Callable[[Tensor], Tensor], groups: int = 3) -> Callable[[], Net]:
+    def body(m: Net, x: Tensor) -> Tensor:
+        h = m.c(x)
+        return m.o((h + m.part(act(h))).mean((2, 3)))
+
+    return lambda: Net(body, c=nn.Conv2d(2, 6, 2), part=nn.Conv2d(6, 6, 3, padding=1, groups=groups), o=nn.Linear(6, 3))
+
+
+# Units keep to their group, which is the same for those read and those written; groups trade places as wholes.
+NETS |= {
+    "grouped in a residual": Known(grouped_residual(F.relu), IMAGE, (6, 3), (6,)),
+    "grouped in a residual, two groups": Known(grouped_residual(F.gelu, 2), IMAGE, (6, 2)),
+    "grouped in a residual, tanh": Known(grouped_residual(torch.tanh), IMAGE, (6, 3), (), (6,)),
+}
+
+
 def padded(mode: str, value: float = 0.0) -> Callable[[], Net]:
     return chained(lambda: nn.Sequential(Function(lambda x: F.pad(x, (1, 2, 0, 1), mode, value)), nn.Conv2d(6, 5, 3)))
 
@@ -322,6 +338,16 @@ def shuffled(x: Tensor) -> Tensor:
 def shuffle_unit(m: Net, x: Tensor) -> Tensor:
     h = F.relu(m.second(shuffled(F.relu(m.first(F.relu(m.c(x)))))))
     return m.o(h.mean((2, 3)))
+
+
+def unfolded(m: Net, x: Tensor) -> Tensor:
+    h = F.relu(m.a(F.unfold(x, 2, padding=1).transpose(1, 2))).transpose(1, 2).unflatten(2, (7, 7))
+    return m.o(F.relu(m.b(F.unfold(h, 2, stride=2, padding=1).transpose(1, 2))).mean(1))
+
+
+def windowed(m: Net, x: Tensor) -> Tensor:
+    h = F.relu(m.c(x)).unfold(2, 3, 2)
+    return m.o(F.relu(m.b(h.transpose(1, 2).flatten(2))).mean(1))
 
 
 def unet(m: Net, x: Tensor) -> Tensor:
@@ -401,6 +427,12 @@ NETS |= {
         IMAGE,
         (4, 5),
         (4, 5),
+    ),
+    "unfold": Known(
+        lambda: Net(unfolded, a=nn.Linear(8, 6), b=nn.Linear(24, 5), o=nn.Linear(5, 3)), IMAGE, (6, 5), (6, 5)
+    ),
+    "unfold by windows": Known(
+        lambda: Net(windowed, c=nn.Conv1d(2, 6, 1), b=nn.Linear(18, 5), o=nn.Linear(5, 3)), SIGNAL, (6, 5), (6, 5)
     ),
     "squeeze and excitation": Known(
         lambda: Net(
@@ -802,6 +834,19 @@ def mixer(m: Net, x: Tensor) -> Tensor:
     return m.o(m.norm3(h).mean(1))
 
 
+def convolved_mixer(m: Net, x: Tensor) -> Tensor:
+    h = m.a(x)
+    h = h + m.token2(F.gelu(m.token1(m.norm1(h))))
+    h = h + m.channel2(F.gelu(m.channel1(m.norm2(h))))
+    return m.o(m.norm3(h).mean(1))
+
+
+def convolved_gated_mlp(m: Net, x: Tensor) -> Tensor:
+    h = m.a(x)
+    u, v = F.gelu(m.up(m.norm1(h))).chunk(2, -1)
+    return m.o(m.norm3(h + m.down(u * m.token(m.norm2(v)))).mean(1))
+
+
 def gated_mlp(m: Net, x: Tensor) -> Tensor:
     h = m.a(x)
     u, v = F.gelu(m.up(m.norm1(h))).chunk(2, -1)
@@ -936,5 +981,46 @@ NETS |= {
         (6, 8),
         (6, 6),
         (6, 6),
+    ),
+    # Kernels of one place over tokens: the same two, and the same symmetries.
+    "mixer by convolutions": Known(
+        lambda: Net(
+            convolved_mixer,
+            norm1=layer_norm(6),
+            norm2=layer_norm(6),
+            norm3=layer_norm(6),
+            token1=nn.Conv1d(5, 7, 1),
+            token2=nn.Conv1d(7, 5, 1),
+            **linears(a=(4, 6), channel1=(6, 8), channel2=(8, 6), o=(6, 3)),
+        ),
+        SEQUENCE,
+        (6, 7, 8),
+        (6, 6),
+        (6, 6),
+    ),
+    "gated mlp by convolutions": Known(
+        lambda: Net(
+            convolved_gated_mlp,
+            norm1=layer_norm(6),
+            norm2=layer_norm(8),
+            norm3=layer_norm(6),
+            token=nn.Conv1d(5, 5, 1),
+            **linears(a=(4, 6), up=(6, 16), down=(8, 6), o=(6, 3)),
+        ),
+        SEQUENCE,
+        (6, 8),
+        (6, 6),
+        (6, 6),
+    ),
+    # Made tokens are averaged, which leaves them no scales.
+    "transposed convolution over tokens": Known(
+        lambda: Net(
+            lambda m, x: m.o(F.relu(m.t(F.relu(m.a(x)))).mean(1)),
+            t=nn.ConvTranspose1d(5, 7, 1, bias=False),
+            **linears(a=(4, 6), o=(6, 3)),
+        ),
+        SEQUENCE,
+        (6, 7),
+        (6,),
     ),
 }

@@ -50,7 +50,7 @@ def rubbish(landscape, trained: list[str]) -> None:  # noqa: F811
 
 CASES = {
     "truncated": (["normalize", "truncated.st", "-o", "out.st"], "truncated"),
-    "text": (["normalize", "text.st", "-o", "out.st"], "not a safetensors file"),
+    "text": (["normalize", "text.st", "-o", "out.st"], "neither a safetensors file nor"),
     "pickle": (["normalize", "pickle.st", "-o", "out.st"], "not written by landscape"),
     "torch pickle": (["align", "1.st", "torch.st", "-o", "out.st"], "--model"),
     "architecture": (["align", "1.st", "other.st", "-o", "out.st"], "only networks of one model"),
@@ -91,7 +91,7 @@ CASES = {
     "hmm of another set": (["train", "--data", "mnist", "--hmm-dim", "9", "-o", "out.st"], "for --data hmm"),
     "hostile sizes": (["flatness", "hostile.st", "-o", "out.json"], "malformed"),
     "hostile mean": (["flatness", "mean.st", "-o", "out.json"], "no usable number"),
-    "out-dir stays unmade": (["normalize", "text.st", "--out-dir", "unmade"], "not a safetensors file"),
+    "out-dir stays unmade": (["normalize", "text.st", "--out-dir", "unmade"], "neither a safetensors file nor"),
     "one file twice": (["align", "1.st", "2.st", "-o", "x.st", "--permutations", "./x.st"], "same file"),
     "log is output": ([*TRAIN, "-o", "x.st", "--log", "x.st"], "same file"),
     "data seed": ([*TRAIN, "--data-seed", "9" * 25, "-o", "out.st"], "--data-seed"),
@@ -163,7 +163,7 @@ def test_signals_during_training(tmp_path: Path, number: signal.Signals, code: i
     assert errors.count("\n") == 1
     assert "Traceback" not in errors
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
-    assert all(line.count(",") == 7 for line in (tmp_path / "log.csv").read_text().splitlines())
+    assert len({line.count(",") for line in (tmp_path / "log.csv").read_text().splitlines()}) == 1  # no half line
 
 
 @pytest.mark.parametrize("delay", [0.3, 0.5, 0.7, 0.9, 1.2])

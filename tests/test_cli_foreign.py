@@ -257,7 +257,7 @@ MISTAKES = {
     "registry without outputs": (["2.pth", "--model", "mlp", *MAKE[2:]], "mlp?outputs=10"),
     "no module": (["2.pth", "--model", "nowhere:make", *MAKE[2:]], "no module 'nowhere'"),
     "no attribute": (["2.pth", "--model", "nets:makes", *MAKE[2:]], "did you mean make?"),
-    "factory raises": (["2.pth", "--model", "nets:broken", *MAKE[2:]], "nets:broken failed: ValueError: two lines"),
+    "factory raises": (["2.pth", "--model", "nets:broken", *MAKE[2:]], "nets:broken failed: ValueError: two / lines"),
     "no module made": (["2.pth", "--model", "nets:nothing", *MAKE[2:]], "returned a NoneType"),
     "arguments": (["2.pth", "--model", "nets:make?height=3", *MAKE[2:]], "unexpected keyword argument"),
     "a dict": (["2.pth", "--model", "nets:Dict?in_features=3&out_features=2", *MAKE[2:]], "returns a dict"),

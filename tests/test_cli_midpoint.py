@@ -265,7 +265,8 @@ def test_midpoints_of_families(landscape: Callable[..., Any], monkeypatch: pytes
 
     monkeypatch.setattr(module, "train", failing)
     done = landscape(*command)
-    assert (done.code, "warning: the midpoint of a.st and c.st is missing" in done.err) == (0, True)
+    assert (done.code, "warning: the midpoint of a.st and c.st is missing" in done.err) == (2, True)
+    assert "1 of 3 midpoints are missing" in done.err
     partial = json.loads(done.out)
     first, failed, last = partial["pairs"]
     assert (failed["points"], failed["barrier"], failed["failure"]) == (None, None, "training diverged")
@@ -298,6 +299,7 @@ HOSTILE = {
     "suffix": ([*OUT, "m.pt"], ".st or .safetensors"),
     "no such folder": ([*OUT, "missing/m.st"], "create it first"),
     "taken": ([*OUT, "taken.st"], "--force"),
+    "itself": ([*OUT, "a.st", "--force"], "one of the networks themselves"),
     "taken by a template": ([*OUT, "{start}.st"], "a.st exists already"),
     "result too": ([*OUT, "m.st", "-o", "m.st"], ".json or .csv"),
 }

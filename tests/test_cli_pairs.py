@@ -262,7 +262,7 @@ HOSTILE = {
     "in two families": (["path", "a-*.st", "*-1.st", "--pairs", "all"], "a-1.st is in two families"),
     "in two by another way": (["path", "a-*.st", "./n/../a-1.st", "--pairs", "all"], "in two families"),
     "three without --pairs": (["path", "a-1.st", "a-2.st", "b-1.st"], "families with --pairs: leave out b-1.st"),
-    "pattern without --pairs": (["path", "a-*.st", "b-1.st"], "No such file"),
+    "pattern without --pairs": (["path", "a-*.st", "b-1.st"], "is a pattern"),
     "pairs": (["path", "a-*.st", "b-*.st", "--pairs", "some"], "'--pairs': 'some' is not one of"),
     "another model": (["path", "a-*.st", "other.st", "--pairs", "all"], "only networks of one model"),
     "not normalised": (["path", "a-*.st", "b-*.st", "--pairs", "all", "--kind", "geodesic"], "landscape normalize"),

@@ -135,11 +135,11 @@ def save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
 
 
 HOSTILE = {
-    "raises": "nets:raises failed: RuntimeError: no way",
+    "raises": "nets:raises failed: RuntimeError: no / way",
     "Dict": "the model returns a dict",
     "Branch": "data-dependent branch",
     "InPlace": "changes the parameter '1.weight' in place",
-    "Fails": "ValueError: the moon is full",
+    "Fails": "ValueError: the moon / is full",
     "Complex": "complex64",
     "Integer": "'odd' is of type torch.int64, which has no rule",
 }
@@ -262,7 +262,7 @@ def test_explain_takes_one_network_and_nothing_else(landscape, trained: list[str
         ("--explain", "1.st", "2.st"): "leave out 2.st",
         ("--explain", "1.st", "-o", "x.st"): "leave out --output",
         ("--explain", "1.st", "--method", "cosine"): "leave out --method",
-        ("1.st", "-o", "x.st"): "name the networks to relabel",
+        ("1.st", "-o", "x.st"): "name one or more networks after the reference 1.st",
         ("--explain",): "Missing argument",
     }.items():
         done = landscape("align", *arguments)

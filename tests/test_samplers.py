@@ -173,6 +173,8 @@ def test_stack_is_one_matrix() -> None:
     stack.weights[1] *= 2
     assert all(torch.equal(stack.params(1)[key], 2 * starts[1][key]) for key in starts[1])
     assert all(torch.equal(stack.params(0)[key], starts[0][key]) for key in starts[0])
+    for k in (0, 1):
+        stack.collect(k)
     stack.networks[0](torch.randn(3, *SPECS["lenet"].input_shape)).sum().backward()
     assert stack.gradients[0].abs().sum() > 0
     assert stack.gradients[1].abs().sum() == 0

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from layers import Net as Body
 from symmetry_checks import Net as Traced
-from symmetry_checks import check_true, make_net
+from symmetry_checks import check_true, make_net, uncovered
 from torch import Tensor, nn
 from traps import TRAPS, Net, hidden, trapped
 
@@ -137,6 +137,24 @@ def test_channels_moved_before_a_grouped_convolution(name: str) -> None:
     )
     check_true(made := make_net(net, (2, 4)), range(4))
     assert sum(group.units for group in made.symmetry.permutations) >= 9
+
+
+def _of_four(x: Tensor) -> Tensor:
+    return x.unflatten(1, (4, 3)).transpose(1, 2).flatten(1, 2)
+
+
+def test_rows_of_grouped_weights_that_move_only_as_wholes() -> None:
+    """A residual over three groups, after a shuffle out of four: units keep their order within the three."""
+    torch.manual_seed(0)
+    net = Body(
+        lambda m, x: m.o((lambda h: h + m.second(F.gelu(h)))(_of_four(m.first(x))).mean(2)),
+        first=nn.Conv1d(4, 12, 1, groups=4),
+        second=nn.Conv1d(12, 12, 1, groups=3),
+        o=nn.Linear(12, 3),
+    )
+    check_true(made := make_net(net, (4, 5)), range(4))
+    assert not uncovered(made)
+    assert [group.size for group in made.symmetry.permutations] == [3]
 
 
 CHANGED = {

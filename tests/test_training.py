@@ -146,7 +146,7 @@ def test_networks_together_are_networks_one_by_one(model: str, name: str, monkey
     """The kernels that a GPU shares between networks give, up to rounding, what each network gives alone."""
     found = []
     for way in (gradients.one_by_one, gradients.together):
-        monkeypatch.setattr(gradients, "choose", lambda stack, x, size, precision, way=way: way(precision))
+        monkeypatch.setattr(gradients, "choose", lambda stack, x, size, precision, way=way: (way(precision), True))
         found.append(run(MODELS[model], SAMPLERS[name]))
     for a, b in zip(*found, strict=True):
         assert a.params is not None
@@ -369,3 +369,21 @@ def test_random_modules_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert many[1].params is not None
     assert alone.params is not None
     assert equal(many[1].params, alone.params)
+
+
+@pytest.mark.parametrize("way", [gradients.one_by_one, gradients.together])
+def test_half_precision_is_of_the_passes_alone(way: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradients, "choose", lambda stack, x, size, precision: (way(precision), True))
+    spec = SPECS["lenet"]
+    found = {}
+    for precision in ("float32", "bf16"):
+        seen: list[EpochRecord] = []
+        recipe = Recipe(4, 0.05, batch_size=16, precision=precision)
+        [solution, _] = run(spec, sgd(recipe), [0, 1], watcher=Watcher(epoch=seen.append))
+        assert solution.params is not None
+        assert {tensor.dtype for tensor in solution.params.values()} == {torch.float32}
+        found[precision] = solution.params["fc1.weight"], seen[-1].loss
+    (full, full_loss), (half, half_loss) = found["float32"], found["bf16"]
+    assert not torch.equal(full, half)
+    assert torch.allclose(full, half, atol=0.02)
+    assert half_loss == pytest.approx(full_loss, rel=0.02)

@@ -32,7 +32,7 @@ def align(
     reference: Annotated[Path, typer.Argument(help="The network whose labels stand.", show_default=False)],
     networks: Annotated[
         list[Path] | None,
-        typer.Argument(help="Networks to relabel; none with --explain.", show_default=False),
+        typer.Argument(help="Networks to relabel, at least one; none with --explain.", show_default=False),
     ] = None,
     output: CheckpointOutput = None,
     out_dir: OutDir = None,
@@ -98,6 +98,7 @@ def align(
         output_paths,
         read_networks,
         resolve_device,
+        say_precision,
         symmetry_of,
     )
     from landscape_cli.errors import ResultError
@@ -114,7 +115,9 @@ def align(
         emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)
         return
     if not networks:
-        raise typer.BadParameter("name the networks to relabel after the reference; only --explain takes one network")
+        raise typer.BadParameter(
+            f"there is nothing to relabel: name one or more networks after the reference {reference}, or add --explain"
+        )
     check_used(context, method.value)
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     check_distinct(permutations, *outputs)
@@ -147,6 +150,7 @@ def align(
             device=place,
             quiet=quiet,
         )
+        say_precision(network.path, difference, quiet=quiet)
         provenance = make_provenance(context, device=place, seed=seed, networks=[target, network], data=loaded)
         made.append(replace(network, params=found.params, history=(*network.history, provenance)))
         proofs.append({"network": network.path, "output": str(out)} | difference.columns())

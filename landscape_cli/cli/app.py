@@ -111,7 +111,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _report(error: BaseException, *, debug: bool) -> int:
     """Print what a person needs to know of an error; return the exit code."""
     if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else OURS
+        return _fail("code of the model ended the program (SystemExit): remove that from the model", USERS)
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError):
@@ -132,7 +132,9 @@ def _report(error: BaseException, *, debug: bool) -> int:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "landscape"
         message = getattr(error, "format_message", lambda: str(error))()
-        message = message.replace(": Value error, ", ": ").removesuffix(".")  # words of the validator's, not ours
+        message = (
+            message.removeprefix("Invalid value: ").replace(": Value error, ", ": ").removesuffix(".")
+        )  # words of the validator's, not ours
         return _fail(f"{message} (see '{where} --help')", USERS) if message else USERS
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return _fail("out of memory: use fewer networks, a smaller data set, or another --device", OURS)

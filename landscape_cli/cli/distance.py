@@ -30,7 +30,9 @@ from landscape_cli.cli.options import (
 
 def distance(
     context: typer.Context,
-    networks: Annotated[list[Path], typer.Argument(help="Two or more checkpoints, or families.", show_default=False)],
+    networks: Annotated[
+        list[Path], typer.Argument(help="Two or more checkpoints; with --pairs quoted patterns.", show_default=False)
+    ],
     matrix: Annotated[
         Metric | None,
         typer.Option("--matrix", help="Show one distance as a matrix instead of a row for each pair."),
@@ -73,7 +75,7 @@ def distance(
     from itertools import combinations
 
     from landscape_cli.cli.midpoint import distance_columns
-    from landscape_cli.cli.pairs import Pair, choose, listing
+    from landscape_cli.cli.pairs import Pair, check_no_patterns, choose, listing
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (
         check_result_output,
@@ -95,6 +97,7 @@ def distance(
     elif len(networks) < 2:
         raise typer.BadParameter("distance needs at least two networks")
     else:
+        check_no_patterns(networks)
         files, chosen = networks, [Pair(i, j) for i, j in combinations(range(len(networks)), 2)]
     if matrix in {Metric.TRAIN_DISAGREEMENT, Metric.TEST_DISAGREEMENT} and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
@@ -103,10 +106,9 @@ def distance(
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
     raw = [network.path for network in checkpoints if network.normalized is None]
     if raw:
-        say(
-            f"{raw[0]} is not normalised, so it has no geodesic distance: run landscape normalize",
-            quiet=quiet,
-        )
+        more = f" and {len(raw) - 3} more" if len(raw) > 3 else ""
+        verb = "is not normalised, so it has" if len(raw) == 1 else "are not normalised, so they have"
+        say(f"{', '.join(raw[:3])}{more} {verb} no geodesic distance: run landscape normalize", quiet=quiet)
     predictions: dict[str, list[Any]] = {}
     loaded = None
     if functions or align is Method.ACTIVATION:

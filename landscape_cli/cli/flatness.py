@@ -91,6 +91,13 @@ def flatness(
     if strict or not all_parameters:  # the symmetry tells weights from the rest
         symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
         weights = weights if all_parameters else symmetry.weights
+        if symmetry.tables and not all_parameters:
+            more = f" and {len(symmetry.tables) - 3} more" if len(symmetry.tables) > 3 else ""
+            say(
+                f"warning: without noise, as biases and gains are: {', '.join(symmetry.tables[:3])}{more} "
+                "(--all-parameters perturbs them too)",
+                quiet=quiet,
+            )
     loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
     splits = {"train": loaded.train} | ({"test": loaded.test} if test else {})
     recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)

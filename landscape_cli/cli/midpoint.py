@@ -78,6 +78,8 @@ def midpoint_paths(
         check_checkpoint_name(path)
         check_output(path, force=force, error=CheckpointError)
         check_distinct(path, *others)
+        if any(path.resolve() == own.resolve() for pair in ends for own in pair):
+            raise CheckpointError(f"{path} is one of the networks themselves: name the midpoint otherwise")
     return list(paths)
 
 

@@ -64,6 +64,7 @@ def normalize(
         output_paths,
         read_networks,
         resolve_device,
+        say_precision,
         symmetry_of,
     )
     from landscape_cli.results import Result
@@ -78,6 +79,13 @@ def normalize(
             symmetry = symmetry_of(network, model, strict=strict, quiet=quiet)
         rescaling = rescaled(model, network, symmetry, keep_last_layer=keep_last_layer, seed=seed, device=place)
         changed, exact, difference = rescaling
+        say_precision(path, difference, quiet=quiet)
+        if exact.unsettled:
+            say(
+                f"warning: {path}: the scales of {', '.join(exact.unsettled)} share their tensors so that no one form "
+                "was found: they are not removed",
+                quiet=quiet,
+            )
         for group, units in exact.degenerate.items():
             say(f"{path}: {group} has units without incoming weights or gain: {_listed(units)}", quiet=quiet)
         provenance = make_provenance(context, device=place, seed=seed, networks=[network])

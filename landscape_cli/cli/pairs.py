@@ -45,6 +45,17 @@ def choose(patterns: Sequence[Path], pairing: Pairing) -> tuple[dict[str, list[P
     return families, [file for files in families.values() for file in files], pair_up(families, pairing)
 
 
+def check_no_patterns(files: Sequence[Path]) -> None:
+    """Refuse patterns where single files are named.
+
+    Raises:
+        BadParameter: naming the pattern, and what takes one.
+    """
+    for file in files:
+        if glob.has_magic(str(file)) and not file.exists():
+            raise typer.BadParameter(f"{file} is a pattern, which names a family: add --pairs all, cross or zip")
+
+
 def expand(patterns: Sequence[Path]) -> dict[str, list[Path]]:
     """Return the files of each family, in natural order (2 before 10), by its pattern.
 

@@ -41,8 +41,13 @@ if TYPE_CHECKING:
 
 def path(
     context: typer.Context,
-    start: Annotated[Path, typer.Argument(help="The network at τ = 0.", show_default=False)],
-    end: Annotated[Path, typer.Argument(help="The network at τ = 1.", show_default=False)],
+    start: Annotated[Path, typer.Argument(help="The network at τ = 0, or with --pairs a pattern.", show_default=False)],
+    end: Annotated[
+        Path,
+        typer.Argument(
+            help="The network at τ = 1; with --pairs another pattern, or the same for one family.", show_default=False
+        ),
+    ],
     more: Annotated[
         list[Path] | None, typer.Argument(help="Further families, with --pairs.", show_default=False)
     ] = None,
@@ -72,7 +77,8 @@ def path(
     midpoint_out: Annotated[
         Path | None,
         typer.Option(
-            "--midpoint-out", help="Checkpoint to write the midpoint to; {start} and {end} are the files' stems."
+            "--midpoint-out",
+            help="Checkpoint to write the midpoint to; with --pairs 'mid-{start}-{end}.st', of the stems of the files.",
         ),
     ] = None,
     loss: Loss = False,
@@ -110,7 +116,7 @@ def path(
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.curves import Meter
     from landscape_cli.cli.midpoint import Bender, check_training, midpoint_paths
-    from landscape_cli.cli.pairs import Pair, choose
+    from landscape_cli.cli.pairs import Pair, check_no_patterns, choose
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (
         check_result_output,
@@ -134,6 +140,7 @@ def path(
         raise typer.BadParameter(f"path takes two networks, or families with --pairs: leave out {more[0]}")
     else:
         files, chosen = [start, end], [Pair(0, 1)]
+        check_no_patterns(files)
     ends = [(files[pair.start], files[pair.end]) for pair in chosen]
     outs = midpoint_paths(midpoint_out, ends, (output, plot), force=force)
     place = resolve_device(device)
@@ -198,7 +205,7 @@ def path(
                 lost_all = k + 1 == len(chosen) and all("failure" in one for one in measured)
                 if lost_all:
                     raise
-                say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}", quiet=quiet)
+                say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}")
                 lost = dict.fromkeys(("midpoint", "barrier", "pieces", "points"))
                 measured.append(names | lost | {"failure": str(error)})
                 continue
@@ -214,6 +221,11 @@ def path(
     out_to: dict[str, Any] = {"output": output, "form": form, "force": force, "quiet": quiet}
     if pairs is not None:
         _emit_families(families, chosen, measured, title, kind, plot, provenance, out_to)
+        failed = sum("failure" in one for one in measured)
+        if failed:
+            raise TrainingError(
+                f"{failed} of {len(measured)} midpoints are missing, and with them their families' means: lower --lr"
+            )
         return
     [found] = measured
     if plot is not None:

@@ -9,7 +9,7 @@ import typer
 
 from landscape_cli.cli.console import progress, say
 from landscape_cli.cli.options import ALIGN_SAMPLES
-from landscape_cli.cli.session import placed
+from landscape_cli.cli.session import placed, say_precision
 
 if TYPE_CHECKING:
     import torch
@@ -180,7 +180,7 @@ class Aligner:
             self._warned = True
             which = f"{reference.path} and {network.path}"
             say(f"warning: only one of {which} is normalised: matches will be poor", quiet=self._quiet)
-        found, _ = relabel(
+        found, difference = relabel(
             self._model,
             reference,
             network,
@@ -193,6 +193,7 @@ class Aligner:
             quiet=self._quiet or self._said,
             bar=False,  # there is one over all pairs
         )
+        say_precision(network.path, difference, quiet=self._quiet or self._said)
         self._said = True
         return replace(network, params=found.params)
 

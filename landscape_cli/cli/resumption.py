@@ -21,25 +21,30 @@ if TYPE_CHECKING:
 
 FORMAT = "landscape/training/1"
 REMEDY = "remove it to begin anew"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Keeper:
     """Keeps the state of one training in one file."""
 
-    def __init__(self, path: Path, identity: Mapping[str, Any], *, every: int | None, quiet: bool) -> None:
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], *, every: int | None, resume: bool, quiet: bool
+    ) -> None:
         """Remember where and how often.
 
         Args:
             path: the file.
             identity: what makes this training this one, as JSON values: a state of another is refused.
-            every: epochs between two savings; None never to save.
+            every: epochs between two savings; None not to save on the way.
+            resume: whether this training goes on from such a file: then signals save, whatever `every` is.
             quiet: whether to leave out remarks.
         """
+        self._guards = every is not None or resume
         self.path, self.identity, self.every, self.quiet = path, dict(identity), every, quiet
-        self._epochs = 0
+        self._epochs = -1  # what is saved first is the beginning
         self._stop: int | None = None
         self._state: Callable[[], State] | None = None
+        self._saved = False
         self._previous: dict[int, Any] = {}
 
     def read(self) -> State | None:
@@ -52,8 +57,12 @@ class Keeper:
         from landscape_cli.samplers import State
 
         if not self.path.exists():
+            say(f"there is no {self.path} to resume from: beginning", quiet=self.quiet)
             return None
-        tensors, metadata, _ = read_tensors(self.path, FORMAT, REMEDY)
+        try:
+            tensors, metadata, _ = read_tensors(self.path, FORMAT, REMEDY)
+        except CheckpointError as error:
+            raise CheckpointError(f"{str(error).removesuffix(f': {REMEDY}')}: {REMEDY}") from error
         try:
             identity, facts = json.loads(metadata["identity"]), json.loads(metadata["facts"])
             differing = sorted(
@@ -63,10 +72,12 @@ class Keeper:
             raise CheckpointError(f"{self.path} is malformed ({cause!r}): {REMEDY}") from cause
         if differing:
             key = differing[0]
+            was, now = ("not given" if where.get(key) is None else where[key] for where in (identity, self.identity))
             raise TrainingError(
-                f"{self.path} is of a training with other settings ({key} was {identity.get(key)!r}, and is "
-                f"{self.identity.get(key)!r}): repeat the command as it was, or {REMEDY}"
+                f"{self.path} is of a training with other settings ({key} was {was}, and is {now}): repeat the command "
+                f"as it was, or {REMEDY}"
             )
+        self._epochs = 0
         return State(tensors, facts)
 
     def write(self, state: State) -> None:
@@ -95,19 +106,30 @@ class Keeper:
             KeyboardInterrupt: after SIGINT, once the state is saved.
             Terminated: after SIGTERM, once the state is saved.
         """
-        if self.every is None:
+        if not self._guards:
             return
         self._epochs += epoch_ended
-        self._state = state
+        self._state, self._saved = state, False
         if self._stop is not None:
             self._save_and_stop()
-        elif epoch_ended and self._epochs % self.every == 0:
+        elif self.every is not None and epoch_ended and self._epochs % self.every == 0:
             self.write(state())
+            self._saved = True
+
+    def save_end(self) -> None:
+        """Save where training ended, so that no more than what follows it can be lost.
+
+        Raises:
+            CheckpointError: if the disk refuses.
+        """
+        if self.every is not None and self._state is not None and not self._saved:
+            self.write(self._state())
+            self._saved = True
 
     @contextmanager
     def on_guard(self) -> Iterator[None]:
         """Let the first signal wait for the end of a step; a second one stops at once."""
-        if self.every is None:
+        if not self._guards:
             yield
             return
         self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
@@ -132,4 +154,4 @@ class Keeper:
         handler = self._previous[self._stop]
         if callable(handler):
             handler(self._stop, None)
-        raise KeyboardInterrupt
+        raise SystemExit(128 + self._stop)

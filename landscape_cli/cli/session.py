@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landscape_cli.checkpoint import Checkpoint, Params
     from landscape_cli.data import DataSet
     from landscape_cli.evaluate import Scores
+    from landscape_cli.proof import Difference
     from landscape_cli.symmetry import Symmetry
 
 # Where and how a result is shown does not belong to how it was made.
@@ -158,6 +159,12 @@ def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool, quiet: b
     return symmetry
 
 
+def say_precision(path: str | Path, difference: Difference, *, quiet: bool) -> None:
+    """Say so where a network's outputs could not be compared in float64."""
+    if not difference.in_float64:
+        say(f"warning: {path}: the outputs were compared in float32 alone: the model fails in float64", quiet=quiet)
+
+
 def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str | None, quiet: bool) -> DataSet:
     """Load the data that the networks were trained on, or other data.
 
@@ -191,7 +198,7 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
     else:
         data = load_data(DataSpec(name, directory or "data"), preprocessing=first.data or None)
         say(
-            f"measuring on {len(data.train.y)} training and {len(data.test.y)} test samples of {name}, "
+            f"data: {name}, {len(data.train.y)} training and {len(data.test.y)} test samples, "
             f"standardised {f'as for {first.path}' if first.data else 'with the statistics of its training set'}",
             quiet=quiet,
         )

@@ -51,6 +51,8 @@ class Outputs:
         if len(seeds) > 1 and FIELD not in template.name:
             named = template.with_name(f"{template.stem}-{FIELD}{template.suffix}")
             raise typer.BadParameter(f"--runs writes one file a run: put the seed into its name, as in -o '{named}'")
+        if "{" in text.replace(FIELD, ""):
+            raise typer.BadParameter(f"{template} has a field that is not known: only {FIELD} is")
         self.seeds = list(seeds)
         self.paths = [Path(text.replace(FIELD, str(seed))) for seed in seeds]
         self.replica_paths = [
@@ -63,6 +65,8 @@ class Outputs:
         for path in self._all():
             if not (resume and path.is_file()):
                 check_output(path, force=force, error=CheckpointError)
+        if self.state.is_dir():
+            raise CheckpointError(f"{self.state} is a directory, where the state of training would go: move it")
         if self.state.exists() and not resume and not force:
             raise CheckpointError(
                 f"{self.state} is left of a training that was interrupted: add --resume to go on, or --force to begin "
@@ -99,12 +103,27 @@ class Outputs:
         """Tell whether all files are there, written by this training."""
         return self.resume and not self.force and all(path.exists() for path in self._all())
 
-    def write(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
+    def write(self, solutions: Sequence[Solution], state: Path) -> list[dict[str, Any]]:
         """Measure and write every network; return a row for each.
 
+        Args:
+            solutions: of the runs.
+            state: where the state of training is, if it was saved.
+
         Raises:
-            CheckpointError: if one cannot be written.
+            CheckpointError: if one cannot be written; it says where the trained networks still are.
         """
+        try:
+            return self._write_all(solutions)
+        except CheckpointError as error:
+            if not state.exists():
+                raise
+            raise CheckpointError(
+                f"{error} (the trained networks are safe in {state}: once the way is free, repeat the command with "
+                "--resume)"
+            ) from error
+
+    def _write_all(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
         rows = []
         for solution, path, replica_paths in zip(solutions, self.paths, self.replica_paths, strict=True):
             if solution.params is None:
@@ -124,8 +143,8 @@ class Outputs:
         if lost:
             seeds = ", ".join(f"{solution.seed} in epoch {solution.epochs}" for solution in lost)
             raise TrainingError(
-                f"training diverged (seed {seeds}: weights or loss are not finite), so no network was written: lower "
-                "--lr"
+                f"training diverged (seed {seeds}: weights or loss are not finite), so no network was written for "
+                f"{'it' if len(lost) == 1 else 'them'}: lower --lr"
             )
 
     def _write(self, path: Path, params: Params, seed: int, extra: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -144,7 +163,7 @@ class Outputs:
             history=(*self._earlier, self._own_provenance(seed) | (extra or {})),
             metrics=metrics,
         )
-        write_checkpoint(path, checkpoint, force=self.force or self.resume)
+        write_checkpoint(path, checkpoint, force=self.force or (self.resume and self._is_own(path, seed)))
         say(f"wrote {path}", quiet=self.quiet)
         return {"network": str(path), "algo": self.algo, "seed": seed} | metrics
 

@@ -201,7 +201,7 @@ def train(
         list[Path] | None,
         typer.Option(
             "--init",
-            help="Checkpoint to start from; one for all, or one a run (rsgd: a replica).",
+            help="Checkpoint to start from; repeated, one for each run (rsgd: each replica).",
             show_default=False,
         ),
     ] = None,
@@ -244,11 +244,10 @@ def train(
     from landscape_cli.cli.resumption import Keeper
     from landscape_cli.cli.session import check_distinct, recorded, resolve_device
     from landscape_cli.cli.solutions import Outputs
-    from landscape_cli.cli.training_log import watch
+    from landscape_cli.cli.training_log import check_log, watch
     from landscape_cli.data import load_data
-    from landscape_cli.errors import ResultError
-    from landscape_cli.files import check_output
     from landscape_cli.results import Result
+    from landscape_cli.samplers import records_of
     from landscape_cli.samplers import train as train_stack
 
     options = context.params
@@ -257,8 +256,8 @@ def train(
     sampler = configure(options, algo)
     target = Outputs(output, seeds, replicas=sampler.replicas if keep_replicas else 0, force=force, resume=resume)
     check_distinct(log, target.state, *target.paths)
-    if log is not None and not resume:
-        check_output(log, force=force, error=ResultError)
+    if not resume:
+        check_log(log, None, sampler.replicas, force=force)
     starts = read_starts(init or [], model, input_shape)
     place = resolve_device(device)
     check_precision(precision, place, quiet=quiet)
@@ -266,11 +265,15 @@ def train(
     spec = model_spec(options, starts, loaded)
     target.describe(context, algo.value, spec=spec, data=loaded, starts=starts, device=place, quiet=quiet)
     identity = recorded(context, device=None, data_dir=None, init=[start.sha256 for start in starts])
-    keeper = Keeper(target.state, identity | {"data": loaded.record["sha256"]}, every=checkpoint_every, quiet=quiet)
+    keeper = Keeper(
+        target.state, identity | {"data": loaded.record["sha256"]}, every=checkpoint_every, resume=resume, quiet=quiet
+    )
     state = keeper.read() if resume else None
     if state is None and target.are_finished():
         say(f"{target.paths[0]} is finished already: nothing to resume", quiet=quiet)
         return
+    if resume:
+        check_log(log, None if state is None else records_of(state), sampler.replicas, force=force)
     with keeper.on_guard(), watch(log, runs, sampler.replicas, quiet=quiet) as watcher:
         found = train_stack(
             spec,
@@ -285,8 +288,10 @@ def train(
             pause=keeper.pause,
             resume=state,
         )
-    rows = target.write(found)
-    keeper.remove()
+    keeper.save_end()
+    rows = target.write(found, keeper.path)
+    if len(rows) == runs:
+        keeper.remove()
     if rows:
         body = rows[0] if runs == 1 else {"networks": rows}
         emit(Result(body, rows, target.provenance), output=None, form=form, force=force, quiet=quiet)

@@ -10,6 +10,7 @@ from torch import Tensor
 from landscape_cli.matching.labelling import Labelling
 from landscape_cli.matching.signs import choose_signs, tellers
 from landscape_cli.matching.similarity import Kind, Similarity, Term
+from landscape_cli.matching.ties import untied
 from landscape_cli.symmetry import Axis, Role, SignGroup
 
 MOST_SWEEPS = 100
@@ -53,6 +54,7 @@ class Descent:
         while self._pending:
             name, terms = self._next()
             self._match(name, terms, only_if_better=False)
+            self._break_ties(terms)
             if terms == self._all_terms(name):
                 self._note(name, terms)
             done = [name, *(leaf for leaf in terms if leaf in self.given or terms[leaf])]
@@ -90,6 +92,15 @@ class Descent:
                     self.labelling.restore(best)
                     return
                 best, total = self.labelling.copy(), reached
+
+    def _break_ties(self, terms: Mapping[str, Sequence[Term]]) -> None:
+        """Match units that their similarity does not tell apart by all else that they have."""
+        for leaf, found in terms.items():
+            if found and leaf not in self.given:
+                score = self.similarity.score(leaf, found, self.labelling)
+                pairs = untied(leaf, score, self.similarity, self.labelling)
+                if pairs is not None and self.labelling.pair({leaf: pairs}):
+                    self._versions[leaf] = self._versions.get(leaf, 0) + 1
 
     def _next(self) -> tuple[str, dict[str, list[Term]]]:
         """Return the group to match next, and by what."""

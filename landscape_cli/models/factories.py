@@ -15,12 +15,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from landscape_cli.checkpoint import TYPES
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import ModelError, one_line
 from landscape_cli.models.template import plain_tensors
 from landscape_cli.naming import TORCHVISION, format_request, needs_code, refuse_downloads
-from landscape_cli.vision import import_torchvision
-
-LONGEST = 200
+from landscape_cli.vision import import_torchvision, prepare_torchvision
 
 _allowed: dict[str, Callable[..., object]] = {}
 
@@ -39,6 +37,7 @@ def allow_code(name: str) -> None:
     if not all(part.isidentifier() for part in parts) or module_name.endswith(".py"):
         raise ModelError(f"{name!r} names no factory: write package.module:factory, without slashes or '.py'")
     with _user_code(f"importing {module_name}"):
+        prepare_torchvision()
         try:
             found: Any = import_module(module_name)
         except ModuleNotFoundError as cause:
@@ -142,7 +141,7 @@ def _user_code(what: str) -> Iterator[None]:
     except ModelError:
         raise
     except (Exception, SystemExit) as cause:
-        reason = " ".join(str(cause).split())[:LONGEST]
+        reason = one_line(cause)
         raise ModelError(f"{what} failed: {type(cause).__name__}{f': {reason}' if reason else ''}") from cause
     finally:
         sys.path.remove(folder)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.checkpoint import Params, shown
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import ModelError, one_line
 from landscape_cli.functional import cast_floats, float_type, unsaved_buffers
 
 SHOWN = 3
@@ -35,7 +35,7 @@ def load_params(model: nn.Module, params: Params) -> nn.Module:
     try:
         model.load_state_dict(state, assign=True)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as cause:
-        reason = " ".join(str(cause).split())[:200]
+        reason = one_line(cause)
         raise ModelError(f"the model does not take the tensors: {reason}") from cause
     device = next((tensor.device for tensor in params.values()), torch.device("cpu"))
     for name, buffer in cast_floats(unsaved_buffers(model), float_type(params), device).items():

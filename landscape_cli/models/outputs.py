@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.func import functional_call
 
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import ModelError, one_line
+from landscape_cli.functional import run_with
 from landscape_cli.objective import all_outputs
 
 BATCH = 2
@@ -28,8 +28,10 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     except Exception:  # operators without a rule for shapes alone, looks at values: the numbers are needed
         try:
             output = _run(model, input_shape, "cpu")
+        except ModelError:
+            raise
         except Exception as cause:
-            reason = " ".join(str(cause).split())[:200]
+            reason = one_line(cause)
             raise ModelError(
                 f"the model does not run on inputs of shape {input_shape} ({type(cause).__name__}: {reason}): "
                 "is --input-shape right?"
@@ -53,4 +55,4 @@ def _run(model: nn.Module, input_shape: tuple[int, ...], device: str) -> object:
     }
     dtype = next((tensor.dtype for tensor in placed.values() if tensor.is_floating_point()), torch.float32)
     with torch.no_grad():
-        return functional_call(model, placed, (torch.zeros(BATCH, *input_shape, dtype=dtype, device=device),))
+        return run_with(model, placed, torch.zeros(BATCH, *input_shape, dtype=dtype, device=device))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from landscape_cli.checkpoint import ModelSpec, Params
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import ModelError, one_line
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
 from landscape_cli.models.lenet import lenet
@@ -118,5 +118,5 @@ def _construct(spec: ModelSpec) -> nn.Module:
     try:
         return factory(spec.input_shape, spec.outputs, **spec.arguments)
     except (TypeError, ValueError, RuntimeError, OverflowError) as cause:
-        reason = " ".join(str(cause).split())[:200]
+        reason = one_line(cause)
         raise ModelError(f"the model {spec.name!r} cannot be built from {dict(spec.arguments)}: {reason}") from cause

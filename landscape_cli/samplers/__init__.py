@@ -5,7 +5,7 @@ from landscape_cli.samplers.flat import Averaging, LocalEntropy, Sharpness
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.records import EpochRecord, Watcher
 from landscape_cli.samplers.replicated import Replication
-from landscape_cli.samplers.state import State
+from landscape_cli.samplers.state import State, records_of
 from landscape_cli.samplers.train import Sampler, Solution, adv, esgd, rsgd, sam, sgd, swa, train
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Watcher",
     "adv",
     "esgd",
+    "records_of",
     "rsgd",
     "sam",
     "sgd",

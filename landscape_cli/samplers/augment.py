@@ -15,6 +15,16 @@ MARGIN = 4
 """Black pixels around an image before a crop of its old size is taken from a random place."""
 
 
+def check_augment(x: Tensor, kinds: Collection[str]) -> None:
+    """Check that inputs are images where they are to be augmented.
+
+    Raises:
+        TrainingError: if they are not.
+    """
+    if kinds and x.ndim != 4:
+        raise TrainingError(f"only images can be augmented, and inputs have shape {tuple(x.shape[1:])}")
+
+
 def augment(x: Tensor, kinds: Collection[str], *, black: Tensor, generator: torch.Generator) -> Tensor:
     """Return images shifted by up to 4 pixels ("crop") and mirrored half of the time ("flip"), each by its own draw.
 
@@ -29,8 +39,7 @@ def augment(x: Tensor, kinds: Collection[str], *, black: Tensor, generator: torc
     """
     if not kinds:
         return x
-    if x.ndim != 4:
-        raise TrainingError(f"only images can be augmented, and inputs have shape {tuple(x.shape[1:])}")
+    check_augment(x, kinds)
     count, channels, height, width = x.shape
     level = black.to(x).view(1, -1, 1, 1).expand(1, channels, 1, 1)
     shifts = torch.randint(0, 2 * MARGIN + 1, (2, count, 1), generator=generator)

@@ -32,6 +32,8 @@ class SharpnessAware(Method):
     That point is θ + ρ g/|g|, with g the gradient on the same mini-batch. Running statistics are those at θ.
     """
 
+    uses_gradients = True
+
     def __init__(self, settings: Sharpness) -> None:
         super().__init__()
         self.settings = settings
@@ -141,6 +143,7 @@ class EntropySGD(Method):
 
     own_statistics = False
     reports_solution = True
+    uses_gradients = True
 
     def __init__(self, settings: LocalEntropy) -> None:
         super().__init__()
@@ -150,15 +153,19 @@ class EntropySGD(Method):
         """Start copies and means at the networks."""
         self.state = {"network": stack.weights.clone(), "mean": stack.weights.clone()}
 
-    def strength(self, run: int, recipe: Recipe, epoch: int, rate: float) -> float:
+    def strength(self, run: int, recipe: Recipe, epoch: int) -> float:
         """Return γ."""
         fraction = epoch / max(1, recipe.epochs - 1)
         return self.settings.gamma * math.pow(self.settings.growth, fraction)
 
+    def pull(self, gamma: float, rate: float) -> float:
+        """Return the fraction of its way back to the network that a step takes the copy."""
+        return gamma * rate
+
     def step(self, work: Work) -> None:
         """Move the copies; every L steps, and after the last, the networks."""
         weights, home, mean = work.stack.weights, self.state["network"], self.state["mean"]
-        gamma = self.strength(0, work.recipe, work.epoch, work.rate)
+        gamma = self.strength(0, work.recipe, work.epoch)
         torch.sub(weights, home, out=work.stack.gradients).mul_(gamma)
         work.backward()
         work.update()

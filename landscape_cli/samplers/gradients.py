@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
@@ -22,8 +21,8 @@ LARGEST_SHARED = 16 << 20
 Batch = tuple[Tensor, Tensor]
 """Inputs, shape (samples, *input_shape), and labels, shape (samples,)."""
 Gradients = Callable[[Stack, Sequence[int], Sequence[Batch], float, Callable[[int], None]], tuple[Tensor, Tensor]]
-"""Adds the gradients of `share` times each network's mean loss on its batch to `stack.gradients`; returns losses and
-counts of misclassified samples. Called with the stack, which networks, their batches, the share, and what to call
+"""Adds the gradients of `share` times each network's mean loss on its batch; returns losses and counts of misclassified
+samples. Called with the stack, which networks, their batches, the share, and what to call
 with a network's number before its forward pass."""
 
 
@@ -40,6 +39,7 @@ def one_by_one(precision: torch.dtype) -> Gradients:
                 logits = logits_of(stack.networks[k](as_channels_last(x))).float()
             loss = cross_entropy(logits, labels)
             (loss if share == 1 else loss * share).backward()
+            stack.keep_layout(k)
             losses.append(loss.detach())
             wrong.append(count_wrong(logits.detach(), labels))
         return torch.stack(losses), torch.stack(wrong)
@@ -90,8 +90,10 @@ def _forward_all(skeleton: nn.Module, parameters: dict[str, Tensor], buffers: di
     return logits
 
 
-def choose(stack: Stack, x: Tensor, batch_size: int, precision: torch.dtype) -> Gradients:
-    """Return the way that suits a stack and its device; the same for the same stack each time.
+def choose(stack: Stack, x: Tensor, batch_size: int, precision: torch.dtype) -> tuple[Gradients, bool]:
+    """Return the way that suits a stack and its device, and whether it is `together`, which fills `stack.gradients`.
+
+    It is the same for the same stack each time.
 
     Args:
         stack: the networks.
@@ -100,17 +102,20 @@ def choose(stack: Stack, x: Tensor, batch_size: int, precision: torch.dtype) -> 
         precision: of the forward pass.
     """
     if x.device.type == "cpu" or len(stack.networks) == 1 or draws_at_random(stack, x):
-        return one_by_one(precision)
-    network = copy.deepcopy(stack.networks[0]).eval()
-    if 4 * batch_size * largest_activation(network, x[:2]) > LARGEST_SHARED:
-        return one_by_one(precision)
+        return one_by_one(precision), False
+    network = stack.networks[0]
+    floats = largest_activation(network.eval(), x[:2])
+    network.train()
+    if 4 * batch_size * floats > LARGEST_SHARED:
+        return one_by_one(precision), False
     try:
         buffers = {name: kept.clone() for name, kept in stack.buffers.items()}
         with torch.no_grad():
-            _forward_all(stack.networks[0], stack.views(stack.weights), buffers, torch.stack([x[:2]] * len(stack.rows)))
+            inputs = torch.stack([x[:2]] * len(stack.networks))
+            _forward_all(stack.networks[0], stack.views(stack.weights), buffers, inputs)
     except (RuntimeError, NotImplementedError, ValueError):  # what vmap cannot do: numbers read from tensors, ...
-        return one_by_one(precision)
-    return together(precision)
+        return one_by_one(precision), False
+    return together(precision), True
 
 
 def draws_at_random(stack: Stack, x: Tensor) -> bool:
@@ -120,12 +125,14 @@ def draws_at_random(stack: Stack, x: Tensor) -> bool:
         stack: the networks, which stay as they are.
         x: some training inputs, at least two.
     """
-    network = copy.deepcopy(stack.networks[0]).train()
     cuda = x.device.type == "cuda"
+    kept = {name: buffer[0].clone() for name, buffer in stack.buffers.items()}
     with torch.random.fork_rng(devices=[x.device] if cuda else []), torch.no_grad():
         before = torch.cuda.get_rng_state(x.device) if cuda else torch.get_rng_state()
-        network(as_channels_last(x[:2]))
+        stack.networks[0](as_channels_last(x[:2]))
         after = torch.cuda.get_rng_state(x.device) if cuda else torch.get_rng_state()
+        for name, buffer in kept.items():
+            stack.buffers[name][0] = buffer
     return not torch.equal(before, after)
 
 

@@ -16,7 +16,7 @@ from landscape_cli.data import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluate import Evaluator
 from landscape_cli.samplers import gradients
-from landscape_cli.samplers.augment import augment
+from landscape_cli.samplers.augment import augment, check_augment
 from landscape_cli.samplers.method import Method
 from landscape_cli.samplers.recipe import PRECISIONS, Recipe, make_optimizer
 from landscape_cli.samplers.records import EpochRecord, Watcher
@@ -70,8 +70,9 @@ class Loop:
             diverged: runs that are lost already.
 
         Raises:
-            TrainingError: if the networks cannot be trained on such batches.
+            TrainingError: if the networks cannot be trained on such batches, or inputs to augment are no images.
         """
+        check_augment(data[0].x, recipe.augment)
         self.stack, self.recipe, self.method, self.seeds = stack, recipe, method, list(seeds)
         self.name, self.phase, self.watcher = name, phase, watcher or Watcher()
         shared: dict[int, Split] = {}
@@ -87,9 +88,13 @@ class Loop:
         self.active = [not lost for lost in self.diverged]
         self.records: list[EpochRecord] = []
         self.rate = 0.0
-        self.optimizer = make_optimizer(recipe, stack.rows)
+        self.optimizer = make_optimizer(recipe, [own for parameters in stack.parameters for own in parameters])
         self._draws = gradients.draws_at_random(stack, self.data[0].x)
-        self._gradients = gradients.choose(stack, self.data[0].x, recipe.batch_size, PRECISIONS[recipe.precision])
+        self._gradients, together = gradients.choose(
+            stack, self.data[0].x, recipe.batch_size, PRECISIONS[recipe.precision]
+        )
+        # Rows that nobody looks at are not filled: autograd's own gradients serve, and save two passes over memory.
+        self._collects = together or method.uses_gradients or recipe.clip_norm is not None
         device = stack.weights.device
         self.loss_sum = torch.zeros(len(stack.networks), device=device, dtype=torch.float64)
         self.wrong = torch.zeros(len(stack.networks), device=device, dtype=torch.int64)
@@ -130,7 +135,11 @@ class Loop:
 
     def clear(self) -> None:
         """Set all gradients to zero."""
-        self.stack.gradients.zero_()
+        if self._collects:
+            self.stack.gradients.zero_()
+        else:
+            for k in self.which:
+                self.stack.drop(k)
 
     def backward(self, share: float = 1.0, *, again: bool = False) -> None:
         """Add the gradients of `share` times each network's loss on this step's mini-batch."""
@@ -156,7 +165,6 @@ class Loop:
             for k in self.which:
                 gradient = self.stack.gradients[k]
                 gradient.mul_((self.recipe.clip_norm / (gradient.norm() + 1e-12)).clamp_max(1.0))
-        self.stack.activate(self.active)
         self.optimizer.param_groups[0]["lr"] = self.rate * factor
         self.optimizer.step()
 
@@ -202,8 +210,12 @@ class Loop:
             seed, replica = self._identity(k)
             order = epoch_order(self.samples, seed, replica, self.phase, self.epoch)
             self._orders.append(order.to(self.loss_sum.device))
-        for network in self.stack.networks:
+        for k, network in enumerate(self.stack.networks):
             network.train()
+            if self._collects and self.active[k // self.stack.replicas]:
+                self.stack.collect(k)
+            else:
+                self.stack.drop(k)
         if self.step == 0:
             self.loss_sum.zero_()
             self.wrong.zero_()
@@ -224,7 +236,7 @@ class Loop:
     def _end_epoch(self) -> None:
         """Record the epoch, run by run; stop those that have diverged or learnt enough."""
         self.method.end_epoch(self)
-        losses, errors = (self.loss_sum / self.samples).tolist(), (self.wrong / self.samples).tolist()
+        losses, errors = (self.loss_sum / self.samples).tolist(), (self.wrong.double() / self.samples).tolist()
         rate = self._rate_of(self.steps - 1)
         for run, seed in enumerate(self.seeds):
             if self.active[run]:
@@ -245,6 +257,7 @@ class Loop:
             self.active[run], self.diverged[run] = False, True
         coupled = len(losses) > 1
         distances = self.stack.distances(run) if coupled else None
+        gamma = self.method.strength(run, self.recipe, self.epoch)
         record = EpochRecord(
             seed,
             self.name,
@@ -252,7 +265,8 @@ class Loop:
             rate,
             loss,
             sum(errors) / len(errors),
-            self.method.strength(run, self.recipe, self.epoch, rate),
+            gamma,
+            None if gamma is None else self.method.pull(gamma, rate),
             None if distances is None else float(distances.mean()),
             error,
             tuple(errors) if coupled else (),

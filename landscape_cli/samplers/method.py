@@ -63,9 +63,11 @@ class Method:
         state: tensors that belong to the state of training, beside the stack and the optimiser.
         own_statistics: whether running statistics of batch-norm belong to the weights that are returned.
         reports_solution: whether the log should hold the error of the solution.
+        uses_gradients: whether a step looks at `stack.gradients` or changes them: if not, they need not be there.
     """
 
     own_statistics = True
+    uses_gradients = False
     reports_solution = False
 
     def __init__(self) -> None:
@@ -88,9 +90,13 @@ class Method:
     def end_epoch(self, work: Work) -> None:
         """Do what is to be done after an epoch."""
 
-    def strength(self, run: int, recipe: Recipe, epoch: int, rate: float) -> float | None:
-        """Return the strength of a run's coupling in an epoch, for the log; None without."""
+    def strength(self, run: int, recipe: Recipe, epoch: int) -> float | None:
+        """Return the strength γ of a run's coupling in an epoch; None without."""
         return None
+
+    def pull(self, gamma: float, rate: float) -> float:
+        """Return the fraction of the way to the centre that a step takes at a learning rate."""
+        return 0.0
 
     def solution(self, stack: Stack, run: int) -> Params:
         """Return a run's network, with whatever statistics there are."""

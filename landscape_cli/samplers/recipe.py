@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from landscape_cli.errors import TrainingError
 
@@ -78,16 +78,13 @@ class Recipe:
         return self.learning_rate * (1 + math.cos(math.pi * fraction)) / 2
 
 
-def make_optimizer(recipe: Recipe, rows: Sequence[Tensor]) -> torch.optim.Optimizer:
-    """Return an optimiser of the rows of a stack; a row without a gradient stays as it is.
-
-    A row is a parameter of its own, so that a network is updated by the same arithmetic whatever is beside it.
-    """
-    # One kernel a row for the whole step: 2.3 times faster than the default for three replicas.
+def make_optimizer(recipe: Recipe, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return an optimiser of the parameters of a stack; one without a gradient stays as it is."""
+    # One kernel for the whole step: 2.3 times faster than the default for three replicas.
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(rows, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+        return torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     return torch.optim.SGD(
-        rows,
+        parameters,
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.momentum > 0,

@@ -17,7 +17,8 @@ class EpochRecord:
         learning_rate: at the end of the epoch.
         loss: mean cross-entropy over the epoch's mini-batches and the run's replicas.
         error: fraction of these samples misclassified while training went on.
-        gamma: strength of the coupling to a centre at the end of the epoch; None without.
+        gamma: strength of the coupling to a centre in this epoch; None without.
+        pull: the fraction of the way to the centre that its last step took; None without.
         spread: mean squared distance of the replicas from their centre; None without.
         solution_error: training error of the solution (as it would be returned, with its batch-norm statistics
             recomputed) after the epoch; None if not measured.
@@ -32,6 +33,7 @@ class EpochRecord:
     loss: float
     error: float
     gamma: float | None = None
+    pull: float | None = None
     spread: float | None = None
     solution_error: float | None = None
     replica_errors: tuple[float, ...] = ()

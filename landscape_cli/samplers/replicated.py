@@ -63,6 +63,7 @@ class Replicated(Method):
 
     own_statistics = False
     reports_solution = True
+    uses_gradients = True
 
     def __init__(self, settings: Replication) -> None:
         super().__init__()
@@ -78,14 +79,17 @@ class Replicated(Method):
         gammas = [balanced_gamma(stack, run, data[run]) if given is None else given for run in range(stack.runs)]
         self.state = {"gamma": torch.tensor(gammas, dtype=torch.float64)}
 
-    def strength(self, run: int, recipe: Recipe, epoch: int, rate: float) -> float:
-        """Return the γ of an epoch, at a learning rate.
+    def strength(self, run: int, recipe: Recipe, epoch: int) -> float:
+        """Return the γ of an epoch."""
+        return float(self.state["gamma"][run]) * self.settings.factor(epoch, recipe.epochs)
 
-        A step takes the fraction 2γ·rate of each replica's way to the centre. Where γ has outgrown the learning rate
-        so far that this exceeds one, the step would overshoot and the replicas fly apart: there it is one.
+    def pull(self, gamma: float, rate: float) -> float:
+        """Return the fraction of each replica's way to the centre that a step takes: 2γ·rate, and one at most.
+
+        Where γ has outgrown the learning rate so far that it would be more, the step would overshoot and the replicas
+        fly apart.
         """
-        gamma = float(self.state["gamma"][run]) * self.settings.factor(epoch, recipe.epochs)
-        return min(gamma, 1 / (2 * rate)) if rate > 0 else gamma
+        return min(2 * gamma * rate, 1.0)
 
     def step(self, work: Work) -> None:
         """Write the coupling's gradient, (2γ/y) (θ_a - θ̄), add the losses' to it, and move."""
@@ -94,9 +98,10 @@ class Replicated(Method):
         mean_free = torch.eye(count, device=device) - torch.full((count, count), 1 / count, device=device)
         for run in range(stack.runs):
             if work.active[run]:
-                gamma = self.strength(run, work.recipe, work.epoch, work.rate)
+                gamma = self.strength(run, work.recipe, work.epoch)
+                slope = 2 * gamma if work.rate == 0 else self.pull(gamma, work.rate) / work.rate
                 rows = stack.members(run)
-                torch.mm(mean_free * (2 * gamma / count), stack.weights[rows], out=stack.gradients[rows])
+                torch.mm(mean_free * (slope / count), stack.weights[rows], out=stack.gradients[rows])
         work.backward(1 / count)
         work.update(count)
 

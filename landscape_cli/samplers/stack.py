@@ -23,9 +23,9 @@ class Stack:
     Attributes:
         replicas: how many networks a run has.
         weights: the parameters, shape (networks, places), float32; places that are no parameter are zero.
-        gradients: the same shape; each network's backward pass accumulates into its row.
-        rows: the rows of `weights`, each a leaf whose `grad` is its row of `gradients`.
+        gradients: the same shape; after `collect`, each network's backward pass accumulates into its row.
         networks: the modules, in training mode.
+        parameters: of each network, views of its row, in their order there.
         buffers: what the modules keep besides parameters, by name, shape (networks, *shape).
     """
 
@@ -42,24 +42,24 @@ class Stack:
             size += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
         self.weights = torch.zeros(len(self.networks), size, device=device)
         self.gradients = torch.zeros_like(self.weights)
-        self.rows = list(self.weights.unbind())
-        for row, gradient, network in zip(self.rows, self.gradients.unbind(), self.networks, strict=True):
-            parameters = dict(network.named_parameters())
+        self.parameters: list[list[nn.Parameter]] = []
+        for row, network in zip(self.weights, self.networks, strict=True):
+            own = dict(network.named_parameters())
             for name, start, shape in self._places:
-                parameter = parameters[name]
                 view = _shaped(row, start, shape)
-                view.copy_(parameter.detach())
-                parameter.data = view
-                parameter.requires_grad_(True)
-                parameter.grad = _shaped(gradient, start, shape)
+                view.copy_(own[name].detach())
+                own[name].data = view
+                own[name].requires_grad_(True)
+            self.parameters.append([own[name] for name, _, _ in self._places])
         self.buffers = {
             name: torch.stack([network.get_buffer(name) for network in self.networks])
             for name, _ in self.networks[0].named_buffers()
         }
         for name, stacked in self.buffers.items():
-            path, _, own = name.rpartition(".")
+            path, _, last = name.rpartition(".")
             for network, buffer in zip(self.networks, stacked, strict=True):
-                network.get_submodule(path).register_buffer(own, buffer, own not in _unsaved(network, path))
+                module = network.get_submodule(path)
+                module.register_buffer(last, buffer, last not in module._non_persistent_buffers_set)
 
     @property
     def runs(self) -> int:
@@ -70,10 +70,26 @@ class Stack:
         """Return which rows are the replicas of a run."""
         return slice(run * self.replicas, (run + 1) * self.replicas)
 
-    def activate(self, active: Sequence[bool]) -> None:
-        """Let the optimiser move the runs that are `active`, and no other."""
-        for k, row in enumerate(self.rows):
-            row.grad = self.gradients[k] if active[k // self.replicas] else None
+    def collect(self, k: int) -> None:
+        """Let the gradients of network k be its row of `gradients`."""
+        for parameter, (_, start, shape) in zip(self.parameters[k], self._places, strict=True):
+            parameter.grad = _shaped(self.gradients[k], start, shape)
+
+    def drop(self, k: int) -> None:
+        """Let network k have no gradients: a backward pass makes new ones, and an optimiser leaves it alone."""
+        for parameter in self.parameters[k]:
+            parameter.grad = None
+
+    def keep_layout(self, k: int) -> None:
+        """Lay gradients of network k out in memory as its parameters are, where a backward pass made others.
+
+        A fused optimiser goes through both as they lie.
+        """
+        for parameter, (_, start, shape) in zip(self.parameters[k], self._places, strict=True):
+            gradient = parameter.grad
+            if gradient is not None and gradient.stride() != parameter.stride():
+                parameter.grad = _shaped(self.gradients[k], start, shape)
+                parameter.grad.copy_(gradient)
 
     def views(self, matrix: Tensor) -> dict[str, Tensor]:
         """View a matrix shaped as `weights` as parameters by name, shape (networks, *shape)."""
@@ -114,10 +130,6 @@ class Stack:
     def spread(self, run: int = 0) -> float:
         """Return the mean squared distance of a run's replicas from their centre."""
         return float(self.distances(run).mean())
-
-
-def _unsaved(network: nn.Module, path: str) -> set[str]:
-    return network.get_submodule(path)._non_persistent_buffers_set
 
 
 def _shaped(matrix: Tensor, start: int, shape: torch.Size) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.loop import Loop
@@ -35,10 +35,10 @@ def state_of(loop: Loop, earlier: list[EpochRecord]) -> State:
     tensors = {"stack.weights": stack.weights, "loop.loss_sum": loop.loss_sum, "loop.wrong": loop.wrong}
     tensors |= {f"buffer.{name}": buffer for name, buffer in stack.buffers.items()}
     tensors |= {f"method.{name}": tensor for name, tensor in loop.method.state.items()}
-    for k, row in enumerate(stack.rows):
-        for key, value in loop.optimizer.state.get(row, {}).items():
+    for place, parameter in _places(loop):
+        for key, value in loop.optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
-                tensors[f"optimizer.{k}.{key}"] = value
+                tensors[f"{place}{key}"] = value
     facts = {
         "phase": loop.phase,
         "epoch": loop.epoch,
@@ -63,28 +63,28 @@ def restore(loop: Loop, state: State) -> None:
     for name, target in targets.items():
         found = tensors.get(name)
         if found is None or found.shape != target.shape or found.dtype != target.dtype:
-            raise TrainingError(f"the saved state does not fit this training: {name} is missing or of another shape")
+            raise TrainingError(f"the saved state does not fit this training ({name}): remove it to begin anew")
         target.copy_(found)
     loop.method.state = {
         name.removeprefix("method."): tensor.clone().to(_home(name, device))
         for name, tensor in tensors.items()
         if name.startswith("method.")
     }
-    for k, row in enumerate(stack.rows):
+    for place, parameter in _places(loop):
         own = {
-            name.removeprefix(f"optimizer.{k}."): tensor.clone().to(device)
+            name.removeprefix(place): _as(tensor.to(device), parameter)
             for name, tensor in tensors.items()
-            if name.startswith(f"optimizer.{k}.")
+            if name.startswith(place)
         }
         if own:
-            loop.optimizer.state[row] = own
+            loop.optimizer.state[parameter] = own
     try:
         loop.epoch, loop.step = int(facts["epoch"]), int(facts["step"])
         loop.active, loop.diverged = list(map(bool, facts["active"])), list(map(bool, facts["diverged"]))
     except (KeyError, TypeError, ValueError) as cause:
-        raise TrainingError(f"the saved state is malformed ({cause!r})") from cause
+        raise TrainingError(f"the saved state is malformed ({cause!r}): remove it to begin anew") from cause
     if len(loop.active) != stack.runs or len(loop.diverged) != stack.runs:
-        raise TrainingError(f"the saved state is of {len(loop.active)} runs, not {stack.runs}")
+        raise TrainingError(f"the saved state is of {len(loop.active)} runs, not {stack.runs}: remove it to begin anew")
 
 
 def records_of(state: State) -> list[EpochRecord]:
@@ -97,9 +97,24 @@ def records_of(state: State) -> list[EpochRecord]:
         found: list[dict[str, Any]] = state.facts["records"]
         return [EpochRecord(**record | {key: tuple(record[key]) for key in TUPLES}) for record in found]
     except (KeyError, TypeError, AttributeError) as cause:
-        raise TrainingError(f"the saved state is malformed ({cause!r})") from cause
+        raise TrainingError(f"the saved state is malformed ({cause!r}): remove it to begin anew") from cause
 
 
 def _home(name: str, device: torch.device) -> torch.device:
     """Strengths and counts stay on the CPU, where they are read."""
     return torch.device("cpu") if name in {"method.gamma", "method.epochs"} else device
+
+
+def _places(loop: Loop) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield what names of the optimiser's tensors begin with, and whose they are."""
+    for k, parameters in enumerate(loop.stack.parameters):
+        for number, parameter in enumerate(parameters):
+            yield f"optimizer.{k}.{number}.", parameter
+
+
+def _as(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
+    """Return a copy of a tensor of the optimiser's that lies in memory as its parameter does."""
+    if tensor.shape != parameter.shape:
+        return tensor.clone()
+    laid_out = torch.empty_strided(parameter.shape, parameter.stride(), dtype=tensor.dtype, device=tensor.device)
+    return laid_out.copy_(tensor)

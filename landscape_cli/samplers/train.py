@@ -132,8 +132,8 @@ def train(
         black: the standardised value of a zero pixel, shape (channels,); needed by ADV and to augment.
         initial: for each run, its replicas to start from, instead of new ones.
         watcher: whom to tell.
-        pause: called after every step with whether it ended an epoch, and with a function that returns the state
-            of training: may save it, or raise to stop.
+        pause: called before the first step and after every step, with whether an epoch has ended (or the first is
+            about to begin), and with a function that returns the state of training: may save it, or raise to stop.
         resume: a state to go on from, of a training with the same other arguments.
 
     Raises:
@@ -175,7 +175,7 @@ def train(
             restore(loop, resume)
         else:
             loop.method.begin(stack, loop.data, phase.recipe)
-        _run(loop, earlier, pause)
+        _run(loop, earlier, pause, begins=resume is None and number == 0)
         if phase.corruption is not None:
             warn_unless_learnt(phase.corruption, [*earlier, *loop.records])
     assert loop is not None
@@ -183,14 +183,21 @@ def train(
     return [_solution(loop, run, records) for run in range(len(seeds))]
 
 
-def _run(loop: Loop, earlier: list[EpochRecord], pause: Callable[[bool, Callable[[], State]], None]) -> None:
-    loop.run(lambda epoch_ended: pause(epoch_ended, lambda: state_of(loop, earlier)))
+def _run(
+    loop: Loop, earlier: list[EpochRecord], pause: Callable[[bool, Callable[[], State]], None], *, begins: bool
+) -> None:
+    def moment(epoch_ended: bool) -> None:
+        pause(epoch_ended, lambda: state_of(loop, earlier))
+
+    if begins:
+        moment(True)
+    loop.run(moment)
 
 
 def _phase_of(state: State, sampler: Sampler) -> int:
     number = state.facts.get("phase")
     if not isinstance(number, int) or not 0 <= number < len(sampler.phases):
-        raise TrainingError("the saved state is malformed: it names no phase of this training")
+        raise TrainingError("the saved state is malformed (phase): remove it to begin anew")
     return number
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape_cli.symmetry.labels import Labels
-from landscape_cli.symmetry.numbers import SPAN, Array, Hash, mix
+from landscape_cli.symmetry.numbers import SPAN, Array, Hash, mix, ranked
 from landscape_cli.symmetry.relate import resolved
 from landscape_cli.symmetry.scales import clusters
 from landscape_cli.symmetry.values import Layer, covered, to_layer
@@ -88,7 +88,7 @@ def settle(labels: Labels, runs: Sequence[Run]) -> None:
                 products[number] = _is_product(run)
             if len(free) > 1 and not products[number]:
                 for k in free:
-                    labels.fix(run.columns[k], "units that live together in a way that no relabelling keeps")
+                    labels.fix(run.columns[k], "units that live together otherwise than as rows and columns")
         labels.fix_above()
         if labels.fixed_count() == before:
             return
@@ -114,7 +114,7 @@ def _is_product(run: Run) -> bool:
 def _is_grid(columns: Array) -> bool:
     code, count = np.zeros(columns.shape[1], dtype=np.int64), 1
     for column in columns:
-        kinds, which = np.unique(column, return_inverse=True)
+        kinds, which = ranked(column)
         code, count = code * len(kinds) + which, count * len(kinds)
         if count > len(code):
             return len(columns[columns[:, 0] >= 0]) < 2  # of one unit each: it may live wherever it likes
@@ -133,9 +133,9 @@ def colour(labels: Labels, runs: Sequence[Run]) -> Hash:
                 if j != k and held[j]:
                     code = mix(code + mix(other.astype(np.uint64)))
             real = column >= 0
-            touched, which = np.unique(column[real], return_inverse=True)
+            touched, which = ranked(column[real])
             total = np.zeros(len(touched), dtype=np.uint64)
-            np.add.at(total, which.ravel(), mix(code[real] + np.uint64(k)))
+            np.add.at(total, which, mix(code[real] + np.uint64(k)))
             colours[touched] = mix(colours[touched] * np.uint64(31) + total)
     return _through_blocks(labels, colours)
 

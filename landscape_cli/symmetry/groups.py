@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.errors import TraceError
+from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.colours import colour, run_of, runs_of, settle
 from landscape_cli.symmetry.labels import Labels
 from landscape_cli.symmetry.numbers import NONE, Array, Hash
@@ -19,6 +19,7 @@ from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Place
 from landscape_cli.symmetry.values import Layer, Value, covered
 
 ALONE = "nothing like it to trade places with"
+WITH_ROWS = "units that move with whole rows of weights alone"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Traced:
         equations: between scales, and between signs.
         parameters: the labels of each run of axes of the tensors used, in the order of their use.
         roles: what each axis of them is to the units there.
+        weights: those that products contract with activations, as they are or made ready.
         aliases: every name of each tensor: a tensor shared between modules has several.
         shapes: the shapes of the model's tensors.
         learned: the names of the model's parameters.
@@ -43,6 +45,7 @@ class Traced:
     equations: Equations
     parameters: Mapping[str, Sequence[Sequence[Layer]]]
     roles: Mapping[tuple[str, int], Role]
+    weights: frozenset[str]
     aliases: Mapping[str, list[str]]
     shapes: Mapping[str, tuple[int, ...]]
     learned: frozenset[str]
@@ -56,7 +59,7 @@ def assemble(traced: Traced) -> Symmetry:
     """Return the symmetry that a trace amounts to.
 
     Raises:
-        TraceError: if an axis of a parameter is neither in a group nor fixed for a reason.
+        InconsistencyError: if an axis of a parameter is neither in a group nor fixed for a reason.
     """
     labels = traced.labels
     own = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
@@ -75,7 +78,7 @@ def assemble(traced: Traced) -> Symmetry:
         output=tuple(output),
         output_after=output_after,
         spheres=tuple(_spheres(traced, parts)),
-        fixed=tuple(_fixed(traced, parts)),
+        fixed=(*(fixed := tuple(_fixed(traced, parts))), *_with_rows(traced, parts, permutations, fixed)),
         shapes=tuple((name, traced.shapes[name]) for first in traced.aliases for name in traced.aliases[first]),
         parameters=tuple(name for name in traced.aliases if name in traced.learned),
         notes=traced.notes,
@@ -144,10 +147,18 @@ def _axes(traced: Traced, spaces: Spaces, units: Sequence[int]) -> tuple[Axis, .
     found = []
     for k, table in tables.items():
         part = spaces.parts[k]
-        if len(part.dims) > 1 and any(spaces.parts[j].tensor == part.tensor and j != k for j in tables):
+        rows = [tables[j] for j in tables if spaces.parts[j].tensor == part.tensor and spaces.parts[j].dims == (0,)]
+        if len(part.dims) > 1 and rows and _is_whole(table, rows[0], traced.shapes[part.tensor][1]):
             continue  # what lives there moves along with whole rows, which another axis lists
         found += _axis_maker(traced)(part.tensor, part.dims, table)
     return tuple(found)
+
+
+def _is_whole(table: Array, rows: Array, length: int) -> bool:
+    """Tell whether units that live on the first axis and all along rows of the first two live at those rows alone."""
+    if table.shape[1] != rows.shape[1] * length:
+        return False
+    return np.array_equal(np.sort(table // length, axis=1), np.repeat(np.sort(rows, axis=1), length, axis=1))
 
 
 def _axis_maker(traced: Traced):  # type: ignore[no-untyped-def]
@@ -171,12 +182,32 @@ def _fixed(traced: Traced, parts: Sequence[Part]) -> Iterable[FixedAxis]:
                 yield FixedAxis(name, part.dims[-1], int(places), labels.reasons[int(number)])
 
 
+def _with_rows(
+    traced: Traced, parts: Sequence[Part], permutations: Sequence[PermutationGroup], fixed: Sequence[FixedAxis]
+) -> Iterable[FixedAxis]:
+    """Yield the second axes of grouped weights whose units keep their order in every row, wherever the row goes."""
+    known = {(axis.tensor, dim) for group in permutations for axis in group.axes for dim in axis.dims}
+    known |= {(axis.tensor, axis.dim) for axis in fixed}
+    rows = {axis.tensor for group in permutations for axis in group.axes if axis.dims == (0,)}
+    for part in parts:
+        for name in traced.aliases[part.tensor] if len(part.dims) > 1 else ():
+            if name in rows and (name, part.dims[-1]) not in known:
+                yield FixedAxis(name, part.dims[-1], len(part.run.columns[0]), WITH_ROWS)
+
+
 def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
-    """Yield the tensors of weights: hidden units on a sphere each, the output's on one together."""
+    """Yield the tensors of weights: hidden units on a sphere each, the output's on one together.
+
+    So is a weight of which nothing tells what its axes are to the units.
+    """
     outputs = {traced.labels.reason("output")}
     shown = {int(number) for value in traced.outputs for layer, _ in value.scale for number in layer.unique()}
     last = {block.tensor for block in traced.equations.blocks if shown & set(block.variables.tolist())}
     for name in traced.parameters:
+        if name in traced.weights and not any(
+            traced.roles.get((name, dim)) is Role.INCOMING for dim in range(len(traced.shapes[name]))
+        ):
+            yield from (Sphere(alias, None) for alias in traced.aliases[name])
         for dim in range(len(traced.shapes[name])):
             if traced.roles.get((name, dim)) is Role.INCOMING:
                 here = [part for part in parts if part.tensor == name and part.dims == (dim,)]
@@ -192,4 +223,4 @@ def _check_coverage(traced: Traced, symmetry: Symmetry) -> None:
     for name in traced.parameters:
         for dim, size in enumerate(traced.shapes[name]):
             if size > 1 and (name, dim) not in covered_axes:
-                raise TraceError(f"axis {dim} of {name!r} is neither in a group nor fixed: please report this")
+                raise InconsistencyError(f"axis {dim} of {name!r} is neither in a group nor fixed: please report this")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,7 +14,7 @@ from landscape_cli.symmetry.constants import META, Constants
 from landscape_cli.symmetry.groups import Traced
 from landscape_cli.symmetry.labels import Labels
 from landscape_cli.symmetry.memory import Memory, covers, storage_of
-from landscape_cli.symmetry.relate import tell_apart
+from landscape_cli.symmetry.relate import INPUT, tell_apart
 from landscape_cli.symmetry.rules import Call
 from landscape_cli.symmetry.scales import Equations
 from landscape_cli.symmetry.solution import BatchNorm
@@ -23,6 +23,9 @@ from landscape_cli.symmetry.values import Layer, Parameter, Term, Value, along, 
 
 RESCALES = {"mul", "div", "pow", "square", "abs", "copy", "fill", "zero", "reciprocal", "addcmul", "addcdiv", "lerp"}
 """Operators that, in place, leave other views of the tensor with another scale or other units than were known."""
+
+NO_RULE = "no rule for "
+"""What reasons begin with that are an operator without a rule."""
 
 
 class Known:
@@ -59,7 +62,7 @@ class Known:
 
     def _add_tensors(self, model: nn.Module) -> None:
         first_of: dict[int, str] = {}
-        self._learned = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
+        self.learned = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
         for name, parameter in model.named_parameters():
             if isinstance(parameter, nn.UninitializedParameter):
                 raise TraceError(f"the parameter {name!r} has no shape yet: run the model once before saving it")
@@ -88,7 +91,7 @@ class Known:
         """Give the input's axes fixed positions; return what stands in for it."""
         stand_in = torch.empty_like(example, device=META)
         layers = [
-            along(to_layer(self.labels.slots(size, "input" if axis else "batch")), axis, stand_in.ndim)
+            along(to_layer(self.labels.slots(size, INPUT if axis else "batch")), axis, stand_in.ndim)
             for axis, size in enumerate(stand_in.shape)
         ]
         self.keep(stand_in, Value(tuple(stand_in.shape), distinct(layers)))
@@ -117,7 +120,7 @@ class Known:
             _, where, sources = self.opaque.pop(number)
             call = Call(self, lambda: None, (), {}, [tuple(tensor.shape)], where)
             for source in sources:
-                call.fix(source)
+                self.fix(source, f"{NO_RULE}{where}")
             self.keep(tensor, Value(tuple(tensor.shape), call.apart((), tuple(tensor.shape))))
         if number not in self._values:
             if number in self.names:
@@ -203,6 +206,18 @@ class Known:
         if role is Role.INCOMING and known is not Role.INCOMING:
             self._roles[name, dim] = role
 
+    def has_role(self, name: str, role: Role) -> bool:
+        """Tell whether some axis of a parameter has a role."""
+        return any(self._roles.get((name, dim)) is role for dim in range(len(self._shapes[name])))
+
+    def set_role(self, name: str, dim: int, role: Role) -> None:
+        """Say what an axis of a parameter is to the units there, whatever was noted."""
+        self._roles[name, dim] = role
+
+    def parameter_value(self, name: str) -> Value:
+        """Return what is known of a parameter by its name."""
+        return self.raw(self.stand_ins[name])
+
     def note_use(self, layer: Layer) -> None:
         """Note that these units, and no others, are used in some way of their own."""
         self._seen.append((layer.reshape(-1),))
@@ -259,11 +274,15 @@ class Known:
         return found
 
     def parameter_under(self, tensor: Tensor) -> str | None:
-        """Return the parameter that a tensor is a view of, if it is one."""
+        """Return the parameter or buffer that a tensor is a view of, if it is one."""
         return self._storages.get(storage_of(tensor))
 
+    def kind_of(self, name: str) -> str:
+        """Return what a tensor of the model is called."""
+        return "parameter" if name in self.learned else "buffer"
+
     def check_data(self) -> None:
-        """Check that the parameters' data are the same as before the run.
+        """Check that the data of parameters and buffers are the same as before the run.
 
         Raises:
             TraceError: if they were replaced.
@@ -271,7 +290,20 @@ class Known:
         for tensor in self.stand_ins.values():
             name = self.names.get(id(tensor))
             if name and tensor.numel() and storage_of(tensor) not in self._storages:
-                raise TraceError(f"the forward pass replaces the data of the parameter {name!r}")
+                raise TraceError(f"the forward pass replaces the data of the {self.kind_of(name)} {name!r}")
+
+    def check_parameters(self, model: nn.Module) -> None:
+        """Check, while the model runs, that its parameters are still those that it was given.
+
+        Raises:
+            TraceError: if one was replaced.
+        """
+        for name in sorted(self.learned & self.stand_ins.keys()):
+            owner, _, attribute = name.rpartition(".")
+            if getattr(model.get_submodule(owner), attribute, None) is not self.stand_ins[name]:
+                raise TraceError(
+                    f"the forward pass replaces the parameter {name!r}: it must leave parameters as they are"
+                )
 
     def fix_unused(self) -> list[str]:
         """Fix the tensors that no operator used; return their names."""
@@ -287,16 +319,17 @@ class Known:
                     self.equations.equate(kind, ((layer, 1),), rank=layer.ndim)
         return unused
 
-    def traced(self, outputs: Sequence[Value], notes: Sequence[str]) -> Traced:
+    def traced(self, outputs: Sequence[Value], weights: Collection[str], notes: Sequence[str]) -> Traced:
         """Return all that is known at the end."""
         return Traced(
             labels=self.labels,
             equations=self.equations,
             parameters=self._used,
             roles=self._roles,
+            weights=frozenset(weights),
             aliases=self._aliases,
             shapes=self._shapes,
-            learned=self._learned,
+            learned=self.learned,
             seen=self._seen,
             outputs=outputs,
             batch_norms=self.own_batch_norms(),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from landscape_cli.symmetry.numbers import NONE, SPAN, Array, is_function, pairs_of
+from landscape_cli.symmetry.numbers import NONE, SPAN, Array, different_rows, is_function, pairs_of, ranked_rows
 
 
 class Labels:
@@ -130,15 +130,16 @@ class Labels:
         pairs = pairs_of(self.find(one).ravel(), self.find(other).ravel())
         for side in (0, 1):
             numbers = np.where(pairs[:, 1 - side] < 0, self.why_fixed(pairs[:, 1 - side]), 0)
-            for number in np.unique(numbers[numbers > 0]):
+            for number in np.unique(numbers[numbers > 0]) if numbers.any() else ():
                 self.fix(pairs[numbers == number, side], int(number))
         pairs = pairs[(pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
         original, blocks = pairs, self.above(pairs)
         while len(pairs):
             _, first = np.unique(pairs.min(axis=1), return_index=True)
-            kinds, which = np.unique(self._origin[pairs], axis=0, return_inverse=True)
-            if any(self._origins[a] & self._origins[b] for a, b in kinds):
-                colliding = np.array([bool(self._origins[a] & self._origins[b]) for a, b in kinds])[which.ravel()]
+            origins = self._origin[pairs]
+            collides = [bool(self._origins[a] & self._origins[b]) for a, b in different_rows(origins)]
+            if any(collides):
+                colliding = np.array(collides)[ranked_rows(origins)]
                 self._pair_up(pairs[colliding], reason)
                 if not colliding.all():
                     self.fix(pairs[~colliding], reason)
@@ -146,7 +147,7 @@ class Labels:
             _, second = np.unique(pairs[first].max(axis=1), return_index=True)
             self._merge(pairs[first][second])
             pairs = self.find(pairs)
-            pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+            pairs = different_rows(pairs[pairs[:, 0] != pairs[:, 1]])
         for side in (0, 1):
             belongs = blocks[:, side] >= 0
             if belongs.any():

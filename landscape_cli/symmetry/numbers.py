@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,8 @@ Hash = NDArray[np.uint64]
 
 NONE = -1
 SPAN = 1 << 32
+DENSE = 16
+"""How many times wider than their count numbers may spread to be sorted by counting."""
 
 
 def pairs_of(one: Array, other: Array) -> Array:
@@ -18,6 +22,52 @@ def pairs_of(one: Array, other: Array) -> Array:
         code = np.unique(one * SPAN + other)
         return np.stack([code // SPAN, code % SPAN], axis=1)
     return np.unique(np.stack([one, other], axis=1), axis=0)
+
+
+def ranked(values: Array) -> tuple[Array, Array]:
+    """Return the different values in order, and for each value, shape (n,), which of them it is."""
+    if not values.size:
+        return values, values
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if span > DENSE * len(values):
+        different, which = np.unique(values, return_inverse=True)
+        return different, which.ravel()
+    seen = np.zeros(span, dtype=bool)  # numbers of units lie close together: no need to sort them
+    seen[values - low] = True
+    return np.flatnonzero(seen) + low, (np.cumsum(seen) - 1)[values - low]
+
+
+def different_rows(rows: Array) -> Array:
+    """Return the different rows in order, shape (different, columns)."""
+    code, low, spans = _packed(rows)
+    if code is None:
+        return np.unique(rows, axis=0)
+    columns, rest = [], np.unique(code)
+    for span in reversed(spans):
+        rest, column = np.divmod(rest, span)
+        columns.append(column)
+    return np.stack(columns[::-1], axis=1) + low
+
+
+def ranked_rows(rows: Array) -> Array:
+    """Return for each row which of the different rows, in order, it is; shape (n,)."""
+    code, _, _ = _packed(rows)
+    if code is None:
+        return np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+    return ranked(code)[1]
+
+
+def _packed(rows: Array) -> tuple[Array | None, Array, list[int]]:
+    """Return one number a row, in the order of rows; the lowest of each column, and its span. None if they overflow."""
+    low = rows.min(axis=0, initial=0)
+    spans = [int(span) for span in rows.max(axis=0, initial=0) - low + 1]
+    if math.prod(spans) >= 1 << 62:
+        return None, low, spans
+    code = np.zeros(len(rows), dtype=np.int64)
+    for column, span in zip((rows - low).T, spans, strict=True):
+        code = code * span + column
+    return code, low, spans
 
 
 def is_function(labels: Array, values: Array) -> bool:

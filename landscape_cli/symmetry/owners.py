@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.errors import TraceError
+from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.labels import Labels
-from landscape_cli.symmetry.numbers import NONE, Array, Hash, mix
+from landscape_cli.symmetry.numbers import NONE, Array, Hash, mix, ranked_rows
 from landscape_cli.symmetry.scales import Block, Equations
 
 
@@ -95,12 +95,12 @@ class Owners:
         found = np.arange(len(self.unit_of))
         kinds = np.where(self.unit_of >= 0, np.append(self.kind_of_unit, NONE)[np.maximum(self.unit_of, 0)], NONE)
         key = np.stack([self.cells_of, kinds, self.rank_of], axis=1)
-        _, sort = np.unique(key, axis=0, return_inverse=True)
+        sort = ranked_rows(key)
         own = (self.unit_of >= 0) & ~self.several
         first = np.full(int(sort.max()) + 1, NONE)
-        first[sort.ravel()[own & self.kept]] = found[own & self.kept]
-        known = own & (first[sort.ravel()] >= 0)
-        found[known] = first[sort.ravel()[known]]
+        first[sort[own & self.kept]] = found[own & self.kept]
+        known = own & (first[sort] >= 0)
+        found[known] = first[sort[known]]
         return found
 
     def _kinds_of(self, number: int) -> Array:
@@ -154,7 +154,7 @@ class Owners:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
 
         Raises:
-            TraceError: if places do not fall to units evenly.
+            InconsistencyError: if places do not fall to units evenly.
         """
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
         index = np.full(self._labels.count, NONE)
@@ -180,12 +180,16 @@ class Owners:
             while len(members) > 1 and (place < 0).any():
                 owner = np.where(place < 0, self._above[owner], owner)
                 if (owner < 0).any():
-                    raise TraceError(f"the scales of {cells.block.tensor!r} were not understood: please report this")
+                    raise InconsistencyError(
+                        f"the scales of {cells.block.tensor!r} were not understood: please report this"
+                    )
                 place = index[owner]
             if len(members) == 1:
                 place = np.zeros(len(at), dtype=np.int64)
             if len(at) % len(members) or (np.bincount(place, minlength=len(members)) != len(at) // len(members)).any():
-                raise TraceError(f"the scales of {cells.block.tensor!r} were not understood: please report this")
+                raise InconsistencyError(
+                    f"the scales of {cells.block.tensor!r} were not understood: please report this"
+                )
             order = np.lexsort((at, cells.ranks[at], cells.units[at], place))
             found.append((cells.block, power, at[order].reshape(len(members), -1)))
         return found

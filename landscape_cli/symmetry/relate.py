@@ -9,9 +9,12 @@ import numpy as np
 import torch
 
 from landscape_cli.symmetry.labels import Labels
-from landscape_cli.symmetry.numbers import NONE, Array, Hash, is_function, mix
+from landscape_cli.symmetry.numbers import NONE, SPAN, Array, Hash, is_function, mix
 from landscape_cli.symmetry.scales import clusters
 from landscape_cli.symmetry.values import Layer, aligned, compress, covered, distinct, to_layer
+
+INPUT = "input"
+"""Why what reads the network's inputs may not move."""
 
 
 def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -93,8 +96,18 @@ def _one_slot(labels: Labels, slots: Sequence[Array], count: int) -> Array:
     """Return slots that tell apart what several layers of slots together do."""
     if len(slots) < 2:
         return slots[0] if slots else np.full(count, NONE)
-    _, which = np.unique(np.stack(slots, axis=1), axis=0, return_inverse=True)
-    return labels.slots(int(which.max()) + 1, "a fixed place")[which.ravel()]
+    rows = np.stack(slots, axis=1)
+    together, which = np.unique(rows, axis=0, return_inverse=True)
+    return _named_slots(labels, together)[which.ravel()]
+
+
+def _named_slots(labels: Labels, rows: Array) -> Array:
+    """Return a slot for each row of slots, for the reason that they have in common; the input is one before others."""
+    why = labels.why_fixed(rows)
+    read = labels.reason(INPUT)
+    common = np.where((why == why[:, :1]).all(axis=1), why[:, 0], labels.reason("a fixed place"))
+    found: Array = -1 - np.arange(len(rows)) - SPAN * np.where((why == read).any(axis=1), read, common)
+    return found
 
 
 def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -> None:
@@ -114,9 +127,19 @@ def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason
         for layer in lonely:
             rest = [other for other in others if (id(layer), id(other)) not in through]
             if layer.max() >= 0 and not _follows(labels, layer, own, rest, reason):
+                why = _why(labels, others, reason)
                 for known in (*here, *there):
-                    labels.fix(known.numpy(), reason)
+                    labels.fix(known.numpy(), why)
                 return
+
+
+def _why(labels: Labels, layers: Sequence[Layer], reason: str) -> str:
+    """Return why units may not move that meet these layers: theirs, if they are slots for one reason."""
+    numbers = {int(number) for layer in layers for number in np.unique(labels.why_fixed(layer.numpy()))}
+    if any(int(layer.max()) >= 0 for layer in layers) or not numbers:
+        return reason
+    found = {labels.reasons[number] for number in numbers}
+    return INPUT if INPUT in found else found.pop() if len(found) == 1 else reason
 
 
 def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:
@@ -197,7 +220,7 @@ def _blocks(labels: Labels, layer: Layer, over: Sequence[int], reason: str) -> L
     together, places = np.unique(rows, axis=0, return_inverse=True)
     which = to_layer(places.ravel())
     if int(layer.max()) < 0:
-        return compress(to_layer(labels.slots(len(together), "a fixed place"))[which].view(rest))
+        return compress(to_layer(_named_slots(labels, together))[which].view(rest))
     blocks = labels.units(len(together), together=True)
     labels.respect(together.ravel(), np.repeat(blocks, together.shape[1]), reason)
     return compress(to_layer(labels.find(blocks))[which].view(rest))

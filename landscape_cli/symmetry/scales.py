@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-import numpy as np
 import torch
 
-from landscape_cli.symmetry.numbers import Array
+from landscape_cli.symmetry.numbers import Array, different_rows, ranked
 from landscape_cli.symmetry.values import Terms, aligned, covered
 
 Row = dict[int, Fraction]
@@ -55,8 +54,8 @@ class Equations:
 
     def variables(self, tensor: str, dims: tuple[int, ...], owners: Array) -> Array:
         """Return new variables for the places of some axes of a tensor; places of one owner share one."""
-        unique, places = np.unique(owners.ravel(), return_inverse=True)
-        made = self.count + places.ravel()
+        unique, places = ranked(owners.ravel())
+        made = self.count + places
         self.count += len(unique)
         self.blocks.append(Block(tensor, dims, made, owners.ravel()))
         return made
@@ -86,7 +85,7 @@ class Equations:
             groups.append(lone)
         for group in groups:
             layers = torch.broadcast_tensors(*(layer for layer, _ in group))
-            rows = np.unique(torch.stack(layers, dim=-1).reshape(-1, len(layers)).numpy(), axis=0)
+            rows = different_rows(torch.stack(layers, dim=-1).reshape(-1, len(layers)).numpy())
             powers = tuple(power for _, power in group)
             key = (kind, powers, rows.shape, rows.tobytes())
             if key not in self._known:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.errors import TraceError
+from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.colours import Run
 from landscape_cli.symmetry.labels import Labels
 from landscape_cli.symmetry.numbers import NONE, Array
@@ -116,7 +116,7 @@ class Spaces:
         """Return the places of units of one kind by part, shape (units, places), blocks' with those of all in them.
 
         Raises:
-            TraceError: if they do not live alike.
+            InconsistencyError: if they do not live alike.
         """
         found: dict[int, list[Array]] = {}
         level = np.array(units, dtype=np.int64)[:, None]
@@ -167,7 +167,7 @@ def _table(space: _Space, units: Array) -> Array:
     at, here = _find(space, units)
     counts = space.counts[at]
     if not here.all() or (counts != counts[:1]).any():
-        raise TraceError("units that look alike do not live alike: please report this model")
+        raise InconsistencyError("units that look alike do not live alike: please report this model")
     if (counts == counts[0, 0]).all():
         places = space.places[space.starts[at][..., None] + np.arange(counts[0, 0])]
         return places.reshape(len(units), -1)

@@ -196,7 +196,8 @@ class Symmetry:
         signs: groups of hidden units that can be flipped.
         output: the axes that one common positive factor of all outputs multiplies; empty if there is none.
         output_after: how many of the groups in `scales` come before the output in forward order.
-        spheres: every tensor of weights, and the units in it.
+        spheres: every tensor of weights, and the units in it. Weights are the parameters that are contracted with
+            activations, also after operations on parameters alone; not biases, norm layers' or other gains.
         fixed: the axes that are in no permutation group.
         shapes: every tensor of the model that the groups speak of, and its shape.
         parameters: the names of what is learned, each tensor under its first name: no running statistics, nor other
@@ -219,6 +220,16 @@ class Symmetry:
     def weights(self) -> tuple[str, ...]:
         """The names of the tensors of weights: not biases, nor anything else that follows the units."""
         return tuple(dict.fromkeys(sphere.tensor for sphere in self.spheres))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of parameters of several axes that are no weights all the same: gains and shifts of many places."""
+        weights, shapes = set(self.weights), dict(self.shapes)
+        return tuple(
+            name
+            for name in self.parameters
+            if name not in weights and sum(size > 1 for size in shapes.get(name, ())) > 1
+        )
 
 
 def _first_of(axes: tuple[Axis, ...] | list[Axis], roles: tuple[Role, ...]) -> tuple[Axis, ...]:

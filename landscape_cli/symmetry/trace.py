@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape_cli.errors import TraceError
+from landscape_cli.double import in_float64
+from landscape_cli.errors import TraceError, one_line
 from landscape_cli.symmetry.groups import assemble
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracer import Tracer
@@ -27,7 +28,7 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
 
     Args:
         model: any feed-forward model that takes one tensor and returns one, or several in a tuple or list.
-        example_input: a batch of inputs, shape (n, ...), of a floating-point type; its values do not matter.
+        example_input: a batch of inputs, shape (n, ...); its values do not matter, nor does its floating-point type.
         strict: make an error of operators without a rule, and of parameters that are never used.
 
     Raises:
@@ -38,7 +39,8 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
     was_training = {module: module.training for module in model.modules()}
     fast = torch.backends.mha.get_fastpath_enabled()
     model.eval()
-    example = tracer.known.add_input(example_input)
+    kind = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
+    example = tracer.add_input(example_input.to(kind) if example_input.is_floating_point() else example_input)
     try:
         torch.backends.mha.set_fastpath_enabled(False)  # whole layers in one operator would hide what they do
         with (
@@ -47,12 +49,17 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
             sdpa_kernel(SDPBackend.MATH),
             _modules(model, tracer),
             tracer,
+            in_float64() if example.dtype == torch.float64 else nullcontext(),
         ):
             output = functional_call(model, dict(tracer.known.stand_ins), (example,), tie_weights=False)
-    except (TraceError, KeyboardInterrupt, SystemExit):
+    except (TraceError, KeyboardInterrupt):
         raise
+    except SystemExit as cause:
+        raise TraceError(
+            f"the forward pass{tracer.place()} ends the program (SystemExit): remove that from the model"
+        ) from cause
     except Exception as cause:
-        reason = " ".join(str(cause).split())[:300]
+        reason = one_line(cause, 300)
         if isinstance(cause, NotImplementedError | TypeError) and "meta" in reason.lower():
             raise TraceError(
                 f"the forward pass{tracer.place()} needs the values of a tensor, as numpy or a data-dependent branch "
@@ -81,8 +88,10 @@ def _modules(model: nn.Module, tracer: Tracer) -> Iterator[None]:
 
         return hook
 
-    def leave(*_: Any) -> None:
+    def leave(module: nn.Module, *_: Any) -> None:
         stack.pop()
+        if module is model:
+            tracer.known.check_parameters(model)
         tracer.module = stack[-1] if stack else ""
 
     handles = []

@@ -12,9 +12,10 @@ from landscape_cli.errors import ModelError, TraceError
 from landscape_cli.objective import all_outputs
 from landscape_cli.symmetry.constants import EMPTY, FILLS, META, flatten, on_meta
 from landscape_cli.symmetry.groups import Traced
-from landscape_cli.symmetry.known import Known
+from landscape_cli.symmetry.known import NO_RULE, Known
 from landscape_cli.symmetry.rules import RULES, Call, NoRule
 from landscape_cli.symmetry.values import Value
+from landscape_cli.symmetry.weights import Weights
 
 MOVES = {"transpose_", "squeeze_", "unsqueeze_", "t_", "swapaxes_", "swapdims_", "as_strided_"}
 """Operators that change in place how a tensor is laid out, and nothing of what it holds."""
@@ -30,9 +31,16 @@ class Tracer(TorchDispatchMode):
     def __init__(self, model: nn.Module, *, strict: bool) -> None:
         super().__init__()
         self.known = Known(model)
+        self._weights = Weights(self.known)
         self.module = ""
         self._strict = strict
         self._notes: list[str] = []
+
+    def add_input(self, example: Tensor) -> Tensor:
+        """Return what stands in for the input."""
+        stand_in = self.known.add_input(example)
+        self._weights.add_input(stand_in)
+        return stand_in
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -84,6 +92,7 @@ class Tracer(TorchDispatchMode):
                 self.known.opaque[id(tensor)] = (tensor, f"{func}{self.place()}", sources)
         if isinstance(target, Tensor):
             self.known.after_writing(target, values[0])
+        self._weights.follow(name.removesuffix("_") if in_place else name, args, kwargs, outputs, target)
         return args[0] if in_place else target if isinstance(target, Tensor) else result
 
     def _is_unread_indices(self, known: Sequence[Tensor]) -> bool:
@@ -125,7 +134,7 @@ class Tracer(TorchDispatchMode):
             self._note(problem, "what reaches it is fixed")
         for tensor in flatten((call.args, call.kwargs)):
             if isinstance(tensor, Tensor) and self.known.is_known(tensor):
-                call.fix(self.known.value(tensor))
+                self.known.fix(self.known.value(tensor), f"{NO_RULE}{call.where}")
         return [Value(shape, call.apart((), shape)) for shape in call.shapes]
 
     def _check_target(self, func: Any, target: Any) -> None:
@@ -133,7 +142,8 @@ class Tracer(TorchDispatchMode):
         for tensor in flatten([target]):
             name = self.known.parameter_under(tensor) if isinstance(tensor, Tensor) else None
             if name is not None:
-                raise TraceError(f"the forward pass{self.place()} changes the parameter {name!r} in place ({func})")
+                kind = self.known.kind_of(name)
+                raise TraceError(f"the forward pass{self.place()} changes the {kind} {name!r} in place ({func})")
 
     def finish(self, output: Any) -> Traced:
         """Check the outputs and the coverage, and return what was found.
@@ -157,7 +167,8 @@ class Tracer(TorchDispatchMode):
         if unused:
             more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
             self._note(f"the forward pass never uses the tensor {unused[0]!r}{more}", "what is not used is fixed")
-        return self.known.traced(values, self._notes)
+        self._weights.note_roles()
+        return self.known.traced(values, self._weights.names, self._notes)
 
     def _note(self, problem: str, remedy: str) -> None:
         if self._strict:

@@ -176,9 +176,9 @@ class Call:
         result = value.layers(follow, shape)
         return replace(result, labels=self.apart(result.labels, shape)) if apart else result
 
-    def apart(self, labels: Sequence[Layer], shape: Sequence[int]) -> tuple[Layer, ...]:
+    def apart(self, labels: Sequence[Layer], shape: Sequence[int], reason: str = "") -> tuple[Layer, ...]:
         """Return labels with slots added where they do not tell all places apart."""
-        return tell_apart(self.model.labels, labels, shape, f"a place of {self.where}")
+        return tell_apart(self.model.labels, labels, shape, reason or f"a place of {self.where}")
 
     def slots(self, size: int, axis: int, rank: int, reason: str) -> Layer:
         """Return a layer of fixed positions along one axis."""

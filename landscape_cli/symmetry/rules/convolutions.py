@@ -10,14 +10,16 @@ import numpy as np
 from torch import Tensor
 
 from landscape_cli.symmetry.numbers import NONE, is_function, mix
-from landscape_cli.symmetry.relate import resolved
-from landscape_cli.symmetry.rules.call import Call, rule
+from landscape_cli.symmetry.relate import INPUT, resolved
+from landscape_cli.symmetry.rules.call import Call, padded, rule
 from landscape_cli.symmetry.rules.products import contract
 from landscape_cli.symmetry.scales import combine
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.values import Layer, Terms, Value, compress, covered, distinct, to_layer
 
 SPACE = "a place of an image or a sequence"
+WINDOW = "units in a row, neighbours under a window"
+WITHIN = "a place of a window"
 KERNEL = "a place of a convolution's kernel"
 
 
@@ -25,18 +27,21 @@ def only_channels(call: Call, operand: Value, spatial: Sequence[int]) -> Value:
     """Return what lives apart from the places that a window slides over, which are thereby fixed."""
     labels = call.model.labels
     kept: list[Layer] = []
+    reason = ""
     for layer in resolved(labels, operand.labels):
+        if covered(layer) - set(spatial) and (labels.why_fixed(layer.numpy()) == labels.reason(INPUT)).any():
+            reason = INPUT
         if not covered(layer) & set(spatial):
             kept.append(layer)
         elif covered(layer) <= set(spatial) or not (owners := _owners(call, layer, spatial)):
-            labels.fix(layer.numpy(), SPACE)
+            labels.fix(layer.numpy(), WINDOW)
         else:
             kept += owners
     rank = len(operand.shape)
     scale = call.dropped(operand.scale, spatial, "scale", rank, kept)
     sign = call.dropped(operand.sign, spatial, "sign", rank, kept)
     sizes = tuple(1 if axis in spatial else size for axis, size in enumerate(operand.shape))
-    return Value(operand.shape, call.apart(kept, sizes), scale, sign)
+    return Value(operand.shape, call.apart(kept, sizes, reason), scale, sign)
 
 
 def _owners(call: Call, layer: Layer, spatial: Sequence[int]) -> list[Layer]:
@@ -76,6 +81,8 @@ def convolution(call: Call) -> Value:
     groups, transposed = int(call.args[8]), bool(call.args[6])
     operand = call.operand(0)
     spatial = list(range(2, len(operand.shape)))
+    if groups == 1 and _is_pointwise(call) and _has_units_along(operand, spatial):
+        return _biased(call, _pointwise(call, operand, transposed))
     operand = only_channels(call, operand, spatial)
     if not transposed and _is_filter(call.model.numbers(call.args[1]), groups) and call.args[2] is None:
         return with_places(call, operand, call.shape, spatial)
@@ -83,9 +90,14 @@ def convolution(call: Call) -> Value:
     out = _ungrouped(call, flat, transposed) if groups == 1 else _grouped(call, flat, groups, transposed)
     rank = len(call.shape)
     spread = out.layers(lambda layer: layer.reshape((*layer.shape, *[1] * (rank - 2))), call.shape)
-    result = with_places(call, spread, call.shape, spatial)
+    return _biased(call, with_places(call, spread, call.shape, spatial))
+
+
+def _biased(call: Call, result: Value) -> Value:
+    """Add a bias for each channel, if there is one."""
     if call.args[2] is None:
         return result
+    rank = len(call.shape)
     bias = call.operand(2)
     call.follow(bias)
     column = bias.layers(lambda layer: layer.reshape((1, -1, *[1] * (rank - 2))), (1, call.shape[1], *[1] * (rank - 2)))
@@ -127,13 +139,43 @@ def _matrix(call: Call, weight: Value) -> Value:
 
 
 def _ungrouped(call: Call, operand: Value, transposed: bool) -> Value:
+    return contract(call, operand, _reading(call, transposed), (operand.shape[0], call.shape[1]))
+
+
+def _reading(call: Call, transposed: bool) -> Value:
+    """Return the kernel as a matrix, inputs first."""
     weight = _matrix(call, call.operand(1))
-    if not transposed:
-        parameter = weight.parameter
-        weight = weight.layers(lambda layer: layer.t(), weight.shape[::-1])
-        if parameter is not None:
-            weight = replace(weight, parameter=replace(parameter, dims=parameter.dims[::-1]))
-    return contract(call, operand, weight, (operand.shape[0], call.shape[1]))
+    if transposed:
+        return weight
+    parameter = weight.parameter
+    weight = weight.layers(lambda layer: layer.t(), weight.shape[::-1])
+    return weight if parameter is None else replace(weight, parameter=replace(parameter, dims=parameter.dims[::-1]))
+
+
+def _is_pointwise(call: Call) -> bool:
+    """Tell whether a convolution works on each place alone, and all alike."""
+    kernel = call.args[1].shape[2:]
+    return set(kernel) == {1} and set(call.args[3]) == {1} and set(call.args[4]) | set(call.args[7]) == {0}
+
+
+def _has_units_along(value: Value, axes: Sequence[int]) -> bool:
+    """Tell whether units, rather than places, lie along these axes, and along no others but the batch's."""
+    found = [layer for layer in value.labels if covered(layer) & set(axes) and int(layer.max()) >= 0]
+    return bool(found) and not any(1 in covered(layer) for layer in found)
+
+
+def _pointwise(call: Call, operand: Value, transposed: bool) -> Value:
+    """Sum over channels what is at each place, as a fully connected layer does with the channels last."""
+    rank = len(operand.shape)
+    last, back = [0, *range(2, rank), 1], [0, rank - 1, *range(1, rank - 1)]
+    moved = operand.layers(lambda layer: layer.permute(last), [operand.shape[axis] for axis in last])
+    matrix = _reading(call, transposed)
+    weight, parameter = padded(matrix, rank), matrix.parameter
+    if parameter is not None:
+        dims = (*[None] * (rank - 2), *parameter.dims)
+        weight = replace(weight, parameter=replace(parameter, dims=dims))
+    shape = (*moved.shape[:-1], call.shape[1])
+    return contract(call, moved, weight, shape).layers(lambda layer: layer.permute(back), call.shape)
 
 
 def _grouped(call: Call, operand: Value, groups: int, transposed: bool) -> Value:
@@ -216,3 +258,39 @@ def _grouped_again(call: Call, operand: Value, grouped: Value, groups: int) -> V
 def _is_filter(kernel: Tensor | None, groups: int) -> bool:
     """Tell whether a kernel is a constant that filters every channel alike, as a blur does."""
     return kernel is not None and kernel.shape[:2] == (groups, 1) and bool((kernel == kernel[:1]).all())
+
+
+@rule("im2col")
+def unfold_image(call: Call) -> Value:
+    """Windows of an image, each as a vector: channels, and places of the window within; padding is 0."""
+    operand = call.operand(0)
+    rank = len(operand.shape)
+    passed = only_channels(call, operand, [rank - 2, rank - 1])
+    channels, count = operand.shape[-3], prod(call.args[1])
+
+    def change(layer: Layer) -> Layer:
+        lead, own = layer.shape[:-3], layer.shape[-3]
+        spread = layer.reshape(*lead, own, 1, 1)
+        return spread.expand(*lead, own, count, 1).reshape(*lead, own * count, 1) if own > 1 else spread[..., 0]
+
+    result = passed.layers(change, call.shape)
+    within = to_layer(call.model.labels.slots(count, WITHIN)).repeat(channels)
+    kernel = compress(within.view(-1, 1).view([1] * (rank - 3) + [channels * count, 1]))
+    told = Value(call.shape, distinct((*result.labels, kernel)), result.scale, result.sign)
+    return with_places(call, told, call.shape, [rank - 2])
+
+
+@rule("unfold")
+def unfold_axis(call: Call) -> Value:
+    """Windows along an axis: fixed places stay so, each at its window and within; units are copied about."""
+    operand = call.operand(0)
+    axis, size, step = call.args[1] % max(len(operand.shape), 1), call.args[2], call.args[3]
+    here = [layer for layer in operand.labels if axis in covered(layer)]
+    if all(covered(layer) == {axis} and int(layer.max()) < 0 for layer in here):
+        kept = only_channels(call, operand, [axis])
+        lifted = kept.layers(lambda layer: layer.unsqueeze(-1), call.shape)
+        read = call.model.labels.reason(INPUT)
+        reason = INPUT if any((call.model.labels.why_fixed(layer.numpy()) == read).any() for layer in here) else SPACE
+        new = [call.slots(call.shape[k], k, len(call.shape), reason) for k in (axis, len(call.shape) - 1)]
+        return Value(call.shape, distinct((*lifted.labels, *new)), lifted.scale, lifted.sign)
+    return call.move(operand, lambda numbers: numbers.unfold(axis, size, step), call.shape, apart=True)

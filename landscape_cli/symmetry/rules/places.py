@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from landscape_cli.symmetry.numbers import is_function
 from landscape_cli.symmetry.rules.call import Call, NoRule, rule
 from landscape_cli.symmetry.values import Layer, Value, aligned, covered
 
@@ -104,7 +105,7 @@ def repeat(call: Call) -> Value:
     return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
-@rule("slice", "select", "narrow", "roll", "flip", "unfold", "diagonal", "rot90", "index_select")
+@rule("slice", "select", "narrow", "roll", "flip", "rot90", "index_select")
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
     operand = call.operand(0)
@@ -112,6 +113,21 @@ def take_places(call: Call) -> Value:
         return operand
     rest = [call.numbers(arg) for arg in call.args[1:]]
     return call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
+
+
+@rule("diagonal")
+def diagonal(call: Call) -> Value:
+    """A diagonal: units of both axes that meet there are one."""
+    operand = call.operand(0)
+    result = call.move(
+        operand, lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs), call.shape, apart=True
+    )
+    last = [layer for layer in result.labels if covered(layer) == {len(call.shape) - 1} and int(layer.max()) >= 0]
+    for layer in last[1:]:
+        one, other = last[0].reshape(-1).numpy(), layer.reshape(-1).numpy()
+        if is_function(one, other) and is_function(other, one):
+            call.model.labels.unite(one, other, call.where)
+    return replace(result, labels=call.apart(result.labels, call.shape))
 
 
 @rule("as_strided")
@@ -151,15 +167,10 @@ def split(call: Call) -> list[Value]:
     return [call.move(operand, piece(k), shape, apart=True) for k, shape in enumerate(call.shapes)]
 
 
-@rule("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle", "im2col")
+@rule("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle")
 def shuffle(call: Call) -> Value:
     """Places moved between channels and image."""
     operand = call.operand(0)
-    name = call.function.__name__
-    if name.startswith("im2col"):
-        return call.move(
-            operand, lambda numbers: call.function(numbers.double(), *call.args[1:]).long(), call.shape, apart=True
-        )
     return call.move(operand, lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
