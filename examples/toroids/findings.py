@@ -40,12 +40,14 @@ class Finding:
 
 
 def findings(study: Study) -> list[Finding]:
-    """Return every finding, part by part."""
+    """Return every finding, part by part; those on optimised paths where there are any."""
     found = [flatter_energies(study), flatter_errors(study)]
     found += [barrier_order(study, kind, f"2{letter}") for kind, letter in zip(reversed(KINDS), "abc", strict=True)]
     found += [aligning_lowers(study), distortion_goes(study)]
-    found += [bends_near_zero(study, kind, f"4{letter}") for kind, letter in (("geodesic", "a"), ("aligned", "b"))]
-    return [*found, flatter_closer(study), midpoints_flatter(study)]
+    bends = (("geodesic", "4a"), ("aligned", "4b"))
+    found += [bends_near_zero(study, kind, label) for kind, label in bends if study.bent[kind]]
+    found.append(flatter_closer(study))
+    return [*found, midpoints_flatter(study)] if study.bent["geodesic"] else found
 
 
 def flatter_energies(study: Study) -> Finding:
