@@ -235,6 +235,14 @@ def test_pairs_that_failed_are_named_and_left_out(tmp_path: Path) -> None:
     assert "rsgd-1 – rsgd-2" in page([study], [[]])
 
 
+def test_findings_on_paths_that_were_not_asked_for_are_left_out(tmp_path: Path) -> None:
+    whole, part = make_up(tmp_path / "whole", SHARPNESS), make_up(tmp_path / "part", SHARPNESS)
+    (part / "paths" / "optimized-aligned-all.json").unlink()
+    assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"4b"}
+    text = page([read_study(part), read_study(whole)], [[], []])
+    assert re.search(r"^\| 4b\. .* \| - \| \*\*holds\*\* \(6 of 6\) \|$", text, re.MULTILINE)
+
+
 def test_lean_is_towards_the_sharper_end() -> None:
     taus = (0.0, 0.25, 0.5, 0.75, 1.0)
     high_at_the_end = Curve(taus, (0.0, 0.1, 0.4, 0.3, 0.0), 0.4)

@@ -36,7 +36,9 @@ def page(studies: Sequence[Study], figures: Sequence[Sequence[tuple[str, str]]])
 
 def overview(studies: Sequence[Study], found: Sequence[Sequence[Finding]]) -> str:
     """Return the table of verdicts, a column a study."""
-    rows = [[f"{same[0].label}. {same[0].claim}", *map(told, same)] for same in zip(*found, strict=True)]
+    claims = {finding.label: finding.claim for own in found for finding in own}
+    verdicts = [{finding.label: told(finding) for finding in own} for own in found]
+    rows = [[f"{label}. {claims[label]}", *(own.get(label, "-") for own in verdicts)] for label in sorted(claims)]
     return table("## Verdicts", ["finding (inequalities that hold)", *(study.name for study in studies)], rows)
 
 
