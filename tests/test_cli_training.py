@@ -156,7 +156,8 @@ def test_signals_save_and_resume(landscape, monkeypatch: pytest.MonkeyPatch, num
     refused = landscape(*base, *more)
     assert refused.code == 2
     assert "add --resume to go on, or --force" in refused.err
-    assert landscape(*base, *more, "--resume").code == 0
+    last = landscape(*base, *more, "--resume")
+    assert last.code == 0
     for seed in (0, 1):
         assert Path(f"x-{seed}.st").read_bytes() == Path(f"whole-{seed}.st").read_bytes()
     assert Path("x.csv").read_bytes() == Path("whole.csv").read_bytes()
@@ -164,6 +165,8 @@ def test_signals_save_and_resume(landscape, monkeypatch: pytest.MonkeyPatch, num
     again = landscape(*base, *more, "--resume")
     assert again.code == 0
     assert "finished already" in again.err
+    first, repeated = (json.loads(done.out)["networks"] for done in (last, again))
+    assert [{key: row[key] for key in row if key != "epochs"} for row in first] == repeated
 
 
 def test_a_second_signal_stops_at_once(landscape, monkeypatch: pytest.MonkeyPatch) -> None:

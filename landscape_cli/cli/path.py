@@ -68,7 +68,10 @@ def path(
     epochs: Annotated[
         int, typer.Option("--epochs", min=1, help="Midpoint: passes over the training set, at most.")
     ] = 20,
-    lr: Annotated[float, typer.Option("--lr", help="Midpoint: learning rate; a cosine anneals it to zero.")] = 0.02,
+    lr: Annotated[
+        float,
+        typer.Option("--lr", help="Midpoint: learning rate; a cosine anneals it to zero."),
+    ] = 0.02,
     momentum: Annotated[float, typer.Option("--momentum", help="Midpoint: Nesterov momentum.")] = 0.9,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Midpoint: samples in a mini-batch.")] = 128,
     until_error: Annotated[

@@ -103,6 +103,18 @@ class Outputs:
         """Tell whether all files are there, written by this training."""
         return self.resume and not self.force and all(path.exists() for path in self._all())
 
+    def finished_rows(self) -> list[dict[str, Any]]:
+        """Return a row for each network that is there already.
+
+        Raises:
+            CheckpointError: if one cannot be read.
+        """
+        networks = [(path, seed, read_checkpoint(path)) for path, seed in zip(self.paths, self.seeds, strict=True)]
+        return [
+            {"network": str(path), "algo": self.algo, "seed": seed} | dict(network.metrics)
+            for path, seed, network in networks
+        ]
+
     def write(self, solutions: Sequence[Solution], state: Path) -> list[dict[str, Any]]:
         """Measure and write every network; return a row for each.
 

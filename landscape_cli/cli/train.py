@@ -271,6 +271,9 @@ def train(
     state = keeper.read() if resume else None
     if state is None and target.are_finished():
         say(f"{target.paths[0]} is finished already: nothing to resume", quiet=quiet)
+        rows = target.finished_rows()
+        body = rows[0] if runs == 1 else {"networks": rows}
+        emit(Result(body, rows, target.provenance), output=None, form=form, force=force, quiet=quiet)
         return
     if resume:
         check_log(log, None if state is None else records_of(state), sampler.replicas, force=force)
