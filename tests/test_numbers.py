@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landscape_cli.symmetry.numbers import different_rows, ranked, ranked_rows
+from landscape_cli.symmetry.numbers import different_rows, first_places, ranked, ranked_rows
 
 
 @pytest.mark.parametrize("span", [3, 50, 10**6, 10**13])
@@ -17,6 +17,8 @@ def test_ranks_are_those_of_sorting(span: int, count: int) -> None:
     expected, places = np.unique(values, return_inverse=True)
     assert np.array_equal(different, expected)
     assert np.array_equal(which, places.ravel())
+    for found, wanted in zip(first_places(values), np.unique(values, return_index=True), strict=True):
+        assert np.array_equal(found, wanted)
     for columns in (1, 2, 3, 6):
         rows = draw.integers(-2, span, (count, columns))
         rows = rows[draw.integers(0, count, 2 * count)]

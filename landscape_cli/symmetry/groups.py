@@ -201,8 +201,9 @@ def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
     So is a weight of which nothing tells what its axes are to the units.
     """
     outputs = {traced.labels.reason("output")}
-    shown = {int(number) for value in traced.outputs for layer, _ in value.scale for number in layer.unique()}
-    last = {block.tensor for block in traced.equations.blocks if shown & set(block.variables.tolist())}
+    shown = [np.unique(layer.numpy()) for value in traced.outputs for layer, _ in value.scale]
+    numbers = np.concatenate([np.zeros(0, dtype=np.int64), *shown])
+    last = {block.tensor for block in traced.equations.blocks if np.isin(block.variables, numbers).any()}
     for name in traced.parameters:
         if name in traced.weights and not any(
             traced.roles.get((name, dim)) is Role.INCOMING for dim in range(len(traced.shapes[name]))

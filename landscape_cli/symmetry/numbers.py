@@ -38,6 +38,14 @@ def ranked(values: Array) -> tuple[Array, Array]:
     return np.flatnonzero(seen) + low, (np.cumsum(seen) - 1)[values - low]
 
 
+def first_places(values: Array) -> tuple[Array, Array]:
+    """Return the different values in order, and where each comes first."""
+    different, which = ranked(values)
+    first = np.zeros(len(different), dtype=np.int64)
+    first[which[::-1]] = np.arange(len(values))[::-1]  # of several, the last to be written stays
+    return different, first
+
+
 def different_rows(rows: Array) -> Array:
     """Return the different rows in order, shape (different, columns)."""
     code, low, spans = _packed(rows)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.labels import Labels
-from landscape_cli.symmetry.numbers import NONE, Array, Hash, mix, ranked_rows
+from landscape_cli.symmetry.numbers import NONE, Array, Hash, first_places, mix, ranked_rows
 from landscape_cli.symmetry.scales import Block, Equations
 
 
@@ -45,6 +45,8 @@ class Owners:
         self.cells_of = np.full(equations.count, NONE)
         for block in equations.blocks:
             self._add(block)
+        self._index = np.full(labels.count, NONE)  # of the units of one kind at a time, which are in `_indexed`
+        self._indexed = np.zeros(0, dtype=np.int64)
         self._sizes = np.array([len(members) for members in self.kinds] + [1])
         self._depth = labels.depths()
         self._above = labels.above(np.arange(labels.count))
@@ -61,12 +63,13 @@ class Owners:
         several = (
             np.sum([column >= 0 for column in holding], axis=0) > 1 if holding else np.zeros(len(units), dtype=bool)
         )
-        for unit in np.unique(units[(units >= 0)]):
-            if self.kind_of_unit[unit] < 0:  # alone on an axis of one place, so on no axis that could tell
-                self.kind_of_unit[unit] = len(self.kinds)
-                self.kinds.append(np.array([unit]))
-                self.names.append(block.tensor.removesuffix(".weight"))
-        variables, first = np.unique(block.variables, return_index=True)
+        real = units[units >= 0]
+        for unit in np.unique(real[self.kind_of_unit[real] < 0]):
+            # alone on an axis of one place, so on no axis that could tell
+            self.kind_of_unit[unit] = len(self.kinds)
+            self.kinds.append(np.array([unit]))
+            self.names.append(block.tensor.removesuffix(".weight"))
+        variables, first = first_places(block.variables)
         order = np.lexsort((first, *(column[first] for column in rest), units[first]))
         starts = np.maximum.accumulate(
             np.where(np.diff(units[first][order], prepend=-2) != 0, np.arange(len(order)), 0)
@@ -171,8 +174,10 @@ class Owners:
             InconsistencyError: if places do not fall to units evenly.
         """
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
-        index = np.full(self._labels.count, NONE)
+        index = self._index
+        index[self._indexed] = NONE
         index[members] = np.arange(len(members))
+        self._indexed = members
         chosen: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
         for variable, power in powers.items():
             chosen[int(self.cells_of[variable]), power].add(variable)

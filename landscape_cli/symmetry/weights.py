@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from landscape_cli.symmetry.constants import flatten
@@ -156,7 +157,7 @@ class Weights:
         }
 
     def _numbers(self, layers: Sequence[Layer]) -> set[int]:
-        return {int(number) for layer in resolved(self._known.labels, layers) for number in layer.unique()}
+        return {int(number) for layer in resolved(self._known.labels, layers) for number in np.unique(layer.numpy())}
 
     def note_roles(self) -> None:
         """Say what the axes of weights are that no product was given as they are: units written, or units read."""
