@@ -77,6 +77,7 @@ def clocks() -> Iterator[Counter[str]]:
         seconds["products, wide"] += (time.process_time() - start) * (len(result) >= WIDE)
         return result
 
+    # A method is replaced, which mypy does not like: only so are the parts timed within the whole.
     assignment.linear_sum_assignment, Similarity.score = timed_solve, timed_score  # type: ignore[method-assign]
     try:
         yield seconds

@@ -78,6 +78,48 @@ def compare(what: str, slow: Callable[[], None], fast: Callable[[], None], repea
     )
 
 
+def measure(name: str, options: argparse.Namespace, device: torch.device) -> None:
+    """Make every comparison for one model."""
+    recipe = Recipe(options.epochs)
+    spec = SPECS[name]
+    images = options.images if name != "vgg16" or device.type == "cuda" else max(256, options.images // 10)
+    data = random_data(spec, images)
+    if options.one is not None:
+        ours(spec, data, sgd(recipe), [options.one], device)
+        return
+    again = [sys.executable, __file__, "--models", name, "--images", str(options.images)]
+    again += ["--epochs", str(options.epochs), "--device", options.device, "--one"]
+    timed(lambda: ours(spec, data, sgd(Recipe(1)), [0], device), device)
+    compare(
+        f"{name}, {options.epochs} epochs of {images} images, the plain loop against ours",
+        lambda: plain(spec, data, options.epochs, device),
+        lambda: ours(spec, data, sgd(recipe), [0], device),
+        options.repeats,
+        device,
+    )
+    compare(
+        f"{name}, 3 trainings by SGD against RSGD with 3 replicas",
+        lambda: [ours(spec, data, sgd(recipe), [seed], device) for seed in range(3)] and None,
+        lambda: ours(spec, data, rsgd(recipe, Replication(3, gamma=0.01)), [0], device),
+        options.repeats,
+        device,
+    )
+    compare(
+        f"{name}, {RUNS} processes one after another against --runs {RUNS}",
+        lambda: [subprocess.run([*again, str(seed)], check=True) for seed in range(RUNS)] and None,
+        lambda: ours(spec, data, sgd(recipe), list(range(RUNS)), device),
+        max(1, options.repeats // 3),
+        device,
+    )
+    compare(
+        f"{name}, {RUNS} runs in a stack against one run",
+        lambda: ours(spec, data, sgd(recipe), list(range(RUNS)), device),
+        lambda: ours(spec, data, sgd(recipe), [0], device),
+        max(1, options.repeats // 3),
+        device,
+    )
+
+
 def main() -> None:
     """Measure every model."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,46 +131,8 @@ def main() -> None:
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # what each of the 8 processes does
     options = parser.parse_args()
     torch.set_num_threads(1)
-    device = torch.device(options.device)
-    recipe = Recipe(options.epochs)
     for name in options.models.split(","):
-        spec = SPECS[name]
-        images = options.images if name != "vgg16" or device.type == "cuda" else max(256, options.images // 10)
-        data = random_data(spec, images)
-        if options.one is not None:
-            ours(spec, data, sgd(recipe), [options.one], device)
-            continue
-        again = [sys.executable, __file__, "--models", name, "--images", str(options.images)]
-        again += ["--epochs", str(options.epochs), "--device", options.device, "--one"]
-        timed(lambda: ours(spec, data, sgd(Recipe(1)), [0], device), device)  # noqa: B023 - called at once
-        compare(
-            f"{name}, {options.epochs} epochs of {images} images, the plain loop against ours",
-            lambda: plain(spec, data, options.epochs, device),  # noqa: B023
-            lambda: ours(spec, data, sgd(recipe), [0], device),  # noqa: B023
-            options.repeats,
-            device,
-        )
-        compare(
-            f"{name}, 3 trainings by SGD against RSGD with 3 replicas",
-            lambda: [ours(spec, data, sgd(recipe), [seed], device) for seed in range(3)] and None,  # noqa: B023
-            lambda: ours(spec, data, rsgd(recipe, Replication(3, gamma=0.01)), [0], device),  # noqa: B023
-            options.repeats,
-            device,
-        )
-        compare(
-            f"{name}, {RUNS} processes one after another against --runs {RUNS}",
-            lambda: [subprocess.run([*again, str(seed)], check=True) for seed in range(RUNS)] and None,  # noqa: B023
-            lambda: ours(spec, data, sgd(recipe), list(range(RUNS)), device),  # noqa: B023
-            max(1, options.repeats // 3),
-            device,
-        )
-        compare(
-            f"{name}, {RUNS} runs in a stack against one run",
-            lambda: ours(spec, data, sgd(recipe), list(range(RUNS)), device),  # noqa: B023
-            lambda: ours(spec, data, sgd(recipe), [0], device),  # noqa: B023
-            max(1, options.repeats // 3),
-            device,
-        )
+        measure(name, options, torch.device(options.device))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ def test_sgd_equals_the_plain_loop(name: str) -> None:
     spec = SPECS[name]
     data = blobs(50, max(2, spec.outputs), spec.input_shape)
     recipe = Recipe(epochs=3, learning_rate=0.05, batch_size=16)
-    found = sgd(spec, data, recipe, seed=4)
+    seen, watcher = records()
+    found = sgd(spec, data, recipe, seed=4, watcher=watcher)
     model = (
         build_model(spec, {k: t.clone() for k, t in initial_params(spec, 4, 0).items()}).train().requires_grad_(True)
     )
@@ -62,17 +63,24 @@ def test_sgd_equals_the_plain_loop(name: str) -> None:
     step = 0
     for epoch in range(3):
         shuffled = epoch_order(50, 4, epoch=epoch)
+        losses, wrong = 0.0, 0
         for k in range(0, 50, 16):
             x, y = data.x[shuffled[k : k + 16]], data.y[shuffled[k : k + 16]]
             optimizer.param_groups[0]["lr"] = 0.05 * (1 + math.cos(math.pi * step / 12)) / 2
             optimizer.zero_grad()
             logits = model(x)
             if spec.outputs == 1:
-                F.binary_cross_entropy_with_logits(logits[:, 0], y.float()).backward()
+                loss = F.binary_cross_entropy_with_logits(logits[:, 0], y.float())
+                decided = (logits[:, 0] >= 0).long()
             else:
-                F.cross_entropy(logits, y).backward()
+                loss = F.cross_entropy(logits, y)
+                decided = logits.argmax(1)
+            loss.backward()
+            losses, wrong = losses + float(loss.detach()) * len(y), wrong + int((decided != y).sum())
             optimizer.step()
             step += 1
+        assert seen[epoch].loss == pytest.approx(losses / 50, rel=1e-4)
+        assert seen[epoch].error == pytest.approx(wrong / 50)
     for key, tensor in model.state_dict().items():
         assert torch.allclose(found[key], tensor, rtol=1e-4, atol=1e-6)
         assert not torch.allclose(found[key], initial_params(spec, 4, 0)[key], rtol=1e-4, atol=1e-6)

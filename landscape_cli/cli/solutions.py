@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.checkpoint import ModelSpec, Params
     from landscape_cli.data import DataSet
+    from landscape_cli.evaluate import Evaluator
     from landscape_cli.samplers import Solution
 
 FIELD = "{seed}"
@@ -136,13 +137,21 @@ class Outputs:
             ) from error
 
     def _write_all(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
-        rows = []
+        from landscape_cli.evaluate import Evaluator
+        from landscape_cli.models import build_model
+
+        found = [solution.params for solution in solutions if solution.params is not None]
+        if not found:
+            return []
+        splits = {"train": self.data.train, "test": self.data.test}
+        evaluator = Evaluator(build_model(self.spec, found[0]), splits, device=self.device)
+        rows: list[dict[str, Any]] = []
         for solution, path, replica_paths in zip(solutions, self.paths, self.replica_paths, strict=True):
             if solution.params is None:
                 continue
-            rows.append(self._write(path, solution.params, solution.seed) | {"epochs": solution.epochs})
+            rows.append(self._write(evaluator, path, solution.params, solution.seed) | {"epochs": solution.epochs})
             for number, (replica, own) in enumerate(zip(solution.replicas, replica_paths, strict=False)):
-                self._write(own, replica, solution.seed, {"replica": number + 1})
+                self._write(evaluator, own, replica, solution.seed, {"replica": number + 1})
         return rows
 
     def complain(self, solutions: Sequence[Solution]) -> None:
@@ -159,12 +168,10 @@ class Outputs:
                 f"{'it' if len(lost) == 1 else 'them'}: lower --lr"
             )
 
-    def _write(self, path: Path, params: Params, seed: int, extra: dict[str, Any] | None = None) -> dict[str, Any]:
-        from landscape_cli.evaluate import Evaluator
-        from landscape_cli.models import build_model
-
-        splits = {"train": self.data.train, "test": self.data.test}
-        scores = Evaluator(build_model(self.spec, params), splits, device=self.device).evaluate([params])
+    def _write(
+        self, evaluator: Evaluator, path: Path, params: Params, seed: int, extra: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        scores = evaluator.evaluate([params])
         metrics = {f"{split}_error": float(score.error) for split, score in scores.items()} | {
             f"{split}_loss": float(score.loss) for split, score in scores.items()
         }

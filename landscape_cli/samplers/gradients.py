@@ -22,8 +22,8 @@ Batch = tuple[Tensor, Tensor]
 """Inputs, shape (samples, *input_shape), and labels, shape (samples,)."""
 Gradients = Callable[[Stack, Sequence[int], Sequence[Batch], float, Callable[[int], None]], tuple[Tensor, Tensor]]
 """Adds the gradients of `share` times each network's mean loss on its batch; returns losses and counts of misclassified
-samples. Called with the stack, which networks, their batches, the share, and what to call
-with a network's number before its forward pass."""
+samples. Called with the stack, which networks, their batches, the share, and what to call with a network's number
+before its forward pass."""
 
 
 def one_by_one(precision: torch.dtype) -> Gradients:
