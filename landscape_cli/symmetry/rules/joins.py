@@ -73,7 +73,7 @@ def _joined_terms(terms: Sequence[Terms], values: Sequence[Value], axis: int) ->
         if axis not in covered(layer)
         and all(any(layer is other and power == p for other, p in own) for own in terms[1:])
     ]
-    terms = [[(la, p) for la, p in own if not any(la is other for other, _ in common)] for own in terms]  # type: ignore[misc]
+    terms = [tuple((la, p) for la, p in own if not any(la is other for other, _ in common)) for own in terms]
     result: list[Term] = list(common)
     for power in sorted({power for own in terms for _, power in own}):
         rows = [[layer for layer, p in own if p == power] for own in terms]
