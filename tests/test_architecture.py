@@ -29,7 +29,8 @@ ALLOWED = {
     "data": {"errors", "vision"},
     "naming": {"errors", "checkpoint"},
     "foreign": {"errors", "checkpoint"},
-    "models": {"checkpoint", "errors", "functional", "naming", "objective", "vision"},
+    "binary": {"checkpoint", "errors"},
+    "models": {"binary", "checkpoint", "errors", "functional", "naming", "objective", "vision"},
     "functional": {"checkpoint", "double", "errors"},
     "batches": set(),
     "batch_norm": {"batches", "checkpoint", "errors", "functional", "seeds"},
@@ -50,6 +51,7 @@ ALLOWED = {
     "samplers": {
         "batch_norm",
         "batches",
+        "binary",
         "checkpoint",
         "data",
         "errors",

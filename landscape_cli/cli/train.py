@@ -57,7 +57,8 @@ def train(
         str | None,
         typer.Option(
             "--model",
-            help="mlp, lenet, vgg16, resnet20, torchvision:NAME?num_classes=10, package.module:factory?arg=1.  "
+            help="mlp, lenet, vgg16, resnet20, binary-perceptron, committee, binary-mlp, binary-conv, "
+            "torchvision:NAME?num_classes=10, package.module:factory?arg=1.  "
             "[default: mlp, or --init's]",
         ),
     ] = None,
@@ -65,10 +66,13 @@ def train(
         str | None,
         typer.Option(
             "--hidden",
-            help="Hidden widths: mlp 512,512,512, lenet 500, vgg16 none (4096,4096 from 224x224 on); '' for none.",
+            help="Hidden widths: mlp 512,512,512, lenet 500, vgg16 none (4096,4096 from 224x224 on), committee 9, "
+            "binary-mlp 501,501, binary-conv 201,101; '' for none.",
         ),
     ] = None,
-    filters: Annotated[str | None, typer.Option("--filters", help="lenet's filters: 20,50 by default.")] = None,
+    filters: Annotated[
+        str | None, typer.Option("--filters", help="Filters of lenet, 20,50 by default, or binary-conv, 21,51.")
+    ] = None,
     width: Annotated[
         int | None,
         typer.Option("--width", min=1, help="Filters of the first stage: vgg16 64, resnet20 16 by default."),

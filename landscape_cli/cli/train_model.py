@@ -21,7 +21,12 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "lenet": ("filters", "hidden", "bias"),
     "vgg16": ("width", "hidden"),
     "resnet20": ("width", "blocks", "norm"),
+    "binary-perceptron": (),
+    "committee": ("hidden",),
+    "binary-mlp": ("hidden",),
+    "binary-conv": ("filters", "hidden"),
 }
+ONE_WIDTH = ("lenet", "committee")
 SHAPE = ("hidden", "filters", "width", "blocks", "norm", "bias")
 
 
@@ -129,10 +134,10 @@ def _new_spec(options: Mapping[str, Any], given: list[str], data: DataSet) -> Mo
 
 def _hidden(text: str, model: str) -> list[int] | int:
     widths = whole_numbers(text, "--hidden")
-    if model != "lenet":
+    if model not in ONE_WIDTH:
         return widths
     if len(widths) != 1:
-        raise typer.BadParameter("--hidden takes one width for --model lenet")
+        raise typer.BadParameter(f"--hidden takes one width for --model {model}")
     return widths[0]
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.errors import ModelError, one_line
+from landscape_cli.models.binary import binary_conv, binary_mlp, binary_perceptron, committee
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
 from landscape_cli.models.lenet import lenet
@@ -26,6 +27,10 @@ MODELS: Mapping[str, Callable[..., nn.Module]] = {
     "lenet": lenet,
     "vgg16": vgg16,
     "resnet20": resnet20,
+    "binary-perceptron": binary_perceptron,
+    "committee": committee,
+    "binary-mlp": binary_mlp,
+    "binary-conv": binary_conv,
 }
 
 

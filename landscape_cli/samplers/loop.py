@@ -167,6 +167,7 @@ class Loop:
                 gradient.mul_((self.recipe.clip_norm / (gradient.norm() + 1e-12)).clamp_max(1.0))
         self.optimizer.param_groups[0]["lr"] = self.rate * factor
         self.optimizer.step()
+        self.stack.clip()
 
     def noise(self, k: int) -> Tensor:
         """Return standard normal numbers for network k, shape (places,)."""

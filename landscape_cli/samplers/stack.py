@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.binary import latent_names
 from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.models import build_model
 
@@ -42,6 +43,9 @@ class Stack:
             size += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
         self.weights = torch.zeros(len(self.networks), size, device=device)
         self.gradients = torch.zeros_like(self.weights)
+        latent = set(latent_names(self.networks[0]))
+        own_views = {name: view for name, view in self.views(self.weights).items() if name in latent}
+        self._latents = [self.weights] if len(own_views) == len(self._places) else list(own_views.values())
         self.parameters: list[list[nn.Parameter]] = []
         for row, network in zip(self.weights, self.networks, strict=True):
             own = dict(network.named_parameters())
@@ -90,6 +94,11 @@ class Stack:
             if gradient is not None and gradient.stride() != parameter.stride():
                 parameter.grad = _shaped(self.gradients[k], start, shape)
                 parameter.grad.copy_(gradient)
+
+    def clip(self) -> None:
+        """Bring latent weights of binary layers back into [-1, 1], where their gradients pass."""
+        for latents in self._latents:
+            latents.clamp_(-1, 1)
 
     def views(self, matrix: Tensor) -> dict[str, Tensor]:
         """View a matrix shaped as `weights` as parameters by name, shape (networks, *shape)."""

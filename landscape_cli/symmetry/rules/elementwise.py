@@ -22,7 +22,20 @@ EVEN = ("cos", "cosh")
 NEITHER: tuple[str, ...] = ("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu")
 NEITHER += ("softplus", "exp")
 NEITHER += ("exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "log_sigmoid_forward", "threshold")
-NEITHER += ("acos", "acosh", "erfc", "erfinv", "floor", "ceil", "round", "trunc", "frac", "relu6", "logit")
+NEITHER += (
+    "fixed_point",
+    "acos",
+    "acosh",
+    "erfc",
+    "erfinv",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "frac",
+    "relu6",
+    "logit",
+)
 
 
 @rule(*SAME)
@@ -47,6 +60,13 @@ def positively_homogeneous(call: Call) -> Value:
 def odd(call: Call) -> Value:
     """f(-x) = -f(x)."""
     return call.unscaled(call.operand(0))
+
+
+@rule("binarize")
+def binarize(call: Call) -> Value:
+    """The sign, with +1 for zero: odd unless there are zeros (`binary.binarize`)."""
+    operand = call.unscaled(call.operand(0))
+    return call.unsigned(operand) if call.argument(1, "ties", False) else operand
 
 
 @rule(*EVEN)

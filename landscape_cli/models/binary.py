@@ -1,0 +1,135 @@
+"""Binary networks: perceptron, committee machine, multi-layer perceptrons, and a convolutional network (SPEC 9).
+
+Widths are odd by default: a sum of an odd number of ±1 is never zero, so that the sign of a hidden unit is free.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from math import prod
+
+from torch import nn
+
+from landscape_cli.binary import (
+    LARGEST,
+    LEVEL,
+    FixedPoint,
+    Outputs,
+    Sign,
+    SignConv2d,
+    SignLinear,
+    Vote,
+)
+from landscape_cli.errors import ModelError
+
+POOL = 2
+KERNELS = (5, 3)
+"""The sizes of filters to choose from: the first that leaves an odd number of places."""
+
+
+def binary_perceptron(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    """Return a binary perceptron, shape (n, *input_shape) to (n, outputs): no hidden layer.
+
+    Raises:
+        ModelError: if there are too many inputs for exact sums.
+    """
+    return binary_mlp(input_shape, outputs, hidden=())
+
+
+def committee(input_shape: tuple[int, ...], outputs: int, *, hidden: int = 9) -> nn.Module:
+    """Return a binary committee machine: one hidden layer, whose units vote with weights fixed to +1.
+
+    Raises:
+        ModelError: if it is to have several outputs, the width is not positive, or there are too many inputs.
+    """
+    if outputs != 1:
+        raise ModelError(f"a committee has one output, for two classes, not {outputs}: use binary-mlp")
+    layers = _inputs(prod(input_shape))
+    _hidden(layers, 1, prod(input_shape), hidden, first=True)
+    layers["vote"] = Vote()
+    layers["outputs"] = Outputs(hidden)
+    return nn.Sequential(layers)
+
+
+def binary_mlp(input_shape: tuple[int, ...], outputs: int, *, hidden: Sequence[int] = (501, 501)) -> nn.Module:
+    """Return a binary multi-layer perceptron, shape (n, *input_shape) to (n, outputs).
+
+    Raises:
+        ModelError: if a width is not positive, or there are too many inputs for exact sums.
+    """
+    return nn.Sequential(_fully_connected(_inputs(prod(input_shape)), prod(input_shape), hidden, outputs, first=True))
+
+
+def binary_conv(
+    input_shape: tuple[int, ...],
+    outputs: int,
+    *,
+    filters: Sequence[int] = (21, 51),
+    kernel: int | None = None,
+    hidden: Sequence[int] = (201, 101),
+) -> nn.Module:
+    """Return a binary convolutional network of five layers for images of shape (channels, height, width).
+
+    Two convolutions without padding, each with max-pooling, then fully connected layers.
+
+    Args:
+        input_shape: large enough for both convolutions.
+        outputs: the number of outputs.
+        filters: of the two convolutions.
+        kernel: the side of filters; by default 5, or 3 where that leaves an odd number of places and 5 does not.
+        hidden: widths of the hidden fully connected layers.
+
+    Raises:
+        ModelError: if the inputs are no images or too small, or a size is not positive.
+    """
+    if len(input_shape) != 3 or len(filters) != 2:
+        raise ModelError(
+            f"binary-conv needs images of shape (channels, height, width) and two numbers of filters, not {input_shape}"
+            f" and {', '.join(map(str, filters))}: for other inputs use binary-mlp"
+        )
+    channels, *sides = input_shape
+    side = kernel if kernel is not None else _kernel(sides)
+    places = _places(sides, side)
+    if side < 1 or places < 1:
+        raise ModelError(f"images of {sides[0]}x{sides[1]} are too small for two convolutions of {side}x{side}")
+    layers: OrderedDict[str, nn.Module] = OrderedDict(inputs=FixedPoint(even_first=False))
+    for k, count in enumerate(filters, start=1):
+        layers[f"conv{k}"] = convolution = SignConv2d(channels, count, side, largest=LARGEST if k == 1 else 1)
+        layers[f"pool{k}"] = nn.MaxPool2d(POOL)
+        fan_in = convolution.fan_in
+        layers[f"sign{k}"] = Sign(fan_in, ties=fan_in % 2 == 0, level=LEVEL if k == 1 else 1)
+        channels = count
+    layers["flatten"] = nn.Flatten()
+    return nn.Sequential(_fully_connected(layers, channels * places, hidden, outputs, first=False))
+
+
+def _inputs(places: int) -> OrderedDict[str, nn.Module]:
+    return OrderedDict(flatten=nn.Flatten(), inputs=FixedPoint(even_first=places % 2 == 0))
+
+
+def _fully_connected(
+    layers: OrderedDict[str, nn.Module], fan_in: int, hidden: Sequence[int], outputs: int, *, first: bool
+) -> OrderedDict[str, nn.Module]:
+    """Add fully connected layers, the first of which may be the one that takes the inputs."""
+    for k, width in enumerate(hidden, start=1):
+        _hidden(layers, k, fan_in, width, first=first and k == 1)
+        fan_in = width
+    takes_inputs = first and not hidden
+    layers[f"fc{len(hidden) + 1}"] = SignLinear(fan_in, outputs, largest=LARGEST if takes_inputs else 1)
+    layers["outputs"] = Outputs(fan_in, level=LEVEL if takes_inputs else 1)
+    return layers
+
+
+def _hidden(layers: OrderedDict[str, nn.Module], k: int, fan_in: int, width: int, *, first: bool) -> None:
+    layers[f"fc{k}"] = SignLinear(fan_in, width, largest=LARGEST if first else 1)
+    layers[f"sign{k}"] = Sign(fan_in, ties=not first and fan_in % 2 == 0, level=LEVEL if first else 1)
+
+
+def _places(sides: Sequence[int], kernel: int) -> int:
+    """Return how many places two convolutions and poolings leave of an image; 0 if none."""
+    return prod(max(0, ((side - kernel + 1) // POOL - kernel + 1) // POOL) for side in sides)
+
+
+def _kernel(sides: Sequence[int]) -> int:
+    return next((kernel for kernel in KERNELS if _places(sides, kernel) % 2), KERNELS[0])
