@@ -34,6 +34,8 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "esgd_noise": ("esgd",),
 }
 LEARNING_RATES = {"sgd": 0.02, "adam": 0.001}
+# A step has to take latent weights across zero: rates from 3 to 100 (adam: 0.03 to 0.3) measured alike.
+BINARY_RATES = {"sgd": 20.0, "adam": 0.05}
 
 
 def flag(name: str) -> str:
@@ -60,8 +62,13 @@ def check_belongs(options: Mapping[str, Any], algo: Algorithm) -> None:
         raise typer.BadParameter("--algo swa has a schedule of its own: leave out --lr-schedule")
 
 
-def configure(options: Mapping[str, Any], algo: Algorithm) -> Sampler:
+def configure(options: Mapping[str, Any], algo: Algorithm, *, binary: bool = False) -> Sampler:
     """Return the sampler: checked before any data is read.
+
+    Args:
+        options: the command's.
+        algo: the algorithm.
+        binary: whether the model is a binary network, whose learning rates have other defaults.
 
     Raises:
         BadParameter: if an option is malformed.
@@ -69,7 +76,7 @@ def configure(options: Mapping[str, Any], algo: Algorithm) -> Sampler:
     """
     from landscape_cli import samplers
 
-    recipe = _recipe(options, algo)
+    recipe = _recipe(options, algo, binary)
     if algo is Algorithm.RSGD:
         return samplers.rsgd(
             recipe,
@@ -80,7 +87,7 @@ def configure(options: Mapping[str, Any], algo: Algorithm) -> Sampler:
         )
     if algo is Algorithm.ADV:
         settings = samplers.Adversarial(**_given(options, copies="adv_copies", zero_fraction="adv_zero_fraction"))
-        return samplers.adv(recipe, _with_first_phase(settings, options, recipe))
+        return samplers.adv(recipe, _with_first_phase(settings, options, recipe, binary))
     if algo is Algorithm.SAM:
         return samplers.sam(recipe, samplers.Sharpness(**_given(options, rho="sam_rho")))
     if algo is Algorithm.SWA:
@@ -126,7 +133,7 @@ def _given(options: Mapping[str, Any], **names: str) -> dict[str, Any]:
     return {setting: getattr(value, "value", value) for setting, value in found.items()}
 
 
-def _recipe(options: Mapping[str, Any], algo: Algorithm) -> Recipe:
+def _recipe(options: Mapping[str, Any], algo: Algorithm, binary: bool) -> Recipe:
     from landscape_cli.samplers import Recipe
 
     until = options["until_error"]
@@ -139,7 +146,7 @@ def _recipe(options: Mapping[str, Any], algo: Algorithm) -> Recipe:
         steps["milestones"] = tuple(numbers(steps["milestones"], "--lr-milestones"))
     return Recipe(
         epochs=options["epochs"],
-        learning_rate=LEARNING_RATES[optimizer] if rate is None else rate,
+        learning_rate=(BINARY_RATES if binary else LEARNING_RATES)[optimizer] if rate is None else rate,
         batch_size=options["batch_size"],
         until_error=until,
         optimizer=optimizer,
@@ -159,11 +166,13 @@ def _momentum(options: Mapping[str, Any], algo: Algorithm) -> float:
     return 0.0 if algo is Algorithm.ADV else 0.9
 
 
-def _with_first_phase(settings: Any, options: Mapping[str, Any], recipe: Recipe) -> Any:
+def _with_first_phase(settings: Any, options: Mapping[str, Any], recipe: Recipe, binary: bool) -> Any:
     """Return ADV's settings, its first phase on the same batches and in the same precision as the second."""
     from dataclasses import replace
 
     own = _given(options, epochs="adv_epochs", learning_rate="adv_lr", until_error="adv_until_error")
+    if binary:
+        own.setdefault("learning_rate", BINARY_RATES[settings.recipe.optimizer])
     first = replace(settings.recipe, batch_size=recipe.batch_size, precision=recipe.precision, **own)
     return replace(settings, recipe=first)
 

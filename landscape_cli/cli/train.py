@@ -117,7 +117,8 @@ def train(
     ] = 1,
     optimizer: Annotated[Optimizer, typer.Option("--optimizer", help="sgd or adam.")] = Optimizer.SGD,
     lr: Annotated[
-        float | None, typer.Option("--lr", help="Learning rate at the start.  [default: 0.02; adam: 0.001]")
+        float | None,
+        typer.Option("--lr", help="Learning rate at the start.  [default: 0.02, adam 0.001; binary: 20, adam 0.05]"),
     ] = None,
     lr_schedule: Annotated[
         Schedule, typer.Option("--lr-schedule", help="How it falls: by a cosine to zero, not at all, or in steps.")
@@ -180,7 +181,7 @@ def train(
         typer.Option("--adv-epochs", help="adv: epochs on random labels, at most.  [default: 200]"),
     ] = None,
     adv_lr: Annotated[
-        float | None, typer.Option("--adv-lr", help="adv: learning rate on random labels.  [default: 0.02]")
+        float | None, typer.Option("--adv-lr", help="adv: learning rate on random labels.  [default: 0.02; binary: 20]")
     ] = None,
     adv_until_error: Annotated[
         float | None,
@@ -245,11 +246,13 @@ def train(
       landscape train --algo sgd --model lenet --data mnist --runs 8 --seed 1 -o 'sgd-{seed}.st'
       landscape train --algo rsgd --model vgg16 --data cifar10 --checkpoint-every 1 --resume -o rsgd.st
     """  # noqa: D301 - \b keeps the help's lines as they are
+    from landscape_cli.binary import latent_names
     from landscape_cli.cli.resumption import Keeper
     from landscape_cli.cli.session import check_distinct, recorded, resolve_device
     from landscape_cli.cli.solutions import Outputs
     from landscape_cli.cli.training_log import check_log, watch
     from landscape_cli.data import load_data
+    from landscape_cli.models import construct_template
     from landscape_cli.results import Result
     from landscape_cli.samplers import records_of
     from landscape_cli.samplers import train as train_stack
@@ -267,6 +270,7 @@ def train(
     check_precision(precision, place, quiet=quiet)
     loaded = load_data(_data_spec(context, starts), download=download)
     spec = model_spec(options, starts, loaded)
+    sampler = configure(options, algo, binary=bool(latent_names(construct_template(spec))))
     target.describe(context, algo.value, spec=spec, data=loaded, starts=starts, device=place, quiet=quiet)
     identity = recorded(context, device=None, data_dir=None, init=[start.sha256 for start in starts])
     keeper = Keeper(
