@@ -14,13 +14,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from landscape_cli.errors import DataError
+from landscape_cli.hidden_manifold import HiddenManifold, generate
+from landscape_cli.standardise import channel_statistics, recorded_statistics, standardise
 
 TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10"}
 NAMES = ("hmm", *TORCHVISION)
-SIZES = ("latent", "dim", "patterns", "test_patterns")
+TASKS = ("parity",)
+DIGITS = ("mnist",)
+"""Data sets, beside files, whose labels are numbers that have a parity."""
 INPUT_TYPES = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
 INPUT_TYPES |= {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-NONLINEARITIES = {"sign": lambda z: torch.where(z < 0, -1.0, 1.0), "tanh": torch.tanh, "relu": torch.relu}
 
 
 class Split(NamedTuple):
@@ -35,25 +38,6 @@ class Split(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HiddenManifold:
-    """Sizes of the Hidden Manifold Model (Goldt et al., 2020); SPEC 10 names the letters.
-
-    Attributes:
-        latent: D, the dimension of the teacher and of the hidden patterns.
-        dim: N, the dimension of the student's inputs.
-        patterns: P, the number of training patterns.
-        test_patterns: the number of test patterns.
-        nonlinearity: f, one of "sign", "tanh", "relu".
-    """
-
-    latent: int = 201
-    dim: int = 401
-    patterns: int = 603
-    test_patterns: int = 2000
-    nonlinearity: str = "sign"
-
-
-@dataclass(frozen=True)
 class DataSpec:
     """Which data: what a user asks for, and what a checkpoint records so that it can be loaded again.
 
@@ -63,6 +47,7 @@ class DataSpec:
         train_size: size of a class-balanced subset of the training set, or None for all of it.
         seed: seed of that subset, and of the generated data.
         hmm: sizes of the generated data.
+        task: what is to be told from the labels: None for the labels themselves, "parity" for labels modulo 2.
     """
 
     name: str
@@ -70,6 +55,7 @@ class DataSpec:
     train_size: int | None = None
     seed: int = 0
     hmm: HiddenManifold = field(default_factory=HiddenManifold)
+    task: str | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], directory: str | None = None) -> DataSpec:
@@ -79,13 +65,13 @@ class DataSpec:
             DataError: if the record is malformed.
         """
         try:
-            hmm = record["hmm"]
             return cls(
                 name=str(record["name"]),
                 directory=directory or str(record["directory"]),
                 train_size=None if record["train_size"] is None else int(record["train_size"]),
                 seed=_seed(record["seed"]),
-                hmm=HiddenManifold(**{name: int(hmm[name]) for name in SIZES}, nonlinearity=str(hmm["nonlinearity"])),
+                hmm=HiddenManifold.from_record(record["hmm"]),
+                task=record.get("task"),  # checkpoints from before there were tasks have none
             )
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError(
@@ -131,8 +117,9 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     Raises:
         DataError: if the data is unknown, missing or malformed.
     """
+    _check_task(spec)
     if spec.name == "hmm":
-        train, test = _hidden_manifold(spec.hmm, spec.seed)
+        train, test = (Split(*made) for made in generate(spec.hmm, spec.seed))
     elif spec.name in TORCHVISION:
         train, test = _torchvision(spec.name, spec.directory, download)
     elif Path(spec.name).suffix in {".st", ".safetensors"}:
@@ -142,13 +129,19 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     _check(spec.name, train, test)
     train, test = Split(train.x, train.y.long()), Split(test.x, test.y.long())
     classes = _count_classes(spec.name, train.y, test.y)
+    if spec.task == "parity":
+        train, test = Split(train.x, train.y % 2), Split(test.x, test.y % 2)
+        classes = _count_classes(spec.name, train.y, test.y)
     if spec.train_size is not None:
         train = _balanced_subset(train, classes, spec.train_size, spec.seed)
     if preprocessing is None:
-        mean, deviation = _channel_statistics(train.x)
+        mean, deviation = channel_statistics(train.x)
     else:
-        mean, deviation = _recorded_statistics(preprocessing, train.x)
-    record = asdict(spec) | {
+        mean, deviation = recorded_statistics(preprocessing, train.x)
+    asked = asdict(spec)
+    if spec.task is None:  # without one, the record is what it was before there were tasks
+        del asked["task"]
+    record = asked | {
         "classes": classes,
         "input_shape": list(train.x.shape[1:]),
         "train_samples": len(train.y),
@@ -158,8 +151,8 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
         "sha256": _digest(train, test),
     }
     return DataSet(
-        Split(_standardise(train.x, mean, deviation), train.y),
-        Split(_standardise(test.x, mean, deviation), test.y),
+        Split(standardise(train.x, mean, deviation), train.y),
+        Split(standardise(test.x, mean, deviation), test.y),
         classes,
         mean,
         deviation,
@@ -174,24 +167,13 @@ def _seed(value: Any) -> int:
     return seed
 
 
-def _hidden_manifold(sizes: HiddenManifold, seed: int) -> tuple[Split, Split]:
-    for name in SIZES:
-        if getattr(sizes, name) < 1:
-            raise DataError(f"the hidden manifold's {name} must be at least 1, not {getattr(sizes, name)}")
-    if sizes.nonlinearity not in NONLINEARITIES:
-        raise DataError(
-            f"unknown nonlinearity {sizes.nonlinearity!r} of the hidden manifold: choose {', '.join(NONLINEARITIES)}"
-        )
-    generator = torch.Generator().manual_seed(seed)
-    teacher = torch.randn(sizes.latent, generator=generator, dtype=torch.float64)
-    features = torch.randn(sizes.dim, sizes.latent, generator=generator, dtype=torch.float64)
-
-    def patterns(count: int) -> Split:
-        hidden = torch.randn(count, sizes.latent, generator=generator, dtype=torch.float64)
-        x = NONLINEARITIES[sizes.nonlinearity](hidden @ features.T / sizes.latent**0.5)
-        return Split(x.float(), (hidden @ teacher > 0).long())
-
-    return patterns(sizes.patterns), patterns(sizes.test_patterns)
+def _check_task(spec: DataSpec) -> None:
+    if spec.task is None:
+        return
+    if spec.task not in TASKS:
+        raise DataError(f"unknown task {spec.task!r}: choose {', '.join(TASKS)}")
+    if spec.name in NAMES and spec.name not in DIGITS:
+        raise DataError(f"the task {spec.task} is for {', '.join(DIGITS)} or a FILE.safetensors, not {spec.name}")
 
 
 def _torchvision(name: str, directory: str, download: bool) -> tuple[Split, Split]:
@@ -293,43 +275,6 @@ def _balanced_subset(train: Split, classes: int, size: int, seed: int) -> Split:
         chosen.append(members[: int(quota[label])])
     keep = torch.cat(chosen).sort().values
     return Split(train.x[keep], train.y[keep])
-
-
-def _as_channels(x: Tensor) -> Tensor:
-    """Shape (samples, channels, places); a plain vector is one channel."""
-    return x.reshape(len(x), 1 if x.ndim == 2 else x.shape[1], -1)
-
-
-def _channel_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Per-channel mean and deviation, float64; a constant channel is only centred."""
-    channels = _as_channels(x).transpose(0, 1).flatten(1)
-    mean, deviation = [], []
-    for channel in channels:  # one at a time: float64 copies of a whole image set are large
-        values = channel.double()
-        mean.append(values.mean())
-        deviation.append(values.std(correction=0))
-    spread = torch.stack(deviation)
-    return torch.stack(mean), torch.where(spread > 0, spread, torch.ones_like(spread))
-
-
-def _recorded_statistics(record: Mapping[str, Any], x: Tensor) -> tuple[Tensor, Tensor]:
-    try:
-        mean = torch.tensor(record["mean"], dtype=torch.float64)
-        deviation = torch.tensor(record["deviation"], dtype=torch.float64)
-    except (KeyError, TypeError, ValueError) as cause:
-        raise DataError(f"the checkpoint's metadata key 'data' lacks mean or deviation ({cause!r})") from cause
-    channels = _as_channels(x[:1]).shape[1]
-    if mean.shape != (channels,) or deviation.shape != (channels,):
-        raise DataError(f"the checkpoint was trained on {mean.numel()} channels, this data has {channels}")
-    if not bool((torch.isfinite(mean) & torch.isfinite(deviation) & (deviation > 0)).all()):
-        raise DataError("the checkpoint's metadata key 'data' holds a mean or deviation that is no usable number")
-    return mean, deviation
-
-
-def _standardise(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    channels = _as_channels(x).float()
-    standard = (channels - mean.float()[:, None]) / deviation.float()[:, None]
-    return standard.reshape(x.shape).contiguous()
 
 
 def _digest(train: Split, test: Split) -> str:

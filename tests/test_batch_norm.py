@@ -16,11 +16,12 @@ from training import train_rsgd, train_sgd
 
 from landscape_cli.batch_norm import _batch_size, moments, recompute_statistics, tracked_statistics
 from landscape_cli.checkpoint import Checkpoint, ModelSpec, write_checkpoint
-from landscape_cli.data import DataSet, DataSpec, HiddenManifold, Split, load_data
+from landscape_cli.data import DataSet, DataSpec, Split, load_data
 from landscape_cli.errors import ModelError
 from landscape_cli.evaluate import Evaluator
 from landscape_cli.flatness import local_energy
 from landscape_cli.geometry import linear
+from landscape_cli.hidden_manifold import HiddenManifold
 from landscape_cli.models import MODELS, build_model, create_model
 from landscape_cli.samplers import EpochRecord, Recipe, Replication, Watcher
 from landscape_cli.samplers.replicated import balanced_gamma

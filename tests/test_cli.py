@@ -231,6 +231,30 @@ def test_own_data_and_lenet(landscape) -> None:
     assert landscape("path", "1.st", "b.st", "--points", "3", "--data", "own.safetensors").code == 0
 
 
+def test_parity_is_followed(landscape) -> None:
+    """What was trained on parity is measured on parity, on its own data and on other data; what was not, is not."""
+    x, y = torch.randn(40, 9, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 4
+    for name, labels in (("four", y), ("two", y % 2)):
+        save_file({"x_train": x, "y_train": labels, "x_test": x[:20] + 1, "y_test": labels[:20] + 0}, f"{name}.st")
+    options = ["train", "--hidden", "8", "--epochs", "3", "--data", "four.st"]
+    assert landscape(*options, "--task", "parity", "--train-size", "38", "-o", "parity.safetensors").code == 0
+    assert landscape(*options, "-o", "digits.safetensors").code == 0
+    network = read_checkpoint("parity.safetensors")
+    assert (network.model.outputs, network.data["task"], network.data["classes"]) == (1, "parity", 2)
+    ends = ["parity.safetensors", "parity.safetensors", "--points", "2"]
+    own, four, two = (landscape("path", *ends, *other) for other in ([], ["--data", "four.st"], ["--data", "two.st"]))
+    assert (own.code, four.code, two.code) == (0, 0, 0)
+    error = json.loads(own.out)["points"][0]["train_error"]
+    assert error == pytest.approx(network.metrics["train_error"])
+    assert json.loads(four.out)["points"] == json.loads(two.out)["points"]
+    assert "four.st (parity)" in four.err
+    assert read_checkpoint("digits.safetensors").model.outputs == 4
+    other = landscape("path", "parity.safetensors", "digits.safetensors")
+    assert (other.code, "only networks of one model" in other.err) == (2, True)
+    again = landscape("train", "--init", "parity.safetensors", "--epochs", "1", "-o", "more.st")
+    assert (again.code, read_checkpoint("more.st").data["task"]) == (0, "parity")
+
+
 def test_table_and_quiet(landscape, trained: list[str]) -> None:
     done = landscape("path", *trained, "--points", "3", "--format", "table", "--quiet")
     assert done.err == ""

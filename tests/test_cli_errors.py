@@ -40,6 +40,7 @@ def rubbish(landscape, trained: list[str]) -> None:  # noqa: F811
     rewrite("1.st", "dataless.st", drop="data")
     record = read_checkpoint("1.st").data
     rewrite("1.st", "hostile.st", data=record | {"hmm": {"latent": None}})
+    rewrite("1.st", "task.st", data=record | {"task": 5})
     rewrite("1.st", "mean.st", data=record | {"mean": [float("nan")]})
     rewrite("1.st", "shape.st", **{"fc2.bias": torch.zeros(8)})
     landscape(*[x if x != "12,9" else "12,8" for x in TRAIN], "-o", "other.st")
@@ -89,6 +90,11 @@ CASES = {
     ),
     "data of another init": (["train", "--init", "1.st", "--train-size", "9", "-o", "out.st"], "brings its data"),
     "hmm of another set": (["train", "--data", "mnist", "--hmm-dim", "9", "-o", "out.st"], "for --data hmm"),
+    "parity of two classes": (["train", "--task", "parity", "-o", "out.st"], "or a FILE.safetensors, not hmm"),
+    "parity of objects": (["train", "--data", "cifar10", "--task", "parity", "-o", "out.st"], "not cifar10"),
+    "task": ([*TRAIN, "--task", "primes", "-o", "out.st"], "--task"),
+    "task of another init": (["train", "--init", "1.st", "--task", "parity", "-o", "out.st"], "brings its data"),
+    "hostile task": (["flatness", "task.st", "-o", "out.json"], "unknown task"),
     "hostile sizes": (["flatness", "hostile.st", "-o", "out.json"], "malformed"),
     "hostile mean": (["flatness", "mean.st", "-o", "out.json"], "no usable number"),
     "out-dir stays unmade": (["normalize", "text.st", "--out-dir", "unmade"], "neither a safetensors file nor"),

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landscape_cli.data import DataSpec, HiddenManifold, load_data
+from landscape_cli.data import DataSpec, load_data
 from landscape_cli.errors import DataError
+from landscape_cli.hidden_manifold import HiddenManifold
 
 
 def tensors(**replaced: Tensor) -> dict[str, Tensor]:
@@ -85,6 +86,60 @@ def test_record_brings_the_same_data_back(tmp_path: Path) -> None:
     again = load_data(DataSpec.from_record(data.record), preprocessing=data.record)
     assert torch.equal(again.train.x, data.train.x)
     assert again.record == data.record
+
+
+def test_parity_is_of_the_labels_before_the_subset(tmp_path: Path) -> None:
+    """Three classes in thirds: of their parities, a subset that is balanced afterwards alone has as many of each."""
+    path = tmp_path / "a.safetensors"
+    write(path)
+    plain, parity = (load_data(DataSpec(str(path), task=task)) for task in (None, "parity"))
+    assert (plain.classes, parity.classes) == (3, 2)
+    for split in ("train", "test"):
+        (x, labels), (same, bits) = getattr(plain, split), getattr(parity, split)
+        assert torch.equal(x, same)
+        assert bits.tolist() == [label % 2 for label in labels.tolist()]
+        assert set(labels.tolist()) == {0, 1, 2}
+    subset = load_data(DataSpec(str(path), train_size=30, task="parity"))
+    assert torch.bincount(subset.train.y).tolist() == [15, 15]
+    assert parity.record["sha256"] != plain.record["sha256"]
+
+
+def test_task_is_recorded(tmp_path: Path) -> None:
+    """Records from before there were tasks have none, and those without one still look like them."""
+    path = tmp_path / "a.safetensors"
+    write(path)
+    plain, parity = (load_data(DataSpec(str(path), train_size=10, task=task)) for task in (None, "parity"))
+    assert DataSpec.from_record(parity.record).task == "parity"
+    assert load_data(DataSpec.from_record(parity.record), preprocessing=parity.record).record == parity.record
+    assert "task" not in plain.record
+    assert DataSpec.from_record(plain.record).task is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [
+        (DataSpec("hmm", task="parity"), "for mnist or a FILE.safetensors, not hmm"),
+        (DataSpec("cifar10", "nowhere", task="parity"), "for mnist or a FILE.safetensors, not cifar10"),
+        (DataSpec("fashion-mnist", "nowhere", task="parity"), "not fashion-mnist"),
+        (DataSpec("mnist", "nowhere", task="colour"), "unknown task 'colour'"),
+        (DataSpec("mnist", "nowhere", task="parity"), "cannot load mnist"),
+    ],
+)
+def test_tasks_of_other_data(spec: DataSpec, word: str) -> None:
+    with pytest.raises(DataError, match=word):
+        load_data(spec)
+
+
+def test_parity_of_one_class_or_of_wrong_labels(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    spec = DataSpec(str(path), task="parity")
+    even = 2 * (torch.arange(60) % 2)
+    write(path, y_train=even, y_test=even[:30].clone())
+    with pytest.raises(DataError, match="one class only"):
+        load_data(spec)
+    write(path, y_train=torch.arange(60) % 3 - 1)
+    with pytest.raises(DataError, match="labels out of range"):
+        load_data(spec)
 
 
 @pytest.mark.parametrize("size", [3, 10, 20, 31, 60])

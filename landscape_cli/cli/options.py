@@ -107,6 +107,12 @@ class Metric(str, Enum):
     TEST_DISAGREEMENT = "test_disagreement"
 
 
+class Task(str, Enum):
+    """What is to be told from the labels of the data."""
+
+    PARITY = "parity"
+
+
 class Norm(str, Enum):
     """The normalisations of resnet20."""
 

@@ -46,7 +46,7 @@ NOT_RECORDED = {
     "keep_replicas",
 }
 # Recorded only where they are used: a result made without them is what it was before there were such options.
-IF_USED = ("more", "pairs", "align", "optimize_midpoint")
+IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task")
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
 """Options of `path` that only `--optimize-midpoint` uses."""
 
@@ -106,8 +106,8 @@ def make_provenance(
     """Return the provenance of this command's result, with the data it was measured on, if any."""
     from landscape_cli.results import provenance
 
-    measured = ("name", "train_samples", "test_samples", "sha256")
-    used = {} if data is None else {"data": {key: data.record[key] for key in measured}}
+    measured = ("name", "task", "train_samples", "test_samples", "sha256")
+    used = {} if data is None else {"data": {key: data.record[key] for key in measured if key in data.record}}
     return used | provenance(
         context.info_name or "",
         recorded(context, device=str(device)),
@@ -168,8 +168,8 @@ def say_precision(path: str | Path, difference: Difference, *, quiet: bool) -> N
 def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str | None, quiet: bool) -> DataSet:
     """Load the data that the networks were trained on, or other data.
 
-    Inputs are standardised as the first network knows it that says so: foreign files do not; where none does, with
-    the statistics of the training set itself.
+    Inputs are standardised as the first network knows it that says so, and its task is that of other data too: foreign
+    files say neither; where none does, with the statistics of the training set itself.
 
     Raises:
         DataError: if the networks were trained on different data and none is named, the data is missing, is not
@@ -196,9 +196,11 @@ def data_of(networks: Sequence[Checkpoint], *, name: str | None, directory: str 
                 "find the right one with --data-dir, or measure on this one with --data"
             )
     else:
-        data = load_data(DataSpec(name, directory or "data"), preprocessing=first.data or None)
+        task = first.data.get("task")
+        data = load_data(DataSpec(name, directory or "data", task=task), preprocessing=first.data or None)
         say(
-            f"data: {name}, {len(data.train.y)} training and {len(data.test.y)} test samples, "
+            f"data: {name}{f' ({task})' if task else ''}, {len(data.train.y)} training and {len(data.test.y)} test "
+            "samples, "
             f"standardised {f'as for {first.path}' if first.data else 'with the statistics of its training set'}",
             quiet=quiet,
         )

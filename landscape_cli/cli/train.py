@@ -25,6 +25,7 @@ from landscape_cli.cli.options import (
     Quiet,
     Schedule,
     Seed,
+    Task,
 )
 from landscape_cli.cli.sampling import check_belongs, check_precision, configure, flag
 from landscape_cli.cli.train_model import initial_networks, model_spec, read_starts
@@ -94,6 +95,10 @@ def train(
             "--data",
             help="hmm (generated), mnist, fashion-mnist, cifar10, FILE.safetensors.  [default: hmm, or --init's]",
         ),
+    ] = None,
+    task: Annotated[
+        Task | None,
+        typer.Option("--task", help="mnist, FILE.safetensors: parity, of the labels, in place of the labels."),
     ] = None,
     data_dir: Annotated[str, typer.Option("--data-dir", help="Where torchvision's files lie.")] = "data",
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data with torchvision.")] = False,
@@ -310,13 +315,14 @@ def train(
 
 
 def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
-    from landscape_cli.data import DataSpec, HiddenManifold
+    from landscape_cli.data import DataSpec
+    from landscape_cli.hidden_manifold import HiddenManifold
 
     options = context.params
     given = [name for name in options if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
     sizes_of_hmm = [name for name in given if name.startswith("hmm_")]
     if options["data"] is None and starts:
-        misplaced = sizes_of_hmm + [name for name in given if name in {"train_size", "data_seed"}]
+        misplaced = sizes_of_hmm + [name for name in given if name in {"train_size", "data_seed", "task"}]
         if misplaced:
             raise typer.BadParameter(f"--init brings its data along: leave out {flag(misplaced[0])}, or name --data")
         if not starts[0].data:
@@ -335,4 +341,11 @@ def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
         options["hmm_test"],
         options["hmm_nonlinearity"].value,
     )
-    return DataSpec(options["data"] or "hmm", options["data_dir"], options["train_size"], options["data_seed"], sizes)
+    return DataSpec(
+        options["data"] or "hmm",
+        options["data_dir"],
+        options["train_size"],
+        options["data_seed"],
+        sizes,
+        None if options["task"] is None else options["task"].value,
+    )

@@ -1,0 +1,68 @@
+"""The Hidden Manifold Model (Goldt et al., 2020): generated data, two classes (SPEC 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from landscape_cli.errors import DataError
+
+SIZES = ("latent", "dim", "patterns", "test_patterns")
+NONLINEARITIES = {"sign": lambda z: torch.where(z < 0, -1.0, 1.0), "tanh": torch.tanh, "relu": torch.relu}
+
+
+@dataclass(frozen=True)
+class HiddenManifold:
+    """Sizes of the Hidden Manifold Model; SPEC 10 names the letters.
+
+    Attributes:
+        latent: D, the dimension of the teacher and of the hidden patterns.
+        dim: N, the dimension of the student's inputs.
+        patterns: P, the number of training patterns.
+        test_patterns: the number of test patterns.
+        nonlinearity: f, one of "sign", "tanh", "relu".
+    """
+
+    latent: int = 201
+    dim: int = 401
+    patterns: int = 603
+    test_patterns: int = 2000
+    nonlinearity: str = "sign"
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> HiddenManifold:
+        """Return the sizes that a checkpoint records.
+
+        Raises:
+            KeyError, TypeError, ValueError: if they are malformed.
+        """
+        return cls(**{name: int(record[name]) for name in SIZES}, nonlinearity=str(record["nonlinearity"]))
+
+
+def generate(sizes: HiddenManifold, seed: int) -> list[tuple[Tensor, Tensor]]:
+    """Return inputs, shape (patterns, N), float32, and labels, shape (patterns,), int64: for training and for tests.
+
+    Raises:
+        DataError: if a size is no size, or the nonlinearity unknown.
+    """
+    for name in SIZES:
+        if getattr(sizes, name) < 1:
+            raise DataError(f"the hidden manifold's {name} must be at least 1, not {getattr(sizes, name)}")
+    if sizes.nonlinearity not in NONLINEARITIES:
+        raise DataError(
+            f"unknown nonlinearity {sizes.nonlinearity!r} of the hidden manifold: choose {', '.join(NONLINEARITIES)}"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    teacher = torch.randn(sizes.latent, generator=generator, dtype=torch.float64)
+    features = torch.randn(sizes.dim, sizes.latent, generator=generator, dtype=torch.float64)
+
+    def patterns(count: int) -> tuple[Tensor, Tensor]:
+        hidden = torch.randn(count, sizes.latent, generator=generator, dtype=torch.float64)
+        x = NONLINEARITIES[sizes.nonlinearity](hidden @ features.T / sizes.latent**0.5)
+        return x.float(), (hidden @ teacher > 0).long()
+
+    return [patterns(sizes.patterns), patterns(sizes.test_patterns)]
