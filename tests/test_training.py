@@ -43,7 +43,15 @@ from landscape_cli.samplers.stack import ALIGNMENT, Stack
 from landscape_cli.samplers.streams import epoch_order, initial_params
 
 RESNET = ModelSpec("resnet20", {"width": 2, "blocks": 1}, (1, 8, 8), 3)
-MODELS = {"mlp": SPECS["mlp"], "sign": SPECS["mlp-sign"], "lenet": SPECS["lenet"], "resnet": RESNET}
+BINARY = ModelSpec("binary-mlp", {"hidden": [9, 6]}, (7,), 4)
+MODELS = {
+    "mlp": SPECS["mlp"],
+    "sign": SPECS["mlp-sign"],
+    "lenet": SPECS["lenet"],
+    "resnet": RESNET,
+    "binary": BINARY,
+    "binary-conv": ModelSpec("binary-conv", {"filters": [3, 5], "kernel": 3, "hidden": [7]}, (1, 12, 12), 3),
+}
 SHORT = Recipe(epochs=2, learning_rate=0.05, batch_size=16)
 FIRST = Recipe(epochs=3, learning_rate=0.05, batch_size=16, until_error=0.7)
 SAMPLERS = {
@@ -79,7 +87,8 @@ def equal(a: Params, b: Params) -> bool:
 
 def cases() -> list[tuple[str, str]]:
     found = [("mlp", name) for name in SAMPLERS if name != "augmented"]
-    return [*found, ("lenet", "augmented"), ("lenet", "rsgd"), ("resnet", "sam"), ("resnet", "swa"), ("sign", "sgd")]
+    found += [("lenet", "augmented"), ("lenet", "rsgd"), ("resnet", "sam"), ("resnet", "swa"), ("sign", "sgd")]
+    return [*found, ("binary", "rsgd"), ("binary", "adv"), ("binary", "adam"), ("binary-conv", "sgd")]
 
 
 @pytest.mark.filterwarnings("ignore:the random labels")
