@@ -40,6 +40,12 @@ def test_vgg16() -> None:
     assert tiny.classifier.fc1.weight.shape == (7, 16 * 2 * 3)
 
 
+def test_every_sum_of_a_binary_conv_but_the_last_has_a_sign() -> None:
+    model = create_model(ModelSpec("binary-conv", {}, (1, 28, 28), 10), seed=0)
+    kinds = [type(layer).__name__ for layer in model if type(layer).__name__ in {"SignConv2d", "SignLinear", "Sign"}]
+    assert kinds == ["SignConv2d", "Sign"] * 2 + ["SignLinear", "Sign"] * 2 + ["SignLinear"]
+
+
 @pytest.mark.parametrize("norm", ["batch", "layer"])
 def test_resnet20(norm: str) -> None:
     model = create_model(ModelSpec("resnet20", {"norm": norm}, (3, 32, 32), 10), seed=0)

@@ -98,7 +98,7 @@ def binary_conv(
         layers[f"conv{k}"] = convolution = SignConv2d(channels, count, side, largest=LARGEST if k == 1 else 1)
         layers[f"pool{k}"] = nn.MaxPool2d(POOL)
         fan_in = convolution.fan_in
-        layers[f"sign{k}"] = Sign(fan_in, ties=fan_in % 2 == 0, level=LEVEL if k == 1 else 1)
+        layers[f"conv_sign{k}"] = Sign(fan_in, ties=fan_in % 2 == 0, level=LEVEL if k == 1 else 1)
         channels = count
     layers["flatten"] = nn.Flatten()
     return nn.Sequential(_fully_connected(layers, channels * places, hidden, outputs, first=False))
