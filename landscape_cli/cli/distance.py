@@ -74,7 +74,7 @@ def distance(
     from dataclasses import replace
     from itertools import combinations
 
-    from landscape_cli.cli.midpoint import distance_columns
+    from landscape_cli.cli.distances import distance_columns
     from landscape_cli.cli.pairs import Pair, check_no_patterns, choose, listing
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from landscape_cli.cli.distances import distance_columns
+from landscape_cli.cli.options import Kind
 from landscape_cli.cli.session import OF_MIDPOINT, check_distinct, placed
 from landscape_cli.errors import CheckpointError
 from landscape_cli.files import check_output
 
 if TYPE_CHECKING:
-    import torch
-
     from landscape_cli.checkpoint import Checkpoint
-    from landscape_cli.cli.curves import Curve, Meter
+    from landscape_cli.cli.curves import Curve
+    from landscape_cli.cli.meters import Meter
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.samplers import Recipe
     from landscape_cli.symmetry import Symmetry
 
 
-def check_training(context: typer.Context, recipe: dict[str, Any]) -> Recipe | None:
-    """Return how to train midpoints; None where there are to be none.
-
-    Args:
-        context: of the command.
-        recipe: what the command calls epochs, lr, momentum, batch_size and until_error.
+def check_training(context: typer.Context) -> Recipe | None:
+    """Return how the command's options say to train midpoints; None where there are to be none.
 
     Raises:
         BadParameter: if an option of training is given without `--optimize-midpoint`, or is out of range.
@@ -36,15 +33,16 @@ def check_training(context: typer.Context, recipe: dict[str, Any]) -> Recipe | N
     """
     from landscape_cli.samplers import Recipe
 
-    if not context.params["optimize_midpoint"]:
+    given = context.params
+    if not given["optimize_midpoint"]:
         for name in (*OF_MIDPOINT, "midpoint_out"):
             if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
                 raise typer.BadParameter(f"--{name.replace('_', '-')} is for --optimize-midpoint: leave it out")
         return None
-    until = recipe["until_error"]
+    until = given["until_error"]
     if not 0 <= until <= 1:
         raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
-    return Recipe(recipe["epochs"], recipe["lr"], recipe["momentum"], recipe["batch_size"], until)
+    return Recipe(given["epochs"], given["lr"], given["momentum"], given["batch_size"], until)
 
 
 def midpoint_paths(
@@ -107,20 +105,14 @@ class Bender:
         symmetry: of all networks.
         aligner: what fits a trained midpoint to where it started from.
         recipe: how to train.
-        geodesic: whether the paths are geodesics, and so the midpoints to be normalised.
         seed: of the training, the same for every pair.
-        device: where to compute.
-        quiet: whether to leave out progress and remarks.
     """
 
     meter: Meter
     symmetry: Symmetry
     aligner: Aligner
     recipe: Recipe
-    geodesic: bool
     seed: int
-    device: torch.device
-    quiet: bool
 
     def bend(self, start: Checkpoint, end: Checkpoint, *, out: Path | None, count: str = "") -> Bend:
         """Train the middle of the path between two networks, and measure the two pieces through it.
@@ -143,39 +135,40 @@ class Bender:
         from landscape_cli.cli.training_log import watch
         from landscape_cli.midpoint import train_midpoint
 
-        ends = placed(start, self.device), placed(end, self.device)
         meter = self.meter
-        middle = meter.with_statistics(meter.at(*ends, 0.5))
+        device, quiet = meter.setting.device, meter.setting.quiet
+        ends = placed(start, device), placed(end, device)
+        middle = meter.with_statistics(meter.middle(*ends))
         before = meter.errors(middle)
         trained, epochs = middle, 0
         until = self.recipe.until_error
         if until is None or not before["train_error"] <= until:
-            with watch(None, 1, 1, quiet=self.quiet) as watcher:
+            with watch(None, 1, 1, quiet=quiet) as watcher:
                 trained, epochs = train_midpoint(
                     start.model,
                     middle,
                     meter.evaluator.splits["train"],  # on the device already
                     self.recipe,
                     seed=self.seed,
-                    device=self.device,
+                    device=device,
                     watcher=watcher,
                     phase=f"midpoint{count}",
                 )
             trained = meter.with_statistics(trained)
         name = f"the midpoint of {start.path} and {end.path}"
         network = _network(trained, start, name)
-        if self.geodesic:
+        if meter.kind is Kind.GEODESIC:
             keep = all((one.normalized or {}).get("keep_last_layer", False) for one in (start, end))
             network, _, _ = rescaled(
-                meter.model, network, self.symmetry, keep_last_layer=keep, seed=self.seed, device=self.device
+                meter.setting.model, network, self.symmetry, keep_last_layer=keep, seed=self.seed, device=device
             )
         reference = replace(_network(middle, start, f"the middle of the path from {start.path} to {end.path}"))
         network = self.aligner.align(replace(reference, normalized=network.normalized), network)
-        params = placed(network, self.device)
+        params = placed(network, device)
         stops = (ends[0], params, ends[1])
-        with meter.watched(f"path{count}", 2 * meter.points - 1):
+        with meter.watched(f"path{count}", meter.networks(pieces=2)):
             curve = meter.curve(stops)
-        metrics = curve.metrics(meter.points - 1)
+        metrics = curve.metrics(meter.setting.points - 1)
         errors = {key: value for key, value in metrics.items() if key.endswith("_error")}
         distances = {
             "start": distance_columns(start, ends[0], network, params, self.symmetry),
@@ -191,27 +184,7 @@ class Bender:
             ],
             "points": curve.rows(),
         }
-        return Bend(replace(network, metrics=metrics, data=meter.data.record, path=""), body, curve)
-
-
-def distance_columns(
-    a: Checkpoint, params_a: Any, b: Checkpoint, params_b: Any, symmetry: Symmetry
-) -> dict[str, float | None]:
-    """Return the distances between two networks, those along geodesics only if both are normalised.
-
-    Args:
-        a: one network.
-        params_a: its tensors, on the device to compute on.
-        b: the other.
-        params_b: its tensors there.
-        symmetry: of both.
-    """
-    from landscape_cli.geometry import distance
-
-    found: dict[str, float | None] = asdict(distance(params_a, params_b, symmetry))
-    if a.normalized is None or b.normalized is None:
-        found |= {"geodesic": None, "rms_angle": None}
-    return found
+        return Bend(replace(network, metrics=metrics, data=meter.setting.data.record, path=""), body, curve)
 
 
 def _network(params: Any, like: Checkpoint, name: str) -> Checkpoint:

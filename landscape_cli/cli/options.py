@@ -204,6 +204,31 @@ Strict = Annotated[
 ]
 
 
+# of `path` alone
+Points = Annotated[int, typer.Option("--points", min=2, help="Points on the path, evenly spaced, ends included.")]
+PathKind = Annotated[Kind, typer.Option("--kind", help="Straight line, or geodesic between normalised networks.")]
+OptimizeMidpoint = Annotated[
+    bool,
+    typer.Option("--optimize-midpoint", help="Train the middle of the path by SGD, and measure the path through it."),
+]
+MidpointEpochs = Annotated[
+    int, typer.Option("--epochs", min=1, help="Midpoint: passes over the training set, at most.")
+]
+MidpointRate = Annotated[float, typer.Option("--lr", help="Midpoint: learning rate; a cosine anneals it to zero.")]
+MidpointMomentum = Annotated[float, typer.Option("--momentum", help="Midpoint: Nesterov momentum.")]
+MidpointBatch = Annotated[int, typer.Option("--batch-size", min=1, help="Midpoint: samples in a mini-batch.")]
+MidpointUntil = Annotated[
+    float, typer.Option("--until-error", help="Midpoint: stop once the training error is this low.")
+]
+MidpointOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--midpoint-out",
+        help="Checkpoint to write the midpoint to; with --pairs 'mid-{start}-{end}.st', of the stems of the files.",
+    ),
+]
+
+
 def numbers(text: str, option: str) -> list[float]:
     """Parse numbers separated by commas.
 

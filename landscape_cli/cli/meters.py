@@ -1,0 +1,167 @@
+"""Measuring many paths between networks of one model, by one evaluator."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from landscape_cli.batch_norm import recompute_statistics
+from landscape_cli.cli.console import progress
+from landscape_cli.cli.curves import Curve
+from landscape_cli.cli.options import Kind, Statistics
+from landscape_cli.cli.session import score_columns
+from landscape_cli.cli.statistics import samples_recomputed, warn_of_missing
+from landscape_cli.evaluate import Evaluator, Scores
+from landscape_cli.geometry import geodesic, linear
+from landscape_cli.paths import even_steps
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from landscape_cli.checkpoint import Params
+    from landscape_cli.data import DataSet
+    from landscape_cli.symmetry import Symmetry
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all measurements of a command share.
+
+    Attributes:
+        model: the architecture.
+        example: one of the networks.
+        data: what to measure on.
+        points: how many on a path, or on a piece of one, ends included.
+        loss: whether to report the loss as well.
+        bn: what becomes of batch-norm statistics.
+        device: where to compute.
+        quiet: whether to leave out progress and remarks.
+    """
+
+    model: nn.Module
+    example: Params
+    data: DataSet
+    points: int
+    loss: bool
+    bn: Statistics
+    device: torch.device
+    quiet: bool
+
+
+class Meter(ABC):
+    """Measures paths of one kind between networks of one model.
+
+    Attributes:
+        kind: of the paths.
+        setting: what all measurements share.
+        evaluator: what measures, the data on its device.
+    """
+
+    kind: Kind
+
+    def __init__(self, setting: Setting) -> None:
+        """Put the data on the device."""
+        model, data = setting.model, setting.data
+        self.setting = setting
+        self._recomputed = samples_recomputed(model, setting.example, data.train, setting.bn, quiet=setting.quiet)
+        self._advance: Callable[[int], None] | None = None
+        self._undecided: dict[str, list[Tensor]] = {"train": [], "test": []}
+        self.evaluator = Evaluator(
+            model,
+            {"train": data.train, "test": data.test},
+            device=setting.device,
+            advance=self._done,
+            recompute_on="train" if self._recomputed else None,
+        )
+
+    @abstractmethod
+    def networks(self, pieces: int = 1) -> int:
+        """Return how many networks are measured for a path of so many pieces."""
+
+    @abstractmethod
+    def middle(self, start: Params, end: Params) -> Params:
+        """Return the network half-way between two."""
+
+    @abstractmethod
+    def curve(self, stops: Sequence[Params]) -> Curve:
+        """Measure the path through these networks; those between two pieces are measured once."""
+
+    @contextmanager
+    def watched(self, description: str, networks: int) -> Iterator[None]:
+        """Show progress while so many networks are measured."""
+        samples = networks * (self._recomputed + self.evaluator.samples)
+        with progress(description, samples, "samples", quiet=self.setting.quiet) as self._advance:
+            yield
+        self._advance = None
+
+    def errors(self, network: Params) -> dict[str, float]:
+        """Return the errors of one network."""
+        return score_columns(self.evaluator.evaluate([network]), 0, loss=False)
+
+    def with_statistics(self, network: Params) -> Params:
+        """Return the network with its batch-norm statistics recomputed, if they are to be."""
+        if not self._recomputed:
+            return network
+        return recompute_statistics(self.setting.model, network, self.evaluator.splits["train"].x)
+
+    def warn_of_missing(self) -> None:
+        """Say how many of all points measured have no error."""
+        warn_of_missing(
+            [torch.cat(counts) for counts in self._undecided.values()],
+            "points",
+            model=self.setting.model,
+            params=self.setting.example,
+            train=self.setting.data.train,
+            bn=self.setting.bn,
+            quiet=self.setting.quiet,
+        )
+
+    def _scores(self, networks: Iterable[Params]) -> Mapping[str, Scores]:
+        """Measure networks, and remember where outputs were NaN."""
+        scores = self.evaluator.evaluate(networks)
+        for split, score in scores.items():
+            self._undecided[split].append(score.undecided)
+        return scores
+
+    def _done(self, samples: int) -> None:
+        if self._advance is not None:
+            self._advance(samples)
+
+
+class LineMeter(Meter):
+    """Measures straight lines, or with a symmetry geodesics between normalised networks."""
+
+    def __init__(self, setting: Setting, symmetry: Symmetry | None) -> None:
+        """Put the data on the device; `symmetry` is that of all networks, None for straight lines."""
+        super().__init__(setting)
+        self._symmetry = symmetry
+        self.kind = Kind.LINEAR if symmetry is None else Kind.GEODESIC
+
+    def networks(self, pieces: int = 1) -> int:
+        """Return how many networks are measured for a path of so many pieces."""
+        return pieces * (self.setting.points - 1) + 1
+
+    def middle(self, start: Params, end: Params) -> Params:
+        """Return the network half-way between two."""
+        return self._at(start, end, 0.5)
+
+    def curve(self, stops: Sequence[Params]) -> Curve:
+        """Measure the path through these networks; those between two pieces are measured once."""
+        return Curve(self._scores(self._points(stops)), len(stops) - 1, self.setting.loss)
+
+    def _at(self, start: Params, end: Params, tau: float) -> dict[str, Tensor]:
+        if self._symmetry is None:
+            return linear(start, end, tau)
+        return geodesic(start, end, tau, self._symmetry)
+
+    def _points(self, stops: Sequence[Params]) -> Iterator[Params]:
+        taus = even_steps(self.setting.points)
+        for k in range(len(stops) - 1):
+            for tau in taus[min(k, 1) :]:
+                yield self._at(stops[k], stops[k + 1], tau)
