@@ -223,6 +223,12 @@ def latent_names(model: nn.Module) -> tuple[str, ...]:
     )
 
 
+def latent_owners(model: nn.Module) -> dict[str, str]:
+    """Return for every name of a tensor of latent weights the first one it has: layers may share a tensor."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(model.get_parameter(name)), name) for name in latent_names(model)}
+
+
 def to_signs(params: Params, names: Iterable[str]) -> dict[str, Tensor]:
     """Return a network with its latent weights replaced by their signs: the canonical one of those that equal it."""
     return dict(params) | {name: binarize(params[name]) for name in names}

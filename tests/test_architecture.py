@@ -44,6 +44,7 @@ ALLOWED = {
     "activations": {"checkpoint", "functional", "symmetry"},
     "align": {"activations", "checkpoint", "errors", "matching", "seeds", "symmetry"},
     "geometry": {"checkpoint", "errors", "symmetry"},
+    "hamming": {"binary", "checkpoint", "errors", "geometry", "seeds"},
     "planes": {"checkpoint", "errors", "geometry"},
     "paths": {"errors"},
     "flatness": {"checkpoint", "evaluate", "seeds"},
