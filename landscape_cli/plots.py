@@ -30,12 +30,13 @@ def check_plot(path: Path, *, force: bool) -> None:
 
 
 def plot_path(path: Path, rows: Sequence[Mapping[str, Any]], *, title: str, force: bool) -> None:
-    """Draw the error along a path."""
+    """Draw the error along a path, with a band of one deviation on either side where there is one."""
     figure, axes = _figure(1)
+    highest = 0.0
     for split in ("train", "test"):
-        axes[0].plot([row["tau"] for row in rows], [row[f"{split}_error"] for row in rows], ".-", label=split)
-    known = [row[f"{split}_error"] for row in rows for split in ("train", "test")]
-    highest = max((value for value in known if not math.isnan(value)), default=0.0)
+        means = [row[f"{split}_error"] for row in rows]
+        deviations = [row.get(f"{split}_error_deviation", math.nan) for row in rows]
+        highest = max(highest, _draw_mean(axes[0], [row["tau"] for row in rows], means, deviations, split))
     axes[0].set(xlabel="τ", ylabel="error", title=title, ylim=(0, 1.1 * highest or 1))
     axes[0].legend()
     _save(figure, path, force=force)
@@ -51,11 +52,7 @@ def plot_families(path: Path, summary: Sequence[Mapping[str, Any]], *, title: st
             spreads = [point[f"{split}_error"] for point in entry["points"]]
             means, deviations = ([spread[key] for spread in spreads] for key in ("mean", "deviation"))
             label = f"{' – '.join(entry['families'])} ({entry['pairs']})"
-            (line,) = ax.plot(taus, means, ".-", label=label)
-            low = [mean - deviation for mean, deviation in zip(means, deviations, strict=True)]
-            high = [mean + deviation for mean, deviation in zip(means, deviations, strict=True)]
-            ax.fill_between(taus, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-            highest = max([highest, *(value for value in (*means, *high) if not math.isnan(value))])
+            highest = max(highest, _draw_mean(ax, taus, means, deviations, label))
         ax.set(xlabel="τ", ylabel=f"{split} error", ylim=(0, 1.1 * highest or 1))
         ax.legend()
     figure.suptitle(title)
@@ -109,6 +106,18 @@ def plot_plane(
         ax.set(xlabel="x", ylabel="y", aspect="equal")
     figure.suptitle(", ".join(f"{corner['name']}: {corner['network']}" for corner in corners), fontsize=9)
     _save(figure, path, force=force)
+
+
+def _draw_mean(
+    ax: Any, taus: Sequence[float], means: Sequence[float], deviations: Sequence[float], label: str
+) -> float:
+    """Draw a mean with a band of one deviation on either side; return the highest number drawn, or 0."""
+    (line,) = ax.plot(taus, means, ".-", label=label)
+    low = [mean - deviation for mean, deviation in zip(means, deviations, strict=True)]
+    high = [mean + deviation for mean, deviation in zip(means, deviations, strict=True)]
+    if not all(map(math.isnan, high)):
+        ax.fill_between(taus, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    return max((value for value in (*means, *high) if not math.isnan(value)), default=0.0)
 
 
 def _figure(panels: int) -> tuple[Any, Any]:

@@ -27,6 +27,8 @@ from landscape_cli.cli.options import (
     Strict,
 )
 
+DISAGREEMENTS = (Metric.TRAIN_DISAGREEMENT.value, Metric.TEST_DISAGREEMENT.value)
+
 
 def distance(
     context: typer.Context,
@@ -63,18 +65,21 @@ def distance(
 
     The geodesic distance is defined between normalised networks, and means most between aligned ones; networks
     that are not normalised have none. With --align, the second of each pair is relabelled to match the first before
-    distances in weights are taken.
+    distances in weights are taken. Between binary networks there is the Hamming distance: how many signs differ, and
+    which fraction of them all.
 
     \b
     Examples:
       landscape distance a_n.st b_aligned.st
       landscape distance normal/*.st --matrix geodesic --no-functions -o distances.csv
       landscape distance 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine -o distances.json
+      landscape distance binary-*.st --matrix hamming_fraction --no-functions
     """  # noqa: D301 - \b keeps the help's lines as they are
     from dataclasses import replace
     from itertools import combinations
 
-    from landscape_cli.cli.distances import distance_columns
+    from landscape_cli.binary import latent_owners
+    from landscape_cli.cli.distances import Ruler
     from landscape_cli.cli.pairs import Pair, check_no_patterns, choose, listing
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (
@@ -87,6 +92,7 @@ def distance(
         symmetry_of,
     )
     from landscape_cli.cli.summary import distance_summary, shown_distances
+    from landscape_cli.errors import GeometryError
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.objective import UNDECIDED
     from landscape_cli.results import Result
@@ -99,13 +105,21 @@ def distance(
     else:
         check_no_patterns(networks)
         files, chosen = networks, [Pair(i, j) for i, j in combinations(range(len(networks)), 2)]
-    if matrix in {Metric.TRAIN_DISAGREEMENT, Metric.TEST_DISAGREEMENT} and not functions:
+    if matrix is not None and matrix.value in DISAGREEMENTS and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
     place = resolve_device(device)
     checkpoints, model = read_networks(files, model_name, input_shape)
-    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
+    latents = latent_owners(model)
+    needed = not latents or strict or align is not None
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet) if needed else None
+    ruler = Ruler(symmetry, latents)
+    if matrix is not None and matrix.value not in {*ruler.metrics, *DISAGREEMENTS}:
+        raise GeometryError(
+            f"{checkpoints[0].path} is {'' if latents else 'not '}a binary network, so --matrix {matrix.value} has no "
+            f"meaning: use {', '.join(ruler.metrics)}, or a disagreement"
+        )
     raw = [network.path for network in checkpoints if network.normalized is None]
-    if raw:
+    if raw and not latents:
         more = f" and {len(raw) - 3} more" if len(raw) > 3 else ""
         verb = "is not normalised, so it has" if len(raw) == 1 else "are not normalised, so they have"
         say(f"{', '.join(raw[:3])}{more} {verb} no geodesic distance: run landscape normalize", quiet=quiet)
@@ -131,6 +145,7 @@ def distance(
     params = [placed(network, place) for network in checkpoints]
     aligner = None
     if align is not None:
+        assert symmetry is not None
         aligner = Aligner(
             model,
             checkpoints[0],
@@ -149,7 +164,7 @@ def distance(
             row: dict[str, Any] = {"a": a.path, "b": b.path}
             if pair.families is not None:
                 row |= {"family_a": pair.families[0], "family_b": pair.families[1]}
-            row |= distance_columns(a, params[i], b, moved, symmetry)
+            row |= ruler.columns(a, params[i], b, moved)
             for split, classes in predictions.items():
                 differ = (classes[i] != classes[j]).double()
                 known = bool(((classes[i] != UNDECIDED) & (classes[j] != UNDECIDED)).all())
@@ -180,7 +195,7 @@ def distance(
 
 def _as_matrix(pairs: list[dict[str, Any]], names: list[str], metric: str) -> list[dict[str, Any]]:
     known = {(pair["a"], pair["b"]): pair[metric] for pair in pairs}
-    itself = 1.0 if metric == "cosine" else 0.0
+    itself = {"cosine": 1.0, "hamming": 0}.get(metric, 0.0)
     return [
         {"network": a} | {b: itself if a == b else known.get((a, b), known.get((b, a))) for b in names} for a in names
     ]

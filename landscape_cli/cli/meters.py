@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,8 +18,9 @@ from landscape_cli.cli.curves import Curve
 from landscape_cli.cli.options import Kind, Statistics
 from landscape_cli.cli.session import score_columns
 from landscape_cli.cli.statistics import samples_recomputed, warn_of_missing
-from landscape_cli.evaluate import Evaluator, Scores
+from landscape_cli.evaluate import Evaluator
 from landscape_cli.geometry import geodesic, linear
+from landscape_cli.hamming import hamming, midpoint, planned_flips, random_path
 from landscape_cli.paths import even_steps
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.checkpoint import Params
     from landscape_cli.data import DataSet
+    from landscape_cli.hamming import Latents
     from landscape_cli.symmetry import Symmetry
 
 
@@ -122,12 +125,13 @@ class Meter(ABC):
             quiet=self.setting.quiet,
         )
 
-    def _scores(self, networks: Iterable[Params]) -> Mapping[str, Scores]:
-        """Measure networks, and remember where outputs were NaN."""
+    def _columns(self, networks: Iterable[Params]) -> dict[str, Tensor]:
+        """Return errors and then losses of networks by name, shape (networks,); remember where outputs are NaN."""
         scores = self.evaluator.evaluate(networks)
         for split, score in scores.items():
             self._undecided[split].append(score.undecided)
-        return scores
+        errors = {f"{split}_error": score.error for split, score in scores.items()}
+        return errors | {f"{split}_loss": score.loss for split, score in scores.items()}
 
     def _done(self, samples: int) -> None:
         if self._advance is not None:
@@ -153,7 +157,8 @@ class LineMeter(Meter):
 
     def curve(self, stops: Sequence[Params]) -> Curve:
         """Measure the path through these networks; those between two pieces are measured once."""
-        return Curve(self._scores(self._points(stops)), len(stops) - 1, self.setting.loss)
+        columns = {name: values[None] for name, values in self._columns(self._points(stops)).items()}
+        return Curve(columns, len(stops) - 1, self.setting.loss)
 
     def _at(self, start: Params, end: Params, tau: float) -> dict[str, Tensor]:
         if self._symmetry is None:
@@ -165,3 +170,52 @@ class LineMeter(Meter):
         for k in range(len(stops) - 1):
             for tau in taus[min(k, 1) :]:
                 yield self._at(stops[k], stops[k + 1], tau)
+
+
+class FlipMeter(Meter):
+    """Measures random shortest paths between binary networks, each in several orders of the flips."""
+
+    kind = Kind.SHORTEST
+
+    def __init__(self, setting: Setting, latents: Latents, *, orders: int, seed: int) -> None:
+        """Put the data on the device.
+
+        Args:
+            setting: what all measurements share.
+            latents: names of the latents, and their owners.
+            orders: in how many orders to walk.
+            seed: of the orders.
+        """
+        super().__init__(setting)
+        self._latents, self._orders, self._seed = latents, orders, seed
+
+    def networks(self, pieces: int = 1) -> int:
+        """Return how many networks are measured for a path of so many pieces."""
+        return pieces + 1 + pieces * self._orders * (self.setting.points - 2)
+
+    def middle(self, start: Params, end: Params) -> Params:
+        """Return the network half-way between two."""
+        return midpoint(start, end, self._latents, seed=self._seed)
+
+    def curve(self, stops: Sequence[Params]) -> Curve:
+        """Measure the paths through these networks, each of which is measured once, whatever the orders."""
+        plans = [planned_flips(hamming(a, b, self._latents).flips, self.setting.points) for a, b in pairwise(stops)]
+        columns = {}
+        for name, values in self._columns(self._visited(stops, plans)).items():
+            shared, between = values[: len(stops)], values[len(stops) :]
+            on_the_way = between.view(len(plans), self._orders, self.setting.points - 2)
+            parts = [shared[0].expand(self._orders, 1)]
+            for end, inner in zip(shared[1:], on_the_way, strict=True):
+                parts += [inner, end.expand(self._orders, 1)]
+            columns[name] = torch.cat(parts, dim=1)
+        flips = [0]
+        for plan in plans:
+            flips += [flips[-1] + count for count in plan[1:]]
+        return Curve(columns, len(plans), self.setting.loss, flips)
+
+    def _visited(self, stops: Sequence[Params], plans: Sequence[Sequence[int]]) -> Iterator[Params]:
+        """Yield the stops, then what lies between them: piece by piece, order by order."""
+        yield from stops
+        for (start, end), plan in zip(pairwise(stops), plans, strict=True):
+            for order in range(self._orders):
+                yield from random_path(start, end, self._latents, plan[1:-1], seed=self._seed, order=order)

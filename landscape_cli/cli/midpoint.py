@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.cli.distances import distance_columns
+from landscape_cli.cli.distances import Ruler
 from landscape_cli.cli.options import Kind
 from landscape_cli.cli.session import OF_MIDPOINT, check_distinct, placed
 from landscape_cli.errors import CheckpointError
@@ -131,6 +131,7 @@ class Bender:
             GeometryError: if the trained network cannot be normalised or aligned.
             ProofError: if that changed its function.
         """
+        from landscape_cli.binary import latent_owners
         from landscape_cli.cli.rescaling import rescaled
         from landscape_cli.cli.training_log import watch
         from landscape_cli.midpoint import train_midpoint
@@ -170,9 +171,10 @@ class Bender:
             curve = meter.curve(stops)
         metrics = curve.metrics(meter.setting.points - 1)
         errors = {key: value for key, value in metrics.items() if key.endswith("_error")}
+        ruler = Ruler(self.symmetry, latent_owners(meter.setting.model))
         distances = {
-            "start": distance_columns(start, ends[0], network, params, self.symmetry),
-            "end": distance_columns(end, ends[1], network, params, self.symmetry),
+            "start": ruler.columns(start, ends[0], network, params),
+            "end": ruler.columns(end, ends[1], network, params),
         }
         found = {"path": None if out is None else str(out), "epochs": epochs, "middle": before}
         body = {

@@ -71,6 +71,7 @@ class Kind(str, Enum):
 
     LINEAR = "linear"
     GEODESIC = "geodesic"
+    SHORTEST = "shortest"
 
 
 class Method(str, Enum):
@@ -103,6 +104,8 @@ class Metric(str, Enum):
     RMS_ANGLE = "rms_angle"
     EUCLIDEAN = "euclidean"
     COSINE = "cosine"
+    HAMMING = "hamming"
+    HAMMING_FRACTION = "hamming_fraction"
     TRAIN_DISAGREEMENT = "train_disagreement"
     TEST_DISAGREEMENT = "test_disagreement"
 
@@ -206,7 +209,18 @@ Strict = Annotated[
 
 # of `path` alone
 Points = Annotated[int, typer.Option("--points", min=2, help="Points on the path, evenly spaced, ends included.")]
-PathKind = Annotated[Kind, typer.Option("--kind", help="Straight line, or geodesic between normalised networks.")]
+PathKind = Annotated[
+    Kind | None,
+    typer.Option(
+        "--kind",
+        help="Straight line, or geodesic between normalised networks; shortest: fewest flips of signs, between binary "
+        "networks. By default linear, for binary networks shortest.",
+    ),
+]
+Orders = Annotated[
+    int,
+    typer.Option("--orders", min=1, help="Binary networks: random orders of the flips, over which means are taken."),
+]
 OptimizeMidpoint = Annotated[
     bool,
     typer.Option("--optimize-midpoint", help="Train the middle of the path by SGD, and measure the path through it."),

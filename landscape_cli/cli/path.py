@@ -31,6 +31,7 @@ from landscape_cli.cli.options import (
     MidpointUntil,
     ModelName,
     OptimizeMidpoint,
+    Orders,
     Output,
     Pairs,
     PathKind,
@@ -62,8 +63,9 @@ def path(
     more: Annotated[
         list[Path] | None, typer.Argument(help="Further families, with --pairs.", show_default=False)
     ] = None,
-    kind: PathKind = Kind.LINEAR,
+    kind: PathKind = None,
     points: Points = 21,
+    orders: Orders = 10,
     pairs: Pairs = None,
     align: Align = None,
     optimize_midpoint: OptimizeMidpoint = False,
@@ -94,6 +96,9 @@ def path(
     The barrier is the largest error along the path (max); also given: how far that lies above the worse end
     (above_ends), and above the line between the errors of the ends, at its highest (above_line).
 
+    Between binary networks the path is a shortest one: the signs that differ flip in a random order. Errors are means
+    over several orders, with the deviation over them.
+
     With --optimize-midpoint the middle of the path is trained, and the path leads through it in two pieces.
 
     \b
@@ -104,9 +109,11 @@ def path(
       landscape path a.st b_aligned.st --bn recompute    # for models with batch-norm
       landscape path a.st b.st --align weight --optimize-midpoint --midpoint-out middle.st
       landscape path 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine --kind geodesic -o paths.json
+      landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
     """  # noqa: D301 - \b keeps the help's lines as they are
+    from landscape_cli.binary import latent_owners
     from landscape_cli.checkpoint import write_checkpoint
-    from landscape_cli.cli.meters import LineMeter, Setting
+    from landscape_cli.cli.meters import FlipMeter, LineMeter, Setting
     from landscape_cli.cli.midpoint import Bender, check_training, midpoint_paths
     from landscape_cli.cli.pairs import Pair, check_no_patterns, choose
     from landscape_cli.cli.path_results import Report
@@ -134,7 +141,8 @@ def path(
     place = resolve_device(device)
     networks, model = read_networks(files, model_name, input_shape)
     first = networks[0]
-    _check_kind(kind, networks)
+    latents = latent_owners(model)
+    kind = _choose_kind(context, networks, binary=bool(latents))
     needed = strict or kind is Kind.GEODESIC or align is not None or recipe is not None
     symmetry = symmetry_of(first, model, strict=strict, quiet=quiet) if needed else None
     loaded = data_of(networks, name=data, directory=data_dir, quiet=quiet)
@@ -143,16 +151,21 @@ def path(
         assert symmetry is not None
         return Aligner(model, first, symmetry, method=method.value, data=loaded, seed=seed, device=place, quiet=quiet)
 
+    def provenance(inputs: Sequence[Checkpoint]) -> dict[str, Any]:
+        return make_provenance(context, device=place, seed=seed, networks=inputs, data=loaded, kind=kind)
+
     def keep(bend: Bend, out: Path, ends: Sequence[Checkpoint]) -> None:
-        made = make_provenance(context, device=place, seed=seed, networks=ends, data=loaded)
-        history = (*(step for one in ends for step in one.history), made)
+        history = (*(step for one in ends for step in one.history), provenance(ends))
         write_checkpoint(out, replace(bend.midpoint, history=history), force=force)
         say(f"wrote {out}", quiet=quiet)
 
     setting = Setting(model, first.params, loaded, points=points, loss=loss, bn=bn, device=place, quiet=quiet)
     aligner = None if align is None else make_aligner(align)
-    meter = LineMeter(setting, symmetry if kind is Kind.GEODESIC else None)
-    about: dict[str, Any] = {"kind": kind.value}
+    meter: Meter
+    if latents:
+        meter = FlipMeter(setting, latents, orders=orders, seed=seed)
+    else:
+        meter = LineMeter(setting, symmetry if kind is Kind.GEODESIC else None)
     if recipe is None:
         measured = _measure(networks, chosen, meter, aligner)
     else:
@@ -161,9 +174,10 @@ def path(
         measured = _bend(networks, chosen, outs, bender, aligner, keep)
     meter.warn_of_missing()
     report = Report(
-        about,
-        title=f"{kind.value}{'' if recipe is None else ', optimised'}",
-        provenance=make_provenance(context, device=place, seed=seed, networks=networks, data=loaded),
+        kind,
+        orders if latents else None,
+        optimised=recipe is not None,
+        provenance=provenance(networks),
         output=output,
         form=form,
         plot=plot,
@@ -176,14 +190,28 @@ def path(
         report.of_pair(measured[0])
 
 
-def _check_kind(kind: Kind, networks: Sequence[Checkpoint]) -> None:
-    """Check that there is a path of this kind between the networks.
+def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], *, binary: bool) -> Kind:
+    """Return the kind of the paths, checking that there are such paths between the networks.
 
     Raises:
-        GeometryError: if there is none.
+        GeometryError: if there are none.
+        BadParameter: if `--orders` is given for paths that have none.
     """
     from landscape_cli.errors import GeometryError
 
+    kind: Kind = context.params["kind"] or (Kind.SHORTEST if binary else Kind.LINEAR)
+    name = networks[0].path
+    if binary and kind is not Kind.SHORTEST:
+        raise GeometryError(
+            f"{name} is a binary network, whose signs flip one by one, so no {kind.value} path leads from it: use "
+            "--kind shortest, or leave it out"
+        )
+    if not binary and kind is Kind.SHORTEST:
+        raise GeometryError(
+            f"{name} is not a binary network, so it has no signs to flip: use --kind linear or geodesic"
+        )
+    if not binary and getattr(context.get_parameter_source("orders"), "name", "") == "COMMANDLINE":
+        raise typer.BadParameter("--orders is for binary networks: leave it out")
     if kind is Kind.GEODESIC:
         for network in networks:
             if network.normalized is None:
@@ -191,6 +219,7 @@ def _check_kind(kind: Kind, networks: Sequence[Checkpoint]) -> None:
                     f"{network.path} is not normalised, so no geodesic leads there: run "
                     f"'landscape normalize {network.path} -o FILE' first"
                 )
+    return kind
 
 
 def _measure(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape_cli.cli.console import emit, print_table, say
-from landscape_cli.cli.options import Format
+from landscape_cli.cli.options import Format, Kind
 from landscape_cli.cli.pairs import Pair, listing
 from landscape_cli.cli.summary import path_summary, shown_paths
 from landscape_cli.errors import TrainingError
@@ -22,8 +22,9 @@ class Report:
     """Where the result of a command goes, and what it says besides what was measured.
 
     Attributes:
-        about: what the body begins with, such as the kind of the paths.
-        title: of the plot.
+        kind: of the paths.
+        orders: in how many random orders each was walked; None for those that have none.
+        optimised: whether the paths lead through midpoints that were trained.
         provenance: of the result.
         output: the file; None for standard output.
         form: of standard output.
@@ -32,8 +33,9 @@ class Report:
         quiet: whether to leave out remarks.
     """
 
-    about: Mapping[str, Any]
-    title: str
+    kind: Kind
+    orders: int | None
+    optimised: bool
     provenance: Mapping[str, Any]
     output: Path | None
     form: Format | None
@@ -41,15 +43,27 @@ class Report:
     force: bool
     quiet: bool
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the body begins with."""
+        return {"kind": self.kind.value} | ({} if self.orders is None else {"orders": self.orders})
+
+    @property
+    def title(self) -> str:
+        """What the plot says of the paths."""
+        orders = "" if self.orders is None else f", {self.orders} orders"
+        return f"{self.kind.value}{orders}{', optimised' if self.optimised else ''}"
+
     def of_pair(self, found: Mapping[str, Any]) -> None:
         """Write what was measured of one pair."""
         if self.plot is not None:
             ends = " to ".join(Path(found[end]).name for end in ("start", "end"))
             plot_path(self.plot, found["points"], title=f"{ends} ({self.title})", force=self.force)
-        self._emit(Result(dict(self.about) | dict(found), found["points"], self.provenance))
+        self._emit(Result(self.about | dict(found), found["points"], self.provenance))
         train = found["barrier"]["train"]
         if not math.isnan(train["max"]):
-            say(f"barrier: train error {train['max']:.4g} at τ = {train['tau']:.3g}", quiet=self.quiet)
+            spread = "" if math.isnan(train.get("deviation", math.nan)) else f" ± {train['deviation']:.2g}"
+            say(f"barrier: train error {train['max']:.4g}{spread} at τ = {train['tau']:.3g}", quiet=self.quiet)
 
     def of_families(
         self, families: Mapping[str, Sequence[Path]], pairs: Sequence[Pair], measured: Sequence[Mapping[str, Any]]
@@ -69,7 +83,7 @@ class Report:
             entries.append({"families": list(pair.families)} | dict(found))
             which = {"a": found["start"], "b": found["end"], "family_a": pair.families[0], "family_b": pair.families[1]}
             rows += [which | row for row in found["points"] or [{"tau": None}]]
-        body = dict(self.about) | {"families": listing(families), "pairs": entries, "summary": summary}
+        body = self.about | {"families": listing(families), "pairs": entries, "summary": summary}
         self._emit(Result(body, rows, self.provenance), shown_paths(summary))
         failed = sum("failure" in one for one in measured)
         if failed:

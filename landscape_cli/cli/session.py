@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.cli.console import say
-from landscape_cli.cli.options import Format
+from landscape_cli.cli.options import Format, Kind
 from landscape_cli.errors import CheckpointError, DataError, LandscapeError, ResultError
 from landscape_cli.files import check_output
 from landscape_cli.naming import describe_model
@@ -82,6 +82,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(OF_MIDPOINT)
     left_out = NOT_RECORDED | unused
     values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
+    if values.get("kind") in {Kind.LINEAR, Kind.GEODESIC}:  # which have no use for `--orders`
+        values.pop("orders", None)
     return {key: _plain(value) for key, value in values.items()}
 
 
@@ -102,15 +104,19 @@ def make_provenance(
     seed: int,
     networks: Sequence[Checkpoint],
     data: DataSet | None = None,
+    **replaced: Any,
 ) -> dict[str, Any]:
-    """Return the provenance of this command's result, with the data it was measured on, if any."""
+    """Return the provenance of this command's result, with the data it was measured on, if any.
+
+    `replaced` are options that were left to the command, and what it chose.
+    """
     from landscape_cli.results import provenance
 
     measured = ("name", "task", "train_samples", "test_samples", "sha256")
     used = {} if data is None else {"data": {key: data.record[key] for key in measured if key in data.record}}
     return used | provenance(
         context.info_name or "",
-        recorded(context, device=str(device)),
+        recorded(context, device=str(device), **replaced),
         device=str(device),
         seed=seed,
         inputs={network.path: network.sha256 for network in networks},

@@ -11,6 +11,8 @@ from landscape_cli.cli.pairs import Pair, grouped, shown_spread, spread_of
 MISSING = {"mean": math.nan, "deviation": math.nan}
 MARKS = ("max", "above_ends", "above_line")
 """The figures of a barrier; where it lies has no mean worth the name."""
+NEAREST = ("geodesic", "euclidean", "hamming_fraction")
+"""Distances of midpoints, of which a table shows the first that is known."""
 
 
 def path_summary(pairs: Sequence[Pair], measured: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -58,8 +60,9 @@ def shown_paths(summary: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if "train_error" in midpoint:
             row["midpoint train error"] = shown_spread(midpoint["train_error"])
             for end, spreads in midpoint["distances"].items():
-                metric = "euclidean" if math.isnan(spreads["geodesic"]["mean"]) else "geodesic"
-                row[f"{metric} to {end}"] = shown_spread(spreads[metric])
+                there = [name for name in NEAREST if name in spreads]
+                metric = next((name for name in there if not math.isnan(spreads[name]["mean"])), there[-1])
+                row[f"{metric.replace('_', ' ')} to {end}"] = shown_spread(spreads[metric])
         rows.append(row)
     return rows
 
