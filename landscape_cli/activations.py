@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.binary import SignConv2d, SignLinear, SignWeights, binarize
 from landscape_cli.checkpoint import Params
 from landscape_cli.functional import run_with
 from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry
 
 BATCH = 64
-CHANNELS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
+CHANNELS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, SignConv2d)
 """Modules whose outputs have their units along axis 1; those of other known ones have them along the last."""
-LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm)
+LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, SignLinear)
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def unit_correlations(
 
     Units show in the outputs of the modules that own their gains (after a norm layer), or, where there are none,
     their incoming weights; correlations are summed over them. Over samples and over all places of an image or
-    sequence alike.
+    sequence alike. Of a binary layer's outputs the signs count, which are what its units become.
 
     Args:
         model: the architecture, put in evaluation mode; its own parameters are not used.
@@ -241,8 +242,11 @@ def _hooks(model: nn.Module, found: dict[str, list[Tensor]]) -> Iterator[None]:
     modules = dict(model.named_modules())
 
     def keep(name: str) -> Any:
-        # A copy: what follows may work in place.
-        return lambda module, args, output: found[name].append(output.clone()) if isinstance(output, Tensor) else None
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if isinstance(output, Tensor):  # a copy: what follows may work in place
+                found[name].append(binarize(output) if isinstance(module, SignWeights) else output.clone())
+
+        return hook
 
     handles = [modules[name].register_forward_hook(keep(name)) for name in found]
     try:

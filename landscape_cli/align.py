@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.activations import Correlations
+from landscape_cli.binary import to_signs, without_zeros
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import GeometryError
 from landscape_cli.matching.descent import Descent
@@ -28,7 +29,8 @@ class Alignment:
     """A network relabelled, and flipped where signs are free, to resemble a reference.
 
     Attributes:
-        params: the network; its numbers are untouched but for their signs.
+        params: the network; its numbers are untouched but for their signs, and for latent weights of zero, which are
+            tiny.
         permutations: by permutation group: unit i is what unit `permutations[group][i]` was; shape (units,), int64.
         signs: by sign group: ±1, by which units are multiplied once relabelled; shape (units,), int64.
         similarity: by permutation group: the mean over units and writers of the cosine with the reference, after.
@@ -53,6 +55,8 @@ def align(
     correlations: Correlations | None = None,
 ) -> Alignment:
     """Relabel the hidden units of `params`, and flip them where their sign is free, to match those of `reference`.
+
+    Of latent weights of binary layers the signs alone are matched; relabelled and flipped are the latent weights.
 
     Args:
         reference: the network whose labels and signs stand.
@@ -80,19 +84,23 @@ def align(
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
     with torch.no_grad():
         where = Map(symmetry)
-        gains = signs_of_gains(reference, params, where)
+        params = without_zeros(params, symmetry.latents)
+        target, mover = (to_signs(network, symmetry.latents) for network in (reference, params))
+        gains = signs_of_gains(target, mover, where)
         if method == "activation":
             assert correlations is not None
-            labelling = _by_activations(reference, params, where, gains, correlations)
+            labelling = _by_activations(target, mover, where, gains, correlations)
         else:
             labelling = Labelling(where)
-            descent = Descent(Similarity(reference, params, where, gains, Kind.COSINE), labelling)
+            descent = Descent(Similarity(target, mover, where, gains, Kind.COSINE), labelling)
             descent.settle()
-            if method == "cosine":
+            if method == "cosine" or symmetry.latents:
                 descent.sweep()
+            if symmetry.latents:
+                descent.finish()
             del descent
             if method == "weight":
-                labelling = _by_weights(reference, params, where, gains, labelling, orders, seed)
+                labelling = _by_weights(target, mover, where, gains, labelling, orders, seed)
         signs = labelling.final_signs()
     found = permute(params, symmetry, labelling.permutations)
     _flip_in_place(found, params, symmetry, signs)
@@ -101,8 +109,8 @@ def align(
         found,
         labelling.permutations,
         signs,
-        similarity=mean_cosine(reference, found, writers),
-        similarity_before=mean_cosine(reference, params, writers),
+        similarity=mean_cosine(target, to_signs(found, symmetry.latents), writers),
+        similarity_before=mean_cosine(target, mover, writers),
     )
 
 
@@ -159,4 +167,6 @@ def _by_activations(
     descent.settle()
     if len(correlations.units) < len(where.symmetry.permutations):
         descent.sweep()
+    if where.symmetry.latents:
+        descent.finish()
     return labelling

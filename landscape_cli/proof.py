@@ -89,6 +89,7 @@ def prove(
     probe: Tensor,
     *,
     factor: float = 1.0,
+    exactly: bool = False,
     what: str,
     suspects: Iterable[tuple[str, Params]] = (),
 ) -> Difference:
@@ -104,6 +105,7 @@ def prove(
         stored: the same in the dtype it is written in.
         probe: inputs, float64.
         factor: the positive factor by which outputs may differ.
+        exactly: whether outputs must be equal bit for bit, as those of binary networks are.
         what: what was done, for the message.
         suspects: by name of each group, the network with only that group transformed, which should compute exactly
             what `before` does; read on failure alone, one at a time, to find the group at fault.
@@ -114,7 +116,7 @@ def prove(
     Raises:
         GeometryError: if the outputs were not finite to begin with.
         ModelError: if the model does not run, or not twice alike.
-        ProofError: if either differs by more than rounding.
+        ProofError: if either differs by more than rounding, or at all if it is to be exact.
     """
     eps = max((torch.finfo(t.dtype).eps for t in stored.values() if t.is_floating_point()), default=0.0)
     with torch.no_grad():
@@ -123,7 +125,8 @@ def prove(
             where = not_finite(model, to_double(before, probe.device), probe)
             raise GeometryError(f"{what} makes no sense: its outputs on random inputs are NaN or Inf as it is{where}")
         finest = EXACT if dtype == torch.float64 else ROUNDING * torch.finfo(dtype).eps
-        for after, allowed, where in ((exact, finest, ""), (stored, max(finest, ROUNDING * eps), ", once stored")):
+        most = (0.0, 0.0) if exactly else (finest, max(finest, ROUNDING * eps))
+        for after, allowed, where in ((exact, most[0], ""), (stored, most[1], ", once stored")):
             difference = _difference(expected, _outputs(model, after, probe, dtype), factor)
             if not difference.relative <= allowed:
                 _check_repeats(model, before, probe, expected)

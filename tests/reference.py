@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -100,3 +102,47 @@ def wrong(model: nn.Module, params: dict[str, Tensor], x: Tensor, y: Tensor) -> 
             decided = int(logits[0] >= 0) if len(logits) == 1 else max(range(len(logits)), key=lambda k: logits[k])
             count += int(decided != int(label))
     return count
+
+
+def fixed_point(x: np.ndarray[Any, Any], *, even_first: bool) -> np.ndarray[Any, Any]:
+    """Whole numbers near 31 x, shape (n, places): odd ones within ±127, the first of them even if asked (SPEC 9)."""
+    half = x * x.dtype.type(15.5)
+    levels = np.clip(2 * np.floor(half).astype(np.int64) + 1, -127, 127)
+    if even_first:
+        levels[:, 0] = np.clip(2 * np.rint(half[:, 0]).astype(np.int64), -126, 126)
+    return levels
+
+
+def binary_logits(params: dict[str, Tensor], inputs: Tensor, *, committee: bool = False) -> np.ndarray[Any, Any]:
+    """Run a binary network in int64, one place and one unit at a time, by the names of its tensors; shape (n, outputs).
+
+    Only the last step, a multiplication by 1/√fan-in, is in the type of the inputs.
+    """
+    signs = {name: np.where(tensor.numpy() >= 0, 1, -1).astype(np.int64) for name, tensor in params.items()}
+    convolutions = sorted(name for name in signs if name.startswith("conv"))
+    layers = sorted(name for name in signs if name.startswith("fc"))
+    flat = inputs.numpy().reshape(len(inputs), -1)
+    x = fixed_point(flat, even_first=not convolutions and flat.shape[1] % 2 == 0)
+    if convolutions:
+        x = x.reshape(inputs.shape)
+    for name in convolutions:
+        filters, _, side, _ = signs[name].shape
+        height, width = (size - side + 1 for size in x.shape[2:])
+        sums = np.zeros((len(x), filters, height, width), dtype=np.int64)
+        for i, j, k in itertools.product(range(filters), range(height), range(width)):
+            window = x[:, :, j : j + side, k : k + side]
+            sums[:, i, j, k] = (window * signs[name][i]).sum(axis=(1, 2, 3))
+        pooled = np.zeros((len(x), filters, height // 2, width // 2), dtype=np.int64)
+        for j, k in itertools.product(range(height // 2), range(width // 2)):
+            pooled[:, :, j, k] = sums[:, :, 2 * j : 2 * j + 2, 2 * k : 2 * k + 2].max(axis=(2, 3))
+        x = np.where(pooled >= 0, 1, -1)
+    x = x.reshape(len(x), -1)
+    for name in layers:
+        sums = np.stack([(x * row).sum(axis=1) for row in signs[name]], axis=1)
+        fan_in = x.shape[1]
+        x = np.where(sums >= 0, 1, -1)
+    if committee:
+        sums, fan_in = x.sum(axis=1, keepdims=True), x.shape[1]
+    level = 31 if len(layers) == 1 and not convolutions and not committee else 1
+    number = flat.dtype.type
+    return sums.astype(number) * number(fan_in**-0.5 / level)

@@ -73,7 +73,8 @@ def align(
 ) -> None:
     """Remove the permutation symmetry: relabel hidden units to match a reference network's.
 
-    Units whose sign is free are flipped to match, too. Reports the mean cosine similarity of matched units, group by
+    Units whose sign is free are flipped to match, too; of binary networks the signs of the weights are what is matched.
+    Reports the mean cosine similarity of matched units, group by
     group, before and after. The outputs before and after are compared on a probe batch, and nothing is written unless
     they agree to rounding.
 
@@ -89,7 +90,7 @@ def align(
 
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.explanation import check_explains, emit_explanation
-    from landscape_cli.cli.relabelling import check_used, group_rows, moves, relabel, sample_inputs
+    from landscape_cli.cli.relabelling import check_used, differ_in_scale, group_rows, moves, relabel, sample_inputs
     from landscape_cli.cli.session import (
         check_distinct,
         data_of,
@@ -132,7 +133,7 @@ def align(
     probe = probe_batch(model, target.params, target.model.input_shape, seed=seed, device=place)
     rows, made, saved, proofs = [], [], [], []
     for network, out in zip(movers, outputs, strict=True):
-        if (network.normalized is None) != (target.normalized is None):
+        if differ_in_scale(target, network, symmetry):
             say(
                 f"warning: only one of {reference} and {network.path} is normalised: matches will be poor",
                 quiet=quiet,

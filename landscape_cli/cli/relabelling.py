@@ -131,6 +131,11 @@ def relabel(
     return found, prove_alignment(model, network, found, symmetry, probe)
 
 
+def differ_in_scale(one: Checkpoint, other: Checkpoint, symmetry: Symmetry) -> bool:
+    """Tell whether one of two networks alone is normalised, in a way that matters: signs have no scale."""
+    return (one.normalized is None) != (other.normalized is None) and not symmetry.is_binary
+
+
 class Aligner:
     """Aligns many networks of one model, one pair at a time, with `landscape align`'s defaults."""
 
@@ -176,7 +181,7 @@ class Aligner:
             GeometryError: as `align` does.
             ProofError: naming the groups at fault.
         """
-        if (network.normalized is None) != (reference.normalized is None) and not self._warned:
+        if not self._warned and differ_in_scale(reference, network, self._symmetry):
             self._warned = True
             which = f"{reference.path} and {network.path}"
             say(f"warning: only one of {which} is normalised: matches will be poor", quiet=self._quiet)
@@ -207,6 +212,7 @@ def prove_alignment(
         ProofError: naming the groups at fault.
     """
     from landscape_cli.align import one_at_a_time
+    from landscape_cli.binary import without_zeros
     from landscape_cli.proof import prove, to_double
 
     return prove(
@@ -216,7 +222,10 @@ def prove_alignment(
         found.params,
         probe,
         what=f"aligning {network.path}",
-        suspects=one_at_a_time(network.params, symmetry, found.permutations, found.signs),
+        exactly=symmetry.is_binary,
+        suspects=one_at_a_time(
+            without_zeros(network.params, symmetry.latents), symmetry, found.permutations, found.signs
+        ),
     )
 
 

@@ -106,11 +106,37 @@ class Descent:
                     return
                 best, total = self.labelling.copy(), reached
 
+    def finish(self) -> None:
+        """Match units that what counts leaves a choice between, all else being labelled, by all that they have.
+
+        Small whole numbers, as products of signs are, often tie.
+        """
+        for _ in range(MOST_SWEEPS):
+            changed = False
+            for group in self.map.symmetry.permutations:
+                changed |= not self.map.nesting.inside[group.name] and self._finish(group.name)
+            if not changed:
+                return
+            self.sweep()
+
+    def _finish(self, name: str) -> bool:
+        score = self.given.get(name)
+        if score is None:
+            score = self.similarity.score(name, self.similarity.writers(name), self.labelling)
+        pairs = untied(name, score, self.similarity, self.labelling, as_labelled=True, given_signs=self.given_signs)
+        if pairs is None or not self.labelling.pair({name: pairs}):
+            return False
+        self._versions[name] = self._versions.get(name, 0) + 1
+        self._choose_signs(everything=True)
+        return True
+
     def _break_ties(self, terms: Mapping[str, Sequence[Term]]) -> None:
         """Match units that their similarity does not tell apart by all else that they have."""
         for leaf, found in terms.items():
+            score = self.given.get(leaf) if self.map.symmetry.latents else None
             if found and leaf not in self.given:
                 score = self.similarity.score(leaf, found, self.labelling, self._untold(terms))
+            if score is not None:
                 pairs = untied(leaf, score, self.similarity, self.labelling)
                 if pairs is not None and self.labelling.pair({leaf: pairs}):
                     self._versions[leaf] = self._versions.get(leaf, 0) + 1

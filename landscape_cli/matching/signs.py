@@ -65,7 +65,11 @@ def choose_signs(
     source = labelling.sign_sources(group)
     result = torch.ones(group.size)
     if given is not None:
-        result[source] = torch.where(given[torch.arange(group.size), source] < 0, -1.0, 1.0)
+        told = given[torch.arange(group.size), source]
+        if bool((told == 0).any()):  # as activations that never change tell nothing
+            alone, _ = _evidence(group, axes, labelling, reference, params, cosine=cosine)
+            told = torch.where(told == 0, alone, told)
+        result[source] = torch.where(told < 0, -1.0, 1.0)
         return result
     if group.name in gains:
         here, there = gains[group.name]

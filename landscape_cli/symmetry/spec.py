@@ -203,6 +203,7 @@ class Symmetry:
         parameters: the names of what is learned, each tensor under its first name: no running statistics, nor other
             buffers.
         notes: what the user should be told: operators without a rule, parameters never used.
+        latents: the names of the latent weights of binary layers, of which the signs alone count.
     """
 
     permutations: tuple[PermutationGroup, ...]
@@ -215,11 +216,17 @@ class Symmetry:
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     parameters: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    latents: tuple[str, ...] = ()
 
     @property
     def weights(self) -> tuple[str, ...]:
         """The names of the tensors of weights: not biases, nor anything else that follows the units."""
         return tuple(dict.fromkeys(sphere.tensor for sphere in self.spheres))
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether all that is learned are latent weights of binary layers."""
+        return bool(self.latents) and set(self.parameters) <= set(self.latents)
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from landscape_cli.binary import latent_names
 from landscape_cli.double import in_float64
 from landscape_cli.errors import TraceError, one_line
 from landscape_cli.symmetry.groups import assemble
@@ -73,7 +75,7 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, training in was_training.items():
             module.training = training
-    return assemble(tracer.finish(output))
+    return replace(assemble(tracer.finish(output)), latents=latent_names(model))
 
 
 @contextmanager
