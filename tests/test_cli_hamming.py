@@ -249,6 +249,18 @@ def test_midpoint(landscape: Callable[..., Any]) -> None:
 
 
 @pytest.mark.usefixtures("binary")
+def test_rates_of_their_own(landscape: Callable[..., Any]) -> None:
+    options = ["--points", "3", "--optimize-midpoint", "--epochs", "3"]
+    for ends, rate in ((("1.st", "2.st"), "20"), (("c.st", "c.st"), "0.02")):
+        by_default = run(landscape, "path", *ends, *options, "--loss")
+        assert by_default == run(landscape, "path", *ends, *options, "--loss", "--lr", rate)
+        assert by_default["provenance"]["arguments"]["lr"] == float(rate)
+        assert by_default["midpoint"]["epochs"] == 3
+        other = run(landscape, "path", *ends, *options, "--loss", "--lr", "0.5")
+        assert other["points"] != by_default["points"]
+
+
+@pytest.mark.usefixtures("binary")
 def test_same_command_same_bytes(landscape: Callable[..., Any]) -> None:
     command = ["path", "1.st", "2.st", "--points", "4", "--orders", "2", *MIDDLE, "--midpoint-out"]
     outs = [(landscape(*command, f"{name}.st").out, Path(f"{name}.st").read_bytes()) for name in ("x", "y")]
@@ -334,7 +346,7 @@ HOSTILE = {
     "matrix euclidean": (["distance", "1.st", "2.st", "--matrix", "euclidean"], "use hamming, hamming_fraction"),
     "matrix hamming": (["distance", "c.st", "c.st", "--matrix", "hamming"], "c.st is not a binary network"),
     "matrix fraction": (["distance", "c.st", "c.st", "--matrix", "hamming_fraction"], "use geodesic, rms_angle"),
-    "diverging": (["path", "1.st", "2.st", *MIDDLE, "--lr", "-1"], "learning rate must be positive"),
+    "rate": (["path", "1.st", "2.st", *MIDDLE, "--lr", "-1"], "learning rate must be positive"),
 }
 
 

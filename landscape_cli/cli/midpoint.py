@@ -11,6 +11,7 @@ import typer
 
 from landscape_cli.cli.distances import Ruler
 from landscape_cli.cli.options import Kind
+from landscape_cli.cli.sampling import BINARY_RATES, LEARNING_RATES
 from landscape_cli.cli.session import OF_MIDPOINT, check_distinct, placed
 from landscape_cli.errors import CheckpointError
 from landscape_cli.files import check_output
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 def check_training(context: typer.Context) -> Recipe | None:
     """Return how the command's options say to train midpoints; None where there are to be none.
 
+    `with_rate` gives it the learning rate that suits the networks, once these are known.
+
     Raises:
         BadParameter: if an option of training is given without `--optimize-midpoint`, or is out of range.
         TrainingError: if one makes no sense.
@@ -42,7 +45,15 @@ def check_training(context: typer.Context) -> Recipe | None:
     until = given["until_error"]
     if not 0 <= until <= 1:
         raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
-    return Recipe(given["epochs"], given["lr"], given["momentum"], given["batch_size"], until)
+    rate = LEARNING_RATES["sgd"] if given["lr"] is None else given["lr"]
+    return Recipe(given["epochs"], rate, given["momentum"], given["batch_size"], until)
+
+
+def with_rate(recipe: Recipe | None, rate: float | None, *, binary: bool) -> Recipe | None:
+    """Return the recipe with the learning rate that binary networks have by default, where none is given."""
+    if recipe is None or rate is not None or not binary:
+        return recipe
+    return replace(recipe, learning_rate=BINARY_RATES["sgd"])
 
 
 def midpoint_paths(

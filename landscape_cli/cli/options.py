@@ -228,7 +228,10 @@ OptimizeMidpoint = Annotated[
 MidpointEpochs = Annotated[
     int, typer.Option("--epochs", min=1, help="Midpoint: passes over the training set, at most.")
 ]
-MidpointRate = Annotated[float, typer.Option("--lr", help="Midpoint: learning rate; a cosine anneals it to zero.")]
+MidpointRate = Annotated[
+    float | None,
+    typer.Option("--lr", help="Midpoint: learning rate; a cosine anneals it to zero.  [default: 0.02; binary: 20]"),
+]
 MidpointMomentum = Annotated[float, typer.Option("--momentum", help="Midpoint: Nesterov momentum.")]
 MidpointBatch = Annotated[int, typer.Option("--batch-size", min=1, help="Midpoint: samples in a mini-batch.")]
 MidpointUntil = Annotated[

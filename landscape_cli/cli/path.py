@@ -70,7 +70,7 @@ def path(
     align: Align = None,
     optimize_midpoint: OptimizeMidpoint = False,
     epochs: MidpointEpochs = 20,
-    lr: MidpointRate = 0.02,
+    lr: MidpointRate = None,
     momentum: MidpointMomentum = 0.9,
     batch_size: MidpointBatch = 128,
     until_error: MidpointUntil = 0.0,
@@ -114,7 +114,7 @@ def path(
     from landscape_cli.binary import latent_owners
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.meters import FlipMeter, LineMeter, Setting
-    from landscape_cli.cli.midpoint import Bender, check_training, midpoint_paths
+    from landscape_cli.cli.midpoint import Bender, check_training, midpoint_paths, with_rate
     from landscape_cli.cli.pairs import Pair, check_no_patterns, choose
     from landscape_cli.cli.path_results import Report
     from landscape_cli.cli.relabelling import Aligner
@@ -142,6 +142,7 @@ def path(
     networks, model = read_networks(files, model_name, input_shape)
     first = networks[0]
     latents = latent_owners(model)
+    recipe = with_rate(recipe, lr, binary=bool(latents))
     kind = _choose_kind(context, networks, binary=bool(latents))
     needed = strict or kind is Kind.GEODESIC or align is not None or recipe is not None
     symmetry = symmetry_of(first, model, strict=strict, quiet=quiet) if needed else None
@@ -152,7 +153,8 @@ def path(
         return Aligner(model, first, symmetry, method=method.value, data=loaded, seed=seed, device=place, quiet=quiet)
 
     def provenance(inputs: Sequence[Checkpoint]) -> dict[str, Any]:
-        return make_provenance(context, device=place, seed=seed, networks=inputs, data=loaded, kind=kind)
+        found = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
+        return make_provenance(context, device=place, seed=seed, networks=inputs, data=loaded, **found)
 
     def keep(bend: Bend, out: Path, ends: Sequence[Checkpoint]) -> None:
         history = (*(step for one in ends for step in one.history), provenance(ends))
