@@ -4,6 +4,9 @@ A network with random parameters is relabelled at random, once as it is and once
 factors too (σ = 2). Counts how many are recovered: the first exactly, the second through `normalize` and then `align`,
 with every label right. Beside them what else one might do: coordinate descent from the identity (Git Re-Basin's
 algorithm 1), and matching the rescaled networks' weights as they are.
+
+Binary networks are relabelled and flipped: counted are those whose signs come back exactly, with outputs equal bit for
+bit, in float32 and in float64.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from landscape_cli.activations import unit_correlations
 from landscape_cli.align import align
 from landscape_cli.checkpoint import ModelSpec
 from landscape_cli.matching.descent import Descent
@@ -24,7 +28,15 @@ from landscape_cli.matching.signs import signs_of_gains
 from landscape_cli.matching.similarity import Kind, Similarity
 from landscape_cli.models import create_model
 from landscape_cli.normalize import normalize
-from landscape_cli.symmetry import Symmetry, permute, random_permutations, rescale, trace_symmetry
+from landscape_cli.symmetry import (
+    Symmetry,
+    flip,
+    permute,
+    random_permutations,
+    random_signs,
+    rescale,
+    trace_symmetry,
+)
 
 SIGMA = 2.0
 
@@ -59,6 +71,16 @@ CASES: Mapping[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "lenet": (registered("lenet", (1, 28, 28)), (1, 28, 28)),
     "resnet20": (registered("resnet20", (3, 32, 32)), (3, 32, 32)),
 }
+
+BINARY: Mapping[str, ModelSpec] = {
+    "committee, 9 of 401": ModelSpec("committee", {}, (401,), 1),
+    "binary-mlp 784-501-501-10": ModelSpec("binary-mlp", {}, (1, 28, 28), 10),
+    "binary-mlp 25-15-11-3": ModelSpec("binary-mlp", {"hidden": [15, 11]}, (25,), 3),
+    "binary-mlp 30-14-10-3, even": ModelSpec("binary-mlp", {"hidden": [14, 10]}, (30,), 3),
+    "binary-conv, 28x28": ModelSpec("binary-conv", {}, (1, 28, 28), 10),
+    "binary-conv, 3x32x32": ModelSpec("binary-conv", {}, (3, 32, 32), 10),
+}
+PROBES = 50
 
 
 def randomised(model: nn.Module, source: torch.Generator) -> dict[str, Tensor]:
@@ -112,6 +134,27 @@ def one_seed(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int) -
     return result, right(labels, from_identity(params, rescaled, symmetry))
 
 
+def one_binary_seed(spec: ModelSpec, seed: int) -> Counter[str]:
+    """Relabel and flip a binary network in both types, and undo it by every method; return what was found."""
+    result: Counter[str] = Counter()
+    for dtype in (torch.float32, torch.float64):
+        source = torch.Generator().manual_seed(seed)
+        model = create_model(spec, seed=seed, dtype=dtype).eval().requires_grad_(False)
+        symmetry = trace_symmetry(model, torch.zeros(2, *spec.input_shape, dtype=dtype))
+        params = model.state_dict()
+        planted = permute(params, symmetry, random_permutations(symmetry, generator=source))
+        planted = flip(planted, symmetry, random_signs(symmetry, generator=source))
+        x = torch.randn(PROBES, *spec.input_shape, generator=source).to(dtype)
+        expected = torch.func.functional_call(model, params, (x,))
+        for method in ("cosine", "weight", "activation"):
+            known = unit_correlations(model, params, planted, symmetry, x) if method == "activation" else None
+            found = align(params, planted, symmetry, method=method, correlations=known).params
+            outputs = [torch.func.functional_call(model, dict(network), (x,)) for network in (planted, found)]
+            same = all(torch.equal(found[key] >= 0, params[key] >= 0) for key in params)
+            result[method] += same and all(torch.equal(one, expected) for one in outputs)
+    return result
+
+
 def main() -> None:
     """Count every case."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -132,6 +175,10 @@ def main() -> None:
             f" by descent on the weights as they are {100 * sum(shares) / len(shares):.0f} % of the labels",
             flush=True,
         )
+    for name, spec in BINARY.items():
+        counts = sum((one_binary_seed(spec, seed) for seed in range(options.seeds)), Counter[str]())
+        told = ", ".join(f"by {method} {counts[method]}" for method in ("cosine", "weight", "activation"))
+        print(f"{name}: of {2 * options.seeds} relabellings with flips undone bit for bit {told}", flush=True)
 
 
 if __name__ == "__main__":

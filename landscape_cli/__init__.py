@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from landscape_cli.data import load_data
     from landscape_cli.errors import LandscapeError
     from landscape_cli.evaluate import Evaluator
-    from landscape_cli.flatness import local_energy
+    from landscape_cli.flatness import flip_energy, local_energy
     from landscape_cli.geometry import Distance, distance, geodesic, linear
     from landscape_cli.models import build_model
     from landscape_cli.normalize import normalize
@@ -45,6 +45,7 @@ _HOMES = {
     "build_model": "models",
     "distance": "geometry",
     "flip": "symmetry",
+    "flip_energy": "flatness",
     "geodesic": "geometry",
     "linear": "geometry",
     "load_data": "data",
@@ -73,6 +74,7 @@ __all__ = [
     "build_model",
     "distance",
     "flip",
+    "flip_energy",
     "geodesic",
     "linear",
     "load_data",

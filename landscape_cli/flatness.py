@@ -1,14 +1,15 @@
-"""Flatness as local energy: how the error grows under multiplicative noise (SPEC 7)."""
+"""Flatness as local energy: how the error grows under multiplicative noise, or as signs are flipped (SPEC 7)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.binary import without_zeros
 from landscape_cli.checkpoint import Params
 from landscape_cli.evaluate import Evaluator
 from landscape_cli.seeds import generator
@@ -19,17 +20,17 @@ class LocalEnergy:
     """The local energy of one network, for several strengths of noise.
 
     Attributes:
-        sigma: the strengths.
+        strengths: σ of multiplicative noise, or the probabilities with which signs are flipped.
         error: E(θ), by split.
-        draws: E(θ + σ z ⊙ θ) - E(θ) of every draw, by split, shape (strengths, draws), float64.
+        draws: the growth of the error in every draw, by split, shape (strengths, draws), float64.
     """
 
-    sigma: tuple[float, ...]
+    strengths: tuple[float, ...]
     error: dict[str, float]
     draws: dict[str, Tensor]
 
     def mean(self, split: str) -> Tensor:
-        """Return δE(σ), shape (strengths,)."""
+        """Return δE, shape (strengths,)."""
         return self.draws[split].mean(dim=1)
 
     def standard_error(self, split: str) -> Tensor:
@@ -67,15 +68,55 @@ def local_energy(
     owners = _owners(evaluator.model)
     networks = (
         _perturbed(params, noise, strength)
-        for noise in _noises(params, {name: owners.get(name, name) for name in weights}, samples, seed)
+        for noise in _draws(params, {name: owners.get(name, name) for name in weights}, samples, seed, torch.randn)
         for strength in sigma
     )
+    return _measured(params, networks, evaluator, sigma, samples)
+
+
+def flip_energy(
+    params: Params,
+    evaluator: Evaluator,
+    *,
+    latents: Sequence[str],
+    flip: Sequence[float],
+    samples: int = 20,
+    seed: int = 0,
+) -> LocalEnergy:
+    """Measure δE(p) of a binary network: the mean growth of the error when every sign is flipped with probability p.
+
+    A draw is one uniform number for each weight, whose sign is flipped where that is less than p: the same for every
+    network of the same model, and so that what a smaller p flips, a larger one does too.
+
+    Args:
+        params: the network.
+        evaluator: measures the error on its splits.
+        latents: names of the tensors of latent weights.
+        flip: the probabilities.
+        samples: the number of draws.
+        seed: of the draws; draw k is the same however many are asked for.
+    """
+    owners = _owners(evaluator.model)
+    names = {name: owners.get(name, name) for name in latents}
+    whole = without_zeros(params, latents)
+    networks = (
+        _flipped(whole, uniform, probability)
+        for uniform in _draws(params, names, samples, seed, torch.rand)
+        for probability in flip
+    )
+    return _measured(params, networks, evaluator, flip, samples)
+
+
+def _measured(
+    params: Params, networks: Iterator[Params], evaluator: Evaluator, strengths: Sequence[float], samples: int
+) -> LocalEnergy:
+    """Return by how much the errors of perturbed networks, draw by draw, exceed that of the one they are made of."""
     scores = evaluator.evaluate(_with_first(params, networks))
     draws = {
-        name: (score.error[1:] - score.error[0]).reshape(samples, len(sigma)).T.contiguous()
+        name: (score.error[1:] - score.error[0]).reshape(samples, len(strengths)).T.contiguous()
         for name, score in scores.items()
     }
-    return LocalEnergy(tuple(sigma), {name: float(score.error[0]) for name, score in scores.items()}, draws)
+    return LocalEnergy(tuple(strengths), {name: float(score.error[0]) for name, score in scores.items()}, draws)
 
 
 def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:
@@ -89,11 +130,13 @@ def _owners(model: nn.Module) -> dict[str, str]:
     return {name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)}
 
 
-def _noises(params: Params, owners: Mapping[str, str], samples: int, seed: int) -> Iterator[Params]:
-    """Yield draws of z, one for each owner; draw k is the same however many are asked for."""
+def _draws(
+    params: Params, owners: Mapping[str, str], samples: int, seed: int, draw: Callable[..., Tensor]
+) -> Iterator[Params]:
+    """Yield random numbers for every weight, once for each owner; draw k is the same however many are asked for."""
     for k in range(samples):
         source = generator(seed, k)
-        drawn = {owner: torch.randn(params[owner].shape, generator=source) for owner in dict.fromkeys(owners.values())}
+        drawn = {owner: draw(params[owner].shape, generator=source) for owner in dict.fromkeys(owners.values())}
         yield {name: drawn[owner] for name, owner in owners.items()}
 
 
@@ -102,4 +145,12 @@ def _perturbed(params: Params, noise: Params, strength: float) -> Params:
     for name, z in noise.items():
         tensor = params[name]
         result[name] = tensor + strength * z.to(tensor.device, tensor.dtype) * tensor
+    return result
+
+
+def _flipped(params: Params, uniform: Params, probability: float) -> Params:
+    result = dict(params)
+    for name, numbers in uniform.items():
+        tensor = params[name]
+        result[name] = torch.where(numbers.to(tensor.device) < probability, -tensor, tensor)
     return result

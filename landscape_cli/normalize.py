@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.balance import balance
+from landscape_cli.binary import to_signs
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import GeometryError
 from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, rescale, unit_rows
@@ -58,6 +59,8 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
     Where a group would change what has set another, it goes first, or another of its tensors sets it (`turns`);
     groups for which there is no such order are set together (`balance`).
 
+    Latent weights of binary layers become their signs: of those networks that are the same, one.
+
     The last layer, weights and biases, is multiplied by √outputs / norm. A unit without incoming weights keeps its
     zeros; its bias, if any, takes the place of the weights, and without one whatever else scales with it.
 
@@ -101,6 +104,7 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
             if bool(zero.any()):
                 degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
         work = rescale(work, symmetry, {name: factors[name] for name in names})
+    work = to_signs(work, symmetry.latents)
     result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
     for name in _not_finite(result):
         if bool(torch.isfinite(work[name]).all()):  # else it is no matter of the dtype, and the proof will tell

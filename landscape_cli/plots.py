@@ -60,19 +60,20 @@ def plot_families(path: Path, summary: Sequence[Mapping[str, Any]], *, title: st
 
 
 def plot_flatness(path: Path, rows: Sequence[Mapping[str, Any]], *, force: bool) -> None:
-    """Draw the local energy of each network against the strength of the noise."""
+    """Draw the local energy of each network against the strength of the noise, or the fraction of signs flipped."""
     figure, axes = _figure(1)
+    kind, label = ("flip", "probability of a flip") if "flip" in rows[0] else ("sigma", "σ")
     for network in dict.fromkeys(row["network"] for row in rows):
         own = [row for row in rows if row["network"] == network]
         axes[0].errorbar(
-            [row["sigma"] for row in own],
+            [row[kind] for row in own],
             [row["train_energy"] for row in own],
             [row["train_standard_error"] for row in own],
             fmt=".-",
             capsize=2,
             label=network,
         )
-    axes[0].set(xlabel="σ", ylabel="local energy δE (train error)")
+    axes[0].set(xlabel=label, ylabel="local energy δE (train error)")
     axes[0].legend()
     _save(figure, path, force=force)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from landscape_cli.binary import latent_names
 from landscape_cli.checkpoint import Checkpoint, check_tensors, digest_of, read_checkpoint
 from landscape_cli.cli.options import whole_numbers
 from landscape_cli.errors import CheckpointError, ModelError
@@ -16,6 +17,7 @@ from landscape_cli.models import (
     allow_code,
     build_model,
     check_params,
+    construct_template,
     find_spec,
     fit_tensors,
     format_request,
@@ -60,6 +62,7 @@ class NetworkReader:
         model = None
         for network in networks:
             if network.model != first.model:
+                _check_kinds(network, first)
                 raise ModelError(
                     f"{network.path} is {describe_model(network.model)}, but {first.path} is "
                     f"{describe_model(first.model)}: only networks of one model can be compared"
@@ -121,6 +124,25 @@ class NetworkReader:
             raise ModelError(f"{path}: {error}") from error
         check_tensors(path, params)
         return Checkpoint(params, spec, data={}, path=str(path), sha256=digest_of(path))
+
+
+def _check_kinds(*networks: Checkpoint) -> None:
+    """Check that networks of different models are all binary, or none of them.
+
+    Raises:
+        ModelError: naming one of each kind.
+    """
+    by_kind = {}
+    for network in networks:
+        try:
+            by_kind[bool(latent_names(construct_template(network.model)))] = network.path
+        except ModelError as error:
+            raise ModelError(f"{network.path}: {error}") from error
+    if len(by_kind) > 1:
+        raise ModelError(
+            f"{by_kind[True]} is binary (its weights are signs), but {by_kind[False]} is not: only networks of one "
+            "model can be compared"
+        )
 
 
 def parse_shape(text: str) -> tuple[int, ...]:

@@ -49,6 +49,8 @@ def normalize(
     The last layer is put on a sphere of radius √outputs: decisions do not change, the loss does. The outputs before
     and after are compared on a probe batch, and nothing is written unless they agree to rounding.
 
+    Binary networks have no scale: their latent weights become their signs, and nothing else changes.
+
     \b
     Examples:
       landscape normalize a.st -o a_n.st
@@ -80,6 +82,8 @@ def normalize(
         rescaling = rescaled(model, network, symmetry, keep_last_layer=keep_last_layer, seed=seed, device=place)
         changed, exact, difference = rescaling
         say_precision(path, difference, quiet=quiet)
+        if symmetry.is_binary:
+            say(f"{path} is binary: there is no scale to remove; its latent weights become their signs", quiet=quiet)
         if exact.unsettled:
             say(
                 f"warning: {path}: the scales of {', '.join(exact.unsettled)} share their tensors so that no one form "

@@ -56,11 +56,14 @@ def plane(
 
     Distances in the plane are Euclidean; the coordinates of the three networks are part of the JSON result.
 
+    Of binary networks the plane is that of their latent weights; at every node the network is the signs there.
+
     \b
     Examples:
       landscape plane a.st b.st b_aligned.st -o plane.json --plot plane.png
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
     """  # noqa: D301 - \b keeps the help's lines as they are
+    from landscape_cli.binary import latent_names
     from landscape_cli.cli.session import (
         check_result_output,
         data_of,
@@ -109,7 +112,8 @@ def plane(
         {"name": name, "network": network.path, "x": x, "y": y} | score_columns(corner_scores, k, loss=loss)
         for k, (name, network, (x, y)) in enumerate(zip("abc", checkpoints, spanned.corners, strict=True))
     ]
-    body = {"networks": corners, "x": xs, "y": ys, "points": rows}
+    kind = {"binary": True} if latent_names(model) else {}
+    body = kind | {"networks": corners, "x": xs, "y": ys, "points": rows}
     provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
     if plot is not None:
         from landscape_cli.plots import plot_plane

@@ -212,7 +212,6 @@ def prove_alignment(
         ProofError: naming the groups at fault.
     """
     from landscape_cli.align import one_at_a_time
-    from landscape_cli.binary import without_zeros
     from landscape_cli.proof import prove, to_double
 
     return prove(
@@ -223,9 +222,7 @@ def prove_alignment(
         probe,
         what=f"aligning {network.path}",
         exactly=symmetry.is_binary,
-        suspects=one_at_a_time(
-            without_zeros(network.params, symmetry.latents), symmetry, found.permutations, found.signs
-        ),
+        suspects=one_at_a_time(network.params, symmetry, found.permutations, found.signs),
     )
 
 

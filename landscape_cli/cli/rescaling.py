@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -27,12 +27,15 @@ def rescaled(
     """Return a network normalised, what that took in float64, and how far its outputs are from what they were.
 
     Raises:
-        GeometryError: if it cannot be normalised.
+        GeometryError: if it cannot be normalised, or its last layer, of signs, has no scale to be kept.
         ProofError: naming the groups at fault.
     """
+    from landscape_cli.errors import GeometryError
     from landscape_cli.normalize import normalization, one_at_a_time
     from landscape_cli.proof import cast_like, probe_batch, prove, to_double
 
+    if keep_last_layer and symmetry.is_binary:
+        raise GeometryError(f"{network.path} is binary: its last layer has no scale, so leave out --keep-last-layer")
     before = to_double(network.params, device)
     exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)
     stored = cast_like(exact.params, network.params)
@@ -44,10 +47,12 @@ def rescaled(
         stored,
         probe,
         factor=exact.output_factor,
+        exactly=symmetry.is_binary,
         what=f"normalising {network.path}",
         suspects=one_at_a_time(before, symmetry, exact.factors),
     )
-    normalized = {
+    normalized: dict[str, Any] = {"binary": True} if symmetry.latents else {}
+    normalized |= {
         "keep_last_layer": keep_last_layer,
         "output_factor": exact.output_factor,
         "degenerate": {group: list(units) for group, units in exact.degenerate.items()},

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from landscape_cli.binary import without_zeros
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
 SLICES = 16
@@ -116,13 +117,17 @@ def _rescale(params: dict[str, Tensor], axes: Sequence[ScaledAxis], factors: Ten
 
 
 def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Flip the activations of hidden units where `signs`, by group, shape (units,), are negative."""
-    result = dict(params)
-    for group in symmetry.signs:
-        if group.name in signs:
-            for axis in group.axes:
-                tensor = result[axis.tensor]
-                result[axis.tensor] = tensor * spread(signs[group.name].to(tensor.device, tensor.dtype), axis, tensor)
+    """Flip the activations of hidden units where `signs`, by group, shape (units,), are negative.
+
+    Latent weights of zero are first made tiny: their sign is +, and the negative of zero has the same.
+    """
+    groups = [group for group in symmetry.signs if group.name in signs]
+    touched = {axis.tensor for group in groups for axis in group.axes}
+    result = without_zeros(params, [name for name in symmetry.latents if name in touched])
+    for group in groups:
+        for axis in group.axes:
+            tensor = result[axis.tensor]
+            result[axis.tensor] = tensor * spread(signs[group.name].to(tensor.device, tensor.dtype), axis, tensor)
     return result
 
 
