@@ -26,6 +26,13 @@ OPERATORS = {
 }
 """What operators do, in words, where the name alone says little."""
 
+SIGNED = {
+    "binarize": "a sum of an even number of ±1 can be zero, which counts as +",
+    "max_pool": "the largest of several numbers is not the largest of their negatives (max-pooling)",
+    "sum": "units are summed with no weights that could take their sign",
+}
+"""Why a sign matters to an operator, by the beginning of its name."""
+
 Owners = Mapping[tuple[str, tuple[int, ...]], Sequence[tuple[str, set[int]]]]
 
 
@@ -62,7 +69,14 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
             for axis in symmetry.fixed
         ],
         "notes": list(symmetry.notes),
-    }
+    } | (
+        {
+            "latents": list(symmetry.latents),
+            "fixed_signs": [{"group": group, "reason": reason} for group, reason in signs_fixed_for(symmetry)],
+        }
+        if symmetry.latents
+        else {}
+    )
 
 
 def count(symmetry: Symmetry) -> dict[str, int]:
@@ -96,8 +110,8 @@ def summary(symmetry: Symmetry) -> str:
 def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
     """Return a symmetry as a long table: one row a group, and one for each reason why axes are fixed.
 
-    The columns: `kind` (permutation, scale, sign, output, fixed), `name` (of the group; the reason), `units` (places,
-    of what is fixed), `blocks`, and `axes`: what is tied, as `tensor[axis]`, under what becomes of it.
+    The columns: `kind` (permutation, scale, sign, output, fixed sign, fixed), `name` (of the group; the reason),
+    `units` (places, of what is fixed), `blocks`, and `axes`: what is tied, as `tensor[axis]`, under what becomes of it.
     """
     rows = []
     for group in symmetry.permutations:
@@ -108,6 +122,9 @@ def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
         rows.append(_row("sign", sign.name, sign.size, 1, {"": compact(sign.axes)}))
     if symmetry.output:
         rows.append(_row("output", "all outputs, by one factor", 1, 1, scaled(symmetry.output, counted=False)))
+    for group_name, why in signs_fixed_for(symmetry):
+        units = next(group.units for group in symmetry.permutations if group.name == group_name)
+        rows.append(_row("fixed sign", group_name, units, 1, {"": [why]}))
     for reason, axes in fixed_for(symmetry).items():
         rows.append(_row("fixed", reason, sum(axis.places for axis in axes), 1, {"": compact_fixed(axes)}))
     return rows
@@ -136,6 +153,16 @@ def fixed_for(symmetry: Symmetry) -> dict[str, list[FixedAxis]]:
     found: dict[str, list[FixedAxis]] = {}
     for axis in symmetry.fixed:
         found.setdefault(in_words(axis.reason).partition(WITHIN)[0], []).append(axis)
+    return found
+
+
+def signs_fixed_for(symmetry: Symmetry) -> list[tuple[str, str]]:
+    """Return the groups of a binary network whose units may not be flipped, and why in words."""
+    found = []
+    for fixed in symmetry.fixed_signs:
+        operator = fixed.reason.partition(WITHIN)[0].partition(".")[2]
+        known = next((words for name, words in SIGNED.items() if operator.startswith(name)), fixed.reason)
+        found.append((fixed.group, known or "an operator for which their sign matters"))
     return found
 
 

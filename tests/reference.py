@@ -146,3 +146,14 @@ def binary_logits(params: dict[str, Tensor], inputs: Tensor, *, committee: bool 
     level = 31 if len(layers) == 1 and not convolutions and not committee else 1
     number = flat.dtype.type
     return sums.astype(number) * number(fan_in**-0.5 / level)
+
+
+def flip_signs(params: dict[str, Tensor], probability: float, uniform: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the signs of a network, those flipped whose uniform number is less, weight by weight."""
+    result = {}
+    for name, tensor in params.items():
+        signs = [1.0 if number >= 0 else -1.0 for number in tensor.flatten().tolist()]
+        drawn = uniform[name].flatten().tolist()
+        signs = [-sign if u < probability else sign for sign, u in zip(signs, drawn, strict=True)]
+        result[name] = torch.tensor(signs, dtype=tensor.dtype).view(tensor.shape)
+    return result

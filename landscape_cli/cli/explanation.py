@@ -10,7 +10,17 @@ import typer
 
 from landscape_cli.cli.console import emit
 from landscape_cli.cli.options import Format
-from landscape_cli.explain import compact, compact_fixed, explain, explanation_rows, fixed_for, scaled, summary, tied
+from landscape_cli.explain import (
+    compact,
+    compact_fixed,
+    explain,
+    explanation_rows,
+    fixed_for,
+    scaled,
+    signs_fixed_for,
+    summary,
+    tied,
+)
 from landscape_cli.naming import describe_model
 from landscape_cli.results import Result
 
@@ -95,6 +105,16 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
             [(group.name, str(group.size), {"": compact(group.axes)}) for group in symmetry.signs],
         ),
         _table(
+            "Fixed signs",
+            "group",
+            "units",
+            [
+                (name, str(next(group.units for group in symmetry.permutations if group.name == name)), {"": [reason]})
+                for name, reason in signs_fixed_for(symmetry)
+            ],
+            last="why",
+        ),
+        _table(
             "Fixed",
             "reason",
             "places",
@@ -110,13 +130,20 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
             console.print(table)
 
 
-def _table(title: str, first: str, second: str, rows: Sequence[tuple[str, str, Mapping[str, Sequence[str]]]]) -> Table:
+def _table(
+    title: str,
+    first: str,
+    second: str,
+    rows: Sequence[tuple[str, str, Mapping[str, Sequence[str]]]],
+    *,
+    last: str = "tensors and their axes",
+) -> Table:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column(first, max_width=NAMES, overflow="fold")
     table.add_column(second, justify="right")
-    table.add_column("tensors and their axes", overflow="fold")
+    table.add_column(last, overflow="fold")
     for name, size, axes in rows:
         lines = (f"{words} {', '.join(listed)}".strip() for words, listed in axes.items())
         table.add_row(name, size, "\n".join(lines))

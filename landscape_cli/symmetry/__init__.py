@@ -3,6 +3,7 @@
 from landscape_cli.symmetry.spec import (
     Axis,
     FixedAxis,
+    FixedSign,
     PermutationGroup,
     Places,
     Role,
@@ -28,6 +29,7 @@ from landscape_cli.symmetry.transform import (
 __all__ = [
     "Axis",
     "FixedAxis",
+    "FixedSign",
     "PermutationGroup",
     "Places",
     "Role",

@@ -45,11 +45,20 @@ class Sorts(Protocol):
 
 
 class Equations:
-    """Collects variables, and linear equations that hold entry by entry."""
+    """Collects variables, and linear equations that hold entry by entry.
+
+    Attributes:
+        blocks: all variables of the model's tensors.
+        count: how many variables there are.
+        where: the operator at work, for reasons.
+        signed: rows of variables whose signs are stated to multiply to +, and the operator that does.
+    """
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self.count = 1
+        self.where = ""
+        self.signed: list[tuple[Array, str]] = []
         self._known: set[object] = set()
         self._shared: dict[object, Array] = {}
         self._rows: dict[str, list[tuple[Array, tuple[int, ...]]]] = {"scale": [], "sign": []}
@@ -93,6 +102,8 @@ class Equations:
             if key not in self._known:
                 self._known.add(key)
                 self._rows[kind].append((rows, powers))
+                if kind == "sign":
+                    self.signed.append((rows, self.where))
 
     def _apart(self, stated: Sequence[tuple[Array, tuple[int, ...]]]) -> list[tuple[Array, tuple[int, ...]]]:
         """Return rows of signs, each set of them equal to one sign of its own, and all those multiplying to +."""

@@ -14,7 +14,7 @@ import torch
 from landscape_cli.symmetry.numbers import Array
 from landscape_cli.symmetry.owners import Owners
 from landscape_cli.symmetry.scales import Block, Equations, Row
-from landscape_cli.symmetry.spec import Axis, Role, ScaledAxis, ScaleGroup, SignGroup
+from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
 from landscape_cli.symmetry.values import Value
 
 MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
@@ -68,6 +68,26 @@ def scale_groups(
             groups.append(ScaleGroup(name, len(owners.kinds[kind]) if kind >= 0 else 1, tuple(scaled)))
             after += bool(common) and free < min(seen)
     return groups, output, after
+
+
+def fixed_signs(equations: Equations, symmetry: Symmetry) -> tuple[FixedSign, ...]:
+    """Return the permutation groups whose units have no sign group, with the first operator that states their sign."""
+    free = {(axis.tensor, axis.dims) for group in symmetry.signs for axis in group.axes}
+    found = []
+    for group in symmetry.permutations:
+        axis = group.writers[0]
+        if (axis.tensor, axis.dims) not in free and not group.inside:
+            blocks = [block for block in equations.blocks if block.tensor in {"", axis.tensor}]
+            with_it = np.concatenate([np.zeros(1, dtype=np.int64), *(block.variables for block in blocks)])
+            blocks = [block for block in blocks if (block.tensor, block.dims) == (axis.tensor, axis.dims)]
+            own = np.concatenate([np.zeros(0, dtype=np.int64), *(block.variables for block in blocks)])
+            reasons = (
+                where
+                for rows, where in equations.signed
+                if bool(np.isin(rows, own).any()) and bool(np.isin(rows, with_it).all())
+            )
+            found.append(FixedSign(group.name, next(reasons, "")))
+    return tuple(found)
 
 
 def sign_groups(equations: Equations, owners: Owners, axes: MakeAxes) -> list[SignGroup]:

@@ -187,6 +187,14 @@ class FixedAxis:
 
 
 @dataclass(frozen=True)
+class FixedSign:
+    """A group of units that may be relabelled but not flipped, and the operator that their sign matters to."""
+
+    group: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Symmetry:
     """All that was found of a model's symmetries, in forward order.
 
@@ -204,6 +212,7 @@ class Symmetry:
             buffers.
         notes: what the user should be told: operators without a rule, parameters never used.
         latents: the names of the latent weights of binary layers, of which the signs alone count.
+        fixed_signs: of networks with such layers: the permutation groups whose units may not be flipped, and why.
     """
 
     permutations: tuple[PermutationGroup, ...]
@@ -217,6 +226,7 @@ class Symmetry:
     parameters: tuple[str, ...]
     notes: tuple[str, ...] = ()
     latents: tuple[str, ...] = ()
+    fixed_signs: tuple[FixedSign, ...] = ()
 
     @property
     def weights(self) -> tuple[str, ...]:

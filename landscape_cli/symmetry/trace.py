@@ -16,6 +16,7 @@ from landscape_cli.binary import latent_names
 from landscape_cli.double import in_float64
 from landscape_cli.errors import TraceError, one_line
 from landscape_cli.symmetry.groups import assemble
+from landscape_cli.symmetry.solution import fixed_signs
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracer import Tracer
 
@@ -75,7 +76,9 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, training in was_training.items():
             module.training = training
-    return replace(assemble(tracer.finish(output)), latents=latent_names(model))
+    traced = tracer.finish(output)
+    symmetry, latents = assemble(traced), latent_names(model)
+    return replace(symmetry, latents=latents, fixed_signs=fixed_signs(traced.equations, symmetry) if latents else ())
 
 
 @contextmanager

@@ -105,6 +105,7 @@ class Tracer(TorchDispatchMode):
         """Return what the operator's rule says of its outputs, or what is true without one."""
         shapes = [tuple(tensor.shape) for tensor in outputs if isinstance(tensor, Tensor)]
         call = Call(self.known, func, args, kwargs, shapes, f"{func}{self.place()}")
+        self.known.equations.where = call.where
         rule = RULES.get(name.removesuffix("_") if in_place else name)
         if name == "as_strided_" and in_place and shapes[0] == tuple(args[0].shape):
             return [self.known.value(args[0])]  # the same places in another layout
