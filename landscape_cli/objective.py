@@ -46,11 +46,17 @@ def logits_of(returned: Any) -> Tensor:
 def decide(logits: Tensor) -> Tensor:
     """Return the class decided for, shape (n,), int64, from logits of shape (n, outputs).
 
-    Many outputs: the largest, the first of equals. One output: class 1 where it is not negative. NaN among them:
-    UNDECIDED.
+    Many outputs: the largest, the first of equals, of which binary networks have many. One output: class 1 where it is
+    not negative. NaN among them: UNDECIDED.
     """
-    decision = (logits[:, 0] >= 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
-    return decision.masked_fill_(logits.isnan().any(dim=1), UNDECIDED)
+    outputs = logits.shape[1]
+    if outputs == 1:
+        return (logits[:, 0] >= 0).long().masked_fill_(logits[:, 0].isnan(), UNDECIDED)
+    largest = logits.amax(dim=1, keepdim=True)  # NaN if one is
+    # The first of equals by a largest number, which is the same in any order, on any device and in any layout.
+    places_left = torch.arange(outputs, 0, -1, dtype=torch.int32, device=logits.device)
+    first = torch.where(logits == largest, places_left, 0).amax(dim=1)
+    return torch.where(first == 0, UNDECIDED, outputs - first).long()
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, *, reduction: str = "mean") -> Tensor:
