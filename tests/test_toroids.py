@@ -22,12 +22,13 @@ import typer
 
 ROOT = Path(__file__).parent.parent
 TOROIDS = ROOT / "examples" / "toroids"
-sys.path.insert(0, str(TOROIDS))
+sys.path.insert(0, str(TOROIDS.parent))
 
-from findings import findings, lean  # noqa: E402
-from readings import KINDS, Curve, of_pair, read_study, turned  # noqa: E402
-from report import page  # noqa: E402
-from verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, smaller, verdict  # noqa: E402
+from study.page import page  # noqa: E402
+from study.readings import Curve, of_pair, read_study, turned  # noqa: E402
+from study.verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, smaller, verdict  # noqa: E402
+from toroids.findings import FORM, findings, lean  # noqa: E402
+from toroids.report import REPORT  # noqa: E402
 
 SHARPNESS = {"rsgd": 1.0, "sgd": 2.0, "adv": 5.0}
 NAMES = [f"{sampler}-{3 * place + seed}" for place, sampler in enumerate(SHARPNESS) for seed in (1, 2, 3)]
@@ -141,7 +142,7 @@ def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, s
     pairs = list(combinations(NAMES, 2))
     scale = {"linear": 0.1, "aligned": 0.03, "geodesic": 0.03}
     tilt = {"linear": 0.0, "aligned": -0.2, "geodesic": 0.2}
-    for kind in KINDS:
+    for kind in FORM.kinds:
         for prefix, factor in (("", 1.0), ("optimized-", 0.01)):
             measured = []
             for a, b in pairs:
@@ -175,7 +176,7 @@ def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, s
 
 
 def verdicts_of(folder: Path) -> dict[str, str]:
-    return {finding.label: finding.verdict for finding in findings(read_study(folder))}
+    return {finding.label: finding.verdict for finding in findings(read_study(folder, FORM))}
 
 
 def test_planted_findings_hold(tmp_path: Path) -> None:
@@ -199,8 +200,8 @@ def test_equal_samplers_are_within_noise(tmp_path: Path) -> None:
 
 
 def test_page_says_what_was_found(tmp_path: Path) -> None:
-    study = read_study(make_up(tmp_path / "data-net", SHARPNESS))
-    text = page([study], [[("some.png", "A figure.")]])
+    study = read_study(make_up(tmp_path / "data-net", SHARPNESS), FORM)
+    text = page(REPORT, [study], [[("some.png", "A figure.")]])
     assert text.count("**holds**") == 2 * len(findings(study))  # in the overview, and in the study's table
     assert "A figure." in text
     for sampler, word in (("rsgd", "RSGD"), ("adv", "ADV")):
@@ -229,17 +230,17 @@ def test_pairs_that_failed_are_named_and_left_out(tmp_path: Path) -> None:
     body = json.loads(file.read_text())
     body["pairs"][0]["points"][1]["train_error"] = None
     file.write_text(json.dumps(body))
-    study = read_study(folder)
+    study = read_study(folder, FORM)
     assert study.missing == ["aligned: rsgd-1 – rsgd-2"]
     assert len(of_pair(study.curves["aligned"], ("rsgd", "rsgd"))) == 2
-    assert "rsgd-1 – rsgd-2" in page([study], [[]])
+    assert "rsgd-1 – rsgd-2" in page(REPORT, [study], [[]])
 
 
 def test_findings_on_paths_that_were_not_asked_for_are_left_out(tmp_path: Path) -> None:
     whole, part = make_up(tmp_path / "whole", SHARPNESS), make_up(tmp_path / "part", SHARPNESS)
     (part / "paths" / "optimized-aligned-all.json").unlink()
     assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"4b"}
-    text = page([read_study(part), read_study(whole)], [[], []])
+    text = page(REPORT, [read_study(part, FORM), read_study(whole, FORM)], [[], []])
     assert re.search(r"^\| 4b\. .* \| - \| \*\*holds\*\* \(6 of 6\) \|$", text, re.MULTILINE)
 
 

@@ -3,12 +3,12 @@
 # The kinds: linear, between networks as trained; aligned, linear once aligned; geodesic, normalised and aligned.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source "$here/stages.sh"
+source "$here/../study/stages.sh"
 begin "$@"
 
 if [ -n "$subset" ]; then
   for study in "${studies[@]}"; do
-    task "$study" measured.safetensors "python '$here/subset.py' ${study%/*} data $subset"
+    task "$study" measured.safetensors "python '$here/../study/subset.py' ${study%/*} data $subset"
   done | carry_out "data to measure on"
 fi
 

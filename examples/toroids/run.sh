@@ -6,20 +6,5 @@
 # SETTINGS: small, paper, or a file like small.sh. DATA_DIR holds torchvision's folders; with DOWNLOAD=1 it is filled.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-if [ -n "${DOWNLOAD:-}" ] && [ -z "${DRY:-}" ] && [ $# -ge 3 ]; then
-  (
-    source "$here/stages.sh"
-    begin "$@"
-    for study in "${studies[@]}"; do fetch "${study%/*}" "$data"; done
-  )
-fi
-for stage in train symmetries measure; do
-  bash "$here/$stage.sh" "$@"
-done
-if [ -z "${DRY:-}" ] && [ $# -eq 3 ]; then # not where several runs share a folder, each with a study of its own
-  results=$(realpath "$3")
-  cd "$here/../.."
-  source examples/chain.sh
-  use_environment
-  python "$here/report.py" "$results"
-fi
+source "$here/../study/stages.sh"
+run_stages "$@"

@@ -2,7 +2,7 @@
 # Stage 2: every network normalised; and, for the planes, aligned to the first flat one, as trained and normalised.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-source "$here/stages.sh"
+source "$here/../study/stages.sh"
 begin "$@"
 
 for study in "${studies[@]}"; do

@@ -1,4 +1,4 @@
-"""The paper's figures of one study; needs matplotlib."""
+"""The figures of one study; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -6,29 +6,25 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from findings import geodesics, of_sampler, to_end, words
 from matplotlib.figure import Figure
-from readings import KINDS, MIXED, PAIRS, SAMPLERS, Curve, Pair, Study, of_pair
+
+from study.claims import column, of_sampler, to_end, words
+from study.page import Series
+from study.readings import MIXED, PAIRS, SAMPLERS, Curve, Pair, Study, of_pair
 
 COLOURS = {"rsgd": "tab:blue", "sgd": "tab:green", "adv": "tab:red"}
+PANELS = 3
+"""In a row of the figure of a series."""
 PAIR_COLOURS = dict(zip(PAIRS, ("black", "tab:blue", "tab:green", "tab:orange", "tab:brown", "tab:red"), strict=True))
 
 
 def draw(study: Study, folder: Path) -> list[tuple[str, str]]:
     """Write every figure of a study; return file names and what each shows."""
     drawn = [
-        (energy(study), "energy", "Local energy against the strength of the noise: mean and deviation over seeds."),
+        (energy(study), "energy", f"Local energy against {study.form.noise}: mean and deviation over seeds."),
         (profiles(study), "profiles", "Training error along paths: mean over pairs, and deviation as a band."),
-        (
-            planes(study),
-            "planes",
-            "Training error in the plane of a flat solution and a sharp one, unaligned and aligned.",
-        ),
-        (
-            distances(study),
-            "distances",
-            "Geodesic distances of normalised and aligned solutions, and of their midpoints.",
-        ),
+        (planes(study), "planes", study.form.captions["planes"]),
+        (distances(study), "distances", study.form.captions["distances"]),
     ]
     written = []
     for figure, name, caption in drawn:
@@ -38,24 +34,52 @@ def draw(study: Study, folder: Path) -> list[tuple[str, str]]:
     return written
 
 
+def draw_series(series: Series, folder: Path) -> list[tuple[str, str]]:
+    """Write the figure of studies that differ in size; return its file name and what it shows."""
+    file = folder / f"{series.name}.png"
+    curves(series).savefig(file, dpi=100)
+    return [(file.name, "What is measured against size: mean and deviation over seeds, or over pairs of one sampler.")]
+
+
+def curves(series: Series) -> Figure:
+    """Draw what is compared against size, a panel each."""
+    figure, grid = panels(-(-len(series.lines) // PANELS), PANELS)
+    places = [axes for row in grid for axes in row]
+    for axes, (title, lines) in zip(places, series.lines.items(), strict=False):
+        for sampler, columns in lines.items():
+            there = [k for k, values in enumerate(columns) if values]
+            sizes = [series.sizes[k] for k in there]
+            band(axes, sizes, [columns[k] for k in there], sampler.upper(), COLOURS[sampler])
+        axes.set_xscale("log")
+        axes.set_xticks(series.sizes, list(map(str, series.sizes)), minor=False)
+        axes.set_xticks([], minor=True)
+        axes.set(xlabel="N", title=title)
+        axes.set_ylim(bottom=0)
+    for axes in places[len(series.lines) :]:
+        axes.set_visible(False)
+    places[0].legend()
+    return figure
+
+
 def energy(study: Study) -> Figure:
     """Draw local energies with bands."""
     figure, (axes,) = panels(1, 1)
-    sigmas = sorted(study.energies)
+    levels = sorted(study.energies)
     for sampler in SAMPLERS:
-        columns = [list(of_sampler(study.energies[sigma], sampler).values()) for sigma in sigmas]
-        band(axes[0], sigmas, columns, sampler.upper(), COLOURS[sampler])
-    axes[0].set(xlabel="σ", ylabel="local energy δE", title=study.name)
+        columns = [list(of_sampler(study.energies[level], sampler).values()) for level in levels]
+        band(axes[0], levels, columns, sampler.upper(), COLOURS[sampler])
+    axes[0].set(xlabel=study.form.symbol, ylabel="local energy δE", title=study.name)
     axes[0].legend()
     return figure
 
 
 def profiles(study: Study) -> Figure:
     """Draw the mean error along each kind of path; below, with optimised midpoints."""
-    figure, grid = panels(2, len(KINDS))
+    kinds = study.form.kinds
+    figure, grid = panels(2, len(kinds))
     for row, (curves, prefix) in enumerate(((study.curves, ""), (study.bent, "optimised: "))):
-        highest = max((max(curve.train) for kind in KINDS for curve in curves[kind].values()), default=0.0)
-        for axes, (kind, title) in zip(grid[row], KINDS.items(), strict=True):
+        highest = max((max(curve.train) for kind in kinds for curve in curves[kind].values()), default=0.0)
+        for axes, (kind, title) in zip(grid[row], kinds.items(), strict=True):
             axes.set_visible(bool(curves[kind]))
             for pair in PAIRS:
                 own = list(of_pair(curves[kind], pair).values())
@@ -91,25 +115,26 @@ def planes(study: Study) -> Figure:
             label = Path(corner["network"]).stem.replace("_", " ")
             axes.plot(corner["x"], corner["y"], "o", color="white", markeredgecolor="black")
             axes.annotate(label, (corner["x"], corner["y"]), xytext=(4, 4), textcoords="offset points", color="white")
-        axes.set(title={"raw": "as trained", "normal": "normalised"}.get(name, name), aspect="equal")
+        axes.set(title=study.form.titles.get(name, name), aspect="equal")
     return figure
 
 
 def distances(study: Study) -> Figure:
     """Draw each pair's distance, and each midpoint's to the two ends."""
     figure, (row,) = panels(1, 2)
+    form = study.form
     for place, pair in enumerate(PAIRS):
-        dots(row[0], place, list(geodesics(of_pair(study.distances, pair)).values()), PAIR_COLOURS[pair])
+        dots(row[0], place, list(column(of_pair(study.distances, pair), form.metric).values()), PAIR_COLOURS[pair])
     row[0].set_xticks(range(len(PAIRS)), [words(pair) for pair in PAIRS], rotation=30)
-    row[0].set(ylabel="geodesic distance", title="between solutions")
+    row[0].set(ylabel=f"{form.measure} distance", title="between solutions")
     ticks = []
     for pair in MIXED:
-        own = of_pair(study.bent["geodesic"], pair).values()
+        own = of_pair(study.bent[form.bent], pair).values()
         for sampler, end in zip(pair, ("start", "end"), strict=True):
-            dots(row[1], len(ticks), [to_end(curve, end) for curve in own], COLOURS[sampler])
+            dots(row[1], len(ticks), [to_end(curve, end, form.metric) for curve in own], COLOURS[sampler])
             ticks.append(f"{words(pair)}\nto {sampler.upper()}")
     row[1].set_xticks(range(len(ticks)), ticks, rotation=30, fontsize=7)
-    row[1].set(ylabel="geodesic distance", title="from optimised midpoints to the ends")
+    row[1].set(ylabel=f"{form.measure} distance", title="from optimised midpoints to the ends")
     return figure
 
 

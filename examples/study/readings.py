@@ -7,19 +7,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from verdicts import Values, sampler_of
+from study.verdicts import Values, sampler_of
 
 SAMPLERS = ("rsgd", "sgd", "adv")
 """From flat to sharp, as the paper has them."""
 PAIRS = (("rsgd", "rsgd"), ("rsgd", "sgd"), ("sgd", "sgd"), ("rsgd", "adv"), ("sgd", "adv"), ("adv", "adv"))
 MIXED = (("rsgd", "sgd"), ("rsgd", "adv"), ("sgd", "adv"))
-KINDS = {
-    "linear": "linear, as trained",
-    "aligned": "linear, aligned",
-    "geodesic": "geodesic, normalised and aligned",
-}
 
 Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a study measures, as its files call it and as its page does.
+
+    Attributes:
+        kinds: the kinds of path, by the names of their files.
+        level: what `landscape flatness` calls the strength of the noise.
+        symbol: its letter.
+        noise: it, in words.
+        metric: which column of `landscape distance` counts.
+        measure: its name, as in "geodesic".
+        digits: how many of its decimals are shown.
+        columns: further columns shown of it: heading, name and decimals.
+        bent: the kind of path whose optimised midpoints are shown.
+        titles: of planes, by the names of their files.
+        captions: of the figures "planes" and "distances", and the "midpoints" of the table of distances.
+    """
+
+    kinds: dict[str, str]
+    level: str
+    symbol: str
+    noise: str
+    metric: str
+    measure: str
+    digits: int
+    columns: tuple[tuple[str, str, int], ...]
+    bent: str
+    titles: dict[str, str]
+    captions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,18 +70,20 @@ class Study:
     """All results of one data set and architecture.
 
     Attributes:
+        form: what was measured.
         name: of its folder.
         errors: by split, of each network.
-        energies: local energy by σ, of each network.
+        energies: local energy by the strength of the noise, of each network.
         curves: by kind of path, each pair's.
         bent: the same with optimised midpoints.
-        distances: between normalised and aligned networks: the rows of `landscape distance`, by pair.
-        unaligned: between normalised networks as they are labelled.
+        distances: between aligned networks: the rows of `landscape distance`, by pair.
+        unaligned: between networks as they are labelled.
         planes: as `landscape plane` gives them, by name.
         versions: of the software.
         missing: pairs that could not be measured.
     """
 
+    form: Form
     name: str
     errors: dict[str, Values]
     energies: dict[float, Values]
@@ -68,7 +96,7 @@ class Study:
     missing: list[str]
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: Path, form: Form) -> Study:
     """Read the results in a folder.
 
     Raises:
@@ -80,10 +108,11 @@ def read_study(folder: Path) -> Study:
     energies: dict[float, dict[tuple[str, ...], float]] = {}
     for network in flatness["networks"]:
         for level in network["local_energy"]:
-            energies.setdefault(level["sigma"], {})[(name_of(network["network"]),)] = level["train_energy"]
-    curves = {kind: read_curves(folder / "paths", [f"{kind}.json"], missing) for kind in KINDS}
-    bent = {kind: read_curves(folder / "paths", [f"optimized-{kind}-*.json"], missing) for kind in KINDS}
+            energies.setdefault(level[form.level], {})[(name_of(network["network"]),)] = level["train_energy"]
+    curves = {kind: read_curves(folder / "paths", [f"{kind}.json"], missing) for kind in form.kinds}
+    bent = {kind: read_curves(folder / "paths", [f"optimized-{kind}-*.json"], missing) for kind in form.kinds}
     return Study(
+        form=form,
         name=folder.name,
         errors=read_errors(folder / "raw"),
         energies=dict(energies),

@@ -1,6 +1,6 @@
 """Write the data that networks are measured on: the subset they were trained on, and part of the test set.
 
-python examples/toroids/subset.py DATA_SET DATA_DIR TRAIN_SIZE TEST_SIZE FILE.safetensors
+python examples/study/subset.py DATA_SET[:TASK] DATA_DIR TRAIN_SIZE TEST_SIZE FILE.safetensors
 
 The pixels are those of the data set, so that measured training errors are the same as on the data set itself.
 """
@@ -24,8 +24,9 @@ def pixels(split: Split, data: DataSet) -> Tensor:
 
 def main() -> None:
     """Read the data set and write the file."""
-    name, directory, train_size, test_size, file = sys.argv[1:]
-    data = load_data(DataSpec(name, directory, train_size=int(train_size)))
+    asked, directory, train_size, test_size, file = sys.argv[1:]
+    name, _, task = asked.partition(":")
+    data = load_data(DataSpec(name, directory, train_size=int(train_size), task=task or None))
     test = Split(data.test.x[: int(test_size)], data.test.y[: int(test_size)])
     tensors = {
         "x_train": pixels(data.train, data),

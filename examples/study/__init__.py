@@ -1,0 +1,1 @@
+"""What the studies of this folder share: reading results, verdicts, pages and figures; and, in Bash, the stages."""

@@ -1,0 +1,164 @@
+"""Findings as inequalities between measured means: those that the studies share (SPEC 11)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from study.readings import PAIRS, SAMPLERS, Curve, Pair, Study, of_pair
+from study.verdicts import Comparison, Values, below, positive, sampler_of, smaller, verdict
+
+LEVELS = ((PAIRS[0],), (PAIRS[1], PAIRS[2]), (PAIRS[3], PAIRS[4]), (PAIRS[5],))
+"""Pairs of samplers by the barrier between them, from low to high."""
+NEAR_ZERO = 0.01
+"""The training error up to which a barrier is near zero."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding, or one part of it.
+
+    Attributes:
+        label: its number, and a letter for a part.
+        claim: what the paper says.
+        numbers: what was measured, in lines.
+        comparisons: the inequalities it comes down to.
+    """
+
+    label: str
+    claim: str
+    numbers: list[str]
+    comparisons: list[Comparison]
+
+    @property
+    def verdict(self) -> str:
+        """What the data say."""
+        return verdict(self.comparisons)
+
+
+def flatter_energies(study: Study) -> Finding:
+    """Finding 1: local energies."""
+    numbers, comparisons = [], []
+    symbol = study.form.symbol
+    for level, energies in study.energies.items():
+        own, ordered = in_order(energies, f"δE({level:g})")
+        numbers.append(f"{symbol} = {level:g}: {own}")
+        comparisons += ordered
+    return Finding("1a", f"local energy: RSGD < SGD < ADV at every {symbol}", numbers, comparisons)
+
+
+def flatter_errors(study: Study) -> Finding:
+    """Finding 1: test errors."""
+    own, ordered = in_order(study.errors["test"], "test error")
+    return Finding("1b", "test errors: RSGD < SGD < ADV", [own], ordered)
+
+
+def in_order(values: Values, what: str) -> tuple[str, list[Comparison]]:
+    """Return the means of the samplers in words, and the inequalities between neighbours."""
+    own = {sampler: of_sampler(values, sampler) for sampler in SAMPLERS}
+    words = ", ".join(f"{sampler.upper()} {spread(own[sampler])}" for sampler in SAMPLERS)
+    return words, [
+        smaller(f"{what}: {low.upper()} < {high.upper()}", own[low], own[high])
+        for low, high in itertools.pairwise(SAMPLERS)
+    ]
+
+
+def barrier_order(study: Study, kind: str, label: str) -> Finding:
+    """Finding 2, along one kind of path."""
+    title = study.form.kinds[kind]
+    barriers = barriers_of(study.curves[kind])
+    comparisons = [
+        smaller(f"barrier, {title}: {words(low)} < {words(high)}", barriers[low], barriers[high])
+        for lower, higher in itertools.pairwise(LEVELS)
+        for low in lower
+        for high in higher
+    ]
+    numbers = [f"{words(pair)} {spread(barriers[pair])}" for pair in PAIRS]
+    claim = "barriers: RSGD–RSGD < RSGD–SGD, SGD–SGD < RSGD–ADV, SGD–ADV < ADV–ADV"
+    return Finding(label, f"{claim} ({title})", numbers, comparisons)
+
+
+def aligning_lowers(study: Study, label: str, kinds: Sequence[str]) -> Finding:
+    """Findings 3 and 6: the barrier of each pair along a kind of path as trained, and aligned."""
+    numbers, comparisons = [], []
+    for pair in PAIRS:
+        before, after = (of_pair(study.curves[kind], pair) for kind in kinds)
+        drop = drops(before, after)
+        numbers.append(f"{words(pair)} {spread(barrier(before))} → {spread(barrier(after))}")
+        comparisons.append(positive(f"barrier, as trained less aligned: {words(pair)} > 0", drop))
+    return Finding(label, "aligning lowers the barriers", numbers, comparisons)
+
+
+def bends_near_zero(study: Study, kind: str, label: str) -> Finding:
+    """Finding 4, along one kind of path."""
+    title = study.form.kinds[kind]
+    straight, bent = barriers_of(study.curves[kind]), barriers_of(study.bent[kind])
+    numbers = [f"{words(pair)} {spread(straight[pair])} → {spread(bent[pair])}" for pair in PAIRS]
+    comparisons = [
+        below(f"barrier of the optimised path, {title}: {words(pair)} < {NEAR_ZERO:g}", bent[pair], NEAR_ZERO)
+        for pair in PAIRS
+    ]
+    claim = f"the optimised single-bend path has a barrier near zero (below {NEAR_ZERO:g}), {title}"
+    return Finding(label, claim, numbers, comparisons)
+
+
+def flatter_closer(study: Study, label: str, claim: str) -> Finding:
+    """Finding 5: distances between networks of one sampler."""
+    form = study.form
+    distances = {pair: column(of_pair(study.distances, pair), form.metric) for pair in PAIRS}
+    same = [(sampler, sampler) for sampler in SAMPLERS]
+    comparisons = [
+        smaller(f"{form.measure} distance: {words(low)} < {words(high)}", distances[low], distances[high])
+        for low, high in itertools.pairwise(same)
+    ]
+    numbers = [f"{words(pair)} {spread(distances[pair], form.digits)}" for pair in PAIRS]
+    return Finding(label, claim, numbers, comparisons)
+
+
+def drops(before: dict[Pair, Curve], after: dict[Pair, Curve]) -> Values:
+    """Return by how much the barrier of each pair is lower along the second kind of path."""
+    return {key: before[key].barrier - after[key].barrier for key in before.keys() & after.keys()}
+
+
+def to_end(curve: Curve, end: str, metric: str) -> float:
+    """Return the distance from an optimised midpoint to an end."""
+    assert curve.midpoint is not None
+    distance: float = curve.midpoint["distances"][end][metric]
+    return distance
+
+
+def barrier(curves: dict[Pair, Curve]) -> Values:
+    """Return the barrier of each pair."""
+    return {key: curve.barrier for key, curve in curves.items()}
+
+
+def barriers_of(curves: dict[Pair, Curve]) -> dict[Pair, Values]:
+    """Return the barriers by pair of samplers."""
+    return {pair: barrier(of_pair(curves, pair)) for pair in PAIRS}
+
+
+def column(rows: dict[Pair, dict[str, Any]], name: str) -> Values:
+    """Return one number of each pair's row."""
+    return {key: row[name] for key, row in rows.items()}
+
+
+def of_sampler(values: Values, sampler: str) -> Values:
+    """Return what belongs to the networks of a sampler."""
+    return {key: value for key, value in values.items() if sampler_of(key[0]) == sampler}
+
+
+def words(pair: Sequence[str]) -> str:
+    """Return a pair of samplers as the tables name it."""
+    return "–".join(sampler.upper() for sampler in pair)
+
+
+def spread(values: Values, digits: int = 4) -> str:
+    """Return mean and, of several values, deviation."""
+    numbers = list(values.values())
+    if not numbers:
+        return "-"
+    text = f"{fmean(numbers):.{digits}f}"
+    return text if len(numbers) == 1 else f"{text} ± {stdev(numbers):.{digits}f}"

@@ -1,0 +1,133 @@
+# Sourced by the stages of every study: their arguments, the networks of a study, and lists of commands.
+# A stage is called with SETTINGS DATA_DIR RESULTS [STUDY...]; see toroids/run.sh. With DRY=1 it prints its commands only.
+# `here` is the folder of the study that the stages belong to.
+
+# begin ARGUMENTS: read the settings, go to the folder of results, make one for each study
+begin() {
+  if [ $# -lt 3 ]; then
+    echo "usage: bash $0 SETTINGS DATA_DIR RESULTS [STUDY...]    (SETTINGS: $(settings_here) or a file; STUDY: DATA/MODEL)" >&2
+    exit 2
+  fi
+  local settings=$1
+  if [ ! -f "$settings" ]; then settings=$here/$settings.sh; fi
+  # shellcheck disable=SC1090
+  source "$settings"
+  data=$(realpath -m "$2")
+  results=$(realpath -m "$3")
+  shift 3
+  if [ $# -gt 0 ]; then studies=("$@"); fi
+  if [ -n "${DRY:-}" ]; then return; fi
+  cd "$here/../.."
+  # shellcheck disable=SC1091
+  source examples/chain.sh
+  use_landscape
+  for study in "${studies[@]}"; do
+    local folder=$results/${study/\//-}
+    mkdir -p "$folder"/{raw,normal,aligned,normal-aligned,paths,planes,midpoints}
+    ln -sfn "$data" "$folder/data" # so that results do not speak of one machine's folders
+  done
+  cd "$results"
+}
+
+# Where a study's DATA or MODEL is not the name that `landscape train` knows it by, the settings say so:
+declare -gA options_of_data=() model_of=()
+
+# name_of_data DATA: the name of a data set, as in mnist, with the task after a colon where there is one
+name_of_data() {
+  local options=${options_of_data[$1]:-$1}
+  case $options in
+    *--task*) echo "${options%% *}:${options##*--task }" ;;
+    *) echo "${options%% *}" ;;
+  esac
+}
+
+# settings_here: the settings that the study has
+settings_here() {
+  local file found=()
+  for file in "$here"/*.sh; do
+    if grep -q '^studies=' "$file"; then found+=("$(basename "$file" .sh)"); fi
+  done
+  printf '%s' "${found[*]}"
+}
+
+# run_stages ARGUMENTS: all stages, one after another, and the page
+run_stages() {
+  if [ -n "${DOWNLOAD:-}" ] && [ -z "${DRY:-}" ] && [ $# -ge 3 ]; then
+    (
+      begin "$@"
+      for study in "${studies[@]}"; do
+        name=$(name_of_data "${study%/*}")
+        fetch "${name%:*}" "$data"
+      done
+    )
+  fi
+  local stage results
+  for stage in train symmetries measure; do
+    bash "$here/$stage.sh" "$@"
+  done
+  if [ -z "${DRY:-}" ] && [ $# -eq 3 ]; then # not where several runs share a folder, each with a study of its own
+    results=$(realpath "$3")
+    cd "$here/../.."
+    # shellcheck disable=SC1091
+    source examples/chain.sh
+    use_environment
+    python "$here/report.py" "$results"
+  fi
+}
+
+# train_networks: stage 1, the networks of each sampler, all seeds of one in one process; what was stopped goes on
+train_networks() {
+  local sampler study data_set network
+  for sampler in rsgd adv sgd; do # the longest first
+    for study in "${studies[@]}"; do
+      data_set=${study%/*} network=${study#*/}
+      job "$study" "raw/$sampler.json" "train --algo $sampler --model ${model_of[$network]:-$network}" \
+        "--data ${options_of_data[$data_set]:-$data_set} --data-dir data" \
+        "$training ${of_sampler[$sampler]:-} ${of_network[$network]:-} ${of_both[$network/$sampler]:-}" \
+        "--runs $runs --seed ${first_seed[$sampler]} --checkpoint-every $checkpoint_every --resume" \
+        "-o 'raw/$sampler-{seed}.st' --log raw/$sampler.csv"
+    done
+  done | carry_out "training"
+}
+
+# job STUDY FILE ARGUMENTS: the line that has `landscape` write a result, unless it is there already
+job() {
+  local study=$1 file=$2
+  shift 2
+  line "$study" "$file" "landscape $* --format json --quiet >$file.part"
+}
+
+# task STUDY FILE COMMAND: the same of another command, which takes the file to write as its last argument
+task() { line "$1" "$2" "$3 $2.part"; }
+
+# line STUDY FILE COMMAND: of a command that writes FILE.part
+line() {
+  local folder=${1/\//-}
+  if [ -n "${DRY:-}" ] || [ ! -s "$folder/$2" ]; then
+    echo "cd $folder && $3 && mv $2.part $2"
+  fi
+}
+
+# carry_out WORDS: run the lines of standard input, so many at a time as the settings say; stop if one fails
+carry_out() {
+  if [ -n "${DRY:-}" ]; then
+    echo "# $1"
+    cat
+    return
+  fi
+  echo "$(date +%T)  $1"
+  tr '\n' '\0' | OMP_NUM_THREADS=$threads xargs -0 -r -P "$jobs" -I{} sh -c '({}) || exit 255'
+}
+
+# networks FOLDER SUFFIX: the files of all networks, as FOLDER/SAMPLER-SEED + SUFFIX
+networks() {
+  local sampler number
+  for sampler in rsgd sgd adv; do
+    for ((number = 0; number < runs; number++)); do
+      printf '%s ' "$1/$sampler-$((first_seed[$sampler] + number))$2"
+    done
+  done
+}
+
+# families FOLDER: the three families as quoted patterns
+families() { echo "'$1/rsgd-*.st' '$1/sgd-*.st' '$1/adv-*.st'"; }
