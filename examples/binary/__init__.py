@@ -1,0 +1,1 @@
+"""The paper's study of binary networks."""
