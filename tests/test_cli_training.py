@@ -72,6 +72,24 @@ def test_replicas_are_kept(landscape) -> None:
     assert landscape(*SHORT, "--keep-replicas", "-o", "d.st").code == 2
 
 
+def test_random_labels_are_learnt_as_asked(landscape) -> None:
+    """Each phase has its optimiser, and the rate that is its default."""
+    found = {}
+    adversarial = [*TRAIN, "--algo", "adv", "--adv-until-error", "1", "--epochs", "2", "--lr-schedule", "constant"]
+    for first, rate in (("sgd", 0.02), ("adam", 0.001)):
+        done = landscape(*adversarial, "--adv-optimizer", first, "-o", f"{first}.st", "--log", f"{first}.csv")
+        assert done.code == 0
+        found[first], *rest = log_of(f"{first}.csv")
+        assert found[first]["phase"] == "adversarial"
+        assert float(found[first]["learning_rate"]) == pytest.approx(rate, rel=0.01)
+        assert [(row["phase"], float(row["learning_rate"])) for row in rest] == [("train", 0.02)] * 2
+    assert found["sgd"]["loss"] != found["adam"]["loss"]
+    plain = landscape(*adversarial, "-o", "x.st")
+    assert "adv_optimizer" not in json.loads(plain.out)["provenance"]["arguments"]
+    refused = landscape(*SHORT, "--adv-optimizer", "adam", "-o", "y.st")
+    assert (refused.code, "for --algo adv" in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize("algo", ["sam", "swa", "esgd"])
 def test_other_samplers(landscape, algo: str) -> None:
     done = landscape(*TRAIN, "--epochs", "25", "--algo", algo, "-o", "x.st", "--log", "x.csv")

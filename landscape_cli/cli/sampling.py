@@ -25,6 +25,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "adv_copies": ("adv",),
     "adv_zero_fraction": ("adv",),
     "adv_epochs": ("adv",),
+    "adv_optimizer": ("adv",),
     "adv_lr": ("adv",),
     "adv_until_error": ("adv",),
     "sam_rho": ("sam",),
@@ -170,9 +171,11 @@ def _with_first_phase(settings: Any, options: Mapping[str, Any], recipe: Recipe,
     """Return ADV's settings, its first phase on the same batches and in the same precision as the second."""
     from dataclasses import replace
 
-    own = _given(options, epochs="adv_epochs", learning_rate="adv_lr", until_error="adv_until_error")
-    if binary:
-        own.setdefault("learning_rate", BINARY_RATES[settings.recipe.optimizer])
+    own = _given(
+        options, epochs="adv_epochs", optimizer="adv_optimizer", learning_rate="adv_lr", until_error="adv_until_error"
+    )
+    rates = BINARY_RATES if binary else LEARNING_RATES
+    own.setdefault("learning_rate", rates[own.get("optimizer", settings.recipe.optimizer)])
     first = replace(settings.recipe, batch_size=recipe.batch_size, precision=recipe.precision, **own)
     return replace(settings, recipe=first)
 

@@ -46,7 +46,7 @@ NOT_RECORDED = {
     "keep_replicas",
 }
 # Recorded only where they are used: a result made without them is what it was before there were such options.
-IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "sigma", "flip")
+IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "sigma", "flip", "adv_optimizer")
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
 """Options of `path` that only `--optimize-midpoint` uses."""
 

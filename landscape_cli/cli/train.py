@@ -185,8 +185,16 @@ def train(
         int | None,
         typer.Option("--adv-epochs", help="adv: epochs on random labels, at most.  [default: 200]"),
     ] = None,
+    adv_optimizer: Annotated[
+        Optimizer | None,
+        typer.Option("--adv-optimizer", help="adv: optimiser on random labels, sgd or adam.  [default: sgd]"),
+    ] = None,
     adv_lr: Annotated[
-        float | None, typer.Option("--adv-lr", help="adv: learning rate on random labels.  [default: 0.02; binary: 20]")
+        float | None,
+        typer.Option(
+            "--adv-lr",
+            help="adv: learning rate on random labels.  [default: 0.02, adam 0.001; binary: 20, adam 0.05]",
+        ),
     ] = None,
     adv_until_error: Annotated[
         float | None,
