@@ -230,7 +230,7 @@ def test_registry_models(landscape, foreign: list[str]) -> None:
     assert read_checkpoint("w.st").model.arguments == {"width": 1, "hidden": [5]}
     for extra, word in {
         ("--model", "vgg16", "--norm", "layer"): "--norm is for --model resnet20, not vgg16",
-        ("--model", "resnet20", "--hidden", "3"): "--hidden is for --model mlp or lenet or vgg16, not resnet20",
+        ("--model", "resnet20", "--hidden", "3"): "--hidden is for --model mlp or lenet or vgg16 or",
         ("--model", "resnet20", "--no-bias"): "--bias is for",
         ("--model", "mlp", "--width", "3"): "--width is for --model vgg16 or resnet20, not mlp",
         ("--model", "resnet20", "--norm", "group"): "--norm",
