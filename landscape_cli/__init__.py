@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from landscape_cli.align import Alignment, align
     from landscape_cli.batch_norm import recompute_statistics
     from landscape_cli.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-    from landscape_cli.data import load_data
+    from landscape_cli.data import Split, load_data
     from landscape_cli.errors import LandscapeError
     from landscape_cli.evaluate import Evaluator
     from landscape_cli.flatness import flip_energy, local_energy
@@ -40,6 +40,7 @@ _HOMES = {
     "Distance": "geometry",
     "Evaluator": "evaluate",
     "LandscapeError": "errors",
+    "Split": "data",
     "Symmetry": "symmetry",
     "align": "align",
     "build_model": "models",
@@ -68,6 +69,7 @@ __all__ = [
     "Distance",
     "Evaluator",
     "LandscapeError",
+    "Split",
     "Symmetry",
     "__version__",
     "align",

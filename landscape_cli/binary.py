@@ -33,7 +33,8 @@ def binarize(x: Tensor, *, ties: bool = False) -> Tensor:
     """Return the signs of numbers, ±1 in their type: +1 for zero, everywhere and always.
 
     The gradient passes where |x| <= 1 and is zero elsewhere (the straight-through estimator of Hubara et al., 2016,
-    section 1.3). It is an operator of its own, so that tracing sees an odd function in it.
+    section 1.3). It is an operator of its own, so that tracing sees an odd function in it. NaN has some sign or other:
+    checkpoints and data with NaN are refused where they are read.
 
     Args:
         x: any real numbers.
@@ -237,7 +238,7 @@ def to_signs(params: Params, names: Iterable[str]) -> dict[str, Tensor]:
 
 
 def without_zeros(params: Params, names: Iterable[str]) -> dict[str, Tensor]:
-    """Return a network whose latent weights of zero are the smallest positive number, so that their negative differs.
+    """Return a network whose latent weights of zero are tiny and positive, so that their negative differs.
 
     It is the same network.
     """

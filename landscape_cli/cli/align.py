@@ -13,6 +13,7 @@ from landscape_cli.cli.options import (
     CheckpointOutput,
     DataDir,
     DataName,
+    DataTask,
     Debug,
     Device,
     Force,
@@ -50,6 +51,7 @@ def align(
         int, typer.Option("--samples", min=2, help="Training samples that --method activation correlates units on.")
     ] = ALIGN_SAMPLES,
     data: DataName = None,
+    task: DataTask = None,
     data_dir: DataDir = None,
     permutations: Annotated[
         Path | None, typer.Option("--permutations", help="Also save the permutations and signs, as JSON.")
@@ -90,10 +92,10 @@ def align(
 
     from landscape_cli.checkpoint import write_checkpoint
     from landscape_cli.cli.explanation import check_explains, emit_explanation
+    from landscape_cli.cli.measured import data_of
     from landscape_cli.cli.relabelling import check_used, differ_in_scale, group_rows, moves, relabel, sample_inputs
     from landscape_cli.cli.session import (
         check_distinct,
-        data_of,
         make_folder,
         make_provenance,
         output_paths,
@@ -128,7 +130,11 @@ def align(
     checkpoints, model = read_networks([reference, *networks], model_name, input_shape)
     target, *movers = checkpoints
     symmetry = symmetry_of(target, model, strict=strict, quiet=quiet)
-    loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet) if method is Method.ACTIVATION else None
+    loaded = (
+        data_of(checkpoints, name=data, task=task, directory=data_dir, quiet=quiet)
+        if method is Method.ACTIVATION
+        else None
+    )
     inputs = None if loaded is None else sample_inputs(loaded, samples, seed=seed)
     probe = probe_batch(model, target.params, target.model.input_shape, seed=seed, device=place)
     rows, made, saved, proofs = [], [], [], []

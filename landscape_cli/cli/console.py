@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,13 +95,13 @@ def emit(
     sys.stdout.flush()
 
 
-def print_table(result: Result) -> None:
-    """Print the rows of a result as a table."""
+def print_table(result: Result, names: Sequence[str] = ()) -> None:
+    """Print the rows of a result as a table; columns that are names of files are headed by them as they are."""
     from rich.console import Console
     from rich.table import Table
 
     columns = list(dict.fromkeys(column for row in result.rows for column in row))
-    table = Table(*(column.replace("_", " ") for column in columns))
+    table = Table(*(column if column in names else column.replace("_", " ") for column in columns))
     for k, column in enumerate(columns):
         if all(isinstance(row.get(column), int | float | None) for row in result.rows):
             table.columns[k].justify = "right"

@@ -12,6 +12,7 @@ from landscape_cli.cli.options import (
     Align,
     DataDir,
     DataName,
+    DataTask,
     Debug,
     Device,
     Force,
@@ -49,6 +50,7 @@ def distance(
     pairs: Pairs = None,
     align: Align = None,
     data: DataName = None,
+    task: DataTask = None,
     data_dir: DataDir = None,
     strict: Strict = False,
     model_name: ModelName = None,
@@ -80,11 +82,11 @@ def distance(
 
     from landscape_cli.binary import latent_owners
     from landscape_cli.cli.distances import Ruler
+    from landscape_cli.cli.measured import data_of
     from landscape_cli.cli.pairs import Pair, check_no_patterns, choose, listing
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (
         check_result_output,
-        data_of,
         make_provenance,
         placed,
         read_networks,
@@ -126,7 +128,7 @@ def distance(
     predictions: dict[str, list[Any]] = {}
     loaded = None
     if functions or align is Method.ACTIVATION:
-        loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
+        loaded = data_of(checkpoints, name=data, task=task, directory=data_dir, quiet=quiet)
     if functions:
         assert loaded is not None
         evaluator = Evaluator(model, {"train": loaded.train, "test": loaded.test}, device=place)
@@ -189,7 +191,7 @@ def distance(
         form=form,
         force=force,
         quiet=quiet,
-        show=None if table is None else lambda result: print_table(replace(result, rows=table)),
+        show=None if table is None else lambda result: print_table(replace(result, rows=table), names),
     )
 
 

@@ -13,6 +13,7 @@ from landscape_cli.cli.options import (
     BatchNorm,
     DataDir,
     DataName,
+    DataTask,
     Debug,
     Device,
     Force,
@@ -55,6 +56,7 @@ def flatness(
     test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
     bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
+    task: DataTask = None,
     data_dir: DataDir = None,
     strict: Strict = False,
     model_name: ModelName = None,
@@ -85,9 +87,9 @@ def flatness(
     import torch
 
     from landscape_cli.binary import latent_names
+    from landscape_cli.cli.measured import data_of
     from landscape_cli.cli.session import (
         check_result_output,
-        data_of,
         make_provenance,
         placed,
         read_networks,
@@ -122,7 +124,7 @@ def flatness(
                 "(--all-parameters perturbs them too)",
                 quiet=quiet,
             )
-    loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
+    loaded = data_of(checkpoints, name=data, task=task, directory=data_dir, quiet=quiet)
     splits = {"train": loaded.train} | ({"test": loaded.test} if test else {})
     recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)
     each = recomputed + sum(len(split.y) for split in splits.values())

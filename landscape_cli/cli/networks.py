@@ -76,7 +76,9 @@ class NetworkReader:
             if len({kind for kind in _dtypes(network) if kind.is_floating_point}) > 1:
                 raise ModelError(f"{network.path} mixes floating-point types, which a network cannot compute with")
             if _dtypes(network) != _dtypes(first):
-                raise ModelError(f"{network.path} and {first.path} differ in the type of their tensors")
+                raise ModelError(
+                    f"{network.path} and {first.path} differ in the type of their tensors: convert one of them"
+                )
         assert model is not None
         return networks, model
 

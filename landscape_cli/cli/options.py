@@ -175,6 +175,10 @@ DataName = Annotated[
     str | None,
     typer.Option("--data", help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, FILE.safetensors."),
 ]
+DataTask = Annotated[
+    Task | None,
+    typer.Option("--task", help="With --data mnist or a file: parity, of the labels, in place of the labels."),
+]
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
 ]

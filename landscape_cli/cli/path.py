@@ -15,6 +15,7 @@ from landscape_cli.cli.options import (
     BatchNorm,
     DataDir,
     DataName,
+    DataTask,
     Debug,
     Device,
     Force,
@@ -78,6 +79,7 @@ def path(
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
+    task: DataTask = None,
     data_dir: DataDir = None,
     strict: Strict = False,
     model_name: ModelName = None,
@@ -113,6 +115,7 @@ def path(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.binary import latent_owners
     from landscape_cli.checkpoint import write_checkpoint
+    from landscape_cli.cli.measured import data_of
     from landscape_cli.cli.meters import FlipMeter, LineMeter, Setting
     from landscape_cli.cli.midpoint import Bender, check_training, midpoint_paths, with_rate
     from landscape_cli.cli.pairs import Pair, check_no_patterns, choose
@@ -120,7 +123,6 @@ def path(
     from landscape_cli.cli.relabelling import Aligner
     from landscape_cli.cli.session import (
         check_result_output,
-        data_of,
         make_provenance,
         read_networks,
         resolve_device,
@@ -146,7 +148,7 @@ def path(
     kind = _choose_kind(context, networks, binary=bool(latents))
     needed = strict or kind is Kind.GEODESIC or align is not None or recipe is not None
     symmetry = symmetry_of(first, model, strict=strict, quiet=quiet) if needed else None
-    loaded = data_of(networks, name=data, directory=data_dir, quiet=quiet)
+    loaded = data_of(networks, name=data, task=task, directory=data_dir, quiet=quiet)
 
     def make_aligner(method: Method) -> Aligner:
         assert symmetry is not None

@@ -63,7 +63,8 @@ class Report:
         train = found["barrier"]["train"]
         if not math.isnan(train["max"]):
             spread = "" if math.isnan(train.get("deviation", math.nan)) else f" ± {train['deviation']:.2g}"
-            say(f"barrier: train error {train['max']:.4g}{spread} at τ = {train['tau']:.3g}", quiet=self.quiet)
+            where = "around" if "deviation" in train else "at"  # of several orders it is a mean
+            say(f"barrier: train error {train['max']:.4g}{spread} {where} τ = {train['tau']:.3g}", quiet=self.quiet)
 
     def of_families(
         self, families: Mapping[str, Sequence[Path]], pairs: Sequence[Pair], measured: Sequence[Mapping[str, Any]]

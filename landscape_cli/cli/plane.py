@@ -12,6 +12,7 @@ from landscape_cli.cli.options import (
     BatchNorm,
     DataDir,
     DataName,
+    DataTask,
     Debug,
     Device,
     Force,
@@ -40,6 +41,7 @@ def plane(
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     data: DataName = None,
+    task: DataTask = None,
     data_dir: DataDir = None,
     model_name: ModelName = None,
     input_shape: InputShape = None,
@@ -64,9 +66,9 @@ def plane(
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.binary import latent_names
+    from landscape_cli.cli.measured import data_of
     from landscape_cli.cli.session import (
         check_result_output,
-        data_of,
         make_provenance,
         placed,
         read_networks,
@@ -91,7 +93,7 @@ def plane(
         spanned = span_plane(*networks)
     except GeometryError as error:
         raise GeometryError(f"{', '.join(network.path for network in checkpoints)}: {error}") from error
-    loaded = data_of(checkpoints, name=data, directory=data_dir, quiet=quiet)
+    loaded = data_of(checkpoints, name=data, task=task, directory=data_dir, quiet=quiet)
     xs, ys = spanned.grid(grid, margin)
     nodes = [(x, y) for y in ys for x in xs]
     recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)

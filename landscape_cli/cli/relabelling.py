@@ -227,13 +227,17 @@ def prove_alignment(
 
 
 def group_rows(network: Checkpoint, found: Alignment, symmetry: Symmetry) -> list[dict[str, Any]]:
-    """Return a row for each group: how many units were relabelled, and how alike they are before and after."""
+    """Return a row for each group: how many units were relabelled and flipped, how alike they are before and after.
+
+    Flips are of the sign group of the same name: the units' own.
+    """
     return [
         {
             "network": network.path,
             "group": group.name,
             "units": group.units,
             "relabelled": sum(i != j for i, j in enumerate(found.permutations[group.name].tolist())),
+            "flipped": int((found.signs[group.name] < 0).sum()) if group.name in found.signs else None,
             "similarity_before": found.similarity_before.get(group.name),
             "similarity": found.similarity.get(group.name),
         }

@@ -175,6 +175,8 @@ def _with_first_phase(settings: Any, options: Mapping[str, Any], recipe: Recipe,
         options, epochs="adv_epochs", optimizer="adv_optimizer", learning_rate="adv_lr", until_error="adv_until_error"
     )
     rates = BINARY_RATES if binary else LEARNING_RATES
+    if binary:
+        own.setdefault("optimizer", "adam")  # by SGD binary networks hardly learn random labels
     own.setdefault("learning_rate", rates[own.get("optimizer", settings.recipe.optimizer)])
     first = replace(settings.recipe, batch_size=recipe.batch_size, precision=recipe.precision, **own)
     return replace(settings, recipe=first)

@@ -187,13 +187,13 @@ def train(
     ] = None,
     adv_optimizer: Annotated[
         Optimizer | None,
-        typer.Option("--adv-optimizer", help="adv: optimiser on random labels, sgd or adam.  [default: sgd]"),
+        typer.Option("--adv-optimizer", help="adv: optimiser on random labels.  [default: sgd; binary: adam]"),
     ] = None,
     adv_lr: Annotated[
         float | None,
         typer.Option(
             "--adv-lr",
-            help="adv: learning rate on random labels.  [default: 0.02, adam 0.001; binary: 20, adam 0.05]",
+            help="adv: learning rate on random labels.  [default: 0.02, adam 0.001; binary: 0.05, sgd 20]",
         ),
     ] = None,
     adv_until_error: Annotated[

@@ -44,7 +44,12 @@ def committee(input_shape: tuple[int, ...], outputs: int, *, hidden: int = 9) ->
         ModelError: if it is to have several outputs, the width is not positive, or there are too many inputs.
     """
     if outputs != 1:
-        raise ModelError(f"a committee has one output, for two classes, not {outputs}: use binary-mlp")
+        raise ModelError(
+            f"a committee has one output, for two classes, not {outputs}: use binary-mlp, or data of two classes, as "
+            "--task parity makes of digits"
+        )
+    if type(hidden) is not int or hidden < 1:
+        raise ModelError(f"a committee's hidden is one positive whole number, as in hidden=9, not {hidden}")
     layers = _inputs(prod(input_shape))
     _hidden(layers, 1, prod(input_shape), hidden, first=True)
     layers["vote"] = Vote()
@@ -58,6 +63,7 @@ def binary_mlp(input_shape: tuple[int, ...], outputs: int, *, hidden: Sequence[i
     Raises:
         ModelError: if a width is not positive, or there are too many inputs for exact sums.
     """
+    _check_whole("hidden", hidden)
     return nn.Sequential(_fully_connected(_inputs(prod(input_shape)), prod(input_shape), hidden, outputs, first=True))
 
 
@@ -83,15 +89,20 @@ def binary_conv(
     Raises:
         ModelError: if the inputs are no images or too small, or a size is not positive.
     """
-    if len(input_shape) != 3 or len(filters) != 2:
+    if len(input_shape) != 3:
         raise ModelError(
-            f"binary-conv needs images of shape (channels, height, width) and two numbers of filters, not {input_shape}"
-            f" and {', '.join(map(str, filters))}: for other inputs use binary-mlp"
+            f"binary-conv needs images of shape (channels, height, width), not {input_shape}: use binary-mlp"
         )
     channels, *sides = input_shape
     side = kernel if kernel is not None else _kernel(sides)
+    _check_whole("filters", filters)
+    _check_whole("hidden", hidden)
+    if type(side) is not int or side < 1:
+        raise ModelError(f"kernel is one positive whole number, not {side}")
+    if len(filters) != 2:
+        raise ModelError(f"binary-conv has two convolutions: give two numbers of filters, not {list(filters)}")
     places = _places(sides, side)
-    if side < 1 or places < 1:
+    if places < 1:
         raise ModelError(f"images of {sides[0]}x{sides[1]} are too small for two convolutions of {side}x{side}")
     layers: OrderedDict[str, nn.Module] = OrderedDict(inputs=FixedPoint(even_first=False))
     for k, count in enumerate(filters, start=1):
@@ -102,6 +113,18 @@ def binary_conv(
         channels = count
     layers["flatten"] = nn.Flatten()
     return nn.Sequential(_fully_connected(layers, channels * places, hidden, outputs, first=False))
+
+
+def _check_whole(name: str, sizes: object) -> None:
+    """Check sizes, which a user or a file gives.
+
+    Raises:
+        ModelError: naming what they are.
+    """
+    if not isinstance(sizes, list | tuple) or not all(type(size) is int for size in sizes):
+        raise ModelError(f"{name} takes a list of whole numbers, as in {name}=[51,51], not {sizes}")
+    if any(size < 1 for size in sizes):
+        raise ModelError(f"{name} must be positive, not {', '.join(map(str, sizes))}")
 
 
 def _inputs(places: int) -> OrderedDict[str, nn.Module]:
