@@ -36,7 +36,7 @@ for network in committee perceptron; do
   of_both[$network/rsgd]="--replicas 5 --momentum 0 --lr 30 --epochs 300"
   of_both[$network/sgd]="--momentum 0 --lr 30 --epochs 300"
   of_both[$network/adv]="--adv-copies 2 --adv-optimizer adam --adv-epochs 300 --adv-until-error 0"
-  of_both[$network/adv]+=" --lr 10 --lr-schedule constant --epochs 300 --until-error 0.002"
+  of_both[$network/adv]+=" --lr 10 --lr-schedule constant --epochs 1000 --until-error 0.002"
 done
 for network in mlp-51 mlp-101 mlp-201 mlp3 conv; do
   epochs=30
