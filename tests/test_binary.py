@@ -200,6 +200,13 @@ def test_models_that_cannot_be_exact_are_refused() -> None:
         ("binary-mlp", {"hidden": [0]}, (9,), 2, "positive"),
         ("binary-conv", {}, (9,), 2, "images"),
         ("binary-conv", {}, (1, 8, 8), 2, "too small"),
+        ("binary-mlp", {"hidden": 9}, (9,), 2, "a list of whole numbers"),
+        ("binary-mlp", {"hidden": [9.5]}, (9,), 2, "a list of whole numbers"),
+        ("committee", {"hidden": [9]}, (9,), 1, "one positive whole number"),
+        ("committee", {"hidden": 0}, (9,), 1, "one positive whole number"),
+        ("binary-conv", {"filters": [5]}, (1, 28, 28), 2, "two numbers of filters"),
+        ("binary-conv", {"kernel": 0}, (1, 28, 28), 2, "kernel is one positive"),
+        ("binary-conv", {"kernel": 2.5}, (1, 28, 28), 2, "kernel is one positive"),
     ):
         with pytest.raises(ModelError, match=reason):
             create_model(ModelSpec(name, arguments, shape, outputs), seed=0)

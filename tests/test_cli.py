@@ -249,10 +249,32 @@ def test_parity_is_followed(landscape) -> None:
     assert json.loads(four.out)["points"] == json.loads(two.out)["points"]
     assert "four.st (parity)" in four.err
     assert read_checkpoint("digits.safetensors").model.outputs == 4
+    save_file(dict(network.params), "foreign.safetensors")
+    foreign = ["foreign.safetensors"] * 2 + [
+        "--model",
+        "mlp?hidden=[8]&outputs=1",
+        "--input-shape",
+        "9",
+        "--points",
+        "2",
+    ]
+    refused = landscape("path", *foreign, "--data", "four.st")
+    assert (refused.code, "--task" in refused.err) == (2, True)
+    assert landscape("path", *foreign, "--data", "four.st", "--task", "parity").code == 0
+    alone = landscape("path", *ends, "--task", "parity")
+    assert (alone.code, "--task goes with --data" in alone.err) == (2, True)
+    wrong = landscape("path", *ends, "--data", "hmm")
+    assert (wrong.code, "parity.safetensors was trained on the parity" in wrong.err) == (2, True)
     other = landscape("path", "parity.safetensors", "digits.safetensors")
     assert (other.code, "only networks of one model" in other.err) == (2, True)
     again = landscape("train", "--init", "parity.safetensors", "--epochs", "1", "-o", "more.st")
     assert (again.code, read_checkpoint("more.st").data["task"]) == (0, "parity")
+
+
+def test_a_matrix_is_headed_by_the_names_of_files(landscape, trained: list[str]) -> None:
+    assert landscape("align", "1.st", "2.st", "-o", "2_aligned.st").code == 0
+    done = landscape("distance", "1.st", "2_aligned.st", "--matrix", "cosine", "--no-functions", "--format", "table")
+    assert (done.code, "2_aligned.st" in done.out.splitlines()[1]) == (0, True)
 
 
 def test_table_and_quiet(landscape, trained: list[str]) -> None:

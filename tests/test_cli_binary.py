@@ -59,6 +59,9 @@ def test_align_undoes_a_relabelling_with_flips(landscape, trained: list[str], me
     assert torch.equal(outputs("back.st"), outputs("moved.st"))
     signs = json.loads(Path("p.json").read_text())["networks"][0]["signs"]
     assert {sign for group in signs.values() for sign in group} == {1, -1}
+    flips = {row["group"]: row["flipped"] for row in report["groups"]}
+    counted = {name: sum(sign < 0 for sign in group) for name, group in signs.items()}
+    assert flips == dict.fromkeys(flips) | counted
 
 
 def test_align_changes_no_bit_of_another_network(landscape, trained: list[str]) -> None:

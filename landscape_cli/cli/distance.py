@@ -191,7 +191,7 @@ def distance(
         form=form,
         force=force,
         quiet=quiet,
-        show=None if table is None else lambda result: print_table(replace(result, rows=table), names),
+        show=lambda result: print_table(result if table is None else replace(result, rows=table), names),
     )
 
 
