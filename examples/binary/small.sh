@@ -26,8 +26,8 @@ declare -gA model_of=(
 )
 
 # Rates carry latent weights across zero, so they are large. ADV forgets its random labels at the rates that suit the
-# others, hence smaller ones; on generated data it stops as soon as one sample or none is wrong: what comes after only
-# flattens it, to what SGD is.
+# others, hence a smaller one on images; on generated data it has several copies of them, and stops as soon as one
+# sample or none is wrong: what comes after only flattens it, to what SGD is.
 training=""
 declare -gA of_sampler=()
 declare -gA of_network=()
@@ -35,9 +35,11 @@ declare -gA of_both=() # by NETWORK/SAMPLER
 for network in committee perceptron; do
   of_both[$network/rsgd]="--replicas 5 --momentum 0 --lr 30 --epochs 300"
   of_both[$network/sgd]="--momentum 0 --lr 30 --epochs 300"
-  of_both[$network/adv]="--adv-copies 2 --adv-optimizer adam --adv-epochs 300 --adv-until-error 0"
-  of_both[$network/adv]+=" --lr 10 --lr-schedule constant --epochs 1000 --until-error 0.002"
 done
+stopped="--lr-schedule constant --epochs 1000 --until-error 0.002"
+adversarial="--adv-optimizer adam --adv-until-error 0"
+of_both[committee/adv]="--adv-copies 5 $adversarial --adv-epochs 150 --lr 30 $stopped"
+of_both[perceptron/adv]="--adv-copies 2 $adversarial --adv-epochs 300 --lr 10 $stopped"
 for network in mlp-51 mlp-101 mlp-201 mlp3 conv; do
   epochs=30
   case $network in mlp3 | conv) epochs=60 ;; esac
@@ -45,7 +47,7 @@ for network in mlp-51 mlp-101 mlp-201 mlp3 conv; do
   of_both[$network/sgd]=${of_both[$network/rsgd]}
   of_both[$network/adv]="--adv-optimizer adam --adv-epochs 60 --optimizer adam --lr 0.02 --epochs 60"
 done
-unset network epochs
+unset network epochs stopped adversarial
 
 # measure on so many training and test images; data without an entry are measured on whole
 declare -gA subset_of=([mnist-parity]="10000 1000" [fashion-mnist]="2000 1000")
