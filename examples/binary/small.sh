@@ -60,11 +60,11 @@ bend_kinds=aligned
 bend="--momentum 0" # training of midpoints
 declare -gA bend_of=( # by NETWORK
   [committee]="--epochs 50" [perceptron]="--epochs 50" [mlp-51]="--epochs 10" [mlp-101]="--epochs 10"
-  [mlp-201]="--epochs 10" [mlp3]="--epochs 20" [conv]="--epochs 20"
+  [mlp-201]="--epochs 10" [mlp3]="--epochs 10" [conv]="--epochs 10"
 )
 bend_points=6 # of each of the two pieces
 bend_orders=3
 across=zip # optimised paths between samplers: cross for all pairs, zip for one of each network
 flips=0.01,0.02,0.05,0.1
 samples=10
-grid=11
+grid=9
