@@ -75,7 +75,7 @@ def make_up(
     levels = [
         {
             "network": f"raw/{name}.st",
-            "local_energy": [{"flip": p, "train_energy": noisy(p * of(name))} for p in (0.02, 0.05)],
+            "local_energy": [{"flip": p, "train_energy": noisy(p * of(name))} for p in (0.05, 0.1)],
         }
         for name in NAMES
     ]

@@ -23,7 +23,7 @@ for study in "${studies[@]}"; do
     job "$study" "paths/$kind.json" \
       "path $(families raw) --pairs all ${how[$kind]} --points $points --orders $orders $options"
   done
-  job "$study" flatness.json "flatness $(networks raw .st) --flip $flips --samples $samples $options"
+  job "$study" flatness.json "flatness $(networks raw .st) --flip ${flips_of[${study%/*}]:-$flips} --samples $samples $options"
   job "$study" distances.json "distance $(families raw) --pairs all --align cosine $options"
   job "$study" distances-unaligned.json "distance $(families raw) --pairs all --no-functions"
   for sampler in rsgd adv; do # three solutions each; aligned, to the first flat one, which is aligned to itself

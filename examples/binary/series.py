@@ -11,7 +11,7 @@ from study.page import Series, table
 from study.readings import SAMPLERS, Study, of_pair
 from study.verdicts import Comparison, Values, smaller
 
-LEVEL = 0.05
+LEVEL = 0.1
 """The fraction of flipped signs whose local energies are compared."""
 SIZE = re.compile(r"-(\d+)(?=-|$)")
 """The size in the name of a study, as in "hmm-801-committee"."""

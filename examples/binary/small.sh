@@ -66,5 +66,8 @@ bend_points=6 # of each of the two pieces
 bend_orders=3
 across=zip # optimised paths between samplers: cross for all pairs, zip for one of each network
 flips=0.01,0.02,0.05,0.1
+declare -gA flips_of=() # by DATA: solutions on generated data do not feel fewer
+for data_set in hmm-801 hmm-1601 hmm-3201 hmm-6401; do flips_of[$data_set]=0.05,0.1,0.2,0.3; done
+unset data_set
 samples=10
 grid=9
