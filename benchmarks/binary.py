@@ -15,6 +15,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import torch
@@ -144,18 +145,15 @@ def measure_steps(images: int, repeats: int) -> None:
         units = change.abs().sum(1).nonzero()[:, 0]
         signs, start = after.to(torch.int8), (before @ columns)
         seconds: dict[str, list[float]] = {"product": [], "sparse": [], "rows": []}
-        batches = range(0, images, 1024)
         for _ in range(repeats):
-            spent, products = timed_tensor(
-                lambda: torch.cat([torch._int_mm(small[k : k + 1024], signs.t()) for k in batches])  # noqa: B023
-            )
+            spent, products = timed_tensor(partial(by_products, small, signs))
             seconds["product"].append(spent)
             sums = start.clone()
-            spent, added = timed_tensor(lambda: sums.addmm_(sparse, columns))  # noqa: B023
+            spent, added = timed_tensor(partial(sums.addmm_, sparse, columns))
             seconds["sparse"].append(spent)
             assert torch.equal(added.t(), products.float())
             sums = start.clone()
-            spent, added = timed_tensor(lambda: by_rows(sums, change, columns))  # noqa: B023
+            spent, added = timed_tensor(partial(by_rows, sums, change, columns))
             seconds["rows"].append(spent)
             assert torch.equal(added.t(), products.float())
         print(
@@ -163,6 +161,11 @@ def measure_steps(images: int, repeats: int) -> None:
             + ", ".join(f"{way} {1e3 * median(values):.1f} ms" for way, values in seconds.items()),
             flush=True,
         )
+
+
+def by_products(small: Tensor, signs: Tensor) -> Tensor:
+    """Return the sums of each unit, int32, shape (images, units), batch by batch."""
+    return torch.cat([torch._int_mm(batch, signs.t()) for batch in small.split(1024)])
 
 
 def by_rows(sums: Tensor, change: Tensor, columns: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from landscape_cli.checkpoint import Params
 from landscape_cli.errors import ModelError
+from landscape_cli.functional import parameter_owners
 
 LEVEL = 31
 """The whole number that an input of one standard deviation becomes."""
@@ -228,8 +229,8 @@ def latent_names(model: nn.Module) -> tuple[str, ...]:
 
 def latent_owners(model: nn.Module) -> dict[str, str]:
     """Return for every name of a tensor of latent weights the first one it has: layers may share a tensor."""
-    first: dict[int, str] = {}
-    return {name: first.setdefault(id(model.get_parameter(name)), name) for name in latent_names(model)}
+    owners = parameter_owners(model)
+    return {name: owners[name] for name in latent_names(model)}
 
 
 def to_signs(params: Params, names: Iterable[str]) -> dict[str, Tensor]:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from landscape_cli.binary import without_zeros
 from landscape_cli.checkpoint import Params
 from landscape_cli.evaluate import Evaluator
+from landscape_cli.functional import parameter_owners
 from landscape_cli.seeds import generator
 
 
@@ -65,7 +66,7 @@ def local_energy(
         samples: M, the number of draws.
         seed: of the draws.
     """
-    owners = _owners(evaluator.model)
+    owners = parameter_owners(evaluator.model)
     networks = (
         _perturbed(params, noise, strength)
         for noise in _draws(params, {name: owners.get(name, name) for name in weights}, samples, seed, torch.randn)
@@ -96,7 +97,7 @@ def flip_energy(
         samples: the number of draws.
         seed: of the draws; draw k is the same however many are asked for.
     """
-    owners = _owners(evaluator.model)
+    owners = parameter_owners(evaluator.model)
     names = {name: owners.get(name, name) for name in latents}
     whole = without_zeros(params, latents)
     networks = (
@@ -122,12 +123,6 @@ def _measured(
 def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:
     yield first
     yield from rest
-
-
-def _owners(model: nn.Module) -> dict[str, str]:
-    """Return for every name of a parameter the first one it has."""
-    first: dict[int, str] = {}
-    return {name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)}
 
 
 def _draws(

@@ -37,6 +37,12 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
         raise ModelError("the forward pass ends the program (SystemExit): remove that from the model") from cause
 
 
+def parameter_owners(model: nn.Module) -> dict[str, str]:
+    """Return for every name of a parameter the first one it has: modules may share one."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)}
+
+
 def unsaved_buffers(model: nn.Module) -> dict[str, Tensor]:
     """Return the buffers that the `state_dict` leaves out (`persistent=False`), by name: fixed tables, masks, scales.
 

@@ -16,17 +16,15 @@ from typing import Any
 
 import pytest
 import typer
+from binary.findings import FORM, findings, hardly_changed
+from binary.report import REPORT
+from binary.series import series_of
+from study.page import page
+from study.readings import Study, read_study
+from study.verdicts import FAILS, HOLDS, NOISE
 
 ROOT = Path(__file__).parent.parent
 BINARY = ROOT / "examples" / "binary"
-sys.path.insert(0, str(BINARY.parent))
-
-from binary.findings import FORM, findings, hardly_changed  # noqa: E402
-from binary.report import REPORT  # noqa: E402
-from binary.series import series_of  # noqa: E402
-from study.page import page  # noqa: E402
-from study.readings import Study, read_study  # noqa: E402
-from study.verdicts import FAILS, HOLDS, NOISE  # noqa: E402
 
 SHARPNESS = {"rsgd": 1.0, "sgd": 2.0, "adv": 5.0}
 REVERSED = {"rsgd": 5.0, "sgd": 2.0, "adv": 1.0}

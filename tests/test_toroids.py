@@ -19,16 +19,14 @@ from typing import Any
 
 import pytest
 import typer
+from study.page import page
+from study.readings import Curve, of_pair, read_study, turned
+from study.verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, smaller, verdict
+from toroids.findings import FORM, findings, lean
+from toroids.report import REPORT
 
 ROOT = Path(__file__).parent.parent
 TOROIDS = ROOT / "examples" / "toroids"
-sys.path.insert(0, str(TOROIDS.parent))
-
-from study.page import page  # noqa: E402
-from study.readings import Curve, of_pair, read_study, turned  # noqa: E402
-from study.verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, smaller, verdict  # noqa: E402
-from toroids.findings import FORM, findings, lean  # noqa: E402
-from toroids.report import REPORT  # noqa: E402
 
 SHARPNESS = {"rsgd": 1.0, "sgd": 2.0, "adv": 5.0}
 NAMES = [f"{sampler}-{3 * place + seed}" for place, sampler in enumerate(SHARPNESS) for seed in (1, 2, 3)]
