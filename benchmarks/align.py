@@ -28,13 +28,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from landscape_cli.align import align
-from landscape_cli.checkpoint import ModelSpec
-from landscape_cli.matching import assignment
-from landscape_cli.matching.similarity import Similarity
+from landscape_cli.alignment import assignment
+from landscape_cli.alignment.align import align
+from landscape_cli.alignment.similarity import Similarity
+from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
 from landscape_cli.symmetry import Symmetry, permute, trace_symmetry
-from landscape_cli.vision import import_torchvision
+from landscape_cli.torchvision_compat import import_torchvision
 
 WIDE = 512
 METHODS = ("cosine", "weight")

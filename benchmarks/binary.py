@@ -22,10 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape_cli.binary import FixedPoint, Outputs, Sign, SignConv2d, SignLinear, Vote, binarize
-from landscape_cli.checkpoint import ModelSpec
-from landscape_cli.data import Split
-from landscape_cli.evaluate import Evaluator
+from landscape_cli.binary.layers import FixedPoint, Outputs, Sign, SignConv2d, SignLinear, Vote, binarize
+from landscape_cli.data.datasets import Split
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
 
 MODELS = {

@@ -15,10 +15,10 @@ from statistics import median
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from landscape_cli.checkpoint import ModelSpec
-from landscape_cli.data import Split
-from landscape_cli.evaluate import Evaluator
-from landscape_cli.geometry import linear
+from landscape_cli.data.datasets import Split
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.geometry.geodesic import linear
+from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
 
 MODELS = {name: ModelSpec(name, {}, (1, 28, 28), 10) for name in ("mlp", "lenet")}

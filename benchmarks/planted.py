@@ -19,15 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape_cli.activations import unit_correlations
-from landscape_cli.align import align
-from landscape_cli.checkpoint import ModelSpec
-from landscape_cli.matching.descent import Descent
-from landscape_cli.matching.labelling import Labelling, Map
-from landscape_cli.matching.signs import signs_of_gains
-from landscape_cli.matching.similarity import Kind, Similarity
+from landscape_cli.alignment.activations import unit_correlations
+from landscape_cli.alignment.align import align
+from landscape_cli.alignment.descent import Descent
+from landscape_cli.alignment.labelling import Labelling, Map
+from landscape_cli.alignment.signs import signs_of_gains
+from landscape_cli.alignment.similarity import Kind, Similarity
+from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
-from landscape_cli.normalize import normalize
+from landscape_cli.normalization.normalize import normalize
 from landscape_cli.symmetry import (
     Symmetry,
     flip,

@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from landscape_cli.checkpoint import ModelSpec
-from landscape_cli.data import Split
+from landscape_cli.data.datasets import Split
+from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
 from landscape_cli.samplers import Recipe, Replication, Sampler, rsgd, sgd, train
 

@@ -5,25 +5,23 @@ The names below are loaded on first use, so that `import landscape_cli` does not
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from landscape_cli.activations import unit_correlations
-    from landscape_cli.align import Alignment, align
-    from landscape_cli.batch_norm import recompute_statistics
-    from landscape_cli.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-    from landscape_cli.data import Split, load_data
+    from landscape_cli.alignment.activations import unit_correlations
+    from landscape_cli.alignment.align import Alignment, align
+    from landscape_cli.data.datasets import Split, load_data
     from landscape_cli.errors import LandscapeError
-    from landscape_cli.evaluate import Evaluator
-    from landscape_cli.flatness import flip_energy, local_energy
-    from landscape_cli.geometry import Distance, distance, geodesic, linear
+    from landscape_cli.evaluation.batch_norm import recompute_statistics
+    from landscape_cli.evaluation.evaluator import Evaluator
+    from landscape_cli.geometry.geodesic import Distance, distance, geodesic, linear
+    from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+    from landscape_cli.measures.flatness import flip_energy, local_energy
     from landscape_cli.models import build_model
-    from landscape_cli.normalize import normalize
+    from landscape_cli.normalization.normalize import normalize
     from landscape_cli.symmetry import (
         Symmetry,
         flip,
@@ -35,32 +33,32 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "Alignment": "align",
-    "Checkpoint": "checkpoint",
-    "Distance": "geometry",
-    "Evaluator": "evaluate",
+    "Alignment": "alignment.align",
+    "Checkpoint": "io.checkpoint",
+    "Distance": "geometry.geodesic",
+    "Evaluator": "evaluation.evaluator",
     "LandscapeError": "errors",
-    "Split": "data",
+    "Split": "data.datasets",
     "Symmetry": "symmetry",
-    "align": "align",
+    "align": "alignment.align",
     "build_model": "models",
-    "distance": "geometry",
+    "distance": "geometry.geodesic",
     "flip": "symmetry",
-    "flip_energy": "flatness",
-    "geodesic": "geometry",
-    "linear": "geometry",
-    "load_data": "data",
-    "local_energy": "flatness",
-    "normalize": "normalize",
+    "flip_energy": "measures.flatness",
+    "geodesic": "geometry.geodesic",
+    "linear": "geometry.geodesic",
+    "load_data": "data.datasets",
+    "local_energy": "measures.flatness",
+    "normalize": "normalization.normalize",
     "permute": "symmetry",
     "random_permutations": "symmetry",
     "random_signs": "symmetry",
-    "read_checkpoint": "checkpoint",
-    "recompute_statistics": "batch_norm",
+    "read_checkpoint": "io.checkpoint",
+    "recompute_statistics": "evaluation.batch_norm",
     "rescale": "symmetry",
     "trace_symmetry": "symmetry",
-    "unit_correlations": "activations",
-    "write_checkpoint": "checkpoint",
+    "unit_correlations": "alignment.activations",
+    "write_checkpoint": "io.checkpoint",
 }
 
 __all__ = [
@@ -94,18 +92,11 @@ __all__ = [
 ]
 
 
-class _Package(ModuleType):
-    """Keeps `align` and `normalize` the functions: importing the submodules of those names must not hide them."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _HOMES and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,7 +12,7 @@ import sys
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landscape_cli.data import DataSet, DataSpec, Split, load_data
+from landscape_cli.data.datasets import DataSet, DataSpec, Split, load_data
 
 
 def pixels(split: Split, data: DataSet) -> Tensor:

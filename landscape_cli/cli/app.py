@@ -14,14 +14,14 @@ from typing import Annotated
 import typer
 
 from landscape_cli import __version__
-from landscape_cli.cli.align import align
-from landscape_cli.cli.distance import distance
-from landscape_cli.cli.flatness import flatness
-from landscape_cli.cli.normalize import normalize
-from landscape_cli.cli.path import path
-from landscape_cli.cli.plane import plane
+from landscape_cli.cli.commands.align import align
+from landscape_cli.cli.commands.distance import distance
+from landscape_cli.cli.commands.flatness import flatness
+from landscape_cli.cli.commands.normalize import normalize
+from landscape_cli.cli.commands.path import path
+from landscape_cli.cli.commands.plane import plane
+from landscape_cli.cli.commands.train import train
 from landscape_cli.cli.session import show_warning
-from landscape_cli.cli.train import train
 from landscape_cli.errors import LandscapeError
 
 RETRY_SECONDS = 0.02

@@ -15,7 +15,7 @@ from landscape_cli.cli.options import Format
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from landscape_cli.results import Result
+    from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
 
@@ -81,7 +81,7 @@ def emit(
     show: Callable[[Result], None] | None = None,
 ) -> None:
     """Write a result to `output`, or print it: a table (by `show`) on a terminal, else JSON, or as `form` says."""
-    from landscape_cli.results import write_result
+    from landscape_cli.io.results import write_result
 
     if output is not None:
         write_result(output, result, force=force)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from landscape_cli.paths import barrier, even_steps
+from landscape_cli.geometry.barrier import barrier, even_steps
 
 
 @dataclass(frozen=True)

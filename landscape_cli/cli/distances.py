@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from landscape_cli.checkpoint import Checkpoint, Params
-    from landscape_cli.hamming import Latents
+    from landscape_cli.geometry.hamming import Latents
+    from landscape_cli.io.checkpoint import Checkpoint, Params
     from landscape_cli.symmetry import Symmetry
 
 BINARY = ("hamming", "hamming_fraction", "cosine")
@@ -43,8 +43,8 @@ class Ruler:
         Raises:
             GeometryError: if binary networks have other weights too.
         """
-        from landscape_cli.geometry import distance
-        from landscape_cli.hamming import hamming
+        from landscape_cli.geometry.geodesic import distance
+        from landscape_cli.geometry.hamming import hamming
 
         if self.latents:
             flips = hamming(params_a, params_b, self.latents)

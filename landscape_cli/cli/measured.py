@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.cli.console import say
 from landscape_cli.errors import DataError
-from landscape_cli.naming import describe_model
+from landscape_cli.models.request import describe_model
 
 if TYPE_CHECKING:
-    from landscape_cli.checkpoint import Checkpoint
     from landscape_cli.cli.options import Task
-    from landscape_cli.data import DataSet
+    from landscape_cli.data.datasets import DataSet
+    from landscape_cli.io.checkpoint import Checkpoint
 
 
 def data_of(
@@ -27,8 +27,8 @@ def data_of(
         DataError: if the networks were trained on different data and none is named, the data is missing, is not
             what the network was trained on, or does not fit it.
     """
-    from landscape_cli.data import DataSpec, load_data
-    from landscape_cli.objective import outputs_fit
+    from landscape_cli.data.datasets import DataSpec, load_data
+    from landscape_cli.forward.outputs import outputs_fit
 
     first = next((network for network in networks if network.data), networks[0])
     if name is None and task is not None:

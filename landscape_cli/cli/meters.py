@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from landscape_cli.batch_norm import recompute_statistics
 from landscape_cli.cli.console import progress
 from landscape_cli.cli.curves import Curve
 from landscape_cli.cli.options import Kind, Statistics
 from landscape_cli.cli.session import score_columns
 from landscape_cli.cli.statistics import samples_recomputed, warn_of_missing
-from landscape_cli.evaluate import Evaluator
-from landscape_cli.geometry import geodesic, linear
-from landscape_cli.hamming import hamming, midpoint, planned_flips, random_path
-from landscape_cli.paths import even_steps
+from landscape_cli.evaluation.batch_norm import recompute_statistics
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.geometry.barrier import even_steps
+from landscape_cli.geometry.geodesic import geodesic, linear
+from landscape_cli.geometry.hamming import hamming, midpoint, planned_flips, random_path
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from landscape_cli.checkpoint import Params
-    from landscape_cli.data import DataSet
-    from landscape_cli.hamming import Latents
+    from landscape_cli.data.datasets import DataSet
+    from landscape_cli.geometry.hamming import Latents
+    from landscape_cli.io.checkpoint import Params
     from landscape_cli.symmetry import Symmetry
 
 

@@ -11,16 +11,16 @@ import typer
 
 from landscape_cli.cli.distances import Ruler
 from landscape_cli.cli.options import Kind
-from landscape_cli.cli.sampling import BINARY_RATES, LEARNING_RATES
 from landscape_cli.cli.session import OF_MIDPOINT, check_distinct, placed
+from landscape_cli.cli.training.sampler_options import BINARY_RATES, LEARNING_RATES
 from landscape_cli.errors import CheckpointError
-from landscape_cli.files import check_output
+from landscape_cli.io.atomic import check_output
 
 if TYPE_CHECKING:
-    from landscape_cli.checkpoint import Checkpoint
     from landscape_cli.cli.curves import Curve
     from landscape_cli.cli.meters import Meter
     from landscape_cli.cli.relabelling import Aligner
+    from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.samplers import Recipe
     from landscape_cli.symmetry import Symmetry
 
@@ -71,7 +71,7 @@ def midpoint_paths(
         CheckpointError: if two would go to one file, or a file stands in the way.
         ResultError: if one would be another output.
     """
-    from landscape_cli.checkpoint import check_checkpoint_name
+    from landscape_cli.io.checkpoint import check_checkpoint_name
 
     if template is None:
         return [None] * len(ends)
@@ -142,10 +142,10 @@ class Bender:
             GeometryError: if the trained network cannot be normalised or aligned.
             ProofError: if that changed its function.
         """
-        from landscape_cli.binary import latent_owners
-        from landscape_cli.cli.rescaling import rescaled
-        from landscape_cli.cli.training_log import watch
-        from landscape_cli.midpoint import train_midpoint
+        from landscape_cli.binary.layers import latent_owners
+        from landscape_cli.cli.training.log import watch
+        from landscape_cli.measures.midpoint import train_midpoint
+        from landscape_cli.normalization.verified import rescaled
 
         meter = self.meter
         device, quiet = meter.setting.device, meter.setting.quiet
@@ -202,6 +202,6 @@ class Bender:
 
 def _network(params: Any, like: Checkpoint, name: str) -> Checkpoint:
     """Return new tensors, on the CPU, as a network of a checkpoint's model."""
-    from landscape_cli.checkpoint import Checkpoint
+    from landscape_cli.io.checkpoint import Checkpoint
 
     return Checkpoint({key: tensor.cpu() for key, tensor in params.items()}, like.model, data={}, path=name)

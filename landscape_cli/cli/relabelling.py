@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from landscape_cli.activations import Correlations
-    from landscape_cli.align import Alignment
-    from landscape_cli.checkpoint import Checkpoint
-    from landscape_cli.data import DataSet
-    from landscape_cli.proof import Difference
+    from landscape_cli.alignment.activations import Correlations
+    from landscape_cli.alignment.align import Alignment
+    from landscape_cli.data.datasets import DataSet
+    from landscape_cli.evaluation.equivalence import Difference
+    from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.symmetry import Symmetry
 
 
@@ -42,7 +42,7 @@ def sample_inputs(data: DataSet, samples: int, *, seed: int) -> Tensor:
     """Return that many random training inputs, or all if there are fewer."""
     import torch
 
-    from landscape_cli.seeds import generator
+    from landscape_cli.rng import generator
 
     return data.train.x[torch.randperm(len(data.train.x), generator=generator(seed))[:samples]]
 
@@ -59,7 +59,7 @@ def correlate(
     bar: bool = True,
 ) -> Correlations:
     """Return the correlations of two networks' units on data; a remark names the groups that have none."""
-    from landscape_cli.activations import unit_correlations
+    from landscape_cli.alignment.activations import unit_correlations
 
     with progress("activations", len(inputs), "samples", quiet=quiet or not bar) as advance:
         correlations = unit_correlations(
@@ -114,7 +114,7 @@ def relabel(
         GeometryError: as `align` does.
         ProofError: naming the groups at fault.
     """
-    from landscape_cli.align import ORDERS, align
+    from landscape_cli.alignment.align import ORDERS, align
 
     correlations = None
     if inputs is not None:
@@ -163,7 +163,7 @@ class Aligner:
             device: where outputs and activations are computed.
             quiet: whether to leave out remarks.
         """
-        from landscape_cli.proof import probe_batch
+        from landscape_cli.evaluation.equivalence import probe_batch
 
         self._model, self._symmetry, self._method = model, symmetry, method
         self._seed, self._device, self._quiet = seed, device, quiet
@@ -211,8 +211,8 @@ def prove_alignment(
     Raises:
         ProofError: naming the groups at fault.
     """
-    from landscape_cli.align import one_at_a_time
-    from landscape_cli.proof import prove, to_double
+    from landscape_cli.alignment.align import one_at_a_time
+    from landscape_cli.evaluation.equivalence import prove, to_double
 
     return prove(
         model,

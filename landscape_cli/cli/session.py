@@ -15,16 +15,16 @@ import typer
 from landscape_cli.cli.console import say
 from landscape_cli.cli.options import Format, Kind
 from landscape_cli.errors import CheckpointError, LandscapeError, ResultError
-from landscape_cli.files import check_output
+from landscape_cli.io.atomic import check_output
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.checkpoint import Checkpoint, Params
-    from landscape_cli.data import DataSet
-    from landscape_cli.evaluate import Scores
-    from landscape_cli.proof import Difference
+    from landscape_cli.data.datasets import DataSet
+    from landscape_cli.evaluation.equivalence import Difference
+    from landscape_cli.evaluation.evaluator import Scores
+    from landscape_cli.io.checkpoint import Checkpoint, Params
     from landscape_cli.symmetry import Symmetry
 
 # Where and how a result is shown does not belong to how it was made.
@@ -109,7 +109,7 @@ def make_provenance(
 
     `replaced` are options that were left to the command, and what it chose.
     """
-    from landscape_cli.results import provenance
+    from landscape_cli.io.results import provenance
 
     measured = ("name", "task", "train_samples", "test_samples", "sha256")
     used = {} if data is None else {"data": {key: data.record[key] for key in measured if key in data.record}}
@@ -136,7 +136,7 @@ def read_networks(
         CheckpointError: if one cannot be read.
         ModelError: if one does not fit its model, or they are of different models.
     """
-    from landscape_cli.cli.networks import NetworkReader
+    from landscape_cli.cli.inputs import NetworkReader
 
     return NetworkReader(model_name, input_shape).read_all(paths)
 
@@ -154,7 +154,7 @@ def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool, quiet: b
     """
     import torch
 
-    from landscape_cli.functional import float_type
+    from landscape_cli.forward.functional import float_type
     from landscape_cli.symmetry import trace_symmetry
 
     example = torch.zeros(2, *network.model.input_shape, dtype=float_type(network.params))
@@ -193,7 +193,7 @@ def output_paths(
     Raises:
         CheckpointError: if neither or both are given, or a file stands in the way.
     """
-    from landscape_cli.checkpoint import check_checkpoint_name
+    from landscape_cli.io.checkpoint import check_checkpoint_name
 
     if (output is None) == (out_dir is None):
         raise CheckpointError("name either the output with -o, or a folder for the outputs with --out-dir")
@@ -247,7 +247,7 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
     Raises:
         ResultError: if they cannot, or `--format` contradicts the suffix of `-o`.
     """
-    from landscape_cli.results import check_result_name
+    from landscape_cli.io.results import check_result_name
 
     if output is not None:
         check_result_name(output, force=force)
@@ -255,7 +255,7 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
             raise ResultError(f"--format {form.value} contradicts the suffix of {output}: leave one of them out")
     check_distinct(output, plot)
     if plot is not None:
-        from landscape_cli.plots import check_plot
+        from landscape_cli.figures.figures import check_plot
 
         check_plot(plot, force=force)
 

@@ -11,8 +11,8 @@ from landscape_cli.cli.options import Statistics
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from landscape_cli.checkpoint import Params
-    from landscape_cli.data import Split
+    from landscape_cli.data.datasets import Split
+    from landscape_cli.io.checkpoint import Params
 
 
 def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Statistics, *, quiet: bool) -> int:
@@ -27,7 +27,7 @@ def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Stati
         bn: what was asked for.
         quiet: whether to leave the remark out.
     """
-    from landscape_cli.batch_norm import tracked_statistics
+    from landscape_cli.evaluation.batch_norm import tracked_statistics
 
     if bn is Statistics.KEEP:
         return 0
@@ -60,7 +60,7 @@ def warn_of_missing(
     """
     import torch
 
-    from landscape_cli.batch_norm import tracked_statistics
+    from landscape_cli.evaluation.batch_norm import tracked_statistics
 
     total = torch.stack(list(undecided)).sum(dim=0)
     missing = int(torch.count_nonzero(total))

@@ -11,7 +11,7 @@ from landscape_cli.models.registry import (
     full_arguments,
     is_request_for,
 )
-from landscape_cli.naming import ModelRequest, format_request, needs_code, parse_request
+from landscape_cli.models.request import ModelRequest, format_request, needs_code, parse_request
 
 __all__ = [
     "MODELS",

@@ -11,16 +11,7 @@ from math import prod
 
 from torch import nn
 
-from landscape_cli.binary import (
-    LARGEST,
-    LEVEL,
-    FixedPoint,
-    Outputs,
-    Sign,
-    SignConv2d,
-    SignLinear,
-    Vote,
-)
+from landscape_cli.binary.layers import LARGEST, LEVEL, FixedPoint, Outputs, Sign, SignConv2d, SignLinear, Vote
 from landscape_cli.errors import ModelError
 
 POOL = 2

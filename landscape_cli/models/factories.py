@@ -14,11 +14,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from landscape_cli.checkpoint import TYPES
 from landscape_cli.errors import ModelError, one_line
+from landscape_cli.io.checkpoint import TYPES
+from landscape_cli.models.request import TORCHVISION, format_request, needs_code, refuse_downloads
 from landscape_cli.models.template import plain_tensors
-from landscape_cli.naming import TORCHVISION, format_request, needs_code, refuse_downloads
-from landscape_cli.vision import import_torchvision, prepare_torchvision
+from landscape_cli.torchvision_compat import import_torchvision, prepare_torchvision
 
 _allowed: dict[str, Callable[..., object]] = {}
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from landscape_cli.errors import ModelError, one_line
-from landscape_cli.functional import run_with
-from landscape_cli.objective import all_outputs
+from landscape_cli.forward.functional import run_with
+from landscape_cli.forward.outputs import all_outputs
 
 BATCH = 2
 

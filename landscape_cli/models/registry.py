@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from landscape_cli.checkpoint import ModelSpec, Params
 from landscape_cli.errors import ModelError, one_line
+from landscape_cli.io.checkpoint import ModelSpec, Params
 from landscape_cli.models.binary import binary_conv, binary_mlp, binary_perceptron, committee
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
 from landscape_cli.models.lenet import lenet
 from landscape_cli.models.mlp import mlp
 from landscape_cli.models.outputs import count_outputs
+from landscape_cli.models.request import HOW, ModelRequest, needs_code
 from landscape_cli.models.resnet import resnet20
 from landscape_cli.models.template import make_template
 from landscape_cli.models.vgg import vgg16
-from landscape_cli.naming import HOW, ModelRequest, needs_code
 
 MODELS: Mapping[str, Callable[..., nn.Module]] = {
     "mlp": mlp,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from landscape_cli.functional import unsaved_buffers
+from landscape_cli.forward.functional import unsaved_buffers
 
 DEEPEST = 4
 REGISTERED = {"_parameters", "_buffers", "_modules"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from landscape_cli.data import Split
+from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.records import EpochRecord

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from landscape_cli.batches import as_channels_last, largest_activation
-from landscape_cli.objective import count_wrong, cross_entropy, decide, logits_of
+from landscape_cli.forward.memory import as_channels_last, largest_activation
+from landscape_cli.forward.outputs import count_wrong, cross_entropy, decide, logits_of
 from landscape_cli.samplers.stack import Stack
 
 # On a GPU a small network is bound by the launches of its kernels, which a stack shares; a large one is not, and its

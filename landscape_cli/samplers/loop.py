@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from landscape_cli.batch_norm import recompute_statistics
-from landscape_cli.batches import as_channels_last
-from landscape_cli.checkpoint import Params
-from landscape_cli.data import Split
+from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
-from landscape_cli.evaluate import Evaluator
+from landscape_cli.evaluation.batch_norm import recompute_statistics
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.forward.memory import as_channels_last
+from landscape_cli.io.checkpoint import Params
+from landscape_cli.rng import derive_seed, generator
 from landscape_cli.samplers import gradients
 from landscape_cli.samplers.augment import augment, check_augment
 from landscape_cli.samplers.method import Method
@@ -22,7 +23,6 @@ from landscape_cli.samplers.recipe import PRECISIONS, Recipe, make_optimizer
 from landscape_cli.samplers.records import EpochRecord, Watcher
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import AUGMENTATION, MODULES, NOISE, epoch_order
-from landscape_cli.seeds import derive_seed, generator
 
 
 class Loop:

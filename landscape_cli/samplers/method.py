@@ -6,8 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from landscape_cli.checkpoint import Params
-from landscape_cli.data import Split
+from landscape_cli.data.datasets import Split
+from landscape_cli.io.checkpoint import Params
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.stack import Stack
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from landscape_cli.data import Split
+from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
-from landscape_cli.evaluate import Evaluator
+from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.samplers.method import Method, Work
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.stack import Stack

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.binary import latent_names
-from landscape_cli.checkpoint import ModelSpec, Params
+from landscape_cli.binary.layers import latent_names
+from landscape_cli.io.checkpoint import ModelSpec, Params
 from landscape_cli.models import build_model
 
 ALIGNMENT = 16

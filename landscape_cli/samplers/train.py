@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from landscape_cli.checkpoint import ModelSpec, Params
-from landscape_cli.data import Split
+from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
+from landscape_cli.io.checkpoint import ModelSpec, Params
+from landscape_cli.rng import generator
 from landscape_cli.samplers.adversarial import Adversarial, corrupt, warn_unless_learnt
 from landscape_cli.samplers.flat import (
     Averaging,
@@ -28,7 +29,6 @@ from landscape_cli.samplers.replicated import Replicated, Replication
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.state import State, records_of, restore, state_of
 from landscape_cli.samplers.streams import CORRUPTION, initial_params
-from landscape_cli.seeds import generator
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape_cli.binary import latent_names
-from landscape_cli.double import in_float64
+from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import TraceError, one_line
-from landscape_cli.symmetry.groups import assemble
-from landscape_cli.symmetry.solution import fixed_signs
+from landscape_cli.forward.float64 import in_float64
+from landscape_cli.symmetry.solving.free_groups import fixed_signs
+from landscape_cli.symmetry.solving.groups import assemble
 from landscape_cli.symmetry.spec import Symmetry
-from landscape_cli.symmetry.tracer import Tracer
+from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
 def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = False) -> Symmetry:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from landscape_cli.binary import without_zeros
+from landscape_cli.binary.layers import without_zeros
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
 SLICES = 16

@@ -1,0 +1,1 @@
+"""Binary networks: layers of signs, and evaluating them in whole numbers."""

@@ -1,0 +1,1 @@
+"""The seven commands: each parses, calls the library, writes."""

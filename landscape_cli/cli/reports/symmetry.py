@@ -1,0 +1,150 @@
+"""`landscape align --explain`: a symmetry as tables for a terminal, or as JSON or CSV."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from landscape_cli.cli.console import emit
+from landscape_cli.cli.options import Format
+from landscape_cli.io.results import Result
+from landscape_cli.models.request import describe_model
+from landscape_cli.symmetry.explain import (
+    compact,
+    compact_fixed,
+    explain,
+    explanation_rows,
+    fixed_for,
+    scaled,
+    signs_fixed_for,
+    summary,
+    tied,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.symmetry import Symmetry
+
+ALONGSIDE = {"reference", "explain", "strict", "model_name", "input_shape", "device", "seed", "form", "quiet", "debug"}
+"""What `--explain` goes with."""
+WIDTH = 100
+"""Of tables that are not printed on a terminal."""
+NAMES = 30
+"""The widest that names of groups and reasons get."""
+
+
+def check_explains(context: typer.Context) -> None:
+    """Refuse what `--explain` has no use for: an option silently ignored misleads.
+
+    Raises:
+        BadParameter: naming it.
+    """
+    for name, value in context.params.items():
+        if name == "networks" and value:
+            raise typer.BadParameter(f"--explain takes one network: leave out {value[0]}, or --explain")
+        given = getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        if given and name not in ALONGSIDE and name != "networks":
+            raise typer.BadParameter(
+                f"--explain writes nothing and matches nothing: leave out --{name.replace('_', '-')}"
+            )
+
+
+def emit_explanation(
+    network: Checkpoint, symmetry: Symmetry, provenance: Mapping[str, Any], *, form: Format | None, quiet: bool
+) -> None:
+    """Print the symmetry of a network, as `form` says."""
+    model = describe_model(network.model)
+    emit(
+        Result({"network": network.path, "model": model} | explain(symmetry), explanation_rows(symmetry), provenance),
+        output=None,
+        form=form,
+        force=False,
+        quiet=quiet,
+        show=lambda _: print_explanation(symmetry, title=f"{network.path}, {model}"),
+    )
+
+
+def print_explanation(symmetry: Symmetry, *, title: str) -> None:
+    """Print a symmetry as a heading and a table for each kind of group, and one for what is fixed."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, markup=False, highlight=False)
+    console.print(f"{title}: {summary(symmetry)}", soft_wrap=True)
+    tables = (
+        _table(
+            "Units relabelled together",
+            "group",
+            "units",
+            [
+                (
+                    group.name,
+                    f"{group.blocks} x {group.size}" if group.blocks > 1 else str(group.units),
+                    tied(group.axes),
+                )
+                for group in symmetry.permutations
+            ],
+        ),
+        _table(
+            "Free scales (x multiplied, / divided by a unit's factor)",
+            "group",
+            "units",
+            [
+                *((group.name, str(group.size), scaled(group.axes)) for group in symmetry.scales),
+                *([("all outputs", "1", scaled(symmetry.output, counted=False))] if symmetry.output else []),
+            ],
+        ),
+        _table(
+            "Free signs",
+            "group",
+            "units",
+            [(group.name, str(group.size), {"": compact(group.axes)}) for group in symmetry.signs],
+        ),
+        _table(
+            "Fixed signs",
+            "group",
+            "units",
+            [
+                (name, str(next(group.units for group in symmetry.permutations if group.name == name)), {"": [reason]})
+                for name, reason in signs_fixed_for(symmetry)
+            ],
+            last="why",
+        ),
+        _table(
+            "Fixed",
+            "reason",
+            "places",
+            [
+                (reason, str(sum(axis.places for axis in axes)), {"": compact_fixed(axes)})
+                for reason, axes in fixed_for(symmetry).items()
+            ],
+        ),
+    )
+    for table in tables:
+        if table.row_count:
+            console.print()
+            console.print(table)
+
+
+def _table(
+    title: str,
+    first: str,
+    second: str,
+    rows: Sequence[tuple[str, str, Mapping[str, Sequence[str]]]],
+    *,
+    last: str = "tensors and their axes",
+) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(first, max_width=NAMES, overflow="fold")
+    table.add_column(second, justify="right")
+    table.add_column(last, overflow="fold")
+    for name, size, axes in rows:
+        lines = (f"{words} {', '.join(listed)}".strip() for words, listed in axes.items())
+        table.add_row(name, size, "\n".join(lines))
+    return table

@@ -1,0 +1,1 @@
+"""What `landscape train` needs beside the command itself: options, outputs, resumption, log."""

@@ -1,0 +1,159 @@
+"""Training that survives: its state in a file beside the output, saved every so often and when a signal comes."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from landscape_cli.cli.console import say
+from landscape_cli.errors import CheckpointError, TrainingError
+from landscape_cli.io.atomic import write_atomic
+from landscape_cli.io.checkpoint import pack, read_tensors
+
+if TYPE_CHECKING:
+    from landscape_cli.samplers import State
+
+FORMAT = "landscape/training/1"
+REMEDY = "remove it to begin anew"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Keeper:
+    """Keeps the state of one training in one file."""
+
+    def __init__(
+        self, path: Path, identity: Mapping[str, Any], *, every: int | None, resume: bool, quiet: bool
+    ) -> None:
+        """Remember where and how often.
+
+        Args:
+            path: the file.
+            identity: what makes this training this one, as JSON values: a state of another is refused.
+            every: epochs between two savings; None not to save on the way.
+            resume: whether this training goes on from such a file: then signals save, whatever `every` is.
+            quiet: whether to leave out remarks.
+        """
+        self._guards = every is not None or resume
+        self.path, self.identity, self.every, self.quiet = path, dict(identity), every, quiet
+        self._epochs = -1  # what is saved first is the beginning
+        self._stop: int | None = None
+        self._state: Callable[[], State] | None = None
+        self._saved = False
+        self._previous: dict[int, Any] = {}
+
+    def read(self) -> State | None:
+        """Return the state to go on from; None if there is none.
+
+        Raises:
+            CheckpointError: if the file cannot be read.
+            TrainingError: if it is of another training: the message names what differs.
+        """
+        from landscape_cli.samplers import State
+
+        if not self.path.exists():
+            say(f"there is no {self.path} to resume from: beginning", quiet=self.quiet)
+            return None
+        try:
+            tensors, metadata, _ = read_tensors(self.path, FORMAT, REMEDY)
+        except CheckpointError as error:
+            raise CheckpointError(f"{str(error).removesuffix(f': {REMEDY}')}: {REMEDY}") from error
+        try:
+            identity, facts = json.loads(metadata["identity"]), json.loads(metadata["facts"])
+            differing = sorted(
+                key for key in {*identity, *self.identity} if identity.get(key) != self.identity.get(key)
+            )
+        except (KeyError, ValueError, AttributeError, TypeError) as cause:
+            raise CheckpointError(f"{self.path} is malformed ({cause!r}): {REMEDY}") from cause
+        if differing:
+            key = differing[0]
+            was, now = ("not given" if where.get(key) is None else where[key] for where in (identity, self.identity))
+            raise TrainingError(
+                f"{self.path} is of a training with other settings ({key} was {was}, and is {now}): repeat the command "
+                f"as it was, or {REMEDY}"
+            )
+        self._epochs = 0
+        return State(tensors, facts)
+
+    def write(self, state: State) -> None:
+        """Save a state, in place of the one before.
+
+        Raises:
+            CheckpointError: if the disk refuses; what was saved before is still there.
+        """
+        metadata = {
+            "format": FORMAT,
+            "identity": json.dumps(self.identity, sort_keys=True),
+            "facts": json.dumps(state.facts, sort_keys=True),
+        }
+        write_atomic(self.path, pack(dict(state.tensors), metadata), force=True, error=CheckpointError)
+
+    def remove(self) -> None:
+        """Remove the file, if there is one, and what a killed process may have left of one."""
+        for leftover in self.path.parent.glob(f".{glob.escape(self.path.name[:100])}.*.tmp"):
+            leftover.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def pause(self, epoch_ended: bool, state: Callable[[], State]) -> None:
+        """Save if it is time; save and stop if a signal has come.
+
+        Raises:
+            KeyboardInterrupt: after SIGINT, once the state is saved.
+            Terminated: after SIGTERM, once the state is saved.
+        """
+        if not self._guards:
+            return
+        self._epochs += epoch_ended
+        self._state, self._saved = state, False
+        if self._stop is not None:
+            self._save_and_stop()
+        elif self.every is not None and epoch_ended and self._epochs % self.every == 0:
+            self.write(state())
+            self._saved = True
+
+    def save_end(self) -> None:
+        """Save where training ended, so that no more than what follows it can be lost.
+
+        Raises:
+            CheckpointError: if the disk refuses.
+        """
+        if self.every is not None and self._state is not None and not self._saved:
+            self.write(self._state())
+            self._saved = True
+
+    @contextmanager
+    def on_guard(self) -> Iterator[None]:
+        """Let the first signal wait for the end of a step; a second one stops at once."""
+        if not self._guards:
+            yield
+            return
+        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
+        if self._stop is not None:  # it came after the last step
+            self._save_and_stop()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._stop = number
+        for each, handler in self._previous.items():
+            signal.signal(each, handler)
+
+    def _save_and_stop(self) -> NoReturn:
+        assert self._stop is not None
+        if self._state is not None:
+            self.write(self._state())
+            say(f"the state of training is in {self.path}: add --resume to go on", quiet=self.quiet)
+        handler = self._previous[self._stop]
+        if callable(handler):
+            handler(self._stop, None)
+        os.kill(os.getpid(), self._stop)  # with the system's own handler, which ends the process
+        raise KeyboardInterrupt

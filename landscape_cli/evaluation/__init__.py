@@ -1,0 +1,1 @@
+"""Errors and losses of many networks, batch-norm statistics, and the proof that two networks compute the same."""

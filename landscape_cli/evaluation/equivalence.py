@@ -1,0 +1,231 @@
+"""Proving, on a network's own outputs, that a transformation did not change what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from landscape_cli.errors import GeometryError, LandscapeError, ModelError, ProofError, one_line
+from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
+from landscape_cli.forward.memory import largest_activation
+from landscape_cli.forward.nonfinite import not_finite
+from landscape_cli.forward.outputs import all_outputs, decide, logits_of
+from landscape_cli.io.checkpoint import Params
+from landscape_cli.rng import generator
+
+PROBES = 256
+MEMORY = 128 << 20
+"""Bytes for the largest tensor of one forward pass on the probe batch."""
+EXACT = 1e-9
+"""Largest relative difference of logits allowed in float64, before storing."""
+ROUNDING = 1000.0
+"""The same once stored, in units of the dtype's rounding."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far apart two networks' outputs are on a probe batch.
+
+    Attributes:
+        largest: the largest absolute difference of a logit.
+        relative: the same divided by the largest logit; of several outputs, of the one where it is worst.
+        decisions: how many decisions differ, by the first output.
+        probes: how many probe inputs there were.
+        in_float64: whether the outputs were computed in float64, or in the network's own type as the model allows
+            no other.
+    """
+
+    largest: float
+    relative: float
+    decisions: int
+    probes: int
+    in_float64: bool = True
+
+    def columns(self) -> dict[str, float]:
+        """Return the columns of a result that hold it."""
+        return {
+            "largest_logit_difference": self.largest,
+            "relative_difference": self.relative,
+            "decisions_changed": self.decisions,
+            "probes": self.probes,
+        }
+
+
+@torch.no_grad()
+def compare(model: nn.Module, before: Params, after: Params, probe: Tensor, *, factor: float = 1.0) -> Difference:
+    """Compare all outputs in float64: those of `after` with `factor` times those of `before`."""
+    expected, found = (_outputs(model, params, probe, torch.float64) for params in (before, after))
+    return _difference(expected, found, factor)
+
+
+def probe_batch(
+    model: nn.Module, params: Params, input_shape: tuple[int, ...], *, seed: int, device: torch.device
+) -> Tensor:
+    """Return standard normal inputs, as standardised data are, shape (probes, *input_shape), float64.
+
+    There are PROBES, or as many as keep the largest tensor of the forward pass within MEMORY, though at least two.
+
+    Raises:
+        ModelError: if the model does not run.
+    """
+    examples = torch.randn(2, *input_shape, generator=generator(seed), dtype=float_type(params)).to(device)
+    placed = {name: tensor.to(device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
+    model.eval()
+    with _one_line():
+        each = torch.float64.itemsize * largest_activation(lambda x: run_with(model, placed, x), examples)
+    count = max(2, min(PROBES, MEMORY // each))
+    return torch.randn(count, *input_shape, generator=generator(seed), dtype=torch.float64).to(device)
+
+
+def prove(
+    model: nn.Module,
+    before: Params,
+    exact: Params,
+    stored: Params,
+    probe: Tensor,
+    *,
+    factor: float = 1.0,
+    exactly: bool = False,
+    what: str,
+    suspects: Iterable[tuple[str, Params]] = (),
+) -> Difference:
+    """Check that `exact` (float64) and `stored` (as it will be written) compute what `before` does, up to `factor`.
+
+    A model that does not run in float64 is run in its own type, or in float32 if that is less, and held to the
+    rounding of that.
+
+    Args:
+        model: the architecture.
+        before: the network as it was.
+        exact: the transformed one, in float64.
+        stored: the same in the dtype it is written in.
+        probe: inputs, float64.
+        factor: the positive factor by which outputs may differ.
+        exactly: whether outputs must be equal bit for bit, as those of binary networks are.
+        what: what was done, for the message.
+        suspects: by name of each group, the network with only that group transformed, which should compute exactly
+            what `before` does; read on failure alone, one at a time, to find the group at fault.
+
+    Returns:
+        The difference of `stored` from `before`.
+
+    Raises:
+        GeometryError: if the outputs were not finite to begin with.
+        ModelError: if the model does not run, or not twice alike.
+        ProofError: if either differs by more than rounding, or at all if it is to be exact.
+    """
+    eps = max((torch.finfo(t.dtype).eps for t in stored.values() if t.is_floating_point()), default=0.0)
+    with torch.no_grad():
+        dtype, expected = _expected(model, before, probe, torch.promote_types(torch.float32, float_type(stored)))
+        if not all(bool(torch.isfinite(output).all()) for output in expected):
+            where = not_finite(model, to_double(before, probe.device), probe)
+            raise GeometryError(f"{what} makes no sense: its outputs on random inputs are NaN or Inf as it is{where}")
+        finest = EXACT if dtype == torch.float64 else ROUNDING * torch.finfo(dtype).eps
+        most = (0.0, 0.0) if exactly else (finest, max(finest, ROUNDING * eps))
+        for after, allowed, where in ((exact, most[0], ""), (stored, most[1], ", once stored")):
+            difference = _difference(expected, _outputs(model, after, probe, dtype), factor)
+            if not difference.relative <= allowed:
+                _check_repeats(model, before, probe, expected)
+                blamed = _blame(model, expected, after, probe, suspects, allowed, factor)
+                raise ProofError(
+                    f"{what} changed the function{where}: logits differ by {difference.relative:.2g} of the largest, "
+                    f"{allowed:.2g} is allowed{blamed}; nothing was written: please report this model"
+                )
+    return replace(difference, in_float64=dtype == torch.float64)
+
+
+def _expected(
+    model: nn.Module, before: Params, probe: Tensor, own: torch.dtype
+) -> tuple[torch.dtype, tuple[Tensor, ...]]:
+    """Return the outputs of a network, and the type they could be computed in: float64, or else its own."""
+    try:
+        return torch.float64, _outputs(model, before, probe, torch.float64)
+    except (LandscapeError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception:  # code of others; what is wrong with it in its own type is told below
+        with _one_line():
+            return own, _outputs(model, before, probe, own)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Run a forward pass, code of others, whose errors become one line.
+
+    Raises:
+        ModelError: if it fails.
+    """
+    try:
+        yield
+    except (LandscapeError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as cause:
+        reason = one_line(cause)
+        raise ModelError(f"the forward pass fails on random inputs: {type(cause).__name__}: {reason}") from cause
+
+
+def _check_repeats(model: nn.Module, before: Params, probe: Tensor, expected: tuple[Tensor, ...]) -> None:
+    """Check that one network gives the same outputs again, and once more: a counter's parity may hide it once.
+
+    Raises:
+        ModelError: if it does not.
+    """
+    for _ in range(2):
+        again = _difference(expected, _outputs(model, before, probe, expected[0].dtype), 1.0)
+        if not again.relative <= EXACT:
+            raise ModelError(
+                "the model gives other outputs for the same tensors and inputs from one call to the next: its forward "
+                "pass must not depend on what it keeps elsewhere, as in a counter"
+            )
+
+
+def _blame(
+    model: nn.Module,
+    expected: tuple[Tensor, ...],
+    like: Params,
+    probe: Tensor,
+    suspects: Iterable[tuple[str, Params]],
+    allowed: float,
+    factor: float,
+) -> str:
+    """Return the part of a message that names the groups that change the function on their own, in `like`'s dtypes."""
+    innocent, guilty = 0, []
+    for name, params in suspects:
+        alone = _difference(expected, _outputs(model, cast_like(params, like), probe, expected[0].dtype), 1.0)
+        if alone.relative <= allowed:
+            innocent += 1
+        else:
+            guilty.append(repr(name))
+    if guilty:
+        more = f" and {len(guilty) - 3} more" if len(guilty) > 3 else ""
+        return f" (at fault: the group {', '.join(guilty[:3])}{more})"
+    if innocent:
+        return " (no group is at fault alone)" if factor == 1 else " (at fault: the last layer, or no group alone)"
+    return ""
+
+
+def to_double(params: Params, device: torch.device) -> dict[str, Tensor]:
+    """Return the network with its floating-point tensors in float64, on `device`."""
+    return cast_floats(params, torch.float64, device)
+
+
+def cast_like(params: Params, original: Params) -> dict[str, Tensor]:
+    """Return the network in the dtypes of another, on the CPU."""
+    return {name: tensor.to("cpu", original[name].dtype) for name, tensor in params.items()}
+
+
+def _outputs(model: nn.Module, params: Params, probe: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    tensors = cast_floats({**unsaved_buffers(model), **params}, dtype, probe.device)
+    outputs = all_outputs(run_with(model, tensors, probe.to(dtype)))
+    return tuple(output.to(dtype) if output.is_floating_point() else output for output in outputs)
+
+
+def _difference(expected: tuple[Tensor, ...], found: tuple[Tensor, ...], factor: float) -> Difference:
+    apart = torch.stack([(other - factor * one).abs().max() for one, other in zip(expected, found, strict=True)])
+    scale = torch.stack([(factor * one).abs().max() for one in expected])
+    relative = apart / torch.where(scale > 0, scale, torch.ones_like(scale))  # the largest of NaN and others is NaN
+    differing = int(torch.count_nonzero(decide(logits_of(found)) != decide(logits_of(expected))))
+    return Difference(float(apart.max()), float(relative.max()), differing, len(found[0]))

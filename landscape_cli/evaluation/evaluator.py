@@ -1,0 +1,220 @@
+"""Error and loss of many networks at once: the one evaluator that every measurement goes through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from landscape_cli.binary.int8 import Packed, integer_model, pays
+from landscape_cli.data.datasets import Split
+from landscape_cli.evaluation.batch_norm import recompute_statistics
+from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
+from landscape_cli.forward.memory import as_channels_last, largest_activation
+from landscape_cli.forward.outputs import UNDECIDED, cross_entropy, decide, logits_of
+from landscape_cli.io.checkpoint import Params
+
+MIB = 1 << 20
+# The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
+ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
+NETWORK_BYTES = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
+MOST_NETWORKS = 8
+TRIAL_SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of several networks on one split.
+
+    Attributes:
+        wrong: misclassified samples, shape (networks,), int64.
+        samples: how many samples there were.
+        loss: mean cross-entropy in nats, shape (networks,), float64.
+        undecided: samples on which the outputs are NaN, which count as wrong too, shape (networks,), int64.
+    """
+
+    wrong: Tensor
+    samples: int
+    loss: Tensor
+    undecided: Tensor
+
+    @property
+    def error(self) -> Tensor:
+        """The fraction of samples misclassified, shape (networks,), float64; NaN where any output is."""
+        return torch.where(self.undecided > 0, math.nan, self.wrong.double() / self.samples)
+
+
+class Evaluator:
+    """Evaluates networks on data held in memory on a device.
+
+    Networks are taken a few at a time from any iterable, and each batch of data is read once for all of them,
+    so that a path or plane of thousands of networks needs the memory of a handful.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Split | Mapping[str, Split],
+        *,
+        device: torch.device | str = "cpu",
+        batch_size: int | None = None,
+        advance: Callable[[int], None] | None = None,
+        recompute_on: str | None = None,
+        integers: bool | None = None,
+    ) -> None:
+        """Put the data on the device and choose the sizes of the work.
+
+        Args:
+            model: the architecture, put in evaluation mode; its own parameters are not used.
+            data: one split, or several by name.
+            device: where to compute.
+            batch_size: samples a batch; by default from the size of the model's activations.
+            advance: called with the number of samples done, for a progress bar.
+            recompute_on: the split over whose inputs every network's batch-norm statistics are computed anew before
+                it is evaluated; by default networks are taken with the statistics they have.
+            integers: whether binary networks are evaluated by products of whole numbers of eight bits, which gives the
+                same bits; by default where a trial on the first network finds it faster.
+        """
+        self.device = torch.device(device)
+        self.model = model.eval()
+        splits = {"data": data} if isinstance(data, Split) else dict(data)
+        self.splits = {
+            name: Split(as_channels_last(split.x.to(self.device)), split.y.to(self.device))
+            for name, split in splits.items()
+        }
+        self.samples = sum(len(split.y) for split in self.splits.values())
+        self._constants = {name: buffer.to(self.device) for name, buffer in unsaved_buffers(self.model).items()}
+        self._advance = advance
+        self._recompute_on = recompute_on
+        first = next(iter(splits.values())).x
+        self._batch_size = batch_size or _batch_size(self.model, first[:2], self.device)
+        self._integers = None if integers is False else integer_model(self.model, self.device)
+        self._tried = integers is not None
+        self._levels: dict[tuple[str, torch.dtype], Tensor | None] = {}
+
+    def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
+        """Return the fraction of samples misclassified on `split` (default: the first), as `Scores.error`."""
+        name = split or next(iter(self.splits))
+        return self._scores(networks, {name: self.splits[name]})[name].error
+
+    def evaluate(self, networks: Iterable[Params]) -> dict[str, Scores]:
+        """Return the scores of every network on every split; `networks` is read once, a few at a time."""
+        return self._scores(networks, self.splits)
+
+    @torch.inference_mode()
+    def predictions(self, params: Params, split: str) -> Tensor:
+        """Return the class that one network decides for, shape (samples,), int64, on the CPU; UNDECIDED for NaN."""
+        self.model.eval()
+        chunk = [self._place(params)]
+        return torch.cat([decide(logits) for _, logits, _ in self._outputs(chunk, self._pack(chunk), split)]).cpu()
+
+    @torch.inference_mode()
+    def _scores(self, networks: Iterable[Params], splits: Mapping[str, Split]) -> dict[str, Scores]:
+        self.model.eval()  # again: training may have gone on with it since
+        wrong: dict[str, list[Tensor]] = {name: [] for name in splits}
+        loss: dict[str, list[Tensor]] = {name: [] for name in splits}
+        undecided: dict[str, list[Tensor]] = {name: [] for name in splits}
+        for chunk in self._chunks(networks):
+            packed = self._pack(chunk)
+            for name in splits:
+                chunk_wrong = torch.zeros(len(chunk), dtype=torch.int64, device=self.device)
+                chunk_undecided = torch.zeros_like(chunk_wrong)
+                chunk_loss = torch.zeros(len(chunk), dtype=torch.float64, device=self.device)
+                for k, logits, y in self._outputs(chunk, packed, name):
+                    decisions = decide(logits)
+                    chunk_wrong[k] += torch.count_nonzero(decisions != y)
+                    chunk_undecided[k] += torch.count_nonzero(decisions == UNDECIDED)
+                    chunk_loss[k] += cross_entropy(logits.double(), y, reduction="sum")
+                    if self._advance is not None:
+                        self._advance(len(y))
+                wrong[name].append(chunk_wrong)
+                loss[name].append(chunk_loss)
+                undecided[name].append(chunk_undecided)
+        nothing = torch.zeros(0, device=self.device)
+        return {
+            name: Scores(
+                torch.cat([nothing.long(), *wrong[name]]).cpu(),
+                len(split.y),
+                torch.cat([nothing.double(), *loss[name]]).cpu() / len(split.y),
+                torch.cat([nothing.long(), *undecided[name]]).cpu(),
+            )
+            for name, split in splits.items()
+        }
+
+    def _chunks(self, networks: Iterable[Params]) -> Iterator[list[Params]]:
+        """Yield lists of networks, placed on the device, that together stay within the memory allowed."""
+        source = iter(networks)
+        for first in source:
+            size = sum(tensor.numel() * tensor.element_size() for tensor in first.values())
+            allowance = NETWORK_BYTES.get(self.device.type, NETWORK_BYTES["cpu"])
+            count = min(MOST_NETWORKS, max(1, allowance // max(1, size)))
+            yield [self._place(params) for params in (first, *islice(source, count - 1))]
+
+    def _place(self, params: Params) -> Params:
+        network = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        if self._recompute_on is not None:
+            inputs = self.splits[self._recompute_on].x
+            network = recompute_statistics(self.model, network, inputs, advance=self._advance)
+        return cast_floats(self._constants, float_type(network), self.device) | network
+
+    def _outputs(
+        self, chunk: Sequence[Params], packed: Sequence[Packed] | None, name: str
+    ) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Yield the place of each network in the chunk, its logits on a batch, and the labels, batch by batch."""
+        split = self.splits[name]
+        for start in range(0, len(split.y), self._batch_size):
+            batch = slice(start, start + self._batch_size)
+            y = split.y[batch]
+            prepared: dict[torch.dtype, Tensor] = {}
+            for k, params in enumerate(chunk):
+                levels = None if packed is None else self._levels_of(name, packed[k].dtype)
+                if self._integers is None or packed is None or levels is None:
+                    yield k, self._logits(params, split.x[batch]), y
+                    continue
+                dtype = packed[k].dtype
+                if dtype not in prepared:
+                    prepared[dtype] = self._integers.prepare(levels[batch])
+                yield k, self._integers.logits(packed[k], prepared[dtype], len(y)), y
+
+    def _pack(self, chunk: Sequence[Params]) -> list[Packed] | None:
+        """Return networks of whole numbers, if they are to be evaluated so."""
+        if not self._tried and not self._integers_pay(chunk[0]):
+            self._integers = None
+        self._tried = True
+        return None if self._integers is None else [self._integers.pack(network) for network in chunk]
+
+    def _integers_pay(self, network: Params) -> bool:
+        if self._integers is None:
+            return False
+        model, x = self._integers, next(iter(self.splits.values())).x[: min(TRIAL_SAMPLES, self._batch_size)]
+        levels, packed = model.levels(x.to(float_type(network))), model.pack(network)
+        if levels is None:
+            return False
+        return pays(
+            lambda: model.logits(packed, model.prepare(levels), len(x)), lambda: self._logits(network, x), self.device
+        )
+
+    def _levels_of(self, name: str, dtype: torch.dtype) -> Tensor | None:
+        """Return the inputs of a split as whole numbers, made once for all networks of a type."""
+        if self._integers is not None and (name, dtype) not in self._levels:
+            inputs = self.splits[name].x.split(self._batch_size)
+            parts = [self._integers.levels(x.to(dtype)) for x in inputs]
+            whole = [part for part in parts if part is not None]
+            self._levels[name, dtype] = torch.cat(whole) if len(whole) == len(parts) else None
+        return self._levels.get((name, dtype))
+
+    def _logits(self, params: Params, x: Tensor) -> Tensor:
+        return logits_of(run_with(self.model, params, x.to(float_type(params))))
+
+
+def _batch_size(model: nn.Module, examples: Tensor, device: torch.device) -> int:
+    """Return the power of two for which a batch's largest activation fits the allowance."""
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
+    elements = largest_activation(lambda x: run_with(model, {}, x), examples.to(parameter.device, parameter.dtype))
+    fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
+    power: int = 1 << (fits.bit_length() - 1)
+    return min(1 << 16, max(64, power))

@@ -1,0 +1,70 @@
+"""Running a model on tensors that are not its own: in another type, on another device, for each of many networks."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from landscape_cli.errors import ModelError
+from landscape_cli.forward.float64 import in_float64
+from landscape_cli.io.checkpoint import Params
+
+
+def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
+    """Return what the model computes from inputs `x` with `tensors` in place of its own, which stay what they are.
+
+    On inputs in float64 all is computed in float64, also where the model's code says float32.
+
+    Args:
+        model: the architecture.
+        tensors: a network, and the model's unsaved buffers if they must move too (`unsaved_buffers`, `cast_floats`).
+        x: inputs, shape (n, *input_shape), in the network's type and on its device.
+
+    Raises:
+        ModelError: if the model's code exits.
+    """
+    # Given a module's tensors under a second name too, PyTorch would leave the new ones behind.
+    modules = {name for name, _ in model.named_modules()}
+    once = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[0] in modules}
+    try:
+        with in_float64() if x.dtype == torch.float64 else nullcontext():
+            return functional_call(model, once, (x,), tie_weights=False)
+    except SystemExit as cause:
+        raise ModelError("the forward pass ends the program (SystemExit): remove that from the model") from cause
+
+
+def parameter_owners(model: nn.Module) -> dict[str, str]:
+    """Return for every name of a parameter the first one it has: modules may share one."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(id(p), name) for name, p in model.named_parameters(remove_duplicate=False)}
+
+
+def unsaved_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers that the `state_dict` leaves out (`persistent=False`), by name: fixed tables, masks, scales.
+
+    They belong to the model, not to a checkpoint.
+    """
+    saved = model.state_dict().keys()
+    return {
+        name: buffer
+        for prefix, module in model.named_modules()
+        for name, buffer in module.named_buffers(prefix, recurse=False, remove_duplicate=False)
+        if name not in saved
+    }
+
+
+def cast_floats(tensors: Params, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
+    """Return tensors on `device`, those of floating-point in `dtype`; as they are, not copied, where they are so."""
+    return {
+        name: tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
+        for name, tensor in tensors.items()
+    }
+
+
+def float_type(params: Params) -> torch.dtype:
+    """Return the type that a network computes in: that of its first floating-point tensor; float32 if it has none."""
+    return next((tensor.dtype for tensor in params.values() if tensor.is_floating_point()), torch.float32)

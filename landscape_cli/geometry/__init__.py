@@ -1,0 +1,1 @@
+"""Lines, geodesics, planes and distances in weight space."""

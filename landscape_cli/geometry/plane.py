@@ -1,0 +1,80 @@
+"""The plane through three networks (SPEC 6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from landscape_cli.errors import GeometryError
+from landscape_cli.geometry.geodesic import check_alike
+from landscape_cli.io.checkpoint import Params
+
+COLLINEAR = 1e-6
+"""The sine of the smallest angle at a that is told from collinear."""
+ROUNDINGS = 4.0
+"""How many times the rounding of its tensors a network must lie off the line through the others."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The plane through networks a, b, c, with an orthonormal basis.
+
+    Attributes:
+        origin: the network a.
+        u: the unit vector from a to b, float64, by tensor.
+        v: the unit vector orthogonal to it, in the plane, towards c.
+        corners: the coordinates (x, y) of a, b and c, in units of Euclidean distance.
+    """
+
+    origin: Params
+    u: Params
+    v: Params
+    corners: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+
+    def network(self, x: float, y: float) -> dict[str, Tensor]:
+        """Return the network at (x, y), in the dtypes of a."""
+        return {
+            name: (tensor.double() + x * self.u[name] + y * self.v[name]).to(tensor.dtype) if name in self.u else tensor
+            for name, tensor in self.origin.items()
+        }
+
+    def grid(self, points: int, margin: float) -> tuple[list[float], list[float]]:
+        """Return x and y coordinates of a grid, with `margin` times the triangle's extent on every side."""
+        axes = []
+        for k in range(2):
+            low, high = (bound(corner[k] for corner in self.corners) for bound in (min, max))
+            edge = margin * (high - low)
+            axes.append([low - edge + (high - low + 2 * edge) * i / (points - 1) for i in range(points)])
+        return axes[0], axes[1]
+
+
+def span_plane(a: Params, b: Params, c: Params) -> Plane:
+    """Return the plane through three networks (Garipov et al., 2018): Gram-Schmidt on b - a and c - a, in float64.
+
+    Raises:
+        GeometryError: if the three lie on one line.
+    """
+    check_alike(a, b)
+    check_alike(a, c)
+    names = [name for name, tensor in a.items() if tensor.is_floating_point()]
+    u = {name: b[name].double() - a[name].double() for name in names}
+    w = {name: c[name].double() - a[name].double() for name in names}
+    length_u, length_w = _norm(u), _norm(w)
+    if length_u == 0 or length_w == 0:
+        raise GeometryError("two of the three networks are equal: they span no plane")
+    u = {name: tensor / length_u for name, tensor in u.items()}
+    shadow = sum(float((w[name] * u[name]).sum()) for name in names)
+    v = {name: w[name] - shadow * u[name] for name in names}
+    height = _norm(v)
+    rounding = max(torch.finfo(a[name].dtype).eps for name in names) * max(_norm(a), _norm(c))
+    if height <= max(COLLINEAR * length_w, ROUNDINGS * rounding):
+        raise GeometryError("the three networks lie on one line: they span no plane")
+    v = {name: tensor / height for name, tensor in v.items()}
+    return Plane(a, u, v, ((0.0, 0.0), (length_u, 0.0), (shadow, height)))
+
+
+def _norm(vector: Params) -> float:
+    return math.sqrt(sum(float(torch.linalg.vector_norm(tensor.double())) ** 2 for tensor in vector.values()))

@@ -1,0 +1,132 @@
+"""Reading networks that other programs have saved: safetensors, or PyTorch's own files, of which no code is run."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from landscape_cli.errors import CheckpointError
+from landscape_cli.io.checkpoint import FORMAT, TYPES, Params, looks_like_pickle, shown
+
+KEYS = ("state_dict", "model_state_dict", "model")
+PREFIXES = ("module.", "_orig_mod.")
+"""Of `nn.DataParallel` and of `torch.compile`."""
+DEEPEST = 4
+REMEDY = "save the state_dict alone: torch.save(model.state_dict(), FILE)"
+
+
+def is_foreign(path: str | Path) -> bool:
+    """Tell whether a file holds a network that `landscape` has not written; if it cannot be read, no."""
+    try:
+        if looks_like_pickle(Path(path)):
+            return True
+        with safe_open(path, framework="pt") as opened:
+            found = (opened.metadata() or {}).get("format", "")
+    except (OSError, SafetensorError):
+        return False
+    return not found.startswith(FORMAT.partition("/")[0] + "/")
+
+
+def read_foreign(path: str | Path) -> Params:
+    """Read the tensors of a safetensors file, or of a PyTorch file without running code of it.
+
+    The latter may be a `state_dict`, or a dictionary that holds one under one of `KEYS`.
+
+    Raises:
+        CheckpointError: if the file is missing, truncated, needs code to be read, holds something else than
+            tensors, or tensors that networks do not have.
+    """
+    path = Path(path)
+    try:
+        found = _load(path) if looks_like_pickle(path) else _open(path)
+    except OSError as cause:
+        raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
+    tensors = _unwrapped(path, found)
+    for name, tensor in tensors.items():
+        _check(path, name, tensor)
+    return {name: tensor.detach() for name, tensor in tensors.items()}
+
+
+def unprefixed(tensors: Params, expected: Collection[str]) -> Params:
+    """Return the tensors without as many of the prefixes that wrappers put before every name as fits the model best."""
+    candidates = [tensors]
+    while prefix := next((p for p in PREFIXES if tensors and all(name.startswith(p) for name in tensors)), None):
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+        candidates.append(tensors)
+    names = set(expected)
+    return max(reversed(candidates), key=lambda candidate: len(names & candidate.keys()))
+
+
+def _open(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as opened:
+            return {name: opened.get_tensor(name) for name in sorted(opened.keys())}
+    except SafetensorError as cause:
+        raise CheckpointError(f"{path} is not a whole safetensors file ({cause}): it may be truncated") from cause
+
+
+def _load(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise
+    except Exception as cause:  # a pickle that was made to do so can raise anything
+        text = str(cause)
+        if "TorchScript" in text:
+            raise CheckpointError(f"{path} is a TorchScript archive, which is code: {REMEDY}") from cause
+        if isinstance(cause, pickle.UnpicklingError):
+            needed = re.search(r"(?:GLOBAL |global )([\w.]+)", text)
+            what = f" ({shown(needed[1])})" if needed else ""
+            raise CheckpointError(
+                f"{path} holds more than tensors{what}, and reading that could run code, so it is refused: {REMEDY}"
+            ) from cause
+        raise CheckpointError(
+            f"{path} is not a whole PyTorch file: it may be truncated, or of another format"
+        ) from cause
+
+
+def _unwrapped(path: Path, found: Any) -> dict[str, Tensor]:
+    """Return the `state_dict` in what a file holds."""
+    for _ in range(DEEPEST):
+        if not isinstance(found, Mapping):
+            raise CheckpointError(f"{path} holds a {type(found).__name__}, expected a state_dict: {REMEDY}")
+        if not found:
+            raise CheckpointError(f"{path} holds no tensors: {REMEDY}")
+        others = [key for key, value in found.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
+        if not others:
+            return dict(found)
+        key = next((key for key in KEYS if isinstance(found.get(key), Mapping)), None)
+        if key is None:
+            listed = ", ".join(f"{shown(str(key))} ({type(found[key]).__name__})" for key in others[:3])
+            raise CheckpointError(
+                f"{path} holds entries that are no tensors ({listed}), and no state_dict "
+                f"under {', '.join(KEYS)}: {REMEDY}"
+            )
+        found = found[key]
+    raise CheckpointError(f"{path} nests dictionaries too deep: {REMEDY}")
+
+
+def _check(path: Path, name: str, tensor: Tensor) -> None:
+    """Refuse tensors that are of no network, before anything is computed from them."""
+    what, remedy = None, REMEDY
+    if tensor.dtype not in TYPES:
+        what = f"is of type {tensor.dtype}"
+        remedy = "convert it, or the model, to real numbers of 16 to 64 bits"
+    elif tensor.layout is not torch.strided or tensor.is_nested:
+        what = f"is not stored densely ({tensor.layout})"
+    elif tensor.device.type != "cpu":
+        what = f"has no values (device {tensor.device})"
+    elif tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        what = "has more elements than the file stores"
+    if what is not None:
+        raise CheckpointError(f"{path}: the tensor {shown(name)!r} {what}, which cannot be a network's: {remedy}")

@@ -1,0 +1,123 @@
+"""The one writer of results: JSON and CSV, with provenance, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from landscape_cli.errors import ResultError
+from landscape_cli.io.atomic import check_output, write_atomic
+
+PACKAGES = ("landscape-cli", "torch", "torchvision", "numpy", "scipy", "safetensors")
+FORMATS = (".json", ".csv")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command measured.
+
+    Attributes:
+        body: the whole of it, as JSON values.
+        rows: the same as a long table, for CSV and for a terminal.
+        provenance: command, arguments, versions, device, seed, and the digest of each input.
+    """
+
+    body: Mapping[str, Any]
+    rows: Sequence[Row]
+    provenance: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """Return the result as JSON text; numbers that are not finite become null."""
+        content = _finite(dict(self.body) | {"provenance": self.provenance})
+        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+    def to_csv(self) -> str:
+        """Return the rows as CSV text, after one comment line (#) with the provenance."""
+        text = io.StringIO()
+        text.write(f"# {json.dumps(_finite(self.provenance), allow_nan=False)}\n")
+        columns = list(dict.fromkeys(column for row in self.rows for column in row))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({column: _cell(value) for column, value in row.items()} for row in self.rows)
+        return text.getvalue()
+
+
+def provenance(
+    command: str, arguments: Mapping[str, Any], *, device: str, seed: int | None, inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return where a result comes from; nothing in it changes from one run of a command to the next.
+
+    Args:
+        command: the subcommand.
+        arguments: its options, as given.
+        device: where it was computed.
+        seed: of its randomness.
+        inputs: the SHA-256 of each file read, by the name it was given with.
+    """
+    return {
+        "command": f"landscape {command}",
+        "arguments": dict(arguments),
+        "device": device,
+        "seed": seed,
+        "inputs": dict(inputs),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:  # used from a source tree
+            found[package] = "unknown"
+    return found
+
+
+def check_result_name(path: Path, *, force: bool) -> None:
+    """Check that a result can be written to `path`.
+
+    Raises:
+        ResultError: if the suffix is neither `.json` nor `.csv`, the folder is missing, or the file exists.
+    """
+    if path.suffix not in FORMATS:
+        raise ResultError(f"{path} must end in {' or '.join(FORMATS)}: the suffix decides the format")
+    check_output(path, force=force, error=ResultError)
+
+
+def write_result(path: Path, result: Result, *, force: bool) -> None:
+    """Write a result to a file, in the format that its suffix says.
+
+    Raises:
+        ResultError: if it cannot be written.
+    """
+    check_result_name(path, force=force)
+    text = result.to_csv() if path.suffix == ".csv" else result.to_json()
+    write_atomic(path, text.encode(), force=force, error=ResultError)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
+    return "" if value is None else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

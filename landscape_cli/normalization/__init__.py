@@ -1,0 +1,1 @@
+"""One representative for all networks that differ in scale alone."""

@@ -1,0 +1,184 @@
+"""One representative per function: the canonical form that removes every free scale (SPEC 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from landscape_cli.binary.layers import to_signs
+from landscape_cli.errors import GeometryError
+from landscape_cli.io.checkpoint import Params
+from landscape_cli.normalization.balance import balance
+from landscape_cli.normalization.order import turns
+from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, rescale, unit_rows
+
+DEAD = 1e-30
+"""Units with weights of a smaller norm count as without: dividing by it would leave the range of float32."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """A normalised network, and what it took.
+
+    Attributes:
+        params: the normalised network, in the dtype of the original.
+        output_factor: the positive factor by which its outputs differ from the original's.
+        degenerate: for each group that has them, the units without incoming weights, or with a gain of zero.
+        factors: what the activations of each scale group's units were multiplied by, shape (units,), float64.
+        unsettled: the names of groups whose scale is left, at least in part, as it was: they share their tensors so
+            that no one form is found.
+    """
+
+    params: Params
+    output_factor: float
+    degenerate: Mapping[str, tuple[int, ...]]
+    factors: Mapping[str, Tensor]
+    unsettled: tuple[str, ...] = ()
+
+
+def normalize(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> dict[str, Tensor]:
+    """Return the normalised network: hidden units on unit spheres, the last layer on one of radius √outputs.
+
+    See `normalization`, which also tells what it took.
+    """
+    return dict(normalization(params, symmetry, keep_last_layer=keep_last_layer).params)
+
+
+def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> Normalization:
+    """Normalise a network (Pittorino et al., 2022, algorithm 1; SPEC 2), computing in float64.
+
+    In forward order, the units of each group are rescaled so that whatever sets their scale has norm one: the
+    incoming weights, a norm layer's gain. Biases and readers follow. Where a batch-norm absorbs the scale, its
+    statistics follow, and its gain makes up for ε before its own turn comes. Without a gain the running variance
+    plus ε is what scales, so that the variance may come out negative, though never below -ε.
+
+    Where a group would change what has set another, it goes first, or another of its tensors sets it (`turns`);
+    groups for which there is no such order are set together (`balance`).
+
+    Latent weights of binary layers become their signs: of those networks that are the same, one.
+
+    The last layer, weights and biases, is multiplied by √outputs / norm. A unit without incoming weights keeps its
+    zeros; its bias, if any, takes the place of the weights, and without one whatever else scales with it.
+
+    Args:
+        params: the network, any floating-point dtype.
+        symmetry: its symmetry.
+        keep_last_layer: leave the last layer as it is: then the outputs, and so the loss, are unchanged.
+
+    Raises:
+        GeometryError: if the last layer is zero, a tensor is not finite, or would not be in its dtype, or a running
+            variance is negative.
+    """
+    for name in _not_finite(params):
+        raise GeometryError(f"the tensor {name!r} holds NaN or Inf: this network cannot be normalised")
+    for name in _negative_variances(params, symmetry):
+        raise GeometryError(
+            f"the running variance {name!r} holds negative numbers, so that outputs are NaN: this network cannot be "
+            "normalised"
+        )
+    work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
+    degenerate: dict[str, tuple[int, ...]] = {}
+    factors: dict[str, Tensor] = {}
+    output_factor = 1.0
+    unsettled: list[str] = []
+    # A stream that is both read inside and an output is set by its first writer, in its turn, as other streams are.
+    read_inside = any(scaled.power != 1 for scaled in symmetry.output)
+    place = symmetry.output_after if read_inside else len(symmetry.scales)
+    for turn in turns(symmetry, outputs_at=None if keep_last_layer else place):
+        if not turn.groups:
+            output_factor = _last_layer_factor(work, symmetry, first=read_inside)
+            work = rescale(work, symmetry, {}, output=output_factor)
+            continue
+        names = [group.name for group in turn.groups]
+        if turn.together:
+            found, settled = balance(work, turn.groups, turn.setters)
+            factors |= found
+            unsettled += [] if settled else names
+        else:
+            [group], [setter] = turn.groups, turn.setters
+            factors[group.name], zero = _unit_factors(work, group, setter)
+            if bool(zero.any()):
+                degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
+        work = rescale(work, symmetry, {name: factors[name] for name in names})
+    work = to_signs(work, symmetry.latents)
+    result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
+    for name in _not_finite(result):
+        if bool(torch.isfinite(work[name]).all()):  # else it is no matter of the dtype, and the proof will tell
+            dtype = str(params[name].dtype).removeprefix("torch.")
+            raise GeometryError(
+                f"the tensor {name!r}, normalised, leaves the range of {dtype}: convert the network first"
+            )
+    return Normalization(result, output_factor, degenerate, factors, tuple(unsettled))
+
+
+def one_at_a_time(params: Params, symmetry: Symmetry, factors: Mapping[str, Tensor]) -> Iterator[tuple[str, Params]]:
+    """Yield for each scale group the network with that group alone rescaled, to find one at fault."""
+    for name, factor in factors.items():
+        yield name, rescale(params, symmetry, {name: factor})
+
+
+def _not_finite(params: Params) -> Iterator[str]:
+    for name, tensor in params.items():
+        if tensor.is_floating_point() and tensor.numel():
+            ends = torch.stack(tensor.aminmax())  # NaN if there is any: no mask the size of the tensor is made
+            if not bool(torch.isfinite(ends).all()):
+                yield name
+
+
+def _negative_variances(params: Params, symmetry: Symmetry) -> Iterator[str]:
+    """Yield the names of running variances that are negative even with ε added."""
+    for scaled in (scaled for group in symmetry.scales for scaled in group.axes if scaled.epsilon):
+        name = scaled.variance or scaled.axis.tensor
+        if bool((params[name].double() + scaled.epsilon < 0).any()):
+            yield name
+
+
+def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis) -> tuple[Tensor, Tensor]:
+    """Return the factors that put a group's units at norm one, and which units are degenerate, shapes (units,)."""
+    factors, degenerate = _to_norm_one(params, [setter], setter.power, group.size)
+    missing = degenerate
+    for power in (1, 2):  # biases and means; variances
+        if bool(missing.any()):
+            followers = [axis for axis in group.axes if axis.axis.role is Role.FOLLOWER and axis.power == power]
+            instead, nothing = _to_norm_one(params, followers, power, group.size)
+            factors, missing = torch.where(missing, instead, factors), missing & nothing
+    return factors, degenerate
+
+
+def _to_norm_one(params: Params, axes: Sequence[ScaledAxis], power: int, units: int) -> tuple[Tensor, Tensor]:
+    """Return the factors that put what axes of one power hold of each unit at norm one, and where there is nothing."""
+    squared = torch.zeros(units, dtype=torch.float64, device=next(iter(params.values())).device)
+    for scaled in axes:
+        tensor = params[scaled.axis.tensor]
+        rows = unit_rows(tensor + scaled.epsilon if scaled.epsilon else tensor, scaled.axis)
+        squared = squared + rows.norm(dim=1).square()
+    norms = squared.sqrt()
+    nothing = norms < DEAD
+    if power == 0:
+        return torch.ones_like(norms), torch.zeros_like(nothing)
+    return torch.where(nothing, torch.ones_like(norms), norms) ** (-1 / power), nothing
+
+
+def _last_layer_factor(params: Params, symmetry: Symmetry, *, first: bool) -> float:
+    """Return what puts the last (or first) layer that writes the outputs, its weights or gains, on its sphere.
+
+    Raises:
+        GeometryError: if all of them are zero.
+    """
+    weights = [
+        scaled.axis
+        for scaled in symmetry.output
+        if scaled.axis.role in {Role.INCOMING, Role.GAIN} and scaled.power == 1
+    ]
+    for axis in weights if first else reversed(weights):
+        norm = float(unit_rows(params[axis.tensor], axis).norm())
+        if norm >= DEAD:
+            return math.sqrt(axis.places.table.size) / norm
+    if weights:
+        name = weights[-1].tensor
+        raise GeometryError(f"the last layer {name!r} is zero, so it has no direction: use --keep-last-layer")
+    return 1.0

@@ -1,0 +1,1 @@
+"""From what a run said to the groups of a symmetry."""

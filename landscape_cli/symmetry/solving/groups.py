@@ -1,0 +1,227 @@
+"""From what tracing learned to the groups of a `Symmetry`, and the check that nothing was forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from landscape_cli.errors import InconsistencyError
+from landscape_cli.symmetry.solving.free_groups import BatchNorm, scale_groups, sign_groups, unused
+from landscape_cli.symmetry.solving.places import Part, Spaces
+from landscape_cli.symmetry.solving.refinement import colour, run_of, runs_of, settle
+from landscape_cli.symmetry.solving.variables import Owners
+from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
+from landscape_cli.symmetry.tracing.equations import Equations
+from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
+from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Layer, Value, covered
+
+ALONE = "nothing like it to trade places with"
+WITH_ROWS = "units that move with whole rows of weights alone"
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What one traced forward pass leaves behind.
+
+    Attributes:
+        labels: what is known of who is who.
+        equations: between scales, and between signs.
+        parameters: the labels of each run of axes of the tensors used, in the order of their use.
+        roles: what each axis of them is to the units there.
+        weights: those that products contract with activations, as they are or made ready.
+        aliases: every name of each tensor: a tensor shared between modules has several.
+        shapes: the shapes of the model's tensors.
+        learned: the names of the model's parameters.
+        seen: the labels of all tensors there were.
+        outputs: what is known of the outputs.
+        batch_norms: those that normalise with running statistics.
+        notes: what the user should be told.
+    """
+
+    labels: Labels
+    equations: Equations
+    parameters: Mapping[str, Sequence[Sequence[Layer]]]
+    roles: Mapping[tuple[str, int], Role]
+    weights: frozenset[str]
+    aliases: Mapping[str, list[str]]
+    shapes: Mapping[str, tuple[int, ...]]
+    learned: frozenset[str]
+    seen: Sequence[Sequence[Layer]]
+    outputs: Sequence[Value]
+    batch_norms: Sequence[BatchNorm]
+    notes: tuple[str, ...]
+
+
+def assemble(traced: Traced) -> Symmetry:
+    """Return the symmetry that a trace amounts to.
+
+    Raises:
+        InconsistencyError: if an axis of a parameter is neither in a group nor fixed for a reason.
+    """
+    labels = traced.labels
+    own = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
+    runs = runs_of(labels, [*own, *traced.seen])
+    settle(labels, runs)
+    colours = colour(labels, runs)
+    parts = list(_parts(traced))
+    kinds, permutations = _permutations(traced, Spaces(labels, parts), colours)
+    owners = Owners(labels, traced.equations, list(kinds.values()), list(kinds))
+    axis_of = _axis_maker(traced)
+    scales, output, output_after = scale_groups(traced.equations, owners, axis_of, traced.outputs, traced.batch_norms)
+    symmetry = Symmetry(
+        permutations=tuple(permutations),
+        scales=tuple(scales),
+        signs=tuple(sign_groups(traced.equations, owners, axis_of)),
+        output=tuple(output),
+        output_after=output_after,
+        spheres=tuple(_spheres(traced, parts)),
+        fixed=(*(fixed := tuple(_fixed(traced, parts))), *_with_rows(traced, parts, permutations, fixed)),
+        shapes=tuple((name, traced.shapes[name]) for first in traced.aliases for name in traced.aliases[first]),
+        parameters=tuple(name for name in traced.aliases if name in traced.learned),
+        notes=traced.notes,
+    )
+    _check_coverage(traced, symmetry)
+    return symmetry
+
+
+def _parts(traced: Traced) -> Iterable[Part]:
+    for name, runs in traced.parameters.items():
+        for layers in runs:
+            axes = tuple(sorted(frozenset().union(*map(covered, layers))))
+            writes = traced.roles.get((name, axes[-1])) is Role.INCOMING if axes else False
+            yield Part(name, axes, run_of(traced.labels, layers), writes)
+
+
+def _permutations(traced: Traced, spaces: Spaces, colours: Hash) -> tuple[dict[str, list[int]], list[PermutationGroup]]:
+    """Return the units of each kind by its name, and the groups in forward order."""
+    labels = traced.labels
+    labels.fix_above()
+    alike: dict[int, list[int]] = {}
+    for unit, colour_of in zip(spaces.units.tolist(), colours[spaces.units].tolist(), strict=True):
+        alike.setdefault(colour_of, []).append(unit)
+    kinds: dict[str, list[int]] = {}
+    names: dict[int, str] = {}
+    made: list[tuple[tuple[int, int], str, list[list[int]]]] = []
+    for members in alike.values():
+        tensor = spaces.parts[spaces.first(members[0])[0]].tensor
+        name = unused(_base_name(tensor, len(spaces.inside(members[0])) > 0), kinds)
+        kinds[name] = members
+        names |= dict.fromkeys(members, name)
+        units = np.array(members)
+        free = units[labels.why_fixed(units) == 0]
+        blocks: dict[int, list[int]] = {}
+        for unit, block in zip(free.tolist(), labels.above(free).tolist(), strict=True):
+            blocks.setdefault(block, []).append(unit)
+        for block, within in blocks.items():
+            if block >= 0:
+                order = {unit: place for place, unit in enumerate(spaces.inside(block).tolist())}
+                within.sort(key=order.__getitem__)
+        if len({len(block) for block in blocks.values()}) == 1:
+            made.append((spaces.first(int(free[0])), name, list(blocks.values())))
+        else:
+            for count, within in enumerate(blocks.values()):
+                made.append((spaces.first(within[0]), f"{name}/{count + 1}", [within]))
+    groups = []
+    for _, name, blocks_of in sorted(made, key=lambda group: group[0]):
+        size = len(blocks_of[0])
+        ordered = [unit for within in blocks_of for unit in within]
+        if size < 2:
+            labels.fix(np.array(ordered), ALONE)
+            continue
+        inside = tuple(dict.fromkeys(names[unit] for unit in spaces.inside(ordered[0]).tolist()))
+        groups.append(PermutationGroup(name, size, _axes(traced, spaces, ordered), len(blocks_of), inside))
+    return kinds, groups
+
+
+def _base_name(tensor: str, blocks: bool) -> str:
+    name = tensor.removesuffix(".weight").removesuffix("_weight").removesuffix(".in_proj") or tensor
+    return f"{name}/blocks" if blocks else name
+
+
+def _axes(traced: Traced, spaces: Spaces, units: Sequence[int]) -> tuple[Axis, ...]:
+    """Return where units of one kind live, those of blocks wherever what is in them lives."""
+    tables = spaces.tables(units)
+    found = []
+    for k, table in tables.items():
+        part = spaces.parts[k]
+        rows = [tables[j] for j in tables if spaces.parts[j].tensor == part.tensor and spaces.parts[j].dims == (0,)]
+        if len(part.dims) > 1 and rows and _is_whole(table, rows[0], traced.shapes[part.tensor][1]):
+            continue  # what lives there moves along with whole rows, which another axis lists
+        found += _axis_maker(traced)(part.tensor, part.dims, table)
+    return tuple(found)
+
+
+def _is_whole(table: Array, rows: Array, length: int) -> bool:
+    """Tell whether units that live on the first axis and all along rows of the first two live at those rows alone."""
+    if table.shape[1] != rows.shape[1] * length:
+        return False
+    return np.array_equal(np.sort(table // length, axis=1), np.repeat(np.sort(rows, axis=1), length, axis=1))
+
+
+def _axis_maker(traced: Traced):  # type: ignore[no-untyped-def]
+    def make(tensor: str, dims: tuple[int, ...], table: Array) -> list[Axis]:
+        """Return the axis under each of the tensor's names."""
+        role = traced.roles.get((tensor, dims[-1]), Role.FOLLOWER)
+        return [Axis(name, dims, role, Places(table)) for name in traced.aliases[tensor]]
+
+    return make
+
+
+def _fixed(traced: Traced, parts: Sequence[Part]) -> Iterable[FixedAxis]:
+    labels = traced.labels
+    for part in parts:
+        columns = part.run.columns
+        numbers = np.stack([labels.why_fixed(column) for column in columns])
+        held = np.stack([column < 0 for column in columns]) | (numbers > 0)
+        why = np.where(held.all(axis=0), numbers.max(axis=0), NONE)
+        for number, places in zip(*np.unique(why[why >= 0], return_counts=True), strict=True):
+            for name in traced.aliases[part.tensor]:
+                yield FixedAxis(name, part.dims[-1], int(places), labels.reasons[int(number)])
+
+
+def _with_rows(
+    traced: Traced, parts: Sequence[Part], permutations: Sequence[PermutationGroup], fixed: Sequence[FixedAxis]
+) -> Iterable[FixedAxis]:
+    """Yield the second axes of grouped weights whose units keep their order in every row, wherever the row goes."""
+    known = {(axis.tensor, dim) for group in permutations for axis in group.axes for dim in axis.dims}
+    known |= {(axis.tensor, axis.dim) for axis in fixed}
+    rows = {axis.tensor for group in permutations for axis in group.axes if axis.dims == (0,)}
+    for part in parts:
+        for name in traced.aliases[part.tensor] if len(part.dims) > 1 else ():
+            if name in rows and (name, part.dims[-1]) not in known:
+                yield FixedAxis(name, part.dims[-1], len(part.run.columns[0]), WITH_ROWS)
+
+
+def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
+    """Yield the tensors of weights: hidden units on a sphere each, the output's on one together.
+
+    So is a weight of which nothing tells what its axes are to the units.
+    """
+    outputs = {traced.labels.reason("output")}
+    shown = [np.unique(layer.numpy()) for value in traced.outputs for layer, _ in value.scale]
+    numbers = np.concatenate([np.zeros(0, dtype=np.int64), *shown])
+    last = {block.tensor for block in traced.equations.blocks if np.isin(block.variables, numbers).any()}
+    for name in traced.parameters:
+        if name in traced.weights and not any(
+            traced.roles.get((name, dim)) is Role.INCOMING for dim in range(len(traced.shapes[name]))
+        ):
+            yield from (Sphere(alias, None) for alias in traced.aliases[name])
+        for dim in range(len(traced.shapes[name])):
+            if traced.roles.get((name, dim)) is Role.INCOMING:
+                here = [part for part in parts if part.tensor == name and part.dims == (dim,)]
+                why = {int(w) for part in here for column in part.run.columns for w in traced.labels.why_fixed(column)}
+                whole = (bool(why) and why <= outputs) or name in last
+                yield from (Sphere(alias, None if whole else dim) for alias in traced.aliases[name])
+                break
+
+
+def _check_coverage(traced: Traced, symmetry: Symmetry) -> None:
+    covered_axes = {(axis.tensor, dim) for group in symmetry.permutations for axis in group.axes for dim in axis.dims}
+    covered_axes |= {(axis.tensor, axis.dim) for axis in symmetry.fixed}
+    for name in traced.parameters:
+        for dim, size in enumerate(traced.shapes[name]):
+            if size > 1 and (name, dim) not in covered_axes:
+                raise InconsistencyError(f"axis {dim} of {name!r} is neither in a group nor fixed: please report this")

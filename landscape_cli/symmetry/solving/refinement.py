@@ -1,0 +1,158 @@
+"""Which units are interchangeable: those that occur in the same way wherever they occur.
+
+Units get a colour, a hash of every axis that they were ever seen on; units of one colour may trade places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from landscape_cli.symmetry.tracing.equations import clusters
+from landscape_cli.symmetry.tracing.integers import SPAN, Array, Hash, mix, ranked
+from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Layer, covered, to_layer
+from landscape_cli.symmetry.tracing.relate import resolved
+
+
+@dataclass(frozen=True)
+class Run:
+    """What lives along a run of axes of one tensor: at each place, what the columns say together."""
+
+    columns: tuple[Array, ...]
+
+    def units(self) -> list[int]:
+        """Return which columns hold units."""
+        return [k for k, column in enumerate(self.columns) if column.max(initial=-1) >= 0]
+
+
+def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
+    """Return the runs of axes of all tensors seen, each once."""
+    known: set[frozenset[int]] = set()
+    keep: list[object] = []
+    found: dict[tuple[bytes, ...], Run] = {}
+    for layers in seen:
+        runs = clusters([covered(layer) for layer in layers])
+        for here in [[layer for layer in layers if covered(layer) <= axes] for axes in runs] or [list(layers)]:
+            key = frozenset(map(id, here))
+            if not any(int(layer.max()) >= 0 for layer in here) or key in known:
+                continue
+            known.add(key)
+            keep.append(here)  # so that no other layer gets the same identity
+            run = run_of(labels, _narrowed(here))
+            if run.units():
+                found.setdefault(tuple(column.tobytes() for column in run.columns), run)
+    return list(found.values())
+
+
+def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
+    """Return layers over those axes alone that units lie along: what slots say along others counts as one."""
+    along = frozenset().union(*(covered(layer) for layer in layers if int(layer.max()) >= 0))
+    found = []
+    for layer in layers:
+        beside = tuple(covered(layer) - along)
+        if not beside:
+            found.append(layer)
+        elif covered(layer) & along:
+            told = mix(layer.numpy().astype(np.uint64)).sum(axis=beside, keepdims=True, dtype=np.uint64)
+            found.append(to_layer(-1 - SPAN - (told >> np.uint64(2)).astype(np.int64)))
+    return found
+
+
+def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
+    """Return what layers over one run of axes come to, flattened over those axes."""
+    parts = [part for layer in layers for part in labels.resolve(layer.numpy())]
+    if len(parts) > 1:
+        layers = resolved(labels, layers)
+        shape = np.broadcast_shapes(*(tuple(layer.shape) for layer in layers))
+        parts = [layer.expand(shape).numpy() for layer in layers]
+    columns = [np.ascontiguousarray(part).ravel() for part in parts]
+    units = [column for column in columns if column.max(initial=-1) >= 0]
+    blocks = [labels.above(column) for column in units] if len(units) > 1 else []
+    return Run(tuple(c for c in columns if not any(np.array_equal(c, block) for block in blocks)))
+
+
+def settle(labels: Labels, runs: Sequence[Run]) -> None:
+    """Fix what must not move because of what else may not; repeat until nothing changes."""
+    joint = [run for run in runs if len(run.units()) > 1]
+    for run in joint:
+        _fix_twice(labels, run)
+    products: dict[int, bool] = {}
+    while True:
+        before = labels.fixed_count()
+        for number, run in enumerate(joint):
+            free = [k for k in run.units() if not (labels.why_fixed(run.columns[k]) > 0).all()]
+            if len(free) > 1 and number not in products:
+                products[number] = _is_product(run)
+            if len(free) > 1 and not products[number]:
+                for k in free:
+                    labels.fix(run.columns[k], "units that live together otherwise than as rows and columns")
+        labels.fix_above()
+        if labels.fixed_count() == before:
+            return
+
+
+def _fix_twice(labels: Labels, run: Run) -> None:
+    """Fix units that occur in two columns of a run: they would have to move both ways at once."""
+    seen = np.zeros(labels.count, dtype=bool)
+    for k in run.units():
+        column = np.unique(run.columns[k])
+        column = column[column >= 0]
+        labels.fix(column[seen[column]], "a unit that meets itself")
+        seen[column] = True
+
+
+def _is_product(run: Run) -> bool:
+    """Tell whether, of places with units in the same columns, every combination of them occurs exactly once."""
+    columns = np.stack(run.columns)
+    _, pattern = np.unique(columns >= 0, axis=1, return_inverse=True)
+    return all(_is_grid(columns[:, pattern.ravel() == one]) for one in range(int(pattern.max()) + 1))
+
+
+def _is_grid(columns: Array) -> bool:
+    code, count = np.zeros(columns.shape[1], dtype=np.int64), 1
+    for column in columns:
+        kinds, which = ranked(column)
+        code, count = code * len(kinds) + which, count * len(kinds)
+        if count > len(code):
+            return len(columns[columns[:, 0] >= 0]) < 2  # of one unit each: it may live wherever it likes
+    return count == len(code) and bool((np.bincount(code, minlength=count) == 1).all())
+
+
+def colour(labels: Labels, runs: Sequence[Run]) -> Hash:
+    """Return a colour for every unit that stands for itself."""
+    colours = np.zeros(labels.count, dtype=np.uint64)
+    for number, run in enumerate(runs):
+        held = [len(run.columns) > 1 and bool((labels.why_fixed(column) > 0).all()) for column in run.columns]
+        for k in run.units():
+            column = run.columns[k]
+            code = np.full(len(column), number + 1, dtype=np.uint64)
+            for j, other in enumerate(run.columns):
+                if j != k and held[j]:
+                    code = mix(code + mix(other.astype(np.uint64)))
+            real = column >= 0
+            touched, which = ranked(column[real])
+            total = np.zeros(len(touched), dtype=np.uint64)
+            np.add.at(total, which, mix(code[real] + np.uint64(k)))
+            colours[touched] = mix(colours[touched] * np.uint64(31) + total)
+    return _through_blocks(labels, colours)
+
+
+def _through_blocks(labels: Labels, colours: Hash) -> Hash:
+    """Let blocks take on the colours of what is in them, and then units those of the blocks they are in."""
+    units = np.flatnonzero(labels.find(np.arange(labels.count)) == np.arange(labels.count))
+    above = labels.above(units)
+    inner, outer = units[above >= 0], above[above >= 0]
+    depth = labels.depths()
+    for level in sorted(set(depth[inner].tolist()), reverse=True):
+        at = depth[inner] == level
+        total = np.zeros(labels.count, dtype=np.uint64)
+        np.add.at(total, outer[at], mix(colours[inner[at]]))
+        touched = np.unique(outer[at])
+        colours[touched] = mix(colours[touched] * np.uint64(31) + total[touched])
+    for level in sorted(set(depth[inner].tolist())):
+        at = depth[inner] == level
+        colours[inner[at]] = mix(colours[inner[at]] + mix(colours[outer[at]]))
+    return colours

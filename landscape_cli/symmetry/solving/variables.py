@@ -1,0 +1,221 @@
+"""Whose the variables of scales and signs are, and which of them stand for all of their sort."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape_cli.errors import InconsistencyError
+from landscape_cli.symmetry.tracing.equations import Block, Equations
+from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, first_places, mix, ranked_rows
+from landscape_cli.symmetry.tracing.labels import Labels
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The places of a block of variables: whose they are, and which of that unit's places there, in order."""
+
+    block: Block
+    units: Array
+    ranks: Array
+
+
+class Owners:
+    """Which unit each variable belongs to, and which units stand for all of their kind."""
+
+    def __init__(
+        self, labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]], names: Sequence[str]
+    ) -> None:
+        """Look up the owners of all variables; `kinds` lists units of one kind each, in order, named by `names`."""
+        self.kinds = [np.array(members, dtype=np.int64) for members in kinds]
+        self.names = list(names)
+        self._labels = labels
+        self.kind_of_unit = np.full(labels.count, NONE)
+        for kind, members in enumerate(self.kinds):
+            self.kind_of_unit[members] = kind
+        self.unit_of = np.full(equations.count, NONE)
+        self.rank_of = np.zeros(equations.count, dtype=np.int64)
+        self.several = np.zeros(equations.count, dtype=bool)
+        self.cells: list[_Cells] = []
+        self._cell_kinds: dict[int, Array] = {}
+        self.cells_of = np.full(equations.count, NONE)
+        for block in equations.blocks:
+            self._add(block)
+        self._index = np.full(labels.count, NONE)  # of the units of one kind at a time, which are in `_indexed`
+        self._indexed = np.zeros(0, dtype=np.int64)
+        self._sizes = np.array([len(members) for members in self.kinds] + [1])
+        self._depth = labels.depths()
+        self._above = labels.above(np.arange(labels.count))
+        self.kept = self._choose()
+        self.kept[0] = True
+        self.representative = self._representatives()
+
+    def _add(self, block: Block) -> None:
+        columns = self._labels.resolve(block.owners)
+        holding = [column for column in columns if column.max(initial=NONE) >= 0]
+        units, rest = (holding[0], columns) if holding else (block.owners, columns)
+        for column in holding[1:]:
+            units = np.where(units >= 0, units, column)
+        several = (
+            np.sum([column >= 0 for column in holding], axis=0) > 1 if holding else np.zeros(len(units), dtype=bool)
+        )
+        real = units[units >= 0]
+        for unit in np.unique(real[self.kind_of_unit[real] < 0]):
+            # alone on an axis of one place, so on no axis that could tell
+            self.kind_of_unit[unit] = len(self.kinds)
+            self.kinds.append(np.array([unit]))
+            self.names.append(block.tensor.removesuffix(".weight"))
+        variables, first = first_places(block.variables)
+        order = np.lexsort((first, *(column[first] for column in rest), units[first]))
+        starts = np.maximum.accumulate(
+            np.where(np.diff(units[first][order], prepend=-2) != 0, np.arange(len(order)), 0)
+        )
+        self.rank_of[variables[order]] = np.arange(len(order)) - starts
+        self.unit_of[variables] = units[first]
+        self.several[variables] = several[first]
+        self.cells_of[variables] = len(self.cells)
+        self.cells.append(_Cells(block, units, self.rank_of[block.variables]))
+
+    def _choose(self) -> Array:
+        """Return which variables are kept: those of one unit of each kind, those within blocks in the chosen block."""
+        chosen = np.zeros(self._labels.count, dtype=bool)
+        for level in range(int(self._depth.max(initial=0)) + 1):
+            for members in self.kinds:
+                at = members[self._depth[members] == level]
+                within = at if level == 0 else at[chosen[self._above[at]]]
+                chosen[within[:1]] = True
+        kept: Array = np.ones(len(self.unit_of), dtype=bool)
+        owned = self.unit_of >= 0
+        kept[owned] = chosen[self.unit_of[owned]]
+        return kept | self.several
+
+    def _representatives(self) -> Array:
+        """Return for each variable the one kept in its stead: in the same place of the same axis of another unit."""
+        found = np.arange(len(self.unit_of))
+        kinds = np.where(self.unit_of >= 0, np.append(self.kind_of_unit, NONE)[np.maximum(self.unit_of, 0)], NONE)
+        key = np.stack([self.cells_of, kinds, self.rank_of], axis=1)
+        sort = ranked_rows(key)
+        own = (self.unit_of >= 0) & ~self.several
+        first = np.full(int(sort.max()) + 1, NONE)
+        first[sort[own & self.kept]] = found[own & self.kept]
+        known = own & (first[sort] >= 0)
+        found[known] = first[sort[known]]
+        return found
+
+    def _kinds_of(self, number: int) -> Array:
+        if number not in self._cell_kinds:
+            units = self.cells[number].units
+            self._cell_kinds[number] = np.where(units >= 0, self.kind_of_unit[np.maximum(units, 0)], NONE)
+        return self._cell_kinds[number]
+
+    def kind(self, variable: int) -> int:
+        """Return the kind of a variable's unit, NONE for none."""
+        return int(self.kind_of_unit[self.unit_of[variable]]) if self.unit_of[variable] >= 0 else NONE
+
+    def depth(self, variable: int) -> int:
+        """Return how deep in the nesting of units a variable lies; units that are alone lie outermost."""
+        kind = self.kind(variable)
+        if kind < 0 or len(self.kinds[kind]) == 1:
+            return 0
+        return 1 + int(self._depth[self.unit_of[variable]])
+
+    def represent(self, rows: Array) -> tuple[list[list[int]], list[int]]:
+        """Return the rows of variables that stand for all, and the variables whose rows nobody can stand for.
+
+        A row stands for those of its sort if its variables are of one unit, and of blocks that the unit belongs to,
+        and if all units of the kind have a row like it. Where there is none, the variables' scales are given up; where
+        a row is incoherent only for units that may not move, such as positions, only theirs are.
+        """
+        like = self.representative[rows]
+        inner, coherent = self._inner(rows)
+        loose = self._fixed_among(rows[~coherent]) if not coherent.all() else like[:0, 0]
+        if len(loose):
+            rows = np.where(np.isin(like, loose), 0, rows)
+            like = self.representative[rows]
+            inner, coherent = self._inner(rows)
+        _, sort = np.unique(_row_hash(like), return_inverse=True)
+        pairs = np.unique(sort * (len(self.kind_of_unit) + 1) + inner + 1)
+        have = np.bincount(pairs // (len(self.kind_of_unit) + 1), minlength=sort.max(initial=-1) + 1)
+        need = self._sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
+        bad = np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
+        torn = np.union1d(np.unique(like[bad[sort]]), loose)
+        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), torn[torn > 0].tolist()
+
+    def _fixed_among(self, rows: Array) -> Array:
+        """Return the variables that stand for those of units that may not move, in rows with others that may."""
+        units = self.unit_of[rows]
+        fixed = (units >= 0) & (self._labels.why_fixed(np.maximum(units, 0)) > 0)
+        mixed = fixed.any(axis=1) & ((units >= 0) & ~fixed).any(axis=1)
+        found: Array = np.unique(self.representative[rows[mixed]][fixed[mixed]])
+        return found
+
+    def _inner(self, rows: Array) -> tuple[Array, NDArray[np.bool_]]:
+        """Return the innermost unit of each row of variables, and whether all others are of it or of its blocks."""
+        units = self.unit_of[rows]
+        kinds = np.where(units >= 0, self.kind_of_unit[np.maximum(units, 0)], NONE)
+        alone = self._sizes[kinds] == 1
+        units = np.where((units < 0) | alone | self.several[rows], NONE, units)
+        levels = np.where(units >= 0, self._depth[np.maximum(units, 0)], NONE)
+        inner = np.take_along_axis(units, levels.argmax(axis=1)[:, None], axis=1)
+        found, up = (units < 0) | (units == inner), inner
+        while (up >= 0).any():
+            up = np.where(up >= 0, self._above[np.maximum(up, 0)], NONE)
+            found |= units == up
+        return inner[:, 0], found.all(axis=1)
+
+    def tables(self, kind: int, powers: Mapping[int, int]) -> list[tuple[Block, int, Array]]:
+        """Return where units of a kind are multiplied, given the powers of the variables that were kept.
+
+        Raises:
+            InconsistencyError: if places do not fall to units evenly.
+        """
+        members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
+        index = self._index
+        index[self._indexed] = NONE
+        index[members] = np.arange(len(members))
+        self._indexed = members
+        chosen: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+        for variable, power in powers.items():
+            chosen[int(self.cells_of[variable]), power].add(variable)
+        found = []
+        for (number, power), variables in sorted(chosen.items()):
+            cells = self.cells[number]
+            if not cells.block.tensor:
+                continue
+            mask = np.zeros(len(cells.units), dtype=bool)
+            for variable in variables:
+                one = self.kind(variable)
+                if one >= 0:
+                    mask |= (self._kinds_of(number) == one) & (cells.ranks == self.rank_of[variable])
+                else:
+                    mask |= cells.block.variables == variable
+            (at,) = np.nonzero(mask)
+            owner = cells.units[at]
+            place = index[owner]
+            while len(members) > 1 and (place < 0).any():
+                owner = np.where(place < 0, self._above[owner], owner)
+                if (owner < 0).any():
+                    raise InconsistencyError(
+                        f"the scales of {cells.block.tensor!r} were not understood: please report this"
+                    )
+                place = index[owner]
+            if len(members) == 1:
+                place = np.zeros(len(at), dtype=np.int64)
+            if len(at) % len(members) or (np.bincount(place, minlength=len(members)) != len(at) // len(members)).any():
+                raise InconsistencyError(
+                    f"the scales of {cells.block.tensor!r} were not understood: please report this"
+                )
+            order = np.lexsort((at, cells.ranks[at], cells.units[at], place))
+            found.append((cells.block, power, at[order].reshape(len(members), -1)))
+        return found
+
+
+def _row_hash(rows: Array) -> Hash:
+    total: Hash = np.zeros(len(rows), dtype=np.uint64)
+    for column in rows.T:
+        total = mix(total + mix(column.astype(np.uint64)))
+    return total

@@ -1,0 +1,1 @@
+"""What one run of a model says about its symmetries."""

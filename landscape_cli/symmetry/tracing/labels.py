@@ -1,0 +1,300 @@
+"""Who is who: the labels that places on a network's axes carry, and what tracing learns about them.
+
+A label is a whole number. From 0 upward it is a *unit*: something that a symmetry may relabel. Below 0 it is a *slot*:
+a fixed position, such as a pixel. Operators state facts about units:
+
+* two are one (`unite`): a row of weights and the entry of the bias added to it;
+* one moves with several others (`derive`): a column behind a flatten is one channel's, at one fixed place of the image;
+* one belongs to another (`respect`): a unit of an attention head goes where its head goes;
+* one may not move (`fix`).
+
+Whatever does not fit these patterns is fixed, which is always true, if less than everything.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landscape_cli.symmetry.tracing.integers import (
+    NONE,
+    SPAN,
+    Array,
+    different_rows,
+    is_function,
+    pairs_of,
+    ranked_rows,
+)
+
+
+class Labels:
+    """A growing collection of units, and the facts known about them."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = [""]
+        self.count = 0
+        self._merged = False
+        self._same = np.zeros(1, dtype=np.int64)
+        self._above = np.full(1, NONE)
+        self._fixed = np.zeros(1, dtype=np.int64)
+        self._row = np.full(1, NONE)
+        self._origin = np.zeros(1, dtype=np.int64)
+        self._parts = np.zeros((0, 3), dtype=np.int64)
+        self._origins: list[frozenset[int]] = [frozenset()]
+        self._numbers: dict[frozenset[int], int] = {frozenset(): 0}
+        self._sources = 0
+
+    def units(self, count: int, *, together: bool = False) -> Array:
+        """Return new units; `together`: of one axis of one parameter, on which no two of them are one."""
+        start, self.count = self.count, self.count + count
+        if self.count > len(self._same):
+            size = max(1024, 2 * self.count)
+            old = len(self._same)
+            self._same = np.concatenate([self._same, np.arange(old, size)])
+            fill = np.full(size - old, NONE)
+            self._above = np.concatenate([self._above, fill])
+            self._row = np.concatenate([self._row, fill])
+            self._fixed = np.concatenate([self._fixed, fill + 1])
+            self._origin = np.concatenate([self._origin, fill + 1])
+        if together:
+            self._sources += 1
+            self._origin[start : self.count] = self._intern(frozenset([self._sources]))
+        return np.arange(start, self.count)
+
+    def slots(self, count: int, reason: str) -> Array:
+        """Return fixed positions."""
+        return -1 - np.arange(count) - SPAN * self.reason(reason)
+
+    def reason(self, text: str) -> int:
+        """Return the number of a reason."""
+        if text not in self.reasons:
+            self.reasons.append(text)
+        return self.reasons.index(text)
+
+    def find(self, labels: Array) -> Array:
+        """Return the units that stand for all those united with these; slots are themselves."""
+        if self.count == 0:
+            return labels
+        if self._merged and labels.size < self.count:
+            at = labels.ravel()
+            at = at[at >= 0]
+            root = self._same[at]
+            while not np.array_equal(further := self._same[root], root):
+                root = further
+            self._same[at] = root
+        elif self._merged:
+            same = self._same[: self.count]
+            while not np.array_equal(further := same[same], same):
+                same = further
+            self._same[: self.count] = same
+            self._merged = False
+        if labels.size and int(labels.min()) >= 0:
+            return self._same[labels]
+        return np.where(labels >= 0, self._same[np.maximum(labels, 0)], labels)
+
+    def resolve(self, labels: Array) -> list[Array]:
+        """Return what labels come to: arrays whose tuples tell apart what the labels do, of underived units and slots.
+
+        Arrays that say the same everywhere are left out, unless nothing else would remain.
+        """
+        roots = self.find(labels)
+        if not len(self._parts):
+            return [roots]
+        rows = np.where(roots >= 0, self._row[np.maximum(roots, 0)], NONE)
+        derived = rows >= 0
+        if not derived.any():
+            return [roots]
+        columns = [
+            np.where(derived, self._parts[rows, k], roots if k == 0 else NONE) for k in range(self._parts.shape[1])
+        ]
+        found = [part for column in columns[:2] if column.max() >= 0 for part in self.resolve(column)]
+        found += [column for column in (*columns[1:2], columns[2]) if column.max() < 0]
+        telling = [column for column in found if column.size and (column != column.flat[0]).any()]
+        return telling or found[:1]
+
+    def above(self, units: Array) -> Array:
+        """Return the unit that each belongs to, or NONE; slots belong to nothing."""
+        roots = self.find(units)
+        found = np.where(roots >= 0, self._above[np.maximum(roots, 0)], NONE)
+        return np.where(found >= 0, self.find(np.maximum(found, 0)), NONE)
+
+    def why_fixed(self, units: Array) -> Array:
+        """Return the number of the reason why each may not move, 0 for those that may."""
+        roots = self.find(units)
+        return np.where(roots >= 0, self._fixed[np.maximum(roots, 0)], (-1 - roots) // SPAN)
+
+    def fix(self, labels: Array, reason: str | int) -> None:
+        """Forbid units to move, and whatever they come to."""
+        number = self.reason(reason) if isinstance(reason, str) else reason
+        for part in self.resolve(np.unique(labels)):
+            roots = part[part >= 0]
+            self._fixed[roots] = np.where(self._fixed[roots] > 0, self._fixed[roots], number)
+
+    def unite(self, one: Array, other: Array, reason: str) -> None:
+        """State that labels of the same place are one, pair by pair; with a slot, that the unit is fixed.
+
+        Units are underived (`resolve`). Where two would thereby coincide on one axis of one parameter, as the two
+        halves of a gated layer do, they become two slots of a new unit.
+        """
+        pairs = pairs_of(self.find(one).ravel(), self.find(other).ravel())
+        for side in (0, 1):
+            numbers = np.where(pairs[:, 1 - side] < 0, self.why_fixed(pairs[:, 1 - side]), 0)
+            for number in np.unique(numbers[numbers > 0]) if numbers.any() else ():
+                self.fix(pairs[numbers == number, side], int(number))
+        pairs = pairs[(pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
+        original, blocks = pairs, self.above(pairs)
+        while len(pairs):
+            _, first = np.unique(pairs.min(axis=1), return_index=True)
+            origins = self._origin[pairs]
+            collides = [bool(self._origins[a] & self._origins[b]) for a, b in different_rows(origins)]
+            if any(collides):
+                colliding = np.array(collides)[ranked_rows(origins)]
+                self._pair_up(pairs[colliding], reason)
+                if not colliding.all():
+                    self.fix(pairs[~colliding], reason)
+                return
+            _, second = np.unique(pairs[first].max(axis=1), return_index=True)
+            self._merge(pairs[first][second])
+            pairs = self.find(pairs)
+            pairs = different_rows(pairs[pairs[:, 0] != pairs[:, 1]])
+        for side in (0, 1):
+            belongs = blocks[:, side] >= 0
+            if belongs.any():
+                self.respect(original[belongs, side], blocks[belongs, side], reason)
+
+    def _merge(self, pairs: Array) -> None:
+        """Make one of each pair of units; no unit occurs twice."""
+        low, high = pairs.min(axis=1), pairs.max(axis=1)
+        self._fixed[low] = np.where(self._fixed[low] > 0, self._fixed[low], self._fixed[high])
+        self._add_origins(low, self._origin[high])
+        self._above[low] = NONE
+        self._same[high] = low
+        self._merged = True
+
+    def _pair_up(self, pairs: Array, reason: str) -> None:
+        """Make each pair two slots of a new unit, or fix all where they do not come in pairs."""
+        flat = pairs.ravel()
+        above = self._above[: self.count]
+        if len(np.unique(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():
+            self.fix(flat, reason)
+            return
+        units, slots = self.units(len(pairs)), self.slots(2, "")
+        for side in (0, 1):
+            self.derive(pairs[:, side], units, np.full(len(pairs), NONE), np.full(len(pairs), slots[side]), reason)
+
+    def derive(self, units: Array, first: Array, second: Array, slot: Array, reason: str) -> None:
+        """State that each unit moves with one or two others, at a fixed place among those that do."""
+        units = self.find(units)
+        if len(np.unique(units)) < len(units) or np.isin(units, np.concatenate([first, second])).any():
+            for labels in (units, first, second):
+                self.fix(labels, reason)
+            return
+        blocks, fixed = self.above(units), self._fixed[units]
+        for number in np.unique(fixed[fixed > 0]):
+            self.fix(first[fixed == number], int(number))
+            self.fix(second[fixed == number], int(number))
+        for part in (first, second):
+            real = part >= 0
+            self._add_origins(self.find(part[real]), self._origin[units[real]])
+        self._row[units] = len(self._parts) + np.arange(len(units))
+        self._parts = np.concatenate([self._parts, np.stack([first, second, slot], axis=1)])
+        belongs = blocks >= 0
+        if not belongs.any():
+            return
+        blocks, owners = blocks[belongs], [part[belongs] for part in (first, second)]
+        for owner in owners:
+            if (owner >= 0).all() and is_function(owner, blocks):
+                for part in self.resolve(owner)[:1]:
+                    self.respect(part, blocks, reason)
+                return
+        self.fix(blocks, reason)
+        if not is_function(slot[belongs], blocks):
+            for owner in owners:
+                self.fix(owner, reason)
+
+    def respect(self, units: Array, blocks: Array, reason: str) -> None:
+        """State that each unit goes where its block goes: units are relabelled within blocks, or blocks as wholes."""
+        pairs = pairs_of(self.find(units).ravel(), self.find(blocks).ravel())
+        units, blocks = pairs[pairs[:, 0] != pairs[:, 1]].T
+        if len(np.unique(units)) < len(units):
+            self.fix(units, reason)
+            self.fix(blocks, reason)
+            return
+        self.fix(blocks[units < 0], reason)
+        units, blocks = units[units >= 0], self._as_units(blocks[units >= 0])
+        if len(np.unique(blocks)) == len(units) and not (self._row[blocks] >= 0).any():
+            self.unite(units, blocks, reason)  # alone in its block
+            return
+        old = self.above(units)
+        self._above[units[old < 0]] = blocks[old < 0]
+        differ = (old >= 0) & (old != blocks)
+        if not differ.any():
+            return
+        units, old, blocks = units[differ], old[differ], blocks[differ]
+        known = np.unique(np.stack([old, blocks], axis=1), axis=0)
+        coarser, finer = (len(np.unique(known[:, side])) == len(known) for side in (0, 1))
+        if (self._row[known] >= 0).any():
+            self.fix(known, reason)
+            self.fix(units, reason)
+        elif coarser and finer and any(self._origins[a] & self._origins[b] for a, b in self._origin[known]):
+            self.fix(known, reason)  # two blocks of one kind, in step: units stay in theirs
+        elif coarser and finer:
+            self.unite(known[:, 0], known[:, 1], reason)
+        elif coarser:
+            self.respect(known[:, 0], known[:, 1], reason)
+        elif finer:
+            self._above[units] = blocks
+            self.respect(known[:, 1], known[:, 0], reason)
+        elif len(known) == len(units):
+            self._above[units] = NONE
+            self.derive(units, old, blocks, np.full(len(units), NONE), reason)
+        else:
+            self.fix(known, reason)
+            self.fix(units, reason)
+
+    def _as_units(self, blocks: Array) -> Array:
+        """Return blocks, those that are slots replaced by units that may not move."""
+        slots = np.unique(blocks[blocks < 0])
+        if not len(slots):
+            return blocks
+        made = self.units(len(slots))
+        self._fixed[made] = np.maximum(self.why_fixed(slots), 1)
+        return np.where(
+            blocks < 0, made[np.searchsorted(slots, np.minimum(blocks, -1)).clip(max=len(slots) - 1)], blocks
+        )
+
+    def _add_origins(self, units: Array, origins: Array) -> None:
+        for number in np.unique(origins):
+            chosen = np.unique(units[origins == number])
+            for known in np.unique(self._origin[chosen]):
+                merged = self._intern(self._origins[known] | self._origins[number])
+                self._origin[chosen[self._origin[chosen] == known]] = merged
+
+    def fixed_count(self) -> int:
+        """Return how many units may not move."""
+        return int((self._fixed[: self.count] > 0).sum())
+
+    def fix_above(self) -> None:
+        """Fix the blocks that hold a unit that may not move, and theirs in turn."""
+        while True:
+            before = self.fixed_count()
+            units = np.flatnonzero(self._fixed[: self.count] > 0)
+            above = self.above(units)
+            for unit, block in zip(units[above >= 0], above[above >= 0], strict=True):
+                self._fixed[block] = self._fixed[block] or self._fixed[unit]
+            if self.fixed_count() == before:
+                return
+
+    def depths(self) -> Array:
+        """Return for each unit how many blocks, one within another, it lies in."""
+        above = self.above(np.arange(self.count))
+        depth, up = np.zeros(self.count, dtype=np.int64), above
+        while (up >= 0).any():
+            depth += up >= 0
+            up = np.where(up >= 0, above[np.maximum(up, 0)], NONE)
+        return depth
+
+    def _intern(self, origins: frozenset[int]) -> int:
+        if origins not in self._numbers:
+            self._numbers[origins] = len(self._origins)
+            self._origins.append(origins)
+        return self._numbers[origins]

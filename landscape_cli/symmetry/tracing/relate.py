@@ -1,0 +1,250 @@
+"""What it says about labels that two tensors meet place by place, or that places are summed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import torch
+
+from landscape_cli.symmetry.tracing.equations import clusters
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, is_function, mix
+from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Layer, aligned, compress, covered, distinct, to_layer
+
+INPUT = "input"
+"""Why what reads the network's inputs may not move."""
+
+
+def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return what layers of labels have come to."""
+    found = []
+    for layer in layers:
+        parts = labels.resolve(layer.numpy())
+        found += [compress(to_layer(part)) for part in parts]
+    return distinct(found)
+
+
+def _is_above(labels: Labels, blocks: Layer, units: Layer) -> bool:
+    """Tell whether a layer says no more than which blocks the units of another are in."""
+    if blocks is units or blocks.shape != units.shape or int(blocks.flatten()[0]) < 0 or int(units.flatten()[0]) < 0:
+        return False
+    return bool(np.array_equal(labels.above(units.numpy()), labels.find(blocks.numpy())))
+
+
+def meet(labels: Labels, one: Sequence[Layer], other: Sequence[Layer], rank: int, reason: str) -> tuple[Layer, ...]:
+    """State that two tensors meet place by place, one perhaps broadcast; return the labels of what comes of it."""
+    if len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True)):
+        return tuple(one)
+    left, right = ([aligned(layer, rank) for layer in resolved(labels, side)] for side in (one, other))
+    result: list[Layer] = []
+    for axes in clusters([covered(layer) for layer in (*left, *right)]):
+        here, there = ([layer for layer in side if covered(layer) <= axes] for side in (left, right))
+        if here and there:
+            _match(labels, here, there, reason)
+        result += here if _reach(here) >= _reach(there) else there
+        if not (_reach(here) >= _reach(there) or _reach(there) >= _reach(here)):
+            result += here
+    return resolved(labels, distinct(result))
+
+
+def _reach(layers: Sequence[Layer]) -> frozenset[int]:
+    return frozenset().union(*map(covered, layers))
+
+
+def _match(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -> None:
+    """State that the places of one run of axes are the same on both sides."""
+    for one, others in ((here, there), (there, here)):
+        if len(one) == 1 and _reach(one) >= _reach(others) and _is_plain(one[0]):
+            unit = one[0]
+            parts = [part for part in others if not any(_is_above(labels, part, other) for other in others)]
+            if len(parts) == 1 and covered(parts[0]) == covered(unit):
+                labels.unite(*_flat(unit, parts[0]), reason)
+            elif _reach(parts) == covered(unit) and len(parts) > 1:
+                _derive(labels, unit, parts, reason)
+            else:
+                for part in parts:
+                    labels.respect(*_flat(unit, part), reason)
+            return
+    _match_several(labels, here, there, reason)
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Tell whether a layer holds units, each at one place."""
+    numbers = layer.numpy().ravel()
+    return bool((numbers >= 0).all()) and len(np.unique(numbers)) == len(numbers)
+
+
+def _derive(labels: Labels, unit: Layer, parts: list[Layer], reason: str) -> None:
+    """State that each unit moves as what is there on the other side does."""
+    columns = [part.numpy() for part in torch.broadcast_tensors(unit, *parts)]
+    units, rest = columns[0].ravel(), [column.ravel() for column in columns[1:]]
+    free = [column for column in rest if column.max() >= 0]
+    slots = [column for column in rest if column.max() < 0]
+    if len(free) > 2 or any(column.min() < 0 for column in free):
+        for layer in (unit, *parts):
+            labels.fix(layer.numpy(), reason)
+    elif not free:
+        labels.unite(units, _one_slot(labels, slots, len(units)), reason)
+    else:
+        second = free[1] if len(free) == 2 else np.full(len(units), NONE)
+        labels.derive(units, free[0], second, _one_slot(labels, slots, len(units)), reason)
+
+
+def _one_slot(labels: Labels, slots: Sequence[Array], count: int) -> Array:
+    """Return slots that tell apart what several layers of slots together do."""
+    if len(slots) < 2:
+        return slots[0] if slots else np.full(count, NONE)
+    rows = np.stack(slots, axis=1)
+    together, which = np.unique(rows, axis=0, return_inverse=True)
+    return _named_slots(labels, together)[which.ravel()]
+
+
+def _named_slots(labels: Labels, rows: Array) -> Array:
+    """Return a slot for each row of slots, for the reason that they have in common; the input is one before others."""
+    why = labels.why_fixed(rows)
+    read = labels.reason(INPUT)
+    common = np.where((why == why[:, :1]).all(axis=1), why[:, 0], labels.reason("a fixed place"))
+    found: Array = -1 - np.arange(len(rows)) - SPAN * np.where((why == read).any(axis=1), read, common)
+    return found
+
+
+def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -> None:
+    """Match layers that run alike; what finds no partner is fixed, unless its partner's units belong to it."""
+    left, right = list(here), list(there)
+    for layer in here:
+        for partner in right:
+            if covered(layer) == covered(partner) and layer.max() >= 0 and partner.max() >= 0:
+                one, other = _flat(layer, partner)
+                if is_function(one, other) and is_function(other, one):
+                    labels.unite(one, other, reason)
+                    left = [rest for rest in left if rest is not layer]
+                    right = [rest for rest in right if rest is not partner]
+                    break
+    through = _share_blocks(labels, [*product(left, there), *product(right, here)], reason)
+    for own, others, lonely in ((here, there, left), (there, here, right)):
+        for layer in lonely:
+            rest = [other for other in others if (id(layer), id(other)) not in through]
+            if layer.max() >= 0 and not _follows(labels, layer, own, rest, reason):
+                why = _why(labels, others, reason)
+                for known in (*here, *there):
+                    labels.fix(known.numpy(), why)
+                return
+
+
+def _why(labels: Labels, layers: Sequence[Layer], reason: str) -> str:
+    """Return why units may not move that meet these layers: theirs, if they are slots for one reason."""
+    numbers = {int(number) for layer in layers for number in np.unique(labels.why_fixed(layer.numpy()))}
+    if any(int(layer.max()) >= 0 for layer in layers) or not numbers:
+        return reason
+    found = {labels.reasons[number] for number in numbers}
+    return INPUT if INPUT in found else found.pop() if len(found) == 1 else reason
+
+
+def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:
+    """Put units that run along some axes together, and along others apart, into common blocks; return such pairs."""
+    found: set[tuple[int, int]] = set()
+    for one, other in pairs:
+        both = covered(one) & covered(other)
+        if one.min() < 0 or other.min() < 0 or not both or both in (covered(one), covered(other)):
+            continue
+        blocks = [_blocks(labels, layer, sorted(covered(layer) - both), reason) for layer in (one, other)]
+        flat = _flat(*blocks)
+        if is_function(*flat) and is_function(*flat[::-1]):
+            labels.unite(*flat, reason)
+            found |= {(id(one), id(other)), (id(other), id(one))}
+    return found
+
+
+def _follows(labels: Labels, layer: Layer, own: list[Layer], others: list[Layer], reason: str) -> bool:
+    """Relate a layer without a partner to what the other side says of the same axes; tell whether that was possible."""
+    if covered(layer) <= _reach(others):
+        for partner in others:
+            if covered(partner) >= covered(layer) and partner.max() >= 0 and is_function(*_flat(partner, layer)):
+                labels.respect(*_flat(partner, layer), reason)
+                return True
+        return False
+    for partner in others:  # which does not reach along every axis: what lives there belongs to what it says
+        if covered(partner) & covered(layer):
+            if partner.max() < 0 and _is_told(partner, own):
+                continue
+            if not (covered(partner) <= covered(layer) and is_function(*_flat(layer, partner))):
+                return False
+            labels.respect(*_flat(layer, partner), reason)
+    return True
+
+
+def _is_told(slots: Layer, own: list[Layer]) -> bool:
+    """Tell whether other layers of slots, which what moves leaves where they are, tell what these say of each place."""
+    telling = [mine for mine in own if mine.max() < 0]
+    if not telling:
+        return False
+    numbers = slots.numpy().astype(np.uint64)
+    beside = tuple(covered(slots) - _reach(own))
+    if beside:  # what they say along axes that are not in question counts as one
+        sizes = [size if axis in beside else 1 for axis, size in enumerate(slots.shape)]
+        order = np.arange(np.prod(sizes), dtype=np.uint64).reshape(sizes)
+        numbers = mix(mix(numbers) + mix(order)).sum(axis=beside, keepdims=True, dtype=np.uint64)
+    key: Hash = np.zeros([1] * slots.ndim, dtype=np.uint64)
+    for layer in telling:
+        key = mix(key + mix(layer.numpy().astype(np.uint64)))
+    return is_function(*_flat(to_layer(key.view(np.int64)), to_layer(numbers.view(np.int64))))
+
+
+def _flat(one: Layer, other: Layer) -> tuple[Array, Array]:
+    one, other = torch.broadcast_tensors(one, other)
+    return one.reshape(-1).numpy(), other.reshape(-1).numpy()
+
+
+def summed(labels: Labels, layers: Sequence[Layer], axes: Sequence[int], reason: str) -> tuple[Layer, ...]:
+    """State that places along these axes are summed over; return the labels of the sums, the axes kept with size 1.
+
+    Where places summed over depend on what is kept, as the units of one attention head do on the head, they may be
+    relabelled among those that are summed together.
+    """
+    kept: list[Layer] = []
+    for layer in resolved(labels, layers):
+        over = covered(layer) & set(axes)
+        if not over:
+            kept.append(layer)
+        elif over != covered(layer):
+            kept.append(_blocks(labels, layer, sorted(over), reason))
+    return distinct(kept)
+
+
+def _blocks(labels: Labels, layer: Layer, over: Sequence[int], reason: str) -> Layer:
+    rest = tuple(1 if axis in over else size for axis, size in enumerate(layer.shape))
+    order = [axis for axis in range(layer.ndim) if axis not in over] + list(over)
+    rows = np.sort(layer.permute(order).reshape(int(np.prod(rest)), -1).numpy(), axis=1)
+    together, places = np.unique(rows, axis=0, return_inverse=True)
+    which = to_layer(places.ravel())
+    if int(layer.max()) < 0:
+        return compress(to_layer(_named_slots(labels, together))[which].view(rest))
+    blocks = labels.units(len(together), together=True)
+    labels.respect(together.ravel(), np.repeat(blocks, together.shape[1]), reason)
+    return compress(to_layer(labels.find(blocks))[which].view(rest))
+
+
+def tell_apart(labels: Labels, layers: Sequence[Layer], shape: Sequence[int], reason: str) -> tuple[Layer, ...]:
+    """Return the layers with slots added where they do not tell apart all places along an axis."""
+    found = list(resolved(labels, layers))
+    for axes in clusters([frozenset([axis]) for axis, size in enumerate(shape) if size > 1] + [*map(covered, found)]):
+        here = [layer for layer in found if covered(layer) <= axes]
+        sizes = [size if axis in axes else 1 for axis, size in enumerate(shape)]
+        count = int(np.prod(sizes))
+        if here:
+            columns = np.stack([layer.expand(sizes).reshape(-1).numpy() for layer in here], axis=1)
+            order = np.lexsort(columns.T)
+            ranked = columns[order]
+            if not (ranked[1:] == ranked[:-1]).all(axis=1).any():
+                continue
+            new = np.concatenate([[True], (ranked[1:] != ranked[:-1]).any(axis=1)])
+            starts = np.maximum.accumulate(np.where(new, np.arange(count), 0))
+            place = np.empty(count, dtype=np.int64)
+            place[order] = np.arange(count) - starts
+        else:
+            place = np.arange(count)
+        slots = labels.slots(int(place.max()) + 1, reason)
+        found.append(compress(to_layer(slots[place]).view(sizes)))
+    return distinct(found)

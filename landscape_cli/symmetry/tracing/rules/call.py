@@ -1,0 +1,259 @@
+"""One operator at work: what its rule may ask and state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from landscape_cli.symmetry.solving.free_groups import BatchNorm
+from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.equations import Equations, combine
+from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, aligned, compress, covered, reshaped, to_layer
+from landscape_cli.symmetry.tracing.relate import meet, summed, tell_apart
+
+
+class NoRule(Exception):
+    """A rule does not cover a case: what reaches the operator is fixed."""
+
+
+class Model(Protocol):
+    """What rules know of the model at large; the tracer is it."""
+
+    labels: Labels
+    equations: Equations
+    batch_norms: list[BatchNorm]
+
+    def value(self, tensor: Tensor) -> Value:
+        """Return what is known of a tensor."""
+
+    def raw(self, tensor: Tensor) -> Value:
+        """Return what is known of a tensor, with labels that do not tell copies apart."""
+
+    def numbers(self, tensor: Tensor) -> Tensor | None:
+        """Return a constant with its numbers, None for anything else."""
+
+    def is_new(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor is a parameter that no operator has used yet."""
+
+    def define(self, tensor: Tensor, labels: Sequence[Sequence[Layer]], value: Value) -> None:
+        """Say what is known of a new parameter: the labels of each run of its axes, and the value."""
+
+    def name(self, tensor: Tensor) -> str:
+        """Return the name of a parameter."""
+
+    def note_role(self, name: str, dim: int, role: Role) -> None:
+        """Note what an axis of a parameter is to the units there."""
+
+    def note_use(self, layer: Layer) -> None:
+        """Note that these units, and no others, are used in some way of their own."""
+
+
+@dataclass
+class Call:
+    """One operator at work.
+
+    Attributes:
+        model: what is known of the model at large.
+        function: the operator itself.
+        args: its positional arguments, defaults left out as ATen leaves them.
+        kwargs: its keyword arguments.
+        shapes: the shapes of its outputs.
+        where: the operator and the module it runs in, for reasons.
+    """
+
+    model: Model
+    function: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+    shapes: Sequence[tuple[int, ...]]
+    where: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the first output."""
+        return self.shapes[0]
+
+    def operand(self, index: int) -> Value:
+        """Return what is known of the tensor given as argument `index`."""
+        return self.model.value(self.args[index])
+
+    def numbers(self, arg: Any) -> Any:
+        """Return an argument as it is for an operator that looks at its numbers.
+
+        Raises:
+            NoRule: if they depend on the input or on parameters.
+        """
+        if isinstance(arg, list | tuple):
+            return type(arg)(self.numbers(one) for one in arg)
+        if not isinstance(arg, Tensor):
+            return arg
+        found = self.model.numbers(arg)
+        if found is None:
+            raise NoRule
+        return found
+
+    def argument(self, index: int, name: str, default: Any = None) -> Any:
+        """Return an argument, or its default where ATen left it out."""
+        return self.args[index] if len(self.args) > index else self.kwargs.get(name, default)
+
+    def tensors(self, count: int = 2) -> list[Value]:
+        """Return what is known of the tensors among the first arguments, which will `meet`."""
+        return [self.model.raw(arg) for arg in self.args[:count] if isinstance(arg, Tensor)]
+
+    def equal_scales(self, one: Terms, other: Terms = (), rank: int | None = None) -> None:
+        """State that two scales are equal everywhere; one alone is 1."""
+        self.model.equations.equate("scale", one, other, rank=len(self.shape) if rank is None else rank)
+
+    def equal_signs(self, one: Terms, other: Terms = (), rank: int | None = None) -> None:
+        """State that two signs are equal everywhere; one alone is +."""
+        self.model.equations.equate("sign", one, other, rank=len(self.shape) if rank is None else rank)
+
+    def equal(self, one: Value, other: Value) -> None:
+        """State that two values have equal scales and signs."""
+        rank = max(len(one.shape), len(other.shape))
+        self.equal_scales(one.scale, other.scale, rank)
+        self.equal_signs(one.sign, other.sign, rank)
+
+    def unscaled(self, value: Value) -> Value:
+        """State that a value's scale is 1; return it without."""
+        self.equal_scales(value.scale, rank=len(value.shape))
+        return value.only(scale=False)
+
+    def unsigned(self, value: Value) -> Value:
+        """State that a value's sign is +; return it without."""
+        self.equal_signs(value.sign, rank=len(value.shape))
+        return value.only(sign=False)
+
+    def plain(self, value: Value) -> Value:
+        """State that a value's scale is 1 and its sign +; return it without."""
+        return self.unsigned(self.unscaled(value))
+
+    def meet(self, *values: Value, shape: Sequence[int] | None = None) -> tuple[Layer, ...]:
+        """State that values meet place by place, broadcast; return the labels there."""
+        rank = len(self.shape if shape is None else shape)
+        labels = values[0].labels
+        for value in values[1:]:
+            labels = meet(self.model.labels, labels, value.labels, rank, self.where)
+        if any(value.copies for value in values):
+            labels = self.apart([aligned(layer, rank) for layer in labels], self.shape if shape is None else shape)
+        return tuple(aligned(layer, rank) for layer in labels)
+
+    def summed(self, labels: Sequence[Layer], axes: Sequence[int]) -> tuple[Layer, ...]:
+        """State that places along these axes are summed over; return labels with those axes of size 1."""
+        return summed(self.model.labels, labels, axes, self.where)
+
+    def dropped(self, terms: Terms, axes: Sequence[int], kind: str, rank: int, kept: Sequence[Layer] = ()) -> Terms:
+        """State that a scale or sign is the same all along these axes; return what it is there.
+
+        Where it depends on other axes as well it is that of what lives there, which `kept` tells; else it is 1.
+        """
+        gone = tuple(term for term in terms if covered(term[0]) & set(axes))
+        rest = tuple(term for term in terms if not covered(term[0]) & set(axes))
+        owners = self._beside(gone, axes, kept)
+        if owners is None:
+            self.model.equations.equate(kind, gone, rank=rank)
+            return rest
+        numbers = self.model.equations.variables("", (), owners.numpy())
+        own: Terms = ((to_layer(numbers).view(owners.shape), 1),)
+        self.model.equations.equate(kind, gone, own, rank=rank)
+        return (*rest, *own)
+
+    def _beside(self, gone: Terms, axes: Sequence[int], kept: Sequence[Layer]) -> Layer | None:
+        """Return what lives along the axes that terms depend on other than `axes`, if units do."""
+        beside = frozenset().union(*(covered(layer) for layer, _ in gone)) - set(axes)
+        owners = [layer for layer in kept if beside and covered(layer) == beside and int(layer.max()) >= 0]
+        return owners[0] if owners else None
+
+    def shared(self, terms: Terms, axes: Sequence[int], kind: str, rank: int, kept: Sequence[Layer] = ()) -> Terms:
+        """State the same as `dropped`, but that where it would be 1 it may be one for all, of no unit's own."""
+        gone = tuple(term for term in terms if covered(term[0]) & set(axes))
+        if not gone or self._beside(gone, axes, kept) is not None:
+            return self.dropped(terms, axes, kind, rank, kept)
+        gone = (*gone, *(term for term in terms if term[0].numel() == 1))
+        nobody = self.model.labels.slots(1, "all")
+        own: Terms = ((to_layer(self.model.equations.variables("", (), nobody)).view([1] * rank), 1),)
+        self.model.equations.equate(kind, gone, own, rank=rank)
+        return (*(term for term in terms if not any(term is other for other in gone)), *own)
+
+    def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
+        """Return what is known after moving places about; `apart`: some may be left out or copied."""
+
+        def follow(layer: Layer) -> Layer:
+            taken = compress(change(layer.expand(value.shape)))
+            if apart and taken.numel() == 1 and any(layer is known for known in value.labels):
+                self.model.note_use(taken)
+            return taken
+
+        result = value.layers(follow, shape)
+        return replace(result, labels=self.apart(result.labels, shape)) if apart else result
+
+    def apart(self, labels: Sequence[Layer], shape: Sequence[int], reason: str = "") -> tuple[Layer, ...]:
+        """Return labels with slots added where they do not tell all places apart."""
+        return tell_apart(self.model.labels, labels, shape, reason or f"a place of {self.where}")
+
+    def slots(self, size: int, axis: int, rank: int, reason: str) -> Layer:
+        """Return a layer of fixed positions along one axis."""
+        return to_layer(self.model.labels.slots(size, reason)).view([-1 if k == axis else 1 for k in range(rank)])
+
+    def fix(self, value: Value) -> None:
+        """Fix all that lives in a value, with its scale and sign: what becomes of it is not known."""
+        for layer in value.labels:
+            self.model.labels.fix(layer.numpy(), self.where)
+        self.plain(value)
+
+    def follow(self, value: Value, role: Role = Role.FOLLOWER) -> None:
+        """Note that a parameter is used element by element; axes of one place then need no scale of their own."""
+        if value.parameter is None:
+            return
+        for dim in value.parameter.dims:
+            if dim is not None:
+                self.model.note_role(value.parameter.name, dim, role)
+        lone = [term for term in value.scale if term[0].numel() == 1]
+        for layer, _ in lone if len(lone) < len(value.scale) else lone[1:]:
+            for kind in ("scale", "sign"):
+                self.model.equations.equate(kind, ((layer, 1),), rank=len(value.shape))
+
+    def reshape(self, value: Value, shape: Sequence[int]) -> Value:
+        """Return what is known after a row-major reshape."""
+        return reshaped(value, shape)
+
+
+Rule = Callable[[Call], "Value | list[Value]"]
+RULES: dict[str, Rule] = {}
+
+
+def rule(*operators: str) -> Callable[[Rule], Rule]:
+    """Register a rule for operators, by ATen name (`relu` stands for every overload, in place or not)."""
+
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(operators, function))
+        return function
+
+    return register
+
+
+def product(one: Terms, other: Terms) -> Terms:
+    """Return the scale (or sign) of a product."""
+    return combine(one, other)
+
+
+def scaled_terms(terms: Terms, factor: int) -> Terms:
+    """Return the scale (or sign) of a power."""
+    return tuple((layer, power * factor) for layer, power in terms)
+
+
+def padded(value: Value, rank: int) -> Value:
+    """Return a value with axes of size 1 in front, as broadcasting puts them."""
+    if len(value.shape) == rank:
+        return value
+    return value.layers(lambda layer: aligned(layer, rank), (1,) * (rank - len(value.shape)) + value.shape)
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether an argument is a number rather than a tensor."""
+    return isinstance(value, int | float) and not isinstance(value, torch.Tensor)

@@ -1,0 +1,299 @@
+"""Operators that work element by element, by their symmetry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.layers import Value, to_layer
+from landscape_cli.symmetry.tracing.rules.call import RULES, Call, is_number, product, rule, scaled_terms
+
+MOST_ZEROS = 1 << 20
+"""Up to how many zeros written into a tensor have a scale of their own."""
+SAME = ("alias", "detach", "clone", "contiguous", "lift_fresh", "positive")
+LINEAR = ("neg", "_conj", "conj", "real")
+HOMOGENEOUS = ("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
+ODD = ("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "sign", "sgn", "softshrink", "hardshrink")
+EVEN = ("cos", "cosh")
+NEITHER: tuple[str, ...] = ("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu")
+NEITHER += ("softplus", "exp")
+NEITHER += ("exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "log_sigmoid_forward", "threshold")
+NEITHER += (
+    "fixed_point",
+    "acos",
+    "acosh",
+    "erfc",
+    "erfinv",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "frac",
+    "relu6",
+    "logit",
+)
+
+
+@rule(*SAME)
+def same(call: Call) -> Value:
+    """The same numbers."""
+    return call.operand(0)
+
+
+@rule(*LINEAR)
+def linear(call: Call) -> Value:
+    """f(a x) = a f(x) for every a."""
+    return replace(call.operand(0), parameter=None)
+
+
+@rule(*HOMOGENEOUS)
+def positively_homogeneous(call: Call) -> Value:
+    """f(a x) = a f(x) for every a > 0."""
+    return call.unsigned(call.operand(0))
+
+
+@rule(*ODD)
+def odd(call: Call) -> Value:
+    """f(-x) = -f(x)."""
+    return call.unscaled(call.operand(0))
+
+
+@rule("binarize")
+def binarize(call: Call) -> Value:
+    """The sign, with +1 for zero: odd unless there are zeros (`binary.binarize`)."""
+    operand = call.unscaled(call.operand(0))
+    return call.unsigned(operand) if call.argument(1, "ties", False) else operand
+
+
+@rule(*EVEN)
+def even(call: Call) -> Value:
+    """f(-x) = f(x)."""
+    return call.unscaled(call.operand(0)).only(sign=False)
+
+
+@rule(*NEITHER)
+def neither(call: Call) -> Value:
+    """No symmetry but that of working element by element."""
+    return call.plain(call.operand(0))
+
+
+@rule("abs")
+def absolute(call: Call) -> Value:
+    """Positively homogeneous, and even."""
+    return call.operand(0).only(sign=False)
+
+
+@rule("reciprocal")
+def reciprocal(call: Call) -> Value:
+    """1/x."""
+    operand = call.operand(0)
+    return Value(operand.shape, operand.labels, scaled_terms(operand.scale, -1), operand.sign)
+
+
+@rule("pow", "square")
+def power(call: Call) -> Value:
+    """X to a power: a whole one keeps scale and sign, raised to it."""
+    exponent = call.argument(1, "exponent", 2)
+    operand = call.operand(0) if isinstance(call.args[0], Tensor) else None
+    if operand is None or not is_number(exponent) or exponent != int(exponent):
+        values = [call.plain(value) for value in call.tensors()]
+        return Value(call.shape, call.meet(*values))
+    whole = int(exponent)
+    sign = operand.sign if whole % 2 else ()
+    return Value(operand.shape, operand.labels, scaled_terms(operand.scale, whole), sign)
+
+
+@rule("_to_copy", "to")
+def cast(call: Call) -> Value:
+    """A change of type; one to whole numbers is no map that a scale survives."""
+    dtype = call.kwargs.get("dtype")
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        return call.plain(call.operand(0))
+    return call.operand(0)
+
+
+@rule("clamp", "clamp_min", "clamp_max", "hardtanh")
+def clamp(call: Call) -> Value:
+    """Positively homogeneous only as max(x, 0) or min(x, 0), odd only between -c and c."""
+    if any(isinstance(arg, Tensor) for arg in call.args[1:]):
+        values = [call.plain(value) for value in call.tensors(3)]
+        return Value(call.shape, call.meet(*values))
+    name = call.function.__name__.split(".")[0].rstrip("_")
+    first, second = call.argument(1, "min"), call.argument(2, "max")
+    if name == "hardtanh":
+        first, second = (-1 if first is None else first), (1 if second is None else second)
+    if name == "clamp_max":
+        first, second = None, first
+    operand = call.operand(0)
+    if {first, second} == {0, None}:
+        return call.unsigned(operand)
+    if first is not None and second is not None and first == -second:
+        return call.unscaled(operand)
+    return call.plain(operand)
+
+
+@rule("_prelu_kernel", "prelu")
+def parametric_relu(call: Call) -> Value:
+    """Positively homogeneous, with a slope for each channel or one for all; slopes have no scale."""
+    operand, slope = call.unsigned(call.operand(0)), call.operand(1)
+    if len(slope.shape) == 1 and len(operand.shape) > 1:  # one slope a channel
+        slope = call.reshape(slope, (-1 if slope.shape[0] < 1 else slope.shape[0], *[1] * (len(operand.shape) - 2)))
+    call.follow(call.operand(1))
+    labels = call.meet(operand, call.plain(slope))
+    return Value(call.shape, labels, operand.scale)
+
+
+@rule("add", "sub", "rsub")
+def add(call: Call) -> Value:
+    """A sum: both sides share labels, scale and sign; a number added leaves neither scale nor sign free."""
+    operands = call.tensors()
+    if len(operands) == 1:
+        call.follow(operands[0])
+        numbers = [arg for arg in call.args[:2] if not isinstance(arg, Tensor)]
+        if numbers and is_number(numbers[0]) and numbers[0] == 0:
+            return replace(operands[0], parameter=None)
+        return call.plain(operands[0])
+    return total(call, *operands)
+
+
+def total(call: Call, one: Value, other: Value) -> Value:
+    """Add two values, one perhaps broadcast against the other."""
+    for value in (one, other):
+        call.follow(value)
+    labels = call.meet(one, other)
+    if one.zero or other.zero:
+        kept = other if one.zero else one
+        return Value(call.shape, labels, *(_aligned_terms(terms, len(call.shape)) for terms in (kept.scale, kept.sign)))
+    call.equal(one, other)
+    largest = max((one, other), key=lambda value: (math.prod(value.shape), bool(value.scale), value is one))
+    return Value(
+        call.shape, labels, *(_aligned_terms(terms, len(call.shape)) for terms in (largest.scale, largest.sign))
+    )
+
+
+def _aligned_terms(terms, rank):  # type: ignore[no-untyped-def]
+    return tuple((layer.reshape((1,) * (rank - layer.ndim) + tuple(layer.shape)), power) for layer, power in terms)
+
+
+@rule("mul")
+def multiply(call: Call) -> Value:
+    """A product: labels are shared, scales and signs multiply."""
+    operands = call.tensors()
+    for operand in operands:
+        call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
+    return _product(call, operands, 1)
+
+
+@rule("div", "true_divide")
+def divide(call: Call) -> Value:
+    """A quotient."""
+    operands = call.tensors()
+    for operand in operands:
+        call.follow(operand)
+    if call.kwargs.get("rounding_mode") is not None:
+        return Value(call.shape, call.meet(*[call.plain(operand) for operand in operands]))
+    if not isinstance(call.args[0], Tensor):
+        operand = operands[0]
+        return Value(call.shape, call.meet(operand), scaled_terms(operand.scale, -1), operand.sign)
+    return _product(call, operands, -1)
+
+
+def _product(call: Call, operands: list[Value], power: int) -> Value:
+    labels = call.meet(*operands)
+    scale, sign = operands[0].scale, operands[0].sign
+    rank = len(call.shape)
+    scale, sign = _aligned_terms(scale, rank), _aligned_terms(sign, rank)
+    if len(operands) == 2:
+        scale = product(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
+        sign = product(sign, _aligned_terms(operands[1].sign, rank))
+    return Value(call.shape, labels, scale, sign)
+
+
+@rule("maximum", "minimum", "fmax", "fmin")
+def extreme(call: Call) -> Value:
+    """The larger or smaller of two: positively homogeneous in both together."""
+    operands = [call.unsigned(value) for value in call.tensors()]
+    return total(call, *operands) if len(operands) == 2 else call.plain(operands[0])
+
+
+@rule("where")
+def where(call: Call) -> Value:
+    """One or the other, by a condition."""
+    condition = call.plain(call.operand(0))
+    branches = [call.model.value(arg) if isinstance(arg, Tensor) else None for arg in call.args[1:3]]
+    values = [branch for branch in branches if branch is not None]
+    if len(values) < 2:
+        numbers = [arg for arg in call.args[1:3] if is_number(arg)]
+        values = values if numbers == [0] else [call.plain(value) for value in values]
+        return Value(call.shape, call.meet(condition, *values), *(values[0].scale, ()) if values else ())
+    chosen = total(call, *[call.unsigned(value) for value in values])
+    return Value(call.shape, call.meet(condition, chosen), chosen.scale)
+
+
+@rule("masked_fill")
+def masked_fill(call: Call) -> Value:
+    """A number put where a mask is true: 0 and the infinities leave scales free, 0 signs too."""
+    operand, mask = call.operand(0), call.plain(call.operand(1))
+    number = call.args[2]
+    number = float(call.numbers(number))
+    if number != 0:
+        operand = call.unsigned(operand)
+    if number != 0 and not math.isinf(number):
+        operand = call.unscaled(operand)
+    return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign)
+
+
+@rule("gt", "ge", "lt", "le", "eq", "ne")
+def compare(call: Call) -> Value:
+    """A comparison: with 0 the scale does not matter."""
+    operands = call.tensors()
+    if len(operands) == 1 and is_number(call.args[1]) and call.args[1] == 0:
+        value = operands[0].only(scale=False)
+        name = call.function.__name__
+        return value.only(sign=False) if name.startswith(("eq", "ne")) else call.unsigned(value)
+    return Value(call.shape, call.meet(*[call.plain(value) for value in operands]))
+
+
+@rule("logical_not", "bitwise_not", "isnan", "isinf", "isfinite", "logical_and", "logical_or", "logical_xor")
+def logic(call: Call) -> Value:
+    """Truth values."""
+    return Value(call.shape, call.meet(*[call.plain(value) for value in call.tensors()]))
+
+
+RULES["bitwise_and"] = RULES["bitwise_or"] = RULES["logical_and"]
+
+
+@rule("addcmul", "addcdiv")
+def add_product(call: Call) -> Value:
+    """X + c y z or x + c y / z."""
+    first, *factors = call.tensors(3)
+    power = 1 if call.function.__name__.startswith("addcmul") else -1
+    return total(call, first, _product(call, factors, power))
+
+
+@rule("lerp")
+def interpolate(call: Call) -> Value:
+    """X + w (y - x)."""
+    one, other = call.tensors()
+    value = total(call, one, other)
+    if isinstance(call.args[2], Tensor):
+        value = Value(call.shape, call.meet(value, call.plain(call.operand(2))), value.scale, value.sign)
+    return value
+
+
+@rule("fill", "zero")
+def fill(call: Call) -> Value:
+    """Everything overwritten by one number: what was there before does not matter."""
+    operand = call.operand(0)
+    number = call.argument(1, "value", 0)
+    if isinstance(number, Tensor):
+        number = call.model.numbers(number)
+    if number is None or float(number) != 0 or math.prod(operand.shape) > MOST_ZEROS:
+        return Value(operand.shape, operand.labels)
+    free = to_layer(call.model.equations.variables("", (), np.arange(math.prod(operand.shape))))
+    terms = ((free.view(operand.shape), 1),) if operand.shape else ()
+    return Value(operand.shape, operand.labels, terms, terms, zero=True)

@@ -1,0 +1,114 @@
+"""Operators that sum, average or take extremes over axes, or slide windows over places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from landscape_cli.symmetry.tracing.layers import Value
+from landscape_cli.symmetry.tracing.rules.call import RULES, Call, Rule, rule, scaled_terms
+from landscape_cli.symmetry.tracing.rules.convolutions import only_channels, with_places
+
+
+def _axes(call: Call, index: int, rank: int, name: str = "dim") -> list[int]:
+    axes = call.argument(index, name)
+    if isinstance(axes, bool) or axes is None or axes == []:
+        return list(range(rank))
+    return sorted({axis % rank for axis in ([axes] if isinstance(axes, int) else axes)} if rank else set())
+
+
+def _kept(call: Call, value: Value, axes: Sequence[int], labels: object) -> Value:
+    """Return a reduced value in the shape that the operator returns."""
+    sizes = tuple(1 if axis in axes else size for axis, size in enumerate(value.shape))
+    kept = Value(sizes, labels, value.scale, value.sign)  # type: ignore[arg-type]
+    return call.reshape(kept, call.shape)
+
+
+def _reduce(call: Call, value: Value, axes: Sequence[int]) -> Value:
+    labels = call.summed(value.labels, axes)
+    scale = call.dropped(value.scale, axes, "scale", len(value.shape), labels)
+    sign = call.shared(value.sign, axes, "sign", len(value.shape), labels)
+    return _kept(call, Value(value.shape, value.labels, scale, sign), axes, labels)
+
+
+@rule("mean", "sum", "nansum")
+def mean(call: Call) -> Value:
+    """A mean or sum over some axes: the order of what is summed does not matter, its scale does."""
+    operand = call.operand(0)
+    return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
+
+
+@rule("amax", "amin", "max", "min", "median", "logsumexp", "prod", "all", "any")
+def extreme(call: Call) -> Value:
+    """The largest or smallest over some axes, or another function of a set of numbers."""
+    operand = call.operand(0)
+    name = call.function.__name__.split(".")[0]
+    ordered = name in {"amax", "amin", "max", "min", "median"}
+    operand = call.unsigned(operand) if ordered else call.plain(operand)
+    return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
+
+
+@rule("linalg_vector_norm", "norm")
+def norm(call: Call) -> Value:
+    """A norm over some axes: blind to signs."""
+    operand = call.operand(0).only(sign=False)
+    if call.argument(1, "ord", 2) == 0:  # which counts what is not 0
+        operand = operand.only(scale=False)
+    return _reduce(call, operand, _axes(call, 2, len(operand.shape)))
+
+
+@rule("var", "std", "var_mean", "std_mean")
+def variance(call: Call) -> list[Value]:
+    """A variance or deviation over some axes, and perhaps the mean."""
+    operand = call.operand(0)
+    axes = _axes(call, 1, len(operand.shape))
+    average = _reduce(call, operand, axes)
+    name = call.function.__name__.split(".")[0]
+    power = 2 if name.startswith("var") else 1
+    spread = Value(average.shape, average.labels, scaled_terms(average.scale, power))
+    return [spread, average][: len(call.shapes)]
+
+
+@rule("_softmax", "_safe_softmax", "_log_softmax", "softmax", "log_softmax")
+def softmax(call: Call) -> Value:
+    """Numbers set against the others along an axis."""
+    operand = call.plain(call.operand(0))
+    call.summed(operand.labels, [call.args[1] % len(operand.shape)])
+    return operand
+
+
+WINDOWS = {"avg_pool": "sum", "adaptive_avg_pool": "sum", "_adaptive_avg_pool": "sum", "upsample_nearest": "sum"}
+WINDOWS |= {"upsample_linear": "sum", "upsample_bilinear": "sum", "upsample_trilinear": "sum"}
+WINDOWS |= {"upsample_bicubic": "sum", "_upsample_nearest_exact": "sum", "_upsample_bilinear": "sum"}
+WINDOWS |= {"_upsample_bicubic": "sum", "reflection_pad": "sum", "replication_pad": "sum"}
+WINDOWS |= {"max_pool": "max", "adaptive_max_pool": "max"}
+
+
+def _window(count: int, kind: str) -> Rule:
+    """Return the rule of a window that slides over the last `count` axes, or the like: channels pass through."""
+
+    def slide(call: Call) -> Value:
+        operand = call.operand(0)
+        rank = len(operand.shape)
+        spatial = list(range(rank - count, rank))
+        passed = only_channels(call, operand, spatial)
+        if kind == "max":
+            passed = call.unsigned(passed)
+        return with_places(call, passed, call.shape, spatial)
+
+    return slide
+
+
+for _name, _kind in WINDOWS.items():
+    for _count in (1, 2, 3):
+        for _suffix in ("d", "d_with_indices", "d_aa", "d_vec"):
+            RULES[f"{_name}{_count}{_suffix}"] = _window(_count, _kind)
+for _name in ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"):
+    RULES[_name] = _window(int(_name[-2]), "sum")
+
+
+@rule("lp_pool1d", "lp_pool2d")
+def power_pool(call: Call) -> Value:
+    """A norm over windows."""
+    operand = call.plain(call.operand(0))
+    spatial = list(range(2, len(operand.shape)))
+    return with_places(call, only_channels(call, operand, spatial), call.shape, spatial)

@@ -1,0 +1,128 @@
+"""What storages hold that were written into piece by piece, through whichever view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, compress, distinct, to_layer
+from landscape_cli.symmetry.tracing.relate import resolved, tell_apart
+
+
+@dataclass
+class _Image:
+    """What is known of a storage, element by element; `holder` keeps the storage alive."""
+
+    holder: Tensor
+    labels: list[Tensor]
+    terms: dict[str, list[tuple[Tensor, int]]] = field(default_factory=lambda: {"scale": [], "sign": []})
+
+
+class Memory:
+    """The storages that were written into, other than as a whole through the only tensor there is."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self._nothing = int(labels.slots(1, "a tensor written into")[0])
+        self._images: dict[int, _Image] = {}
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor's storage was written into."""
+        return storage_of(tensor) in self._images
+
+    def open(self, base: Tensor, value: Value | None) -> None:
+        """Begin to keep track of a storage: all of it is `base`, of which `value` is known, else nothing is."""
+        count = base.untyped_storage().nbytes() // base.element_size()
+        image = _Image(base, [])
+        self._images[storage_of(base)] = image
+        if value is None:
+            image.labels.append(to_layer(self._labels.slots(count, "a tensor written into")))
+            return
+        places = _places(base)
+        for layer in value.labels:
+            image.labels.append(self._filled(count, self._nothing, places, layer, value.shape))
+        for kind in ("scale", "sign"):
+            for layer, power in getattr(value, kind):
+                image.terms[kind].append((self._filled(count, 0, places, layer, value.shape), power))
+
+    def load(self, tensor: Tensor) -> Value:
+        """Return what is known of a tensor by what its storage holds."""
+        image = self._images[storage_of(tensor)]
+        places, shape = _places(tensor), tuple(tensor.shape)
+        taken = [compress(column[places].view(shape)) for column in image.labels]
+        labels = tell_apart(self._labels, distinct(taken), shape, "a place of a tensor written into")
+        terms: dict[str, Terms] = {}
+        for kind, columns in image.terms.items():
+            terms[kind] = tuple(
+                (layer, power)
+                for layer, power in ((compress(column[places].view(shape)), power) for column, power in columns)
+                if bool(layer.any())
+            )
+        return Value(shape, labels, terms["scale"], terms["sign"])
+
+    def store(self, tensor: Tensor, value: Value) -> None:
+        """Take note of what was written into a storage through a view of it."""
+        image = self._images[storage_of(tensor)]
+        places = _places(tensor)
+        free = list(range(len(image.labels)))
+        rest: list[Tensor] = []
+        for layer in resolved(self._labels, value.labels):
+            full = layer.expand(value.shape).reshape(-1)
+            same = [k for k in free if torch.equal(self._found(image.labels[k][places]), full)]
+            if same:
+                free.remove(same[0])
+            else:
+                rest.append(full)
+        for k in free:
+            image.labels[k] = image.labels[k].clone()
+            image.labels[k][places] = rest.pop(0) if rest else self._nothing
+        for full in rest:
+            image.labels.append(self._filled(len(image.labels[0]), self._nothing, places, full, value.shape))
+        for kind, columns in image.terms.items():
+            kept = [(column.index_fill(0, places, 0), power) for column, power in columns]
+            for layer, power in getattr(value, kind):
+                kept.append((self._filled(len(image.labels[0]), 0, places, layer, value.shape), power))
+            image.terms[kind] = _merged(kept)
+
+    def _found(self, column: Tensor) -> Tensor:
+        return to_layer(self._labels.find(column.numpy()))
+
+    @staticmethod
+    def _filled(count: int, nothing: int, places: Tensor, layer: Layer, shape: Sequence[int]) -> Tensor:
+        column = torch.full((count,), nothing, dtype=torch.int64)
+        column[places] = layer.reshape(-1) if layer.numel() == len(places) else layer.expand(tuple(shape)).reshape(-1)
+        return column
+
+
+def _merged(columns: list[tuple[Tensor, int]]) -> list[tuple[Tensor, int]]:
+    """Return columns of one power put together where no element has both."""
+    found: list[tuple[Tensor, int]] = []
+    for column, power in columns:
+        for k, (known, other) in enumerate(found):
+            if other == power and not bool(((known != 0) & (column != 0)).any()):
+                found[k] = (known + column, power)
+                break
+        else:
+            found.append((column, power))
+    return found
+
+
+def storage_of(tensor: Tensor) -> int:
+    """Return what identifies a tensor's storage while it lives."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def covers(tensor: Tensor) -> bool:
+    """Tell whether a tensor is all of its storage, each element once."""
+    count = tensor.untyped_storage().nbytes() // max(tensor.element_size(), 1)
+    return tensor.numel() == count and len(torch.unique(_places(tensor))) == count
+
+
+def _places(tensor: Tensor) -> Tensor:
+    """Return where in its storage each element of a tensor lies."""
+    count = tensor.untyped_storage().nbytes() // max(tensor.element_size(), 1)
+    return torch.arange(count).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).reshape(-1)

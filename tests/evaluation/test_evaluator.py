@@ -1,0 +1,241 @@
+"""The evaluator and what is measured with it equal the slow, obvious loops."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from landscape_cli.data.datasets import Split
+from landscape_cli.errors import ModelError
+from landscape_cli.evaluation.evaluator import MOST_NETWORKS, Evaluator
+from landscape_cli.forward.outputs import UNDECIDED, all_outputs, decide, logits_of
+from landscape_cli.geometry.geodesic import geodesic, linear
+from landscape_cli.geometry.plane import span_plane
+from landscape_cli.measures.flatness import local_energy
+from landscape_cli.normalization.normalize import normalize
+from landscape_cli.rng import generator
+from tests.support.cases import SPECS, Case, make_case
+from tests.support.normed import NORMED, make_net
+from tests.support.reference import wrong
+
+
+def data_for(name: str, samples: int = 150) -> Split:
+    spec = SPECS[name]
+    source = torch.Generator().manual_seed(9)
+    x = torch.randn(samples, *spec.input_shape, generator=source)
+    return Split(x, torch.randint(0, max(2, spec.outputs), (samples,), generator=source))
+
+
+def float_case(name: str, seed: int = 0) -> Case:
+    return make_case(name, seed=seed, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("batch_size", [None, 7, 1000])
+def test_error_equals_the_slow_loop(name: str, batch_size: int | None) -> None:
+    case, data = float_case(name), data_for(name)
+    networks = [float_case(name, seed).params for seed in range(11)]
+    scores = Evaluator(case.model, data, batch_size=batch_size).evaluate(networks)["data"]
+    assert scores.wrong.tolist() == [wrong(case.model, params, *data) for params in networks]
+    assert scores.error.dtype == torch.float64
+    logits = torch.func.functional_call(case.model, networks[4], (data.x,)).double()
+    expected = (
+        F.binary_cross_entropy_with_logits(logits[:, 0], data.y.double())
+        if logits.shape[1] == 1
+        else F.cross_entropy(logits, data.y)
+    )
+    assert float(scores.loss[4]) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-sign"])
+def test_outputs_that_are_nan_are_no_class(name: str) -> None:
+    case, data = float_case(name), data_for(name)
+    logits = torch.tensor([[1.0, 2.0], [float("nan"), 0.0], [0.0, float("nan")], [float("-inf"), 3.0]])
+    assert decide(logits).tolist() == [1, UNDECIDED, UNDECIDED, 1]
+    assert decide(logits[:, :1]).tolist() == [1, UNDECIDED, 1, 0]
+    broken = case.params | {"fc1.bias": torch.full_like(case.params["fc1.bias"], float("nan"))}
+    evaluator = Evaluator(case.model, data, batch_size=64)
+    scores = evaluator.evaluate([case.params, broken])["data"]
+    assert scores.undecided.tolist() == [0, 150]
+    assert scores.error.isnan().tolist() == [False, True]
+    assert scores.loss.isnan().tolist() == [False, True]
+    assert evaluator.predictions(broken, "data").unique().tolist() == [UNDECIDED]
+    one = Split(data.x.clone(), data.y)
+    one.x[100] = float("nan")
+    scores = Evaluator(case.model, one, batch_size=64).evaluate([case.params])["data"]
+    assert scores.undecided.tolist() == [1]
+    assert scores.error.isnan().all()
+
+
+def test_splits_and_no_networks() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    half = Split(data.x[:50], data.y[:50])
+    evaluator = Evaluator(case.model, {"train": data, "test": half})
+    scores = evaluator.evaluate([case.params])
+    assert (scores["train"].samples, scores["test"].samples) == (150, 50)
+    assert float(evaluator.error([case.params], "test")) == float(scores["test"].error)
+    assert float(evaluator.error([case.params])) == float(scores["train"].error)
+    assert evaluator.evaluate([])["train"].error.shape == (0,)
+    logits = torch.func.functional_call(case.model, case.params, (data.x,))
+    assert torch.equal(evaluator.predictions(case.params, "train"), decide(logits))
+    assert len(decide(logits).unique()) > 1
+
+
+def test_few_networks_are_alive_at_once() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()
+    most = 0
+
+    def networks() -> Iterator[dict[str, torch.Tensor]]:
+        nonlocal most
+        for k in range(60):
+            params = {key: tensor * (1 + k / 100) for key, tensor in case.params.items()}
+            alive.add(params["fc1.weight"])
+            most = max(most, len(alive))
+            yield params
+
+    assert Evaluator(case.model, data).error(networks()).shape == (60,)
+    assert most <= 2 * MOST_NETWORKS + 1  # a chunk, and the one that follows it
+
+
+def test_progress_counts_every_sample() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    seen: list[int] = []
+    Evaluator(case.model, {"a": data, "b": data}, advance=seen.append).evaluate([case.params] * 10)
+    assert sum(seen) == 2 * 10 * 150
+
+
+def test_double_networks_are_evaluated_in_double() -> None:
+    case, data = make_case("mlp"), data_for("mlp")
+    expected = F.cross_entropy(torch.func.functional_call(case.model, case.params, (data.x.double(),)), data.y)
+    assert float(Evaluator(case.model, data).evaluate([case.params])["data"].loss) == pytest.approx(
+        float(expected), rel=1e-14
+    )
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet"])
+def test_path_and_plane_equal_the_slow_loop(name: str) -> None:
+    case, data = float_case(name), data_for(name, 60)
+    a, b, c = (normalize(float_case(name, seed).params, case.symmetry) for seed in range(3))
+    plane = span_plane(a, b, c)
+    sets = {
+        "linear": [linear(a, b, k / 6) for k in range(7)],
+        "geodesic": [geodesic(a, b, k / 6, case.symmetry) for k in range(7)],
+        "plane": [plane.network(x, y) for x in (-1.0, 2.0) for y in (0.5, 3.0)],
+    }
+    for networks in sets.values():
+        found = Evaluator(case.model, data).evaluate(iter(networks))["data"].wrong.tolist()
+        assert found == [wrong(case.model, params, *data) for params in networks]
+    assert len({tuple(Evaluator(case.model, data).error(n).tolist()) for n in list(sets.values())[:2]}) == 2
+
+
+def test_flatness_equals_the_slow_loop() -> None:
+    case, data = float_case("mlp"), data_for("mlp", 80)
+    sigma, samples = (0.2, 0.8), 4
+    evaluator = Evaluator(case.model, data)
+    found = local_energy(case.params, evaluator, weights=case.symmetry.weights, sigma=sigma, samples=samples, seed=3)
+    base = wrong(case.model, case.params, *data) / 80
+    assert found.error["data"] == base
+    for draw in range(samples):
+        source = generator(3, draw)
+        noise = {key: torch.randn(case.params[key].shape, generator=source) for key in case.symmetry.weights}
+        for k, strength in enumerate(sigma):
+            moved = {
+                key: tensor + strength * noise[key] * tensor if key in noise else tensor
+                for key, tensor in case.params.items()
+            }
+            expected = wrong(case.model, moved, *data) / 80 - base
+            assert float(found.draws["data"][k, draw]) == pytest.approx(expected, abs=1e-15)
+    assert float(found.mean("data")[1]) == pytest.approx(float(found.draws["data"][1].mean()))
+    spread = float(found.draws["data"][1].std()) / 2
+    assert float(found.standard_error("data")[1]) == pytest.approx(spread)
+
+
+@pytest.mark.parametrize("name", ["mlp", "lenet"])
+def test_flatness_does_not_see_scale(name: str) -> None:
+    case, data = make_case(name), data_for(name, 80)
+    evaluator = Evaluator(case.model, data)
+
+    def energies(params: dict[str, torch.Tensor], weights: tuple[str, ...]) -> torch.Tensor:
+        return local_energy(params, evaluator, weights=weights, sigma=(0.1, 0.5), samples=5).draws["data"]
+
+    before = energies(case.params, case.symmetry.weights)
+    after = energies(normalize(case.params, case.symmetry), case.symmetry.weights)
+    assert torch.equal(before, after)
+    assert before.abs().sum() > 0
+    other = local_energy(
+        case.params, evaluator, weights=case.symmetry.weights, sigma=(0.1, 0.5), samples=5, seed=1
+    ).draws["data"]
+    assert not torch.equal(before, other)
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_flatness_of_any_network_does_not_see_scale(name: str) -> None:
+    """Neither absorbed by batch-norm, nor in gains: only weights are perturbed."""
+    net = make_net(name)
+    assert all(net.params[key].ndim > 1 and key.endswith("weight") for key in net.symmetry.weights)
+    data = Split(net.inputs, net.outputs(net.params)[:, :4].argmax(1))
+    options = {"weights": net.symmetry.weights, "sigma": (0.3, 3.0), "samples": 8}
+    before, after = (
+        local_energy(params, Evaluator(net.model, data), **options).draws["data"]
+        for params in (net.params, normalize(net.params, net.symmetry))
+    )
+    assert torch.equal(before, after)
+    assert before.abs().sum() > 0
+
+
+def test_shared_weights_share_their_noise() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3, bias=False)).eval()
+    model[1] = model[0]
+    params = dict(model.state_dict())
+    assert list(params) == ["0.weight", "1.weight"]
+    seen = []
+
+    class Spy(Evaluator):
+        def evaluate(self, networks):
+            seen.extend(networks)
+            return super().evaluate(seen)
+
+    data = Split(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(5).long())
+    local_energy(params, Spy(model, data), weights=list(params), sigma=[0.3], samples=2)
+    assert all(torch.equal(network["0.weight"], network["1.weight"]) for network in seen)
+    assert not torch.equal(seen[1]["0.weight"], seen[0]["0.weight"])
+
+
+def test_first_output_counts() -> None:
+    net = make_net("two-heads")
+    labels = net.outputs(net.params)[:, :4].argmax(1)
+    evaluator = Evaluator(net.model, Split(net.inputs, labels))
+    assert evaluator.error([net.params]).tolist() == [0.0]
+    assert torch.equal(evaluator.predictions(net.params, "data"), labels)
+    aside = net.outputs(net.params)[:, 4:].argmax(1)
+    assert float(Evaluator(net.model, Split(net.inputs, aside)).error([net.params])[0]) > 0
+
+
+def test_outputs_in_tuples_and_lists() -> None:
+    a, b, c = torch.zeros(2, 3), torch.ones(2, 1), torch.full((2, 2), 2.0)
+    assert [tensor.shape[1] for tensor in all_outputs((a, [b, None, (c,)]))] == [3, 1, 2]
+    assert logits_of([b, a]) is b
+    for wrong_kind in ({"logits": a}, (a, {"aside": b}), (), None, 1.0):
+        with pytest.raises(ModelError, match=r"the model returns a \w+, expected a tensor"):
+            all_outputs(wrong_kind)
+    with pytest.raises(ModelError, match=r"logits of shape \(2,\): expected \(samples, outputs\)"):
+        logits_of(a[:, 0])
+
+
+def test_first_draws_do_not_depend_on_how_many() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    few, many = (
+        local_energy(case.params, Evaluator(case.model, data), weights=["fc1.weight"], sigma=[0.5], samples=n)
+        for n in (2, 6)
+    )
+    assert torch.equal(few.draws["data"], many.draws["data"][:, :2])
+
+
+def test_ties_go_to_the_first_and_zero_is_positive() -> None:
+    assert decide(torch.tensor([[1.0, 1.0], [0.0, 1.0]])).tolist() == [0, 1]
+    assert decide(torch.tensor([[0.0], [-1e-9], [2.0]])).tolist() == [1, 0, 1]

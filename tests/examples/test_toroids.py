@@ -1,0 +1,378 @@
+"""The paper's study: its verdicts and its page on made-up results, and its scripts without running them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+import typer
+from study.page import page
+from study.readings import Curve, of_pair, read_study, turned
+from study.verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, smaller, verdict
+from toroids.findings import FORM, findings, lean
+from toroids.report import REPORT
+
+ROOT = Path(__file__).parent.parent.parent
+TOROIDS = ROOT / "examples" / "toroids"
+
+SHARPNESS = {"rsgd": 1.0, "sgd": 2.0, "adv": 5.0}
+NAMES = [f"{sampler}-{3 * place + seed}" for place, sampler in enumerate(SHARPNESS) for seed in (1, 2, 3)]
+
+
+def networks(sampler: str, *values: float) -> dict[tuple[str, ...], float]:
+    return {(f"{sampler}-{seed}",): value for seed, value in enumerate(values)}
+
+
+# verdicts
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        ([1.0, 1.1, 0.9], [2.0, 2.1, 1.9], HOLDS),
+        ([2.0, 2.1, 1.9], [1.0, 1.1, 0.9], FAILS),
+        ([1.0, 2.0, 0.0], [1.1, 0.1, 2.1], NOISE),
+    ],
+)
+def test_the_three_verdicts(low: list[float], high: list[float], expected: str) -> None:
+    assert smaller("", networks("rsgd", *low), networks("sgd", *high)).verdict == expected
+
+
+def test_error_of_means_over_networks_is_the_usual_one() -> None:
+    low, high = [1.0, 1.5, 0.7, 1.2], [2.0, 2.9, 1.1]
+    found = smaller("", networks("rsgd", *low), networks("sgd", *high))
+    assert found.difference == pytest.approx(fmean(high) - fmean(low))
+    assert found.error == pytest.approx((stdev(low) ** 2 / len(low) + stdev(high) ** 2 / len(high)) ** 0.5)
+
+
+def test_pairs_that_share_a_network_count_by_networks() -> None:
+    """A pair's value is the sum of two networks' own: the mean over pairs is twice that over networks."""
+    own = {"rsgd-1": 1.0, "rsgd-2": 1.7, "rsgd-3": 0.4}
+    pairs = {(a, b): own[a] + own[b] for a, b in combinations(own, 2)}
+    found = positive("", pairs)
+    by_networks = 2 * stdev(own.values()) / 3**0.5
+    assert found.error == pytest.approx(by_networks)
+    assert found.error > 1.5 * stdev(pairs.values()) / 3**0.5  # what independent pairs would have
+
+
+def test_a_network_in_both_means_cancels() -> None:
+    """The same networks on both sides: what they share is no noise in the difference."""
+    low = {(f"rsgd-{k}", f"sgd-{k}"): 10.0 * k for k in range(3)}
+    high = {key: value + 1 for key, value in low.items()}
+    assert smaller("", low, high).verdict == HOLDS
+    apart = {(f"adv-{k}", f"swa-{k}"): 10.0 * k + 1 for k in range(3)}
+    assert smaller("", low, apart).verdict == NOISE
+
+
+def test_too_few_networks_tell_nothing() -> None:
+    assert positive("", {("rsgd-1",): 5.0}).verdict == NOISE
+    assert positive("", {("rsgd-1", "rsgd-2"): 5.0}).verdict == NOISE
+    assert positive("", {("rsgd-1",): 5.0, ("rsgd-2",): 5.1, ("rsgd-3",): 5.2}).verdict == HOLDS
+
+
+def test_equal_values_are_within_noise() -> None:
+    assert smaller("", networks("rsgd", 0, 0, 0), networks("sgd", 0, 0, 0)).verdict == NOISE
+
+
+def test_below_a_number() -> None:
+    assert below("", networks("rsgd", 0.001, 0.002, 0.0), 0.01).verdict == HOLDS
+    assert below("", networks("rsgd", 0.101, 0.102, 0.1), 0.01).verdict == FAILS
+    assert below("", networks("rsgd", 0.001, 0.02, 0.006), 0.01).verdict == NOISE
+
+
+def test_verdict_over_several() -> None:
+    holds, fails, noise = Comparison("", 5, 1), Comparison("", -5, 1), Comparison("", 1, 1)
+    assert verdict([holds, holds]) == HOLDS
+    assert verdict([holds, noise]) == NOISE
+    assert verdict([holds, noise, fails]) == FAILS
+    with pytest.raises(ValueError, match="at least one"):
+        verdict([])
+    with pytest.raises(ValueError, match="nothing was measured for: x"):
+        positive("x", {})
+
+
+# the page, on made-up results
+
+
+def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, seed: int = 0) -> Path:
+    """Write results of networks whose energies, barriers and distances grow with a sharpness, and some noise."""
+    source = random.Random(seed)
+
+    def of(name: str) -> float:
+        return sharpness[name.split("-")[0]]
+
+    def noisy(value: float) -> float:
+        return value * (1 + noise * source.gauss(0, 1))
+
+    def write(name: str, body: dict[str, Any]) -> None:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(body | {"provenance": {"versions": {"python": "3"}}}))
+
+    for sampler in SHARPNESS:
+        own = [name for name in NAMES if name.startswith(f"{sampler}-")]
+        reports = [
+            {"network": f"raw/{name}.st", "train_error": 0.0, "test_error": noisy(0.1 + 0.01 * of(name))}
+            for name in own
+        ]
+        write(f"raw/{sampler}.json", {"networks": reports})
+    levels = [
+        {
+            "network": f"raw/{name}.st",
+            "local_energy": [{"sigma": s, "train_energy": noisy(s * of(name))} for s in (0.1, 0.2)],
+        }
+        for name in NAMES
+    ]
+    write("flatness.json", {"networks": levels})
+    pairs = list(combinations(NAMES, 2))
+    scale = {"linear": 0.1, "aligned": 0.03, "geodesic": 0.03}
+    tilt = {"linear": 0.0, "aligned": -0.2, "geodesic": 0.2}
+    for kind in FORM.kinds:
+        for prefix, factor in (("", 1.0), ("optimized-", 0.01)):
+            measured = []
+            for a, b in pairs:
+                height = noisy(factor * scale[kind] * of(a) * of(b))
+                lopsided = tilt[kind] * (of(b) - of(a))
+                errors = [0.0, height * (0.5 - 0.1 * lopsided), height, height * (0.5 + 0.1 * lopsided), 0.0]
+                distances = {"start": {"geodesic": noisy(of(a))}, "end": {"geodesic": noisy(of(b))}}
+                points = [{"tau": k / 4, "train_error": error} for k, error in enumerate(errors)]
+                entry = {"start": f"raw/{a}.st", "end": f"raw/{b}.st", "points": points}
+                entry["barrier"] = {"train": {"max": height}}
+                measured.append(
+                    entry | {"midpoint": {"epochs": 3, "train_error": 0.0, "distances": distances}} if prefix else entry
+                )
+            write(f"paths/{prefix}{kind}{'-all' if prefix else ''}.json", {"pairs": measured})
+    rows = [
+        {
+            "a": f"normal/{a}.st",
+            "b": f"normal/{b}.st",
+            "geodesic": noisy(10 + of(a) + of(b)),
+            "rms_angle": 1.0,
+            "test_disagreement": 0.1,
+        }
+        for a, b in pairs
+    ]
+    write("distances.json", {"pairs": rows})
+    write("distances-unaligned.json", {"pairs": rows})
+    corners = [{"network": f"raw/{name}.st", "x": x, "y": y} for name, x, y in (("rsgd-1", 0, 0), ("adv-7", 1, 1))]
+    grid = [{"train_error": 0.1 * k} for k in range(4)]
+    write("planes/raw.json", {"networks": corners, "x": [0, 1], "y": [0, 1], "points": grid})
+    return folder
+
+
+def verdicts_of(folder: Path) -> dict[str, str]:
+    return {finding.label: finding.verdict for finding in findings(read_study(folder, FORM))}
+
+
+def test_planted_findings_hold(tmp_path: Path) -> None:
+    found = verdicts_of(make_up(tmp_path, SHARPNESS))
+    assert set(found) == {"1a", "1b", "2a", "2b", "2c", "3a", "3b", "4a", "4b", "5a", "5b"}
+    assert set(found.values()) == {HOLDS}
+
+
+def test_reversed_findings_do_not_hold(tmp_path: Path) -> None:
+    found = verdicts_of(make_up(tmp_path, {"rsgd": 4.0, "sgd": 2.0, "adv": 1.0}))
+    assert {label for label, said in found.items() if said != FAILS} == {"3a", "4a", "4b"}
+    assert found["3a"] == HOLDS  # whatever the order, aligning lowers barriers here
+
+
+def test_equal_samplers_are_within_noise(tmp_path: Path) -> None:
+    equal = verdicts_of(make_up(tmp_path / "equal", dict.fromkeys(SHARPNESS, 2.0), noise=0))
+    orderings = ("1a", "1b", "2a", "2b", "2c", "5a", "5b")
+    assert {equal[label] for label in orderings} == {NOISE}
+    noisy = verdicts_of(make_up(tmp_path / "noisy", dict.fromkeys(SHARPNESS, 2.0), noise=0.5))
+    assert HOLDS not in {noisy[label] for label in orderings}
+
+
+def test_page_says_what_was_found(tmp_path: Path) -> None:
+    study = read_study(make_up(tmp_path / "data-net", SHARPNESS), FORM)
+    text = page(REPORT, [study], [[("some.png", "A figure.")]])
+    assert text.count("**holds**") == 2 * len(findings(study))  # in the overview, and in the study's table
+    assert "A figure." in text
+    for sampler, word in (("rsgd", "RSGD"), ("adv", "ADV")):
+        tests = [value for key, value in study.errors["test"].items() if key[0].startswith(f"{sampler}-")]
+        assert f"{word} {fmean(tests):.4f} ± {stdev(tests):.4f}" in text
+    for line in text.splitlines():
+        assert not line.startswith("| ") or line.endswith(" |")
+
+
+def test_report_writes_page_and_figures(tmp_path: Path) -> None:
+    make_up(tmp_path / "data-net", SHARPNESS)
+    command = [sys.executable, str(TOROIDS / "report.py"), str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "data-net  1a  holds" in done.stdout
+    links = re.findall(r"\]\((figures/.*?)\)", (tmp_path / "report.md").read_text())
+    assert len(links) == 4
+    assert all((tmp_path / link).stat().st_size > 1000 for link in links)
+    refused = subprocess.run([*command[:2], str(tmp_path / "nowhere")], capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "usage" in refused.stderr
+
+
+def test_pairs_that_failed_are_named_and_left_out(tmp_path: Path) -> None:
+    folder = make_up(tmp_path, SHARPNESS)
+    file = folder / "paths" / "aligned.json"
+    body = json.loads(file.read_text())
+    body["pairs"][0]["points"][1]["train_error"] = None
+    file.write_text(json.dumps(body))
+    study = read_study(folder, FORM)
+    assert study.missing == ["aligned: rsgd-1 – rsgd-2"]
+    assert len(of_pair(study.curves["aligned"], ("rsgd", "rsgd"))) == 2
+    assert "rsgd-1 – rsgd-2" in page(REPORT, [study], [[]])
+
+
+def test_findings_on_paths_that_were_not_asked_for_are_left_out(tmp_path: Path) -> None:
+    whole, part = make_up(tmp_path / "whole", SHARPNESS), make_up(tmp_path / "part", SHARPNESS)
+    (part / "paths" / "optimized-aligned-all.json").unlink()
+    assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"4b"}
+    text = page(REPORT, [read_study(part, FORM), read_study(whole, FORM)], [[], []])
+    assert re.search(r"^\| 4b\. .* \| - \| \*\*holds\*\* \(6 of 6\) \|$", text, re.MULTILINE)
+
+
+def test_lean_is_towards_the_sharper_end() -> None:
+    taus = (0.0, 0.25, 0.5, 0.75, 1.0)
+    high_at_the_end = Curve(taus, (0.0, 0.1, 0.4, 0.3, 0.0), 0.4)
+    assert lean(high_at_the_end) == pytest.approx((0.15 - 0.05) / 0.4)
+    assert lean(turned(high_at_the_end)) == pytest.approx(-lean(high_at_the_end))
+    sloping = Curve(taus, (0.0, 0.1, 0.2, 0.3, 0.4), 0.4)  # all of it from the ends' own errors
+    assert lean(sloping) == pytest.approx(0)
+
+
+# the scripts
+
+
+def printed(settings: str, *studies: str) -> list[str]:
+    command = ["bash", str(TOROIDS / "run.sh"), settings, "data", "nowhere", *studies]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"DRY": "1"})
+    assert not Path("nowhere").exists()
+    return done.stdout.splitlines()
+
+
+@cache
+def parsers() -> Any:
+    from landscape_cli.cli.app import app
+
+    return typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def parse(line: str) -> list[str]:
+    """Parse the `landscape` command of a printed line, as the program would; return its words.
+
+    Raises:
+        Exception: as the parser does.
+    """
+    words = shlex.split(line.split("&&")[1].split(">")[0])
+    assert words[0] == "landscape"
+    parsers()[words[1]].make_context(words[1], words[2:])
+    return words[1:]
+
+
+@pytest.mark.parametrize("script", sorted(TOROIDS.glob("*.s[hb]*")), ids=lambda path: path.name)
+def test_scripts_are_well_formed(script: Path) -> None:
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+@pytest.mark.parametrize("settings", ["small", "paper"])
+def test_every_command_of_a_setting_parses(settings: str) -> None:
+    lines = [line for line in printed(settings) if "landscape " in line]
+    commands = [parse(line) for line in lines]
+    assert {words[0] for words in commands} == {"train", "normalize", "align", "path", "flatness", "distance", "plane"}
+    outputs = [line.split()[1] + "/" + line.split(" && ")[-1].split()[-1] for line in lines]
+    assert len(set(outputs)) == len(outputs)
+    studies = {line.split()[1] for line in lines}
+    assert len(studies) == {"small": 2, "paper": 7}[settings]
+    for study in studies:
+        own = [words for line, words in zip(lines, commands, strict=True) if line.split()[1] == study]
+        trained = [words for words in own if words[0] == "train"]
+        assert [words[words.index("--algo") + 1] for words in trained] == ["rsgd", "adv", "sgd"]
+        seeds = [int(words[words.index("--seed") + 1]) for words in trained]
+        assert all("--resume" in words and words[words.index("--runs") + 1] == "3" for words in trained)
+        assert len({seed + run for seed in seeds for run in range(3)}) == 9
+        assert sum("--optimize-midpoint" in words for words in own) == {"small": 12, "paper": 18}[settings]
+        if study.endswith("vgg16"):
+            moved = [words for words in own if words[0] in {"path", "flatness", "plane"}]
+            assert all("recompute" in words for words in moved)
+
+
+def test_a_wrong_option_does_not_parse() -> None:
+    line = next(line for line in printed("small") if " train " in line)
+    parse(line)
+    with pytest.raises(Exception, match=r"(?i)no such option"):
+        parse(line.replace("--runs", "--run-count"))
+    with pytest.raises(Exception, match=r"(?i)rsgdx"):
+        parse(line.replace("--algo rsgd", "--algo rsgdx"))
+
+
+def test_named_studies_alone() -> None:
+    lines = printed("paper", "cifar10/vgg16")
+    assert {line.split()[1] for line in lines if "landscape " in line} == {"cifar10-vgg16"}
+
+
+def sbatch(task: int, **variables: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+    return subprocess.run(
+        ["bash", str(TOROIDS / "paper.sbatch")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=clean | {"DRY": "1", "TASK": str(task)} | variables,
+    )
+
+
+def test_array_has_a_task_for_each_study() -> None:
+    text = (TOROIDS / "paper.sbatch").read_text()
+    last = int(re.search(r"--array=0-(\d+)", text)[1])  # type: ignore[index]
+    assert "#SBATCH --signal=B:TERM@" in text
+    seen = []
+    for task in range(last + 1):
+        done = sbatch(task)
+        assert done.returncode == 0, done.stderr
+        seen += sorted({line.split()[1] for line in done.stdout.splitlines() if "landscape " in line})
+    assert len(seen) == len(set(seen)) == last + 1
+    beyond = sbatch(last + 1)
+    assert beyond.returncode == 2
+    assert "no such study" in beyond.stderr
+
+
+def test_sigterm_reaches_the_command_and_queues_the_task_again(tmp_path: Path) -> None:
+    """With a `landscape` and a `scontrol` of our own, which write down what happens to them."""
+    slow = "trap 'sleep 1; echo saved >>$LOG; exit 143' TERM; echo started >>$LOG; sleep 60 & wait"
+    for name, body in (("landscape", slow), ("scontrol", 'echo "$@" >>$LOG')):
+        script = tmp_path / name
+        script.write_text(f"#!/usr/bin/env bash\n{body}\n")
+        script.chmod(0o755)
+    log = tmp_path / "log"
+    variables = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "LOG": str(log),
+        "RESULTS": str(tmp_path / "results"),
+        "VIRTUAL_ENV": sys.prefix,
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "1",
+        "REPOSITORY": str(ROOT),
+    }
+    started = ["bash", str(TOROIDS / "paper.sbatch")]
+    process = subprocess.Popen(started, env=os.environ | variables, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not log.exists() or log.read_text().count("started") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+    assert log.read_text().split() == ["started", "started", "saved", "saved", "requeue", "7_1"]
