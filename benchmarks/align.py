@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from landscape_cli.alignment import assignment
 from landscape_cli.alignment.align import align
 from landscape_cli.alignment.similarity import Similarity
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 from landscape_cli.symmetry import Symmetry, permute, trace_symmetry
 from landscape_cli.torchvision_compat import import_torchvision
 

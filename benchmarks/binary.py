@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from landscape_cli.binary.layers import FixedPoint, Outputs, Sign, SignConv2d, SignLinear, Vote, binarize
 from landscape_cli.data.datasets import Split
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 
 MODELS = {
     "MLP 784-501-501-10": (ModelSpec("binary-mlp", {}, (1, 28, 28), 10), 1),

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from landscape_cli.data.datasets import Split
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.geometry.geodesic import linear
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 
 MODELS = {name: ModelSpec(name, {}, (1, 28, 28), 10) for name in ("mlp", "lenet")}
 

@@ -25,8 +25,8 @@ from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import Labelling, Map
 from landscape_cli.alignment.signs import signs_of_gains
 from landscape_cli.alignment.similarity import Kind, Similarity
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 from landscape_cli.normalization.normalize import normalize
 from landscape_cli.symmetry import (
     Symmetry,

@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from landscape_cli.data.datasets import Split
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 from landscape_cli.samplers import Recipe, Replication, Sampler, rsgd, sgd, train
 
 SPECS = {

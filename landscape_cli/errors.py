@@ -1,12 +1,23 @@
-"""The errors that reach a user: one line each, saying what is wrong and what to do."""
+"""The errors and warnings that reach a user: one line each, saying what is wrong and what to do.
+
+A message names a parameter as `data=`, which the command line shows as its option, --data.
+"""
 
 from __future__ import annotations
+
+LONGEST_SHOWN = 100
 
 
 def one_line(error: BaseException, longest: int = 200) -> str:
     """Return what an error of others' code says, on one line: its lines are separated by slashes."""
     lines = (" ".join(line.split()) for line in str(error).splitlines())
     return " / ".join(line for line in lines if line)[:longest]
+
+
+def shown(name: str) -> str:
+    """Return a name from a file as a message can show it: one short line without control characters."""
+    text = name if name.isprintable() else ascii(name)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 class LandscapeError(Exception):
@@ -53,3 +64,11 @@ class ProofError(LandscapeError):
     """A transformed network that does not compute what it should: our fault, so nothing is written."""
 
     exit_code = 1
+
+
+class LandscapeWarning(UserWarning):
+    """Something that makes a result less than what was asked for, or hard to interpret."""
+
+
+class Remark(UserWarning):
+    """Something that was done or left, and is good to know; nothing is wrong."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from landscape_cli.binary.layers import SignConv2d, SignLinear, SignWeights, binarize
 from landscape_cli.forward.functional import run_with
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry
 
 BATCH = 64

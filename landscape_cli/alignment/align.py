@@ -15,7 +15,7 @@ from landscape_cli.alignment.signs import Gains, signs_of_gains
 from landscape_cli.alignment.similarity import Kind, Similarity, mean_cosine
 from landscape_cli.binary.layers import to_signs, without_zeros
 from landscape_cli.errors import GeometryError
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry, flip, permute, spread
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.alignment.labelling import Labelling, Map
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.symmetry import Axis, Role, SignGroup, spread, unit_rows
 
 Gains = dict[str, tuple[Tensor, Tensor]]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from landscape_cli.alignment.labelling import Labelling, Map
 from landscape_cli.alignment.signs import Gains
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup, sources, spread, unit_rows
 
 CHUNK, DEEP = 1 << 19, 512

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from landscape_cli.binary.layers import FixedPoint, Outputs, Sign, SignConv2d, SignLinear, SignWeights, Vote, binarize
 from landscape_cli.forward.functional import float_type
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 
 MULTIPLE = {"cuda": 8}
 """What the sizes of both factors of a product must be multiples of, by type of device, as `torch._int_mm` wants it."""

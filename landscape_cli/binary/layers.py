@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from landscape_cli.errors import ModelError
 from landscape_cli.forward.functional import parameter_owners
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 
 LEVEL = 31
 """The whole number that an input of one standard deviation becomes."""

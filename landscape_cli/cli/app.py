@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Annotated
@@ -21,7 +20,8 @@ from landscape_cli.cli.commands.normalize import normalize
 from landscape_cli.cli.commands.path import path
 from landscape_cli.cli.commands.plane import plane
 from landscape_cli.cli.commands.train import train
-from landscape_cli.cli.session import show_warning
+from landscape_cli.cli.console import in_options, listen
+from landscape_cli.cli.groups import Command, grouped
 from landscape_cli.errors import LandscapeError
 
 RETRY_SECONDS = 0.02
@@ -49,7 +49,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     flatness: "Measure flatness as local energy.",
 }
 for command, summary in COMMANDS.items():
-    app.command(short_help=summary, context_settings=SETTINGS)(command)
+    app.command(short_help=summary, context_settings=SETTINGS, cls=Command)(grouped(command))
 
 
 class Terminated(BaseException):
@@ -83,7 +83,7 @@ def _program(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0; 1 our fault; 2 the user's; 130 Ctrl-C; 143 SIGTERM."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.showwarning = show_warning
+    listen(quiet=False)
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)  # also where a shell has started a background job with it ignored
     try:
@@ -126,7 +126,7 @@ def _report(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, Terminated):
         return _fail("terminated", TERMINATED)
     if isinstance(error, LandscapeError):
-        return _fail(str(error), error.exit_code)
+        return _fail(in_options(str(error)), error.exit_code)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(str(error), file=sys.stderr)
         return USERS

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.cli.options import Format
+from landscape_cli.choices import Format
+from landscape_cli.errors import LandscapeWarning, Remark
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -18,12 +21,14 @@ if TYPE_CHECKING:
     from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
+FLAGS = {"output": "-o", "form": "--format", "learning_rate": "--lr", "model_name": "--model"}
+"""Options that are not spelled as the parameters are."""
 
 
 def say(message: str, *, quiet: bool = False) -> None:
-    """Print a remark on standard error."""
+    """Print a remark on standard error, in the words of the command line."""
     if not quiet:
-        print(f"landscape: {message}", file=sys.stderr)
+        print(f"landscape: {in_options(message)}", file=sys.stderr)
 
 
 def make_progress(*extra: Any) -> Progress:
@@ -117,3 +122,26 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.2e}"
     return str(value)
+
+
+def listen(*, quiet: bool) -> None:
+    """From here on, print what the library warns of as lines on standard error; `quiet` leaves out what it can."""
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        ours = issubclass(category, LandscapeWarning | Remark)
+        prefix = "" if issubclass(category, Remark) else "warning: "
+        say(f"{prefix}{message}", quiet=quiet and ours)
+
+    for category in (LandscapeWarning, Remark):
+        warnings.simplefilter("always", category)
+    warnings.showwarning = show
+
+
+def in_options(message: str) -> str:
+    """Return a message of the library in the words of the command line: the parameter `data=` is the option --data."""
+    return re.sub(r"`(\w+)=`", lambda match: flag(match[1]), message)
+
+
+def flag(name: str) -> str:
+    """Return an option as people type it."""
+    return FLAGS.get(name, f"--{name.replace('_', '-')}")

@@ -1,150 +1,28 @@
-"""Reading a network for a command: landscape's own checkpoints, or foreign files of a model that the user names."""
+"""What a command reads: the device, networks, their symmetry, data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.binary.layers import latent_names
-from landscape_cli.cli.options import whole_numbers
-from landscape_cli.errors import CheckpointError, ModelError
-from landscape_cli.io.checkpoint import Checkpoint, check_tensors, digest_of, read_checkpoint
-from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
-from landscape_cli.models import (
-    allow_code,
-    build_model,
-    check_params,
-    construct_template,
-    find_spec,
-    fit_tensors,
-    format_request,
-    is_request_for,
-    needs_code,
-    parse_request,
-)
-from landscape_cli.models.request import HOW, describe_model
+from landscape_cli.cli.console import say
+from landscape_cli.cli.options import DataOptions, ModelOptions, whole_numbers
+from landscape_cli.errors import DataError, LandscapeError
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.io.checkpoint import ModelSpec
+    from landscape_cli.data.datasets import DataSet
+    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.symmetry import Symmetry
 
-
-class NetworkReader:
-    """Reads files, with what the user says about their model."""
-
-    def __init__(self, model_name: str | None, input_shape: str | None) -> None:
-        """Parse `--model` and `--input-shape`, and import the code that the former names, if any.
-
-        Raises:
-            ModelError: if the model is malformed or its code cannot be imported.
-            BadParameter: if the shape is malformed.
-        """
-        self.request = None if model_name is None else parse_request(model_name)
-        self.shape = None if input_shape is None else parse_shape(input_shape)
-        if self.request is not None and needs_code(self.request.name):
-            allow_code(self.request.name)
-        self._found: tuple[ModelSpec, nn.Module] | None = None
-
-    def read_all(self, paths: Sequence[Path]) -> tuple[list[Checkpoint], nn.Module]:
-        """Read files of one model; return the networks and the model.
-
-        Raises:
-            CheckpointError: if one cannot be read.
-            ModelError: if one does not fit its model, or they are of different models.
-        """
-        networks = [self.read(path) for path in paths]
-        first = networks[0]
-        model = None
-        for network in networks:
-            if network.model != first.model:
-                _check_kinds(network, first)
-                raise ModelError(
-                    f"{network.path} is {describe_model(network.model)}, but {first.path} is "
-                    f"{describe_model(first.model)}: only networks of one model can be compared"
-                )
-            try:
-                if model is None:
-                    model = build_model(network.model, network.params)
-                check_params(model, network.params)
-            except ModelError as error:
-                raise ModelError(f"{network.path}: {error}") from error
-            if len({kind for kind in _dtypes(network) if kind.is_floating_point}) > 1:
-                raise ModelError(f"{network.path} mixes floating-point types, which a network cannot compute with")
-            if _dtypes(network) != _dtypes(first):
-                raise ModelError(
-                    f"{network.path} and {first.path} differ in the type of their tensors: convert one of them"
-                )
-        assert model is not None
-        return networks, model
-
-    def read(self, path: Path) -> Checkpoint:
-        """Read a file of either kind.
-
-        Raises:
-            CheckpointError: if it cannot be read, or the user must say more about it.
-            ModelError: if it is of another model than the user says, or does not fit it.
-        """
-        return self._read_foreign(path) if is_foreign(path) else self._read_own(path)
-
-    def _read_own(self, path: Path) -> Checkpoint:
-        network = read_checkpoint(path)
-        spec = network.model
-        if self.request is None and needs_code(spec.name):
-            raise CheckpointError(
-                f"{path} is of a model that code makes, which is run only if you name it: "
-                f"add --model '{format_request(spec.name, spec.arguments)}'"
-            )
-        if self.request is not None and not is_request_for(self.request, spec):
-            named = format_request(self.request.name, self.request.arguments)
-            raise ModelError(f"{path} is {describe_model(spec)}, not --model {named}: leave that out, or correct it")
-        if self.shape is not None and self.shape != spec.input_shape:
-            raise ModelError(f"{path} takes inputs of shape {spec.input_shape}, not --input-shape {self.shape}")
-        return network
-
-    def _read_foreign(self, path: Path) -> Checkpoint:
-        if self.request is None:
-            raise CheckpointError(
-                f"{path} was not written by landscape and does not say which model it is: name that with --model "
-                f"({HOW}) and the shape of one input with --input-shape 3,32,32"
-            )
-        if self.shape is None:
-            raise CheckpointError(
-                f"{path} was not written by landscape: give the shape of one input as well, as in --input-shape 3,32,32"
-            )
-        tensors = read_foreign(path)
-        if self._found is None:
-            self._found = find_spec(self.request, self.shape)
-        spec, template = self._found
-        try:
-            params = fit_tensors(template, unprefixed(tensors, template.state_dict().keys()))
-        except ModelError as error:
-            raise ModelError(f"{path}: {error}") from error
-        check_tensors(path, params)
-        return Checkpoint(params, spec, data={}, path=str(path), sha256=digest_of(path))
-
-
-def _check_kinds(*networks: Checkpoint) -> None:
-    """Check that networks of different models are all binary, or none of them.
-
-    Raises:
-        ModelError: naming one of each kind.
-    """
-    by_kind = {}
-    for network in networks:
-        try:
-            by_kind[bool(latent_names(construct_template(network.model)))] = network.path
-        except ModelError as error:
-            raise ModelError(f"{network.path}: {error}") from error
-    if len(by_kind) > 1:
-        raise ModelError(
-            f"{by_kind[True]} is binary (its weights are signs), but {by_kind[False]} is not: only networks of one "
-            "model can be compared"
-        )
+NO_MODEL = ModelOptions()
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -159,5 +37,121 @@ def parse_shape(text: str) -> tuple[int, ...]:
     return shape
 
 
-def _dtypes(network: Checkpoint) -> list[torch.dtype]:
-    return [tensor.dtype for tensor in network.params.values()]
+def resolve_device(name: str) -> torch.device:
+    """Return the device that `--device` names; on a GPU, ask for kernels that give the same bytes every time.
+
+    Raises:
+        LandscapeError: if it is unknown or not there.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    import torch
+
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise LandscapeError(f"unknown device {name!r}: choose auto, cpu, cuda or cuda:K")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise LandscapeError(f"the device {name!r} is not there (no CUDA on this machine): use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise LandscapeError(f"the device {name!r} is not there: this machine has {torch.cuda.device_count()}")
+    return device
+
+
+def read_networks(paths: Sequence[Path], files: ModelOptions = NO_MODEL) -> tuple[list[Checkpoint], nn.Module]:
+    """Read checkpoints of one model; return them and the model.
+
+    Args:
+        paths: the files, landscape's own or foreign ones.
+        files: what the user says of the model, as foreign files and those of models made by the user's code need.
+
+    Raises:
+        CheckpointError: if one cannot be read.
+        ModelError: if one does not fit its model, or they are of different models.
+    """
+    from landscape_cli.models.reader import NetworkReader
+
+    shape = None if files.input_shape is None else parse_shape(files.input_shape)
+    return NetworkReader(files.model_name, shape).read_all(paths)
+
+
+def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool, quiet: bool) -> Symmetry:
+    """Derive the symmetry of a checkpoint's model, and warn of what could not be established.
+
+    Raises:
+        TraceError: if the model cannot be followed; with `strict`, also for what is a warning otherwise.
+    """
+    import torch
+
+    from landscape_cli.forward.functional import float_type
+    from landscape_cli.symmetry import trace_symmetry
+
+    example = torch.zeros(2, *network.model.input_shape, dtype=float_type(network.params))
+    symmetry = trace_symmetry(model, example, strict=strict)
+    for note in symmetry.notes:
+        say(f"warning: {note}", quiet=quiet)
+    return symmetry
+
+
+def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool) -> DataSet:
+    """Load the data that the networks were trained on, or other data.
+
+    Inputs are standardised as the first network knows it that says so, and its task is that of other data too: foreign
+    files say neither; where none does, with the statistics of the training set itself.
+
+    Raises:
+        DataError: if the networks were trained on different data and none is named, the data is missing, is not
+            what the network was trained on, or does not fit it.
+    """
+    from landscape_cli.data.datasets import DataSpec, load_data
+    from landscape_cli.forward.outputs import outputs_fit
+    from landscape_cli.models.request import describe_model
+
+    name, task, directory = options.data, options.task, options.data_dir
+    first = next((network for network in networks if network.data), networks[0])
+    if name is None and task is not None:
+        raise DataError("--task goes with --data: checkpoints say what is to be told from their own data")
+    if name is None:
+        for network in networks:
+            if not network.data:
+                raise DataError(f"{network.path} does not say which data it was trained on: name them with --data")
+            if _same_data(network.data) != _same_data(first.data):
+                raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
+        try:
+            data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
+        except DataError as error:
+            raise DataError(f"the data of {first.path}: {error}") from error
+        # Generated numbers may differ in the last bit from one kind of machine to the next.
+        if data.record["name"] != "hmm" and data.record["sha256"] != first.data.get("sha256"):
+            raise DataError(
+                f"{data.record['name']} is not the data that {first.path} was trained on (its contents differ): "
+                "find the right one with --data-dir, or measure on this one with --data"
+            )
+    else:
+        wanted = first.data.get("task") if task is None else task.value
+        try:
+            data = load_data(DataSpec(name, directory or "data", task=wanted), preprocessing=first.data or None)
+        except DataError as error:
+            if task is None and wanted is not None:
+                raise DataError(f"{first.path} was trained on the {wanted} of labels: {error}") from error
+            raise
+        say(
+            f"data: {name}{f' ({wanted})' if wanted else ''}, {len(data.train.y)} training and {len(data.test.y)} test "
+            "samples, "
+            f"standardised {f'as for {first.path}' if first.data else 'with the statistics of its training set'}",
+            quiet=quiet,
+        )
+    if data.input_shape != first.model.input_shape or not outputs_fit(first.model.outputs, data.classes):
+        raise DataError(
+            f"the data has inputs of shape {data.input_shape} in {data.classes} classes, but {first.path} is "
+            f"{describe_model(first.model)}: name other data with --data, or what is to be told with --task"
+        )
+    return data
+
+
+def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
+    local = {"directory"} | ({"sha256", "mean", "deviation"} if record.get("name") == "hmm" else set())
+    return {key: value for key, value in record.items() if key not in local}

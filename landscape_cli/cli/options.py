@@ -2,134 +2,14 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Format(str, Enum):
-    """How a result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
-
-
-class Algorithm(str, Enum):
-    """The samplers."""
-
-    SGD = "sgd"
-    RSGD = "rsgd"
-    ADV = "adv"
-    SAM = "sam"
-    SWA = "swa"
-    ESGD = "esgd"
-
-
-class Optimizer(str, Enum):
-    """The optimisers."""
-
-    SGD = "sgd"
-    ADAM = "adam"
-
-
-class Schedule(str, Enum):
-    """How the learning rate falls."""
-
-    COSINE = "cosine"
-    CONSTANT = "constant"
-    STEP = "step"
-
-
-class GammaSchedule(str, Enum):
-    """How the coupling of replicas grows."""
-
-    EXP = "exp"
-    LINEAR = "linear"
-
-
-class Augment(str, Enum):
-    """How images are changed at random while training."""
-
-    OFF = "off"
-    CROP = "crop"
-    FLIP = "flip"
-    BOTH = "crop+flip"
-
-
-class Precision(str, Enum):
-    """In which numbers training computes."""
-
-    FLOAT32 = "float32"
-    BF16 = "bf16"
-
-
-class Kind(str, Enum):
-    """The paths between two networks."""
-
-    LINEAR = "linear"
-    GEODESIC = "geodesic"
-    SHORTEST = "shortest"
-
-
-class Method(str, Enum):
-    """The ways to match units."""
-
-    COSINE = "cosine"
-    WEIGHT = "weight"
-    ACTIVATION = "activation"
-
-
-class Pairing(str, Enum):
-    """The ways to pair the networks of families."""
-
-    ALL = "all"
-    ZIP = "zip"
-    CROSS = "cross"
-
-
-class Statistics(str, Enum):
-    """What becomes of batch-norm statistics when networks are moved."""
-
-    KEEP = "keep"
-    RECOMPUTE = "recompute"
-
-
-class Metric(str, Enum):
-    """The distances between two networks."""
-
-    GEODESIC = "geodesic"
-    RMS_ANGLE = "rms_angle"
-    EUCLIDEAN = "euclidean"
-    COSINE = "cosine"
-    HAMMING = "hamming"
-    HAMMING_FRACTION = "hamming_fraction"
-    TRAIN_DISAGREEMENT = "train_disagreement"
-    TEST_DISAGREEMENT = "test_disagreement"
-
-
-class Task(str, Enum):
-    """What is to be told from the labels of the data."""
-
-    PARITY = "parity"
-
-
-class Norm(str, Enum):
-    """The normalisations of resnet20."""
-
-    BATCH = "batch"
-    LAYER = "layer"
-
-
-class Nonlinearity(str, Enum):
-    """The nonlinearities of the hidden manifold."""
-
-    SIGN = "sign"
-    TANH = "tanh"
-    RELU = "relu"
-
+from landscape_cli.choices import Format, Kind, Method, Pairing, Statistics, Task
+from landscape_cli.cli.groups import Group
 
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
@@ -209,6 +89,65 @@ InputShape = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse operators without a symmetry rule, and parameters never used.")
 ]
+
+
+@dataclass(frozen=True)
+class DataOptions(Group):
+    """The data that networks are measured on."""
+
+    panel = "Data"
+
+    data: DataName = None
+    task: DataTask = None
+    data_dir: DataDir = None
+
+
+@dataclass(frozen=True)
+class ModelOptions(Group):
+    """The model of files that are not landscape's."""
+
+    panel = "Files that are not landscape's"
+
+    model_name: ModelName = None
+    input_shape: InputShape = None
+
+
+@dataclass(frozen=True)
+class ComputeOptions(Group):
+    """Where to compute, and the seed."""
+
+    panel = "Computing"
+
+    device: Device = "auto"
+    seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class ResultOptions(Group):
+    """Where the result goes."""
+
+    panel = "Output"
+
+    output: Output = None
+    force: Force = False
+    form: Form = None
+
+
+@dataclass(frozen=True)
+class PictureOptions(ResultOptions):
+    """Where the result and its picture go."""
+
+    plot: Plot = None
+
+
+@dataclass(frozen=True)
+class TerminalOptions(Group):
+    """What is said on standard error."""
+
+    panel = "Output"
+
+    quiet: Quiet = False
+    debug: Debug = False
 
 
 # of `path` alone

@@ -6,32 +6,16 @@ import glob
 import math
 import os
 import re
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from landscape_cli.cli.options import Pairing
+from landscape_cli.choices import Pairing
 from landscape_cli.errors import CheckpointError
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two networks to measure.
-
-    Attributes:
-        start: the first's place in the list of networks.
-        end: the second's.
-        families: the names of their families; None where the user named the two themselves.
-    """
-
-    start: int
-    end: int
-    families: tuple[str, str] | None = None
+from landscape_cli.measures.families import Pair
 
 
 def choose(patterns: Sequence[Path], pairing: Pairing) -> tuple[dict[str, list[Path]], list[Path], list[Pair]]:
@@ -118,30 +102,6 @@ def pair_up(families: Mapping[str, Sequence[Path]], pairing: Pairing) -> list[Pa
 def listing(families: Mapping[str, Sequence[Path]]) -> dict[str, list[str]]:
     """Return the families as a result shows them."""
     return {name: [str(file) for file in files] for name, files in families.items()}
-
-
-def grouped(pairs: Sequence[Pair], measured: Sequence[Any]) -> dict[tuple[str, str], list[Any]]:
-    """Return what was measured of each pair, by family pair, in the order of the pairs."""
-    groups: dict[tuple[str, str], list[Any]] = {}
-    for pair, value in zip(pairs, measured, strict=True):
-        assert pair.families is not None
-        groups.setdefault(pair.families, []).append(value)
-    return groups
-
-
-def spread_of(values: Sequence[Any]) -> Any:
-    """Return mean and deviation over pairs of every number in values of one shape (numbers, or mappings of such).
-
-    The deviation is the sample's (n - 1); of one pair there is none (NaN). Where one pair lacks a number (None, or
-    not finite), mean and deviation are NaN: a mean over fewer pairs than there are would mislead.
-    """
-    shape = next((value for value in values if isinstance(value, Mapping)), None)
-    if shape is not None:
-        return {key: spread_of([None if value is None else value[key] for value in values]) for key in shape}
-    if any(value is None or not math.isfinite(value) for value in values):
-        return {"mean": math.nan, "deviation": math.nan}
-    deviation = statistics.stdev(values) if len(values) > 1 else math.nan
-    return {"mean": statistics.fmean(values), "deviation": deviation}
 
 
 def shown_spread(spread: Mapping[str, float]) -> str:

@@ -75,7 +75,7 @@ class DataSpec:
             )
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError(
-                f"the checkpoint's metadata key 'data' is malformed ({cause!r}): name the data with --data"
+                f"the checkpoint's metadata key 'data' is malformed ({cause!r}): name the data with `data=`"
             ) from cause
 
 
@@ -189,7 +189,7 @@ def _torchvision(name: str, directory: str, download: bool) -> tuple[Split, Spli
         reason = " ".join(str(cause).split()).partition(". You can use download=True")[0]  # torchvision's remedy
         raise DataError(
             f"cannot load {name} from {directory!r} ({reason}): "
-            f"name its folder with --data-dir, or fetch it with 'landscape train --download'"
+            f"name its folder with `data_dir=`, or fetch it with 'landscape train `download=`'"
         ) from cause
     return _image_split(train), _image_split(test)
 
@@ -258,7 +258,7 @@ def _balanced_subset(train: Split, classes: int, size: int, seed: int) -> Split:
         return train
     if not classes <= size <= len(train.y):
         raise DataError(
-            f"--train-size {size} must lie between {classes}, the number of classes, and {len(train.y)}, the whole set"
+            f"`train_size=` {size} must lie between {classes}, the number of classes, and {len(train.y)}, the whole set"
         )
     generator = torch.Generator().manual_seed(seed)
     quota = torch.full((classes,), size // classes)
@@ -269,7 +269,7 @@ def _balanced_subset(train: Split, classes: int, size: int, seed: int) -> Split:
         members = order[train.y[order] == label]
         if len(members) < quota[label]:
             raise DataError(
-                f"--train-size {size} needs {int(quota[label])} samples of class {label}, which has {len(members)}: "
+                f"`train_size=` {size} needs {int(quota[label])} samples of class {label}, which has {len(members)}: "
                 f"at most {classes * int(torch.bincount(train.y, minlength=classes).min())} can be balanced"
             )
         chosen.append(members[: int(quota[label])])

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from landscape_cli.errors import ModelError
 from landscape_cli.forward.functional import cast_floats, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
 MIB = 1 << 20

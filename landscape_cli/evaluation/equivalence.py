@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,12 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.errors import GeometryError, LandscapeError, ModelError, ProofError, one_line
+from landscape_cli.errors import GeometryError, LandscapeError, LandscapeWarning, ModelError, ProofError, one_line
 from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import largest_activation
 from landscape_cli.forward.nonfinite import not_finite
 from landscape_cli.forward.outputs import all_outputs, decide, logits_of
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
 PROBES = 256
@@ -229,3 +230,15 @@ def _difference(expected: tuple[Tensor, ...], found: tuple[Tensor, ...], factor:
     relative = apart / torch.where(scale > 0, scale, torch.ones_like(scale))  # the largest of NaN and others is NaN
     differing = int(torch.count_nonzero(decide(logits_of(found)) != decide(logits_of(expected))))
     return Difference(float(apart.max()), float(relative.max()), differing, len(found[0]))
+
+
+def warn_of_precision(path: str, difference: Difference) -> None:
+    """Say so where a network's outputs could not be compared in float64.
+
+    Warns:
+        LandscapeWarning: naming the network.
+    """
+    if not difference.in_float64:
+        warnings.warn(
+            f"{path}: the outputs were compared in float32 alone: the model fails in float64", LandscapeWarning, 2
+        )

@@ -16,7 +16,7 @@ from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
 from landscape_cli.forward.outputs import UNDECIDED, cross_entropy, decide, logits_of
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 
 MIB = 1 << 20
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
@@ -218,3 +218,11 @@ def _batch_size(model: nn.Module, examples: Tensor, device: torch.device) -> int
     fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
     power: int = 1 << (fits.bit_length() - 1)
     return min(1 << 16, max(64, power))
+
+
+def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:
+    """Return the columns of a result that hold the scores of network k."""
+    columns = {f"{split}_error": float(score.error[k]) for split, score in scores.items()}
+    if loss:
+        columns |= {f"{split}_loss": float(score.loss[k]) for split, score in scores.items()}
+    return columns

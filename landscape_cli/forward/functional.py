@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from landscape_cli.errors import ModelError
 from landscape_cli.forward.float64 import in_float64
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 
 
 def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:

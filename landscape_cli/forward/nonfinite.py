@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.forward.functional import run_with
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 
 
 def not_finite(model: nn.Module, params: Params, inputs: Tensor) -> str:

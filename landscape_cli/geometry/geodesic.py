@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.errors import GeometryError
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.symmetry import Sphere, Symmetry
 
 SMALL_ANGLE = 1e-7

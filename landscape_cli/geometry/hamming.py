@@ -15,7 +15,7 @@ from torch import Tensor
 from landscape_cli.binary.layers import binarize
 from landscape_cli.errors import GeometryError
 from landscape_cli.geometry.geodesic import check_alike
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
 Latents = Mapping[str, str]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from landscape_cli.errors import GeometryError
 from landscape_cli.geometry.geodesic import check_alike
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 
 COLLINEAR = 1e-6
 """The sine of the smallest angle at a that is told from collinear."""

@@ -23,7 +23,7 @@ def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> Non
     if not path.parent.is_dir():
         raise error(f"{path.parent} is not a directory: create it first (mkdir -p {path.parent})")
     if path.exists() and not force:
-        raise error(f"{path} exists already: choose another name, or pass --force to replace it")
+        raise error(f"{path} exists already: choose another name, or pass `force=` to replace it")
 
 
 def write_atomic(path: Path, content: bytes, *, force: bool, error: type[LandscapeError]) -> None:
@@ -47,7 +47,7 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
         os.chmod(name, 0o666 & ~umask)
         _publish(Path(name), path, force=force)
     except FileExistsError as cause:
-        raise error(f"{path} exists already: choose another name, or pass --force to replace it") from cause
+        raise error(f"{path} exists already: choose another name, or pass `force=` to replace it") from cause
     except OSError as cause:
         raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
     finally:

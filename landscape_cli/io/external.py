@@ -13,8 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from landscape_cli.errors import CheckpointError
-from landscape_cli.io.checkpoint import FORMAT, TYPES, Params, looks_like_pickle, shown
+from landscape_cli.errors import CheckpointError, shown
+from landscape_cli.io.checkpoint import FORMAT
+from landscape_cli.io.safetensors import looks_like_pickle
+from landscape_cli.network import TYPES, Params
 
 KEYS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")

@@ -12,7 +12,7 @@ from torch import Tensor
 from landscape_cli.binary.layers import without_zeros
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import parameter_owners
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
 

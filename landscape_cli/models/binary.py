@@ -37,7 +37,7 @@ def committee(input_shape: tuple[int, ...], outputs: int, *, hidden: int = 9) ->
     if outputs != 1:
         raise ModelError(
             f"a committee has one output, for two classes, not {outputs}: use binary-mlp, or data of two classes, as "
-            "--task parity makes of digits"
+            "`task=` parity makes of digits"
         )
     if type(hidden) is not int or hidden < 1:
         raise ModelError(f"a committee's hidden is one positive whole number, as in hidden=9, not {hidden}")

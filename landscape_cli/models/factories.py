@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from landscape_cli.errors import ModelError, one_line
-from landscape_cli.io.checkpoint import TYPES
 from landscape_cli.models.request import TORCHVISION, format_request, needs_code, refuse_downloads
 from landscape_cli.models.template import plain_tensors
+from landscape_cli.network import TYPES
 from landscape_cli.torchvision_compat import import_torchvision, prepare_torchvision
 
 _allowed: dict[str, Callable[..., object]] = {}
@@ -44,7 +44,7 @@ def allow_code(name: str) -> None:
             if cause.name is None or not f"{module_name}.".startswith(f"{cause.name}."):
                 raise  # the module is there, and lacks something itself
             raise ModelError(
-                f"there is no module {cause.name!r} for --model {name}: run in the folder that holds it, or install it"
+                f"there is no module {cause.name!r} for `model=` {name}: run in the folder that holds it, or install it"
             ) from cause
         for part in attribute.split("."):
             if not hasattr(found, part):
@@ -80,7 +80,7 @@ def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     if needs_code(name):
         if name not in _allowed:
             raise ModelError(
-                f"the model is made by code, which is run only if you name it: add --model '{shown}'"
+                f"the model is made by code, which is run only if you name it: add `model=` '{shown}'"
                 " (in Python: landscape_cli.models.allow_code)"
             )
         with _user_code(shown):

@@ -7,9 +7,9 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.errors import ModelError, one_line
+from landscape_cli.errors import ModelError, one_line, shown
 from landscape_cli.forward.functional import cast_floats, float_type, unsaved_buffers
-from landscape_cli.io.checkpoint import Params, shown
+from landscape_cli.network import Params
 
 SHOWN = 3
 COUNTER = "num_batches_tracked"

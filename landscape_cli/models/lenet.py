@@ -51,7 +51,8 @@ def lenet(
     """
     if len(input_shape) != 3 or min(input_shape[1:]) < 16:
         raise ModelError(
-            f"lenet needs images of shape (channels, height, width), at least 16x16, not {input_shape}: use --model mlp"
+            f"lenet needs images of shape (channels, height, width), at least 16x16, not {input_shape}: "
+            "use `model=` mlp"
         )
     if len(filters) != 2 or min(*filters, hidden) < 1:
         raise ModelError(f"lenet needs two positive numbers of filters and one hidden width, not {filters}, {hidden}")

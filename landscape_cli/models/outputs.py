@@ -34,7 +34,7 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
             reason = one_line(cause)
             raise ModelError(
                 f"the model does not run on inputs of shape {input_shape} ({type(cause).__name__}: {reason}): "
-                "is --input-shape right?"
+                "is `input_shape=` right?"
             ) from cause
     output = all_outputs(output)[0]
     if output.ndim != 2 or len(output) != BATCH or output.shape[1] < 1:

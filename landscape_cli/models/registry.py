@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from landscape_cli.errors import ModelError, one_line
-from landscape_cli.io.checkpoint import ModelSpec, Params
 from landscape_cli.models.binary import binary_conv, binary_mlp, binary_perceptron, committee
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
@@ -21,6 +20,7 @@ from landscape_cli.models.request import HOW, ModelRequest, needs_code
 from landscape_cli.models.resnet import resnet20
 from landscape_cli.models.template import make_template
 from landscape_cli.models.vgg import vgg16
+from landscape_cli.network import ModelSpec, Params
 
 MODELS: Mapping[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
@@ -106,7 +106,7 @@ def full_arguments(request: ModelRequest) -> dict[str, Any]:
 def _outputs(request: ModelRequest) -> int:
     outputs = request.arguments.get("outputs")
     if not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1:
-        raise ModelError(f"say how many outputs the model has: --model '{request.name}?outputs=10'")
+        raise ModelError(f"say how many outputs the model has: `model=` '{request.name}?outputs=10'")
     return outputs
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from landscape_cli.errors import ModelError
 
 if TYPE_CHECKING:
-    from landscape_cli.io.checkpoint import ModelSpec
+    from landscape_cli.network import ModelSpec
 
 TORCHVISION = "torchvision:"
 DOWNLOADING = ("weights", "pretrained")
@@ -42,17 +42,17 @@ def parse_request(text: str) -> ModelRequest:
     """
     name, _, query = text.partition("?")
     if not name or not name.isprintable() or any(part.isspace() for part in name):
-        raise ModelError(f"--model {text!r} names no model: write {HOW}")
+        raise ModelError(f"`model=` {text!r} names no model: write {HOW}")
     arguments: dict[str, Any] = {}
     for part in query.split("&") if query else ():
         key, equals, value = part.partition("=")
         key = unquote(key)
         if not equals or not key.isidentifier():
             raise ModelError(
-                f"--model {text!r}: {part!r} is no argument: write name=value after the '?', several joined by '&'"
+                f"`model=` {text!r}: {part!r} is no argument: write name=value after the '?', several joined by '&'"
             )
         if key in arguments:
-            raise ModelError(f"--model {text!r} gives the argument {key!r} twice: leave one out")
+            raise ModelError(f"`model=` {text!r} gives the argument {key!r} twice: leave one out")
         arguments[key] = _value(unquote(value))
     refuse_downloads(name, arguments)
     return ModelRequest(name, arguments)

@@ -82,7 +82,7 @@ def resnet20(
     if len(input_shape) != 3 or min(input_shape[1:]) < SMALLEST:
         raise ModelError(
             f"resnet20 needs images of shape (channels, height, width), at least {SMALLEST}x{SMALLEST}, "
-            f"not {input_shape}: use --model mlp"
+            f"not {input_shape}: use `model=` mlp"
         )
     if norm not in NORMS:
         raise ModelError(f"resnet20 has no norm {norm!r}: choose {' or '.join(NORMS)}")

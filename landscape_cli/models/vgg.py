@@ -69,7 +69,7 @@ def vgg16(
     if len(input_shape) != 3 or min(input_shape[1:]) < SHRINK:
         raise ModelError(
             f"vgg16 needs images of shape (channels, height, width), at least {SHRINK}x{SHRINK}, not {input_shape}: "
-            "use --model lenet, or mlp"
+            "use `model=` lenet, or mlp"
         )
     widths = default_hidden(input_shape) if hidden is None else hidden
     if min([width, *widths]) < 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.symmetry import ScaledAxis, ScaleGroup
 
 MOST_STEPS = 500

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from landscape_cli.binary.layers import to_signs
 from landscape_cli.errors import GeometryError
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.normalization.balance import balance
 from landscape_cli.normalization.order import turns
 from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, rescale, unit_rows
@@ -180,5 +180,5 @@ def _last_layer_factor(params: Params, symmetry: Symmetry, *, first: bool) -> fl
             return math.sqrt(axis.places.table.size) / norm
     if weights:
         name = weights[-1].tensor
-        raise GeometryError(f"the last layer {name!r} is zero, so it has no direction: use --keep-last-layer")
+        raise GeometryError(f"the last layer {name!r} is zero, so it has no direction: use `keep_last_layer=`")
     return 1.0

@@ -35,7 +35,7 @@ def rescaled(
     from landscape_cli.normalization.normalize import normalization, one_at_a_time
 
     if keep_last_layer and symmetry.is_binary:
-        raise GeometryError(f"{network.path} is binary: its last layer has no scale, so leave out --keep-last-layer")
+        raise GeometryError(f"{network.path} is binary: its last layer has no scale, so leave out `keep_last_layer=`")
     before = to_double(network.params, device)
     exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)
     stored = cast_like(exact.params, network.params)

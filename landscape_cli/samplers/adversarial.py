@@ -54,7 +54,7 @@ def warn_unless_learnt(adversarial: Adversarial, records: Sequence[EpochRecord])
         seeds = ", ".join(str(seed) for seed in missed)
         warnings.warn(
             f"the random labels were learnt to an error of {worst:.3g} only, not {wanted:.3g} (seed {seeds}): "
-            "give --adv-epochs more, or another --adv-lr or --adv-optimizer",
+            "give `adv_epochs=` more, or another `adv_lr=` or `adv_optimizer=`",
             stacklevel=2,
         )
 

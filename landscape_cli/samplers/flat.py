@@ -9,7 +9,7 @@ import torch
 
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.samplers.method import Method, Work
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.stack import Stack

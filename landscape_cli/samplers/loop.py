@@ -14,7 +14,7 @@ from landscape_cli.errors import TrainingError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.memory import as_channels_last
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.rng import derive_seed, generator
 from landscape_cli.samplers import gradients
 from landscape_cli.samplers.augment import augment, check_augment
@@ -276,7 +276,7 @@ class Loop:
         self.records.append(record)
         self.watcher.epoch(record)
         if self.diverged[run]:
-            line = f"seed {seed} diverged in epoch {self.epoch + 1} (loss {loss:.3g}): lower --lr, now "
+            line = f"seed {seed} diverged in epoch {self.epoch + 1} (loss {loss:.3g}): lower `learning_rate=`, now "
             self.watcher.diverged(seed, f"{line}{self.recipe.learning_rate}")
 
     def _solution_error(self, run: int) -> float:
@@ -302,5 +302,5 @@ def batch_ends(network: nn.Module, samples: int, batch_size: int) -> list[int]:
     if not any(isinstance(module, _BatchNorm) for module in network.modules()):
         return ends
     if min(batch_size, samples) == 1:
-        raise TrainingError("batch-norm cannot train on mini-batches of one sample: raise --batch-size")
+        raise TrainingError("batch-norm cannot train on mini-batches of one sample: raise `batch_size=`")
     return [*ends[:-2], samples] if samples % batch_size == 1 else ends

@@ -7,7 +7,7 @@ from typing import Protocol
 from torch import Tensor
 
 from landscape_cli.data.datasets import Split
-from landscape_cli.io.checkpoint import Params
+from landscape_cli.network import Params
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.stack import Stack
 

@@ -37,7 +37,7 @@ class Replication:
 
     def __post_init__(self) -> None:
         if self.replicas < 2:
-            raise TrainingError("RSGD needs at least 2 replicas: for one, use --algo sgd")
+            raise TrainingError("RSGD needs at least 2 replicas: for one, use `algo=` sgd")
         if self.gamma is not None and not (math.isfinite(self.gamma) and self.gamma >= 0):
             raise TrainingError(f"γ must not be negative, and is {self.gamma}")
         if not (math.isfinite(self.growth) and self.growth > 0):
@@ -118,7 +118,7 @@ def balanced_gamma(stack: Stack, run: int, data: Split) -> float:
     spread = stack.spread(run)
     rows = stack.members(run)
     if spread <= ROUNDING * float(stack.weights[rows].square().sum(1).mean()):
-        raise TrainingError("all replicas start from the same network, so γ cannot be found: pass --gamma-init")
+        raise TrainingError("all replicas start from the same network, so γ cannot be found: pass `gamma_init=`")
     evaluator = Evaluator(stack.networks[rows.start], data, device=stack.weights.device, recompute_on="data")
     members = range(rows.start, rows.stop)
     scores = evaluator.evaluate([stack.params(k) for k in members])

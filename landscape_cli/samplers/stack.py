@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.io.checkpoint import ModelSpec, Params
 from landscape_cli.models import build_model
+from landscape_cli.network import ModelSpec, Params
 
 ALIGNMENT = 16
 """Parameters begin at multiples of so many numbers, 64 bytes: kernels then treat each row as they would alone."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from landscape_cli.io.checkpoint import ModelSpec, Params
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import derive_seed, generator
 
 INITIALISATION, ORDER, CORRUPTION, MODULES, AUGMENTATION, NOISE = range(6)

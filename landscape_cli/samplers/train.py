@@ -10,7 +10,7 @@ from torch import Tensor
 
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
-from landscape_cli.io.checkpoint import ModelSpec, Params
+from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import generator
 from landscape_cli.samplers.adversarial import Adversarial, corrupt, warn_unless_learnt
 from landscape_cli.samplers.flat import (

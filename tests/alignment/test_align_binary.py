@@ -11,7 +11,7 @@ from landscape_cli.alignment.activations import unit_correlations
 from landscape_cli.alignment.align import Alignment, align
 from landscape_cli.alignment.descent import Descent
 from landscape_cli.binary.layers import to_signs, without_zeros
-from landscape_cli.io.checkpoint import ModelSpec
+from landscape_cli.network import ModelSpec
 from landscape_cli.symmetry import flip, permute
 from tests.support.binaries import SPECS, Binary, make_binary, same_signs
 

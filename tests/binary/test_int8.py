@@ -18,8 +18,8 @@ from landscape_cli.evaluation import evaluator as evaluate
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import run_with
 from landscape_cli.forward.outputs import UNDECIDED, decide
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 
 SPECS = {
     "perceptron": ModelSpec("binary-perceptron", {}, (41,), 1),

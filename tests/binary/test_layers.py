@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from landscape_cli.binary.layers import FixedPoint, binarize, latent_names, to_signs, without_zeros
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import ModelError
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 from landscape_cli.samplers import Recipe, Replication
 from landscape_cli.samplers.gradients import one_by_one, together
 from landscape_cli.samplers.stack import Stack

@@ -161,7 +161,7 @@ def test_a_factory_may_import_torchvision(landscape) -> None:
     Path("seeing.py").write_text(
         "def make():\n    import torchvision\n    return torchvision.models.resnet18(num_classes=4)\n"
     )
-    code = "from landscape_cli.vision import import_torchvision as t; import torch; "
+    code = "from landscape_cli.torchvision_compat import import_torchvision as t; import torch; "
     code += "torch.save(t('models').resnet18(num_classes=4).state_dict(), 'r.pt')"
     root = str(Path(landscape_cli.__file__).parent.parent)
     environment = {"PYTHONPATH": root, "PATH": "/usr/bin:/bin", "HOME": "."}

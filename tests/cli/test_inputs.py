@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from landscape_cli.io.checkpoint import Checkpoint, ModelSpec, read_checkpoint, write_checkpoint
+from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from landscape_cli.models import factories
+from landscape_cli.network import ModelSpec
 from tests.cli.test_app import TRAIN
 
 NETS = """

@@ -192,7 +192,7 @@ def test_missing_tensors_and_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [0, 2, 61, -1])
 def test_impossible_subsets(tmp_path: Path, size: int) -> None:
     write(tmp_path / "a.safetensors")
-    with pytest.raises(DataError, match="--train-size"):
+    with pytest.raises(DataError, match="`train_size=`"):
         load_data(DataSpec(str(tmp_path / "a.safetensors"), train_size=size))
 
 
@@ -224,7 +224,7 @@ def test_torchvision_layout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
 def test_missing_directory(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match="--data-dir, or fetch it with 'landscape train --download'") as caught:
+    with pytest.raises(DataError, match="`data_dir=`, or fetch it with 'landscape train `download=`'") as caught:
         load_data(DataSpec(name, str(tmp_path / "nowhere")))
     assert "download=True" not in str(caught.value)
     assert not (tmp_path / "nowhere").exists()

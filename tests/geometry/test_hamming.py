@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from landscape_cli.binary.layers import SignLinear, latent_owners
 from landscape_cli.errors import GeometryError
 from landscape_cli.geometry.hamming import hamming, midpoint, planned_flips, random_path
-from landscape_cli.io.checkpoint import Params
 from landscape_cli.models.binary import binary_conv, binary_mlp, binary_perceptron, committee
+from landscape_cli.network import Params
 
 
 def shared() -> nn.Module:

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io import atomic as files
-from landscape_cli.io.checkpoint import Checkpoint, ModelSpec, read_checkpoint, write_checkpoint
+from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from landscape_cli.network import ModelSpec
 
 SPEC = ModelSpec("mlp", {"hidden": [3], "bias": True}, (2,), 4)
 

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.checkpoint import Checkpoint as Ours
-from landscape_cli.io.checkpoint import ModelSpec, read_checkpoint, write_checkpoint
+from landscape_cli.io.checkpoint import read_checkpoint, write_checkpoint
 from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
+from landscape_cli.network import ModelSpec
 
 STATE = OrderedDict(weight=torch.arange(6.0).reshape(2, 3), bias=torch.tensor([0.5, -1.0], dtype=torch.bfloat16))
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from landscape_cli.errors import ModelError
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import build_model, create_model
 from landscape_cli.models.resnet import ChannelNorm
 from landscape_cli.models.vgg import vgg16
+from landscape_cli.network import ModelSpec
 from tests.support.cases import SPECS
 
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import ModelError
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import (
     build_model,
     construct_template,
@@ -24,6 +23,7 @@ from landscape_cli.models import (
     load_params,
 )
 from landscape_cli.models.request import ModelRequest, format_request, needs_code, parse_request
+from landscape_cli.network import ModelSpec
 from landscape_cli.torchvision_compat import import_torchvision
 
 SOURCE = '''
@@ -280,7 +280,7 @@ def test_torchvision_models_that_are_not_there() -> None:
         create_model(ModelSpec("torchvision:resnet18", {"depth": 3}, (3, 64, 64), 4), seed=0)
     with pytest.raises(ModelError, match="would fetch"):  # what a file says is checked as well
         create_model(ModelSpec("torchvision:resnet18", {"weights": "DEFAULT"}, (3, 64, 64), 4), seed=0)
-    with pytest.raises(ModelError, match=r"does not run.*is --input-shape right"):
+    with pytest.raises(ModelError, match=r"does not run.*is `input_shape=` right"):
         find_spec(parse_request("torchvision:alexnet"), (3, 8, 8))
 
 
@@ -386,7 +386,7 @@ def test_code_is_run_only_when_named(nets: str) -> None:
     """A description of a model, as a file holds it, imports nothing."""
     spec = ModelSpec(f"{nets}:Net", {"width": 4}, (5,), 3)
     for build in (construct_template, lambda spec: create_model(spec, seed=0)):
-        with pytest.raises(ModelError, match=r"add --model 'research.nets:Net\?width=4'"):
+        with pytest.raises(ModelError, match=r"add `model=` 'research.nets:Net\?width=4'"):
             build(spec)
     assert "research" not in sys.modules
 

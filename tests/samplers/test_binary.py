@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.data.datasets import Split
-from landscape_cli.io.checkpoint import ModelSpec
+from landscape_cli.network import ModelSpec
 from landscape_cli.samplers import Recipe, sgd
 from landscape_cli.samplers.streams import epoch_order, initial_params
 from tests.support.training import train_one

@@ -9,8 +9,8 @@ from torch import nn
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import build_model, factories
+from landscape_cli.network import ModelSpec
 from landscape_cli.samplers import Recipe, Replication
 from landscape_cli.samplers.loop import batch_ends
 from landscape_cli.samplers.stack import Stack
@@ -31,7 +31,7 @@ def test_last_batches(samples: int, size: int) -> None:
     plain = batch_ends(nn.Linear(2, 2), samples, size)
     assert plain == [*range(size, samples, size), samples]
     if samples == 1:
-        with pytest.raises(TrainingError, match="--batch-size"):
+        with pytest.raises(TrainingError, match="`batch_size=`"):
             batch_ends(nn.Sequential(nn.BatchNorm1d(2)), samples, size)
         return
     ends = batch_ends(nn.Sequential(nn.BatchNorm1d(2)), samples, size)

@@ -138,7 +138,7 @@ def test_gamma_starts_balanced_and_grows() -> None:
 
 def test_replicas_that_start_as_one_need_a_gamma() -> None:
     start = [initial_params(SPEC, 0, 0)] * 3
-    with pytest.raises(TrainingError, match="--gamma-init"):
+    with pytest.raises(TrainingError, match="`gamma_init=`"):
         rsgd(SPEC, blobs(), Recipe(epochs=1), Replication(), seed=0, initial=start)
     rsgd(SPEC, blobs(), Recipe(epochs=1), Replication(gamma=0.1), seed=0, initial=start)
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
-from landscape_cli.io.checkpoint import ModelSpec, Params
 from landscape_cli.models import build_model, factories
+from landscape_cli.network import ModelSpec, Params
 from landscape_cli.samplers import (
     Adversarial,
     Averaging,
@@ -176,7 +176,7 @@ def test_one_run_diverges_and_the_others_go_on() -> None:
     [(seed, line)] = told
     assert seed == 4
     assert "diverged in epoch 1" in line
-    assert "--lr" in line
+    assert "`learning_rate=`" in line
     for k in (0, 2):
         alone = run(spec, sgd(SHORT), [SEEDS[k]])[0]
         assert alone.params is not None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 from landscape_cli.symmetry import Symmetry, flip, permute, random_permutations, random_signs, trace_symmetry
 
 SPECS = {

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape_cli.io.checkpoint import ModelSpec
 from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
 from landscape_cli.symmetry import Symmetry, trace_symmetry
 
 IMAGE = (1, 28, 28)

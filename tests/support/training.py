@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from landscape_cli.data.datasets import Split
-from landscape_cli.io.checkpoint import ModelSpec, Params
+from landscape_cli.network import ModelSpec, Params
 from landscape_cli.samplers import Adversarial, Recipe, Replication, Sampler, Watcher, adv, rsgd, sgd, train
 
 CPU = torch.device("cpu")

@@ -7,25 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli.cli.console import emit, print_table, progress, say
+from landscape_cli.choices import Method, Metric
+from landscape_cli.cli.console import emit, listen, print_table, progress, say
 from landscape_cli.cli.options import (
     Align,
-    DataDir,
-    DataName,
-    DataTask,
-    Debug,
-    Device,
-    Force,
-    Form,
-    InputShape,
-    Method,
-    Metric,
-    ModelName,
-    Output,
+    ComputeOptions,
+    DataOptions,
+    ModelOptions,
     Pairs,
-    Quiet,
-    Seed,
+    ResultOptions,
     Strict,
+    TerminalOptions,
 )
 
 DISAGREEMENTS = (Metric.TRAIN_DISAGREEMENT.value, Metric.TEST_DISAGREEMENT.value)
@@ -36,6 +28,7 @@ def distance(
     networks: Annotated[
         list[Path], typer.Argument(help="Two or more checkpoints; with --pairs quoted patterns.", show_default=False)
     ],
+    *,
     matrix: Annotated[
         Metric | None,
         typer.Option("--matrix", help="Show one distance as a matrix instead of a row for each pair."),
@@ -49,19 +42,12 @@ def distance(
     ] = True,
     pairs: Pairs = None,
     align: Align = None,
-    data: DataName = None,
-    task: DataTask = None,
-    data_dir: DataDir = None,
+    data: DataOptions,
     strict: Strict = False,
-    model_name: ModelName = None,
-    input_shape: InputShape = None,
-    device: Device = "auto",
-    seed: Seed = 0,
-    output: Output = None,
-    force: Force = False,
-    form: Form = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    foreign: ModelOptions,
+    compute: ComputeOptions,
+    result: ResultOptions,
+    terminal: TerminalOptions,
 ) -> None:
     """Measure how far apart networks are, all pairs: in weights and in what they predict.
 
@@ -80,26 +66,23 @@ def distance(
     from dataclasses import replace
     from itertools import combinations
 
+    from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.binary.layers import latent_owners
-    from landscape_cli.cli.distances import Ruler
-    from landscape_cli.cli.measured import data_of
-    from landscape_cli.cli.pairs import Pair, check_no_patterns, choose, listing
-    from landscape_cli.cli.relabelling import Aligner
-    from landscape_cli.cli.reports.families import distance_summary, shown_distances
-    from landscape_cli.cli.session import (
-        check_result_output,
-        make_provenance,
-        placed,
-        read_networks,
-        resolve_device,
-        symmetry_of,
-    )
+    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.pairs import check_no_patterns, choose, listing
+    from landscape_cli.cli.provenance import make_provenance
+    from landscape_cli.cli.reports.families import shown_distances
     from landscape_cli.errors import GeometryError
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.forward.outputs import UNDECIDED
+    from landscape_cli.io.checkpoint import placed
     from landscape_cli.io.results import Result
+    from landscape_cli.measures.distance import Ruler
+    from landscape_cli.measures.families import Pair, distance_summary
 
-    check_result_output(output, form, None, force=force)
+    listen(quiet=terminal.quiet)
+    check_result_output(result.output, result.form, None, force=result.force)
     if pairs is not None:
         families, files, chosen = choose(networks, pairs)
     elif len(networks) < 2:
@@ -109,11 +92,11 @@ def distance(
         files, chosen = networks, [Pair(i, j) for i, j in combinations(range(len(networks)), 2)]
     if matrix is not None and matrix.value in DISAGREEMENTS and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
-    place = resolve_device(device)
-    checkpoints, model = read_networks(files, model_name, input_shape)
+    place = resolve_device(compute.device)
+    checkpoints, model = read_networks(files, foreign)
     latents = latent_owners(model)
     needed = not latents or strict or align is not None
-    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet) if needed else None
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=terminal.quiet) if needed else None
     ruler = Ruler(symmetry, latents)
     if matrix is not None and matrix.value not in {*ruler.metrics, *DISAGREEMENTS}:
         raise GeometryError(
@@ -124,16 +107,16 @@ def distance(
     if raw and not latents:
         more = f" and {len(raw) - 3} more" if len(raw) > 3 else ""
         verb = "is not normalised, so it has" if len(raw) == 1 else "are not normalised, so they have"
-        say(f"{', '.join(raw[:3])}{more} {verb} no geodesic distance: run landscape normalize", quiet=quiet)
+        say(f"{', '.join(raw[:3])}{more} {verb} no geodesic distance: run landscape normalize", quiet=terminal.quiet)
     predictions: dict[str, list[Any]] = {}
     loaded = None
     if functions or align is Method.ACTIVATION:
-        loaded = data_of(checkpoints, name=data, task=task, directory=data_dir, quiet=quiet)
+        loaded = data_of(checkpoints, data, quiet=terminal.quiet)
     if functions:
         assert loaded is not None
         evaluator = Evaluator(model, {"train": loaded.train, "test": loaded.test}, device=place)
         total = 2 * len(checkpoints)
-        with progress("predicting", total, "sets", quiet=quiet) as advance:
+        with progress("predicting", total, "sets", quiet=terminal.quiet) as advance:
             for split in evaluator.splits:
                 predictions[split] = []
                 for network in checkpoints:
@@ -142,23 +125,22 @@ def distance(
                         advance(1)
     for k, network in enumerate(checkpoints):
         if any(bool((classes[k] == UNDECIDED).any()) for classes in predictions.values()):
-            say(f"warning: outputs of {network.path} are NaN, so its disagreement is missing", quiet=quiet)
+            say(f"warning: outputs of {network.path} are NaN, so its disagreement is missing", quiet=terminal.quiet)
     rows: list[dict[str, Any]] = []
     params = [placed(network, place) for network in checkpoints]
     aligner = None
     if align is not None:
         assert symmetry is not None
-        aligner = Aligner(
+        aligner = PairAligner(
             model,
             checkpoints[0],
             symmetry,
             method=align.value,
-            data=loaded,
-            seed=seed,
+            inputs=None if loaded is None else loaded.train.x,
+            seed=compute.seed,
             device=place,
-            quiet=quiet,
         )
-    with progress("distances", len(chosen), "pairs", quiet=quiet) as advance:
+    with progress("distances", len(chosen), "pairs", quiet=terminal.quiet) as advance:
         for pair in chosen:
             i, j = pair.start, pair.end
             a, b = checkpoints[i], checkpoints[j]
@@ -174,7 +156,7 @@ def distance(
             rows.append(row)
             if advance:
                 advance(1)
-    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
+    provenance = make_provenance(context, device=place, seed=compute.seed, networks=checkpoints, data=loaded)
     names = [network.path for network in checkpoints]
     body: dict[str, Any] = {"networks": names, "pairs": rows}
     table: list[dict[str, Any]] | None = None
@@ -187,10 +169,10 @@ def distance(
         body |= {"matrix": {"metric": matrix.value, "rows": shown}}
     emit(
         Result(body, shown, provenance),
-        output=output,
-        form=form,
-        force=force,
-        quiet=quiet,
+        output=result.output,
+        form=result.form,
+        force=result.force,
+        quiet=terminal.quiet,
         show=lambda result: print_table(result if table is None else replace(result, rows=table), names),
     )
 

@@ -8,24 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli.cli.console import emit, progress, say
+from landscape_cli.choices import Statistics
+from landscape_cli.cli.console import emit, listen, progress, say
 from landscape_cli.cli.options import (
     BatchNorm,
-    DataDir,
-    DataName,
-    DataTask,
-    Debug,
-    Device,
-    Force,
-    Form,
-    InputShape,
-    ModelName,
-    Output,
-    Plot,
-    Quiet,
-    Seed,
-    Statistics,
+    ComputeOptions,
+    DataOptions,
+    ModelOptions,
+    PictureOptions,
     Strict,
+    TerminalOptions,
     numbers,
 )
 
@@ -35,6 +27,7 @@ SIGMA, FLIP = "0.1,0.2,0.3,0.4,0.5", "0.01,0.02,0.05,0.1"
 def flatness(
     context: typer.Context,
     networks: Annotated[list[Path], typer.Argument(help="Checkpoints of one model.", show_default=False)],
+    *,
     sigma: Annotated[
         str | None,
         typer.Option("--sigma", help=f"Strengths of the noise, separated by commas.  [default: {SIGMA}]"),
@@ -55,20 +48,12 @@ def flatness(
     ] = False,
     test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
     bn: BatchNorm = Statistics.KEEP,
-    data: DataName = None,
-    task: DataTask = None,
-    data_dir: DataDir = None,
+    data: DataOptions,
     strict: Strict = False,
-    model_name: ModelName = None,
-    input_shape: InputShape = None,
-    device: Device = "auto",
-    seed: Seed = 0,
-    output: Output = None,
-    plot: Plot = None,
-    force: Force = False,
-    form: Form = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    foreign: ModelOptions,
+    compute: ComputeOptions,
+    result: PictureOptions,
+    terminal: TerminalOptions,
 ) -> None:
     """Measure flatness as local energy: how much the error grows when weights are multiplied by noise.
 
@@ -87,24 +72,20 @@ def flatness(
     import torch
 
     from landscape_cli.binary.layers import latent_names
-    from landscape_cli.cli.measured import data_of
-    from landscape_cli.cli.session import (
-        check_result_output,
-        make_provenance,
-        placed,
-        read_networks,
-        resolve_device,
-        symmetry_of,
-    )
-    from landscape_cli.cli.statistics import samples_recomputed
+    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.evaluation.evaluator import Evaluator
+    from landscape_cli.io.checkpoint import placed
     from landscape_cli.io.results import Result
     from landscape_cli.measures.flatness import flip_energy, local_energy
+    from landscape_cli.measures.missing import samples_recomputed
 
-    check_result_output(output, form, plot, force=force)
+    listen(quiet=terminal.quiet)
+    check_result_output(result.output, result.form, result.plot, force=result.force)
     by_sigma, by_flip = strengths_of(sigma), probabilities_of(flip)
-    place = resolve_device(device)
-    checkpoints, model = read_networks(networks, model_name, input_shape)
+    place = resolve_device(compute.device)
+    checkpoints, model = read_networks(networks, foreign)
     latents = latent_names(model)
     check_suits(checkpoints[0].path, bool(latents), sigma=sigma, flip=flip, all_parameters=all_parameters)
     kind, strengths = ("flip", by_flip) if latents else ("sigma", by_sigma)
@@ -113,29 +94,29 @@ def flatness(
     if latents:
         weights = latents
         if strict:
-            symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
+            symmetry_of(checkpoints[0], model, strict=strict, quiet=terminal.quiet)
     elif strict or not all_parameters:  # the symmetry tells weights from the rest
-        symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet)
+        symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=terminal.quiet)
         weights = weights if all_parameters else symmetry.weights
         if symmetry.tables and not all_parameters:
             more = f" and {len(symmetry.tables) - 3} more" if len(symmetry.tables) > 3 else ""
             say(
                 f"warning: without noise, as biases and gains are: {', '.join(symmetry.tables[:3])}{more} "
                 "(--all-parameters perturbs them too)",
-                quiet=quiet,
+                quiet=terminal.quiet,
             )
-    loaded = data_of(checkpoints, name=data, task=task, directory=data_dir, quiet=quiet)
+    loaded = data_of(checkpoints, data, quiet=terminal.quiet)
     splits = {"train": loaded.train} | ({"test": loaded.test} if test else {})
-    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)
+    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn)
     each = recomputed + sum(len(split.y) for split in splits.values())
     total = len(checkpoints) * (1 + samples * len(strengths)) * each
     rows: list[dict[str, Any]] = []
     details: list[dict[str, Any]] = []
-    with progress("flatness", total, "samples", quiet=quiet) as advance:
+    with progress("flatness", total, "samples", quiet=terminal.quiet) as advance:
         recompute_on = "train" if recomputed else None
         evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
         for network in checkpoints:
-            params, drawn = placed(network, place), {"samples": samples, "seed": seed}
+            params, drawn = placed(network, place), {"samples": samples, "seed": compute.seed}
             if latents:
                 found = flip_energy(params, evaluator, latents=latents, flip=strengths, **drawn)
             else:
@@ -157,16 +138,18 @@ def flatness(
                 say(
                     f"warning: {missing} of {samples * len(strengths)} draws for {network.path} have no error, so that "
                     "their means are missing (null) too: outputs are NaN there",
-                    quiet=quiet,
+                    quiet=terminal.quiet,
                 )
             details.append(detail | {"local_energy": energies})
-    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
-    if plot is not None:
+    provenance = make_provenance(context, device=place, seed=compute.seed, networks=checkpoints, data=loaded)
+    if result.plot is not None:
         from landscape_cli.figures.figures import plot_flatness
 
-        plot_flatness(plot, rows, force=force)
+        plot_flatness(result.plot, rows, force=result.force)
     body = {"perturbed": list(weights), "samples": samples, "networks": details}
-    emit(Result(body, rows, provenance), output=output, form=form, force=force, quiet=quiet)
+    emit(
+        Result(body, rows, provenance), output=result.output, form=result.form, force=result.force, quiet=terminal.quiet
+    )
 
 
 def strengths_of(sigma: str | None) -> list[float]:

@@ -9,47 +9,43 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli.cli.console import say
+from landscape_cli.choices import Kind, Method, Statistics
+from landscape_cli.cli.console import in_options, listen, progress, say
 from landscape_cli.cli.options import (
     Align,
     BatchNorm,
-    DataDir,
-    DataName,
-    DataTask,
-    Debug,
-    Device,
-    Force,
-    Form,
-    InputShape,
-    Kind,
+    ComputeOptions,
+    DataOptions,
     Loss,
-    Method,
     MidpointBatch,
     MidpointEpochs,
     MidpointMomentum,
     MidpointOut,
     MidpointRate,
     MidpointUntil,
-    ModelName,
+    ModelOptions,
     OptimizeMidpoint,
     Orders,
-    Output,
     Pairs,
     PathKind,
-    Plot,
+    PictureOptions,
     Points,
-    Quiet,
-    Seed,
-    Statistics,
     Strict,
+    TerminalOptions,
 )
+from landscape_cli.cli.outputs import check_distinct
+from landscape_cli.cli.provenance import OF_MIDPOINT
+from landscape_cli.cli.training.sampler_options import BINARY_RATES, LEARNING_RATES
+from landscape_cli.errors import CheckpointError
+from landscape_cli.io.atomic import check_output
 
 if TYPE_CHECKING:
-    from landscape_cli.cli.meters import Meter
-    from landscape_cli.cli.midpoint import Bend, Bender
-    from landscape_cli.cli.pairs import Pair
-    from landscape_cli.cli.relabelling import Aligner
+    from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.measures.families import Pair
+    from landscape_cli.measures.midpoint import Bend, Bender
+    from landscape_cli.measures.path import Meter
+    from landscape_cli.samplers import Recipe
 
 
 def path(
@@ -64,6 +60,7 @@ def path(
     more: Annotated[
         list[Path] | None, typer.Argument(help="Further families, with --pairs.", show_default=False)
     ] = None,
+    *,
     kind: PathKind = None,
     points: Points = 21,
     orders: Orders = 10,
@@ -78,20 +75,12 @@ def path(
     midpoint_out: MidpointOut = None,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
-    data: DataName = None,
-    task: DataTask = None,
-    data_dir: DataDir = None,
+    data: DataOptions,
     strict: Strict = False,
-    model_name: ModelName = None,
-    input_shape: InputShape = None,
-    device: Device = "auto",
-    seed: Seed = 0,
-    output: Output = None,
-    plot: Plot = None,
-    force: Force = False,
-    form: Form = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    foreign: ModelOptions,
+    compute: ComputeOptions,
+    result: PictureOptions,
+    terminal: TerminalOptions,
 ) -> None:
     """Measure the error along the path between two networks, or many pairs, and its barrier.
 
@@ -113,23 +102,22 @@ def path(
       landscape path 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine --kind geodesic -o paths.json
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
     """  # noqa: D301 - \b keeps the help's lines as they are
+    from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.binary.layers import latent_owners
-    from landscape_cli.cli.measured import data_of
-    from landscape_cli.cli.meters import FlipMeter, LineMeter, Setting
-    from landscape_cli.cli.midpoint import Bender, check_training, midpoint_paths, with_rate
-    from landscape_cli.cli.pairs import Pair, check_no_patterns, choose
-    from landscape_cli.cli.relabelling import Aligner
+    from landscape_cli.cli.commands.path import check_training, midpoint_paths, with_rate
+    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.pairs import check_no_patterns, choose
+    from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
-    from landscape_cli.cli.session import (
-        check_result_output,
-        make_provenance,
-        read_networks,
-        resolve_device,
-        symmetry_of,
-    )
+    from landscape_cli.cli.training.log import watch
     from landscape_cli.io.checkpoint import write_checkpoint
+    from landscape_cli.measures.families import Pair
+    from landscape_cli.measures.midpoint import Bender
+    from landscape_cli.measures.path import FlipMeter, LineMeter, Setting
 
-    check_result_output(output, form, plot, force=force)
+    listen(quiet=terminal.quiet)
+    check_result_output(result.output, result.form, result.plot, force=result.force)
     recipe = check_training(context)
     if pairs is not None:
         families, files, chosen = choose([start, end, *(more or [])], pairs)
@@ -139,42 +127,51 @@ def path(
         families, files, chosen = {}, [start, end], [Pair(0, 1)]
         check_no_patterns(files)
     ends = [(files[pair.start], files[pair.end]) for pair in chosen]
-    outs = midpoint_paths(midpoint_out, ends, (output, plot), force=force)
-    place = resolve_device(device)
-    networks, model = read_networks(files, model_name, input_shape)
+    outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=result.force)
+    place = resolve_device(compute.device)
+    networks, model = read_networks(files, foreign)
     first = networks[0]
     latents = latent_owners(model)
     recipe = with_rate(recipe, lr, binary=bool(latents))
     kind = _choose_kind(context, networks, binary=bool(latents))
     needed = strict or kind is Kind.GEODESIC or align is not None or recipe is not None
-    symmetry = symmetry_of(first, model, strict=strict, quiet=quiet) if needed else None
-    loaded = data_of(networks, name=data, task=task, directory=data_dir, quiet=quiet)
+    symmetry = symmetry_of(first, model, strict=strict, quiet=terminal.quiet) if needed else None
+    loaded = data_of(networks, data, quiet=terminal.quiet)
 
-    def make_aligner(method: Method) -> Aligner:
+    def make_aligner(method: Method) -> PairAligner:
         assert symmetry is not None
-        return Aligner(model, first, symmetry, method=method.value, data=loaded, seed=seed, device=place, quiet=quiet)
+        inputs = loaded.train.x
+        return PairAligner(model, first, symmetry, method=method.value, inputs=inputs, seed=compute.seed, device=place)
 
     def provenance(inputs: Sequence[Checkpoint]) -> dict[str, Any]:
         found = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
-        return make_provenance(context, device=place, seed=seed, networks=inputs, data=loaded, **found)
+        return make_provenance(context, device=place, seed=compute.seed, networks=inputs, data=loaded, **found)
 
     def keep(bend: Bend, out: Path, ends: Sequence[Checkpoint]) -> None:
         history = (*(step for one in ends for step in one.history), provenance(ends))
-        write_checkpoint(out, replace(bend.midpoint, history=history), force=force)
-        say(f"wrote {out}", quiet=quiet)
+        write_checkpoint(out, replace(bend.midpoint, history=history), force=result.force)
+        say(f"wrote {out}", quiet=terminal.quiet)
 
-    setting = Setting(model, first.params, loaded, points=points, loss=loss, bn=bn, device=place, quiet=quiet)
+    setting = Setting(model, first.params, loaded, points=points, loss=loss, bn=bn, device=place)
     aligner = None if align is None else make_aligner(align)
     meter: Meter
     if latents:
-        meter = FlipMeter(setting, latents, orders=orders, seed=seed)
+        meter = FlipMeter(setting, latents, orders=orders, seed=compute.seed)
     else:
         meter = LineMeter(setting, symmetry if kind is Kind.GEODESIC else None)
     if recipe is None:
-        measured = _measure(networks, chosen, meter, aligner)
+        measured = _measure(networks, chosen, meter, aligner, quiet=terminal.quiet)
     else:
         assert symmetry is not None
-        bender = Bender(meter, symmetry, aligner or make_aligner(Method.COSINE), recipe, seed=seed)
+        bender = Bender(
+            meter,
+            symmetry,
+            aligner or make_aligner(Method.COSINE),
+            recipe,
+            seed=compute.seed,
+            watching=lambda: watch(None, 1, 1, quiet=terminal.quiet),
+            progress=lambda description, samples: progress(description, samples, "samples", quiet=terminal.quiet),
+        )
         measured = _bend(networks, chosen, outs, bender, aligner, keep)
     meter.warn_of_missing()
     report = Report(
@@ -182,11 +179,11 @@ def path(
         orders if latents else None,
         optimised=recipe is not None,
         provenance=provenance(networks),
-        output=output,
-        form=form,
-        plot=plot,
-        force=force,
-        quiet=quiet,
+        output=result.output,
+        form=result.form,
+        plot=result.plot,
+        force=result.force,
+        quiet=terminal.quiet,
     )
     if pairs is not None:
         report.of_families(families, chosen, measured)
@@ -227,13 +224,14 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], *, bina
 
 
 def _measure(
-    networks: Sequence[Checkpoint], chosen: Sequence[Pair], meter: Meter, aligner: Aligner | None
+    networks: Sequence[Checkpoint], chosen: Sequence[Pair], meter: Meter, aligner: PairAligner | None, *, quiet: bool
 ) -> list[dict[str, Any]]:
     """Return what is measured of the path of every pair, the second network aligned if there is an aligner."""
-    from landscape_cli.cli.session import placed
+    from landscape_cli.io.checkpoint import placed
 
     measured = []
-    with meter.watched(f"{meter.kind.value} path", len(chosen) * meter.networks()):
+    total = meter.samples(len(chosen) * meter.networks())
+    with progress(f"{meter.kind.value} path", total, "samples", quiet=quiet) as meter.advance:
         for a, b in _aligned(networks, chosen, aligner):
             curve = meter.curve([placed(a, meter.setting.device), placed(b, meter.setting.device)])
             names = {"start": a.path, "end": b.path}
@@ -246,7 +244,7 @@ def _bend(
     chosen: Sequence[Pair],
     outs: Sequence[Path | None],
     bender: Bender,
-    aligner: Aligner | None,
+    aligner: PairAligner | None,
     keep: Callable[[Bend, Path, Sequence[Checkpoint]], None],
 ) -> list[dict[str, Any]]:
     """Return what is measured of the optimised path of every pair, or why it is missing; `keep` writes midpoints.
@@ -268,7 +266,7 @@ def _bend(
                 raise
             say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}")
             lost = dict.fromkeys(("midpoint", "barrier", "pieces", "points"))
-            measured.append(names | lost | {"failure": str(error)})
+            measured.append(names | lost | {"failure": in_options(str(error))})
             continue
         measured.append(names | bend.body)
         if out is not None:
@@ -277,9 +275,76 @@ def _bend(
 
 
 def _aligned(
-    networks: Sequence[Checkpoint], chosen: Sequence[Pair], aligner: Aligner | None
+    networks: Sequence[Checkpoint], chosen: Sequence[Pair], aligner: PairAligner | None
 ) -> Iterator[tuple[Checkpoint, Checkpoint]]:
     """Yield the two networks of every pair."""
     for pair in chosen:
         a, b = networks[pair.start], networks[pair.end]
         yield a, b if aligner is None else aligner.align(a, b)
+
+
+def check_training(context: typer.Context) -> Recipe | None:
+    """Return how the command's options say to train midpoints; None where there are to be none.
+
+    `with_rate` gives it the learning rate that suits the networks, once these are known.
+
+    Raises:
+        BadParameter: if an option of training is given without `--optimize-midpoint`, or is out of range.
+        TrainingError: if one makes no sense.
+    """
+    from landscape_cli.samplers import Recipe
+
+    given = context.params
+    if not given["optimize_midpoint"]:
+        for name in (*OF_MIDPOINT, "midpoint_out"):
+            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+                raise typer.BadParameter(f"--{name.replace('_', '-')} is for --optimize-midpoint: leave it out")
+        return None
+    until = given["until_error"]
+    if not 0 <= until <= 1:
+        raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
+    rate = LEARNING_RATES["sgd"] if given["lr"] is None else given["lr"]
+    return Recipe(given["epochs"], rate, given["momentum"], given["batch_size"], until)
+
+
+def with_rate(recipe: Recipe | None, rate: float | None, *, binary: bool) -> Recipe | None:
+    """Return the recipe with the learning rate that binary networks have by default, where none is given."""
+    if recipe is None or rate is not None or not binary:
+        return recipe
+    return replace(recipe, learning_rate=BINARY_RATES["sgd"])
+
+
+def midpoint_paths(
+    template: Path | None, ends: Sequence[tuple[Path, Path]], others: Sequence[Path | None], *, force: bool
+) -> list[Path | None]:
+    """Return where the midpoint of each pair goes, checking that it may.
+
+    Args:
+        template: `--midpoint-out`, in which {start} and {end} stand for the stems of the two files.
+        ends: the files of each pair.
+        others: further outputs of the command.
+        force: whether existing files may be replaced.
+
+    Raises:
+        CheckpointError: if two would go to one file, or a file stands in the way.
+        ResultError: if one would be another output.
+    """
+    from landscape_cli.io.checkpoint import check_checkpoint_name
+
+    if template is None:
+        return [None] * len(ends)
+    names = [str(template).replace("{start}", start.stem).replace("{end}", end.stem) for start, end in ends]
+    for name in names:
+        if names.count(name) > 1:
+            raise CheckpointError(
+                f"several midpoints would be written to {name}: tell them apart by {{start}} and {{end}} in "
+                "--midpoint-out, which stand for the stems of the files"
+            )
+    paths = [Path(name) for name in names]
+    for path in paths:
+        check_checkpoint_name(path)
+        check_output(path, force=force, error=CheckpointError)
+        check_distinct(path, *others)
+        if any(path.resolve() == own.resolve() for pair in ends for own in pair):
+            raise CheckpointError(f"{path} is one of the networks themselves: name the midpoint otherwise")
+    return list(paths)

@@ -7,23 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from landscape_cli.cli.console import emit, progress, say
+from landscape_cli.choices import Statistics
+from landscape_cli.cli.console import emit, listen, progress, say
 from landscape_cli.cli.options import (
     BatchNorm,
-    DataDir,
-    DataName,
-    DataTask,
-    Debug,
+    DataOptions,
     Device,
-    Force,
-    Form,
-    InputShape,
     Loss,
-    ModelName,
-    Output,
-    Plot,
-    Quiet,
-    Statistics,
+    ModelOptions,
+    PictureOptions,
+    TerminalOptions,
     UnusedSeed,
 )
 
@@ -33,6 +26,7 @@ def plane(
     a: Annotated[Path, typer.Argument(help="The network at the origin.", show_default=False)],
     b: Annotated[Path, typer.Argument(help="The network on the x axis.", show_default=False)],
     c: Annotated[Path, typer.Argument(help="The network above it.", show_default=False)],
+    *,
     grid: Annotated[int, typer.Option("--grid", min=2, help="Nodes along each side.")] = 25,
     margin: Annotated[
         float,
@@ -40,19 +34,12 @@ def plane(
     ] = 0.2,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
-    data: DataName = None,
-    task: DataTask = None,
-    data_dir: DataDir = None,
-    model_name: ModelName = None,
-    input_shape: InputShape = None,
+    data: DataOptions,
+    foreign: ModelOptions,
     device: Device = "auto",
     seed: UnusedSeed = 0,
-    output: Output = None,
-    plot: Plot = None,
-    force: Force = False,
-    form: Form = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    result: PictureOptions,
+    terminal: TerminalOptions,
 ) -> None:
     """Measure the error on a grid in the plane through three networks.
 
@@ -66,39 +53,35 @@ def plane(
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.binary.layers import latent_names
-    from landscape_cli.cli.measured import data_of
-    from landscape_cli.cli.session import (
-        check_result_output,
-        make_provenance,
-        placed,
-        read_networks,
-        resolve_device,
-        score_columns,
-    )
-    from landscape_cli.cli.statistics import samples_recomputed, warn_of_missing
+    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device
+    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.errors import GeometryError
-    from landscape_cli.evaluation.evaluator import Evaluator
+    from landscape_cli.evaluation.evaluator import Evaluator, score_columns
     from landscape_cli.geometry.plane import span_plane
+    from landscape_cli.io.checkpoint import placed
     from landscape_cli.io.results import Result
+    from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
 
-    check_result_output(output, form, plot, force=force)
+    listen(quiet=terminal.quiet)
+    check_result_output(result.output, result.form, result.plot, force=result.force)
     if not margin < float("inf"):
         raise typer.BadParameter(f"--margin must be a finite number, not {margin}")
     place = resolve_device(device)
-    checkpoints, model = read_networks([a, b, c], model_name, input_shape)
+    checkpoints, model = read_networks([a, b, c], foreign)
     if len({network.normalized is None for network in checkpoints}) > 1:
-        say("warning: some of the networks are normalised and some are not", quiet=quiet)
+        say("warning: some of the networks are normalised and some are not", quiet=terminal.quiet)
     networks = [placed(network, place) for network in checkpoints]
     try:
         spanned = span_plane(*networks)
     except GeometryError as error:
         raise GeometryError(f"{', '.join(network.path for network in checkpoints)}: {error}") from error
-    loaded = data_of(checkpoints, name=data, task=task, directory=data_dir, quiet=quiet)
+    loaded = data_of(checkpoints, data, quiet=terminal.quiet)
     xs, ys = spanned.grid(grid, margin)
     nodes = [(x, y) for y in ys for x in xs]
-    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn, quiet=quiet)
+    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn)
     samples = (len(nodes) + len(networks)) * (recomputed + len(loaded.train.y) + len(loaded.test.y))
-    with progress("plane", samples, "samples", quiet=quiet) as advance:
+    with progress("plane", samples, "samples", quiet=terminal.quiet) as advance:
         splits = {"train": loaded.train, "test": loaded.test}
         recompute_on = "train" if recomputed else None
         evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
@@ -106,7 +89,7 @@ def plane(
         scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
     undecided = [score.undecided for score in scores.values()]
     first = checkpoints[0].params
-    warn_of_missing(undecided, "nodes", model=model, params=first, train=loaded.train, bn=bn, quiet=quiet)
+    warn_of_missing(undecided, "nodes", model=model, params=first, train=loaded.train, bn=bn)
     rows: list[dict[str, Any]] = []
     for k, (x, y) in enumerate(nodes):
         rows.append({"x": x, "y": y} | score_columns(scores, k, loss=loss))
@@ -117,8 +100,10 @@ def plane(
     kind = {"binary": True} if latent_names(model) else {}
     body = kind | {"networks": corners, "x": xs, "y": ys, "points": rows}
     provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
-    if plot is not None:
+    if result.plot is not None:
         from landscape_cli.figures.figures import plot_plane
 
-        plot_plane(plot, xs, ys, rows, corners, force=force)
-    emit(Result(body, rows, provenance), output=output, form=form, force=force, quiet=quiet)
+        plot_plane(result.plot, xs, ys, rows, corners, force=result.force)
+    emit(
+        Result(body, rows, provenance), output=result.output, form=result.form, force=result.force, quiet=terminal.quiet
+    )

@@ -7,26 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from landscape_cli.cli.console import emit, say
-from landscape_cli.cli.options import (
-    LARGEST_SEED,
+from landscape_cli.choices import (
     Algorithm,
     Augment,
-    Debug,
-    Device,
-    Force,
-    Form,
     GammaSchedule,
-    InputShape,
     Nonlinearity,
     Norm,
     Optimizer,
     Precision,
-    Quiet,
     Schedule,
-    Seed,
     Task,
 )
+from landscape_cli.cli.console import emit, listen, say
+from landscape_cli.cli.options import LARGEST_SEED, Debug, Device, Force, Form, InputShape, Quiet, Seed
 from landscape_cli.cli.training.model_options import initial_networks, model_spec, read_starts
 from landscape_cli.cli.training.sampler_options import check_belongs, check_precision, configure, flag
 
@@ -260,7 +253,9 @@ def train(
       landscape train --algo rsgd --model vgg16 --data cifar10 --checkpoint-every 1 --resume -o rsgd.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.binary.layers import latent_names
-    from landscape_cli.cli.session import check_distinct, recorded, resolve_device
+    from landscape_cli.cli.inputs import resolve_device
+    from landscape_cli.cli.outputs import check_distinct
+    from landscape_cli.cli.provenance import recorded
     from landscape_cli.cli.training.log import check_log, watch
     from landscape_cli.cli.training.outputs import Outputs
     from landscape_cli.cli.training.resume import Keeper
@@ -270,6 +265,7 @@ def train(
     from landscape_cli.samplers import records_of
     from landscape_cli.samplers import train as train_stack
 
+    listen(quiet=quiet)
     options = context.params
     check_belongs(options, algo)
     seeds = list(range(seed, seed + runs))

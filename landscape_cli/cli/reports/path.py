@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from landscape_cli.choices import Format, Kind
 from landscape_cli.cli.console import emit, print_table, say
-from landscape_cli.cli.options import Format, Kind
-from landscape_cli.cli.pairs import Pair, listing
-from landscape_cli.cli.reports.families import path_summary, shown_paths
+from landscape_cli.cli.pairs import listing
+from landscape_cli.cli.reports.families import shown_paths
 from landscape_cli.errors import TrainingError
 from landscape_cli.figures.figures import plot_families, plot_path
 from landscape_cli.io.results import Result
+from landscape_cli.measures.families import Pair, path_summary
 
 
 @dataclass(frozen=True)

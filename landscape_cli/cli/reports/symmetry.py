@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from landscape_cli.choices import Format
 from landscape_cli.cli.console import emit
-from landscape_cli.cli.options import Format
 from landscape_cli.io.results import Result
 from landscape_cli.models.request import describe_model
 from landscape_cli.symmetry.explain import (

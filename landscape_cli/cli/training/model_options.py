@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.cli.options import whole_numbers
+from landscape_cli.cli.options import ModelOptions, whole_numbers
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSet
-    from landscape_cli.io.checkpoint import Checkpoint, ModelSpec, Params
+    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.network import ModelSpec, Params
 
 DEFAULT = "mlp"
 # Which options each model of the registry has; those with an option each are refused elsewhere.
@@ -38,7 +39,7 @@ def read_starts(paths: list[Path], model: str | None, input_shape: str | None) -
     """
     from dataclasses import replace
 
-    from landscape_cli.cli.session import read_networks
+    from landscape_cli.cli.inputs import read_networks
     from landscape_cli.io.external import is_foreign
 
     if not paths:
@@ -48,7 +49,7 @@ def read_starts(paths: list[Path], model: str | None, input_shape: str | None) -
     foreign = any(is_foreign(path) for path in paths)
     # With a checkpoint of landscape's own, a model's bare name may be repeated.
     named = model if foreign or (model is not None and (":" in model or "?" in model)) else None
-    networks = read_networks(paths, named, input_shape)[0]
+    networks = read_networks(paths, ModelOptions(named, input_shape))[0]
     return [
         replace(network, params={n: t.float() if t.is_floating_point() else t for n, t in network.params.items()})
         for network in networks
@@ -103,8 +104,8 @@ def model_spec(options: Mapping[str, Any], starts: list[Checkpoint], data: DataS
 
 def _new_spec(options: Mapping[str, Any], given: list[str], data: DataSet) -> ModelSpec:
     from landscape_cli.forward.outputs import default_outputs
-    from landscape_cli.io.checkpoint import ModelSpec
     from landscape_cli.models import MODELS, ModelRequest, find_spec, full_arguments, parse_request
+    from landscape_cli.network import ModelSpec
 
     request = parse_request(options["model"] or DEFAULT)
     if request.name not in MODELS:

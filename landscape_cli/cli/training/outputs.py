@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.cli.console import say
-from landscape_cli.cli.session import make_provenance
+from landscape_cli.cli.provenance import make_provenance
 from landscape_cli.errors import CheckpointError, TrainingError
 from landscape_cli.io.atomic import check_output
 from landscape_cli.io.checkpoint import Checkpoint, check_checkpoint_name, read_checkpoint, write_checkpoint
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.evaluation.evaluator import Evaluator
-    from landscape_cli.io.checkpoint import ModelSpec, Params
+    from landscape_cli.network import ModelSpec, Params
     from landscape_cli.samplers import Solution
 
 FIELD = "{seed}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from landscape_cli.cli.console import say
 from landscape_cli.errors import CheckpointError, TrainingError
 from landscape_cli.io.atomic import write_atomic
-from landscape_cli.io.checkpoint import pack, read_tensors
+from landscape_cli.io.safetensors import pack, read_tensors
 
 if TYPE_CHECKING:
     from landscape_cli.samplers import State

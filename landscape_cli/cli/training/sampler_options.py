@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from landscape_cli.choices import Algorithm, Precision
 from landscape_cli.cli.console import say
-from landscape_cli.cli.options import Algorithm, Precision, numbers
+from landscape_cli.cli.options import numbers
 from landscape_cli.errors import TrainingError
 
 if TYPE_CHECKING:

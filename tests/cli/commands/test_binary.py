@@ -80,14 +80,14 @@ def test_a_change_of_the_smallest_output_is_refused(
     """The proof is exact: a rounding that continuous networks are allowed is too much."""
     import landscape_cli.evaluation.equivalence
 
-    kept = landscape_cli.proof._outputs
+    kept = landscape_cli.evaluation.equivalence._outputs
     calls = []
 
     def nearly(*arguments: Any) -> tuple[torch.Tensor, ...]:
         calls.append(None)
         return tuple(output * (1 + 1e-13 * (len(calls) > 1)) for output in kept(*arguments))
 
-    monkeypatch.setattr(landscape_cli.proof, "_outputs", nearly)
+    monkeypatch.setattr(landscape_cli.evaluation.equivalence, "_outputs", nearly)
     done = landscape("align", *trained, "-o", "aligned.st")
     assert done.code == 1
     assert "changed the function" in done.err

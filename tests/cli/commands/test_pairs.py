@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-import landscape_cli.cli.inputs
 import landscape_cli.data.datasets
+import landscape_cli.models.reader
 from landscape_cli.io.checkpoint import read_checkpoint, write_checkpoint
 from landscape_cli.models import build_model
 from landscape_cli.symmetry import permute, trace_symmetry
@@ -167,8 +167,8 @@ def test_each_file_is_read_once(landscape: Callable[..., Any], monkeypatch: pyte
         function = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *a, **k: (calls.append(str(a[0])), function(*a, **k))[1])
 
-    counted(landscape_cli.cli.networks, "read_checkpoint")
-    counted(landscape_cli.data, "load_data")
+    counted(landscape_cli.models.reader, "read_checkpoint")
+    counted(landscape_cli.data.datasets, "load_data")
     for command in (["path", "--points", "2"], ["distance"]):
         calls.clear()
         assert landscape(*command, "a-*.st", "b-*.st", "--pairs", "all", "--align", "activation").code == 0

@@ -20,7 +20,8 @@ from landscape_cli.data.datasets import DataSpec, Split, load_data
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.geometry.barrier import barrier
 from landscape_cli.geometry.hamming import PATHS
-from landscape_cli.io.checkpoint import Params, read_checkpoint, write_checkpoint
+from landscape_cli.io.checkpoint import read_checkpoint, write_checkpoint
+from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from tests.cli.commands.test_pairs import check
 from tests.cli.test_app import TRAIN

@@ -110,7 +110,7 @@ def test_a_relabelling_of_the_midpoint_is_undone(
     for one, other in zip(straight["points"], bent["points"], strict=True):
         assert other == pytest.approx(one, rel=1e-4)
     assert straight["points"][4]["train_loss"] > 1.1 * straight["points"][0]["train_loss"]
-    aligner = importlib.import_module("landscape_cli.cli.relabelling").Aligner
+    aligner = importlib.import_module("landscape_cli.alignment.verified").PairAligner
     monkeypatch.setattr(aligner, "align", lambda self, reference, network: network)
     left = json.loads(landscape("path", *ends, *BEND).out)
     assert left["points"][3]["train_loss"] != pytest.approx(straight["points"][3]["train_loss"], rel=1e-2)
@@ -323,7 +323,7 @@ def test_hostile_midpoints(landscape: Callable[..., Any], monkeypatch: pytest.Mo
         done = landscape("path", "a.st", "b.st", *arguments)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), (name, done.err)
         assert word in done.err, (name, done.err)
-    monkeypatch.setattr("landscape_cli.cli.inputs.read_checkpoint", None)  # refused before any work
+    monkeypatch.setattr("landscape_cli.models.reader.read_checkpoint", None)  # refused before any work
     for template, word in TEMPLATES.items():
         done = landscape("path", "[ab].st", "c.st", "--pairs", "all", *OUT, template)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), (template, done.err)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from landscape_cli.geometry.hamming import Latents
-    from landscape_cli.io.checkpoint import Checkpoint, Params
+    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
 
 BINARY = ("hamming", "hamming_fraction", "cosine")

@@ -1,38 +1,41 @@
-"""What `--bn` means to the commands that measure, and what they say where its statistics leave no outputs."""
+"""What becomes of batch-norm statistics when networks are moved, and which networks have no outputs for them."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from landscape_cli.cli.console import say
-from landscape_cli.cli.options import Statistics
+from landscape_cli.choices import Statistics
+from landscape_cli.errors import LandscapeWarning, Remark
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from landscape_cli.data.datasets import Split
-    from landscape_cli.io.checkpoint import Params
+    from landscape_cli.network import Params
 
 
-def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Statistics, *, quiet: bool) -> int:
+def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Statistics) -> int:
     """Return over how many samples each network's batch-norm statistics are recomputed; 0 to keep them.
 
-    A model without such statistics keeps what it has, and a remark says so.
+    A model without such statistics keeps what it has.
 
     Args:
         model: the architecture.
         params: one of the networks.
         train: the training set.
         bn: what was asked for.
-        quiet: whether to leave the remark out.
+
+    Warns:
+        Remark: if the model has no such statistics.
     """
     from landscape_cli.evaluation.batch_norm import tracked_statistics
 
     if bn is Statistics.KEEP:
         return 0
     if not tracked_statistics(model, params, train.x[:2]):
-        say("--bn recompute changes nothing: the model has no batch-norm with running statistics", quiet=quiet)
+        warnings.warn("`bn=` recompute changes nothing: the model has no batch-norm with running statistics", Remark, 2)
         return 0
     return len(train.y)
 
@@ -45,7 +48,6 @@ def warn_of_missing(
     params: Params,
     train: Split,
     bn: Statistics,
-    quiet: bool,
 ) -> None:
     """Say how many networks have no error, as their outputs are NaN; with batch-norm, what may help.
 
@@ -55,8 +57,10 @@ def warn_of_missing(
         model: the architecture.
         params: one of the networks.
         train: the training set.
-        bn: what `--bn` was.
-        quiet: whether to say nothing.
+        bn: what became of statistics.
+
+    Warns:
+        LandscapeWarning: if there are any.
     """
     import torch
 
@@ -67,9 +71,9 @@ def warn_of_missing(
     if not missing:
         return
     moved = bn is Statistics.KEEP and tracked_statistics(model, params, train.x[:2])
-    hint = ", as variances of batch-norm fall below zero where they are extrapolated: use --bn recompute"
-    say(
-        f"warning: {missing} of {len(total)} {what} have no error (missing, null): outputs are NaN there"
-        f"{hint if moved else ''}",
-        quiet=quiet,
+    hint = ", as variances of batch-norm fall below zero where they are extrapolated: use `bn=` recompute"
+    warnings.warn(
+        f"{missing} of {len(total)} {what} have no error (missing, null): outputs are NaN there{hint if moved else ''}",
+        LandscapeWarning,
+        2,
     )

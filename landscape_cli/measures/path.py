@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -12,23 +11,21 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from landscape_cli.cli.console import progress
-from landscape_cli.cli.curves import Curve
-from landscape_cli.cli.options import Kind, Statistics
-from landscape_cli.cli.session import score_columns
-from landscape_cli.cli.statistics import samples_recomputed, warn_of_missing
+from landscape_cli.choices import Kind, Statistics
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.evaluation.evaluator import Evaluator, score_columns
 from landscape_cli.geometry.barrier import even_steps
 from landscape_cli.geometry.geodesic import geodesic, linear
 from landscape_cli.geometry.hamming import hamming, midpoint, planned_flips, random_path
+from landscape_cli.measures.curve import Curve
+from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
 
 if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.geometry.hamming import Latents
-    from landscape_cli.io.checkpoint import Params
+    from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
 
 
@@ -44,7 +41,6 @@ class Setting:
         loss: whether to report the loss as well.
         bn: what becomes of batch-norm statistics.
         device: where to compute.
-        quiet: whether to leave out progress and remarks.
     """
 
     model: nn.Module
@@ -54,7 +50,6 @@ class Setting:
     loss: bool
     bn: Statistics
     device: torch.device
-    quiet: bool
 
 
 class Meter(ABC):
@@ -64,6 +59,7 @@ class Meter(ABC):
         kind: of the paths.
         setting: what all measurements share.
         evaluator: what measures, the data on its device.
+        advance: called with the number of samples done.
     """
 
     kind: Kind
@@ -72,8 +68,8 @@ class Meter(ABC):
         """Put the data on the device."""
         model, data = setting.model, setting.data
         self.setting = setting
-        self._recomputed = samples_recomputed(model, setting.example, data.train, setting.bn, quiet=setting.quiet)
-        self._advance: Callable[[int], None] | None = None
+        self._recomputed = samples_recomputed(model, setting.example, data.train, setting.bn)
+        self.advance: Callable[[int], None] | None = None
         self._undecided: dict[str, list[Tensor]] = {"train": [], "test": []}
         self.evaluator = Evaluator(
             model,
@@ -95,13 +91,9 @@ class Meter(ABC):
     def curve(self, stops: Sequence[Params]) -> Curve:
         """Measure the path through these networks; those between two pieces are measured once."""
 
-    @contextmanager
-    def watched(self, description: str, networks: int) -> Iterator[None]:
-        """Show progress while so many networks are measured."""
-        samples = networks * (self._recomputed + self.evaluator.samples)
-        with progress(description, samples, "samples", quiet=self.setting.quiet) as self._advance:
-            yield
-        self._advance = None
+    def samples(self, networks: int) -> int:
+        """Return how many samples measuring so many networks takes: what `advance` is told in all."""
+        return networks * (self._recomputed + self.evaluator.samples)
 
     def errors(self, network: Params) -> dict[str, float]:
         """Return the errors of one network."""
@@ -122,7 +114,6 @@ class Meter(ABC):
             params=self.setting.example,
             train=self.setting.data.train,
             bn=self.setting.bn,
-            quiet=self.setting.quiet,
         )
 
     def _columns(self, networks: Iterable[Params]) -> dict[str, Tensor]:
@@ -134,8 +125,8 @@ class Meter(ABC):
         return errors | {f"{split}_loss": score.loss for split, score in scores.items()}
 
     def _done(self, samples: int) -> None:
-        if self._advance is not None:
-            self._advance(samples)
+        if self.advance is not None:
+            self.advance(samples)
 
 
 class LineMeter(Meter):

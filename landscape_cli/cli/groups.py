@@ -1,0 +1,83 @@
+"""Commands whose options come in groups: dataclasses, of which each field is an option, and help in panels."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import MISSING, Field, fields
+from functools import wraps
+from typing import Any, ClassVar, cast, get_type_hints
+
+from typer.core import TyperArgument, TyperCommand
+
+
+class Group:
+    """A group of options that belong together: a frozen dataclass whose fields are options.
+
+    Attributes:
+        panel: the heading under which `--help` lists them.
+    """
+
+    panel: ClassVar[str] = "Options"
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take groups of options as parameters: typer sees the options, the command gets the groups."""
+    plain: list[inspect.Parameter] = []
+    groups: dict[str, type[Group]] = {}
+    hints = get_type_hints(command, include_extras=True)
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = hints[name]
+        if isinstance(kind, type) and issubclass(kind, Group):
+            groups[name] = kind
+            plain += _options(kind)
+        else:
+            plain.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind))
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        made = {name: kind(**{f.name: values.pop(f.name) for f in _fields(kind)}) for name, kind in groups.items()}
+        command(**values, **made)
+
+    setattr(run, "__signature__", inspect.Signature(plain))  # noqa: B010 - functions have no such attribute for mypy
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in plain}
+    return run
+
+
+def _fields(kind: type[Group]) -> Sequence[Field[Any]]:
+    return fields(cast("Any", kind))
+
+
+def _options(kind: type[Group]) -> list[inspect.Parameter]:
+    """Return the options of a group as parameters, each with the group's panel unless it has one of its own."""
+    options = []
+    hints = get_type_hints(kind, include_extras=True)
+    for field in _fields(kind):
+        annotation = copy(hints[field.name])
+        [info] = annotation.__metadata__
+        info = copy(info)
+        info.rich_help_panel = info.rich_help_panel or kind.panel
+        annotation.__metadata__ = (info,)
+        default = inspect.Parameter.empty if field.default is MISSING else field.default
+        options.append(
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        )
+    return options
+
+
+class Command(TyperCommand):
+    """A command whose help lists arguments, and then options by panel, in the order of the signature."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the lists."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                usual = "Arguments" if isinstance(parameter, TyperArgument) else "Options"
+                panel = getattr(parameter, "rich_help_panel", None) or usual
+                panels.setdefault(panel, []).append(record)
+        for panel, records in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(records)

@@ -1,0 +1,92 @@
+"""Where a command writes: checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from landscape_cli.choices import Format
+from landscape_cli.errors import CheckpointError, ResultError
+from landscape_cli.io.atomic import check_output
+
+
+def output_paths(
+    inputs: Sequence[Path], *, output: Path | None, out_dir: Path | None, suffix: str, force: bool
+) -> list[Path]:
+    """Return where the networks made from `inputs` go, checking that they may.
+
+    Args:
+        inputs: the checkpoints read.
+        output: `-o`, for one.
+        out_dir: `--out-dir`, for any number; `make_folder` makes it.
+        suffix: what is added to the names in `out_dir`.
+        force: whether existing files may be replaced.
+
+    Raises:
+        CheckpointError: if neither or both are given, or a file stands in the way.
+    """
+    from landscape_cli.io.checkpoint import check_checkpoint_name
+
+    if (output is None) == (out_dir is None):
+        raise CheckpointError("name either the output with -o, or a folder for the outputs with --out-dir")
+    if output is not None:
+        if len(inputs) != 1:
+            raise CheckpointError(f"-o names one file, but {len(inputs)} networks are to be written: use --out-dir")
+        paths = [output]
+    else:
+        assert out_dir is not None
+        paths = [out_dir / f"{path.stem}{suffix}.st" for path in inputs]
+        doubles = sorted({str(path) for path in paths if paths.count(path) > 1})
+        if doubles:
+            raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
+        if out_dir.exists() and not out_dir.is_dir():
+            raise CheckpointError(f"{out_dir} is not a folder: name another with --out-dir")
+    for path in paths:
+        check_checkpoint_name(path)
+        if output is not None or path.exists():
+            check_output(path, force=force, error=CheckpointError)
+    return paths
+
+
+def make_folder(out_dir: Path | None) -> None:
+    """Make the folder that `--out-dir` names, once there is something to put into it.
+
+    Raises:
+        CheckpointError: if it cannot be made.
+    """
+    try:
+        if out_dir is not None:
+            out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise CheckpointError(f"cannot make the folder {out_dir}: {cause.strerror}") from cause
+
+
+def check_distinct(*outputs: Path | None) -> None:
+    """Check that no two outputs are one file.
+
+    Raises:
+        ResultError: naming the file that two are.
+    """
+    named = [path.resolve() for path in outputs if path is not None]
+    for path in named:
+        if named.count(path) > 1:
+            raise ResultError(f"two outputs are the same file, {path.name}: name them apart")
+
+
+def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:
+    """Check, before any work, that a result and its plot can be written.
+
+    Raises:
+        ResultError: if they cannot, or `--format` contradicts the suffix of `-o`.
+    """
+    from landscape_cli.io.results import check_result_name
+
+    if output is not None:
+        check_result_name(output, force=force)
+        if form is not None and output.suffix != f".{form.value}":
+            raise ResultError(f"--format {form.value} contradicts the suffix of {output}: leave one of them out")
+    check_distinct(output, plot)
+    if plot is not None:
+        from landscape_cli.figures.figures import check_plot
+
+        check_plot(plot, force=force)

@@ -1,0 +1,93 @@
+"""What a result says of how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from landscape_cli.choices import Kind
+
+if TYPE_CHECKING:
+    import torch
+
+    from landscape_cli.data.datasets import DataSet
+    from landscape_cli.io.checkpoint import Checkpoint
+
+
+# Where and how a result is shown does not belong to how it was made.
+NOT_RECORDED = {
+    "output",
+    "out_dir",
+    "force",
+    "form",
+    "quiet",
+    "debug",
+    "log",
+    "plot",
+    "permutations",
+    "midpoint_out",
+    "download",
+    "checkpoint_every",
+    "resume",
+    "keep_replicas",
+}
+
+
+# Recorded only where they are used: a result made without them is what it was before there were such options.
+IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "sigma", "flip", "adv_optimizer")
+
+
+OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
+"""Options of `path` that only `--optimize-midpoint` uses."""
+
+
+def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
+    """Return the command's options as the provenance keeps them."""
+    unused = {name for name in IF_USED if not context.params.get(name)}
+    if "optimize_midpoint" in unused and "optimize_midpoint" in context.params:
+        unused.update(OF_MIDPOINT)
+    left_out = NOT_RECORDED | unused
+    values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
+    if values.get("kind") in {Kind.LINEAR, Kind.GEODESIC}:  # which have no use for `--orders`
+        values.pop("orders", None)
+    return {key: _plain(value) for key, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def make_provenance(
+    context: typer.Context,
+    *,
+    device: torch.device,
+    seed: int,
+    networks: Sequence[Checkpoint],
+    data: DataSet | None = None,
+    **replaced: Any,
+) -> dict[str, Any]:
+    """Return the provenance of this command's result, with the data it was measured on, if any.
+
+    `replaced` are options that were left to the command, and what it chose.
+    """
+    from landscape_cli.io.results import provenance
+
+    measured = ("name", "task", "train_samples", "test_samples", "sha256")
+    used = {} if data is None else {"data": {key: data.record[key] for key in measured if key in data.record}}
+    return used | provenance(
+        context.info_name or "",
+        recorded(context, device=str(device), **replaced),
+        device=str(device),
+        seed=seed,
+        inputs={network.path: network.sha256 for network in networks},
+    )

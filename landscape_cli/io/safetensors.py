@@ -1,0 +1,117 @@
+"""Safetensors files of ours: read whole and checked, written with the same bytes for the same tensors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from landscape_cli.errors import CheckpointError
+from landscape_cli.network import Params
+
+SUFFIXES = (".st", ".safetensors")
+
+
+def read_tensors(path: Path, form: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    """Return the tensors, the metadata and the digest of a safetensors file of ours.
+
+    Args:
+        path: the file.
+        form: what its metadata must name as its format.
+        remedy: how to come by such a file.
+
+    Raises:
+        CheckpointError: if the file is missing, truncated, or of another format.
+    """
+    _check_looks_like_safetensors(path)
+    try:
+        digest = digest_of(path)
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            params = {name: opened.get_tensor(name) for name in sorted(opened.keys())}
+    except SafetensorError as cause:
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({cause}): it may be truncated, or of another format"
+        ) from cause
+    except OSError as cause:
+        raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
+    found = metadata.get("format")
+    if found != form:
+        what = "has no 'format' in its metadata" if found is None else f"has the format {found!r}"
+        raise CheckpointError(f"{path} {what}, expected {form!r}: {remedy}")
+    return params, metadata, digest
+
+
+def looks_like_pickle(path: Path) -> bool:
+    """Tell whether a file begins as those of `torch.save` and of `pickle` do.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(9)
+        size = file.seek(0, 2)
+    if start[8:] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
+        return False  # a safetensors file whose header happens to have such a length: 640, 896, ... bytes
+    return start[:4] == b"PK\x03\x04" or start[:2] in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
+
+
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def pack(params: Params, metadata: Mapping[str, str]) -> bytes:
+    """Return the content of a safetensors file: the same for the same tensors and metadata, each time."""
+    tensors: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in params.items():
+        tensors[name] = tensor.detach().cpu().contiguous()
+        storage = tensors[name].untyped_storage().data_ptr()
+        if storage in storages:  # safetensors refuses memory that is shared, as tied parameters' is
+            tensors[name] = tensors[name].clone()
+        storages.add(storage)
+    return _with_sorted_header(save(tensors, metadata=dict(metadata)))
+
+
+def _check_looks_like_safetensors(path: Path) -> None:
+    """Turn the mistakes people make into messages that name them."""
+    try:
+        pickled = looks_like_pickle(path)
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as cause:
+        raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
+    if pickled:
+        raise CheckpointError(
+            f"{path} is a pickle, which landscape has not written: give it to a command with `model=` and "
+            "`input_shape=`"
+        )
+    if len(start) < 9 or start[8:9] != b"{":
+        raise CheckpointError(
+            f"{path} is neither a safetensors file nor one of PyTorch's: it may be empty or truncated"
+        )
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """Return the same file with its header's metadata sorted: safetensors writes it in a random order."""
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + content[8 + length :]

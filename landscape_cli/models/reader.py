@@ -1,0 +1,158 @@
+"""Reading networks from files, landscape's own or foreign ones of a model that the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from landscape_cli.binary.layers import latent_names
+from landscape_cli.errors import CheckpointError, ModelError
+from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint
+from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
+from landscape_cli.io.safetensors import digest_of
+from landscape_cli.models.factories import allow_code
+from landscape_cli.models.fitting import check_params, fit_tensors
+from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for
+from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from landscape_cli.network import ModelSpec
+
+
+def read_network(
+    path: str | Path, *, model: str | None = None, input_shape: tuple[int, ...] | None = None
+) -> Checkpoint:
+    """Read one network: a checkpoint of landscape's, or a file of others (`NetworkReader` says which).
+
+    Raises:
+        CheckpointError: if it cannot be read, or more must be said about it.
+        ModelError: if it does not fit its model.
+    """
+    networks, _ = NetworkReader(model, input_shape).read_all([Path(path)])
+    return networks[0]
+
+
+class NetworkReader:
+    """Reads files, with what the user says about their model."""
+
+    def __init__(self, model: str | None = None, input_shape: tuple[int, ...] | None = None) -> None:
+        """Take note of the model, and import the code that its name names, if any.
+
+        Args:
+            model: `torchvision:NAME?argument=value`, `package.module:factory`, or a name of the registry: what foreign
+                files need, and those of models that the user's code makes.
+            input_shape: the shape of one input, which foreign files need.
+
+        Raises:
+            ModelError: if the model is malformed or its code cannot be imported.
+        """
+        self.request = None if model is None else parse_request(model)
+        self.shape = input_shape
+        if self.request is not None and needs_code(self.request.name):
+            allow_code(self.request.name)
+        self._found: tuple[ModelSpec, nn.Module] | None = None
+
+    def read_all(self, paths: Sequence[Path]) -> tuple[list[Checkpoint], nn.Module]:
+        """Read files of one model; return the networks and the model.
+
+        Raises:
+            CheckpointError: if one cannot be read.
+            ModelError: if one does not fit its model, or they are of different models.
+        """
+        networks = [self.read(path) for path in paths]
+        first = networks[0]
+        model = None
+        for network in networks:
+            if network.model != first.model:
+                _check_kinds(network, first)
+                raise ModelError(
+                    f"{network.path} is {describe_model(network.model)}, but {first.path} is "
+                    f"{describe_model(first.model)}: only networks of one model can be compared"
+                )
+            try:
+                if model is None:
+                    model = build_model(network.model, network.params)
+                check_params(model, network.params)
+            except ModelError as error:
+                raise ModelError(f"{network.path}: {error}") from error
+            if len({kind for kind in _dtypes(network) if kind.is_floating_point}) > 1:
+                raise ModelError(f"{network.path} mixes floating-point types, which a network cannot compute with")
+            if _dtypes(network) != _dtypes(first):
+                raise ModelError(
+                    f"{network.path} and {first.path} differ in the type of their tensors: convert one of them"
+                )
+        assert model is not None
+        return networks, model
+
+    def read(self, path: Path) -> Checkpoint:
+        """Read a file of either kind.
+
+        Raises:
+            CheckpointError: if it cannot be read, or the user must say more about it.
+            ModelError: if it is of another model than the user says, or does not fit it.
+        """
+        return self._read_foreign(path) if is_foreign(path) else self._read_own(path)
+
+    def _read_own(self, path: Path) -> Checkpoint:
+        network = read_checkpoint(path)
+        spec = network.model
+        if self.request is None and needs_code(spec.name):
+            raise CheckpointError(
+                f"{path} is of a model that code makes, which is run only if you name it: "
+                f"add `model=` '{format_request(spec.name, spec.arguments)}'"
+            )
+        if self.request is not None and not is_request_for(self.request, spec):
+            named = format_request(self.request.name, self.request.arguments)
+            raise ModelError(f"{path} is {describe_model(spec)}, not `model=` {named}: leave that out, or correct it")
+        if self.shape is not None and self.shape != spec.input_shape:
+            raise ModelError(f"{path} takes inputs of shape {spec.input_shape}, not `input_shape=` {self.shape}")
+        return network
+
+    def _read_foreign(self, path: Path) -> Checkpoint:
+        if self.request is None:
+            raise CheckpointError(
+                f"{path} was not written by landscape and does not say which model it is: name that with `model=` "
+                f"({HOW}) and the shape of one input with `input_shape=` 3,32,32"
+            )
+        if self.shape is None:
+            raise CheckpointError(
+                f"{path} was not written by landscape: give the shape of one input as well, as in "
+                "`input_shape=` 3,32,32"
+            )
+        tensors = read_foreign(path)
+        if self._found is None:
+            self._found = find_spec(self.request, self.shape)
+        spec, template = self._found
+        try:
+            params = fit_tensors(template, unprefixed(tensors, template.state_dict().keys()))
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
+        check_tensors(path, params)
+        return Checkpoint(params, spec, data={}, path=str(path), sha256=digest_of(path))
+
+
+def _check_kinds(*networks: Checkpoint) -> None:
+    """Check that networks of different models are all binary, or none of them.
+
+    Raises:
+        ModelError: naming one of each kind.
+    """
+    by_kind = {}
+    for network in networks:
+        try:
+            by_kind[bool(latent_names(construct_template(network.model)))] = network.path
+        except ModelError as error:
+            raise ModelError(f"{network.path}: {error}") from error
+    if len(by_kind) > 1:
+        raise ModelError(
+            f"{by_kind[True]} is binary (its weights are signs), but {by_kind[False]} is not: only networks of one "
+            "model can be compared"
+        )
+
+
+def _dtypes(network: Checkpoint) -> list[torch.dtype]:
+    return [tensor.dtype for tensor in network.params.values()]

@@ -1,0 +1,68 @@
+"""A network as data: its tensors by name, and which model they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Params = Mapping[str, Tensor]
+"""A network: the tensors of a `state_dict`, under PyTorch's own names."""
+
+
+TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+
+
+TYPES |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model a checkpoint belongs to: enough to build it again.
+
+    Attributes:
+        name: the model's name in the registry.
+        arguments: the registry entry's keyword arguments, as JSON values.
+        input_shape: the shape of one input, without the batch.
+        outputs: the number of outputs: classes, or 1 for a sign.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    input_shape: tuple[int, ...]
+    outputs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object that the checkpoint's metadata holds."""
+        return {
+            "name": self.name,
+            "arguments": dict(self.arguments),
+            "input_shape": list(self.input_shape),
+            "outputs": self.outputs,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> ModelSpec:
+        """Read the JSON object back, checking every field.
+
+        Raises:
+            ValueError: if a field is missing or of the wrong kind.
+        """
+        if not isinstance(value, dict):
+            raise ValueError("it is not a JSON object")
+        name, arguments = value.get("name"), value.get("arguments")
+        shape, outputs = value.get("input_shape"), value.get("outputs")
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            raise ValueError("'name' must be text and 'arguments' an object")
+        if not isinstance(shape, list) or not shape or not all(_is_positive(size) for size in shape):
+            raise ValueError("'input_shape' must list positive whole numbers")
+        if not isinstance(outputs, int) or not _is_positive(outputs):
+            raise ValueError("'outputs' must be a positive whole number")
+        return cls(name, arguments, tuple(shape), outputs)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
