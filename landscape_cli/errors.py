@@ -5,6 +5,8 @@ A message names a parameter as `data=`, which the command line shows as its opti
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LONGEST_SHOWN = 100
 
 
@@ -18,6 +20,13 @@ def shown(name: str) -> str:
     """Return a name from a file as a message can show it: one short line without control characters."""
     text = name if name.isprintable() else ascii(name)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def listed(items: Iterable[object], most: int = 3) -> str:
+    """Return the first few of some items, and how many more there are."""
+    words = list(map(str, items))
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return f"{', '.join(words[:most])}{more}"
 
 
 class LandscapeError(Exception):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Format
+from landscape_cli.cli.options import flag
 from landscape_cli.errors import LandscapeWarning, Remark
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
-FLAGS = {"output": "-o", "form": "--format", "learning_rate": "--lr", "model_name": "--model"}
-"""Options that are not spelled as the parameters are."""
 
 
 def say(message: str, *, quiet: bool = False) -> None:
@@ -140,8 +139,3 @@ def listen(*, quiet: bool) -> None:
 def in_options(message: str) -> str:
     """Return a message of the library in the words of the command line: the parameter `data=` is the option --data."""
     return re.sub(r"`(\w+)=`", lambda match: flag(match[1]), message)
-
-
-def flag(name: str) -> str:
-    """Return an option as people type it."""
-    return FLAGS.get(name, f"--{name.replace('_', '-')}")

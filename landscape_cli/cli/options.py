@@ -14,6 +14,8 @@ from landscape_cli.cli.groups import Group
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
 ]
+FLAGS = {"form": "--format", "learning_rate": "--lr", "model_name": "--model"}
+"""Options that are not spelled as the parameters are."""
 LARGEST_SEED = (1 << 63) - 1
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of everything random in this command.")
@@ -211,3 +213,13 @@ def whole_numbers(text: str, option: str) -> list[int]:
         return [int(part) for part in text.split(",")] if text else []
     except ValueError:
         raise typer.BadParameter(f"{option} takes whole numbers separated by commas, not {text!r}") from None
+
+
+def flag(name: str) -> str:
+    """Return an option as people type it."""
+    return FLAGS.get(name, f"--{name.replace('_', '-')}")
+
+
+def given(context: typer.Context, name: str) -> bool:
+    """Tell whether the user gave an option, rather than leaving it at its default."""
+    return getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"

@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.errors import GeometryError, LandscapeError, LandscapeWarning, ModelError, ProofError, one_line
+from landscape_cli.errors import (
+    GeometryError,
+    LandscapeError,
+    LandscapeWarning,
+    ModelError,
+    ProofError,
+    listed,
+    one_line,
+)
 from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import largest_activation
 from landscape_cli.forward.nonfinite import not_finite
@@ -201,8 +209,7 @@ def _blame(
         else:
             guilty.append(repr(name))
     if guilty:
-        more = f" and {len(guilty) - 3} more" if len(guilty) > 3 else ""
-        return f" (at fault: the group {', '.join(guilty[:3])}{more})"
+        return f" (at fault: the group {listed(guilty)})"
     if innocent:
         return " (no group is at fault alone)" if factor == 1 else " (at fault: the last layer, or no group alone)"
     return ""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.binary.layers import binarize
-from landscape_cli.errors import GeometryError
+from landscape_cli.errors import GeometryError, listed
 from landscape_cli.geometry.geodesic import check_alike
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
@@ -124,9 +124,8 @@ def _signs(a: Params, b: Params, latents: Latents) -> tuple[Tensor, Tensor]:
     others = [name for name, tensor in a.items() if tensor.is_floating_point() and name not in latents]
     if others:
         raise GeometryError(
-            f"besides latent weights the networks have {', '.join(map(repr, others[:3]))}"
-            f"{f' and {len(others) - 3} more' if len(others) > 3 else ''}, which have no signs to flip: Hamming "
-            "distances and shortest paths are for networks of binary weights alone"
+            f"besides latent weights the networks have {listed(map(repr, others))}, which have no signs to flip: "
+            "Hamming distances and shortest paths are for networks of binary weights alone"
         )
     return binarize(_flat(a, latents)), binarize(_flat(b, latents))
 

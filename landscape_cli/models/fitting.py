@@ -7,11 +7,10 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.errors import ModelError, one_line, shown
+from landscape_cli.errors import ModelError, listed, one_line, shown
 from landscape_cli.forward.functional import cast_floats, float_type, unsaved_buffers
 from landscape_cli.network import Params
 
-SHOWN = 3
 COUNTER = "num_batches_tracked"
 
 
@@ -95,11 +94,7 @@ def check_params(model: nn.Module, params: Params) -> None:
         if name in params and params[name].is_floating_point() != tensor.is_floating_point()
     ]
     kinds = {"missing": missing, "not in the model": unknown, "wrong shape": shapes, "wrong type": types}
-    faults = [
-        f"{kind}: {', '.join(names[:SHOWN])}" + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-        for kind, names in kinds.items()
-        if names
-    ]
+    faults = [f"{kind}: {listed(names)}" for kind, names in kinds.items() if names]
     if faults:
         raise ModelError(f"the tensors do not fit the model ({'; '.join(faults)}): is it of another architecture?")
     for first, *others in tied_names(model):

@@ -20,6 +20,8 @@ from landscape_cli.cli.options import (
     OutDir,
     Strict,
     TerminalOptions,
+    flag,
+    given,
 )
 
 if TYPE_CHECKING:
@@ -173,9 +175,8 @@ def check_used(context: typer.Context, method: str) -> None:
         BadParameter: naming it.
     """
     for name, used_by in USED_BY.items():
-        given = getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-        if given and method != used_by:
-            raise typer.BadParameter(f"--{name.replace('_', '-')} is for --method {used_by}: leave it out")
+        if given(context, name) and method != used_by:
+            raise typer.BadParameter(f"{flag(name)} is for --method {used_by}: leave it out")
 
 
 def group_rows(network: Checkpoint, found: Alignment, symmetry: Symmetry) -> list[dict[str, Any]]:

@@ -73,7 +73,7 @@ def distance(
     from landscape_cli.cli.pairs import check_no_patterns, choose, listing
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.families import shown_distances
-    from landscape_cli.errors import GeometryError
+    from landscape_cli.errors import GeometryError, listed
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.forward.outputs import UNDECIDED
     from landscape_cli.io.checkpoint import placed
@@ -105,9 +105,8 @@ def distance(
         )
     raw = [network.path for network in checkpoints if network.normalized is None]
     if raw and not latents:
-        more = f" and {len(raw) - 3} more" if len(raw) > 3 else ""
         verb = "is not normalised, so it has" if len(raw) == 1 else "are not normalised, so they have"
-        say(f"{', '.join(raw[:3])}{more} {verb} no geodesic distance: run landscape normalize", quiet=terminal.quiet)
+        say(f"{listed(raw)} {verb} no geodesic distance: run landscape normalize", quiet=terminal.quiet)
     predictions: dict[str, list[Any]] = {}
     loaded = None
     if functions or align is Method.ACTIVATION:

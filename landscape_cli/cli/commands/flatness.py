@@ -75,6 +75,7 @@ def flatness(
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
+    from landscape_cli.errors import listed
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.io.checkpoint import placed
     from landscape_cli.io.results import Result
@@ -99,9 +100,8 @@ def flatness(
         symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=terminal.quiet)
         weights = weights if all_parameters else symmetry.weights
         if symmetry.tables and not all_parameters:
-            more = f" and {len(symmetry.tables) - 3} more" if len(symmetry.tables) > 3 else ""
             say(
-                f"warning: without noise, as biases and gains are: {', '.join(symmetry.tables[:3])}{more} "
+                f"warning: without noise, as biases and gains are: {listed(symmetry.tables)} "
                 "(--all-parameters perturbs them too)",
                 quiet=terminal.quiet,
             )

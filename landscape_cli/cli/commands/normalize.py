@@ -18,6 +18,7 @@ from landscape_cli.cli.options import (
     Strict,
     TerminalOptions,
 )
+from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -85,7 +86,10 @@ def normalize(
                 quiet=terminal.quiet,
             )
         for group, units in exact.degenerate.items():
-            say(f"{path}: {group} has units without incoming weights or gain: {_listed(units)}", quiet=terminal.quiet)
+            say(
+                f"{path}: {group} has units without incoming weights or gain: {listed(units, most=10)}",
+                quiet=terminal.quiet,
+            )
         provenance = make_provenance(context, device=place, seed=compute.seed, networks=[network])
         metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
         made.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
@@ -111,8 +115,3 @@ def _alike(one: Checkpoint, other: Checkpoint) -> bool:
     from landscape_cli.forward.functional import float_type
 
     return one.model == other.model and float_type(one.params) == float_type(other.params)
-
-
-def _listed(units: tuple[int, ...]) -> str:
-    shown = ", ".join(map(str, units[:10]))
-    return shown if len(units) <= 10 else f"{shown} and {len(units) - 10} more"

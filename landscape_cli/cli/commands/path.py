@@ -32,6 +32,8 @@ from landscape_cli.cli.options import (
     Points,
     Strict,
     TerminalOptions,
+    flag,
+    given,
 )
 from landscape_cli.cli.outputs import check_distinct
 from landscape_cli.cli.provenance import OF_MIDPOINT
@@ -211,7 +213,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], *, bina
         raise GeometryError(
             f"{name} is not a binary network, so it has no signs to flip: use --kind linear or geodesic"
         )
-    if not binary and getattr(context.get_parameter_source("orders"), "name", "") == "COMMANDLINE":
+    if not binary and given(context, "orders"):
         raise typer.BadParameter("--orders is for binary networks: leave it out")
     if kind is Kind.GEODESIC:
         for network in networks:
@@ -294,17 +296,17 @@ def check_training(context: typer.Context) -> Recipe | None:
     """
     from landscape_cli.samplers import Recipe
 
-    given = context.params
-    if not given["optimize_midpoint"]:
+    options = context.params
+    if not options["optimize_midpoint"]:
         for name in (*OF_MIDPOINT, "midpoint_out"):
-            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
-                raise typer.BadParameter(f"--{name.replace('_', '-')} is for --optimize-midpoint: leave it out")
+            if given(context, name):
+                raise typer.BadParameter(f"{flag(name)} is for --optimize-midpoint: leave it out")
         return None
-    until = given["until_error"]
+    until = options["until_error"]
     if not 0 <= until <= 1:
         raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
-    rate = LEARNING_RATES["sgd"] if given["lr"] is None else given["lr"]
-    return Recipe(given["epochs"], rate, given["momentum"], given["batch_size"], until)
+    rate = LEARNING_RATES["sgd"] if options["lr"] is None else options["lr"]
+    return Recipe(options["epochs"], rate, options["momentum"], options["batch_size"], until)
 
 
 def with_rate(recipe: Recipe | None, rate: float | None, *, binary: bool) -> Recipe | None:

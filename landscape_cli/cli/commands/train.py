@@ -19,9 +19,9 @@ from landscape_cli.choices import (
     Task,
 )
 from landscape_cli.cli.console import emit, listen, say
-from landscape_cli.cli.options import LARGEST_SEED, Debug, Device, Force, Form, InputShape, Quiet, Seed
+from landscape_cli.cli.options import LARGEST_SEED, Debug, Device, Force, Form, InputShape, Quiet, Seed, flag, given
 from landscape_cli.cli.training.model_options import initial_networks, model_spec, read_starts
-from landscape_cli.cli.training.sampler_options import check_belongs, check_precision, configure, flag
+from landscape_cli.cli.training.sampler_options import check_belongs, check_precision, configure
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
@@ -323,17 +323,17 @@ def _data_spec(context: typer.Context, starts: list[Checkpoint]) -> DataSpec:
     from landscape_cli.data.hidden_manifold import HiddenManifold
 
     options = context.params
-    given = [name for name in options if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
-    sizes_of_hmm = [name for name in given if name.startswith("hmm_")]
+    named = [name for name in options if given(context, name)]
+    sizes_of_hmm = [name for name in named if name.startswith("hmm_")]
     if options["data"] is None and starts:
-        misplaced = sizes_of_hmm + [name for name in given if name in {"train_size", "data_seed", "task"}]
+        misplaced = sizes_of_hmm + [name for name in named if name in {"train_size", "data_seed", "task"}]
         if misplaced:
             raise typer.BadParameter(f"--init brings its data along: leave out {flag(misplaced[0])}, or name --data")
         if not starts[0].data:
             raise typer.BadParameter(
                 f"{starts[0].path} does not say which data it was trained on: name them with --data"
             )
-        return DataSpec.from_record(starts[0].data, options["data_dir"] if "data_dir" in given else None)
+        return DataSpec.from_record(starts[0].data, options["data_dir"] if "data_dir" in named else None)
     if sizes_of_hmm and options["data"] not in {None, "hmm"}:
         raise typer.BadParameter(f"{flag(sizes_of_hmm[0])} is for --data hmm, not {options['data']}")
     latent = options["hmm_latent"]

@@ -10,6 +10,7 @@ import typer
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import emit
+from landscape_cli.cli.options import flag, given
 from landscape_cli.io.results import Result
 from landscape_cli.models.request import describe_model
 from landscape_cli.symmetry.explain import (
@@ -47,11 +48,8 @@ def check_explains(context: typer.Context) -> None:
     for name, value in context.params.items():
         if name == "networks" and value:
             raise typer.BadParameter(f"--explain takes one network: leave out {value[0]}, or --explain")
-        given = getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-        if given and name not in ALONGSIDE and name != "networks":
-            raise typer.BadParameter(
-                f"--explain writes nothing and matches nothing: leave out --{name.replace('_', '-')}"
-            )
+        if given(context, name) and name not in ALONGSIDE and name != "networks":
+            raise typer.BadParameter(f"--explain writes nothing and matches nothing: leave out {flag(name)}")
 
 
 def emit_explanation(

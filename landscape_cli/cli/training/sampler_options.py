@@ -9,7 +9,7 @@ import typer
 
 from landscape_cli.choices import Algorithm, Precision
 from landscape_cli.cli.console import say
-from landscape_cli.cli.options import numbers
+from landscape_cli.cli.options import flag, numbers
 from landscape_cli.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -38,11 +38,6 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
 LEARNING_RATES = {"sgd": 0.02, "adam": 0.001}
 # A step has to take latent weights across zero: rates from 3 to 100 (adam: 0.03 to 0.3) measured alike.
 BINARY_RATES = {"sgd": 20.0, "adam": 0.05}
-
-
-def flag(name: str) -> str:
-    """Return an option as people type it."""
-    return f"--{name.replace('_', '-')}"
 
 
 def check_belongs(options: Mapping[str, Any], algo: Algorithm) -> None:

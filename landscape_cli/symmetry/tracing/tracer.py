@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from landscape_cli.errors import ModelError, TraceError
+from landscape_cli.errors import ModelError, TraceError, listed
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.symmetry.solving.groups import Traced
 from landscape_cli.symmetry.tracing.constants import EMPTY, FILLS, META, flatten, on_meta
@@ -166,8 +166,8 @@ class Tracer(TorchDispatchMode):
             self.known.equations.equate("sign", value.sign, rank=len(value.shape))
         unused = self.known.fix_unused()
         if unused:
-            more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
-            self._note(f"the forward pass never uses the tensor {unused[0]!r}{more}", "what is not used is fixed")
+            names = listed(map(repr, unused), most=1)
+            self._note(f"the forward pass never uses the tensor {names}", "what is not used is fixed")
         self._weights.note_roles()
         return self.known.traced(values, self._weights.names, self._notes)
 
