@@ -226,7 +226,7 @@ def run(step: dict[str, Any], record: Path) -> None:
     for name in (name for name in after if after[name] != before.get(name)):
         (record / "files" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(name, record / "files" / name)
-    (record / "done.json").write_text(json.dumps({"code": code, "listing": list(after)}))
+    (record / "done.json").write_text(json.dumps({"code": code, "removed": sorted({*before} - {*after})}))
 
 
 def main() -> None:
