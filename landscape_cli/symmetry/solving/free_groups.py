@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 
@@ -16,18 +16,9 @@ from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, Scale
 from landscape_cli.symmetry.tracing.equations import Block, Equations, Row
 from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.layers import Value
+from landscape_cli.symmetry.tracing.record import BatchNorm
 
 MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
-
-
-@dataclass(frozen=True)
-class BatchNorm:
-    """A normalisation by running statistics: the names of its tensors, and what it adds to the variance."""
-
-    mean: str
-    variance: str
-    gain: str | None
-    epsilon: float
 
 
 def scale_groups(

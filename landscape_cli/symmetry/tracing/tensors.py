@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.solving.free_groups import BatchNorm
-from landscape_cli.symmetry.solving.groups import Traced
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Term, Value, along, distinct, to_layer
+from landscape_cli.symmetry.tracing.record import BatchNorm, Traced
 from landscape_cli.symmetry.tracing.relate import INPUT, tell_apart
 from landscape_cli.symmetry.tracing.rules import Call
 from landscape_cli.symmetry.tracing.storage import Memory, covers, storage_of

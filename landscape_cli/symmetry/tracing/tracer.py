@@ -10,9 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from landscape_cli.errors import ModelError, TraceError, listed
 from landscape_cli.forward.outputs import all_outputs
-from landscape_cli.symmetry.solving.groups import Traced
 from landscape_cli.symmetry.tracing.constants import EMPTY, FILLS, META, flatten, on_meta
 from landscape_cli.symmetry.tracing.layers import Value
+from landscape_cli.symmetry.tracing.record import Traced
 from landscape_cli.symmetry.tracing.rules import RULES, Call, NoRule
 from landscape_cli.symmetry.tracing.tensors import NO_RULE, Known
 from landscape_cli.symmetry.tracing.weights import Weights

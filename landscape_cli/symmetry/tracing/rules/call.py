@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.solving.free_groups import BatchNorm
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.equations import Equations, combine
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, aligned, compress, covered, reshaped, to_layer
+from landscape_cli.symmetry.tracing.record import BatchNorm
 from landscape_cli.symmetry.tracing.relate import meet, summed, tell_apart
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from landscape_cli.symmetry.solving.free_groups import BatchNorm
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Value, covered
+from landscape_cli.symmetry.tracing.record import BatchNorm
 from landscape_cli.symmetry.tracing.rules.call import Call, rule, scaled_terms
 
 
