@@ -11,9 +11,10 @@ from math import lcm
 import numpy as np
 import torch
 
+from landscape_cli.symmetry.solving.elimination import Row, eliminate
 from landscape_cli.symmetry.solving.variables import Owners
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
-from landscape_cli.symmetry.tracing.equations import Block, Equations, Row
+from landscape_cli.symmetry.tracing.equations import Block, Equations
 from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.record import BatchNorm
@@ -119,7 +120,7 @@ def _solve(equations: Equations, owners: Owners, kind: str) -> Callable[[int], R
     (several,) = np.nonzero(owners.several)
     if len(several):
         equations.nothing(kind, several)
-    return equations.solve(kind, owners)
+    return eliminate(equations, kind, represent=owners.represent, depth=owners.depth)
 
 
 def _members(owners: Owners, solve: Callable[[int], Row]) -> dict[int, dict[int, Fraction]]:
