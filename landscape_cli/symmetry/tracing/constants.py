@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,16 +43,11 @@ class Constants:
         """Run an operator on constants alone."""
         tensors = tensors_in((args, kwargs))
         device = kwargs.get("device")
-        to_meta = not tensors or operator.creates
-        if device is not None:
-            to_meta = to_meta or torch.device(device).type == "meta"
-        with_numbers = all(self.numbers(tensor) is not None for tensor in tensors)
         real = None
-        if with_numbers:
+        if all(self.numbers(tensor) is not None for tensor in tensors):
             target = {} if device is None else {"device": CPU}
             real = function(*self._real(args), **self._real(kwargs) | target)
-            on_cpu = not to_meta and (device is not None or not any(tensor.is_meta for tensor in tensors))
-            if on_cpu or not isinstance(real, Tensor | list | tuple):
+            if not isinstance(real, Tensor | list | tuple) or _stays_on_cpu(operator, tensors, device):
                 return real
         stand_in = function(*on_meta(args), **on_meta(kwargs) | ({"device": META} if device or not tensors else {}))
         for output, numbers in zip(_listed(stand_in), _listed(real), strict=False):
@@ -68,6 +63,15 @@ class Constants:
         if isinstance(args, Mapping):
             return {key: self._real(value) for key, value in args.items()}
         return args
+
+
+def _stays_on_cpu(operator: Operator, tensors: Sequence[Tensor], device: Any) -> bool:
+    """Tell whether what an operator makes of constants is given to the program with its numbers."""
+    if not tensors or operator.creates:
+        return False
+    if device is not None:
+        return torch.device(device).type != "meta"
+    return not any(tensor.is_meta for tensor in tensors)
 
 
 def on_meta(args: Any) -> Any:

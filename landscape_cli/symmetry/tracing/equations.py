@@ -72,15 +72,8 @@ class Equations:
         """
         left, right = (tuple((aligned(layer, rank), power) for layer, power in terms) for terms in (left, right))
         terms = combine(left, right, -1)
-        lone = [term for term in terms if not covered(term[0])]
-        parts = clusters([covered(layer) for layer, _ in terms if covered(layer)])
-        groups = [[term for term in terms if covered(term[0]) and covered(term[0]) <= axes] for axes in parts]
-        if len(groups) == 1:
-            groups[0] += lone
-        elif lone:
-            groups.append(lone)
-        stated = [(_rows_of(group), tuple(power for _, power in group)) for group in groups]
-        if kind == "sign" and len(groups) > 1:
+        stated = [(_rows_of(group), tuple(power for _, power in group)) for group in _independent(terms)]
+        if kind == "sign" and len(stated) > 1:
             stated = self._apart(stated)
         for rows, powers in stated:
             key = (kind, powers, rows.shape, rows.tobytes())
@@ -109,6 +102,18 @@ class Equations:
     def nothing(self, kind: str, variables: Array) -> None:
         """State that variables are 0."""
         self._rows[kind].append((variables.reshape(-1, 1), (1,)))
+
+
+def _independent(terms: Terms) -> list[list[Term]]:
+    """Return groups of terms that depend on no axis in common; those that depend on none join a single group."""
+    lone = [term for term in terms if not covered(term[0])]
+    parts = clusters([covered(layer) for layer, _ in terms if covered(layer)])
+    groups = [[term for term in terms if covered(term[0]) and covered(term[0]) <= axes] for axes in parts]
+    if len(groups) == 1:
+        groups[0] += lone
+    elif lone:
+        groups.append(lone)
+    return groups
 
 
 def _rows_of(terms: Sequence[Term]) -> Array:

@@ -61,25 +61,25 @@ class Operator:
 OPERATORS: dict[str, Operator] = {}
 
 
-def rule(*names: str, **known: Any) -> Callable[[Rule], Rule]:
+def rule(*names: str, **metadata: Any) -> Callable[[Rule], Rule]:
     """Register a rule for operators, and what else is known of them.
 
     Args:
         names: of the operators.
-        known: attributes of `Operator`; a rule may be registered several times, with different ones.
+        metadata: attributes of `Operator`; a rule may be registered several times, with different ones.
 
     Raises:
         ValueError: if an operator is registered already.
     """
 
     def register_rule(function: Rule) -> Rule:
-        register(*names, rule=function, **known)
+        register(*names, rule=function, **metadata)
         return function
 
     return register_rule
 
 
-def register(*names: str, **known: Any) -> None:
+def register(*names: str, **metadata: Any) -> None:
     """Register what is known of operators: attributes of `Operator`, perhaps no rule among them.
 
     Raises:
@@ -88,7 +88,7 @@ def register(*names: str, **known: Any) -> None:
     for name in names:
         if name in OPERATORS:
             raise ValueError(f"the operator {name!r} is registered already")
-        OPERATORS[name] = Operator(name, **known)
+        OPERATORS[name] = Operator(name, **metadata)
 
 
 def operator_of(name: str) -> Operator:

@@ -101,8 +101,8 @@ class TensorTable:
             self._add(tensor)
         value = self._values[tensor]
         if value.copies:
-            told = tell_apart(self.labels, value.labels, value.shape, "a copy")
-            self.keep(tensor, replace(value, labels=told, copies=False))
+            labels = tell_apart(self.labels, value.labels, value.shape, "a copy")
+            self.keep(tensor, replace(value, labels=labels, copies=False))
         return self._values[tensor]
 
     def raw(self, tensor: Tensor) -> Value:

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.tracing import rules  # noqa: F401 - which registers what is known of operators
 from landscape_cli.symmetry.tracing.constants import META, Constants, flatten, on_meta, tensors_in
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.finish import Notes, finish
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Value
-from landscape_cli.symmetry.tracing.operators import Operator, operator_of
+from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.record import Traced
+from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 from landscape_cli.symmetry.tracing.tensors import NO_RULE, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker

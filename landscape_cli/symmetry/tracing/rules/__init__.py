@@ -7,5 +7,9 @@ Every module of this package is imported, and registers what it knows of operato
 from importlib import import_module
 from pkgutil import iter_modules
 
+from landscape_cli.symmetry.tracing.operators import operator_of
+
+__all__ = ["operator_of"]
+
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

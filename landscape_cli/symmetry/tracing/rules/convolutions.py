@@ -15,7 +15,7 @@ from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.relate import INPUT, resolved
 from landscape_cli.symmetry.tracing.rules.call import Call, padded
 from landscape_cli.symmetry.tracing.rules.grouped import KERNEL, grouped_product
-from landscape_cli.symmetry.tracing.rules.products import contract
+from landscape_cli.symmetry.tracing.rules.products import contract, transposed
 
 SPACE = "a place of an image or a sequence"
 WINDOW = "units in a row, neighbours under a window"
@@ -146,14 +146,10 @@ def _beside_kernel(call: Call, weight: Value, kind: str, kernel: set[int]) -> Te
     return tuple(rest)
 
 
-def _reading(call: Call, transposed: bool) -> Value:
+def _reading(call: Call, transpose: bool) -> Value:
     """Return the kernel as a matrix, inputs first."""
     weight = _matrix(call, call.operand(1))
-    if transposed:
-        return weight
-    parameter = weight.parameter
-    weight = weight.layers(lambda layer: layer.t(), weight.shape[::-1])
-    return weight if parameter is None else replace(weight, parameter=replace(parameter, dims=parameter.dims[::-1]))
+    return weight if transpose else transposed(weight)
 
 
 def _is_pointwise(call: Call) -> bool:

@@ -68,23 +68,28 @@ def _joined_layers(layers: Sequence[Layer], values: Sequence[Value], axis: int) 
 
 def _joined_terms(terms: Sequence[Terms], values: Sequence[Value], axis: int) -> Terms:
     nothing = torch.zeros([1] * len(values[0].shape), dtype=torch.int64)
-    common = [
+    common = _common_terms(terms, axis)
+    rest = [
+        [(layer, power) for layer, power in of_value if not any(layer is shared for shared, _ in common)]
+        for of_value in terms
+    ]
+    result: list[Term] = list(common)
+    for power in sorted({power for of_value in rest for _, power in of_value}):
+        rows = [[layer for layer, p in of_value if p == power] for of_value in rest]
+        for k in range(max(map(len, rows))):
+            layers = [row[k] if k < len(row) else nothing for row in rows]
+            result.append((_joined_layers(layers, values, axis), power))
+    return tuple(result)
+
+
+def _common_terms(terms: Sequence[Terms], axis: int) -> list[Term]:
+    """Return the terms that all values have and that do not depend on an axis."""
+    return [
         (layer, power)
         for layer, power in terms[0]
         if axis not in covered(layer)
         and all(any(layer is another and power == p for another, p in of_value) for of_value in terms[1:])
     ]
-    terms = [
-        tuple((layer, power) for layer, power in of_value if not any(layer is shared for shared, _ in common))
-        for of_value in terms
-    ]
-    result: list[Term] = list(common)
-    for power in sorted({power for of_value in terms for _, power in of_value}):
-        rows = [[layer for layer, p in of_value if p == power] for of_value in terms]
-        for k in range(max(map(len, rows))):
-            layers = [row[k] if k < len(row) else nothing for row in rows]
-            result.append((_joined_layers(layers, values, axis), power))
-    return tuple(result)
 
 
 @rule("constant_pad_nd", words="numbers put side by side")
@@ -120,9 +125,9 @@ def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -
     units = to_layer(numbers).view([-1 if k == axis else 1 for k in range(rank)])
     terms: dict[str, Terms] = {"scale": (), "sign": ()}
     for kind in terms if number == 0 else ():
-        known = getattr(operand, kind)
-        beside = tuple(term for term in known if axis not in covered(term[0]))
+        terms_there = getattr(operand, kind)
+        beside = tuple(term for term in terms_there if axis not in covered(term[0]))
         free = to_layer(call.equations.variables("", (), units.numpy())).view(units.shape)
-        terms[kind] = (*beside, (free, 1)) if len(beside) < len(known) else beside
+        terms[kind] = (*beside, (free, 1)) if len(beside) < len(terms_there) else beside
     sizes = tuple(count if k == axis else size for k, size in enumerate(operand.shape))
     return Value(sizes, (units,) if count > 1 else (), terms["scale"], terms["sign"])

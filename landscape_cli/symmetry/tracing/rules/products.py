@@ -53,6 +53,14 @@ def _inserted(value: Value, axis: int) -> Value:
     return replace(result, parameter=replace(value.parameter, dims=(*dims[:axis], None, *dims[axis:])))
 
 
+def transposed(matrix: Value) -> Value:
+    """Return what is known of a matrix with its axes exchanged."""
+    result = matrix.layers(lambda layer: layer.t(), matrix.shape[::-1])
+    if matrix.parameter is None:
+        return result
+    return replace(result, parameter=replace(matrix.parameter, dims=matrix.parameter.dims[::-1]))
+
+
 def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | None = None) -> Value:
     """Sum over the last axis of one stack of matrices and the first of another."""
     shape = call.shape if shape is None else shape
