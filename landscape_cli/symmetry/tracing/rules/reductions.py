@@ -101,8 +101,10 @@ AVERAGES = [
     *("upsample_nearest", "upsample_linear", "upsample_bilinear", "upsample_trilinear", "upsample_bicubic"),
     *("_upsample_nearest_exact", "_upsample_bilinear", "_upsample_bicubic"),
 ]
-LARGEST = {"adaptive_max_pool": ""}
-LARGEST |= {"max_pool": "the largest of several numbers is not the largest of their negatives (max-pooling)"}
+LARGEST = {
+    "adaptive_max_pool": "",
+    "max_pool": "the largest of several numbers is not the largest of their negatives (max-pooling)",
+}
 """Windows that take the largest number, and why signs matter to them, where that is said."""
 for _count in (1, 2, 3):
     for _suffix in ("d", "d_with_indices", "d_aa", "d_vec"):
