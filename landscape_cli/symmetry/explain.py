@@ -1,11 +1,14 @@
-"""A symmetry in words and numbers: what can be relabelled, rescaled and flipped, and what is fixed and why."""
+"""A symmetry in words and numbers: what can be permuted, rescaled and flipped, and what is fixed and why."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from landscape_cli.symmetry import Axis, FixedAxis, Role, ScaledAxis, Symmetry
+from landscape_cli.symmetry.tracing.rules import operator_of
+from landscape_cli.symmetry.tracing.tensors import NO_RULE
 
 POWERS = {1: "x", 2: "x²", -1: "/", -2: "/²"}
 ROLES = {
@@ -14,33 +17,18 @@ ROLES = {
     "followed by": (Role.GAIN, Role.FOLLOWER),
 }
 WITHIN = " in the module "
-OPERATORS = {
-    "a product of matrices": ("mm", "bmm", "addmm", "baddbmm", "mv", "dot"),
-    "a sum": ("add", "sub", "rsub", "lerp", "addcmul", "addcdiv"),
-    "a product": ("mul", "div"),
-    "a convolution": ("convolution",),
-    "a choice": ("where", "masked_fill", "maximum", "minimum", "gt", "ge", "lt", "le", "eq", "ne"),
-    "numbers put side by side": ("cat", "stack", "constant_pad_nd"),
-    "a norm layer": ("native_batch_norm", "native_layer_norm", "native_group_norm", "rms_norm"),
-    "places moved about": ("roll", "flip", "index", "index_select", "slice", "select", "repeat", "expand", "gather"),
-}
-"""What operators do, in words, where the name alone says little."""
+OPERATOR = re.compile(r"(\w+)\.(\w+)\.\w+$")
+"""An operator as the tracer calls it in reasons: library, name and overload."""
 
-SIGNED = {
-    "binarize": "a sum of an even number of ±1 can be zero, which counts as +",
-    "max_pool": "the largest of several numbers is not the largest of their negatives (max-pooling)",
-    "sum": "units are summed with no weights that could take their sign",
-}
-"""Why a sign matters to an operator, by the beginning of its name."""
-
-Owners = Mapping[tuple[str, tuple[int, ...]], Sequence[tuple[str, set[int]]]]
+GroupsByAxes = Mapping[tuple[str, tuple[int, ...]], Sequence[tuple[str, set[int]]]]
+"""By tensor and axes: the names of the groups that live there, and at which places."""
 
 
 def explain(symmetry: Symmetry) -> dict[str, Any]:
     """Return a symmetry as JSON values: its groups with the tensors and axes they tie, what is fixed, and the notes."""
     scales = {scale.name: [scaled.axis for scaled in scale.axes] for scale in symmetry.scales}
     signs = {sign.name: sign.axes for sign in symmetry.signs}
-    scale_places, sign_places = _owners(scales), _owners(signs)
+    with_scales, with_signs = _by_axes(scales), _by_axes(signs)
     return {
         "summary": count(symmetry),
         "groups": [
@@ -50,8 +38,8 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
                 "blocks": group.blocks,
                 "inside": list(group.inside),
                 "axes": [_axis(axis) | {"role": axis.role.value} for axis in group.axes],
-                "scales": _sharing(group.axes, scale_places, scales),
-                "signs": _sharing(group.axes, sign_places, signs),
+                "scales": _sharing(group.axes, with_scales, scales),
+                "signs": _sharing(group.axes, with_signs, signs),
             }
             for group in symmetry.permutations
         ],
@@ -94,17 +82,17 @@ def count(symmetry: Symmetry) -> dict[str, int]:
 
 def summary(symmetry: Symmetry) -> str:
     """Return the same in one line."""
-    found = count(symmetry)
+    counts = count(symmetry)
     parts = [
-        f"{_number(found[f'{kind}_groups'], 'group')} ({_number(found[f'{units}_units'], 'unit')}) {verb}"
+        f"{_number(counts[f'{kind}_groups'], 'group')} ({_number(counts[f'{units}_units'], 'unit')}) {verb}"
         for kind, units, verb in (
             ("permutation", "permutable", "to relabel"),
             ("scale", "scalable", "to rescale"),
             ("sign", "flippable", "to flip"),
         )
-        if found[f"{kind}_groups"]
+        if counts[f"{kind}_groups"]
     ]
-    return f"{', '.join(parts) or 'no symmetries'}; {_number(found['fixed_axes'], 'axis', 'axes')} fixed"
+    return f"{', '.join(parts) or 'no symmetries'}; {_number(counts['fixed_axes'], 'axis', 'axes')} fixed"
 
 
 def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
@@ -132,60 +120,66 @@ def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
 
 def tied(axes: Sequence[Axis]) -> dict[str, list[str]]:
     """Return the axes of a permutation group in words, under what they are to the units."""
-    found = {words: compact(axis for axis in axes if axis.role in roles) for words, roles in ROLES.items()}
-    return {words: listed for words, listed in found.items() if listed}
+    by_role = {words: compact(axis for axis in axes if axis.role in roles) for words, roles in ROLES.items()}
+    return {words: listed for words, listed in by_role.items() if listed}
 
 
 def scaled(axes: Sequence[ScaledAxis], *, counted: bool = True) -> dict[str, list[str]]:
     """Return the axes of a scale group in words, under the power of the units' factor they are multiplied by."""
     powers = {POWERS.get(axis.power, f"x^{axis.power}"): axis.power for axis in axes if axis.variance is None}
-    found = {
+    by_power = {
         words: compact((axis.axis for axis in axes if axis.variance is None and axis.power == power), counted=counted)
         for words, power in powers.items()
         if power
     }
     gains = compact(axis.axis for axis in axes if axis.variance is not None)
-    return found | ({"making up for ε:": gains} if gains else {})
+    return by_power | ({"making up for ε:": gains} if gains else {})
 
 
 def fixed_for(symmetry: Symmetry) -> dict[str, list[FixedAxis]]:
     """Return the axes that are fixed, by reason; an operator is one reason wherever it runs."""
-    found: dict[str, list[FixedAxis]] = {}
+    by_reason: dict[str, list[FixedAxis]] = {}
     for axis in symmetry.fixed:
-        found.setdefault(in_words(axis.reason).partition(WITHIN)[0], []).append(axis)
-    return found
+        by_reason.setdefault(in_words(axis.reason).partition(WITHIN)[0], []).append(axis)
+    return by_reason
 
 
 def signs_fixed_for(symmetry: Symmetry) -> list[tuple[str, str]]:
     """Return the groups of a binary network whose units may not be flipped, and why in words."""
-    found = []
+    reasons = []
     for fixed in symmetry.fixed_signs:
-        operator = fixed.reason.partition(WITHIN)[0].partition(".")[2]
-        known = next((words for name, words in SIGNED.items() if operator.startswith(name)), fixed.reason)
-        found.append((fixed.group, known or "an operator for which their sign matters"))
-    return found
+        operator = OPERATOR.search(fixed.reason.partition(WITHIN)[0])
+        words = operator_of(operator[2].rstrip("_")).sign_matters if operator else ""
+        reasons.append((fixed.group, words or fixed.reason or "an operator for which their sign matters"))
+    return reasons
 
 
 def in_words(reason: str) -> str:
-    """Return why an axis is fixed, operators in words: `aten.bmm.default` is how the tracer calls one."""
+    """Return why an axis is fixed, operators in words: `aten.bmm.default` is how the tracer calls one.
+
+    Operators of other libraries than PyTorch's own stay as they are, unless their registration has words for them.
+    """
     what, within, module = reason.partition(WITHIN)
-    before, operator, name = what.partition("aten.")
-    if not operator:
+    operator = OPERATOR.search(what)
+    if operator is None:
         return reason
-    name = name.split(".")[0].rstrip("_")
-    known = next((words for words, names in OPERATORS.items() if name in names), "")
-    told = f"{known} (aten.{name})" if known else f"aten.{name}"
-    if before.startswith("no rule"):
-        told = f"units that reach {told}, which has no rule"
+    library, name = operator[1], operator[2].rstrip("_")
+    words = operator_of(name).words
+    if not words and library != "aten":
+        return reason
+    before = what[: operator.start()]
+    said = f"{words} ({library}.{name})" if words else f"{library}.{name}"
+    if before.startswith(NO_RULE):
+        said = f"units that reach {said}, which has no rule"
     elif before:
-        told = f"places after {told}"
+        said = f"places after {said}"
     else:
-        told = f"units tied by {told} in a way that is not followed"
-    return f"{told}{within}{module}"
+        said = f"units tied by {said} in a way that is not followed"
+    return f"{said}{within}{module}"
 
 
 def compact(axes: Iterable[Axis], *, counted: bool = True) -> list[str]:
-    """Return axes as `tensor[axis]`; several tensors of one module, alike, as `module.{one,other}[axis]`.
+    """Return axes as `tensor[axis]`; several tensors of one module, alike, as `module.{weight,bias}[axis]`.
 
     With how many places a unit has there, if several and `counted`.
     """
@@ -202,13 +196,13 @@ def compact_fixed(axes: Iterable[FixedAxis]) -> list[str]:
     """Return fixed axes in the same way, all those of one tensor together."""
     dims: dict[str, list[int]] = {}
     for axis in axes:
-        known = dims.setdefault(axis.tensor, [])
-        if axis.dim not in known:
-            known.append(axis.dim)
+        of_tensor = dims.setdefault(axis.tensor, [])
+        if axis.dim not in of_tensor:
+            of_tensor.append(axis.dim)
     alike: dict[tuple[str, str], list[str]] = {}
-    for tensor, own in dims.items():
+    for tensor, of_tensor in dims.items():
         module, _, name = tensor.rpartition(".")
-        alike.setdefault((module, f"[{','.join(map(str, own))}]"), []).append(name)
+        alike.setdefault((module, f"[{','.join(map(str, of_tensor))}]"), []).append(name)
     return [_braced(module, names, where) for (module, where), names in alike.items()]
 
 
@@ -238,25 +232,25 @@ def _scaled_axes(axes: Sequence[ScaledAxis]) -> list[dict[str, Any]]:
     ]
 
 
-def _number(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+def _number(number: int, singular: str, plural: str = "") -> str:
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
-def _owners(groups: Mapping[str, Sequence[Axis]]) -> Owners:
+def _by_axes(groups: Mapping[str, Sequence[Axis]]) -> GroupsByAxes:
     """Return by tensor and axes the groups that live there, and at which places."""
-    found: dict[tuple[str, tuple[int, ...]], list[tuple[str, set[int]]]] = {}
+    by_axes: dict[tuple[str, tuple[int, ...]], list[tuple[str, set[int]]]] = {}
     for name, axes in groups.items():
         for axis in axes:
-            found.setdefault((axis.tensor, axis.dims), []).append((name, set(axis.places.table.flatten().tolist())))
-    return found
+            by_axes.setdefault((axis.tensor, axis.dims), []).append((name, set(axis.places.table.flatten().tolist())))
+    return by_axes
 
 
-def _sharing(axes: Sequence[Axis], owners: Owners, order: Iterable[str]) -> list[str]:
+def _sharing(axes: Sequence[Axis], groups: GroupsByAxes, order: Iterable[str]) -> list[str]:
     """Return the names of the groups that have a place in common with these axes, in an order of all."""
     met = {
         name
         for axis in axes
-        for name, places in owners.get((axis.tensor, axis.dims), ())
+        for name, places in groups.get((axis.tensor, axis.dims), ())
         if not places.isdisjoint(axis.places.table.flatten().tolist())
     }
     return [name for name in order if name in met]

@@ -25,9 +25,9 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
     """Derive the permutation, scale and sign groups of a model from one forward pass.
 
     The forward pass runs in evaluation mode on tensors without numbers, so that it takes no time to speak of; every
-    operator relates the places of its inputs to those of its outputs (symmetry/rules). What cannot be established
-    is fixed, for a reason that is kept. At the end every axis of every parameter must be accounted for: in a group,
-    or fixed.
+    operator relates the places of its inputs to those of its outputs (tracing/rules). What cannot be established is
+    fixed, for a reason that is kept. At the end every axis of every parameter must be accounted for: in a group, or
+    fixed.
 
     Args:
         model: any feed-forward model that takes one tensor and returns one, or several in a tuple or list.
@@ -39,51 +39,55 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
             with `strict`, also if an operator has no rule or a parameter is not used.
     """
     tracer = Tracer(model, strict=strict)
-    was_training = {module: module.training for module in model.modules()}
-    fast = torch.backends.mha.get_fastpath_enabled()
-    model.eval()
-    kind = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
-    example = tracer.add_input(example_input.to(kind) if example_input.is_floating_point() else example_input)
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
+    example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)
+    precision = in_float64() if example.dtype == torch.float64 else nullcontext()
     try:
-        torch.backends.mha.set_fastpath_enabled(False)  # whole layers in one operator would hide what they do
-        with (
-            torch.inference_mode(False),
-            torch.no_grad(),
-            sdpa_kernel(SDPBackend.MATH),
-            _modules(model, tracer),
-            tracer,
-            in_float64() if example.dtype == torch.float64 else nullcontext(),
-        ):
-            output = functional_call(model, dict(tracer.known.stand_ins), (example,), tie_weights=False)
+        with _evaluating(model), _modules(model, tracer), tracer, precision:
+            output = functional_call(model, dict(tracer.parameters.stand_ins), (example,), tie_weights=False)
     except (TraceError, KeyboardInterrupt):
         raise
-    except SystemExit as cause:
-        raise TraceError(
-            f"the forward pass{tracer.place()} ends the program (SystemExit): remove that from the model"
-        ) from cause
-    except Exception as cause:
-        reason = one_line(cause, 300)
-        if isinstance(cause, NotImplementedError | TypeError) and "meta" in reason.lower():
-            raise TraceError(
-                f"the forward pass{tracer.place()} needs the values of a tensor, as numpy or a data-dependent branch "
-                f"does: its symmetries cannot be derived from one run ({type(cause).__name__})"
-            ) from cause
-        raise TraceError(
-            f"the forward pass failed{tracer.place()} on an input of shape {tuple(example_input.shape)}: "
-            f"{type(cause).__name__}: {reason}"
-        ) from cause
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        for module, training in was_training.items():
-            module.training = training
+    except (Exception, SystemExit) as cause:
+        raise _failure(cause, tracer.in_module(), tuple(example_input.shape)) from cause
     traced = tracer.finish(output)
     symmetry, latents = assemble(traced), latent_names(model)
     return replace(symmetry, latents=latents, fixed_signs=fixed_signs(traced.equations, symmetry) if latents else ())
 
 
+def _failure(cause: BaseException, in_module: str, shape: tuple[int, ...]) -> TraceError:
+    """Return what is to be said of a forward pass that failed, in one line."""
+    if isinstance(cause, SystemExit):
+        return TraceError(f"the forward pass{in_module} ends the program (SystemExit): remove that from the model")
+    reason = one_line(cause, 300)
+    if isinstance(cause, NotImplementedError | TypeError) and "meta" in reason.lower():
+        return TraceError(
+            f"the forward pass{in_module} needs the values of a tensor, as numpy or a data-dependent branch does: "
+            f"its symmetries cannot be derived from one run ({type(cause).__name__})"
+        )
+    return TraceError(
+        f"the forward pass failed{in_module} on an input of shape {shape}: {type(cause).__name__}: {reason}"
+    )
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Run a model in evaluation mode, without gradients, operator by operator."""
+    was_training = {module: module.training for module in model.modules()}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    try:
+        model.eval()
+        torch.backends.mha.set_fastpath_enabled(False)  # whole layers in one operator would hide what they do
+        with torch.inference_mode(False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for module, training in was_training.items():
+            module.training = training
+
+
 @contextmanager
 def _modules(model: nn.Module, tracer: Tracer) -> Iterator[None]:
-    """Keep the tracer told of the module whose forward pass is running, for its messages."""
+    """Let the tracer know the module whose forward pass is running, for its messages."""
     stack: list[str] = []
 
     def enter(name: str) -> Callable[..., None]:
@@ -96,7 +100,7 @@ def _modules(model: nn.Module, tracer: Tracer) -> Iterator[None]:
     def leave(module: nn.Module, *_: Any) -> None:
         stack.pop()
         if module is model:
-            tracer.known.check_parameters(model)
+            tracer.parameters.check_attributes(model)
         tracer.module = stack[-1] if stack else ""
 
     handles = []

@@ -35,7 +35,7 @@ class Net(nn.Module):
 
 
 @dataclass(frozen=True)
-class Known:
+class Case:
     """A network, and the numbers of units of each group that it is known to have, in any order.
 
     Attributes:
@@ -152,21 +152,21 @@ NEITHER = {
     "gelu by hand": lambda x: 0.5 * x * (1 + torch.tanh(0.8 * (x + 0.04 * x**3))),
 }
 
-NETS: dict[str, Known] = {}
-NETS |= {name: Known(make, VECTOR, (6,), (6,)) for name, make in HOMOGENEOUS.items()}
-NETS |= {name: Known(activated(act), VECTOR, (6,), (), (6,)) for name, act in (ODD | EVEN).items()}
-NETS |= {name: Known(activated(act), VECTOR, (6,)) for name, act in NEITHER.items()}
+NETS: dict[str, Case] = {}
+NETS |= {name: Case(make, VECTOR, (6,), (6,)) for name, make in HOMOGENEOUS.items()}
+NETS |= {name: Case(activated(act), VECTOR, (6,), (), (6,)) for name, act in (ODD | EVEN).items()}
+NETS |= {name: Case(activated(act), VECTOR, (6,)) for name, act in NEITHER.items()}
 NETS |= {
-    "identity": Known(activated(lambda x: 2 * x), VECTOR, (6,), (6,), (6,)),
-    "abs": Known(activated(torch.abs), VECTOR, (6,), (6,), (6,)),
-    "square": Known(activated(torch.square), VECTOR, (6,), (6,), (6,)),
-    "relu by where": Known(activated(lambda x: torch.where(x > 0, x, 0.0)), VECTOR, (6,), (6,)),
-    "relu by zeros": Known(activated(lambda x: torch.maximum(x, torch.zeros_like(x))), VECTOR, (6,), (6,)),
+    "identity": Case(activated(lambda x: 2 * x), VECTOR, (6,), (6,), (6,)),
+    "abs": Case(activated(torch.abs), VECTOR, (6,), (6,), (6,)),
+    "square": Case(activated(torch.square), VECTOR, (6,), (6,), (6,)),
+    "relu by where": Case(activated(lambda x: torch.where(x > 0, x, 0.0)), VECTOR, (6,), (6,)),
+    "relu by zeros": Case(activated(lambda x: torch.maximum(x, torch.zeros_like(x))), VECTOR, (6,), (6,)),
     # Value and gate go together; the value's scale and sign are free.
-    "glu": Known(
+    "glu": Case(
         lambda: Net(lambda m, x: m.o(F.glu(m.a(x))), a=nn.Linear(4, 12), o=nn.Linear(6, 3)), VECTOR, (6,), (6,), (6,)
     ),
-    "glu by hand": Known(
+    "glu by hand": Case(
         lambda: Net(
             lambda m, x: m.o((lambda u, v: u * torch.sigmoid(v))(*m.a(x).chunk(2, -1))),
             a=nn.Linear(4, 12),
@@ -178,7 +178,7 @@ NETS |= {
         (6,),
     ),
     # Both factors of a product have scales and signs of their own.
-    "product": Known(
+    "product": Case(
         lambda: Net(lambda m, x: m.o(m.a(x) * m.b(x)), a=nn.Linear(4, 6), b=nn.Linear(4, 6), o=nn.Linear(6, 3)),
         VECTOR,
         (6,),
@@ -186,7 +186,7 @@ NETS |= {
         (6, 6),
     ),
     # Pieces within a unit, and units.
-    "maxout": Known(
+    "maxout": Case(
         lambda: Net(lambda m, x: m.o(m.a(x).unflatten(1, (6, 2)).amax(2)), a=nn.Linear(4, 12), o=nn.Linear(6, 3)),
         VECTOR,
         (12, 6),
@@ -195,14 +195,14 @@ NETS |= {
 }
 
 
-def norms(count: int) -> dict[str, Known]:
+def norms(count: int) -> dict[str, Case]:
     """Batch-norms in a number of dimensions: gains give a second scale, and let the sign before them be free."""
     made = {}
     for affine in (True, False):
         for tracks in (True, False):
             part = lambda a=affine, t=tracks: BATCH_NORMS[count](6, eps=EPS, affine=a, track_running_stats=t)  # noqa: E731
             name = f"batch-norm {count}d" + "" * affine + " plain" * (not affine) + " of the batch" * (not tracks)
-            made[name] = Known(
+            made[name] = Case(
                 pooled(part, count),
                 SHAPES[count],
                 (6,),
@@ -232,11 +232,11 @@ def channels_first(norm: nn.Module) -> Function:
 
 
 NETS |= {
-    "batch-norm of vectors": Known(
+    "batch-norm of vectors": Case(
         between(lambda: nn.Sequential(nn.BatchNorm1d(6, eps=EPS), nn.ReLU())), VECTOR, (6,), (6, 6), (6,)
     ),
     # What is added to the variance stays; the gain makes up for a scale of units and mean, and has one of its own.
-    "batch-norm by hand": Known(
+    "batch-norm by hand": Case(
         lambda: Net(
             batch_norm_by_hand,
             a=nn.Linear(4, 6),
@@ -251,56 +251,54 @@ NETS |= {
         (6,),
     ),
     # A norm passes on one sign of all that it sets against each other; gains can take it up.
-    "group-norm": Known(pooled(lambda: nn.GroupNorm(2, 6, eps=EPS)), IMAGE, (6, 2), (6,), (2,)),
-    "group-norm, tanh": Known(pooled(lambda: nn.GroupNorm(2, 6, eps=EPS), act=torch.tanh), IMAGE, (6, 2), (), (6, 2)),
-    "group-norm plain": Known(pooled(lambda: nn.GroupNorm(3, 6, eps=EPS, affine=False)), IMAGE, (6, 3)),
-    "group-norm of all": Known(pooled(lambda: nn.GroupNorm(1, 6, eps=EPS)), IMAGE, (6,), (6,), (1,)),
-    "group-norm of each": Known(pooled(lambda: nn.GroupNorm(6, 6, eps=EPS)), IMAGE, (6,), (6,), (6,), idle=("c.bias",)),
-    "instance-norm": Known(
+    "group-norm": Case(pooled(lambda: nn.GroupNorm(2, 6, eps=EPS)), IMAGE, (6, 2), (6,), (2,)),
+    "group-norm, tanh": Case(pooled(lambda: nn.GroupNorm(2, 6, eps=EPS), act=torch.tanh), IMAGE, (6, 2), (), (6, 2)),
+    "group-norm plain": Case(pooled(lambda: nn.GroupNorm(3, 6, eps=EPS, affine=False)), IMAGE, (6, 3)),
+    "group-norm of all": Case(pooled(lambda: nn.GroupNorm(1, 6, eps=EPS)), IMAGE, (6,), (6,), (1,)),
+    "group-norm of each": Case(pooled(lambda: nn.GroupNorm(6, 6, eps=EPS)), IMAGE, (6,), (6,), (6,), idle=("c.bias",)),
+    "instance-norm": Case(
         pooled(lambda: nn.InstanceNorm2d(6, eps=EPS, affine=True)), IMAGE, (6,), (6,), (6,), idle=("c.bias",)
     ),
-    "layer-norm": Known(between(lambda: nn.LayerNorm(6, eps=EPS)), VECTOR, (6,), (6,), (6, 1)),
-    "layer-norm, relu": Known(
+    "layer-norm": Case(between(lambda: nn.LayerNorm(6, eps=EPS)), VECTOR, (6,), (6,), (6, 1)),
+    "layer-norm, relu": Case(
         between(lambda: nn.Sequential(nn.LayerNorm(6, eps=EPS), nn.ReLU())), VECTOR, (6,), (6,), (1,)
     ),
-    "layer-norm plain": Known(activated(lambda x: F.layer_norm(x, (6,), eps=EPS)), VECTOR, (6,), (), (1,)),
-    "layer-norm plain, relu": Known(activated(lambda x: F.relu(F.layer_norm(x, (6,), eps=EPS))), VECTOR, (6,)),
-    "layer-norm channels first": Known(
+    "layer-norm plain": Case(activated(lambda x: F.layer_norm(x, (6,), eps=EPS)), VECTOR, (6,), (), (1,)),
+    "layer-norm plain, relu": Case(activated(lambda x: F.relu(F.layer_norm(x, (6,), eps=EPS))), VECTOR, (6,)),
+    "layer-norm channels first": Case(
         pooled(lambda: channels_first(nn.LayerNorm(6, eps=EPS))), IMAGE, (6,), (6,), (1,)
     ),
-    "layer-norm of images": Known(pooled(lambda: nn.LayerNorm((6, 5, 5), eps=EPS)), IMAGE, (6,), (6,), (1,)),
-    "layer-norm by hand": Known(
+    "layer-norm of images": Case(pooled(lambda: nn.LayerNorm((6, 5, 5), eps=EPS)), IMAGE, (6,), (6,), (1,)),
+    "layer-norm by hand": Case(
         lambda: Net(by_hand, a=nn.Linear(4, 6), gain=parameter(6), o=nn.Linear(6, 3)), VECTOR, (6,), (6,), (6, 1)
     ),
     # A root mean square is blind to the signs before it, and the gain's are free as well.
-    "rms-norm": Known(between(lambda: nn.RMSNorm(6, eps=EPS)), VECTOR, (6,), (6,), (6, 6)),
+    "rms-norm": Case(between(lambda: nn.RMSNorm(6, eps=EPS)), VECTOR, (6,), (6,), (6, 6)),
     # Each channel is set against its neighbours, whose signs do not matter.
-    "local response norm": Known(
+    "local response norm": Case(
         pooled(lambda: nn.LocalResponseNorm(3, alpha=1.0), act=lambda x: x), IMAGE, (), (), (6,)
     ),
-    "local response norm, relu": Known(chained(lambda: nn.LocalResponseNorm(3, alpha=1.0), outputs=6), IMAGE),
+    "local response norm, relu": Case(chained(lambda: nn.LocalResponseNorm(3, alpha=1.0), outputs=6), IMAGE),
 }
 
 
 # Convolutions and what moves images about
 
 
-def convolutions(count: int) -> dict[str, Known]:
+def convolutions(count: int) -> dict[str, Case]:
     conv, back, shape = CONVS[count], TRANSPOSED[count], SHAPES[count]
     return {
-        f"convolution {count}d": Known(chained(lambda: conv(6, 5, 2), count), shape, (6, 5), (6, 5)),
-        f"transposed {count}d": Known(chained(lambda: back(6, 5, 2, stride=2), count), shape, (6, 5), (6, 5)),
-        f"depthwise {count}d": Known(chained(lambda: conv(6, 6, 2, groups=6), count, 6), shape, (6,), (6, 6)),
-        f"depthwise twofold {count}d": Known(
+        f"convolution {count}d": Case(chained(lambda: conv(6, 5, 2), count), shape, (6, 5), (6, 5)),
+        f"transposed {count}d": Case(chained(lambda: back(6, 5, 2, stride=2), count), shape, (6, 5), (6, 5)),
+        f"depthwise {count}d": Case(chained(lambda: conv(6, 6, 2, groups=6), count, 6), shape, (6,), (6, 6)),
+        f"depthwise twofold {count}d": Case(
             chained(lambda: conv(6, 12, 2, groups=6), count, 12), shape, (6, 12), (6, 12)
         ),
-        f"grouped {count}d": Known(chained(lambda: conv(6, 4, 2, groups=2), count, 4), shape, (6, 2, 4), (6, 4)),
-        f"grouped transposed {count}d": Known(
+        f"grouped {count}d": Case(chained(lambda: conv(6, 4, 2, groups=2), count, 4), shape, (6, 2, 4), (6, 4)),
+        f"grouped transposed {count}d": Case(
             chained(lambda: back(6, 4, 2, groups=2), count, 4), shape, (6, 2, 4), (6, 4)
         ),
-        f"depthwise transposed {count}d": Known(
-            chained(lambda: back(6, 6, 2, groups=6), count, 6), shape, (6,), (6, 6)
-        ),
+        f"depthwise transposed {count}d": Case(chained(lambda: back(6, 6, 2, groups=6), count, 6), shape, (6,), (6, 6)),
     }
 
 
@@ -317,9 +315,9 @@ def grouped_residual(act: Callable[[Tensor], Tensor], groups: int = 3) -> Callab
 
 # Units keep to their group, which is the same for those read and those written; groups trade places as wholes.
 NETS |= {
-    "grouped in a residual": Known(grouped_residual(F.relu), IMAGE, (6, 3), (6,)),
-    "grouped in a residual, two groups": Known(grouped_residual(F.gelu, 2), IMAGE, (6, 2)),
-    "grouped in a residual, tanh": Known(grouped_residual(torch.tanh), IMAGE, (6, 3), (), (6,)),
+    "grouped in a residual": Case(grouped_residual(F.relu), IMAGE, (6, 3), (6,)),
+    "grouped in a residual, two groups": Case(grouped_residual(F.gelu, 2), IMAGE, (6, 2)),
+    "grouped in a residual, tanh": Case(grouped_residual(torch.tanh), IMAGE, (6, 3), (), (6,)),
 }
 
 
@@ -390,29 +388,27 @@ def convnext(m: Net, x: Tensor) -> Tensor:
 
 
 NETS |= {
-    "padding zero": Known(padded("constant"), IMAGE, (6, 5), (6, 5)),
-    "padding one half": Known(padded("constant", 0.5), IMAGE, (6, 5), (5,)),
-    "padding reflect": Known(padded("reflect"), IMAGE, (6, 5), (6, 5)),
-    "padding replicate": Known(padded("replicate"), IMAGE, (6, 5), (6, 5)),
-    "padding circular": Known(padded("circular"), IMAGE, (6, 5), (6, 5)),
-    "convolution padded by reflection": Known(
+    "padding zero": Case(padded("constant"), IMAGE, (6, 5), (6, 5)),
+    "padding one half": Case(padded("constant", 0.5), IMAGE, (6, 5), (5,)),
+    "padding reflect": Case(padded("reflect"), IMAGE, (6, 5), (6, 5)),
+    "padding replicate": Case(padded("replicate"), IMAGE, (6, 5), (6, 5)),
+    "padding circular": Case(padded("circular"), IMAGE, (6, 5), (6, 5)),
+    "convolution padded by reflection": Case(
         chained(lambda: nn.Conv2d(6, 5, 3, padding=1, padding_mode="reflect")), IMAGE, (6, 5), (6, 5)
     ),
-    "nearest": Known(before_convolution(lambda x: F.interpolate(x, scale_factor=2)), IMAGE, (6, 5), (6, 5)),
-    "bilinear": Known(
+    "nearest": Case(before_convolution(lambda x: F.interpolate(x, scale_factor=2)), IMAGE, (6, 5), (6, 5)),
+    "bilinear": Case(
         before_convolution(lambda x: F.interpolate(x, size=(7, 4), mode="bilinear")), IMAGE, (6, 5), (6, 5)
     ),
-    "bicubic": Known(
-        before_convolution(lambda x: F.interpolate(x, size=(7, 4), mode="bicubic")), IMAGE, (6, 5), (6, 5)
-    ),
-    "max-pool": Known(before_convolution(lambda x: F.max_pool2d(x, 3, 1, 1)), IMAGE, (6, 5), (6, 5)),
-    "mean-pool": Known(before_convolution(lambda x: F.avg_pool2d(x, 2, 1)), IMAGE, (6, 5), (6, 5)),
-    "adaptive mean-pool": Known(before_convolution(lambda x: F.adaptive_avg_pool2d(x, (2, 3))), IMAGE, (6, 5), (6, 5)),
-    "adaptive max-pool": Known(before_convolution(lambda x: F.adaptive_max_pool2d(x, (3, 2))), IMAGE, (6, 5), (6, 5)),
-    "flip of an image": Known(before_convolution(lambda x: x.flip(3)), IMAGE, (6, 5), (6, 5)),
-    "roll of an image": Known(before_convolution(lambda x: x.roll((1, 2), (2, 3))), IMAGE, (6, 5), (6, 5)),
-    "crop of an image": Known(before_convolution(lambda x: x[:, :, 1:-1, ::2]), IMAGE, (6, 5), (6, 5)),
-    "pixel shuffle": Known(
+    "bicubic": Case(before_convolution(lambda x: F.interpolate(x, size=(7, 4), mode="bicubic")), IMAGE, (6, 5), (6, 5)),
+    "max-pool": Case(before_convolution(lambda x: F.max_pool2d(x, 3, 1, 1)), IMAGE, (6, 5), (6, 5)),
+    "mean-pool": Case(before_convolution(lambda x: F.avg_pool2d(x, 2, 1)), IMAGE, (6, 5), (6, 5)),
+    "adaptive mean-pool": Case(before_convolution(lambda x: F.adaptive_avg_pool2d(x, (2, 3))), IMAGE, (6, 5), (6, 5)),
+    "adaptive max-pool": Case(before_convolution(lambda x: F.adaptive_max_pool2d(x, (3, 2))), IMAGE, (6, 5), (6, 5)),
+    "flip of an image": Case(before_convolution(lambda x: x.flip(3)), IMAGE, (6, 5), (6, 5)),
+    "roll of an image": Case(before_convolution(lambda x: x.roll((1, 2), (2, 3))), IMAGE, (6, 5), (6, 5)),
+    "crop of an image": Case(before_convolution(lambda x: x[:, :, 1:-1, ::2]), IMAGE, (6, 5), (6, 5)),
+    "pixel shuffle": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.d(F.relu(F.pixel_shuffle(m.c(x), 2)))).mean((2, 3))),
             c=nn.Conv2d(2, 8, 2),
@@ -423,7 +419,7 @@ NETS |= {
         (2, 5),
         (2, 5),
     ),
-    "pixel unshuffle": Known(
+    "pixel unshuffle": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.d(F.pixel_unshuffle(F.relu(m.c(x)), 2))).mean((2, 3))),
             c=nn.Conv2d(2, 4, 3),
@@ -434,13 +430,13 @@ NETS |= {
         (4, 5),
         (4, 5),
     ),
-    "unfold": Known(
+    "unfold": Case(
         lambda: Net(unfolded, a=nn.Linear(8, 6), b=nn.Linear(24, 5), o=nn.Linear(5, 3)), IMAGE, (6, 5), (6, 5)
     ),
-    "unfold by windows": Known(
+    "unfold by windows": Case(
         lambda: Net(windowed, c=nn.Conv1d(2, 6, 1), b=nn.Linear(18, 5), o=nn.Linear(5, 3)), SIGNAL, (6, 5), (6, 5)
     ),
-    "squeeze and excitation": Known(
+    "squeeze and excitation": Case(
         lambda: Net(
             squeeze_and_excitation,
             c=nn.Conv2d(2, 6, 2),
@@ -454,7 +450,7 @@ NETS |= {
     ),
     # First and second have two groups each. The shuffle sends two of each group of the first to each of the second:
     # pairs may be swapped, and either two groups as wholes, with the units that they read or write.
-    "channel shuffle": Known(
+    "channel shuffle": Case(
         lambda: Net(
             shuffle_unit,
             c=nn.Conv2d(2, 8, 2),
@@ -467,20 +463,20 @@ NETS |= {
         (8, 8, 8),
         missing="groups of channels on both sides of a shuffle are fixed",
     ),
-    "u-net": Known(
+    "u-net": Case(
         lambda: Net(unet, down=nn.Conv2d(2, 4, 3), low=nn.Conv2d(4, 6, 1), up=nn.Conv2d(10, 5, 2), o=nn.Linear(5, 3)),
         IMAGE,
         (4, 6, 5),
         (4, 6, 5),
     ),
-    "hypercolumn": Known(
+    "hypercolumn": Case(
         lambda: Net(hypercolumn, down=nn.Conv2d(2, 4, 3), low=nn.Conv2d(4, 6, 2), o=nn.Linear(10, 3)),
         IMAGE,
         (4, 6),
         (4, 6),
     ),
     # Features of 4, 3 and 3 channels, each with a sign and a scale; and gains for each, wherever they are normalised.
-    "dense net": Known(
+    "dense net": Case(
         lambda: Net(
             dense_net,
             c=nn.Conv2d(2, 4, 2),
@@ -497,7 +493,7 @@ NETS |= {
         (4, 3, 3),
     ),
     # The stream; each convolution before its batch-norm; ReLU6 lets no gain's scale through.
-    "inverted residual": Known(
+    "inverted residual": Case(
         lambda: Net(
             inverted_residual,
             c=nn.Conv2d(2, 4, 2),
@@ -516,7 +512,7 @@ NETS |= {
     ),
     # Free besides the relabellings: each norm's gain, and the layer scale against the rows before it; the sign of the
     # stream, and of what the first norm reads.
-    "convnext block": Known(
+    "convnext block": Case(
         lambda: Net(
             convnext,
             c=nn.Conv2d(2, 6, 2, stride=2),
@@ -533,7 +529,7 @@ NETS |= {
         (6, 6, 6),
         (6, 6, 6, 1, 1),
     ),
-    "network in network": Known(
+    "network in network": Case(
         lambda: nn.Sequential(
             nn.Conv2d(2, 6, 3),
             nn.ReLU(),
@@ -547,7 +543,7 @@ NETS |= {
         (6, 5),
         (6, 5),
     ),
-    "flatten before": Known(
+    "flatten before": Case(
         lambda: nn.Sequential(
             nn.Conv2d(2, 6, 5), nn.Flatten(), nn.ReLU(), nn.Linear(24, 5), nn.ReLU(), nn.Linear(5, 3)
         ),
@@ -555,7 +551,7 @@ NETS |= {
         (6, 5),
         (6, 5),
     ),
-    "flatten after": Known(
+    "flatten after": Case(
         lambda: nn.Sequential(
             nn.Conv2d(2, 6, 5), nn.ReLU(), nn.Flatten(), nn.Linear(24, 5), nn.ReLU(), nn.Linear(5, 3)
         ),
@@ -563,7 +559,7 @@ NETS |= {
         (6, 5),
         (6, 5),
     ),
-    "batch-norm after flatten": Known(
+    "batch-norm after flatten": Case(
         lambda: nn.Sequential(
             nn.Conv2d(2, 6, 5), nn.ReLU(), nn.Flatten(), nn.BatchNorm1d(24, eps=EPS), nn.Tanh(), nn.Linear(24, 3)
         ),
@@ -572,7 +568,7 @@ NETS |= {
         (6,),
         (6, 6, 6, 6),  # each gain's own, against the columns that read it: one group a place
     ),
-    "generator": Known(
+    "generator": Case(
         lambda: nn.Sequential(
             nn.Linear(4, 24),
             nn.Unflatten(1, (6, 2, 2)),
@@ -652,18 +648,18 @@ def spectral_normed() -> nn.Module:
 
 
 NETS |= {
-    "residual": Known(
+    "residual": Case(
         lambda: Net(residual, **linears(a=(4, 6), up=(6, 7), down=(7, 6), o=(6, 3))), VECTOR, (6, 7), (6, 7)
     ),
     # The factor may be traded against all rows before it, with its sign.
-    "rezero": Known(
+    "rezero": Case(
         lambda: Net(rezero, **linears(a=(4, 6), up=(6, 7), down=(7, 6), o=(6, 3)), alpha=parameter(1)),
         VECTOR,
         (6, 7),
         (6, 7, 1),
         (1,),
     ),
-    "rezero, no axis": Known(
+    "rezero, no axis": Case(
         lambda: Net(rezero, **linears(a=(4, 6), up=(6, 7), down=(7, 6), o=(6, 3)), alpha=parameter()),
         VECTOR,
         (6, 7),
@@ -672,7 +668,7 @@ NETS |= {
         missing="one scale of all units is given up",
     ),
     # One bias for all units leaves them one scale together: the stream's, the inner layer's, and the factor's.
-    "fixup": Known(
+    "fixup": Case(
         lambda: Net(
             fixup,
             **linears(a=(4, 6), up=(6, 7), down=(7, 6), o=(6, 3)),
@@ -683,15 +679,15 @@ NETS |= {
         (1, 1, 1),
         (1,),
     ),
-    "highway": Known(lambda: Net(highway, **linears(a=(4, 6), gate=(6, 6), d=(6, 6), o=(6, 3))), VECTOR, (6,), (6,)),
-    "gate": Known(
+    "highway": Case(lambda: Net(highway, **linears(a=(4, 6), gate=(6, 6), d=(6, 6), o=(6, 3))), VECTOR, (6,), (6,)),
+    "gate": Case(
         lambda: Net(lambda m, x: m.o(m.a(x) * torch.sigmoid(m.g(x))), **linears(a=(4, 6), g=(4, 6), o=(6, 3))),
         VECTOR,
         (6,),
         (6,),
         (6,),
     ),
-    "concatenation": Known(
+    "concatenation": Case(
         lambda: Net(
             lambda m, x: m.o(torch.cat([F.relu(m.a(x)), x, F.relu(m.b(x))], 1)),
             **linears(a=(4, 6), b=(4, 5), o=(15, 3)),
@@ -700,7 +696,7 @@ NETS |= {
         (6, 5),
         (6, 5),
     ),
-    "chunks": Known(
+    "chunks": Case(
         lambda: Net(
             lambda m, x: (lambda u, v: m.o(F.relu(u)) + m.p(F.relu(v)))(*m.a(x).split([5, 7], 1)),
             **linears(a=(4, 12), o=(5, 3), p=(7, 3)),
@@ -709,23 +705,23 @@ NETS |= {
         (5, 7),
         (5, 7),
     ),
-    "two outputs": Known(
+    "two outputs": Case(
         lambda: Net(lambda m, x: (lambda h: (m.o(h), m.p(h)))(F.relu(m.a(x))), **linears(a=(4, 6), o=(6, 3), p=(6, 2))),
         VECTOR,
         (6,),
         (6,),
     ),
     # A hidden layer that is an output as well may not move.
-    "hidden output": Known(
+    "hidden output": Case(
         lambda: Net(lambda m, x: (lambda h: (m.o(h), h))(F.relu(m.a(x))), **linears(a=(4, 6), o=(6, 3))), VECTOR, (), ()
     ),
-    "tied autoencoder, relu": Known(
+    "tied autoencoder, relu": Case(
         lambda: Net(autoencoder(F.relu), a=nn.Linear(4, 6), bias=parameter(4)), VECTOR, (6,), (), output=False
     ),
-    "tied autoencoder, tanh": Known(
+    "tied autoencoder, tanh": Case(
         lambda: Net(autoencoder(torch.tanh), a=nn.Linear(4, 6), bias=parameter(4)), VECTOR, (6,), (), (6,), output=False
     ),
-    "same layer twice": Known(
+    "same layer twice": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.d(F.relu(m.d(F.relu(m.a(x))))))), **linears(a=(4, 6), d=(6, 6), o=(6, 3))
         ),
@@ -733,21 +729,21 @@ NETS |= {
         (6,),
         (6,),
     ),
-    "recurrent, relu": Known(
+    "recurrent, relu": Case(
         lambda: Net(unrolled(F.relu), **linears(w=(4, 6), u=(6, 6), o=(6, 3))), SEQUENCE, (6,), (6,)
     ),
-    "recurrent, tanh": Known(
+    "recurrent, tanh": Case(
         lambda: Net(unrolled(torch.tanh), **linears(w=(4, 6), u=(6, 6), o=(6, 3))), SEQUENCE, (6,), (), (6,)
     ),
-    "lstm by hand": Known(lambda: Net(lstm, **linears(w=(4, 24), u=(6, 24), o=(6, 3))), SEQUENCE, (6,), (), (6,)),
-    "gru cell": Known(
+    "lstm by hand": Case(lambda: Net(lstm, **linears(w=(4, 24), u=(6, 24), o=(6, 3))), SEQUENCE, (6,), (), (6,)),
+    "gru cell": Case(
         lambda: Net(lambda m, x: m.o(m.cell(x, m.a(x))), cell=nn.GRUCell(4, 6), **linears(a=(4, 6), o=(6, 3))),
         VECTOR,
         (6,),
         (),
         (6,),
     ),
-    "einsum": Known(
+    "einsum": Case(
         lambda: Net(
             lambda m, x: torch.einsum("bh,oh->bo", F.relu(torch.einsum("bi,hi->bh", x, m.first)), m.second),
             first=nn.Parameter(torch.randn(6, 4)),
@@ -757,7 +753,7 @@ NETS |= {
         (6,),
         (6,),
     ),
-    "low rank": Known(
+    "low rank": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(F.linear(x, m.left @ m.right))),
             left=nn.Parameter(torch.randn(6, 2)),
@@ -769,15 +765,15 @@ NETS |= {
         (2, 6),
         (2,),
     ),
-    "weight norm": Known(weight_normed, VECTOR, (6,), (6, 6), (6,)),
-    "spectral norm": Known(
+    "weight norm": Case(weight_normed, VECTOR, (6,), (6, 6), (6,)),
+    "spectral norm": Case(
         spectral_normed,
         VECTOR,
         (6,),
         (6, 1, 1),
         missing="the scales of the two vectors and of the whole matrix are given up",
     ),
-    "bilinear layer": Known(
+    "bilinear layer": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.both(F.relu(m.a(x)), F.relu(m.b(x))))),
             both=nn.Bilinear(5, 6, 7),
@@ -788,19 +784,19 @@ NETS |= {
         (5, 6, 7),
         missing="_trilinear has no rule",
     ),
-    "a buffer for each unit": Known(
+    "a buffer for each unit": Case(
         lambda: Net(lambda m, x: m.o(F.relu(m.a(x) + m.shift)), shift=torch.ones(6), **linears(a=(4, 6), o=(6, 3))),
         VECTOR,
         (6,),
         (6,),
     ),
-    "a constant for each unit": Known(
+    "a constant for each unit": Case(
         lambda: Net(lambda m, x: m.o(F.relu(m.a(x) * torch.arange(1, 7))), **linears(a=(4, 6), o=(6, 3))),
         VECTOR,
         (),
         (6,),
     ),
-    "norm as a factor": Known(
+    "norm as a factor": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.a(x)) * torch.linalg.vector_norm(torch.tanh(m.b(x)), dim=1, keepdim=True)),
             **linears(a=(4, 6), b=(4, 5), o=(6, 3)),
@@ -877,20 +873,20 @@ def encoded(norm_first: bool, **options: Any) -> Callable[[], Net]:
 
 PACKED = "in_proj_bias"  # of the keys: the same for all of them, so that the softmax takes it away again
 NETS |= {
-    "tokens": Known(
+    "tokens": Case(
         lambda: Net(lambda m, x: m.o(F.relu(m.a(x)).mean(1)), **linears(a=(4, 6), o=(6, 3))), SEQUENCE, (6,), (6,)
     ),
-    "tokens flattened": Known(
+    "tokens flattened": Case(
         lambda: Net(lambda m, x: m.o(F.relu(m.a(x)).flatten(1)), **linears(a=(4, 6), o=(30, 3))), SEQUENCE, (6,), (6,)
     ),
-    "mixed tokens": Known(
+    "mixed tokens": Case(
         lambda: Net(lambda m, x: m.o(F.relu(m.a(x.transpose(1, 2))).mean(1)), **linears(a=(5, 6), o=(6, 3))),
         SEQUENCE,
         (6,),
         (6,),
     ),
     # Queries with keys; values with what reads them.
-    "attention": Known(
+    "attention": Case(
         lambda: Net(attention, **linears(q=(4, 6), k=(4, 6), v=(4, 5), o=(5, 3))),
         SEQUENCE,
         (6, 5),
@@ -899,7 +895,7 @@ NETS |= {
         idle=("k.bias",),
     ),
     # Units within heads of 3, for queries with keys and for values; the 2 heads; what they write.
-    "multi-head attention": Known(
+    "multi-head attention": Case(
         lambda: Net(
             lambda m, x: m.o(m.both(x, x, x, need_weights=False)[0].mean(1)),
             both=nn.MultiheadAttention(4, 2, batch_first=True),
@@ -911,7 +907,7 @@ NETS |= {
         (4, 4, 4),
         idle=(PACKED,),
     ),
-    "multi-head attention, sequence first": Known(
+    "multi-head attention, sequence first": Case(
         lambda: Net(
             lambda m, x: m.o(m.both(*[m.a(x).transpose(0, 1)] * 3)[0].mean(0)),
             both=nn.MultiheadAttention(6, 3),
@@ -924,14 +920,14 @@ NETS |= {
         idle=(PACKED,),
     ),
     # The stream; queries with keys, values, heads; the inner layer. Gains are free where a layer reads them.
-    "encoder layer": Known(encoded(False), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 7, 6), (6, 6, 6, 1, 1), idle=(PACKED,)),
-    "encoder layer, norm first": Known(
+    "encoder layer": Case(encoded(False), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 7, 6), (6, 6, 6, 1, 1), idle=(PACKED,)),
+    "encoder layer, norm first": Case(
         encoded(True), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 6, 6, 7), (6, 6, 6, 6, 1), idle=(PACKED,)
     ),
-    "encoder layer, gelu, no bias": Known(
+    "encoder layer, gelu, no bias": Case(
         encoded(True, activation="gelu", bias=False), SEQUENCE, (6, 6, 6, 2, 7), (6, 6, 6, 6), (6, 6, 6, 6, 1)
     ),
-    "vision transformer": Known(
+    "vision transformer": Case(
         lambda: Net(
             vision_transformer,
             c=nn.Conv2d(2, 6, 3, stride=3),
@@ -947,7 +943,7 @@ NETS |= {
         (6, 6, 6, 6, 6, 1),
         idle=(PACKED,),
     ),
-    "window attention": Known(
+    "window attention": Case(
         lambda: Net(
             window_attention,
             qkv=nn.Linear(4, 18),
@@ -964,7 +960,7 @@ NETS |= {
     ),
     # Tokens stay where they are; a gain is free only where no token's layer comes between, and there all together. The
     # same bias on all channels of a token, the next norm takes away again.
-    "mixer": Known(
+    "mixer": Case(
         lambda: Net(
             mixer,
             norm1=layer_norm(6),
@@ -978,7 +974,7 @@ NETS |= {
         (6, 6, 1, 1),
         idle=("token2.bias",),
     ),
-    "gated mlp": Known(
+    "gated mlp": Case(
         lambda: Net(
             gated_mlp,
             norm1=layer_norm(6),
@@ -992,7 +988,7 @@ NETS |= {
         (6, 6, 1, 1, 1),
     ),
     # Kernels of one place over tokens: the same two, and the same symmetries.
-    "mixer by convolutions": Known(
+    "mixer by convolutions": Case(
         lambda: Net(
             convolved_mixer,
             norm1=layer_norm(6),
@@ -1008,7 +1004,7 @@ NETS |= {
         (6, 6, 1, 1),
         idle=("token2.bias",),
     ),
-    "gated mlp by convolutions": Known(
+    "gated mlp by convolutions": Case(
         lambda: Net(
             convolved_gated_mlp,
             norm1=layer_norm(6),
@@ -1023,7 +1019,7 @@ NETS |= {
         (6, 6, 1, 1, 1),
     ),
     # Made tokens are averaged, which leaves them no scales.
-    "transposed convolution over tokens": Known(
+    "transposed convolution over tokens": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.t(F.relu(m.a(x)))).mean(1)),
             t=nn.ConvTranspose1d(5, 7, 1, bias=False),

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 
 import numpy as np
 import torch
 
+from landscape_cli.symmetry.solving.elimination import Row, eliminate
 from landscape_cli.symmetry.solving.variables import Owners
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
-from landscape_cli.symmetry.tracing.equations import Block, Equations, Row
+from landscape_cli.symmetry.tracing.equations import Block, Equations
 from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.layers import Value
+from landscape_cli.symmetry.tracing.record import BatchNorm
 
 MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
-
-
-@dataclass(frozen=True)
-class BatchNorm:
-    """A normalisation by running statistics: the names of its tensors, and what it adds to the variance."""
-
-    mean: str
-    variance: str
-    gain: str | None
-    epsilon: float
 
 
 def scale_groups(
@@ -128,7 +120,7 @@ def _solve(equations: Equations, owners: Owners, kind: str) -> Callable[[int], R
     (several,) = np.nonzero(owners.several)
     if len(several):
         equations.nothing(kind, several)
-    return equations.solve(kind, owners)
+    return eliminate(equations, kind, represent=owners.represent, depth=owners.depth)
 
 
 def _members(owners: Owners, solve: Callable[[int], Row]) -> dict[int, dict[int, Fraction]]:

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from landscape_cli.errors import InconsistencyError
-from landscape_cli.symmetry.solving.free_groups import BatchNorm, scale_groups, sign_groups, unused
+from landscape_cli.symmetry.solving.free_groups import scale_groups, sign_groups, unused
 from landscape_cli.symmetry.solving.places import Part, Spaces
 from landscape_cli.symmetry.solving.refinement import colour, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.variables import Owners
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
-from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
-from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Layer, Value, covered
+from landscape_cli.symmetry.tracing.layers import covered
+from landscape_cli.symmetry.tracing.record import Traced
 
 ALONE = "nothing like it to trade places with"
 WITH_ROWS = "units that move with whole rows of weights alone"
-
-
-@dataclass(frozen=True)
-class Traced:
-    """What one traced forward pass leaves behind.
-
-    Attributes:
-        labels: what is known of who is who.
-        equations: between scales, and between signs.
-        parameters: the labels of each run of axes of the tensors used, in the order of their use.
-        roles: what each axis of them is to the units there.
-        weights: those that products contract with activations, as they are or made ready.
-        aliases: every name of each tensor: a tensor shared between modules has several.
-        shapes: the shapes of the model's tensors.
-        learned: the names of the model's parameters.
-        seen: the labels of all tensors there were.
-        outputs: what is known of the outputs.
-        batch_norms: those that normalise with running statistics.
-        notes: what the user should be told.
-    """
-
-    labels: Labels
-    equations: Equations
-    parameters: Mapping[str, Sequence[Sequence[Layer]]]
-    roles: Mapping[tuple[str, int], Role]
-    weights: frozenset[str]
-    aliases: Mapping[str, list[str]]
-    shapes: Mapping[str, tuple[int, ...]]
-    learned: frozenset[str]
-    seen: Sequence[Sequence[Layer]]
-    outputs: Sequence[Value]
-    batch_norms: Sequence[BatchNorm]
-    notes: tuple[str, ...]
 
 
 def assemble(traced: Traced) -> Symmetry:

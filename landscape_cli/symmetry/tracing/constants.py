@@ -2,64 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from landscape_cli.symmetry.tracing.identity import TensorDict
+from landscape_cli.symmetry.tracing.operators import Operator
+
 META = torch.device("meta")
 CPU = torch.device("cpu")
-FILLS = {"new_zeros": 0, "new_ones": 1, "new_full": None, "zeros_like": 0, "ones_like": 1, "full_like": None}
-"""Operators that take no more of a tensor than its type, and perhaps its shape, and the number they fill it with."""
-EMPTY = {"new_empty", "empty_like", "new_empty_strided"}
-"""The same, with numbers that nobody has written yet; they are taken for 0."""
 
 
 class Constants:
     """The constants of one run: those on the meta device have their numbers here."""
 
     def __init__(self) -> None:
-        self._numbers: dict[int, tuple[Tensor, Tensor]] = {}
+        self._numbers: TensorDict[Tensor] = TensorDict()
 
     def add(self, stand_in: Tensor, numbers: Tensor) -> Tensor:
         """Note what numbers a tensor without numbers stands in for; return it."""
-        self._numbers[id(stand_in)] = (stand_in, numbers)
+        self._numbers[stand_in] = numbers
         return stand_in
 
     def numbers(self, tensor: Tensor) -> Tensor | None:
         """Return a constant with its numbers, None if they are not known."""
-        if id(tensor) in self._numbers:
-            return self._numbers[id(tensor)][1]
+        if tensor in self._numbers:
+            return self._numbers[tensor]
         return None if tensor.is_meta else tensor
 
-    def make(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
-        """Run an operator of `FILLS` or `EMPTY`."""
-        made = func(*on_meta(args), **kwargs | {"device": META})
-        number = 0 if name in EMPTY else FILLS[name]
-        number = kwargs.get("fill_value", args[-1]) if number is None else number
+    def fill(self, operator: Operator, function: Any, args: Any, kwargs: Any) -> Tensor:
+        """Run an operator that fills a new tensor with one number."""
+        made = function(*on_meta(args), **kwargs | {"device": META})
+        number: Any = kwargs.get("fill_value", args[-1]) if operator.fills == "argument" else operator.fills
         numbers = torch.empty_strided(made.shape, made.stride(), dtype=made.dtype)
         return self.add(made, numbers.fill_(number))
 
-    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
+    def run(self, operator: Operator, function: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator on constants alone."""
-        tensors = [tensor for tensor in flatten((args, kwargs)) if isinstance(tensor, Tensor)]
+        tensors = tensors_in((args, kwargs))
         device = kwargs.get("device")
-        made_here = not tensors or func.overloadpacket.__name__ in {"lift_fresh", "lift_fresh_copy"}
-        to_meta = made_here if device is None else made_here or torch.device(device).type == "meta"
-        to_cpu = not to_meta and device is not None
-        with_numbers = all(self.numbers(tensor) is not None for tensor in tensors)
         real = None
-        if with_numbers:
+        if all(self.numbers(tensor) is not None for tensor in tensors):
             target = {} if device is None else {"device": CPU}
-            real = func(*self._real(args), **self._real(kwargs) | target)
-        on_cpu = to_cpu or not (to_meta or any(tensor.is_meta for tensor in tensors))
-        if with_numbers and (on_cpu or not isinstance(real, Tensor | list | tuple)):
-            return real
-        stand_in = func(*on_meta(args), **on_meta(kwargs) | ({"device": META} if device or not tensors else {}))
-        for one, numbers in zip(_listed(stand_in), _listed(real), strict=False):
-            if isinstance(one, Tensor) and isinstance(numbers, Tensor):
-                self.add(one, numbers)
+            real = function(*self._real(args), **self._real(kwargs) | target)
+            if not isinstance(real, Tensor | list | tuple) or _stays_on_cpu(operator, tensors, device):
+                return real
+        stand_in = function(*on_meta(args), **on_meta(kwargs) | ({"device": META} if device or not tensors else {}))
+        for output, numbers in zip(_listed(stand_in), _listed(real), strict=False):
+            if isinstance(output, Tensor) and isinstance(numbers, Tensor):
+                self.add(output, numbers)
         return stand_in
 
     def _real(self, args: Any) -> Any:
@@ -70,6 +63,15 @@ class Constants:
         if isinstance(args, Mapping):
             return {key: self._real(value) for key, value in args.items()}
         return args
+
+
+def _stays_on_cpu(operator: Operator, tensors: Sequence[Tensor], device: Any) -> bool:
+    """Tell whether what an operator makes of constants is given to the program with its numbers."""
+    if not tensors or operator.creates:
+        return False
+    if device is not None:
+        return torch.device(device).type != "meta"
+    return not any(tensor.is_meta for tensor in tensors)
 
 
 def on_meta(args: Any) -> Any:
@@ -90,6 +92,11 @@ def flatten(args: Any) -> Iterator[Any]:
             yield from flatten(arg)
         else:
             yield arg
+
+
+def tensors_in(args: Any) -> list[Tensor]:
+    """Return the tensors among arguments."""
+    return [arg for arg in flatten(args) if isinstance(arg, Tensor)]
 
 
 def _listed(result: Any) -> Any:

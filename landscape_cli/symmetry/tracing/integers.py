@@ -16,12 +16,12 @@ DENSE = 16
 """How many times wider than their count numbers may spread to be sorted by counting."""
 
 
-def pairs_of(one: Array, other: Array) -> Array:
+def pairs_of(first: Array, second: Array) -> Array:
     """Return the different pairs, shape (pairs, 2)."""
-    if one.size and int(one.min()) >= 0 and int(other.min()) >= 0:
-        code = np.unique(one * SPAN + other)
+    if first.size and int(first.min()) >= 0 and int(second.min()) >= 0:
+        code = np.unique(first * SPAN + second)
         return np.stack([code // SPAN, code % SPAN], axis=1)
-    return np.unique(np.stack([one, other], axis=1), axis=0)
+    return np.unique(np.stack([first, second], axis=1), axis=0)
 
 
 def ranked(values: Array) -> tuple[Array, Array]:

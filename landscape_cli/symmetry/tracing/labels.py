@@ -1,6 +1,6 @@
 """Who is who: the labels that places on a network's axes carry, and what tracing learns about them.
 
-A label is a whole number. From 0 upward it is a *unit*: something that a symmetry may relabel. Below 0 it is a *slot*:
+A label is a whole number. From 0 upward it is a *unit*: something that a symmetry may permute. Below 0 it is a *slot*:
 a fixed position, such as a pixel. Operators state facts about units:
 
 * two are one (`unite`): a row of weights and the entry of the bias added to it;
@@ -27,7 +27,10 @@ from landscape_cli.symmetry.tracing.integers import (
 
 
 class Labels:
-    """A growing collection of units, and the facts known about them."""
+    """A growing collection of units, and the facts known about them; those that are one by union-find (Tarjan, 1975).
+
+    `_same` leads from each to one that it was united with, at last the lowest of all; `find` shortens the paths.
+    """
 
     def __init__(self) -> None:
         self.reasons: list[str] = [""]
@@ -106,16 +109,16 @@ class Labels:
         columns = [
             np.where(derived, self._parts[rows, k], roots if k == 0 else NONE) for k in range(self._parts.shape[1])
         ]
-        found = [part for column in columns[:2] if column.max() >= 0 for part in self.resolve(column)]
-        found += [column for column in (*columns[1:2], columns[2]) if column.max() < 0]
-        telling = [column for column in found if column.size and (column != column.flat[0]).any()]
-        return telling or found[:1]
+        parts = [part for column in columns[:2] if column.max() >= 0 for part in self.resolve(column)]
+        parts += [column for column in (*columns[1:2], columns[2]) if column.max() < 0]
+        telling = [part for part in parts if part.size and (part != part.flat[0]).any()]
+        return telling or parts[:1]
 
     def above(self, units: Array) -> Array:
         """Return the unit that each belongs to, or NONE; slots belong to nothing."""
         roots = self.find(units)
-        found = np.where(roots >= 0, self._above[np.maximum(roots, 0)], NONE)
-        return np.where(found >= 0, self.find(np.maximum(found, 0)), NONE)
+        blocks = np.where(roots >= 0, self._above[np.maximum(roots, 0)], NONE)
+        return np.where(blocks >= 0, self.find(np.maximum(blocks, 0)), NONE)
 
     def why_fixed(self, units: Array) -> Array:
         """Return the number of the reason why each may not move, 0 for those that may."""
@@ -129,13 +132,13 @@ class Labels:
             roots = part[part >= 0]
             self._fixed[roots] = np.where(self._fixed[roots] > 0, self._fixed[roots], number)
 
-    def unite(self, one: Array, other: Array, reason: str) -> None:
+    def unite(self, first: Array, second: Array, reason: str) -> None:
         """State that labels of the same place are one, pair by pair; with a slot, that the unit is fixed.
 
         Units are underived (`resolve`). Where two would thereby coincide on one axis of one parameter, as the two
         halves of a gated layer do, they become two slots of a new unit.
         """
-        pairs = pairs_of(self.find(one).ravel(), self.find(other).ravel())
+        pairs = pairs_of(self.find(first).ravel(), self.find(second).ravel())
         for side in (0, 1):
             numbers = np.where(pairs[:, 1 - side] < 0, self.why_fixed(pairs[:, 1 - side]), 0)
             for number in np.unique(numbers[numbers > 0]) if numbers.any() else ():
@@ -143,7 +146,7 @@ class Labels:
         pairs = pairs[(pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
         original, blocks = pairs, self.above(pairs)
         while len(pairs):
-            _, first = np.unique(pairs.min(axis=1), return_index=True)
+            _, lowest = np.unique(pairs.min(axis=1), return_index=True)
             origins = self._origin[pairs]
             collides = [bool(self._origins[a] & self._origins[b]) for a, b in different_rows(origins)]
             if any(collides):
@@ -152,8 +155,8 @@ class Labels:
                 if not colliding.all():
                     self.fix(pairs[~colliding], reason)
                 return
-            _, second = np.unique(pairs[first].max(axis=1), return_index=True)
-            self._merge(pairs[first][second])
+            _, highest = np.unique(pairs[lowest].max(axis=1), return_index=True)
+            self._merge(pairs[lowest][highest])
             pairs = self.find(pairs)
             pairs = different_rows(pairs[pairs[:, 0] != pairs[:, 1]])
         for side in (0, 1):
@@ -212,7 +215,7 @@ class Labels:
                 self.fix(owner, reason)
 
     def respect(self, units: Array, blocks: Array, reason: str) -> None:
-        """State that each unit goes where its block goes: units are relabelled within blocks, or blocks as wholes."""
+        """State that each unit goes where its block goes: units are permuted within blocks, or blocks as wholes."""
         pairs = pairs_of(self.find(units).ravel(), self.find(blocks).ravel())
         units, blocks = pairs[pairs[:, 0] != pairs[:, 1]].T
         if len(np.unique(units)) < len(units):
@@ -230,25 +233,25 @@ class Labels:
         if not differ.any():
             return
         units, old, blocks = units[differ], old[differ], blocks[differ]
-        known = np.unique(np.stack([old, blocks], axis=1), axis=0)
-        coarser, finer = (len(np.unique(known[:, side])) == len(known) for side in (0, 1))
-        if (self._row[known] >= 0).any():
-            self.fix(known, reason)
+        both = np.unique(np.stack([old, blocks], axis=1), axis=0)
+        coarser, finer = (len(np.unique(both[:, side])) == len(both) for side in (0, 1))
+        if (self._row[both] >= 0).any():
+            self.fix(both, reason)
             self.fix(units, reason)
-        elif coarser and finer and any(self._origins[a] & self._origins[b] for a, b in self._origin[known]):
-            self.fix(known, reason)  # two blocks of one kind, in step: units stay in theirs
+        elif coarser and finer and any(self._origins[a] & self._origins[b] for a, b in self._origin[both]):
+            self.fix(both, reason)  # two blocks of one kind, in step: units stay in theirs
         elif coarser and finer:
-            self.unite(known[:, 0], known[:, 1], reason)
+            self.unite(both[:, 0], both[:, 1], reason)
         elif coarser:
-            self.respect(known[:, 0], known[:, 1], reason)
+            self.respect(both[:, 0], both[:, 1], reason)
         elif finer:
             self._above[units] = blocks
-            self.respect(known[:, 1], known[:, 0], reason)
-        elif len(known) == len(units):
+            self.respect(both[:, 1], both[:, 0], reason)
+        elif len(both) == len(units):
             self._above[units] = NONE
             self.derive(units, old, blocks, np.full(len(units), NONE), reason)
         else:
-            self.fix(known, reason)
+            self.fix(both, reason)
             self.fix(units, reason)
 
     def _as_units(self, blocks: Array) -> Array:
@@ -258,16 +261,15 @@ class Labels:
             return blocks
         made = self.units(len(slots))
         self._fixed[made] = np.maximum(self.why_fixed(slots), 1)
-        return np.where(
-            blocks < 0, made[np.searchsorted(slots, np.minimum(blocks, -1)).clip(max=len(slots) - 1)], blocks
-        )
+        which = np.searchsorted(slots, np.minimum(blocks, -1)).clip(max=len(slots) - 1)
+        return np.where(blocks < 0, made[which], blocks)
 
     def _add_origins(self, units: Array, origins: Array) -> None:
         for number in np.unique(origins):
             chosen = np.unique(units[origins == number])
-            for known in np.unique(self._origin[chosen]):
-                merged = self._intern(self._origins[known] | self._origins[number])
-                self._origin[chosen[self._origin[chosen] == known]] = merged
+            for before in np.unique(self._origin[chosen]):
+                merged = self._intern(self._origins[before] | self._origins[number])
+                self._origin[chosen[self._origin[chosen] == before]] = merged
 
     def fixed_count(self) -> int:
         """Return how many units may not move."""

@@ -6,7 +6,7 @@ they do not depend on. So an operator that moves places about moves the numbers 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -33,7 +33,7 @@ class Value:
 
     Attributes:
         shape: the tensor's shape.
-        labels: layers whose tuples say what lives at each place (symmetry/labels.py); together they tell apart all
+        labels: layers whose tuples say what lives at each place (tracing/labels.py); together they tell apart all
             places along every axis longer than 1.
         scale: of the entries, when units are rescaled.
         sign: of the entries, when units are flipped.
@@ -65,17 +65,17 @@ class Value:
         return replace(self, scale=self.scale if scale else (), sign=self.sign if sign else (), parameter=None)
 
 
-def distinct(layers: object) -> tuple[Layer, ...]:
+def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     """Return layers that tell something, each once."""
-    found: list[Layer] = []
-    for layer in layers:  # type: ignore[attr-defined]
-        if layer.numel() > 1 and not any(_same(layer, known) for known in found):
-            found.append(layer)
-    return tuple(found)
+    kept: list[Layer] = []
+    for layer in layers:
+        if layer.numel() > 1 and not any(_same(layer, before) for before in kept):
+            kept.append(layer)
+    return tuple(kept)
 
 
-def _same(one: Layer, other: Layer) -> bool:
-    return one is other or (one.shape == other.shape and torch.equal(one, other))
+def _same(left: Layer, right: Layer) -> bool:
+    return left is right or (left.shape == right.shape and torch.equal(left, right))
 
 
 def compress(full: Tensor) -> Layer:
@@ -128,14 +128,14 @@ def _pieces(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], lis
     pieces = []
     i = j = 0
     while i < len(old) or j < len(new):
-        one, other = list(old[i : i + 1]), list(new[j : j + 1])
-        while prod(one) != prod(other):
-            if len(one) < len(old) - i and (prod(one) < prod(other) or j + len(other) == len(new)):
-                one.append(old[i + len(one)])
+        before, after = list(old[i : i + 1]), list(new[j : j + 1])
+        while prod(before) != prod(after):
+            if len(before) < len(old) - i and (prod(before) < prod(after) or j + len(after) == len(new)):
+                before.append(old[i + len(before)])
             else:
-                other.append(new[j + len(other)])
-        i, j = i + len(one), j + len(other)
-        pieces.append((one, other))
+                after.append(new[j + len(after)])
+        i, j = i + len(before), j + len(after)
+        pieces.append((before, after))
     return pieces
 
 

@@ -19,11 +19,7 @@ INPUT = "input"
 
 def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Return what layers of labels have come to."""
-    found = []
-    for layer in layers:
-        parts = labels.resolve(layer.numpy())
-        found += [compress(to_layer(part)) for part in parts]
-    return distinct(found)
+    return distinct(compress(to_layer(part)) for layer in layers for part in labels.resolve(layer.numpy()))
 
 
 def _is_above(labels: Labels, blocks: Layer, units: Layer) -> bool:
@@ -33,11 +29,11 @@ def _is_above(labels: Labels, blocks: Layer, units: Layer) -> bool:
     return bool(np.array_equal(labels.above(units.numpy()), labels.find(blocks.numpy())))
 
 
-def meet(labels: Labels, one: Sequence[Layer], other: Sequence[Layer], rank: int, reason: str) -> tuple[Layer, ...]:
+def meet(labels: Labels, first: Sequence[Layer], second: Sequence[Layer], rank: int, reason: str) -> tuple[Layer, ...]:
     """State that two tensors meet place by place, one perhaps broadcast; return the labels of what comes of it."""
-    if len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True)):
-        return tuple(one)
-    left, right = ([aligned(layer, rank) for layer in resolved(labels, side)] for side in (one, other))
+    if len(first) == len(second) and all(left is right for left, right in zip(first, second, strict=True)):
+        return tuple(first)
+    left, right = ([aligned(layer, rank) for layer in resolved(labels, side)] for side in (first, second))
     result: list[Layer] = []
     for axes in clusters([covered(layer) for layer in (*left, *right)]):
         here, there = ([layer for layer in side if covered(layer) <= axes] for side in (left, right))
@@ -55,10 +51,10 @@ def _reach(layers: Sequence[Layer]) -> frozenset[int]:
 
 def _match(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -> None:
     """State that the places of one run of axes are the same on both sides."""
-    for one, others in ((here, there), (there, here)):
-        if len(one) == 1 and _reach(one) >= _reach(others) and _is_plain(one[0]):
-            unit = one[0]
-            parts = [part for part in others if not any(_is_above(labels, part, other) for other in others)]
+    for side, opposite in ((here, there), (there, here)):
+        if len(side) == 1 and _reach(side) >= _reach(opposite) and _is_plain(side[0]):
+            unit = side[0]
+            parts = [part for part in opposite if not any(_is_above(labels, part, layer) for layer in opposite)]
             if len(parts) == 1 and covered(parts[0]) == covered(unit):
                 labels.unite(*_flat(unit, parts[0]), reason)
             elif _reach(parts) == covered(unit) and len(parts) > 1:
@@ -106,31 +102,46 @@ def _named_slots(labels: Labels, rows: Array) -> Array:
     why = labels.why_fixed(rows)
     read = labels.reason(INPUT)
     common = np.where((why == why[:, :1]).all(axis=1), why[:, 0], labels.reason("a fixed place"))
-    found: Array = -1 - np.arange(len(rows)) - SPAN * np.where((why == read).any(axis=1), read, common)
-    return found
+    slots: Array = -1 - np.arange(len(rows)) - SPAN * np.where((why == read).any(axis=1), read, common)
+    return slots
 
 
 def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -> None:
     """Match layers that run alike; what finds no partner is fixed, unless its partner's units belong to it."""
+    left, right = _unmatched(labels, here, there, reason)
+    through = _share_blocks(labels, [*product(left, there), *product(right, here)], reason)
+    for side, opposite, lonely in ((here, there, left), (there, here, right)):
+        for layer in lonely:
+            rest = [partner for partner in opposite if (id(layer), id(partner)) not in through]
+            if layer.max() >= 0 and not _follows(labels, layer, side, rest, reason):
+                why = _why(labels, opposite, reason)
+                for unmatched in (*here, *there):
+                    labels.fix(unmatched.numpy(), why)
+                return
+
+
+def _unmatched(
+    labels: Labels, here: Sequence[Layer], there: Sequence[Layer], reason: str
+) -> tuple[list[Layer], list[Layer]]:
+    """Unite the layers of both sides that run alike, place by place; return those that are left, of each side."""
     left, right = list(here), list(there)
     for layer in here:
         for partner in right:
-            if covered(layer) == covered(partner) and layer.max() >= 0 and partner.max() >= 0:
-                one, other = _flat(layer, partner)
-                if is_function(one, other) and is_function(other, one):
-                    labels.unite(one, other, reason)
-                    left = [rest for rest in left if rest is not layer]
-                    right = [rest for rest in right if rest is not partner]
-                    break
-    through = _share_blocks(labels, [*product(left, there), *product(right, here)], reason)
-    for own, others, lonely in ((here, there, left), (there, here, right)):
-        for layer in lonely:
-            rest = [other for other in others if (id(layer), id(other)) not in through]
-            if layer.max() >= 0 and not _follows(labels, layer, own, rest, reason):
-                why = _why(labels, others, reason)
-                for known in (*here, *there):
-                    labels.fix(known.numpy(), why)
-                return
+            units = covered(layer) == covered(partner) and layer.max() >= 0 and partner.max() >= 0
+            if units and _unite_alike(labels, layer, partner, reason):
+                left = [rest for rest in left if rest is not layer]
+                right = [rest for rest in right if rest is not partner]
+                break
+    return left, right
+
+
+def _unite_alike(labels: Labels, first: Layer, second: Layer, reason: str) -> bool:
+    """Unite the units of two layers if each tells the other's; tell whether that is so."""
+    flat = _flat(first, second)
+    alike = is_function(*flat) and is_function(*flat[::-1])
+    if alike:
+        labels.unite(*flat, reason)
+    return alike
 
 
 def _why(labels: Labels, layers: Sequence[Layer], reason: str) -> str:
@@ -138,36 +149,42 @@ def _why(labels: Labels, layers: Sequence[Layer], reason: str) -> str:
     numbers = {int(number) for layer in layers for number in np.unique(labels.why_fixed(layer.numpy()))}
     if any(int(layer.max()) >= 0 for layer in layers) or not numbers:
         return reason
-    found = {labels.reasons[number] for number in numbers}
-    return INPUT if INPUT in found else found.pop() if len(found) == 1 else reason
+    reasons = {labels.reasons[number] for number in numbers}
+    return INPUT if INPUT in reasons else reasons.pop() if len(reasons) == 1 else reason
 
 
 def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:
     """Put units that run along some axes together, and along others apart, into common blocks; return such pairs."""
-    found: set[tuple[int, int]] = set()
-    for one, other in pairs:
-        both = covered(one) & covered(other)
-        if one.min() < 0 or other.min() < 0 or not both or both in (covered(one), covered(other)):
+    sharing: set[tuple[int, int]] = set()
+    for first, second in pairs:
+        both = covered(first) & covered(second)
+        if first.min() < 0 or second.min() < 0 or not both or both in (covered(first), covered(second)):
             continue
-        blocks = [_blocks(labels, layer, sorted(covered(layer) - both), reason) for layer in (one, other)]
-        flat = _flat(*blocks)
-        if is_function(*flat) and is_function(*flat[::-1]):
-            labels.unite(*flat, reason)
-            found |= {(id(one), id(other)), (id(other), id(one))}
-    return found
+        blocks = [_blocks(labels, layer, sorted(covered(layer) - both), reason) for layer in (first, second)]
+        if _unite_alike(labels, blocks[0], blocks[1], reason):
+            sharing |= {(id(first), id(second)), (id(second), id(first))}
+    return sharing
 
 
-def _follows(labels: Labels, layer: Layer, own: list[Layer], others: list[Layer], reason: str) -> bool:
-    """Relate a layer without a partner to what the other side says of the same axes; tell whether that was possible."""
-    if covered(layer) <= _reach(others):
-        for partner in others:
+def _follows(labels: Labels, layer: Layer, beside: list[Layer], opposite: list[Layer], reason: str) -> bool:
+    """Relate a layer without a partner to what the other side says of the same axes; tell whether that was possible.
+
+    Args:
+        labels: who is who.
+        layer: the layer.
+        beside: all layers of its side.
+        opposite: those of the other side.
+        reason: why units may not move that cannot be related.
+    """
+    if covered(layer) <= _reach(opposite):
+        for partner in opposite:
             if covered(partner) >= covered(layer) and partner.max() >= 0 and is_function(*_flat(partner, layer)):
                 labels.respect(*_flat(partner, layer), reason)
                 return True
         return False
-    for partner in others:  # which does not reach along every axis: what lives there belongs to what it says
+    for partner in opposite:  # which does not reach along every axis: what lives there belongs to what it says
         if covered(partner) & covered(layer):
-            if partner.max() < 0 and _is_told(partner, own):
+            if partner.max() < 0 and _is_told(partner, beside):
                 continue
             if not (covered(partner) <= covered(layer) and is_function(*_flat(layer, partner))):
                 return False
@@ -175,13 +192,13 @@ def _follows(labels: Labels, layer: Layer, own: list[Layer], others: list[Layer]
     return True
 
 
-def _is_told(slots: Layer, own: list[Layer]) -> bool:
+def _is_told(slots: Layer, layers: list[Layer]) -> bool:
     """Tell whether other layers of slots, which what moves leaves where they are, tell what these say of each place."""
-    telling = [mine for mine in own if mine.max() < 0]
+    telling = [layer for layer in layers if layer.max() < 0]
     if not telling:
         return False
     numbers = slots.numpy().astype(np.uint64)
-    beside = tuple(covered(slots) - _reach(own))
+    beside = tuple(covered(slots) - _reach(layers))
     if beside:  # what they say along axes that are not in question counts as one
         sizes = [size if axis in beside else 1 for axis, size in enumerate(slots.shape)]
         order = np.arange(np.prod(sizes), dtype=np.uint64).reshape(sizes)
@@ -192,16 +209,16 @@ def _is_told(slots: Layer, own: list[Layer]) -> bool:
     return is_function(*_flat(to_layer(key.view(np.int64)), to_layer(numbers.view(np.int64))))
 
 
-def _flat(one: Layer, other: Layer) -> tuple[Array, Array]:
-    one, other = torch.broadcast_tensors(one, other)
-    return one.reshape(-1).numpy(), other.reshape(-1).numpy()
+def _flat(first: Layer, second: Layer) -> tuple[Array, Array]:
+    first, second = torch.broadcast_tensors(first, second)
+    return first.reshape(-1).numpy(), second.reshape(-1).numpy()
 
 
 def summed(labels: Labels, layers: Sequence[Layer], axes: Sequence[int], reason: str) -> tuple[Layer, ...]:
     """State that places along these axes are summed over; return the labels of the sums, the axes kept with size 1.
 
     Where places summed over depend on what is kept, as the units of one attention head do on the head, they may be
-    relabelled among those that are summed together.
+    permuted among those that are summed together.
     """
     kept: list[Layer] = []
     for layer in resolved(labels, layers):
@@ -228,23 +245,26 @@ def _blocks(labels: Labels, layer: Layer, over: Sequence[int], reason: str) -> L
 
 def tell_apart(labels: Labels, layers: Sequence[Layer], shape: Sequence[int], reason: str) -> tuple[Layer, ...]:
     """Return the layers with slots added where they do not tell apart all places along an axis."""
-    found = list(resolved(labels, layers))
-    for axes in clusters([frozenset([axis]) for axis, size in enumerate(shape) if size > 1] + [*map(covered, found)]):
-        here = [layer for layer in found if covered(layer) <= axes]
+    telling = list(resolved(labels, layers))
+    long = [frozenset([axis]) for axis, size in enumerate(shape) if size > 1]
+    for axes in clusters([*long, *map(covered, telling)]):
         sizes = [size if axis in axes else 1 for axis, size in enumerate(shape)]
-        count = int(np.prod(sizes))
-        if here:
-            columns = np.stack([layer.expand(sizes).reshape(-1).numpy() for layer in here], axis=1)
-            order = np.lexsort(columns.T)
-            ranked = columns[order]
-            if not (ranked[1:] == ranked[:-1]).all(axis=1).any():
-                continue
-            new = np.concatenate([[True], (ranked[1:] != ranked[:-1]).any(axis=1)])
-            starts = np.maximum.accumulate(np.where(new, np.arange(count), 0))
-            place = np.empty(count, dtype=np.int64)
-            place[order] = np.arange(count) - starts
-        else:
-            place = np.arange(count)
-        slots = labels.slots(int(place.max()) + 1, reason)
-        found.append(compress(to_layer(slots[place]).view(sizes)))
-    return distinct(found)
+        ranks = _ranks_among_equals([layer for layer in telling if covered(layer) <= axes], sizes)
+        if ranks.any():
+            slots = labels.slots(int(ranks.max()) + 1, reason)
+            telling.append(compress(to_layer(slots[ranks]).view(sizes)))
+    return distinct(telling)
+
+
+def _ranks_among_equals(layers: Sequence[Layer], sizes: Sequence[int]) -> Array:
+    """Return for each place how many before it the layers say the same of, shape (places,)."""
+    count = int(np.prod(sizes))
+    if not layers:
+        return np.arange(count)
+    columns = np.stack([layer.expand(list(sizes)).reshape(-1).numpy() for layer in layers], axis=1)
+    order = np.lexsort(columns.T)
+    ordered = columns[order]
+    new = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])
+    ranks = np.empty(count, dtype=np.int64)
+    ranks[order] = np.arange(count) - np.maximum.accumulate(np.where(new, np.arange(count), 0))
+    return ranks

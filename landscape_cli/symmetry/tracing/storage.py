@@ -14,101 +14,102 @@ from landscape_cli.symmetry.tracing.relate import resolved, tell_apart
 
 
 @dataclass
-class _Image:
-    """What is known of a storage, element by element; `holder` keeps the storage alive."""
+class _Contents:
+    """What is known of a storage, element by element: a column a layer; `holder` keeps the storage alive."""
 
     holder: Tensor
     labels: list[Tensor]
     terms: dict[str, list[tuple[Tensor, int]]] = field(default_factory=lambda: {"scale": [], "sign": []})
 
 
-class Memory:
+class StorageTable:
     """The storages that were written into, other than as a whole through the only tensor there is."""
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
         self._nothing = int(labels.slots(1, "a tensor written into")[0])
-        self._images: dict[int, _Image] = {}
+        self._contents: dict[int, _Contents] = {}
 
     def holds(self, tensor: Tensor) -> bool:
         """Tell whether a tensor's storage was written into."""
-        return storage_of(tensor) in self._images
+        return storage_of(tensor) in self._contents
 
     def open(self, base: Tensor, value: Value | None) -> None:
         """Begin to keep track of a storage: all of it is `base`, of which `value` is known, else nothing is."""
         count = base.untyped_storage().nbytes() // base.element_size()
-        image = _Image(base, [])
-        self._images[storage_of(base)] = image
+        contents = _Contents(base, [])
+        self._contents[storage_of(base)] = contents
         if value is None:
-            image.labels.append(to_layer(self._labels.slots(count, "a tensor written into")))
+            contents.labels.append(to_layer(self._labels.slots(count, "a tensor written into")))
             return
-        places = _places(base)
+        elements = _elements(base)
         for layer in value.labels:
-            image.labels.append(self._filled(count, self._nothing, places, layer, value.shape))
+            contents.labels.append(self._filled(count, self._nothing, elements, layer, value.shape))
         for kind in ("scale", "sign"):
             for layer, power in getattr(value, kind):
-                image.terms[kind].append((self._filled(count, 0, places, layer, value.shape), power))
+                contents.terms[kind].append((self._filled(count, 0, elements, layer, value.shape), power))
 
     def load(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor by what its storage holds."""
-        image = self._images[storage_of(tensor)]
-        places, shape = _places(tensor), tuple(tensor.shape)
-        taken = [compress(column[places].view(shape)) for column in image.labels]
+        contents = self._contents[storage_of(tensor)]
+        elements, shape = _elements(tensor), tuple(tensor.shape)
+        taken = [compress(column[elements].view(shape)) for column in contents.labels]
         labels = tell_apart(self._labels, distinct(taken), shape, "a place of a tensor written into")
         terms: dict[str, Terms] = {}
-        for kind, columns in image.terms.items():
+        for kind, columns in contents.terms.items():
             terms[kind] = tuple(
                 (layer, power)
-                for layer, power in ((compress(column[places].view(shape)), power) for column, power in columns)
+                for layer, power in ((compress(column[elements].view(shape)), power) for column, power in columns)
                 if bool(layer.any())
             )
         return Value(shape, labels, terms["scale"], terms["sign"])
 
     def store(self, tensor: Tensor, value: Value) -> None:
         """Take note of what was written into a storage through a view of it."""
-        image = self._images[storage_of(tensor)]
-        places = _places(tensor)
-        free = list(range(len(image.labels)))
+        contents = self._contents[storage_of(tensor)]
+        elements = _elements(tensor)
+        free = list(range(len(contents.labels)))
         rest: list[Tensor] = []
         for layer in resolved(self._labels, value.labels):
             full = layer.expand(value.shape).reshape(-1)
-            same = [k for k in free if torch.equal(self._found(image.labels[k][places]), full)]
+            same = [k for k in free if torch.equal(self._resolved(contents.labels[k][elements]), full)]
             if same:
                 free.remove(same[0])
             else:
                 rest.append(full)
         for k in free:
-            image.labels[k] = image.labels[k].clone()
-            image.labels[k][places] = rest.pop(0) if rest else self._nothing
+            contents.labels[k] = contents.labels[k].clone()
+            contents.labels[k][elements] = rest.pop(0) if rest else self._nothing
         for full in rest:
-            image.labels.append(self._filled(len(image.labels[0]), self._nothing, places, full, value.shape))
-        for kind, columns in image.terms.items():
-            kept = [(column.index_fill(0, places, 0), power) for column, power in columns]
+            contents.labels.append(self._filled(len(contents.labels[0]), self._nothing, elements, full, value.shape))
+        for kind, columns in contents.terms.items():
+            kept = [(column.index_fill(0, elements, 0), power) for column, power in columns]
             for layer, power in getattr(value, kind):
-                kept.append((self._filled(len(image.labels[0]), 0, places, layer, value.shape), power))
-            image.terms[kind] = _merged(kept)
+                kept.append((self._filled(len(contents.labels[0]), 0, elements, layer, value.shape), power))
+            contents.terms[kind] = _merged(kept)
 
-    def _found(self, column: Tensor) -> Tensor:
+    def _resolved(self, column: Tensor) -> Tensor:
         return to_layer(self._labels.find(column.numpy()))
 
     @staticmethod
-    def _filled(count: int, nothing: int, places: Tensor, layer: Layer, shape: Sequence[int]) -> Tensor:
+    def _filled(count: int, nothing: int, elements: Tensor, layer: Layer, shape: Sequence[int]) -> Tensor:
         column = torch.full((count,), nothing, dtype=torch.int64)
-        column[places] = layer.reshape(-1) if layer.numel() == len(places) else layer.expand(tuple(shape)).reshape(-1)
+        full = layer if layer.numel() == len(elements) else layer.expand(tuple(shape))
+        column[elements] = full.reshape(-1)
         return column
 
 
 def _merged(columns: list[tuple[Tensor, int]]) -> list[tuple[Tensor, int]]:
     """Return columns of one power put together where no element has both."""
-    found: list[tuple[Tensor, int]] = []
+    merged: list[tuple[Tensor, int]] = []
     for column, power in columns:
-        for k, (known, other) in enumerate(found):
-            if other == power and not bool(((known != 0) & (column != 0)).any()):
-                found[k] = (known + column, power)
+        for k, (before, power_before) in enumerate(merged):
+            if power_before == power and not bool(((before != 0) & (column != 0)).any()):
+                merged[k] = (before + column, power)
                 break
         else:
-            found.append((column, power))
-    return found
+            merged.append((column, power))
+    return merged
 
 
 def storage_of(tensor: Tensor) -> int:
@@ -119,10 +120,10 @@ def storage_of(tensor: Tensor) -> int:
 def covers(tensor: Tensor) -> bool:
     """Tell whether a tensor is all of its storage, each element once."""
     count = tensor.untyped_storage().nbytes() // max(tensor.element_size(), 1)
-    return tensor.numel() == count and len(torch.unique(_places(tensor))) == count
+    return tensor.numel() == count and len(torch.unique(_elements(tensor))) == count
 
 
-def _places(tensor: Tensor) -> Tensor:
+def _elements(tensor: Tensor) -> Tensor:
     """Return where in its storage each element of a tensor lies."""
     count = tensor.untyped_storage().nbytes() // max(tensor.element_size(), 1)
     return torch.arange(count).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).reshape(-1)

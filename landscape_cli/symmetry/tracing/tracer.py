@@ -3,179 +3,214 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from landscape_cli.errors import ModelError, TraceError, listed
-from landscape_cli.forward.outputs import all_outputs
-from landscape_cli.symmetry.solving.groups import Traced
-from landscape_cli.symmetry.tracing.constants import EMPTY, FILLS, META, flatten, on_meta
+from landscape_cli.errors import TraceError
+from landscape_cli.symmetry.tracing.constants import META, Constants, flatten, on_meta, tensors_in
+from landscape_cli.symmetry.tracing.equations import Equations
+from landscape_cli.symmetry.tracing.finish import Notes, finish
+from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Value
-from landscape_cli.symmetry.tracing.rules import RULES, Call, NoRule
-from landscape_cli.symmetry.tracing.tensors import NO_RULE, Known
-from landscape_cli.symmetry.tracing.weights import Weights
+from landscape_cli.symmetry.tracing.operators import Operator
+from landscape_cli.symmetry.tracing.parameters import ParameterTable
+from landscape_cli.symmetry.tracing.record import Traced
+from landscape_cli.symmetry.tracing.rules import operator_of
+from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
+from landscape_cli.symmetry.tracing.tensors import NO_RULE, TensorTable
+from landscape_cli.symmetry.tracing.weights import WeightTracker
 
-MOVES = {"transpose_", "squeeze_", "unsqueeze_", "t_", "swapaxes_", "swapdims_", "as_strided_"}
-"""Operators that change in place how a tensor is laid out, and nothing of what it holds."""
-RANDOM = {"rand", "randn", "randint", "randperm", "bernoulli", "normal", "uniform", "multinomial", "native_dropout"}
-RANDOM |= {"rand_like", "randn_like", "randint_like", "exponential", "poisson", "log_normal", "geometric", "random"}
-LOOKS = {"_local_scalar_dense", "is_nonzero", "equal", "item", "nonzero", "masked_select"}
-LOOKS |= {"_unique", "_unique2", "unique_dim", "unique_consecutive", "unique_dim_consecutive", "bincount"}
+
+@dataclass(frozen=True)
+class _Dispatch:
+    """An operator about to run.
+
+    Attributes:
+        function: the operator.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        name: its name, with the underscore of those in place.
+        operator: what is known of it.
+        in_place: whether it writes into its first argument.
+        target: what it writes numbers into; a tensor, if it is one.
+        tensors: those among its arguments.
+        where: it and the module that runs, for messages and reasons.
+    """
+
+    function: Any
+    args: Any
+    kwargs: dict[str, Any]
+    name: str
+    operator: Operator
+    in_place: bool
+    target: Any
+    tensors: list[Tensor]
+    where: str
 
 
 class Tracer(TorchDispatchMode):
-    """Applies the rule of every operator that runs."""
+    """Applies the rule of every operator that runs.
+
+    Attributes:
+        parameters: the model's tensors.
+        module: the name of the module whose forward pass is running.
+    """
 
     def __init__(self, model: nn.Module, *, strict: bool) -> None:
         super().__init__()
-        self.known = Known(model)
-        self._weights = Weights(self.known)
+        self._constants = Constants()
+        self.parameters = ParameterTable(model, self._constants)
+        self._tensors = TensorTable(Labels(), Equations(), self.parameters, self._constants)
+        self._weights = WeightTracker(self._tensors)
+        self._notes = Notes(strict)
         self.module = ""
-        self._strict = strict
-        self._notes: list[str] = []
 
     def add_input(self, example: Tensor) -> Tensor:
         """Return what stands in for the input."""
-        stand_in = self.known.add_input(example)
+        stand_in = self._tensors.add_input(example)
         self._weights.add_input(stand_in)
         return stand_in
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        name = func.overloadpacket.__name__
-        in_place = func._schema.is_mutable and bool(args) and name.endswith("_") and not name.endswith("__")
-        target = args[0] if in_place else kwargs.get("out")
-        if name in MOVES:
-            target = None
-        self._check_target(func, target)
-        if name.removesuffix("_") in RANDOM:
-            raise TraceError(
-                f"the forward pass{self.place()} draws random numbers in evaluation mode ({func}): "
-                "its outputs are no function of its input"
-            )
-        if name in FILLS or name in EMPTY:
-            return self.known.constants.make(func, name, args, kwargs)
-        tensors = [tensor for tensor in flatten((args, kwargs)) if isinstance(tensor, Tensor)]
-        known = [tensor for tensor in tensors if self.known.is_known(tensor)]
-        if name in LOOKS and any(self.known.constants.numbers(tensor) is None for tensor in tensors):
-            raise TraceError(
-                f"the forward pass{self.place()} looks at the values of a tensor ({name}), as a data-dependent branch "
-                "does: its symmetries cannot be derived from one run"
-            )
-        if not known:
-            result = self.known.constants.run(func, args, kwargs)
-            return target if isinstance(target, Tensor) else result
-        self.known.uses.update(
-            {self.known.names[number] for number in {id(t) for t in tensors} if number in self.known.names}
-        )
-        if isinstance(target, Tensor):
-            if not target.is_meta:
-                raise TraceError(f"the forward pass{self.place()} writes into a tensor made outside it ({func})")
-            self.known.before_writing(target, name)
-        result = func(*on_meta(args), **on_meta(kwargs) | ({"device": META} if kwargs.get("device") else {}))
-        outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
-        if target is None and isinstance(result, Tensor) and self._is_unread_indices(known):
-            # max_pool1d squeezes its indices, and then drops them
-            _, where, sources = self.known.opaque[id(known[0])]
-            self.known.opaque[id(result)] = (result, where, sources)
-            return result
-        values = self._apply(func, name, args, kwargs, outputs, in_place=in_place)
-        for tensor, value in zip(outputs, values, strict=False):
-            if isinstance(tensor, Tensor):
-                own = args[0] if in_place else target
-                self.known.keep(own if tensor is outputs[0] and isinstance(own, Tensor) else tensor, value)
-        for tensor in outputs[len(values) :]:
-            if isinstance(tensor, Tensor):
-                sources = [self.known.value(operand) for operand in known]
-                self.known.opaque[id(tensor)] = (tensor, f"{func}{self.place()}", sources)
-        if isinstance(target, Tensor):
-            self.known.after_writing(target, values[0])
-        self._weights.follow(name.removesuffix("_") if in_place else name, args, kwargs, outputs, target)
-        return args[0] if in_place else target if isinstance(target, Tensor) else result
-
-    def _is_unread_indices(self, known: Sequence[Tensor]) -> bool:
-        """Tell whether an operator is given only indices that another one returned and nothing has read."""
-        return len(known) == 1 and id(known[0]) in self.known.opaque and not known[0].is_floating_point()
-
-    def _apply(
-        self, func: Any, name: str, args: Any, kwargs: Any, outputs: list[Any], *, in_place: bool
-    ) -> list[Value]:
-        """Return what the operator's rule says of its outputs, or what is true without one."""
-        shapes = [tuple(tensor.shape) for tensor in outputs if isinstance(tensor, Tensor)]
-        call = Call(self.known, func, args, kwargs, shapes, f"{func}{self.place()}")
-        self.known.equations.where = call.where
-        rule = RULES.get(name.removesuffix("_") if in_place else name)
-        if name == "as_strided_" and in_place and shapes[0] == tuple(args[0].shape):
-            return [self.known.value(args[0])]  # the same places in another layout
-        problem = "no symmetry rule for the operator {}"
-        if rule is not None and "out" not in kwargs:
-            before = self.known.value(args[0]) if in_place else None
-            try:
-                made = rule(call)
-            except NoRule:
-                pass
-            except TraceError:
-                raise
-            except Exception as cause:  # facts stated before it failed are true, or only fix more than is needed
-                problem = (
-                    f"the symmetry rule of the operator {{}} failed ({type(cause).__name__}: {cause}): report this"
-                )
-            else:
-                values = made if isinstance(made, list) else [made]
-                if before is not None and before.shape != values[0].shape and name not in MOVES:
-                    raise TraceError(f"{call.where} changes a shape in place, which has no rule")
-                return values
-        return self._without_rule(call, outputs, problem.format(call.where))
-
-    def _without_rule(self, call: Call, outputs: Sequence[Any], problem: str) -> list[Value]:
-        floating = any(isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex()) for t in outputs)
-        if floating or call.where.startswith("aten.sort"):
-            self._note(problem, "what reaches it is fixed")
-        for tensor in flatten((call.args, call.kwargs)):
-            if isinstance(tensor, Tensor) and self.known.is_known(tensor):
-                self.known.fix(self.known.value(tensor), f"{NO_RULE}{call.where}")
-        return [Value(shape, call.apart((), shape)) for shape in call.shapes]
-
-    def _check_target(self, func: Any, target: Any) -> None:
-        """Refuse, before it happens, to change a parameter, by whichever view of it."""
-        for tensor in flatten([target]):
-            name = self.known.parameter_under(tensor) if isinstance(tensor, Tensor) else None
-            if name is not None:
-                kind = self.known.kind_of(name)
-                raise TraceError(f"the forward pass{self.place()} changes the {kind} {name!r} in place ({func})")
-
     def finish(self, output: Any) -> Traced:
-        """Check the outputs and the coverage, and return what was found.
+        """Check the outputs and the coverage, and return what was learned.
 
         Raises:
             TraceError: if the output is not tensors made from the input; with `strict`, if a parameter was not used.
         """
-        self.known.check_data()
-        try:
-            outputs = all_outputs(output)
-        except ModelError as problem:
-            raise TraceError(str(problem)) from problem
-        if id(outputs[0]) in self.known.names or not self.known.is_known(outputs[0]):
-            raise TraceError("the model's output does not depend on its input")
-        values = [self.known.value(tensor) for tensor in outputs]
-        for value in values:
-            for layer in value.labels:
-                self.known.labels.fix(layer.numpy(), "output")
-            self.known.equations.equate("sign", value.sign, rank=len(value.shape))
-        unused = self.known.fix_unused()
-        if unused:
-            names = listed(map(repr, unused), most=1)
-            self._note(f"the forward pass never uses the tensor {names}", "what is not used is fixed")
-        self._weights.note_roles()
-        return self.known.traced(values, self._weights.names, self._notes)
+        return finish(output, self._tensors, self._weights, self._notes)
 
-    def _note(self, problem: str, remedy: str) -> None:
-        if self._strict:
-            raise TraceError(f"{problem}, and strict was asked for: without, {remedy}")
-        self._notes.append(f"{problem}: {remedy}")
-
-    def place(self) -> str:
+    def in_module(self) -> str:
         """Return which module is running, for messages."""
         return f" in the module {self.module!r}" if self.module else ""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        dispatch = self._dispatch(func, args, kwargs or {})
+        self._check_target(dispatch)
+        self._check_determined(dispatch)
+        if dispatch.operator.fills is not None:
+            return self._constants.fill(dispatch.operator, func, args, dispatch.kwargs)
+        known = [tensor for tensor in dispatch.tensors if self._tensors.is_known(tensor)]
+        if known:
+            return self._run(dispatch, known)
+        result = self._constants.run(dispatch.operator, func, args, dispatch.kwargs)
+        return dispatch.target if isinstance(dispatch.target, Tensor) else result
+
+    def _dispatch(self, function: Any, args: Any, kwargs: dict[str, Any]) -> _Dispatch:
+        name = function.overloadpacket.__name__
+        in_place = function._schema.is_mutable and bool(args) and name.endswith("_") and not name.endswith("__")
+        operator = operator_of(name.removesuffix("_") if in_place else name)
+        target = args[0] if in_place else kwargs.get("out")
+        tensors = tensors_in((args, kwargs))
+        return _Dispatch(
+            function,
+            args,
+            kwargs,
+            name,
+            operator,
+            in_place,
+            target=None if in_place and operator.restrides else target,
+            tensors=tensors,
+            where=f"{function}{self.in_module()}",
+        )
+
+    def _check_target(self, dispatch: _Dispatch) -> None:
+        """Refuse, before it happens, to change a parameter, by whichever view of it."""
+        for tensor in tensors_in([dispatch.target]):
+            name = self.parameters.name_under(tensor)
+            if name is not None:
+                kind = self.parameters.kind_of(name)
+                raise TraceError(
+                    f"the forward pass{self.in_module()} changes the {kind} {name!r} in place ({dispatch.function})"
+                )
+
+    def _check_determined(self, dispatch: _Dispatch) -> None:
+        """Refuse what is no function of the input, and what one run without values does not determine."""
+        if dispatch.operator.draws:
+            raise TraceError(
+                f"the forward pass{self.in_module()} draws random numbers in evaluation mode ({dispatch.function}): "
+                "its outputs are no function of its input"
+            )
+        if dispatch.operator.reads and any(self._constants.numbers(tensor) is None for tensor in dispatch.tensors):
+            raise TraceError(
+                f"the forward pass{self.in_module()} looks at the values of a tensor ({dispatch.name}), "
+                "as a data-dependent branch does: its symmetries cannot be derived from one run"
+            )
+
+    def _run(self, dispatch: _Dispatch, known: Sequence[Tensor]) -> Any:
+        """Run an operator without numbers on tensors of which some are known; note what it returns, and return it."""
+        tensors, target = self._tensors, dispatch.target
+        self.parameters.count_uses(dispatch.tensors)
+        if isinstance(target, Tensor):
+            if not target.is_meta:
+                raise TraceError(
+                    f"the forward pass{self.in_module()} writes into a tensor made outside it ({dispatch.function})"
+                )
+            tensors.before_writing(target, dispatch.operator, dispatch.name)
+        device = {"device": META} if dispatch.kwargs.get("device") else {}
+        result = dispatch.function(*on_meta(dispatch.args), **on_meta(dispatch.kwargs) | device)
+        outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
+        if target is None and isinstance(result, Tensor) and self._passes_indices(known, result):
+            return result
+        written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None
+        self._keep(dispatch, outputs, written, known)
+        self._weights.follow(dispatch.operator, dispatch.args, dispatch.kwargs, outputs, target)
+        return result if written is None else written
+
+    def _passes_indices(self, known: Sequence[Tensor], result: Tensor) -> bool:
+        """Let a result be unread indices where an operator is given no more than such, and tell whether it is.
+
+        So max_pool1d squeezes the indices of max_pool2d, and then drops them.
+        """
+        if len(known) != 1 or known[0].is_floating_point():
+            return False
+        return self._tensors.pass_unruled(known[0], result)
+
+    def _keep(self, dispatch: _Dispatch, outputs: Sequence[Any], written: Any, known: Sequence[Tensor]) -> None:
+        """Note what is known of an operator's outputs, the first of which is what it wrote into, if it did."""
+        values = self._values(dispatch, outputs)
+        for tensor, value in zip(outputs, values, strict=False):
+            if isinstance(tensor, Tensor):
+                self._tensors.keep(written if tensor is outputs[0] and isinstance(written, Tensor) else tensor, value)
+        for tensor in outputs[len(values) :]:
+            if isinstance(tensor, Tensor):
+                self._tensors.keep_unruled(tensor, dispatch.where, known)
+        if isinstance(dispatch.target, Tensor):
+            self._tensors.after_writing(dispatch.target, values[0])
+
+    def _values(self, dispatch: _Dispatch, outputs: Sequence[Any]) -> list[Value]:
+        """Return what the operator's rule says of its outputs, or what is true without one."""
+        operator, where = dispatch.operator, dispatch.where
+        shapes = [tuple(tensor.shape) for tensor in outputs if isinstance(tensor, Tensor)]
+        call = Call(
+            self._tensors, operator, dispatch.function, dispatch.args, dispatch.kwargs, shapes, where, dispatch.in_place
+        )
+        self._tensors.equations.where = where
+        if operator.rule is None or "out" in dispatch.kwargs:
+            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}")
+        before = self._tensors.value(dispatch.args[0]) if dispatch.in_place else None
+        try:
+            made = operator.rule(call)
+        except NoRule:
+            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}")
+        except TraceError:
+            raise
+        except Exception as cause:  # facts stated before it failed are true, or only fix more than is needed
+            problem = f"the symmetry rule of the operator {where} failed ({type(cause).__name__}: {cause}): report this"
+            return self._without_rule(call, outputs, problem)
+        values = made if isinstance(made, list) else [made]
+        if before is not None and before.shape != values[0].shape and not operator.restrides:
+            raise TraceError(f"{where} changes a shape in place, which has no rule")
+        return values
+
+    def _without_rule(self, call: Call, outputs: Sequence[Any], problem: str) -> list[Value]:
+        """Fix what reaches an operator; return outputs of which no more is known than where their places are."""
+        numbers = any(isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex()) for t in outputs)
+        if numbers or call.operator.noted:
+            self._notes.add(problem, "what reaches it is fixed")
+        for tensor in flatten((call.args, call.kwargs)):
+            if isinstance(tensor, Tensor) and self._tensors.is_known(tensor):
+                self._tensors.fix(self._tensors.value(tensor), f"{NO_RULE}{call.where}")
+        return [Value(shape, call.apart((), shape)) for shape in call.shapes]

@@ -1,21 +1,15 @@
-"""One rule per operator: how it relates the places of its inputs to those of its outputs.
+"""Rules for operators: how the places of what they take in relate to the places of what they return.
 
-Operators are PyTorch's own (ATen), as they run below `nn.Module`, `torch.nn.functional` and tensor methods alike, so
-one rule serves every way of writing a layer.
+Every module of this package is imported, and registers what it knows of operators with `@rule` or `register`
+(`tracing.operators`): a new module needs to be named nowhere.
 """
 
-from landscape_cli.symmetry.tracing.rules import convolutions, elementwise, joins, norms, places, products, reductions
-from landscape_cli.symmetry.tracing.rules.call import RULES, Call, NoRule
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "RULES",
-    "Call",
-    "NoRule",
-    "convolutions",
-    "elementwise",
-    "joins",
-    "norms",
-    "places",
-    "products",
-    "reductions",
-]
+from landscape_cli.symmetry.tracing.operators import operator_of
+
+__all__ = ["operator_of"]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

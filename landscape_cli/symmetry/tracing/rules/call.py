@@ -4,53 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.solving.free_groups import BatchNorm
 from landscape_cli.symmetry.spec import Role
-from landscape_cli.symmetry.tracing.equations import Equations, combine
+from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, aligned, compress, covered, reshaped, to_layer
+from landscape_cli.symmetry.tracing.operators import Operator
+from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.relate import meet, summed, tell_apart
+from landscape_cli.symmetry.tracing.tensors import TensorTable
 
 
 class NoRule(Exception):
     """A rule does not cover a case: what reaches the operator is fixed."""
-
-
-class Model(Protocol):
-    """What rules know of the model at large; the tracer is it."""
-
-    labels: Labels
-    equations: Equations
-    batch_norms: list[BatchNorm]
-
-    def value(self, tensor: Tensor) -> Value:
-        """Return what is known of a tensor."""
-
-    def raw(self, tensor: Tensor) -> Value:
-        """Return what is known of a tensor, with labels that do not tell copies apart."""
-
-    def numbers(self, tensor: Tensor) -> Tensor | None:
-        """Return a constant with its numbers, None for anything else."""
-
-    def is_new(self, tensor: Tensor) -> bool:
-        """Tell whether a tensor is a parameter that no operator has used yet."""
-
-    def define(self, tensor: Tensor, labels: Sequence[Sequence[Layer]], value: Value) -> None:
-        """Say what is known of a new parameter: the labels of each run of its axes, and the value."""
-
-    def name(self, tensor: Tensor) -> str:
-        """Return the name of a parameter."""
-
-    def note_role(self, name: str, dim: int, role: Role) -> None:
-        """Note what an axis of a parameter is to the units there."""
-
-    def note_use(self, layer: Layer) -> None:
-        """Note that these units, and no others, are used in some way of their own."""
 
 
 @dataclass
@@ -58,20 +28,39 @@ class Call:
     """One operator at work.
 
     Attributes:
-        model: what is known of the model at large.
+        tensors: what is known of all tensors of the run.
+        operator: what is known of the operator.
         function: the operator itself.
         args: its positional arguments, defaults left out as ATen leaves them.
         kwargs: its keyword arguments.
         shapes: the shapes of its outputs.
         where: the operator and the module it runs in, for reasons.
+        in_place: whether it writes into its first argument.
     """
 
-    model: Model
+    tensors: TensorTable
+    operator: Operator
     function: Callable[..., Any]
     args: Sequence[Any]
     kwargs: dict[str, Any]
     shapes: Sequence[tuple[int, ...]]
     where: str
+    in_place: bool = False
+
+    @property
+    def labels(self) -> Labels:
+        """Who is who."""
+        return self.tensors.labels
+
+    @property
+    def equations(self) -> Equations:
+        """The equations between scales, and between signs."""
+        return self.tensors.equations
+
+    @property
+    def parameters(self) -> ParameterTable:
+        """The model's tensors."""
+        return self.tensors.parameters
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,7 +69,7 @@ class Call:
 
     def operand(self, index: int) -> Value:
         """Return what is known of the tensor given as argument `index`."""
-        return self.model.value(self.args[index])
+        return self.tensors.value(self.args[index])
 
     def numbers(self, arg: Any) -> Any:
         """Return an argument as it is for an operator that looks at its numbers.
@@ -89,35 +78,35 @@ class Call:
             NoRule: if they depend on the input or on parameters.
         """
         if isinstance(arg, list | tuple):
-            return type(arg)(self.numbers(one) for one in arg)
+            return type(arg)(self.numbers(item) for item in arg)
         if not isinstance(arg, Tensor):
             return arg
-        found = self.model.numbers(arg)
-        if found is None:
+        numbers = self.tensors.numbers(arg)
+        if numbers is None:
             raise NoRule
-        return found
+        return numbers
 
     def argument(self, index: int, name: str, default: Any = None) -> Any:
         """Return an argument, or its default where ATen left it out."""
         return self.args[index] if len(self.args) > index else self.kwargs.get(name, default)
 
-    def tensors(self, count: int = 2) -> list[Value]:
+    def operands(self, count: int = 2) -> list[Value]:
         """Return what is known of the tensors among the first arguments, which will `meet`."""
-        return [self.model.raw(arg) for arg in self.args[:count] if isinstance(arg, Tensor)]
+        return [self.tensors.raw(arg) for arg in self.args[:count] if isinstance(arg, Tensor)]
 
-    def equal_scales(self, one: Terms, other: Terms = (), rank: int | None = None) -> None:
+    def equal_scales(self, left: Terms, right: Terms = (), rank: int | None = None) -> None:
         """State that two scales are equal everywhere; one alone is 1."""
-        self.model.equations.equate("scale", one, other, rank=len(self.shape) if rank is None else rank)
+        self.equations.equate("scale", left, right, rank=len(self.shape) if rank is None else rank)
 
-    def equal_signs(self, one: Terms, other: Terms = (), rank: int | None = None) -> None:
+    def equal_signs(self, left: Terms, right: Terms = (), rank: int | None = None) -> None:
         """State that two signs are equal everywhere; one alone is +."""
-        self.model.equations.equate("sign", one, other, rank=len(self.shape) if rank is None else rank)
+        self.equations.equate("sign", left, right, rank=len(self.shape) if rank is None else rank)
 
-    def equal(self, one: Value, other: Value) -> None:
+    def equal(self, left: Value, right: Value) -> None:
         """State that two values have equal scales and signs."""
-        rank = max(len(one.shape), len(other.shape))
-        self.equal_scales(one.scale, other.scale, rank)
-        self.equal_signs(one.sign, other.sign, rank)
+        rank = max(len(left.shape), len(right.shape))
+        self.equal_scales(left.scale, right.scale, rank)
+        self.equal_signs(left.sign, right.sign, rank)
 
     def unscaled(self, value: Value) -> Value:
         """State that a value's scale is 1; return it without."""
@@ -138,14 +127,14 @@ class Call:
         rank = len(self.shape if shape is None else shape)
         labels = values[0].labels
         for value in values[1:]:
-            labels = meet(self.model.labels, labels, value.labels, rank, self.where)
+            labels = meet(self.labels, labels, value.labels, rank, self.where)
         if any(value.copies for value in values):
             labels = self.apart([aligned(layer, rank) for layer in labels], self.shape if shape is None else shape)
         return tuple(aligned(layer, rank) for layer in labels)
 
     def summed(self, labels: Sequence[Layer], axes: Sequence[int]) -> tuple[Layer, ...]:
         """State that places along these axes are summed over; return labels with those axes of size 1."""
-        return summed(self.model.labels, labels, axes, self.where)
+        return summed(self.labels, labels, axes, self.where)
 
     def dropped(self, terms: Terms, axes: Sequence[int], kind: str, rank: int, kept: Sequence[Layer] = ()) -> Terms:
         """State that a scale or sign is the same all along these axes; return what it is there.
@@ -156,12 +145,12 @@ class Call:
         rest = tuple(term for term in terms if not covered(term[0]) & set(axes))
         owners = self._beside(gone, axes, kept)
         if owners is None:
-            self.model.equations.equate(kind, gone, rank=rank)
+            self.equations.equate(kind, gone, rank=rank)
             return rest
-        numbers = self.model.equations.variables("", (), owners.numpy())
-        own: Terms = ((to_layer(numbers).view(owners.shape), 1),)
-        self.model.equations.equate(kind, gone, own, rank=rank)
-        return (*rest, *own)
+        numbers = self.equations.variables("", (), owners.numpy())
+        common: Terms = ((to_layer(numbers).view(owners.shape), 1),)
+        self.equations.equate(kind, gone, common, rank=rank)
+        return (*rest, *common)
 
     def _beside(self, gone: Terms, axes: Sequence[int], kept: Sequence[Layer]) -> Layer | None:
         """Return what lives along the axes that terms depend on other than `axes`, if units do."""
@@ -175,18 +164,18 @@ class Call:
         if not gone or self._beside(gone, axes, kept) is not None:
             return self.dropped(terms, axes, kind, rank, kept)
         gone = (*gone, *(term for term in terms if term[0].numel() == 1))
-        nobody = self.model.labels.slots(1, "all")
-        own: Terms = ((to_layer(self.model.equations.variables("", (), nobody)).view([1] * rank), 1),)
-        self.model.equations.equate(kind, gone, own, rank=rank)
-        return (*(term for term in terms if not any(term is other for other in gone)), *own)
+        nobody = self.labels.slots(1, "all")
+        common: Terms = ((to_layer(self.equations.variables("", (), nobody)).view([1] * rank), 1),)
+        self.equations.equate(kind, gone, common, rank=rank)
+        return (*(term for term in terms if not any(term is left for left in gone)), *common)
 
     def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
         """Return what is known after moving places about; `apart`: some may be left out or copied."""
 
         def follow(layer: Layer) -> Layer:
             taken = compress(change(layer.expand(value.shape)))
-            if apart and taken.numel() == 1 and any(layer is known for known in value.labels):
-                self.model.note_use(taken)
+            if apart and taken.numel() == 1 and any(layer is label for label in value.labels):
+                self.tensors.note_use(taken)
             return taken
 
         result = value.layers(follow, shape)
@@ -194,17 +183,15 @@ class Call:
 
     def apart(self, labels: Sequence[Layer], shape: Sequence[int], reason: str = "") -> tuple[Layer, ...]:
         """Return labels with slots added where they do not tell all places apart."""
-        return tell_apart(self.model.labels, labels, shape, reason or f"a place of {self.where}")
+        return tell_apart(self.labels, labels, shape, reason or f"a place of {self.where}")
 
     def slots(self, size: int, axis: int, rank: int, reason: str) -> Layer:
         """Return a layer of fixed positions along one axis."""
-        return to_layer(self.model.labels.slots(size, reason)).view([-1 if k == axis else 1 for k in range(rank)])
+        return to_layer(self.labels.slots(size, reason)).view([-1 if k == axis else 1 for k in range(rank)])
 
     def fix(self, value: Value) -> None:
         """Fix all that lives in a value, with its scale and sign: what becomes of it is not known."""
-        for layer in value.labels:
-            self.model.labels.fix(layer.numpy(), self.where)
-        self.plain(value)
+        self.tensors.fix(value, self.where)
 
     def follow(self, value: Value, role: Role = Role.FOLLOWER) -> None:
         """Note that a parameter is used element by element; axes of one place then need no scale of their own."""
@@ -212,34 +199,15 @@ class Call:
             return
         for dim in value.parameter.dims:
             if dim is not None:
-                self.model.note_role(value.parameter.name, dim, role)
+                self.parameters.note_role(value.parameter.name, dim, role)
         lone = [term for term in value.scale if term[0].numel() == 1]
         for layer, _ in lone if len(lone) < len(value.scale) else lone[1:]:
             for kind in ("scale", "sign"):
-                self.model.equations.equate(kind, ((layer, 1),), rank=len(value.shape))
+                self.equations.equate(kind, ((layer, 1),), rank=len(value.shape))
 
     def reshape(self, value: Value, shape: Sequence[int]) -> Value:
         """Return what is known after a row-major reshape."""
         return reshaped(value, shape)
-
-
-Rule = Callable[[Call], "Value | list[Value]"]
-RULES: dict[str, Rule] = {}
-
-
-def rule(*operators: str) -> Callable[[Rule], Rule]:
-    """Register a rule for operators, by ATen name (`relu` stands for every overload, in place or not)."""
-
-    def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(operators, function))
-        return function
-
-    return register
-
-
-def product(one: Terms, other: Terms) -> Terms:
-    """Return the scale (or sign) of a product."""
-    return combine(one, other)
 
 
 def scaled_terms(terms: Terms, factor: int) -> Terms:

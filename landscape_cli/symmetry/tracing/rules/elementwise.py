@@ -9,98 +9,82 @@ import numpy as np
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
-from landscape_cli.symmetry.tracing.layers import Value, to_layer
-from landscape_cli.symmetry.tracing.rules.call import RULES, Call, is_number, product, rule, scaled_terms
+from landscape_cli.symmetry.tracing.equations import combine
+from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
+from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.rules.call import Call, is_number, scaled_terms
 
 MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
-SAME = ("alias", "detach", "clone", "contiguous", "lift_fresh", "positive")
-LINEAR = ("neg", "_conj", "conj", "real")
-HOMOGENEOUS = ("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
-ODD = ("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "sign", "sgn", "softshrink", "hardshrink")
-EVEN = ("cos", "cosh")
-NEITHER: tuple[str, ...] = ("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu")
-NEITHER += ("softplus", "exp")
-NEITHER += ("exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "log_sigmoid_forward", "threshold")
-NEITHER += (
-    "fixed_point",
-    "acos",
-    "acosh",
-    "erfc",
-    "erfinv",
-    "floor",
-    "ceil",
-    "round",
-    "trunc",
-    "frac",
-    "relu6",
-    "logit",
-)
 
 
-@rule(*SAME)
+@rule("alias", "detach", "clone", "contiguous", "positive")
+@rule("lift_fresh", creates=True)
 def same(call: Call) -> Value:
     """The same numbers."""
     return call.operand(0)
 
 
-@rule(*LINEAR)
+@rule("neg", "_conj", "conj", "real")
 def linear(call: Call) -> Value:
     """f(a x) = a f(x) for every a."""
     return replace(call.operand(0), parameter=None)
 
 
-@rule(*HOMOGENEOUS)
+@rule("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
 def positively_homogeneous(call: Call) -> Value:
     """f(a x) = a f(x) for every a > 0."""
     return call.unsigned(call.operand(0))
 
 
-@rule(*ODD)
+@rule("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "sign", "sgn", "softshrink", "hardshrink")
 def odd(call: Call) -> Value:
     """f(-x) = -f(x)."""
     return call.unscaled(call.operand(0))
 
 
-@rule("binarize")
+@rule("binarize", sign_matters="a sum of an even number of ±1 can be zero, which counts as +")
 def binarize(call: Call) -> Value:
     """The sign, with +1 for zero: odd unless there are zeros (`binary.binarize`)."""
     operand = call.unscaled(call.operand(0))
     return call.unsigned(operand) if call.argument(1, "ties", False) else operand
 
 
-@rule(*EVEN)
+@rule("cos", "cosh")
 def even(call: Call) -> Value:
     """f(-x) = f(x)."""
     return call.unscaled(call.operand(0)).only(sign=False)
 
 
-@rule(*NEITHER)
+@rule("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
+@rule("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit", "sqrt", "rsqrt")
+@rule("threshold", "floor", "ceil", "round", "trunc", "frac", "fixed_point", "acos", "acosh", "erfc", "erfinv")
 def neither(call: Call) -> Value:
     """No symmetry but that of working element by element."""
     return call.plain(call.operand(0))
 
 
-@rule("abs")
+@rule("abs", rescales=True)
 def absolute(call: Call) -> Value:
     """Positively homogeneous, and even."""
     return call.operand(0).only(sign=False)
 
 
-@rule("reciprocal")
+@rule("reciprocal", rescales=True)
 def reciprocal(call: Call) -> Value:
     """1/x."""
     operand = call.operand(0)
     return Value(operand.shape, operand.labels, scaled_terms(operand.scale, -1), operand.sign)
 
 
-@rule("pow", "square")
+@rule("pow", broadcasts=True, rescales=True)
+@rule("square", rescales=True)
 def power(call: Call) -> Value:
     """X to a power: a whole one keeps scale and sign, raised to it."""
     exponent = call.argument(1, "exponent", 2)
     operand = call.operand(0) if isinstance(call.args[0], Tensor) else None
     if operand is None or not is_number(exponent) or exponent != int(exponent):
-        values = [call.plain(value) for value in call.tensors()]
+        values = [call.plain(value) for value in call.operands()]
         return Value(call.shape, call.meet(*values))
     whole = int(exponent)
     sign = operand.sign if whole % 2 else ()
@@ -120,18 +104,17 @@ def cast(call: Call) -> Value:
 def clamp(call: Call) -> Value:
     """Positively homogeneous only as max(x, 0) or min(x, 0), odd only between -c and c."""
     if any(isinstance(arg, Tensor) for arg in call.args[1:]):
-        values = [call.plain(value) for value in call.tensors(3)]
+        values = [call.plain(value) for value in call.operands(3)]
         return Value(call.shape, call.meet(*values))
-    name = call.function.__name__.split(".")[0].rstrip("_")
-    first, second = call.argument(1, "min"), call.argument(2, "max")
-    if name == "hardtanh":
-        first, second = (-1 if first is None else first), (1 if second is None else second)
-    if name == "clamp_max":
-        first, second = None, first
+    low, high = call.argument(1, "min"), call.argument(2, "max")
+    if call.operator.name == "hardtanh":
+        low, high = (-1 if low is None else low), (1 if high is None else high)
+    if call.operator.name == "clamp_max":
+        low, high = None, low
     operand = call.operand(0)
-    if {first, second} == {0, None}:
+    if {low, high} == {0, None}:
         return call.unsigned(operand)
-    if first is not None and second is not None and first == -second:
+    if low is not None and high is not None and low == -high:
         return call.unscaled(operand)
     return call.plain(operand)
 
@@ -147,10 +130,10 @@ def parametric_relu(call: Call) -> Value:
     return Value(call.shape, labels, operand.scale)
 
 
-@rule("add", "sub", "rsub")
+@rule("add", "sub", "rsub", words="a sum", broadcasts=True)
 def add(call: Call) -> Value:
     """A sum: both sides share labels, scale and sign; a number added leaves neither scale nor sign free."""
-    operands = call.tensors()
+    operands = call.operands()
     if len(operands) == 1:
         call.follow(operands[0])
         numbers = [arg for arg in call.args[:2] if not isinstance(arg, Tensor)]
@@ -160,38 +143,37 @@ def add(call: Call) -> Value:
     return total(call, *operands)
 
 
-def total(call: Call, one: Value, other: Value) -> Value:
+def total(call: Call, left: Value, right: Value) -> Value:
     """Add two values, one perhaps broadcast against the other."""
-    for value in (one, other):
+    for value in (left, right):
         call.follow(value)
-    labels = call.meet(one, other)
-    if one.zero or other.zero:
-        kept = other if one.zero else one
-        return Value(call.shape, labels, *(_aligned_terms(terms, len(call.shape)) for terms in (kept.scale, kept.sign)))
-    call.equal(one, other)
-    largest = max((one, other), key=lambda value: (math.prod(value.shape), bool(value.scale), value is one))
-    return Value(
-        call.shape, labels, *(_aligned_terms(terms, len(call.shape)) for terms in (largest.scale, largest.sign))
-    )
+    labels = call.meet(left, right)
+    if left.zero or right.zero:
+        kept = right if left.zero else left
+    else:
+        call.equal(left, right)
+        kept = max((left, right), key=lambda value: (math.prod(value.shape), bool(value.scale), value is left))
+    rank = len(call.shape)
+    return Value(call.shape, labels, _aligned_terms(kept.scale, rank), _aligned_terms(kept.sign, rank))
 
 
-def _aligned_terms(terms, rank):  # type: ignore[no-untyped-def]
+def _aligned_terms(terms: Terms, rank: int) -> Terms:
     return tuple((layer.reshape((1,) * (rank - layer.ndim) + tuple(layer.shape)), power) for layer, power in terms)
 
 
-@rule("mul")
+@rule("mul", words="a product", multiplies=True, broadcasts=True, rescales=True)
 def multiply(call: Call) -> Value:
     """A product: labels are shared, scales and signs multiply."""
-    operands = call.tensors()
+    operands = call.operands()
     for operand in operands:
         call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
     return _product(call, operands, 1)
 
 
-@rule("div", "true_divide")
+@rule("div", words="a product", broadcasts=True, rescales=True)
 def divide(call: Call) -> Value:
     """A quotient."""
-    operands = call.tensors()
+    operands = call.operands()
     for operand in operands:
         call.follow(operand)
     if call.kwargs.get("rounding_mode") is not None:
@@ -208,23 +190,24 @@ def _product(call: Call, operands: list[Value], power: int) -> Value:
     rank = len(call.shape)
     scale, sign = _aligned_terms(scale, rank), _aligned_terms(sign, rank)
     if len(operands) == 2:
-        scale = product(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
-        sign = product(sign, _aligned_terms(operands[1].sign, rank))
+        scale = combine(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
+        sign = combine(sign, _aligned_terms(operands[1].sign, rank))
     return Value(call.shape, labels, scale, sign)
 
 
-@rule("maximum", "minimum", "fmax", "fmin")
+@rule("maximum", "minimum", words="a choice", broadcasts=True)
+@rule("fmax", "fmin")
 def extreme(call: Call) -> Value:
     """The larger or smaller of two: positively homogeneous in both together."""
-    operands = [call.unsigned(value) for value in call.tensors()]
+    operands = [call.unsigned(value) for value in call.operands()]
     return total(call, *operands) if len(operands) == 2 else call.plain(operands[0])
 
 
-@rule("where")
+@rule("where", words="a choice")
 def where(call: Call) -> Value:
     """One or the other, by a condition."""
     condition = call.plain(call.operand(0))
-    branches = [call.model.value(arg) if isinstance(arg, Tensor) else None for arg in call.args[1:3]]
+    branches = [call.tensors.value(arg) if isinstance(arg, Tensor) else None for arg in call.args[1:3]]
     values = [branch for branch in branches if branch is not None]
     if len(values) < 2:
         numbers = [arg for arg in call.args[1:3] if is_number(arg)]
@@ -234,7 +217,7 @@ def where(call: Call) -> Value:
     return Value(call.shape, call.meet(condition, chosen), chosen.scale)
 
 
-@rule("masked_fill")
+@rule("masked_fill", words="a choice")
 def masked_fill(call: Call) -> Value:
     """A number put where a mask is true: 0 and the infinities leave scales free, 0 signs too."""
     operand, mask = call.operand(0), call.plain(call.operand(1))
@@ -247,53 +230,50 @@ def masked_fill(call: Call) -> Value:
     return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign)
 
 
-@rule("gt", "ge", "lt", "le", "eq", "ne")
+@rule("gt", "ge", "lt", "le", "eq", "ne", words="a choice")
 def compare(call: Call) -> Value:
     """A comparison: with 0 the scale does not matter."""
-    operands = call.tensors()
+    operands = call.operands()
     if len(operands) == 1 and is_number(call.args[1]) and call.args[1] == 0:
         value = operands[0].only(scale=False)
-        name = call.function.__name__
-        return value.only(sign=False) if name.startswith(("eq", "ne")) else call.unsigned(value)
+        return value.only(sign=False) if call.operator.name in {"eq", "ne"} else call.unsigned(value)
     return Value(call.shape, call.meet(*[call.plain(value) for value in operands]))
 
 
-@rule("logical_not", "bitwise_not", "isnan", "isinf", "isfinite", "logical_and", "logical_or", "logical_xor")
+@rule("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")
+@rule("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or")
 def logic(call: Call) -> Value:
     """Truth values."""
-    return Value(call.shape, call.meet(*[call.plain(value) for value in call.tensors()]))
+    return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))
 
 
-RULES["bitwise_and"] = RULES["bitwise_or"] = RULES["logical_and"]
-
-
-@rule("addcmul", "addcdiv")
+@rule("addcmul", "addcdiv", words="a sum", rescales=True)
 def add_product(call: Call) -> Value:
     """X + c y z or x + c y / z."""
-    first, *factors = call.tensors(3)
-    power = 1 if call.function.__name__.startswith("addcmul") else -1
+    first, *factors = call.operands(3)
+    power = 1 if call.operator.name == "addcmul" else -1
     return total(call, first, _product(call, factors, power))
 
 
-@rule("lerp")
+@rule("lerp", words="a sum", rescales=True)
 def interpolate(call: Call) -> Value:
     """X + w (y - x)."""
-    one, other = call.tensors()
-    value = total(call, one, other)
+    start, end = call.operands()
+    value = total(call, start, end)
     if isinstance(call.args[2], Tensor):
         value = Value(call.shape, call.meet(value, call.plain(call.operand(2))), value.scale, value.sign)
     return value
 
 
-@rule("fill", "zero")
+@rule("fill", "zero", rescales=True)
 def fill(call: Call) -> Value:
     """Everything overwritten by one number: what was there before does not matter."""
     operand = call.operand(0)
     number = call.argument(1, "value", 0)
     if isinstance(number, Tensor):
-        number = call.model.numbers(number)
+        number = call.tensors.numbers(number)
     if number is None or float(number) != 0 or math.prod(operand.shape) > MOST_ZEROS:
         return Value(operand.shape, operand.labels)
-    free = to_layer(call.model.equations.variables("", (), np.arange(math.prod(operand.shape))))
+    free = to_layer(call.equations.variables("", (), np.arange(math.prod(operand.shape))))
     terms = ((free.view(operand.shape), 1),) if operand.shape else ()
     return Value(operand.shape, operand.labels, terms, terms, zero=True)

@@ -8,15 +8,16 @@ from dataclasses import replace
 import torch
 
 from landscape_cli.symmetry.tracing.layers import Layer, Term, Terms, Value, compress, covered, distinct, to_layer
+from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.relate import resolved
-from landscape_cli.symmetry.tracing.rules.call import Call, rule
+from landscape_cli.symmetry.tracing.rules.call import Call
 from landscape_cli.symmetry.tracing.rules.places import narrow
 
 
-@rule("stack")
+@rule("stack", words="numbers put side by side")
 def stack(call: Call) -> Value:
     """Tensors put side by side along a new axis."""
-    values = [call.model.value(tensor) for tensor in call.args[0]]
+    values = [call.tensors.value(tensor) for tensor in call.args[0]]
     axis = call.argument(1, "dim", 0) % len(call.shape)
     lifted = [
         value.layers(lambda layer: layer.unsqueeze(axis), (*value.shape[:axis], 1, *value.shape[axis:]))
@@ -25,10 +26,10 @@ def stack(call: Call) -> Value:
     return joined(call, lifted, axis)
 
 
-@rule("cat")
+@rule("cat", words="numbers put side by side")
 def concatenate(call: Call) -> Value:
     """Tensors put one after another along an axis."""
-    values = [call.model.value(tensor) for tensor in call.args[0]]
+    values = [call.tensors.value(tensor) for tensor in call.args[0]]
     rank = len(call.shape)
     values = [value for value in values if len(value.shape) == rank and 0 not in value.shape]
     return joined(call, values, call.argument(1, "dim", 0) % rank)
@@ -36,19 +37,19 @@ def concatenate(call: Call) -> Value:
 
 def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
     """Return what is known of tensors joined along an axis: what lives there is told by each, the rest is common."""
-    labels = call.model.labels
-    beside: tuple[Layer, ...] = ()
+    labels = call.labels
+    common: tuple[Layer, ...] = ()
     columns: list[list[Layer]] = []
     for value in values:
         layers = resolved(labels, value.labels)
-        own = [layer for layer in layers if axis in covered(layer)]
-        others = Value(call.shape, tuple(layer for layer in layers if axis not in covered(layer)))
-        beside = call.meet(Value(call.shape, beside), others) if beside else others.labels
-        columns.append(own or [to_layer(labels.slots(1, f"a place of {call.where}")).view([1] * len(call.shape))])
-    common = tuple(layer for layer in beside if axis not in covered(layer))
-    none = to_layer(labels.slots(1, f"a place of {call.where}")).view([1] * len(call.shape))
+        along_axis = [layer for layer in layers if axis in covered(layer)]
+        beside = Value(call.shape, tuple(layer for layer in layers if axis not in covered(layer)))
+        common = call.meet(Value(call.shape, common), beside) if common else beside.labels
+        columns.append(along_axis or [call.slots(1, axis, len(call.shape), f"a place of {call.where}")])
+    common = tuple(layer for layer in common if axis not in covered(layer))
+    nothing = call.slots(1, axis, len(call.shape), f"a place of {call.where}")
     here = [
-        _joined_layers([own[k] if k < len(own) else none for own in columns], values, axis)
+        _joined_layers([column[k] if k < len(column) else nothing for column in columns], values, axis)
         for k in range(max(map(len, columns)))
     ]
     scale = _joined_terms([value.scale for value in values], values, axis)
@@ -67,23 +68,31 @@ def _joined_layers(layers: Sequence[Layer], values: Sequence[Value], axis: int) 
 
 def _joined_terms(terms: Sequence[Terms], values: Sequence[Value], axis: int) -> Terms:
     nothing = torch.zeros([1] * len(values[0].shape), dtype=torch.int64)
-    common = [
-        (layer, power)
-        for layer, power in terms[0]
-        if axis not in covered(layer)
-        and all(any(layer is other and power == p for other, p in own) for own in terms[1:])
+    common = _common_terms(terms, axis)
+    rest = [
+        [(layer, power) for layer, power in of_value if not any(layer is shared for shared, _ in common)]
+        for of_value in terms
     ]
-    terms = [tuple((la, p) for la, p in own if not any(la is other for other, _ in common)) for own in terms]
     result: list[Term] = list(common)
-    for power in sorted({power for own in terms for _, power in own}):
-        rows = [[layer for layer, p in own if p == power] for own in terms]
+    for power in sorted({power for of_value in rest for _, power in of_value}):
+        rows = [[layer for layer, p in of_value if p == power] for of_value in rest]
         for k in range(max(map(len, rows))):
             layers = [row[k] if k < len(row) else nothing for row in rows]
             result.append((_joined_layers(layers, values, axis), power))
     return tuple(result)
 
 
-@rule("constant_pad_nd")
+def _common_terms(terms: Sequence[Terms], axis: int) -> list[Term]:
+    """Return the terms that all values have and that do not depend on an axis."""
+    return [
+        (layer, power)
+        for layer, power in terms[0]
+        if axis not in covered(layer)
+        and all(any(layer is another and power == p for another, p in of_value) for of_value in terms[1:])
+    ]
+
+
+@rule("constant_pad_nd", words="numbers put side by side")
 def pad(call: Call) -> Value:
     """Places of one number put around: zeros have any label and any scale."""
     operand = call.operand(0)
@@ -103,27 +112,22 @@ def pad(call: Call) -> Value:
             parts = [_padding(call, operand, axis, count, number) for count in (before, after) if count]
             order = [*parts[: bool(before)], operand, *parts[bool(before) :]]
             shape = tuple(size + before + after if k == axis else size for k, size in enumerate(operand.shape))
-            operand = joined(replace_shape(call, shape), order, axis)
+            operand = joined(replace(call, shapes=[shape]), order, axis)
     return operand
 
 
 def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -> Value:
     """Return places of one number put beside `operand`: zeros have its scale, or one of their own along the axis."""
     rank = len(operand.shape)
-    labels = call.model.labels
+    labels = call.labels
     moving = any(axis in covered(layer) and int(layer.max()) >= 0 for layer in operand.labels)
     numbers = labels.units(count) if moving else labels.slots(count, f"a place of {call.where}")
     units = to_layer(numbers).view([-1 if k == axis else 1 for k in range(rank)])
     terms: dict[str, Terms] = {"scale": (), "sign": ()}
     for kind in terms if number == 0 else ():
-        own = getattr(operand, kind)
-        beside = tuple(term for term in own if axis not in covered(term[0]))
-        free = to_layer(call.model.equations.variables("", (), units.numpy())).view(units.shape)
-        terms[kind] = (*beside, (free, 1)) if len(beside) < len(own) else beside
+        terms_there = getattr(operand, kind)
+        beside = tuple(term for term in terms_there if axis not in covered(term[0]))
+        free = to_layer(call.equations.variables("", (), units.numpy())).view(units.shape)
+        terms[kind] = (*beside, (free, 1)) if len(beside) < len(terms_there) else beside
     sizes = tuple(count if k == axis else size for k, size in enumerate(operand.shape))
     return Value(sizes, (units,) if count > 1 else (), terms["scale"], terms["sign"])
-
-
-def replace_shape(call: Call, shape: tuple[int, ...]) -> Call:
-    """Return the same call with another output."""
-    return replace(call, shapes=[shape])

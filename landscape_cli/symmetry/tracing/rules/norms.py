@@ -7,24 +7,28 @@ from typing import Any
 
 from torch import Tensor
 
-from landscape_cli.symmetry.solving.free_groups import BatchNorm
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Value, covered
-from landscape_cli.symmetry.tracing.rules.call import Call, rule, scaled_terms
+from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.record import BatchNorm
+from landscape_cli.symmetry.tracing.rules.call import Call, scaled_terms
+
+NORM = "a norm layer"
 
 
 def _along(call: Call, tensor: Any, axis: int, rank: int, size: int, role: Role) -> Value | None:
     """Return a vector of a norm layer, laid along an axis."""
     if not isinstance(tensor, Tensor):
         return None
-    value = call.model.value(tensor)
+    value = call.tensors.value(tensor)
     call.follow(value, role)
     shape = tuple(size if k == axis else 1 for k in range(rank))
     return value.layers(lambda layer: layer.reshape([-1 if k == axis else 1 for k in range(rank)]), shape)
 
 
-@rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm")
+@rule("native_batch_norm", words=NORM)
+@rule("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm")
 def batch_norm(call: Call) -> Value:
     """A normalisation by statistics of each channel: running ones, which scale along, or the batch's."""
     operand = call.operand(0)
@@ -33,7 +37,7 @@ def batch_norm(call: Call) -> Value:
         _along(call, tensor, 1, rank, size, role)
         for tensor, role in zip(call.args[1:5], (Role.GAIN, Role.FOLLOWER, Role.FOLLOWER, Role.FOLLOWER), strict=True)
     )
-    legit = call.function.__name__.startswith("_native_batch_norm_legit_no_training")
+    legit = call.operator.name == "_native_batch_norm_legit_no_training"
     training = False if legit else bool(call.args[5])
     if training or mean is None or variance is None:
         operand = call.unscaled(operand)
@@ -48,7 +52,7 @@ def batch_norm(call: Call) -> Value:
 def _by_running_statistics(call: Call, operand: Value, mean: Value, variance: Value) -> Value:
     labels = call.meet(operand, mean, variance)
     rank = len(operand.shape)
-    mean_of, variance_of = (call.model.value(tensor).parameter for tensor in call.args[3:5])
+    mean_of, variance_of = (call.tensors.value(tensor).parameter for tensor in call.args[3:5])
     call.equal_signs(variance.sign, rank=rank)
     if mean_of is None or variance_of is None:
         operand, mean = call.unscaled(operand), call.unscaled(mean)
@@ -57,9 +61,9 @@ def _by_running_statistics(call: Call, operand: Value, mean: Value, variance: Va
     call.equal_scales(variance.scale, scaled_terms(mean.scale, 2), rank)
     call.equal_signs(operand.sign, mean.sign, rank)
     if mean_of is not None and variance_of is not None:
-        gain = call.model.value(call.args[1]).parameter if isinstance(call.args[1], Tensor) else None
+        gain = call.tensors.value(call.args[1]).parameter if isinstance(call.args[1], Tensor) else None
         record = BatchNorm(mean_of.name, variance_of.name, gain.name if gain else None, float(call.args[-1]))
-        call.model.batch_norms.append(record)
+        call.parameters.batch_norms.append(record)
     return Value(operand.shape, labels, (), operand.sign)
 
 
@@ -76,7 +80,8 @@ def _affine(call: Call, value: Value, weight: Value | None, bias: Value | None) 
     return Value(value.shape, call.meet(value, bias, shape=value.shape), value.scale, value.sign)
 
 
-@rule("native_layer_norm", "layer_norm")
+@rule("native_layer_norm", words=NORM)
+@rule("layer_norm")
 def layer_norm(call: Call) -> Value:
     """A normalisation by mean and deviation over the last axes, which passes on a sign that all there have."""
     operand = call.unscaled(call.operand(0))
@@ -86,7 +91,8 @@ def layer_norm(call: Call) -> Value:
     return _over_last(call, operand, call.args[1], call.argument(2, "weight"), call.argument(3, "bias"))
 
 
-@rule("rms_norm", "_fused_rms_norm")
+@rule("rms_norm", words=NORM)
+@rule("_fused_rms_norm")
 def rms_norm(call: Call) -> Value:
     """A normalisation by the root mean square over the last axes, which is blind to signs."""
     return _over_last(call, call.unscaled(call.operand(0)), call.args[1], call.argument(2, "weight"), None)
@@ -99,7 +105,7 @@ def _over_last(call: Call, operand: Value, sizes: Sequence[int], weight: Any, bi
     result = Value(operand.shape, operand.labels, operand.scale, operand.sign)
     parts = []
     for tensor, role in ((weight, Role.GAIN), (bias, Role.FOLLOWER)):
-        value = call.model.value(tensor) if isinstance(tensor, Tensor) else None
+        value = call.tensors.value(tensor) if isinstance(tensor, Tensor) else None
         if value is not None:
             call.follow(value, role)
             value = call.reshape(value, (1,) * (rank - len(sizes)) + tuple(sizes))
@@ -107,7 +113,7 @@ def _over_last(call: Call, operand: Value, sizes: Sequence[int], weight: Any, bi
     return _affine(call, result, *parts)
 
 
-@rule("native_group_norm")
+@rule("native_group_norm", words=NORM)
 def group_norm(call: Call) -> Value:
     """A normalisation by mean and deviation over each group of channels, and over places; groups have signs."""
     operand = call.unscaled(call.operand(0))
@@ -122,19 +128,20 @@ def group_norm(call: Call) -> Value:
     return _affine(call, Value(operand.shape, operand.labels, operand.scale, sign), weight, bias)
 
 
-@rule("_weight_norm_interface", "_weight_norm")
+@rule("_weight_norm_interface", broadcasts=True)
+@rule("_weight_norm")
 def weight_norm(call: Call) -> Value:
     """Weights by direction and length: g v / |v|, the norm taken over all axes but one (Salimans & Kingma, 2016)."""
     direction, length = call.operand(0), call.operand(1)
     rank = len(direction.shape)
     axis = call.argument(2, "dim", 0) % rank
-    call.summed(direction.labels, [other for other in range(rank) if other != axis])
+    call.summed(direction.labels, [k for k in range(rank) if k != axis])
     for value, role in ((direction, Role.INCOMING), (length, Role.GAIN)):
         if value.parameter is not None:
             for dim in range(rank):
                 behind = value.parameter.dims[dim]
                 if behind is not None:
-                    call.model.note_role(value.parameter.name, behind, role if dim == axis else Role.OUTGOING)
+                    call.parameters.note_role(value.parameter.name, behind, role if dim == axis else Role.OUTGOING)
     call.equal_scales(tuple(term for term in direction.scale if covered(term[0]) - {axis}), rank=rank)
     call.follow(length, Role.GAIN)
     unit = Value(direction.shape, direction.labels, (), direction.sign)

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from landscape_cli.symmetry.tracing.integers import is_function
 from landscape_cli.symmetry.tracing.layers import Layer, Value, aligned, covered
-from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, rule
+from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
+
+MOVED = "places moved about"
 
 
 @rule("view", "_unsafe_view", "reshape", "_reshape_alias", "unflatten", "flatten")
@@ -49,7 +52,8 @@ def rearranged(call: Call, operand: Value, order: Sequence[int | None]) -> Value
     return replace(result, parameter=replace(operand.parameter, dims=behind))
 
 
-@rule("t", "transpose", "permute", "movedim", "swapaxes", "numpy_T", "adjoint")
+@rule("t", "transpose", "swapaxes", restrides=True)
+@rule("permute", "movedim", "numpy_T", "adjoint")
 def rearrange(call: Call) -> Value:
     """A rearrangement of the axes."""
     operand = call.operand(0)
@@ -58,14 +62,14 @@ def rearrange(call: Call) -> Value:
     if len(call.args) == 1:
         order = order[::-1]
     elif isinstance(call.args[1], int):
-        one, other = call.args[1] % rank, call.args[2] % rank
-        order[one], order[other] = order[other], order[one]
+        first, second = call.args[1] % rank, call.args[2] % rank
+        order[first], order[second] = order[second], order[first]
     else:
         order = [axis % rank for axis in call.args[1]]
     return rearranged(call, operand, order)
 
 
-@rule("unsqueeze")
+@rule("unsqueeze", restrides=True)
 def unsqueeze(call: Call) -> Value:
     """A new axis of one place."""
     operand = call.operand(0)
@@ -74,7 +78,7 @@ def unsqueeze(call: Call) -> Value:
     return rearranged(call, operand, [*order[:axis], None, *order[axis:]])
 
 
-@rule("squeeze")
+@rule("squeeze", restrides=True)
 def squeeze(call: Call) -> Value:
     """Axes of one place dropped."""
     operand = call.operand(0)
@@ -85,7 +89,7 @@ def squeeze(call: Call) -> Value:
     return rearranged(call, operand, [axis for axis in range(rank) if axis not in dropped])
 
 
-@rule("expand")
+@rule("expand", words=MOVED)
 def expand(call: Call) -> Value:
     """Axes of one place repeated: copies are told apart by a fixed position."""
     operand = call.operand(0)
@@ -99,17 +103,19 @@ def expand(call: Call) -> Value:
     return replace(result, parameter=replace(operand.parameter, dims=(*[None] * new, *operand.parameter.dims)))
 
 
-@rule("repeat", "tile")
+@rule("repeat", words=MOVED)
+@rule("tile")
 def repeat(call: Call) -> Value:
     """A tensor repeated: copies are told apart by a fixed position."""
     return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
-@rule("slice", "select", "narrow", "roll", "flip", "rot90", "index_select")
+@rule("slice", "select", "roll", "flip", "index_select", words=MOVED)
+@rule("narrow", "rot90")
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
     operand = call.operand(0)
-    if operand.shape == call.shape and call.function.__name__.startswith("slice"):
+    if operand.shape == call.shape and call.operator.name == "slice":
         return operand
     rest = [call.numbers(arg) for arg in call.args[1:]]
     return call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
@@ -124,16 +130,18 @@ def diagonal(call: Call) -> Value:
     )
     last = [layer for layer in result.labels if covered(layer) == {len(call.shape) - 1} and int(layer.max()) >= 0]
     for layer in last[1:]:
-        one, other = last[0].reshape(-1).numpy(), layer.reshape(-1).numpy()
-        if is_function(one, other) and is_function(other, one):
-            call.model.labels.unite(one, other, call.where)
+        rows, columns = last[0].reshape(-1).numpy(), layer.reshape(-1).numpy()
+        if is_function(rows, columns) and is_function(columns, rows):
+            call.labels.unite(rows, columns, call.where)
     return replace(result, labels=call.apart(result.labels, call.shape))
 
 
-@rule("as_strided")
+@rule("as_strided", restrides=True)
 def restride(call: Call) -> Value:
     """Places taken by their distance in memory, which is known only of a tensor that lies in order and alone."""
     tensor = call.args[0]
+    if call.in_place and call.shape == tuple(tensor.shape):
+        return call.operand(0)  # the same places in another layout
     alone = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
     if not (alone and tensor.is_contiguous()):
         raise NoRule
@@ -142,7 +150,8 @@ def restride(call: Call) -> Value:
     )
 
 
-@rule("index", "_unsafe_index")
+@rule("index", words=MOVED)
+@rule("_unsafe_index")
 def index(call: Call) -> Value:
     """Places taken by a list of their numbers."""
     places = call.numbers(call.args[1])
@@ -180,7 +189,7 @@ def triangle(call: Call) -> Value:
     operand = call.operand(0)
     for layer in operand.labels:
         if covered(layer) & {len(operand.shape) - 1, len(operand.shape) - 2}:
-            call.model.labels.fix(layer.numpy(), call.where)
+            call.labels.fix(layer.numpy(), call.where)
     return replace(operand, parameter=None)
 
 
@@ -200,7 +209,7 @@ def gated(call: Call) -> Value:
     return Value(call.shape, call.meet(value, gate), value.scale, value.sign)
 
 
-@rule("copy")
+@rule("copy", rescales=True)
 def copy(call: Call) -> Value:
     """A tensor overwritten by another."""
     source = call.operand(1)

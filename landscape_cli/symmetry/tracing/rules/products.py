@@ -6,24 +6,29 @@ from dataclasses import replace
 
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.equations import combine
-from landscape_cli.symmetry.tracing.layers import Term, Terms, Value, covered
-from landscape_cli.symmetry.tracing.rules.call import Call, rule
+from landscape_cli.symmetry.tracing.layers import Parameter, Term, Terms, Value, covered
+from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.rules.call import Call
 from landscape_cli.symmetry.tracing.rules.elementwise import total
 
+PRODUCT = "a product of matrices"
+LEFT, RIGHT = (-1, -2), (-2, -1)
+"""The axes of two matrices that their product sums over, and those that their units are on."""
 
-@rule("mm", "bmm")
+
+@rule("mm", "bmm", words=PRODUCT, contracts={0: LEFT, 1: RIGHT})
 def matrix_product(call: Call) -> Value:
     """The product of two matrices, or of stacks of them."""
     return contract(call, call.operand(0), call.operand(1))
 
 
-@rule("addmm", "baddbmm")
+@rule("addmm", "baddbmm", words=PRODUCT, contracts={1: LEFT, 2: RIGHT})
 def linear(call: Call) -> Value:
     """A fully connected layer: bias + x W."""
     return total(call, contract(call, call.operand(1), call.operand(2)), call.operand(0))
 
 
-@rule("mv")
+@rule("mv", words=PRODUCT, contracts={0: LEFT, 1: None})
 def matrix_vector(call: Call) -> Value:
     """The product of a matrix and a vector."""
     vector = call.operand(1)
@@ -32,7 +37,8 @@ def matrix_vector(call: Call) -> Value:
     return call.reshape(product, call.shape)
 
 
-@rule("dot", "vdot")
+@rule("dot", words=PRODUCT, contracts={0: None, 1: None})
+@rule("vdot", contracts={0: None, 1: None})
 def scalar_product(call: Call) -> Value:
     """The product of two vectors."""
     return call.reshape(contract(call, _inserted(call.operand(0), 0), _inserted(call.operand(1), 1), (1, 1)), ())
@@ -47,22 +53,30 @@ def _inserted(value: Value, axis: int) -> Value:
     return replace(result, parameter=replace(value.parameter, dims=(*dims[:axis], None, *dims[axis:])))
 
 
+def transposed(matrix: Value) -> Value:
+    """Return what is known of a matrix with its axes exchanged."""
+    result = matrix.layers(lambda layer: layer.t(), matrix.shape[::-1])
+    if matrix.parameter is None:
+        return result
+    return replace(result, parameter=replace(matrix.parameter, dims=matrix.parameter.dims[::-1]))
+
+
 def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | None = None) -> Value:
     """Sum over the last axis of one stack of matrices and the first of another."""
     shape = call.shape if shape is None else shape
-    for weight, other, units, inputs in ((right, left, -1, -2), (left, right, -2, -1)):
-        if weight.parameter is not None and other.parameter is None:
-            _note_roles(call, weight, weight.parameter.dims[units], weight.parameter.dims[inputs])
+    for weight, operand, units, inputs in ((right, left, -1, -2), (left, right, -2, -1)):
+        if weight.parameter is not None and operand.parameter is None:
+            _note_roles(call, weight.parameter, weight.parameter.dims[units], weight.parameter.dims[inputs])
     if left.shape[-1] == 1:
         left, right = _through_one_place(call, left, right)
     batch = shape[:-2]
     joint = (*batch, left.shape[-2], left.shape[-1], right.shape[-1])
     rank, middle = len(joint), len(joint) - 2
-    one, other = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
-    labels = call.summed(call.meet(one, other, shape=joint), [middle])
-    scale = call.dropped(combine(one.scale, other.scale), [middle], "scale", rank)
-    sign = combine(one.sign, other.sign)
-    for weight, read in ((right, one), (left, other)):
+    rows, columns = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
+    labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
+    scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank)
+    sign = combine(rows.sign, columns.sign)
+    for weight, read in ((right, rows), (left, columns)):
         if weight.parameter is not None and (left.parameter is None or right.parameter is None):
             sign = _taken_up(call, sign, read, middle, rank)
     sign = call.dropped(sign, [middle], "sign", rank)
@@ -76,37 +90,35 @@ def _taken_up(call: Call, sign: Terms, read: Value, middle: int, rank: int) -> T
     if not gone or not whole or any(covered(layer) != {middle} for layer, _ in gone):
         return sign
     call.equal_signs(combine(gone, whole), rank=rank)
-    return tuple(term for term in sign if not any(term is other for other in (*gone, *whole)))
+    return _without(sign, (*gone, *whole))
 
 
-def _note_roles(call: Call, weight: Value, units: int | None, inputs: int | None) -> None:
-    assert weight.parameter is not None
+def _without(terms: Terms, left_out: Terms) -> Terms:
+    return tuple(term for term in terms if not any(term is gone for gone in left_out))
+
+
+def _note_roles(call: Call, parameter: Parameter, units: int | None, inputs: int | None) -> None:
     for dim, role in ((inputs, Role.OUTGOING), (units, Role.INCOMING)):
         if dim is not None:
-            call.model.note_role(weight.parameter.name, dim, role)
+            call.parameters.note_role(parameter.name, dim, role)
 
 
 def _through_one_place(call: Call, left: Value, right: Value) -> tuple[Value, Value]:
     """Let weights that read a single unit take up its scale, which no axis tells from other factors."""
-    for weight, other, dim in ((right, left, -2), (left, right, -1)):
-        if weight.parameter is None or other.parameter is not None:
+    for weight, read, dim in ((right, left, -2), (left, right, -1)):
+        if weight.parameter is None or read.parameter is not None:
             continue
         behind = weight.parameter.dims[dim]
-        own = call.model.equations.of_axis(weight.parameter.name, behind) if behind is not None else set()
+        variables = call.equations.of_axis(weight.parameter.name, behind) if behind is not None else set()
         rests = []
-        for kind, mine, theirs in (("scale", weight.scale, other.scale), ("sign", weight.sign, other.sign)):
-            lone: list[Term] = [term for term in theirs if term[0].numel() == 1]
-            taken = [term for term in mine if _is_one_of(term, own)]
-            call.model.equations.equate(kind, combine(tuple(lone), tuple(taken)), rank=len(call.shape))
-            rests.append(
-                (
-                    tuple(term for term in mine if not _is_one_of(term, own)),
-                    tuple(term for term in theirs if not any(term is one for one in lone)),
-                )
-            )
+        for kind, of_weight, of_read in (("scale", weight.scale, read.scale), ("sign", weight.sign, read.sign)):
+            lone = tuple(term for term in of_read if term[0].numel() == 1)
+            taken = tuple(term for term in of_weight if _is_one_of(term, variables))
+            call.equations.equate(kind, combine(lone, taken), rank=len(call.shape))
+            rests.append((_without(of_weight, taken), _without(of_read, lone)))
         weight = Value(weight.shape, weight.labels, rests[0][0], rests[1][0], weight.parameter)
-        other = Value(other.shape, other.labels, rests[0][1], rests[1][1])
-        return (other, weight) if dim == -2 else (weight, other)
+        read = Value(read.shape, read.labels, rests[0][1], rests[1][1])
+        return (read, weight) if dim == -2 else (weight, read)
     return left, right
 
 

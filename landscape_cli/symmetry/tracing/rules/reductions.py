@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from landscape_cli.symmetry.tracing.layers import Value
-from landscape_cli.symmetry.tracing.rules.call import RULES, Call, Rule, rule, scaled_terms
+from landscape_cli.symmetry.tracing.operators import Rule, register, rule
+from landscape_cli.symmetry.tracing.rules.call import Call, scaled_terms
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels, with_places
 
 
@@ -30,20 +31,25 @@ def _reduce(call: Call, value: Value, axes: Sequence[int]) -> Value:
     return _kept(call, Value(value.shape, value.labels, scale, sign), axes, labels)
 
 
-@rule("mean", "sum", "nansum")
+@rule("mean", "nansum", sums=True)
+@rule("sum", sums=True, sign_matters="units are summed with no weights that could take their sign")
 def mean(call: Call) -> Value:
     """A mean or sum over some axes: the order of what is summed does not matter, its scale does."""
     operand = call.operand(0)
     return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
 
 
-@rule("amax", "amin", "max", "min", "median", "logsumexp", "prod", "all", "any")
+@rule("amax", "amin", "max", "min", "median")
 def extreme(call: Call) -> Value:
-    """The largest or smallest over some axes, or another function of a set of numbers."""
-    operand = call.operand(0)
-    name = call.function.__name__.split(".")[0]
-    ordered = name in {"amax", "amin", "max", "min", "median"}
-    operand = call.unsigned(operand) if ordered else call.plain(operand)
+    """The largest or smallest over some axes, or the median."""
+    operand = call.unsigned(call.operand(0))
+    return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
+
+
+@rule("logsumexp", "prod", "all", "any")
+def function_of_set(call: Call) -> Value:
+    """A function of the numbers along some axes, in any order."""
+    operand = call.plain(call.operand(0))
     return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
 
 
@@ -62,8 +68,7 @@ def variance(call: Call) -> list[Value]:
     operand = call.operand(0)
     axes = _axes(call, 1, len(operand.shape))
     average = _reduce(call, operand, axes)
-    name = call.function.__name__.split(".")[0]
-    power = 2 if name.startswith("var") else 1
+    power = 2 if call.operator.name in {"var", "var_mean"} else 1
     spread = Value(average.shape, average.labels, scaled_terms(average.scale, power))
     return [spread, average][: len(call.shapes)]
 
@@ -76,14 +81,7 @@ def softmax(call: Call) -> Value:
     return operand
 
 
-WINDOWS = {"avg_pool": "sum", "adaptive_avg_pool": "sum", "_adaptive_avg_pool": "sum", "upsample_nearest": "sum"}
-WINDOWS |= {"upsample_linear": "sum", "upsample_bilinear": "sum", "upsample_trilinear": "sum"}
-WINDOWS |= {"upsample_bicubic": "sum", "_upsample_nearest_exact": "sum", "_upsample_bilinear": "sum"}
-WINDOWS |= {"_upsample_bicubic": "sum", "reflection_pad": "sum", "replication_pad": "sum"}
-WINDOWS |= {"max_pool": "max", "adaptive_max_pool": "max"}
-
-
-def _window(count: int, kind: str) -> Rule:
+def _window(count: int, *, largest: bool) -> Rule:
     """Return the rule of a window that slides over the last `count` axes, or the like: channels pass through."""
 
     def slide(call: Call) -> Value:
@@ -91,19 +89,28 @@ def _window(count: int, kind: str) -> Rule:
         rank = len(operand.shape)
         spatial = list(range(rank - count, rank))
         passed = only_channels(call, operand, spatial)
-        if kind == "max":
+        if largest:
             passed = call.unsigned(passed)
         return with_places(call, passed, call.shape, spatial)
 
     return slide
 
 
-for _name, _kind in WINDOWS.items():
-    for _count in (1, 2, 3):
-        for _suffix in ("d", "d_with_indices", "d_aa", "d_vec"):
-            RULES[f"{_name}{_count}{_suffix}"] = _window(_count, _kind)
-for _name in ("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"):
-    RULES[_name] = _window(int(_name[-2]), "sum")
+AVERAGES = [
+    *("avg_pool", "adaptive_avg_pool", "_adaptive_avg_pool", "reflection_pad", "replication_pad"),
+    *("upsample_nearest", "upsample_linear", "upsample_bilinear", "upsample_trilinear", "upsample_bicubic"),
+    *("_upsample_nearest_exact", "_upsample_bilinear", "_upsample_bicubic"),
+]
+LARGEST = {
+    "adaptive_max_pool": "",
+    "max_pool": "the largest of several numbers is not the largest of their negatives (max-pooling)",
+}
+"""Windows that take the largest number, and why signs matter to them, where that is said."""
+for _count in (1, 2, 3):
+    for _suffix in ("d", "d_with_indices", "d_aa", "d_vec"):
+        register(*(f"{name}{_count}{_suffix}" for name in AVERAGES), rule=_window(_count, largest=False))
+        for _name, _reason in LARGEST.items():
+            register(f"{_name}{_count}{_suffix}", rule=_window(_count, largest=True), sign_matters=_reason)
 
 
 @rule("lp_pool1d", "lp_pool2d")

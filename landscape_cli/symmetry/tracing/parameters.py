@@ -1,0 +1,146 @@
+"""The tensors of a model: its parameters and buffers, and what stands in for them while it runs without numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from landscape_cli.errors import TraceError
+from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.constants import META, Constants
+from landscape_cli.symmetry.tracing.layers import Layer
+from landscape_cli.symmetry.tracing.record import BatchNorm
+from landscape_cli.symmetry.tracing.storage import storage_of
+
+
+class ParameterTable:
+    """The floating-point parameters and buffers of a model; its other buffers are constants.
+
+    Attributes:
+        stand_ins: tensors without numbers, by every name of a parameter or buffer.
+        aliases: every name of each tensor, under the first: a tensor shared between modules has several.
+        shapes: by every name in the model's state.
+        learned: the names of the model's parameters.
+        runs: the labels of each run of axes of the tensors used, in the order of their use.
+        roles: what each axis of them is to the units there.
+        uses: how many operators were given each.
+        batch_norms: those that normalise with running statistics, once for each time they run.
+    """
+
+    def __init__(self, model: nn.Module, constants: Constants) -> None:
+        """Make stand-ins for a model's tensors.
+
+        Raises:
+            TraceError: if one of them is of a kind that has no rule.
+        """
+        self.stand_ins: dict[str, Tensor] = {}
+        self.aliases: dict[str, list[str]] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.learned = frozenset(name for name, _ in model.named_parameters(remove_duplicate=False))
+        self.runs: dict[str, list[Sequence[Layer]]] = {}
+        self.roles: dict[tuple[str, int], Role] = {}
+        self.uses: Counter[str] = Counter()
+        self.batch_norms: list[BatchNorm] = []
+        self._names: dict[int, str] = {}
+        _check_parameters(model)
+        self._add_state(model)
+        self._add_constants(model, constants)
+        self._storages = {
+            storage_of(tensor): self._names[id(tensor)]
+            for tensor in self.stand_ins.values()
+            if tensor.numel() and id(tensor) in self._names
+        }
+
+    def _add_state(self, model: nn.Module) -> None:
+        first_of: dict[int, str] = {}
+        for name, tensor in model.state_dict(keep_vars=True).items():
+            if not isinstance(tensor, Tensor):
+                raise TraceError(f"the model's state holds {name!r}, which is no tensor")
+            self.shapes[name] = tuple(tensor.shape)
+            if tensor.is_complex():
+                raise TraceError(f"the tensor {name!r} is complex, which has no rule")
+            if not tensor.is_floating_point():
+                self.aliases.setdefault(name, []).append(name)
+                continue
+            first = first_of.setdefault(id(tensor), name)
+            self.stand_ins[name] = torch.empty_like(tensor, device=META) if first == name else self.stand_ins[first]
+            self._names[id(self.stand_ins[name])] = first
+            self.aliases.setdefault(first, []).append(name)
+
+    def _add_constants(self, model: nn.Module, constants: Constants) -> None:
+        """Note the numbers of the buffers that hold whole numbers or are not saved."""
+        for name, buffer in model.named_buffers():
+            if name not in self.stand_ins:
+                stand_in = self.stand_ins[name] = torch.empty_like(buffer, device=META)
+                if not buffer.is_meta:
+                    constants.add(stand_in, buffer.detach().cpu().clone())
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor is the stand-in of a floating-point parameter or buffer."""
+        return id(tensor) in self._names
+
+    def name(self, tensor: Tensor) -> str:
+        """Return the first name of a parameter or buffer."""
+        return self._names[id(tensor)]
+
+    def name_under(self, tensor: Tensor) -> str | None:
+        """Return the name of the parameter or buffer that a tensor is a view of, None if it is of none."""
+        return self._storages.get(storage_of(tensor))
+
+    def kind_of(self, name: str) -> str:
+        """Return what a tensor of the model is called."""
+        return "parameter" if name in self.learned else "buffer"
+
+    def count_uses(self, tensors: Iterable[Tensor]) -> None:
+        """Count an operator as a use of the parameters and buffers among these tensors."""
+        self.uses.update({self.name(tensor) for tensor in tensors if tensor in self})
+
+    def unused(self) -> list[str]:
+        """Return the names of the tensors with axes that no operator used."""
+        unused = [name for name in self.aliases if name in self.stand_ins and name not in self.runs]
+        return [name for name in unused if self.stand_ins[name] in self and self.shapes[name]]
+
+    def note_role(self, name: str, dim: int, role: Role) -> None:
+        """Note what an axis of a parameter is to the units there; weights that write count most."""
+        noted = self.roles.setdefault((name, dim), role)
+        if role is Role.INCOMING and noted is not Role.INCOMING:
+            self.roles[name, dim] = role
+
+    def has_role(self, name: str, role: Role) -> bool:
+        """Tell whether some axis of a parameter has a role."""
+        return any(self.roles.get((name, dim)) is role for dim in range(len(self.shapes[name])))
+
+    def check_data(self) -> None:
+        """Check that the data of parameters and buffers are the same as before the run.
+
+        Raises:
+            TraceError: if they were replaced.
+        """
+        for tensor in self.stand_ins.values():
+            if tensor in self and tensor.numel() and storage_of(tensor) not in self._storages:
+                name = self.name(tensor)
+                raise TraceError(f"the forward pass replaces the data of the {self.kind_of(name)} {name!r}")
+
+    def check_attributes(self, model: nn.Module) -> None:
+        """Check, while the model runs, that its parameters are still those that it was given.
+
+        Raises:
+            TraceError: if one was replaced.
+        """
+        for name in sorted(self.learned & self.stand_ins.keys()):
+            owner, _, attribute = name.rpartition(".")
+            if getattr(model.get_submodule(owner), attribute, None) is not self.stand_ins[name]:
+                raise TraceError(
+                    f"the forward pass replaces the parameter {name!r}: it must leave parameters as they are"
+                )
+
+
+def _check_parameters(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise TraceError(f"the parameter {name!r} has no shape yet: run the model once before saving it")
+        if not parameter.is_floating_point():
+            raise TraceError(f"the parameter {name!r} is of type {parameter.dtype}, which has no rule")

@@ -1,0 +1,54 @@
+"""What one traced run leaves behind: the facts from which the groups of a symmetry are solved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.equations import Equations
+from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Layer, Value
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """A normalisation by running statistics: the names of its tensors, and what it adds to the variance."""
+
+    mean: str
+    variance: str
+    gain: str | None
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What one traced forward pass leaves behind.
+
+    Attributes:
+        labels: what is known of who is who.
+        equations: between scales, and between signs.
+        parameters: the labels of each run of axes of the tensors used, in the order of their use.
+        roles: what each axis of them is to the units there.
+        weights: those that products contract with activations, as they are or made ready.
+        aliases: every name of each tensor: a tensor shared between modules has several.
+        shapes: the shapes of the model's tensors.
+        learned: the names of the model's parameters.
+        seen: the labels of all tensors there were.
+        outputs: what is known of the outputs.
+        batch_norms: those that normalise with running statistics.
+        notes: what the user should be told.
+    """
+
+    labels: Labels
+    equations: Equations
+    parameters: Mapping[str, Sequence[Sequence[Layer]]]
+    roles: Mapping[tuple[str, int], Role]
+    weights: frozenset[str]
+    aliases: Mapping[str, list[str]]
+    shapes: Mapping[str, tuple[int, ...]]
+    learned: frozenset[str]
+    seen: Sequence[Sequence[Layer]]
+    outputs: Sequence[Value]
+    batch_norms: Sequence[BatchNorm]
+    notes: tuple[str, ...]
