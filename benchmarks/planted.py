@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from landscape_cli.alignment.activations import unit_correlations
 from landscape_cli.alignment.align import align
 from landscape_cli.alignment.descent import Descent
-from landscape_cli.alignment.labelling import Labelling, Map
+from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import signs_of_gains
-from landscape_cli.alignment.similarity import Kind, Similarity
+from landscape_cli.alignment.similarity import Similarity
+from landscape_cli.alignment.terms import Kind
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
 from landscape_cli.normalization.normalize import normalize
@@ -101,9 +102,9 @@ def right(planted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> float:
 
 def from_identity(reference: dict[str, Tensor], params: dict[str, Tensor], symmetry: Symmetry) -> Mapping[str, Tensor]:
     """Return the labels that coordinate descent from the identity finds, by weights, in one random order."""
-    where = Map(symmetry)
+    where = AxisTable(symmetry)
     gains = signs_of_gains(reference, params, where)
-    labelling = Labelling(where)
+    labelling = UnitMatching(where)
     names = [group.name for group in symmetry.permutations]
 
     def orders() -> list[str]:
