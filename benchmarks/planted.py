@@ -1,11 +1,11 @@
-"""How often a planted relabelling is found: python benchmarks/planted.py [--seeds 100].
+"""How often a planted permutation is found: python benchmarks/planted.py [--seeds 100].
 
-A network with random parameters is relabelled at random, once as it is and once with its units rescaled by log-normal
+A network with random parameters is permuted at random, once as it is and once with its units rescaled by log-normal
 factors too (σ = 2). Counts how many are recovered: the first exactly, the second through `normalize` and then `align`,
 with every label right. Beside them what else one might do: coordinate descent from the identity (Git Re-Basin's
 algorithm 1), and matching the rescaled networks' weights as they are.
 
-Binary networks are relabelled and flipped: counted are those whose signs come back exactly, with outputs equal bit for
+Binary networks are permuted and flipped: counted are those whose signs come back exactly, with outputs equal bit for
 bit, in float32 and in float64.
 """
 
@@ -170,7 +170,7 @@ def main() -> None:
             total.update(found)
             shares.append(share)
         print(
-            f"{name}: of {options.seeds} relabellings found by cosine {total['cosine']}, by weight {total['weight']};"
+            f"{name}: of {options.seeds} permutations found by cosine {total['cosine']}, by weight {total['weight']};"
             f" by descent from the identity {total['from the identity']}."
             f" Rescaled too (σ = {SIGMA:g}): normalised, then aligned {total['normalised']};"
             f" by descent on the weights as they are {100 * sum(shares) / len(shares):.0f} % of the labels",
@@ -179,7 +179,7 @@ def main() -> None:
     for name, spec in BINARY.items():
         counts = sum((one_binary_seed(spec, seed) for seed in range(options.seeds)), Counter[str]())
         told = ", ".join(f"by {method} {counts[method]}" for method in ("cosine", "weight", "activation"))
-        print(f"{name}: of {2 * options.seeds} relabellings with flips undone bit for bit {told}", flush=True)
+        print(f"{name}: of {2 * options.seeds} permutations with flips undone bit for bit {told}", flush=True)
 
 
 if __name__ == "__main__":
