@@ -1,11 +1,11 @@
-"""How often a planted relabelling is found: python benchmarks/planted.py [--seeds 100].
+"""How often a planted permutation is found: python benchmarks/planted.py [--seeds 100].
 
-A network with random parameters is relabelled at random, once as it is and once with its units rescaled by log-normal
+A network with random parameters is permuted at random, once as it is and once with its units rescaled by log-normal
 factors too (σ = 2). Counts how many are recovered: the first exactly, the second through `normalize` and then `align`,
 with every label right. Beside them what else one might do: coordinate descent from the identity (Git Re-Basin's
 algorithm 1), and matching the rescaled networks' weights as they are.
 
-Binary networks are relabelled and flipped: counted are those whose signs come back exactly, with outputs equal bit for
+Binary networks are permuted and flipped: counted are those whose signs come back exactly, with outputs equal bit for
 bit, in float32 and in float64.
 """
 
@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from landscape_cli.alignment.activations import unit_correlations
 from landscape_cli.alignment.align import align
 from landscape_cli.alignment.descent import Descent
-from landscape_cli.alignment.labelling import Labelling, Map
+from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import signs_of_gains
-from landscape_cli.alignment.similarity import Kind, Similarity
+from landscape_cli.alignment.similarity import Similarity
+from landscape_cli.alignment.terms import Kind
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
 from landscape_cli.normalization.normalize import normalize
@@ -101,9 +102,9 @@ def right(planted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> float:
 
 def from_identity(reference: dict[str, Tensor], params: dict[str, Tensor], symmetry: Symmetry) -> Mapping[str, Tensor]:
     """Return the labels that coordinate descent from the identity finds, by weights, in one random order."""
-    where = Map(symmetry)
+    where = AxisTable(symmetry)
     gains = signs_of_gains(reference, params, where)
-    labelling = Labelling(where)
+    labelling = UnitMatching(where)
     names = [group.name for group in symmetry.permutations]
 
     def orders() -> list[str]:
@@ -169,7 +170,7 @@ def main() -> None:
             total.update(found)
             shares.append(share)
         print(
-            f"{name}: of {options.seeds} relabellings found by cosine {total['cosine']}, by weight {total['weight']};"
+            f"{name}: of {options.seeds} permutations found by cosine {total['cosine']}, by weight {total['weight']};"
             f" by descent from the identity {total['from the identity']}."
             f" Rescaled too (σ = {SIGMA:g}): normalised, then aligned {total['normalised']};"
             f" by descent on the weights as they are {100 * sum(shares) / len(shares):.0f} % of the labels",
@@ -178,7 +179,7 @@ def main() -> None:
     for name, spec in BINARY.items():
         counts = sum((one_binary_seed(spec, seed) for seed in range(options.seeds)), Counter[str]())
         told = ", ".join(f"by {method} {counts[method]}" for method in ("cosine", "weight", "activation"))
-        print(f"{name}: of {2 * options.seeds} relabellings with flips undone bit for bit {told}", flush=True)
+        print(f"{name}: of {2 * options.seeds} permutations with flips undone bit for bit {told}", flush=True)
 
 
 if __name__ == "__main__":

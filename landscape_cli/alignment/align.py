@@ -10,9 +10,10 @@ from torch import Tensor
 
 from landscape_cli.alignment.activations import Correlations
 from landscape_cli.alignment.descent import Descent
-from landscape_cli.alignment.labelling import Labelling, Map
+from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains, signs_of_gains
-from landscape_cli.alignment.similarity import Kind, Similarity, mean_cosine
+from landscape_cli.alignment.similarity import Similarity, mean_cosine
+from landscape_cli.alignment.terms import Kind
 from landscape_cli.binary.layers import to_signs, without_zeros
 from landscape_cli.errors import GeometryError
 from landscape_cli.network import Params
@@ -83,7 +84,7 @@ def align(
     if method == "activation" and correlations is None:
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
     with torch.no_grad():
-        where = Map(symmetry)
+        where = AxisTable(symmetry)
         params = without_zeros(params, symmetry.latents)
         target, mover = (to_signs(network, symmetry.latents) for network in (reference, params))
         gains = signs_of_gains(target, mover, where)
@@ -91,7 +92,7 @@ def align(
             assert correlations is not None
             labelling = _by_activations(target, mover, where, gains, correlations)
         else:
-            labelling = Labelling(where)
+            labelling = UnitMatching(where)
             descent = Descent(Similarity(target, mover, where, gains, Kind.COSINE), labelling)
             descent.settle()
             if method == "cosine" or symmetry.latents:
@@ -137,8 +138,8 @@ def _flip_in_place(found: dict[str, Tensor], params: Params, symmetry: Symmetry,
 
 
 def _by_weights(
-    reference: Params, params: Params, where: Map, gains: Gains, start: Labelling, orders: int, seed: int
-) -> Labelling:
+    reference: Params, params: Params, where: AxisTable, gains: Gains, start: UnitMatching, orders: int, seed: int
+) -> UnitMatching:
     """Return the best of several coordinate descents on the inner product of the networks."""
     similarity = Similarity(reference, params, where, gains, Kind.WEIGHT)
     best, value = start, float("-inf")
@@ -158,10 +159,10 @@ def _random_orders(symmetry: Symmetry, source: torch.Generator) -> Iterator[list
 
 
 def _by_activations(
-    reference: Params, params: Params, where: Map, gains: Gains, correlations: Correlations
-) -> Labelling:
+    reference: Params, params: Params, where: AxisTable, gains: Gains, correlations: Correlations
+) -> UnitMatching:
     """Return the labelling by correlations, and by cosines of weights for groups that have none."""
-    labelling = Labelling(where)
+    labelling = UnitMatching(where)
     similarity = Similarity(reference, params, where, gains, Kind.COSINE)
     descent = Descent(similarity, labelling, correlations.units, correlations.signs)
     descent.settle()

@@ -1,4 +1,4 @@
-"""The best one-to-one assignment of units, also of units in blocks that may trade places as a whole."""
+"""The best one-to-one assignment of units, also of units in blocks that may be permuted as a whole."""
 
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ FAINT = -40.0
 def assign(score: Scores) -> tuple[Array, float]:
     """Return the column matched to each row so that the sum of scores is largest, and that sum.
 
+    The Hungarian method in the form of Jonker and Volgenant (1987), as scipy has it (Crouse, 2016), in O(units³).
     Rows' and columns' means are subtracted first: the optimum is the same, and terms that depend on the row or the
     column alone, which batch-norm's parameters bring and which slow the solver down, are gone. So is a price for each
     column by which most rows already prefer the column that they will get.
 
     Args:
-        score: shape (units, units).
+        score: shape (units, units), float32 or float64.
+
+    Returns:
+        The columns, shape (units,), int64, and the sum, added up in float64.
     """
     cost = np.negative(score, dtype=np.float64)
     if len(score) > SMALL:
@@ -68,12 +72,12 @@ def _prices(cost: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Inside:
+class InnerUnits:
     """Units that are in blocks which may trade places.
 
     Attributes:
         name: of the units' group.
-        members: for each block, its units, in runs that are relabelled each on its own; the units of two blocks
+        members: for each block, its units, in runs that are permuted each on its own; the units of two blocks
             correspond by their order, shape (blocks, runs, units a run).
     """
 
@@ -82,30 +86,35 @@ class Inside:
 
 
 class Nesting:
-    """Which groups are the units inside the blocks that others relabel."""
+    """Which groups are the units inside the blocks that others permute."""
 
     def __init__(self, symmetry: Symmetry) -> None:
         """Find, for every group of blocks, the units inside."""
         self.groups = {group.name: group for group in symmetry.permutations}
-        self.inside: dict[str, list[Inside]] = {}
+        self.inside: dict[str, list[InnerUnits]] = {}
         self.outer: dict[str, str] = {}
         for group in symmetry.permutations:
-            known = [self.groups[name] for name in group.inside if name in self.groups]
-            self.inside[group.name] = [Inside(inner.name, _members(group, inner)) for inner in known]
-            self.outer |= {inner.name: group.name for inner in known}
+            groups = [self.groups[name] for name in group.inside if name in self.groups]
+            self.inside[group.name] = [InnerUnits(inner.name, _members(group, inner)) for inner in groups]
+            self.outer |= {inner.name: group.name for inner in groups}
 
     def outers(self, name: str) -> list[str]:
         """Return the groups of the blocks that a group's units are in, innermost first."""
-        found = []
+        outers = []
         while name in self.outer:
             name = self.outer[name]
-            found.append(name)
-        return found
+            outers.append(name)
+        return outers
 
     def leaves(self, name: str) -> list[str]:
         """Return the groups of units, not blocks, that a group is made of: itself, or those inside."""
         inside = self.inside[name]
         return [leaf for inner in inside for leaf in self.leaves(inner.name)] if inside else [name]
+
+    def members(self, name: str) -> Array:
+        """Return which units of a group inside are in which block, shape (blocks, runs, units a run)."""
+        (inner,) = (inner for inner in self.inside[self.outer[name]] if inner.name == name)
+        return inner.members
 
     def score(self, name: str, scores: Mapping[str, Tensor]) -> Scores | None:
         """Return how well any two units of a group match: for blocks, by the best match of what is inside.
@@ -137,56 +146,55 @@ class Nesting:
                 groups that have no scores.
         """
         group, score = self.groups[name], self.score(name, scores)
-        found = np.array(pairs[name])
+        matched = np.array(pairs[name])
         runs: Array = np.arange(group.units).reshape(1, group.blocks, group.size)
-        here, there = runs, runs
+        matched_runs = runs
         if name in self.outer:
-            here, there = self._runs(name, pairs)
-        for rows, columns in zip(here.reshape(-1, group.size), there.reshape(-1, group.size), strict=True):
-            if score is not None:
+            runs = self.members(name)
+            matched_runs = runs[pairs[self.outer[name]]]
+        if score is not None:
+            flat = (array.reshape(-1, group.size) for array in (runs, matched_runs))
+            for rows, columns in zip(*flat, strict=True):
                 square = score if rows.size == columns.size == len(score) else score[np.ix_(rows, columns)]
-                found[rows] = columns[assign(square)[0]]
-        result = {name: found}
+                matched[rows] = columns[assign(square)[0]]
+        result = {name: matched}
         for inner in self.inside[name]:
-            result |= self.solve(inner.name, scores, self.carried(inner.name, pairs, found, pairs[name]) | result)
+            result |= self.solve(inner.name, scores, self.carried(inner.name, pairs, matched, pairs[name]) | result)
         return result
 
     def carried(self, name: str, pairs: Mapping[str, Array], now: Array, before: Array) -> dict[str, Array]:
-        """Return the pairs of units in blocks, and of what is inside them, once the blocks are matched otherwise."""
-        (inner,) = (inner for inner in self.inside[self.outer[name]] if inner.name == name)
-        own = self._own(pairs[name], inner.members, before)
-        found = self._paired(own, inner.members, now)
-        result = dict(pairs) | {name: found}
+        """Return the pairs of units in blocks, and of what is inside them, once the blocks are matched otherwise.
+
+        Args:
+            name: of the units' group.
+            pairs: of all groups, as they were.
+            now: what the blocks are matched to.
+            before: what they were matched to.
+        """
+        members = self.members(name)
+        within = _within_blocks(pairs[name], members, before)
+        matched = np.arange(len(within))
+        matched[members] = within[members[now]]
+        result = dict(pairs) | {name: matched}
         for deeper in self.inside[name]:
-            result |= self.carried(deeper.name, pairs, found, pairs[name])
+            result |= self.carried(deeper.name, pairs, matched, pairs[name])
         return result
 
     def permutations(self, pairs: Mapping[str, Array]) -> dict[str, Tensor]:
-        """Return the relabelling that brings all units to those that they are matched to."""
+        """Return the permutations that bring all units to those that they are matched to."""
         result = {}
         for name, matched in pairs.items():
             if name in self.outer:
-                (inner,) = (inner for inner in self.inside[self.outer[name]] if inner.name == name)
-                matched = self._own(matched, inner.members, pairs[self.outer[name]])
+                matched = _within_blocks(matched, self.members(name), pairs[self.outer[name]])
             result[name] = torch.from_numpy(matched.copy())
         return result
 
-    def _runs(self, name: str, pairs: Mapping[str, Array]) -> tuple[Array, Array]:
-        (inner,) = (inner for inner in self.inside[self.outer[name]] if inner.name == name)
-        return inner.members, inner.members[pairs[self.outer[name]]]
 
-    @staticmethod
-    def _own(matched: Array, members: Array, outer: Array) -> Array:
-        """Return which unit of its own block takes each unit's place before the blocks are moved."""
-        result = np.arange(len(matched))
-        result[members[outer]] = matched[members]
-        return result
-
-    @staticmethod
-    def _paired(own: Array, members: Array, outer: Array) -> Array:
-        result = np.arange(len(own))
-        result[members] = own[members[outer]]
-        return result
+def _within_blocks(matched: Array, members: Array, outer: Array) -> Array:
+    """Return which unit of its own block takes each unit's place before the blocks are permuted."""
+    result = np.arange(len(matched))
+    result[members[outer]] = matched[members]
+    return result
 
 
 def _members(outer: PermutationGroup, inner: PermutationGroup) -> Array:
@@ -194,10 +202,8 @@ def _members(outer: PermutationGroup, inner: PermutationGroup) -> Array:
     shared = {(axis.tensor, axis.dims): axis for axis in inner.axes}
     for axis in outer.axes:
         if (axis.tensor, axis.dims) in shared:
-            table = shared[axis.tensor, axis.dims].places.table
-            unit_at = np.full(1 + max(int(table.max()), int(axis.places.table.max())), -1)
-            unit_at[table.ravel()] = np.repeat(np.arange(len(table)), table.shape[1])
-            rows = [list(dict.fromkeys(row[row >= 0].tolist())) for row in unit_at[axis.places.table]]
+            units = shared[axis.tensor, axis.dims].places.unit_at(axis.places.table)
+            rows = [list(dict.fromkeys(row[row >= 0].tolist())) for row in units]
             return np.array([_runs_of(row, inner.size) for row in rows], dtype=np.int64)
     return np.arange(inner.units).reshape(outer.units, -1, inner.size)
 
@@ -219,8 +225,8 @@ def _checked(score: Tensor) -> Scores:
 def _best_inside(score: Scores, members: Array) -> NDArray[np.float64]:
     """Return for every two blocks the value of the best match of the units inside, shape (blocks, blocks)."""
     result = np.zeros((len(members), len(members)))
-    for here, rows in enumerate(members):
-        for there, columns in enumerate(members):
-            for run, other in zip(rows, columns, strict=True):
-                result[here, there] += assign(score[np.ix_(run, other)])[1]
+    for i, rows in enumerate(members):
+        for j, columns in enumerate(members):
+            for row_run, column_run in zip(rows, columns, strict=True):
+                result[i, j] += assign(score[np.ix_(row_run, column_run)])[1]
     return result

@@ -1,4 +1,4 @@
-"""A network's labels and signs as chosen so far, and its tensors seen through them."""
+"""The permutations and signs of a network's units chosen so far, and its tensors permuted and flipped by them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,16 @@ from landscape_cli.symmetry import Axis, PermutationGroup, SignGroup, Symmetry, 
 Dims = tuple[int, ...]
 
 
-class Map:
-    """Which groups live where: the symmetry by tensor."""
+class AxisTable:
+    """The axes of a symmetry's groups by tensor.
+
+    Attributes:
+        symmetry: the symmetry.
+        nesting: which groups are the units inside the blocks of others.
+        shapes: of the tensors, by name.
+        permutations: by tensor: the permutation groups with units there, each with the axis that they live on.
+        signs: by tensor: the sign groups with units there, each with its axis.
+    """
 
     def __init__(self, symmetry: Symmetry) -> None:
         """Sort the axes of all groups by their tensors."""
@@ -28,47 +36,50 @@ class Map:
         for group in symmetry.permutations:
             for axis in group.axes:
                 self.permutations[axis.tensor].append((group, axis))
-        for flips in symmetry.signs:
-            for axis in flips.axes:
-                self.signs[axis.tensor].append((flips, axis))
+        for sign_group in symmetry.signs:
+            for axis in sign_group.axes:
+                self.signs[axis.tensor].append((sign_group, axis))
 
 
-class Labelling:
+class UnitMatching:
     """Which unit of a network is matched to each unit of the reference, and which of its units are flipped.
 
     Attributes:
-        map: which groups live where.
-        pairs: by permutation group: for each unit of the reference the network's unit matched to it.
-        permutations: the same as relabellings, one of units within their blocks and one of the blocks.
-        signs: by sign group: ±1 for each of the network's units, as the network is labelled; applied first.
+        axis_table: the axes of all groups by tensor.
+        pairs: by permutation group: for each unit of the reference the network's unit matched to it, (units,), int64.
+        permutations: the same as permutations, one of units within their blocks and one of the blocks.
+        signs: by sign group: ±1 for each of the network's units, in the network's own order; applied first.
+        flipped: the names of the sign groups with a unit that is flipped.
     """
 
-    def __init__(self, where: Map) -> None:
+    def __init__(self, axis_table: AxisTable) -> None:
         """Start with the network as it is."""
-        self.map = where
-        self.pairs: dict[str, Array] = {g.name: np.arange(g.units) for g in where.symmetry.permutations}
-        self.permutations = where.nesting.permutations(self.pairs)
-        self.signs = {g.name: torch.ones(g.size) for g in where.symmetry.signs}
+        self.axis_table = axis_table
+        self.pairs: dict[str, Array] = {
+            group.name: np.arange(group.units) for group in axis_table.symmetry.permutations
+        }
+        self.permutations = axis_table.nesting.permutations(self.pairs)
+        self.signs = {group.name: torch.ones(group.size) for group in axis_table.symmetry.signs}
         self.flipped: set[str] = set()
 
-    def copy(self) -> Labelling:
-        """Return a labelling that starts where this one is."""
-        other = Labelling.__new__(Labelling)
-        other.map = self.map
-        other.restore(self)
-        return other
+    def copy(self) -> UnitMatching:
+        """Return a matching that starts where this one is."""
+        copied = UnitMatching.__new__(UnitMatching)
+        copied.axis_table = self.axis_table
+        copied.restore(self)
+        return copied
 
-    def restore(self, other: Labelling) -> None:
-        """Go back to another labelling of the network."""
-        self.pairs, self.permutations = dict(other.pairs), dict(other.permutations)
-        self.signs, self.flipped = dict(other.signs), set(other.flipped)
+    def restore(self, matching: UnitMatching) -> None:
+        """Go back to another matching of the same networks."""
+        self.pairs, self.permutations = dict(matching.pairs), dict(matching.permutations)
+        self.signs, self.flipped = dict(matching.signs), set(matching.flipped)
 
     def pair(self, pairs: Mapping[str, Array]) -> bool:
         """Match units as `pairs`, by group, says; tell whether that changed anything."""
-        changed = any(not np.array_equal(self.pairs[name], found) for name, found in pairs.items())
+        changed = any(not np.array_equal(self.pairs[name], matched) for name, matched in pairs.items())
         if changed:
             self.pairs |= pairs
-            self.permutations |= self.map.nesting.permutations(self.pairs)
+            self.permutations |= self.axis_table.nesting.permutations(self.pairs)
         return changed
 
     def flip(self, name: str, signs: Tensor) -> bool:
@@ -79,21 +90,28 @@ class Labelling:
             self.flipped = self.flipped | {name} if bool((signs < 0).any()) else self.flipped - {name}
         return changed
 
-    def seen(
+    def apply(
         self,
         name: str,
         tensor: Tensor,
         *,
-        moves: Callable[[PermutationGroup, Axis], bool] = lambda group, axis: True,
+        permutes: Callable[[PermutationGroup, Axis], bool] = lambda group, axis: True,
         flips: Callable[[SignGroup, Axis], bool] = lambda group, axis: True,
     ) -> Tensor:
-        """Return a tensor of the network flipped and relabelled, by the groups wanted."""
-        for group, axis in self.map.signs[name]:
+        """Return a tensor of the network flipped and permuted.
+
+        Args:
+            name: of the tensor.
+            tensor: its content.
+            permutes: which groups permute it, and along which axis.
+            flips: which groups flip it, and along which axis.
+        """
+        for group, axis in self.axis_table.signs[name]:
             if group.name in self.flipped and flips(group, axis):
                 tensor = tensor * spread(self.signs[group.name].to(tensor.device, tensor.dtype), axis, tensor)
         by_dims: defaultdict[Dims, list[tuple[PermutationGroup, Axis]]] = defaultdict(list)
-        for member in self.map.permutations[name]:
-            if moves(*member):
+        for member in self.axis_table.permutations[name]:
+            if permutes(*member):
                 by_dims[member[1].dims].append(member)
         for dims, members in sorted(by_dims.items(), key=lambda item: -len(item[0])):
             source = sources(tensor, dims, members, self.permutations)
@@ -102,22 +120,23 @@ class Labelling:
         return tensor
 
     def final_signs(self) -> dict[str, Tensor]:
-        """Return the flips by the labels of the reference: what is to be flipped after relabelling."""
-        return {group.name: self._carried(group) for group in self.map.symmetry.signs}
-
-    def _carried(self, group: SignGroup) -> Tensor:
-        return self.signs[group.name][self.sign_sources(group)].long()
+        """Return the signs in the order of the reference's units: what is to be flipped once they are permuted."""
+        return {
+            group.name: self.signs[group.name][self.sign_sources(group)].long()
+            for group in self.axis_table.symmetry.signs
+        }
 
     def sign_sources(self, group: SignGroup) -> Tensor:
-        """Return for each unit of a sign group the unit that takes its place."""
+        """Return for each unit of a sign group the unit that takes its place, shape (units,), int64."""
         axis = group.axes[0]
-        shape = self.map.shapes[axis.tensor]
+        shape = self.axis_table.shapes[axis.tensor]
         places = torch.arange(int(np.prod([shape[dim] for dim in axis.dims])))
         places = places.view([shape[dim] if dim in axis.dims else 1 for dim in range(len(shape))])
-        moved = self.seen(
-            axis.tensor, places, moves=lambda _, other: set(other.dims) <= set(axis.dims), flips=lambda *_: False
+        permuted = self.apply(
+            axis.tensor,
+            places,
+            permutes=lambda _, along: set(along.dims) <= set(axis.dims),
+            flips=lambda *_: False,
         )
-        table = torch.tensor(axis.places.table)
-        unit_at = torch.full((places.numel(),), -1)
-        unit_at[table.flatten()] = torch.arange(len(table)).repeat_interleave(table.shape[1])
-        return unit_at[moved.flatten()[table[:, 0]]]
+        first = torch.from_numpy(axis.places.table[:, 0].copy())
+        return torch.from_numpy(axis.places.unit_at(permuted.flatten()[first].numpy()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,12 +68,12 @@ def balance(
     for group in groups:
         starts[group.name] = count
         count += group.size
-    every = dict.fromkeys(axis.axis.tensor for group in groups for axis in group.axes if axis.power)
-    tensors = {name: _squares(name, params, groups, starts, count) for name in every}
+    scaled_tensors = dict.fromkeys(axis.axis.tensor for group in groups for axis in group.axes if axis.power)
+    tensors = {name: _squares(name, params, groups, starts, count) for name in scaled_tensors}
     wanted = dict.fromkeys(setter.axis.tensor for setter in setters)
     logs, settled = _minimum([tensors[name] for name in wanted], count)
     if settled is not None:
-        moves = [tensors[name].exponents(direction).abs().max() for name in every for direction in settled.T]
+        moves = [tensors[name].exponents(direction).abs().max() for name in scaled_tensors for direction in settled.T]
         done = not moves or float(torch.stack(moves).max()) < FLAT
     else:
         logs, done = torch.zeros(count, dtype=torch.float64), False
@@ -100,10 +102,8 @@ def _sides(
         for scaled in group.axes:
             if scaled.axis.tensor == name and scaled.power and scaled.variance is None:
                 sizes = [size if dim in scaled.axis.dims else 1 for dim, size in enumerate(shape)]
-                index = torch.full((torch.Size(sizes).numel(),), count)
-                table = torch.tensor(scaled.axis.places.table)
-                index[table.flatten()] = starts[group.name] + torch.arange(len(table)).repeat_interleave(table.shape[1])
-                yield index.view(sizes), scaled.power
+                units = torch.from_numpy(scaled.axis.places.unit_at(np.arange(math.prod(sizes))))
+                yield torch.where(units < 0, count, starts[group.name] + units).view(sizes), scaled.power
 
 
 def _minimum(tensors: Sequence[_Squares], count: int) -> tuple[Tensor, Tensor | None]:
@@ -160,8 +160,8 @@ def _gradient(tensor: _Squares, numbers: Tensor, count: int) -> Tensor:
 
 def _curvature(tensor: _Squares, numbers: Tensor, count: int) -> Tensor:
     total = torch.zeros((count + 1) ** 2, dtype=torch.float64)
-    for one, p in tensor.sides:
-        for other, q in tensor.sides:
-            both = (one * (count + 1) + other).expand(numbers.shape).flatten()
+    for first, p in tensor.sides:
+        for second, q in tensor.sides:
+            both = (first * (count + 1) + second).expand(numbers.shape).flatten()
             total.index_add_(0, both, 4.0 * p * q * numbers.flatten())
     return total.view(count + 1, count + 1)[:count, :count]

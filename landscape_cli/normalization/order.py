@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry
 
@@ -29,10 +27,10 @@ class Turn:
     def together(self) -> bool:
         """Whether no order of setting units at norm one ends: several groups, or one on both sides of a tensor."""
         return len(self.groups) > 1 or any(
-            _meet(other, self.setters[0])
+            scaled.axis.shares_entries_with(self.setters[0].axis)
             for group in self.groups
-            for other in group.axes
-            if other is not self.setters[0]
+            for scaled in group.axes
+            if scaled is not self.setters[0]
         )
 
 
@@ -58,16 +56,16 @@ def turns(symmetry: Symmetry, *, outputs_at: int | None) -> list[Turn]:
     items = [_item(group) for group in symmetry.scales]
     if outputs_at is not None:
         items.insert(outputs_at, _Item(None, symmetry.output, _last_layers(symmetry)))
-    left = _Left(items)
-    found: list[Turn] = []
+    left = _ItemsLeft(items)
+    order: list[Turn] = []
     while left.items:
         chosen, turn = _next(left)
-        found.append(turn)
+        order.append(turn)
         left.remove(chosen)
-    return found
+    return order
 
 
-class _Left:
+class _ItemsLeft:
     """The items that are still to be set, in forward order, and where each is."""
 
     def __init__(self, items: Sequence[_Item]) -> None:
@@ -84,17 +82,18 @@ class _Left:
 
     def disturbing(self, item: _Item, setter: ScaledAxis) -> list[_Item]:
         """Return the items left, but for this one, of which rescaling the units changes what sets this one."""
-        there = self._at[setter.axis.tensor]
-        return [other for other, scaled in there if other is not item and other in self.items and _meet(scaled, setter)]
+        return [
+            neighbor
+            for neighbor, scaled in self._at[setter.axis.tensor]
+            if neighbor is not item and neighbor in self.items and scaled.axis.shares_entries_with(setter.axis)
+        ]
 
 
-def _next(left: _Left) -> tuple[list[_Item], Turn]:
-    for first in (True, False):
-        for item in left.items:
-            for setter in item.setters[:1] if first else item.setters[1:]:
-                between = item.group is not None and _is_between(item.group, setter)
-                if not between and not left.disturbing(item, setter):
-                    return [item], Turn((item.group,), (setter,)) if item.group else Turn()
+def _next(left: _ItemsLeft) -> tuple[list[_Item], Turn]:
+    """Return what is set next: a group, by the best that no other disturbs, else those that wait for the fewest."""
+    for item, setter in _candidates(left):
+        if (item.group is None or not _is_between(item.group, setter)) and not left.disturbing(item, setter):
+            return [item], Turn((item.group,), (setter,)) if item.group else Turn()
     around = min((_waits_for(item, left) for item in left.items), key=len)
     groups = [item for item in around if item.group is not None]
     return groups or around, Turn(
@@ -102,22 +101,30 @@ def _next(left: _Left) -> tuple[list[_Item], Turn]:
     )
 
 
+def _candidates(left: _ItemsLeft) -> Iterator[tuple[_Item, ScaledAxis]]:
+    """Yield every item with the best of what can set it, then every one with the rest."""
+    for item in left.items:
+        yield from ((item, setter) for setter in item.setters[:1])
+    for item in left.items:
+        yield from ((item, setter) for setter in item.setters[1:])
+
+
 def _is_between(group: ScaleGroup, setter: ScaledAxis) -> bool:
     """Tell whether a group is on both sides of what would set it."""
-    return any(_meet(other, setter) for other in group.axes)
+    return any(scaled.axis.shares_entries_with(setter.axis) for scaled in group.axes if scaled is not setter)
 
 
-def _waits_for(item: _Item, left: _Left) -> list[_Item]:
+def _waits_for(item: _Item, left: _ItemsLeft) -> list[_Item]:
     """Return an item with all that it waits for, directly or not, in forward order."""
     inside = {item: None}
     pending = [item]
     while pending:
-        one = pending.pop()
-        for setter in one.setters[:1]:
-            new = [other for other in left.disturbing(one, setter) if other not in inside]
+        waiting = pending.pop()
+        for setter in waiting.setters[:1]:
+            new = [neighbor for neighbor in left.disturbing(waiting, setter) if neighbor not in inside]
             inside |= dict.fromkeys(new)
             pending += new
-    return [one for one in left.items if one in inside]
+    return [member for member in left.items if member in inside]
 
 
 def _item(group: ScaleGroup) -> _Item:
@@ -130,12 +137,3 @@ def _item(group: ScaleGroup) -> _Item:
 def _last_layers(symmetry: Symmetry) -> tuple[ScaledAxis, ...]:
     """Return what sets the outputs' scale; any of them may, where another is zero."""
     return tuple(scaled for scaled in symmetry.output if scaled.power == 1)[:1]
-
-
-def _meet(one: ScaledAxis, other: ScaledAxis) -> bool:
-    """Tell whether rescaling along one axis changes norms along another."""
-    if one is other or one.axis.tensor != other.axis.tensor:
-        return False
-    if one.axis.dims != other.axis.dims:
-        return True
-    return bool(np.isin(one.axis.places.table, other.axis.places.table).any())

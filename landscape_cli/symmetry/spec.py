@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -34,6 +35,20 @@ class Places:
         self.table.setflags(write=False)
         self._hash = hash((self.table.shape, self.table.tobytes()))
 
+    def unit_at(self, entries: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the unit that lives at each of these entries of the axis, -1 where none does: the table inverted.
+
+        Args:
+            entries: places along the axis, of any shape, none negative.
+
+        Returns:
+            Of the same shape; the last of several units that share a place.
+        """
+        units, places = self.table.shape
+        owners = np.full(1 + max(int(self.table.max(initial=-1)), int(entries.max(initial=-1))), -1)
+        owners[self.table.ravel()] = np.repeat(np.arange(units), places)
+        return owners[entries]
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Places) and np.array_equal(self.table, other.table)
 
@@ -60,17 +75,26 @@ class Axis:
     role: Role
     places: Places
 
+    def shares_entries_with(self, axis: Axis) -> bool:
+        """Tell whether units along this axis and another have entries of a tensor in common; an axis has with itself.
+
+        Axes over different dimensions of one tensor cross, and so they always have.
+        """
+        if self.tensor != axis.tensor:
+            return False
+        return self.dims != axis.dims or bool(np.isin(self.places.table, axis.places.table).any())
+
 
 @dataclass(frozen=True)
 class PermutationGroup:
-    """Hidden units that can be relabelled, together along every axis listed.
+    """Hidden units that can be permuted, together along every axis listed.
 
     Attributes:
         name: after the tensor that first writes them.
         size: how many units may trade places with each other.
         axes: where they live; each lists `blocks * size` units, block by block.
         blocks: into how many blocks the units fall: a permutation keeps each unit in its block, as the units of
-            attention heads are; the blocks' own group, if they may be relabelled, is another.
+            attention heads are; the blocks' own group, if they may be permuted, is another.
         inside: if these are blocks, the names of the groups of their units.
     """
 
@@ -88,7 +112,7 @@ class PermutationGroup:
     @cached_property
     def writers(self) -> tuple[Axis, ...]:
         """The axes along which the units' incoming weights are rows; else whatever of the units has one."""
-        return _first_of(self.axes, (Role.INCOMING,)) or _first_of(self.axes, (Role.GAIN, Role.FOLLOWER)) or self.axes
+        return _writers(self.axes)
 
 
 @dataclass(frozen=True)
@@ -124,16 +148,18 @@ class ScaleGroup:
         """The axes that scale with the units; the first one, if there are weights or gains, sets the norm."""
         up = [scaled.axis for scaled in self.axes if scaled.power == 1]
         down = [scaled.axis for scaled in self.axes if scaled.power == -1]
-        return (
-            _first_of(up, (Role.INCOMING, Role.GAIN)) or tuple(up) or _first_of(down, (Role.OUTGOING,)) or tuple(down)
-        )
+        return _of_roles(up, Role.INCOMING, Role.GAIN) or tuple(up) or _of_roles(down, Role.OUTGOING) or tuple(down)
 
     @property
     def set_by(self) -> ScaledAxis:
         """The axis whose entries, unit by unit, the normalised network has at norm one."""
         writers = self.writers or tuple(scaled.axis for scaled in self.axes)
         # Where units write themselves, as in a recurrent layer, no scale need put all of them at norm one.
-        once = [axis for axis in writers if not any(_meet(axis, other.axis) for other in self.axes)]
+        once = [
+            writer
+            for writer in writers
+            if not any(scaled.axis.shares_entries_with(writer) for scaled in self.axes if scaled.axis is not writer)
+        ]
         return next(scaled for scaled in self.axes if scaled.axis is (once or writers)[0])
 
 
@@ -147,13 +173,8 @@ class SignGroup:
 
     @cached_property
     def writers(self) -> tuple[Axis, ...]:
-        """The axes that tell a unit's sign: batch-norm's gains if there are, else incoming weights."""
-        return (
-            _first_of(self.axes, (Role.GAIN,))
-            or _first_of(self.axes, (Role.INCOMING,))
-            or _first_of(self.axes, (Role.FOLLOWER,))
-            or self.axes
-        )
+        """The axes that tell a unit's sign where no gain does: its incoming weights, or whatever of it has one."""
+        return _writers(self.axes)
 
 
 @dataclass(frozen=True)
@@ -171,7 +192,7 @@ class Sphere:
 
 @dataclass(frozen=True)
 class FixedAxis:
-    """A tensor axis (or part of one) that may not be relabelled, and why.
+    """A tensor axis (or part of one) that may not be permuted, and why.
 
     Attributes:
         tensor: its name.
@@ -188,7 +209,7 @@ class FixedAxis:
 
 @dataclass(frozen=True)
 class FixedSign:
-    """A group of units that may be relabelled but not flipped, and the operator that their sign matters to."""
+    """A group of units that may be permuted but not flipped, and the operator that their sign matters to."""
 
     group: str
     reason: str
@@ -199,7 +220,7 @@ class Symmetry:
     """All that was found of a model's symmetries, in forward order.
 
     Attributes:
-        permutations: groups of hidden units that can be relabelled.
+        permutations: groups of hidden units that can be permuted.
         scales: groups of hidden units that can be rescaled.
         signs: groups of hidden units that can be flipped.
         output: the axes that one common positive factor of all outputs multiplies; empty if there is none.
@@ -249,12 +270,10 @@ class Symmetry:
         )
 
 
-def _first_of(axes: tuple[Axis, ...] | list[Axis], roles: tuple[Role, ...]) -> tuple[Axis, ...]:
+def _of_roles(axes: Iterable[Axis], *roles: Role) -> tuple[Axis, ...]:
     return tuple(axis for axis in axes if axis.role in roles)
 
 
-def _meet(one: Axis, other: Axis) -> bool:
-    """Tell whether two axes, not the same one, share entries of a tensor."""
-    if one is other or one.tensor != other.tensor:
-        return False
-    return one.dims != other.dims or bool(np.isin(one.places.table, other.places.table).any())
+def _writers(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """Return the axes along which units' incoming weights are rows; else what they have a number of each; else all."""
+    return _of_roles(axes, Role.INCOMING) or _of_roles(axes, Role.GAIN, Role.FOLLOWER) or axes

@@ -15,12 +15,12 @@ SLICES = 16
 
 
 def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Relabel hidden units: unit i of a group becomes what unit `permutations[group][i]` was.
+    """Permute hidden units: unit i of a group becomes what unit `permutations[group][i]` was.
 
     Args:
         params: the network.
         symmetry: its symmetry.
-        permutations: by group name, shape (units,), int64; groups left out keep their labels. Units are relabelled
+        permutations: by group name, shape (units,), int64; groups left out keep their order. Units are permuted
             within their blocks first, then the blocks.
 
     Returns:
@@ -132,7 +132,7 @@ def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, T
 
 
 def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return a uniformly random relabelling of every group."""
+    """Return a uniformly random permutation of every group."""
     return {
         group.name: torch.cat(
             [block * group.size + torch.randperm(group.size, generator=generator) for block in range(group.blocks)]

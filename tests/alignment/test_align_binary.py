@@ -1,4 +1,4 @@
-"""Aligning binary networks: their signs are matched, and what is relabelled computes the same, bit for bit."""
+"""Aligning binary networks: their signs are matched, and what is permuted computes the same, bit for bit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def aligned(net: Binary, params: dict[str, torch.Tensor], method: str) -> Alignm
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", HIDDEN)
-def test_planted_relabelling_with_flips_is_undone(name: str, method: str) -> None:
+def test_planted_permutation_with_flips_is_undone(name: str, method: str) -> None:
     for seed in range(20 if method == "cosine" else 6):
         net = make_binary(name, seed, torch.float32 if seed % 2 else torch.float64)
         planted = net.moved(seed)

@@ -33,7 +33,7 @@ def test_normalising_keeps_the_function(name: str, x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", ["one-layer blocks", "same matrix twice", "residual output", "squeezed head"])
-def test_planted_relabelling_is_found(name: str, x: Tensor) -> None:
+def test_planted_permutation_is_found(name: str, x: Tensor) -> None:
     net = trapped(TRAPS[name])
     symmetry = trace_symmetry(net, x)
     params = net.state_dict()

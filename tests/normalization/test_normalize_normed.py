@@ -67,11 +67,11 @@ def test_forgets_any_rescaling(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", NORMED)
-def test_relabelling_is_kept(name: str) -> None:
+def test_permutation_is_kept(name: str) -> None:
     net = make_net(name)
-    relabelling = random_permutations(net.symmetry, generator=torch.Generator().manual_seed(4))
-    moved = rescale(permute(net.params, net.symmetry, relabelling), net.symmetry, random_factors(net, 1))
-    expected = permute(normalize(net.params, net.symmetry), net.symmetry, relabelling)
+    permutations = random_permutations(net.symmetry, generator=torch.Generator().manual_seed(4))
+    moved = rescale(permute(net.params, net.symmetry, permutations), net.symmetry, random_factors(net, 1))
+    expected = permute(normalize(net.params, net.symmetry), net.symmetry, permutations)
     assert_same(normalize(moved, net.symmetry), expected)
 
 

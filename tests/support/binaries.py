@@ -43,7 +43,7 @@ class Binary:
         return torch.func.functional_call(self.model, dict(params), (self.inputs,))
 
     def moved(self, seed: int) -> dict[str, Tensor]:
-        """Return the network relabelled and flipped at random."""
+        """Return the network permuted and flipped at random."""
         generator = torch.Generator().manual_seed(seed)
         moved = permute(self.params, self.symmetry, random_permutations(self.symmetry, generator=generator))
         return flip(moved, self.symmetry, random_signs(self.symmetry, generator=generator))

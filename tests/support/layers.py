@@ -510,7 +510,7 @@ NETS |= {
         (4, 6, 6, 4),
         (4, 6, 6, 4),
     ),
-    # Free besides the relabellings: each norm's gain, and the layer scale against the rows before it; the sign of the
+    # Free besides the permutations: each norm's gain, and the layer scale against the rows before it; the sign of the
     # stream, and of what the first norm reads.
     "convnext block": Case(
         lambda: Net(

@@ -107,7 +107,7 @@ def blame(net: Net, seed: int = 0) -> list[str]:
 
 
 def rotation(size: int, blocks: int) -> Tensor:
-    """Return a relabelling without a fixed point, each unit kept in its block."""
+    """Return a permutation without a fixed point, each unit kept in its block."""
     return (torch.arange(size).roll(1) + size * torch.arange(blocks)[:, None]).flatten()
 
 

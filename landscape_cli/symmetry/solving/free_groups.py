@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from landscape_cli.symmetry.solving.elimination import Row, eliminate
-from landscape_cli.symmetry.solving.variables import Owners
+from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
 from landscape_cli.symmetry.tracing.equations import Block, Equations
 from landscape_cli.symmetry.tracing.integers import Array
@@ -23,83 +23,97 @@ MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
 
 
 def scale_groups(
-    equations: Equations, owners: Owners, axes: MakeAxes, outputs: Sequence[Value], batch_norms: Sequence[BatchNorm]
+    equations: Equations,
+    variables: VariableTable,
+    axes: MakeAxes,
+    outputs: Sequence[Value],
+    batch_norms: Sequence[BatchNorm],
 ) -> tuple[list[ScaleGroup], list[ScaledAxis], int]:
     """Return the groups of free scales in forward order, and the axes that scale the output.
 
     The last number tells how many of the groups come before the output's.
     """
+    shown = _shown(equations, variables, outputs)
+    solve = _solve(equations, variables, "scale")
+    members = _members(variables, solve)
+    seen, common = _in_outputs(shown, solve)
+    common = common and all(power.denominator == 1 for free in seen for power in members[free].values())
+    output: list[ScaledAxis] = []
+    for free in sorted(seen) if common else ():
+        output += _scaled(variables, axes, batch_norms, members[free], whole=True, kind=variables.kind(free))
+    groups: list[ScaleGroup] = []
+    after = 0
+    taken: set[str] = set()
+    for free in sorted(members.keys() - seen):
+        kind = variables.kind(free)
+        if _is_idle(variables.tables(kind, _whole(members[free]))):
+            continue
+        scaled = _scaled(variables, axes, batch_norms, members[free], kind=kind)
+        if scaled:
+            name = _unused_name_of(scaled[0].axis, taken)
+            groups.append(ScaleGroup(name, variables.units_of(kind), tuple(scaled)))
+            after += common and free < min(seen)
+    return groups, output, after
+
+
+def _shown(
+    equations: Equations, variables: VariableTable, outputs: Sequence[Value]
+) -> list[tuple[list[int], list[int]]]:
+    """Return the rows of variables that multiply outputs, and their powers.
+
+    Scales that no such row can stand for are stated to be 1.
+    """
     shown = []
     for value in outputs:
         layers = torch.broadcast_tensors(*(layer for layer, _ in value.scale)) if value.scale else ()
         rows = torch.stack(layers, -1).reshape(-1, len(layers)).numpy() if layers else np.zeros((1, 0), dtype=np.int64)
-        kept, torn = owners.represent(rows) if layers else ([[]], [])
+        kept, torn = variables.represent(rows) if layers else ([[]], [])
         equations.nothing("scale", np.array(torn, dtype=np.int64))
         shown += [(row, [power for _, power in value.scale]) for row in kept or [[]]]
-    solve = _solve(equations, owners, "scale")
-    members = _members(owners, solve)
-    seen, common = _in_outputs(shown, solve)
-    common = common and all(power.denominator == 1 for free in seen for power in members[free].values())
-    output: list[ScaledAxis] = []
-    if common:
-        for free in sorted(seen):
-            output += _scaled(owners, axes, batch_norms, members[free], whole=True, kind=owners.kind(free))
-    groups: list[ScaleGroup] = []
-    after = 0
-    taken: set[str] = set()
-    for free in sorted(members):
-        if free in seen:
-            continue
-        kind = owners.kind(free)
-        if _is_idle(owners.tables(kind, _whole(members[free]))):
-            continue
-        scaled = _scaled(owners, axes, batch_norms, members[free], kind=kind)
-        if scaled:
-            name = unused(_name_of(scaled[0].axis), taken)
-            taken.add(name)
-            groups.append(ScaleGroup(name, len(owners.kinds[kind]) if kind >= 0 else 1, tuple(scaled)))
-            after += bool(common) and free < min(seen)
-    return groups, output, after
+    return shown
 
 
 def fixed_signs(equations: Equations, symmetry: Symmetry) -> tuple[FixedSign, ...]:
     """Return the permutation groups whose units have no sign group, with the first operator that states their sign."""
     free = {(axis.tensor, axis.dims) for group in symmetry.signs for axis in group.axes}
-    found = []
+    fixed = []
     for group in symmetry.permutations:
-        axis = group.writers[0]
-        if (axis.tensor, axis.dims) not in free and not group.inside:
-            blocks = [block for block in equations.blocks if block.tensor in {"", axis.tensor}]
-            with_it = np.concatenate([np.zeros(1, dtype=np.int64), *(block.variables for block in blocks)])
-            blocks = [block for block in blocks if (block.tensor, block.dims) == (axis.tensor, axis.dims)]
-            own = np.concatenate([np.zeros(0, dtype=np.int64), *(block.variables for block in blocks)])
-            reasons = (
-                where
-                for rows, where in equations.signed
-                if bool(np.isin(rows, own).any()) and bool(np.isin(rows, with_it).all())
-            )
-            found.append(FixedSign(group.name, next(reasons, "")))
-    return tuple(found)
+        writer = group.writers[0]
+        if (writer.tensor, writer.dims) not in free and not group.inside:
+            fixed.append(FixedSign(group.name, _why_signs_are_fixed(equations, writer)))
+    return tuple(fixed)
 
 
-def sign_groups(equations: Equations, owners: Owners, axes: MakeAxes) -> list[SignGroup]:
+def _why_signs_are_fixed(equations: Equations, writer: Axis) -> str:
+    """Return the first operator that states signs of these weights' units, and of no other tensor; empty for none."""
+    blocks = [block for block in equations.blocks if block.tensor in {"", writer.tensor}]
+    of_tensor = np.concatenate([np.zeros(1, dtype=np.int64), *(block.variables for block in blocks)])
+    blocks = [block for block in blocks if (block.tensor, block.dims) == (writer.tensor, writer.dims)]
+    of_axis = np.concatenate([np.zeros(0, dtype=np.int64), *(block.variables for block in blocks)])
+    reasons = (
+        where
+        for rows, where in equations.signed
+        if bool(np.isin(rows, of_axis).any()) and bool(np.isin(rows, of_tensor).all())
+    )
+    return next(reasons, "")
+
+
+def sign_groups(equations: Equations, variables: VariableTable, axes: MakeAxes) -> list[SignGroup]:
     """Return the groups of free signs in forward order."""
-    solve = _solve(equations, owners, "sign")
+    solve = _solve(equations, variables, "sign")
     groups: list[SignGroup] = []
     taken: set[str] = set()
-    for free, powers in sorted(_members(owners, solve).items()):
-        kind = owners.kind(free)
-        tables = owners.tables(kind, _whole(powers))
-        found = [axis for block, _, table in tables for axis in axes(block.tensor, block.dims, table)]
-        if found and not _is_idle(tables, modulo=2):
-            size = len(owners.kinds[kind]) if kind >= 0 else 1
-            name = unused(_name_of(found[0]), taken)
-            taken.add(name)
-            groups.append(SignGroup(name, size, tuple(found)))
-    return _told_by_gains(groups)
+    for free, powers in sorted(_members(variables, solve).items()):
+        kind = variables.kind(free)
+        tables = variables.tables(kind, _whole(powers))
+        flipped = [axis for block, _, table in tables for axis in axes(block.tensor, block.dims, table)]
+        if flipped and not _is_idle(tables, modulo=2):
+            name = _unused_name_of(flipped[0], taken)
+            groups.append(SignGroup(name, variables.units_of(kind), tuple(flipped)))
+    return _with_clear_gains(groups)
 
 
-def _told_by_gains(groups: Sequence[SignGroup]) -> list[SignGroup]:
+def _with_clear_gains(groups: Sequence[SignGroup]) -> list[SignGroup]:
     """Return sign groups in which gains are such only if each tells the sign of one unit, and of no group beside.
 
     Several gains of one unit, as where a whole stream has one sign, are weights like any that write it.
@@ -107,31 +121,33 @@ def _told_by_gains(groups: Sequence[SignGroup]) -> list[SignGroup]:
     gains = [axis for group in groups for axis in group.axes if axis.role is Role.GAIN]
     several = {axis.tensor for axis in gains if axis.places.table.shape[1] > 1}
 
-    def told(axis: Axis) -> Axis:
+    def with_clear_role(axis: Axis) -> Axis:
         if axis.role is not Role.GAIN or axis.tensor not in several:
             return axis
         return replace(axis, role=Role.INCOMING if axis.places.table.shape[1] > 1 else Role.FOLLOWER)
 
-    return [replace(group, axes=tuple(map(told, group.axes))) for group in groups]
+    return [replace(group, axes=tuple(map(with_clear_role, group.axes))) for group in groups]
 
 
-def _solve(equations: Equations, owners: Owners, kind: str) -> Callable[[int], Row]:
+def _solve(equations: Equations, variables: VariableTable, kind: str) -> Callable[[int], Row]:
     """Solve the equations, variables of several units at once being 1."""
-    (several,) = np.nonzero(owners.several)
+    (several,) = np.nonzero(variables.several)
     if len(several):
         equations.nothing(kind, several)
-    return eliminate(equations, kind, represent=owners.represent, depth=owners.depth)
+    return eliminate(equations, kind, represent=variables.represent, depth=variables.depth)
 
 
-def _members(owners: Owners, solve: Callable[[int], Row]) -> dict[int, dict[int, Fraction]]:
-    found: defaultdict[int, dict[int, Fraction]] = defaultdict(dict)
-    for variable in np.flatnonzero(owners.kept)[1:].tolist():
+def _members(variables: VariableTable, solve: Callable[[int], Row]) -> dict[int, dict[int, Fraction]]:
+    """Return by free variable the kept variables that depend on it, and by which power."""
+    members: defaultdict[int, dict[int, Fraction]] = defaultdict(dict)
+    for variable in np.flatnonzero(variables.kept)[1:].tolist():
         for free, power in solve(variable).items():
-            found[free][variable] = power
-    return dict(found)
+            members[free][variable] = power
+    return dict(members)
 
 
 def _whole(powers: Mapping[int, Fraction]) -> dict[int, int]:
+    """Return powers multiplied by their least common denominator."""
     common = lcm(*(power.denominator for power in powers.values()))
     return {variable: int(power * common) for variable, power in powers.items()}
 
@@ -154,7 +170,7 @@ def _in_outputs(
 
 
 def _scaled(
-    owners: Owners,
+    variables: VariableTable,
     axes: MakeAxes,
     batch_norms: Sequence[BatchNorm],
     powers: Mapping[int, Fraction],
@@ -164,15 +180,15 @@ def _scaled(
 ) -> list[ScaledAxis]:
     means = {norm.mean: norm for norm in batch_norms}
     unscaled = {norm.variance: norm for norm in batch_norms if norm.gain is None}
-    found = []
-    for block, power, table in owners.tables(kind, _whole(powers)):
+    scaled = []
+    for block, power, table in variables.tables(kind, _whole(powers)):
         table = table.reshape(1, -1) if whole else table
         epsilon = unscaled[block.tensor].epsilon if block.tensor in unscaled else 0.0
-        found += [ScaledAxis(axis, power, epsilon) for axis in axes(block.tensor, block.dims, table)]
+        scaled += [ScaledAxis(axis, power, epsilon) for axis in axes(block.tensor, block.dims, table)]
         norm = means.get(block.tensor)
         if norm is not None and norm.gain is not None:
-            found += [ScaledAxis(axis, 0, norm.epsilon, norm.variance, power) for axis in axes(norm.gain, (0,), table)]
-    return found
+            scaled += [ScaledAxis(axis, 0, norm.epsilon, norm.variance, power) for axis in axes(norm.gain, (0,), table)]
+    return scaled
 
 
 def unused(name: str, taken: Container[str]) -> str:
@@ -184,8 +200,11 @@ def unused(name: str, taken: Container[str]) -> str:
     return name
 
 
-def _name_of(axis: Axis) -> str:
-    return axis.tensor.removesuffix(".weight").removesuffix("_weight")
+def _unused_name_of(axis: Axis, taken: set[str]) -> str:
+    """Return a name for the group whose first axis this is, and take it."""
+    name = unused(axis.tensor.removesuffix(".weight").removesuffix("_weight"), taken)
+    taken.add(name)
+    return name
 
 
 def _is_idle(tables: Sequence[tuple[Block, int, Array]], modulo: int = 0) -> bool:

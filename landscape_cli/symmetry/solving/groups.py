@@ -8,11 +8,12 @@ import numpy as np
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.free_groups import scale_groups, sign_groups, unused
-from landscape_cli.symmetry.solving.places import Part, Spaces
+from landscape_cli.symmetry.solving.places import Part, PlaceTable
 from landscape_cli.symmetry.solving.refinement import colour, run_of, runs_of, settle
-from landscape_cli.symmetry.solving.variables import Owners
+from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
+from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import covered
 from landscape_cli.symmetry.tracing.record import Traced
 
@@ -27,23 +28,26 @@ def assemble(traced: Traced) -> Symmetry:
         InconsistencyError: if an axis of a parameter is neither in a group nor fixed for a reason.
     """
     labels = traced.labels
-    own = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
-    runs = runs_of(labels, [*own, *traced.seen])
+    of_parameters = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
+    runs = runs_of(labels, [*of_parameters, *traced.seen])
     settle(labels, runs)
     colours = colour(labels, runs)
     parts = list(_parts(traced))
-    kinds, permutations = _permutations(traced, Spaces(labels, parts), colours)
-    owners = Owners(labels, traced.equations, list(kinds.values()), list(kinds))
+    kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colours)
+    variables = VariableTable(labels, traced.equations, list(kinds.values()))
     axis_of = _axis_maker(traced)
-    scales, output, output_after = scale_groups(traced.equations, owners, axis_of, traced.outputs, traced.batch_norms)
+    scales, output, output_after = scale_groups(
+        traced.equations, variables, axis_of, traced.outputs, traced.batch_norms
+    )
+    fixed = list(_fixed(traced, parts))
     symmetry = Symmetry(
         permutations=tuple(permutations),
         scales=tuple(scales),
-        signs=tuple(sign_groups(traced.equations, owners, axis_of)),
+        signs=tuple(sign_groups(traced.equations, variables, axis_of)),
         output=tuple(output),
         output_after=output_after,
         spheres=tuple(_spheres(traced, parts)),
-        fixed=(*(fixed := tuple(_fixed(traced, parts))), *_with_rows(traced, parts, permutations, fixed)),
+        fixed=(*fixed, *_with_rows(traced, parts, permutations, fixed)),
         shapes=tuple((name, traced.shapes[name]) for first in traced.aliases for name in traced.aliases[first]),
         parameters=tuple(name for name in traced.aliases if name in traced.learned),
         notes=traced.notes,
@@ -60,45 +64,57 @@ def _parts(traced: Traced) -> Iterable[Part]:
             yield Part(name, axes, run_of(traced.labels, layers), writes)
 
 
-def _permutations(traced: Traced, spaces: Spaces, colours: Hash) -> tuple[dict[str, list[int]], list[PermutationGroup]]:
+def _permutations(
+    traced: Traced, places: PlaceTable, colours: Hash
+) -> tuple[dict[str, list[int]], list[PermutationGroup]]:
     """Return the units of each kind by its name, and the groups in forward order."""
     labels = traced.labels
     labels.fix_above()
-    alike: dict[int, list[int]] = {}
-    for unit, colour_of in zip(spaces.units.tolist(), colours[spaces.units].tolist(), strict=True):
-        alike.setdefault(colour_of, []).append(unit)
-    kinds: dict[str, list[int]] = {}
-    names: dict[int, str] = {}
-    made: list[tuple[tuple[int, int], str, list[list[int]]]] = []
-    for members in alike.values():
-        tensor = spaces.parts[spaces.first(members[0])[0]].tensor
-        name = unused(_base_name(tensor, len(spaces.inside(members[0])) > 0), kinds)
-        kinds[name] = members
-        names |= dict.fromkeys(members, name)
-        units = np.array(members)
-        free = units[labels.why_fixed(units) == 0]
-        blocks: dict[int, list[int]] = {}
-        for unit, block in zip(free.tolist(), labels.above(free).tolist(), strict=True):
-            blocks.setdefault(block, []).append(unit)
-        for block, within in blocks.items():
-            if block >= 0:
-                order = {unit: place for place, unit in enumerate(spaces.inside(block).tolist())}
-                within.sort(key=order.__getitem__)
-        if len({len(block) for block in blocks.values()}) == 1:
-            made.append((spaces.first(int(free[0])), name, list(blocks.values())))
+    kinds = _kinds(places, colours)
+    name_of = {unit: name for name, members in kinds.items() for unit in members}
+    candidates: list[tuple[tuple[int, int], str, list[list[int]]]] = []
+    for kind, members in kinds.items():
+        blocks = _free_by_block(labels, places, members)
+        if len({len(block) for block in blocks}) == 1:
+            candidates.append((min(map(places.first, blocks[0])), kind, blocks))
         else:
-            for count, within in enumerate(blocks.values()):
-                made.append((spaces.first(within[0]), f"{name}/{count + 1}", [within]))
+            candidates += [(places.first(block[0]), f"{kind}/{k + 1}", [block]) for k, block in enumerate(blocks)]
     groups = []
-    for _, name, blocks_of in sorted(made, key=lambda group: group[0]):
-        size = len(blocks_of[0])
-        ordered = [unit for within in blocks_of for unit in within]
+    for _, name, blocks in sorted(candidates, key=lambda candidate: candidate[0]):
+        size = len(blocks[0])
+        units = [unit for block in blocks for unit in block]
         if size < 2:
-            labels.fix(np.array(ordered), ALONE)
+            labels.fix(np.array(units), ALONE)
             continue
-        inside = tuple(dict.fromkeys(names[unit] for unit in spaces.inside(ordered[0]).tolist()))
-        groups.append(PermutationGroup(name, size, _axes(traced, spaces, ordered), len(blocks_of), inside))
+        inside = tuple(dict.fromkeys(name_of[unit] for unit in places.inside(units[0]).tolist()))
+        groups.append(PermutationGroup(name, size, _axes(traced, places, units), len(blocks), inside))
     return kinds, groups
+
+
+def _kinds(places: PlaceTable, colours: Hash) -> dict[str, list[int]]:
+    """Return the units of each colour, in forward order, by the name of their kind."""
+    alike: dict[int, list[int]] = {}
+    for unit, colour_of_unit in zip(places.units.tolist(), colours[places.units].tolist(), strict=True):
+        alike.setdefault(colour_of_unit, []).append(unit)
+    kinds: dict[str, list[int]] = {}
+    for members in alike.values():
+        tensor = places.parts[places.first(members[0])[0]].tensor
+        kinds[unused(_base_name(tensor, len(places.inside(members[0])) > 0), kinds)] = members
+    return kinds
+
+
+def _free_by_block(labels: Labels, places: PlaceTable, members: Sequence[int]) -> list[list[int]]:
+    """Return the units of a kind that may move, block by block, those of a block in its order."""
+    units = np.array(members)
+    free = units[labels.why_fixed(units) == 0]
+    blocks: dict[int, list[int]] = {}
+    for unit, block in zip(free.tolist(), labels.above(free).tolist(), strict=True):
+        blocks.setdefault(block, []).append(unit)
+    for block, within in blocks.items():
+        if block >= 0:
+            order = {unit: index for index, unit in enumerate(places.inside(block).tolist())}
+            within.sort(key=order.__getitem__)
+    return list(blocks.values())
 
 
 def _base_name(tensor: str, blocks: bool) -> str:
@@ -106,17 +122,17 @@ def _base_name(tensor: str, blocks: bool) -> str:
     return f"{name}/blocks" if blocks else name
 
 
-def _axes(traced: Traced, spaces: Spaces, units: Sequence[int]) -> tuple[Axis, ...]:
+def _axes(traced: Traced, places: PlaceTable, units: Sequence[int]) -> tuple[Axis, ...]:
     """Return where units of one kind live, those of blocks wherever what is in them lives."""
-    tables = spaces.tables(units)
-    found = []
+    tables = places.tables(units)
+    axes = []
     for k, table in tables.items():
-        part = spaces.parts[k]
-        rows = [tables[j] for j in tables if spaces.parts[j].tensor == part.tensor and spaces.parts[j].dims == (0,)]
+        part = places.parts[k]
+        rows = [tables[j] for j in tables if places.parts[j].tensor == part.tensor and places.parts[j].dims == (0,)]
         if len(part.dims) > 1 and rows and _is_whole(table, rows[0], traced.shapes[part.tensor][1]):
             continue  # what lives there moves along with whole rows, which another axis lists
-        found += _axis_maker(traced)(part.tensor, part.dims, table)
-    return tuple(found)
+        axes += _axis_maker(traced)(part.tensor, part.dims, table)
+    return tuple(axes)
 
 
 def _is_whole(table: Array, rows: Array, length: int) -> bool:
@@ -151,12 +167,12 @@ def _with_rows(
     traced: Traced, parts: Sequence[Part], permutations: Sequence[PermutationGroup], fixed: Sequence[FixedAxis]
 ) -> Iterable[FixedAxis]:
     """Yield the second axes of grouped weights whose units keep their order in every row, wherever the row goes."""
-    known = {(axis.tensor, dim) for group in permutations for axis in group.axes for dim in axis.dims}
-    known |= {(axis.tensor, axis.dim) for axis in fixed}
+    accounted = {(axis.tensor, dim) for group in permutations for axis in group.axes for dim in axis.dims}
+    accounted |= {(axis.tensor, axis.dim) for axis in fixed}
     rows = {axis.tensor for group in permutations for axis in group.axes if axis.dims == (0,)}
     for part in parts:
         for name in traced.aliases[part.tensor] if len(part.dims) > 1 else ():
-            if name in rows and (name, part.dims[-1]) not in known:
+            if name in rows and (name, part.dims[-1]) not in accounted:
                 yield FixedAxis(name, part.dims[-1], len(part.run.columns[0]), WITH_ROWS)
 
 
@@ -165,22 +181,28 @@ def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
 
     So is a weight of which nothing tells what its axes are to the units.
     """
-    outputs = {traced.labels.reason("output")}
+    last = _last_tensors(traced)
+    for name in traced.parameters:
+        rows = [dim for dim in range(len(traced.shapes[name])) if traced.roles.get((name, dim)) is Role.INCOMING][:1]
+        if rows:
+            whole = name in last or _writes_outputs(traced, parts, name, rows[0])
+            yield from (Sphere(alias, None if whole else rows[0]) for alias in traced.aliases[name])
+        elif name in traced.weights:
+            yield from (Sphere(alias, None) for alias in traced.aliases[name])
+
+
+def _last_tensors(traced: Traced) -> set[str]:
+    """Return the tensors whose scales multiply outputs."""
     shown = [np.unique(layer.numpy()) for value in traced.outputs for layer, _ in value.scale]
     numbers = np.concatenate([np.zeros(0, dtype=np.int64), *shown])
-    last = {block.tensor for block in traced.equations.blocks if np.isin(block.variables, numbers).any()}
-    for name in traced.parameters:
-        if name in traced.weights and not any(
-            traced.roles.get((name, dim)) is Role.INCOMING for dim in range(len(traced.shapes[name]))
-        ):
-            yield from (Sphere(alias, None) for alias in traced.aliases[name])
-        for dim in range(len(traced.shapes[name])):
-            if traced.roles.get((name, dim)) is Role.INCOMING:
-                here = [part for part in parts if part.tensor == name and part.dims == (dim,)]
-                why = {int(w) for part in here for column in part.run.columns for w in traced.labels.why_fixed(column)}
-                whole = (bool(why) and why <= outputs) or name in last
-                yield from (Sphere(alias, None if whole else dim) for alias in traced.aliases[name])
-                break
+    return {block.tensor for block in traced.equations.blocks if np.isin(block.variables, numbers).any()}
+
+
+def _writes_outputs(traced: Traced, parts: Sequence[Part], name: str, dim: int) -> bool:
+    """Tell whether all units along an axis may not move because they are outputs."""
+    columns = [column for part in parts if (part.tensor, part.dims) == (name, (dim,)) for column in part.run.columns]
+    why = {int(number) for column in columns for number in traced.labels.why_fixed(column)}
+    return why == {traced.labels.reason("output")}
 
 
 def _check_coverage(traced: Traced, symmetry: Symmetry) -> None:

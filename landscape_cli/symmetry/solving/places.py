@@ -35,8 +35,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class _Space:
-    """The units of one column of a part: `counts[i]` of `places`, from `starts[i]` on, are `units[i]`'s."""
+class _Column:
+    """The units in one column of a part's run: `counts[i]` of `places`, from `starts[i]` on, are `units[i]`'s."""
 
     units: Array
     starts: Array
@@ -44,39 +44,39 @@ class _Space:
     places: Array
 
 
-class Spaces:
-    """Looks up where units live."""
+class PlaceTable:
+    """At which places of which axes each unit lives, and which units are in which blocks."""
 
     def __init__(self, labels: Labels, parts: Sequence[Part]) -> None:
-        """Note all places of units on the axes of parameters, and which units are in which blocks."""
+        """Look up all units on the axes of parameters."""
         self.parts = parts
-        self._spaces = [(k, space) for k, part in enumerate(parts) for space in _spaces_of(part)]
-        numbers = np.concatenate([np.zeros(0, dtype=np.int64), *(space.units for _, space in self._spaces)])
-        which = np.repeat(np.arange(len(self._spaces)), [len(space.units) for _, space in self._spaces])
+        self._columns = [(k, column) for k, part in enumerate(parts) for column in _columns_of(part)]
+        numbers = np.concatenate([np.zeros(0, dtype=np.int64), *(column.units for _, column in self._columns)])
+        which = np.repeat(np.arange(len(self._columns)), [len(column.units) for _, column in self._columns])
         order = np.argsort(numbers, kind="stable")
         self._numbers, self._which = numbers[order], which[order]
         self._first = np.full(labels.count, np.iinfo(np.int64).max)
-        for k, space in self._spaces:
-            key = (0 if parts[k].writes else LATER) + k * PART + space.places[space.starts]
-            self._first[space.units] = np.minimum(self._first[space.units], key)
+        for k, column in self._columns:
+            key = (0 if parts[k].writes else LATER) + k * PART + column.places[column.starts]
+            self._first[column.units] = np.minimum(self._first[column.units], key)
         living = np.flatnonzero(self._first < np.iinfo(np.int64).max)
         self.children: dict[int, Array] = {}
         levels = [living]
         while len(levels[-1]):
             above = labels.above(levels[-1])
             levels.append(np.unique(above[above >= 0]))
-        for units in levels:
-            self._add_blocks(units, labels.above(units))
-        for units in reversed(levels[1:]):
-            for block in units.tolist():
+        for level in levels:
+            self._add_blocks(level, labels.above(level))
+        for level in reversed(levels[1:]):
+            for block in level.tolist():
                 self.children[block] = self._in_order(labels, block)
         depth = labels.depths()
         blocks = np.array(sorted(self.children, key=lambda block: -depth[block]), dtype=np.int64)
         for block in blocks.tolist():
             inner = int((self._first[self.children[block]] % LATER).min())
             self._first[block] = min(self._first[block], inner)
-        found = np.union1d(living, blocks)
-        self.units = found[np.argsort(self._first[found] % LATER, kind="stable")]
+        units = np.union1d(living, blocks)
+        self.units = units[np.argsort(self._first[units] % LATER, kind="stable")]
 
     def _add_blocks(self, units: Array, above: Array) -> None:
         inside = above >= 0
@@ -97,11 +97,11 @@ class Spaces:
         """
         units = self.children[block]
         orders = set()
-        for k, space in self._spaces:
+        for k, column in self._columns:
             if len(self.parts[k].dims) > 1:
-                at, here = _find(space, units)
+                at, here = _find(column, units)
                 if here.any():
-                    places = np.where(here, space.places[space.starts[at]], NONE)
+                    places = np.where(here, column.places[column.starts[at]], NONE)
                     orders.add(tuple(units[np.argsort(places, kind="stable")].tolist()))
         if len(orders) > 1:
             labels.fix(np.array([block]), "read in different orders by grouped weights")
@@ -118,15 +118,15 @@ class Spaces:
         Raises:
             InconsistencyError: if they do not live alike.
         """
-        found: dict[int, list[Array]] = {}
+        places: dict[int, list[Array]] = {}
         level = np.array(units, dtype=np.int64)[:, None]
         while level.shape[1]:
-            for number in self._where(level[0]):
-                k, space = self._spaces[number]
-                _, here = _find(space, level[0])
-                found.setdefault(k, []).append(_table(space, level[:, here]))
+            for number in self._columns_with(level[0]):
+                k, column = self._columns[number]
+                _, here = _find(column, level[0])
+                places.setdefault(k, []).append(_table(column, level[:, here]))
             level = self._next_level(level)
-        return {k: np.concatenate(tables, axis=1) for k, tables in sorted(found.items())}
+        return {k: np.concatenate(tables, axis=1) for k, tables in sorted(places.items())}
 
     def _next_level(self, level: Array) -> Array:
         """Return what the units of each row hold."""
@@ -135,8 +135,8 @@ class Spaces:
         rows = [[self.children.get(unit, ()) for unit in row] for row in level.tolist()]
         return np.array([np.concatenate([*row, []]) for row in rows], dtype=np.int64)
 
-    def _where(self, units: Array) -> list[int]:
-        """Return the numbers of the spaces that units live in."""
+    def _columns_with(self, units: Array) -> list[int]:
+        """Return the numbers of the columns that units live in."""
         starts = np.searchsorted(self._numbers, units)
         ends = np.searchsorted(self._numbers, units, side="right")
         pieces = [self._which[start:end] for start, end in zip(starts, ends, strict=True)]
@@ -147,29 +147,30 @@ class Spaces:
         return self.children.get(unit, np.zeros(0, dtype=np.int64))
 
 
-def _spaces_of(part: Part) -> Iterable[_Space]:
-    for column in part.run.units():
-        rest = [other for j, other in enumerate(part.run.columns) if j != column]
-        numbers = part.run.columns[column]
+def _columns_of(part: Part) -> Iterable[_Column]:
+    for k in part.run.units():
+        rest = [values for j, values in enumerate(part.run.columns) if j != k]
+        numbers = part.run.columns[k]
         order = np.lexsort((*rest, numbers)) if rest else np.argsort(numbers, kind="stable")
         units, starts, counts = np.unique(numbers[order], return_index=True, return_counts=True)
         real = units >= 0
-        yield _Space(units[real], starts[real], counts[real], order)
+        yield _Column(units[real], starts[real], counts[real], order)
 
 
-def _find(space: _Space, units: Array) -> tuple[Array, NDArray[np.bool_]]:
-    at = np.searchsorted(space.units, units).clip(max=max(len(space.units) - 1, 0))
-    return at, (space.units[at] == units if len(space.units) else np.zeros(len(units), dtype=bool))
+def _find(column: _Column, units: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return where units are among those of a column, and whether they are there at all."""
+    at = np.searchsorted(column.units, units).clip(max=max(len(column.units) - 1, 0))
+    return at, (column.units[at] == units if len(column.units) else np.zeros(len(units), dtype=bool))
 
 
-def _table(space: _Space, units: Array) -> Array:
+def _table(column: _Column, units: Array) -> Array:
     """Return the places of a matrix of units, row by row."""
-    at, here = _find(space, units)
-    counts = space.counts[at]
+    at, here = _find(column, units)
+    counts = column.counts[at]
     if not here.all() or (counts != counts[:1]).any():
         raise InconsistencyError("units that look alike do not live alike: please report this model")
     if (counts == counts[0, 0]).all():
-        places = space.places[space.starts[at][..., None] + np.arange(counts[0, 0])]
+        places = column.places[column.starts[at][..., None] + np.arange(counts[0, 0])]
         return places.reshape(len(units), -1)
-    columns = [_table(space, units[:, [k]]) for k in range(units.shape[1])]
+    columns = [_table(column, units[:, [k]]) for k in range(units.shape[1])]
     return np.concatenate(columns, axis=1)

@@ -1,6 +1,9 @@
 """Which units are interchangeable: those that occur in the same way wherever they occur.
 
-Units get a colour, a hash of every axis that they were ever seen on; units of one colour may trade places.
+This is colour refinement (the one-dimensional Weisfeiler-Leman test; Weisfeiler and Leman, 1968) of the graph in which
+units are joined to the places that they live at: a unit's colour is a hash of every axis that it was ever seen on, and
+of what may not move beside it there; units of one colour may be permuted. One round is enough, up and down the nesting
+of blocks: units that may move live together as rows and columns only (`settle`), where each meets all others alike.
 """
 
 from __future__ import annotations
@@ -30,35 +33,37 @@ class Run:
 
 def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
     """Return the runs of axes of all tensors seen, each once."""
-    known: set[frozenset[int]] = set()
+    seen_layers: set[frozenset[int]] = set()
     keep: list[object] = []
-    found: dict[tuple[bytes, ...], Run] = {}
+    runs: dict[tuple[bytes, ...], Run] = {}
     for layers in seen:
-        runs = clusters([covered(layer) for layer in layers])
-        for here in [[layer for layer in layers if covered(layer) <= axes] for axes in runs] or [list(layers)]:
-            key = frozenset(map(id, here))
-            if not any(int(layer.max()) >= 0 for layer in here) or key in known:
+        axes_of_runs = clusters([covered(layer) for layer in layers])
+        for members in [[layer for layer in layers if covered(layer) <= axes] for axes in axes_of_runs] or [
+            list(layers)
+        ]:
+            key = frozenset(map(id, members))
+            if not any(int(layer.max()) >= 0 for layer in members) or key in seen_layers:
                 continue
-            known.add(key)
-            keep.append(here)  # so that no other layer gets the same identity
-            run = run_of(labels, _narrowed(here))
+            seen_layers.add(key)
+            keep.append(members)  # so that no other layer gets the same identity
+            run = run_of(labels, _narrowed(members))
             if run.units():
-                found.setdefault(tuple(column.tobytes() for column in run.columns), run)
-    return list(found.values())
+                runs.setdefault(tuple(column.tobytes() for column in run.columns), run)
+    return list(runs.values())
 
 
 def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
     """Return layers over those axes alone that units lie along: what slots say along others counts as one."""
     along = frozenset().union(*(covered(layer) for layer in layers if int(layer.max()) >= 0))
-    found = []
+    narrowed = []
     for layer in layers:
         beside = tuple(covered(layer) - along)
         if not beside:
-            found.append(layer)
+            narrowed.append(layer)
         elif covered(layer) & along:
-            told = mix(layer.numpy().astype(np.uint64)).sum(axis=beside, keepdims=True, dtype=np.uint64)
-            found.append(to_layer(-1 - SPAN - (told >> np.uint64(2)).astype(np.int64)))
-    return found
+            hashes = mix(layer.numpy().astype(np.uint64)).sum(axis=beside, keepdims=True, dtype=np.uint64)
+            narrowed.append(to_layer(-1 - SPAN - (hashes >> np.uint64(2)).astype(np.int64)))
+    return narrowed
 
 
 def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
@@ -108,10 +113,11 @@ def _is_product(run: Run) -> bool:
     """Tell whether, of places with units in the same columns, every combination of them occurs exactly once."""
     columns = np.stack(run.columns)
     _, pattern = np.unique(columns >= 0, axis=1, return_inverse=True)
-    return all(_is_grid(columns[:, pattern.ravel() == one]) for one in range(int(pattern.max()) + 1))
+    return all(_is_grid(columns[:, pattern.ravel() == number]) for number in range(int(pattern.max()) + 1))
 
 
 def _is_grid(columns: Array) -> bool:
+    """Tell whether every combination of what the columns, shape (columns, places), hold is at one place each."""
     code, count = np.zeros(columns.shape[1], dtype=np.int64), 1
     for column in columns:
         kinds, which = ranked(column)
@@ -129,9 +135,9 @@ def colour(labels: Labels, runs: Sequence[Run]) -> Hash:
         for k in run.units():
             column = run.columns[k]
             code = np.full(len(column), number + 1, dtype=np.uint64)
-            for j, other in enumerate(run.columns):
+            for j, beside in enumerate(run.columns):
                 if j != k and held[j]:
-                    code = mix(code + mix(other.astype(np.uint64)))
+                    code = mix(code + mix(beside.astype(np.uint64)))
             real = column >= 0
             touched, which = ranked(column[real])
             total = np.zeros(len(touched), dtype=np.uint64)

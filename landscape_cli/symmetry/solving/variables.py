@@ -1,4 +1,4 @@
-"""Whose the variables of scales and signs are, and which of them stand for all of their sort."""
+"""Which units the variables of scales and signs belong to, and which variables stand for all others like them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,12 @@ class _Cells:
     ranks: Array
 
 
-class Owners:
+class VariableTable:
     """Which unit each variable belongs to, and which units stand for all of their kind."""
 
-    def __init__(
-        self, labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]], names: Sequence[str]
-    ) -> None:
-        """Look up the owners of all variables; `kinds` lists units of one kind each, in order, named by `names`."""
+    def __init__(self, labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]]) -> None:
+        """Look up the units of all variables; `kinds` lists units of one kind each, in order."""
         self.kinds = [np.array(members, dtype=np.int64) for members in kinds]
-        self.names = list(names)
         self._labels = labels
         self.kind_of_unit = np.full(labels.count, NONE)
         for kind, members in enumerate(self.kinds):
@@ -68,7 +65,6 @@ class Owners:
             # alone on an axis of one place, so on no axis that could tell
             self.kind_of_unit[unit] = len(self.kinds)
             self.kinds.append(np.array([unit]))
-            self.names.append(block.tensor.removesuffix(".weight"))
         variables, first = first_places(block.variables)
         order = np.lexsort((first, *(column[first] for column in rest), units[first]))
         starts = np.maximum.accumulate(
@@ -95,16 +91,16 @@ class Owners:
 
     def _representatives(self) -> Array:
         """Return for each variable the one kept in its stead: in the same place of the same axis of another unit."""
-        found = np.arange(len(self.unit_of))
+        representative = np.arange(len(self.unit_of))
         kinds = np.where(self.unit_of >= 0, np.append(self.kind_of_unit, NONE)[np.maximum(self.unit_of, 0)], NONE)
         key = np.stack([self.cells_of, kinds, self.rank_of], axis=1)
         sort = ranked_rows(key)
-        own = (self.unit_of >= 0) & ~self.several
+        single = (self.unit_of >= 0) & ~self.several
         first = np.full(int(sort.max()) + 1, NONE)
-        first[sort[own & self.kept]] = found[own & self.kept]
-        known = own & (first[sort] >= 0)
-        found[known] = first[sort[known]]
-        return found
+        first[sort[single & self.kept]] = representative[single & self.kept]
+        replaced = single & (first[sort] >= 0)
+        representative[replaced] = first[sort[replaced]]
+        return representative
 
     def _kinds_of(self, number: int) -> Array:
         if number not in self._cell_kinds:
@@ -115,6 +111,10 @@ class Owners:
     def kind(self, variable: int) -> int:
         """Return the kind of a variable's unit, NONE for none."""
         return int(self.kind_of_unit[self.unit_of[variable]]) if self.unit_of[variable] >= 0 else NONE
+
+    def units_of(self, kind: int) -> int:
+        """Return how many units there are of a kind; 1 of none."""
+        return len(self.kinds[kind]) if kind >= 0 else 1
 
     def depth(self, variable: int) -> int:
         """Return how deep in the nesting of units a variable lies; units that are alone lie outermost."""
@@ -150,8 +150,8 @@ class Owners:
         units = self.unit_of[rows]
         fixed = (units >= 0) & (self._labels.why_fixed(np.maximum(units, 0)) > 0)
         mixed = fixed.any(axis=1) & ((units >= 0) & ~fixed).any(axis=1)
-        found: Array = np.unique(self.representative[rows[mixed]][fixed[mixed]])
-        return found
+        variables: Array = np.unique(self.representative[rows[mixed]][fixed[mixed]])
+        return variables
 
     def _inner(self, rows: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Return the innermost unit of each row of variables, and whether all others are of it or of its blocks."""
@@ -161,11 +161,11 @@ class Owners:
         units = np.where((units < 0) | alone | self.several[rows], NONE, units)
         levels = np.where(units >= 0, self._depth[np.maximum(units, 0)], NONE)
         inner = np.take_along_axis(units, levels.argmax(axis=1)[:, None], axis=1)
-        found, up = (units < 0) | (units == inner), inner
+        belongs, up = (units < 0) | (units == inner), inner
         while (up >= 0).any():
             up = np.where(up >= 0, self._above[np.maximum(up, 0)], NONE)
-            found |= units == up
-        return inner[:, 0], found.all(axis=1)
+            belongs |= units == up
+        return inner[:, 0], belongs.all(axis=1)
 
     def tables(self, kind: int, powers: Mapping[int, int]) -> list[tuple[Block, int, Array]]:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
@@ -174,44 +174,61 @@ class Owners:
             InconsistencyError: if places do not fall to units evenly.
         """
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
-        index = self._index
-        index[self._indexed] = NONE
-        index[members] = np.arange(len(members))
-        self._indexed = members
+        self._index_units(members)
         chosen: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
         for variable, power in powers.items():
             chosen[int(self.cells_of[variable]), power].add(variable)
-        found = []
+        tables = []
         for (number, power), variables in sorted(chosen.items()):
             cells = self.cells[number]
-            if not cells.block.tensor:
-                continue
-            mask = np.zeros(len(cells.units), dtype=bool)
-            for variable in variables:
-                one = self.kind(variable)
-                if one >= 0:
-                    mask |= (self._kinds_of(number) == one) & (cells.ranks == self.rank_of[variable])
-                else:
-                    mask |= cells.block.variables == variable
-            (at,) = np.nonzero(mask)
-            owner = cells.units[at]
-            place = index[owner]
-            while len(members) > 1 and (place < 0).any():
-                owner = np.where(place < 0, self._above[owner], owner)
-                if (owner < 0).any():
-                    raise InconsistencyError(
-                        f"the scales of {cells.block.tensor!r} were not understood: please report this"
-                    )
-                place = index[owner]
-            if len(members) == 1:
-                place = np.zeros(len(at), dtype=np.int64)
-            if len(at) % len(members) or (np.bincount(place, minlength=len(members)) != len(at) // len(members)).any():
-                raise InconsistencyError(
-                    f"the scales of {cells.block.tensor!r} were not understood: please report this"
-                )
-            order = np.lexsort((at, cells.ranks[at], cells.units[at], place))
-            found.append((cells.block, power, at[order].reshape(len(members), -1)))
-        return found
+            if cells.block.tensor:
+                tables.append((cells.block, power, self._table(number, variables, len(members))))
+        return tables
+
+    def _index_units(self, members: Array) -> None:
+        """Number the units of one kind in their order, and no others."""
+        self._index[self._indexed] = NONE
+        self._index[members] = np.arange(len(members))
+        self._indexed = members
+
+    def _table(self, number: int, variables: set[int], units: int) -> Array:
+        """Return the places of some cells where variables like these are, unit by unit of the kind indexed.
+
+        Raises:
+            InconsistencyError: if they do not fall to units evenly.
+        """
+        cells = self.cells[number]
+        mask = np.zeros(len(cells.units), dtype=bool)
+        for variable in variables:
+            kind = self.kind(variable)
+            if kind >= 0:
+                mask |= (self._kinds_of(number) == kind) & (cells.ranks == self.rank_of[variable])
+            else:
+                mask |= cells.block.variables == variable
+        (at,) = np.nonzero(mask)
+        index = self._indices(cells.units[at], cells.block.tensor) if units > 1 else np.zeros(len(at), dtype=np.int64)
+        if len(at) % units or (np.bincount(index, minlength=units) != len(at) // units).any():
+            raise _not_understood(cells.block.tensor)
+        order = np.lexsort((at, cells.ranks[at], cells.units[at], index))
+        return at[order].reshape(units, -1)
+
+    def _indices(self, owners: Array, tensor: str) -> Array:
+        """Return which unit of the kind indexed each unit is, or else the innermost of the blocks that it is in.
+
+        Raises:
+            InconsistencyError: if it is none of them.
+        """
+        index = self._index[owners]
+        while (index < 0).any():
+            owners = np.where(index < 0, self._above[owners], owners)
+            if (owners < 0).any():
+                raise _not_understood(tensor)
+            index = self._index[owners]
+        return index
+
+
+def _not_understood(tensor: str) -> InconsistencyError:
+    return InconsistencyError(f"the scales of {tensor!r} were not understood: please report this")
 
 
 def _row_hash(rows: Array) -> Hash:

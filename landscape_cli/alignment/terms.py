@@ -1,0 +1,141 @@
+"""What similarities of units are sums of: a term for each tensor axis that a group of units lives on."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape_cli.alignment.assignment import Array
+from landscape_cli.alignment.labelling import AxisTable, UnitMatching
+from landscape_cli.alignment.signs import Gains
+from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup
+
+CommonSigns = tuple[tuple[SignGroup, Tensor], ...]
+"""Sign groups whose signs several units have in common, each with the number in it of every unit's, (units,), int64."""
+Key = tuple[str | None, str]
+"""Of the terms that may be summed as they are."""
+
+
+class Kind(str, Enum):
+    """What is summed."""
+
+    COSINE = "cosine"
+    WEIGHT = "weight"
+
+
+@dataclass(eq=False)
+class Term:
+    """What one tensor says of the units of one group, given the permutations and signs of all else in it.
+
+    Attributes:
+        group: of the units.
+        axis: where they live.
+        free_signs: the signs of their own that units have there, as text: terms with the same are summed before the
+            signs are dropped; None where signs count.
+        permuted_by: who else lives on other axes of the tensor.
+        flipped_by: whose signs show on other axes of the tensor.
+        along: the one other axis that these are on, or None if they are on several.
+        common_signs: the signs that several of the units have in common, and which of them each unit has.
+        scales: factors for each place of each unit, of the reference and of the network, shape (units, places).
+        last: the matching that the similarity was last brought up to date with.
+    """
+
+    group: PermutationGroup
+    axis: Axis
+    free_signs: str | None
+    permuted_by: list[tuple[PermutationGroup, Axis]]
+    flipped_by: list[tuple[SignGroup, Axis]]
+    along: int | None
+    common_signs: CommonSigns = ()
+    scales: tuple[Tensor, Tensor] | None = field(default=None)
+    last: UnitMatching | None = field(default=None)
+
+    @property
+    def depends(self) -> set[str]:
+        """The permutation groups whose permutations the term depends on."""
+        return {group.name for group, _ in self.permuted_by}
+
+    @property
+    def sign_groups(self) -> list[str]:
+        """The sign groups whose signs the term depends on."""
+        return [group.name for group, _ in (*self.flipped_by, *self.common_signs)]
+
+    @property
+    def key(self) -> Key:
+        """What tells the terms that are summed as they are."""
+        return self.free_signs, " ".join(f"{group.name} {numbers.tolist()}" for group, numbers in self.common_signs)
+
+
+def group_terms(group: PermutationGroup, axis_table: AxisTable, gains: Gains, kind: Kind) -> list[Term]:
+    """Return the terms of a group of units: of its writers and readers for cosines, else of all that it has."""
+    axes = group.axes
+    if kind is Kind.COSINE and not is_bare(group, axis_table.shapes):
+        readers = [axis for axis in group.axes if axis.role is Role.OUTGOING]
+        axes = (*group.writers, *(axis for axis in readers if axis not in group.writers))
+    return [term for axis in axes for term in _axis_terms(group, axis, axis_table, gains)]
+
+
+def is_bare(group: PermutationGroup, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Tell whether units have no more than one incoming weight, so that cosines hardly tell them apart.
+
+    Then all that they have counts.
+    """
+    return all(
+        math.prod(shapes[axis.tensor]) <= math.prod(shapes[axis.tensor][dim] for dim in axis.dims)
+        for axis in group.writers
+    )
+
+
+def _axis_terms(group: PermutationGroup, axis: Axis, axis_table: AxisTable, gains: Gains) -> Iterator[Term]:
+    """Yield a term for those places of the units that are flipped together."""
+    outers = axis_table.nesting.outers(group.name)
+    permuted_by = [
+        (member, place)
+        for member, place in axis_table.permutations[axis.tensor]
+        if place.dims != axis.dims and not (member.name in outers and set(place.dims) & set(axis.dims))
+    ]
+    flipped_by = [(member, place) for member, place in axis_table.signs[axis.tensor] if place.dims != axis.dims]
+    dims = {place.dims for _, place in (*permuted_by, *flipped_by)}
+    along = _axis_along(axis_table.shapes[axis.tensor], axis.dims, dims)
+    columns: defaultdict[Key, list[int]] = defaultdict(list)
+    terms: dict[Key, Term] = {}
+    table = axis.places.table
+    for column in range(table.shape[1]):
+        free_signs, common_signs = _signs_at(axis, table[:, column], axis_table, gains)
+        term = Term(group, axis, free_signs, permuted_by, flipped_by, along, common_signs)
+        columns[term.key].append(column)
+        terms[term.key] = term
+    for key, term in terms.items():
+        yield replace(term, axis=Axis(axis.tensor, axis.dims, axis.role, Places(table[:, columns[key]])))
+
+
+def _axis_along(shape: tuple[int, ...], dims: tuple[int, ...], used: set[tuple[int, ...]]) -> int | None:
+    """Return the one axis besides `dims` that all that is used is on, the longest if nothing is; None if several."""
+    rest = [dim for dim in range(len(shape)) if dim not in dims]
+    if not used:
+        return max(rest, key=lambda dim: shape[dim]) if rest else None
+    along = next(iter(used))
+    return along[0] if len(used) == len(along) == 1 and along[0] in rest else None
+
+
+def _signs_at(axis: Axis, places: Array, axis_table: AxisTable, gains: Gains) -> tuple[str | None, CommonSigns]:
+    """Return which signs the units at these places have: of their own, which do not count, and in common."""
+    free_signs, common_signs = None, []
+    for group, along in axis_table.signs[axis.tensor]:
+        if along.dims != axis.dims or group.name in gains:
+            continue
+        numbers = along.places.unit_at(places)
+        if (numbers < 0).any():
+            continue
+        if len(np.unique(numbers)) < len(numbers):
+            common_signs.append((group, torch.from_numpy(numbers)))
+        elif free_signs is None:
+            free_signs = f"{group.name} {numbers.tobytes()!r}"
+    return free_signs, tuple(common_signs)

@@ -1,0 +1,147 @@
+"""Where units show in what modules put out: after the norm layer whose gains they have, or where they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from landscape_cli.binary.layers import SignConv2d, SignLinear
+from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry
+
+CHANNELS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, SignConv2d)
+"""Modules whose outputs have their units along axis 1; those of other known ones have them along the last."""
+LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, SignLinear)
+
+
+@dataclass(frozen=True)
+class Flips:
+    """The sign group whose flips show in activations.
+
+    Attributes:
+        group: its name.
+        size: how many units it has.
+        units: its unit at every place, int64.
+    """
+
+    group: str
+    size: int
+    units: Tensor
+
+
+Activations = tuple[Tensor, Flips | None, bool]
+"""Of units at one place: their values, shape (samples, units), their flips, and whether a joint sign may show."""
+
+
+@dataclass(frozen=True)
+class UnitOutputs:
+    """Outputs of one module that show the units of a group.
+
+    Attributes:
+        module: its name.
+        dim: the axis of its output that the units are on.
+        table: the units' places there, shape (units, places).
+        flips: the sign group whose flips show there, if any.
+        joint: whether a sign that several units have in common may show there.
+    """
+
+    module: str
+    dim: int
+    table: Tensor
+    flips: Flips | None
+    joint: bool
+
+    def activations(self, outputs: Mapping[str, list[Tensor]]) -> Iterator[Activations]:
+        """Yield activations of shape (samples and places, units), one for each call and each of a unit's places.
+
+        With them comes what flips them, and whether a sign that several units have in common may show.
+        """
+        for output in outputs[self.module]:
+            values = output.movedim(self.dim, -1).flatten(0, -2)
+            for column in self.table.T:
+                flips = None if self.flips is None else replace(self.flips, units=self.flips.units[column])
+                yield values.index_select(1, column.to(values.device)), flips, self.joint
+
+
+def find_unit_outputs(model: nn.Module, symmetry: Symmetry) -> dict[str, list[UnitOutputs]]:
+    """Return for each group where its units show."""
+    modules, shapes = dict(model.named_modules()), dict(symmetry.shapes)
+    shown = {}
+    for group in symmetry.permutations:
+        if group.inside:
+            continue
+        for role in (Role.GAIN, Role.INCOMING):
+            axes = [axis for axis in group.axes if axis.role is role]
+            of_axes = [_outputs_of_owner(modules, group, axis, symmetry, shapes) for axis in axes]
+            if unit_outputs := [outputs for outputs in of_axes if outputs is not None]:
+                shown[group.name] = unit_outputs
+                break
+    return shown
+
+
+def _outputs_of_owner(
+    modules: Mapping[str, nn.Module],
+    units: PermutationGroup,
+    axis: Axis,
+    symmetry: Symmetry,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> UnitOutputs | None:
+    """Return the outputs of the module that owns a tensor, if these are the units along the axis."""
+    name, _, parameter = axis.tensor.rpartition(".")
+    module = modules.get(name)
+    if parameter != "weight" or module is None:
+        return None
+    writes, dim = _writing_dim(module), _dim_of_units(module, len(shapes[axis.tensor]))
+    if dim is None or writes is None or axis.dims != (writes,):
+        return None
+    flips, joint = _flips(axis, symmetry, shapes), _has_joint_sign(units, f"{name}.bias", symmetry)
+    return UnitOutputs(name, dim, torch.tensor(axis.places.table), flips, joint)
+
+
+def _writing_dim(module: nn.Module) -> int | None:
+    """Return the axis of a module's weight that its units are written along, None where that is more than one."""
+    if isinstance(module, nn.modules.conv._ConvTransposeNd):
+        return 1 if module.groups == 1 else None
+    return 0
+
+
+def _dim_of_units(module: nn.Module, rank: int) -> int | None:
+    """Return the axis of a module's output that its units are on, None where that is not known.
+
+    Args:
+        module: the module.
+        rank: of its weight.
+    """
+    # torchvision's LayerNorm2d, a child of LayerNorm, keeps channels first
+    if isinstance(module, CHANNELS) or (isinstance(module, nn.LayerNorm) and type(module) is not nn.LayerNorm):
+        return 1
+    return -1 if isinstance(module, LAST) and rank <= 2 else None
+
+
+def _has_joint_sign(units: PermutationGroup, bias: str, symmetry: Symmetry) -> bool:
+    """Tell whether units have a sign in common that may show in what a module puts out: it does if in its bias."""
+    axes = [axis for axis in units.axes if axis.tensor == bias] or units.axes
+    of_units = {(axis.tensor, axis.dims): axis for axis in axes}
+    return any(
+        axis.places.table.shape[1] > of_units[axis.tensor, axis.dims].places.table.shape[1]
+        and axis.shares_entries_with(of_units[axis.tensor, axis.dims])
+        for group in symmetry.signs
+        for axis in group.axes
+        if (axis.tensor, axis.dims) in of_units
+    )
+
+
+def _flips(axis: Axis, symmetry: Symmetry, shapes: Mapping[str, tuple[int, ...]]) -> Flips | None:
+    """Return the sign group that flips these units' activations: one that also flips weights that read them."""
+    for group in symmetry.signs:
+        if not any(place.role is not Role.INCOMING and len(shapes[place.tensor]) > 1 for place in group.axes):
+            continue
+        for place in group.axes:
+            if (place.tensor, place.dims) == (axis.tensor, axis.dims):
+                units = place.places.unit_at(np.arange(shapes[axis.tensor][axis.dims[0]]))
+                if bool((units[axis.places.table] >= 0).all()):
+                    return Flips(group.name, group.size, torch.from_numpy(units))
+    return None

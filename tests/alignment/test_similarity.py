@@ -1,0 +1,118 @@
+"""Similarities of units: against sums over entries, afresh and brought up to date."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from landscape_cli.alignment.labelling import AxisTable, UnitMatching
+from landscape_cli.alignment.signs import signs_of_gains
+from landscape_cli.alignment.similarity import Similarity, mean_cosine
+from landscape_cli.alignment.terms import Kind
+from landscape_cli.symmetry import Axis, Places, Role
+from tests.support.alignment_nets import Net
+from tests.support.cases import ALL
+
+
+def make(name: str, kind: Kind) -> tuple[Similarity, UnitMatching, Net, Net]:
+    net, network = Net(name, 1), Net(name, 2)
+    table = AxisTable(net.symmetry)
+    gains = signs_of_gains(net.params, network.params, table)
+    return Similarity(net.params, network.params, table, gains, kind), UnitMatching(table), net, network
+
+
+def slow_cosines(reference: Tensor, network: Tensor) -> list[list[float]]:
+    """Return the cosines of the rows of two matrices, number by number."""
+    result = []
+    for row in reference.flatten(1).tolist():
+        norm = math.sqrt(math.fsum(x * x for x in row))
+        cosines = []
+        for column in network.flatten(1).tolist():
+            size = math.sqrt(math.fsum(y * y for y in column))
+            cosines.append(math.fsum(x * y for x, y in zip(row, column, strict=True)) / (norm * size))
+        result.append(cosines)
+    return result
+
+
+def test_cosines_of_incoming_weights() -> None:
+    similarity, matching, net, network = make("mlp", Kind.COSINE)
+    for name in ("fc1", "fc2"):
+        score = similarity.score(name, similarity.writers(name), matching)
+        expected = slow_cosines(net.params[f"{name}.weight"], network.params[f"{name}.weight"])
+        assert torch.allclose(score, torch.tensor(expected, dtype=torch.float64), atol=1e-12)
+
+
+def test_without_their_sign_where_it_is_free() -> None:
+    similarity, matching, net, network = make("tanh", Kind.COSINE)
+    score = similarity.score("layers.0", similarity.writers("layers.0"), matching)
+    expected = slow_cosines(net.params["layers.0.weight"], network.params["layers.0.weight"])
+    assert torch.allclose(score, torch.tensor(expected, dtype=torch.float64).abs(), atol=1e-12)
+
+
+def test_inner_products_over_all_that_units_have() -> None:
+    similarity, matching, net, network = make("mlp", Kind.WEIGHT)
+    matching.pair({"fc2": torch.arange(9).roll(2).numpy()})
+    score = similarity.score("fc1", similarity.writers("fc1"), matching)
+    for i in range(12):
+        for j in range(12):
+            expected = float(net.params["fc1.weight"][i] @ network.params["fc1.weight"][j])
+            expected += float(net.params["fc1.bias"][i] * network.params["fc1.bias"][j])
+            expected += float(net.params["fc2.weight"][:, i] @ network.params["fc2.weight"][:, j].roll(2))
+            assert float(score[i, j]) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("name", [*ALL, "attention", "grouped", "normed", "recurrent, tanh", "conv blocks"])
+def test_brought_up_to_date_as_if_made_afresh(name: str, kind: Kind) -> None:
+    similarity, matching, net, network = make(name, kind)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(4):
+        for group, terms in similarity.terms.items():
+            score = similarity.score(group, terms, matching)
+            afresh = Similarity(net.params, network.params, similarity.axis_table, similarity.gains, kind)
+            expected = afresh.score(group, afresh.terms[group], matching)
+            assert torch.allclose(score, expected, atol=1e-10), (group, step)
+        for unit_group in net.symmetry.permutations:
+            if unit_group.name not in matching.axis_table.nesting.outer and not unit_group.inside:
+                matching.pair({unit_group.name: torch.randperm(unit_group.units, generator=generator).numpy()})
+        for sign_group in net.symmetry.signs:
+            signs = 1.0 - 2 * torch.randint(2, (sign_group.size,), generator=generator)
+            matching.flip(sign_group.name, signs)
+
+
+def test_the_total_by_weight_is_the_inner_product_of_the_networks() -> None:
+    similarity, matching, net, network = make("mlp", Kind.WEIGHT)
+    expected = sum(float((net.params[key] * network.params[key]).sum()) for key in net.params)
+    # the last bias is nobody's: it is the same whatever is permuted
+    expected -= float(net.params["fc3.bias"] @ network.params["fc3.bias"])
+    assert similarity.total(matching) == pytest.approx(expected, abs=1e-10)
+
+
+def test_the_total_of_cosines_is_that_of_matched_units() -> None:
+    similarity, matching, _, _ = make("mlp", Kind.COSINE)
+    matching.pair({"fc1": torch.arange(12).flip(0).numpy()})
+    total = 0.0
+    for name in ("fc1", "fc2"):
+        score = similarity.score(name, similarity.writers(name), matching)
+        total += sum(float(score[i, j]) for i, j in enumerate(matching.pairs[name]))
+    assert similarity.total(matching) == pytest.approx(total, abs=1e-10)
+
+
+def test_mean_cosine_is_the_mean_over_units() -> None:
+    generator = torch.Generator().manual_seed(0)
+    reference, network = (torch.randn(5, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+    network[3] = 0  # a vector of zeros has no direction
+    axis = Axis("w", (0,), Role.INCOMING, Places(torch.arange(5)[:, None].numpy()))
+    cosines = [slow_cosines(reference[[k]], network[[k]])[0][0] for k in (0, 1, 2, 4)]
+    found = mean_cosine({"w": reference}, {"w": network}, {"g": [axis], "none": []})
+    assert found == {"g": pytest.approx(sum(cosines) / 5)}
+
+
+def test_numbers_of_a_unit_each_are_one_vector() -> None:
+    gains, doubled = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([2.0, -4.0, 6.0])
+    axis = Axis("gain", (0,), Role.GAIN, Places(torch.arange(3)[:, None].numpy()))
+    assert mean_cosine({"gain": gains}, {"gain": doubled}, {"g": [axis]}) == {"g": pytest.approx(1.0)}
+    assert mean_cosine({"gain": gains}, {"gain": gains.flip(0)}, {"g": [axis]})["g"] == pytest.approx(10 / 14)

@@ -1,0 +1,90 @@
+"""Variables of scales: whose they are, which rows stand for all, and back to places."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from landscape_cli.symmetry.solving.variables import VariableTable
+from landscape_cli.symmetry.tracing.equations import Equations
+from landscape_cli.symmetry.tracing.integers import Array
+from landscape_cli.symmetry.tracing.labels import Labels
+
+
+def layer(units: int = 4, seed: int = 0) -> tuple[VariableTable, Array, Array, Array, Array]:
+    """Return a table of units with variables in a weight and, three places each, in a reader; units, owners, these."""
+    draw = np.random.default_rng(seed)
+    labels, equations = Labels(), Equations()
+    numbers = labels.units(units, together=True)
+    owners = draw.permutation(numbers.repeat(3))
+    writer = equations.variables("writer", (0,), numbers)
+    reader = equations.variables("reader", (1,), owners)
+    return VariableTable(labels, equations, [numbers.tolist()]), numbers, owners, writer, reader
+
+
+def rows_of(numbers: Array, owners: Array, writer: Array, reader: Array) -> Array:
+    """Return the rows that say that every unit's scale in the writer is that in the reader."""
+    return np.array([[writer[unit], reader[owners.tolist().index(number)]] for unit, number in enumerate(numbers)])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_variables_belong_to_the_units_at_their_places(seed: int) -> None:
+    table, numbers, owners, writer, reader = layer(seed=seed)
+    assert table.unit_of[writer].tolist() == numbers.tolist()
+    assert table.unit_of[reader].tolist() == owners.tolist()
+    assert all(table.kind(int(variable)) == 0 for variable in (*writer, *reader))
+    assert table.units_of(0) == 4
+    kept = set(np.flatnonzero(table.kept)[1:].tolist())
+    assert kept == {int(v) for v in (*writer, *reader) if table.unit_of[v] == table.unit_of[min(kept)]}
+    for variables in (writer, reader):
+        assert len(set(table.representative[variables].tolist())) == 1
+        assert set(table.representative[variables].tolist()) <= kept
+
+
+def test_one_row_stands_for_those_of_all_units() -> None:
+    table, numbers, owners, writer, reader = layer()
+    kept, torn = table.represent(rows_of(numbers, owners, writer, reader))
+    assert len(kept) == 1
+    assert table.kept[kept[0]].all()
+    assert not torn
+
+
+def test_rows_of_some_units_alone_stand_for_none() -> None:
+    table, numbers, owners, writer, reader = layer()
+    rows = rows_of(numbers, owners, writer, reader)
+    kept, torn = table.represent(rows[1:])
+    assert not kept
+    assert set(torn) == set(table.representative[rows].ravel().tolist())
+
+
+def test_rows_of_two_units_stand_for_none() -> None:
+    table, numbers, owners, writer, reader = layer()
+    rows = rows_of(numbers, owners, writer, reader)
+    rows[:, 1] = np.roll(rows[:, 1], 1)
+    kept, torn = table.represent(rows)
+    assert not kept
+    assert torn
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_tables_list_the_places_of_variables_like_those_kept(seed: int) -> None:
+    table, numbers, owners, writer, reader = layer(seed=seed)
+    powers = {
+        int(variable): power
+        for variables, power in ((writer, 1), (reader, -1))
+        for variable in variables
+        if table.kept[variable]
+    }
+    found = {block.tensor: (power, places.tolist()) for block, power, places in table.tables(0, powers)}
+    expected = [[place for place, owner in enumerate(owners.tolist()) if owner == number] for number in numbers]
+    assert found == {"writer": (1, [[0], [1], [2], [3]]), "reader": (-1, expected)}
+
+
+def test_without_a_unit_a_variable_is_of_no_kind() -> None:
+    labels, equations = Labels(), Equations()
+    variables = equations.variables("bias", (0,), labels.slots(3, "output"))
+    table = VariableTable(labels, equations, [])
+    assert [table.kind(int(variable)) for variable in variables] == [-1, -1, -1]
+    assert table.units_of(-1) == 1
+    assert table.kept[variables].all()
+    assert table.depth(int(variables[0])) == 0
