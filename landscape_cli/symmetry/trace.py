@@ -78,7 +78,12 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
             module.training = training
     traced = tracer.finish(output)
     symmetry, latents = assemble(traced), latent_names(model)
-    return replace(symmetry, latents=latents, fixed_signs=fixed_signs(traced.equations, symmetry) if latents else ())
+    return replace(
+        symmetry,
+        latents=latents,
+        fixed_signs=fixed_signs(traced.equations, symmetry) if latents else (),
+        input_shape=tuple(example_input.shape[1:]),
+    )
 
 
 @contextmanager
