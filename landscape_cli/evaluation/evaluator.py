@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.binary.int8 import Packed, integer_model, is_faster
-from landscape_cli.data.datasets import Split, check_labels, check_split
-from landscape_cli.errors import DataError, ModelError
+from landscape_cli.data.datasets import Split, check_labels
+from landscape_cli.errors import ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
+from landscape_cli.evaluation.splits import check_name, named_splits
 from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
 from landscape_cli.forward.outputs import UNDECIDED, cross_entropy, decide, logits_of
@@ -100,9 +101,9 @@ class Evaluator:
         """
         self.device = torch.device(device)
         self.model = model.eval()
-        splits = _named_splits(data)
+        splits = named_splits(data)
         if recompute_on is not None:
-            _check_name(recompute_on, splits)
+            check_name(recompute_on, splits)
         elements, outputs = _run_once(self.model, next(iter(splits.values())).x[:2])
         for name, split in splits.items():
             check_labels(f"the split {name!r}", split.y, outputs)
@@ -127,7 +128,7 @@ class Evaluator:
             DataError: if there is no such split.
             ModelError: if a network does not fit the model.
         """
-        name = next(iter(self.splits)) if split is None else _check_name(split, self.splits)
+        name = next(iter(self.splits)) if split is None else check_name(split, self.splits)
         return self._scores(networks, {name: self.splits[name]})[name].error
 
     def evaluate(self, networks: Iterable[Params]) -> dict[str, Scores]:
@@ -147,7 +148,7 @@ class Evaluator:
             ModelError: if the network does not fit the model.
         """
         self.model.eval()
-        _check_name(split, self.splits)
+        check_name(split, self.splits)
         chunk = [self._prepare(params)]
         return torch.cat([decide(logits) for _, logits, _ in self._outputs(chunk, self._pack(chunk), split)]).cpu()
 
@@ -264,31 +265,6 @@ class Evaluator:
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
         return logits_of(run_with(self.model, params, x.to(float_type(params))))
-
-
-def _named_splits(data: object) -> dict[str, Split]:
-    """Return splits by name, checking that they are some.
-
-    Raises:
-        DataError: saying what there is instead.
-    """
-    splits: dict[str, Any] = dict(data) if isinstance(data, Mapping) else {"data": data}
-    if not splits:
-        raise DataError("there is no data to evaluate on: name at least one split")
-    for name, split in splits.items():
-        check_split(f"the split {name!r}", split)
-    return splits
-
-
-def _check_name(name: str, splits: Mapping[str, Split]) -> str:
-    """Return the name of a split, checking that there is one.
-
-    Raises:
-        DataError: naming those that there are.
-    """
-    if name not in splits:
-        raise DataError(f"there is no split {name!r}: choose {', '.join(splits)}")
-    return name
 
 
 def _run_once(model: nn.Module, examples: Tensor) -> tuple[int, int]:
