@@ -29,7 +29,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from landscape_cli.alignment import assignment
-from landscape_cli.alignment.align import align
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
@@ -137,7 +137,7 @@ def one_run(name: str) -> Counter[str]:
     result["trace"], symmetry = timed(lambda: trace_symmetry(model, torch.zeros(2, *MODELS[name])))
     for method in METHODS:
         with clocks() as seconds:
-            taken, found = timed(lambda: align(a, b, symmetry, method=method))  # noqa: B023 - called at once
+            taken, found = timed(lambda: match_networks(a, b, symmetry, method=method))  # noqa: B023 - called at once
         result[method] = taken
         result += Counter({f"{method}, {what}": value for what, value in seconds.items()})
         if name == "vgg16" and method == "weight":
@@ -167,12 +167,12 @@ def memory(name: str, method: str) -> float:
     model = make(name, 1)
     symmetry = trace_symmetry(model, torch.zeros(2, *MODELS[name]))
     tiny = nn.Sequential(nn.Linear(9, 600), nn.ReLU(), nn.Linear(600, 9))  # what loads but once
-    align(tiny.state_dict(), tiny.state_dict(), trace_symmetry(tiny, torch.zeros(2, 9)), method=method)
+    match_networks(tiny.state_dict(), tiny.state_dict(), trace_symmetry(tiny, torch.zeros(2, 9)), method=method)
     a, b = model.state_dict(), make(name, 2).state_dict()
     size = sum(tensor.nbytes for tensor in a.values())
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts here
     before = resident("VmRSS")
-    align(a, b, symmetry, method=method)
+    match_networks(a, b, symmetry, method=method)
     return 2 + (resident("VmHWM") - before) / size
 
 

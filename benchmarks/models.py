@@ -24,8 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.alignment.align import align
-from landscape_cli.normalization.normalize import normalize
+from landscape_cli.alignment.align import match_networks
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import (
     Symmetry,
     flip,
@@ -159,16 +159,16 @@ def recovered(params: Mapping[str, Tensor], symmetry: Symmetry, source: torch.Ge
     relabelled = permute(params, symmetry, random_permutations(symmetry, generator=source))
     planted = flip(relabelled, symmetry, random_signs(symmetry, generator=source))
     start = time.process_time()
-    found = align(params, planted, symmetry)
+    found = match_networks(params, planted, symmetry)
     result: dict[str, Any] = {"align": time.process_time() - start, "found": same(params, found.params)}
     del found, planted, relabelled
     labels = random_permutations(symmetry, generator=source)
     moved = permute(in_float64(params), symmetry, labels)
     moved = flip(moved, symmetry, random_signs(symmetry, generator=source))
     moved = rescale(moved, symmetry, random_factors(symmetry, 2.0, source))
-    moved = normalize(moved, symmetry)
-    reference = normalize(in_float64(params), symmetry)
-    found = align(reference, moved, symmetry)
+    moved = normalize_params(moved, symmetry).params
+    reference = normalize_params(in_float64(params), symmetry).params
+    found = match_networks(reference, moved, symmetry)
     result["off"] = worst(found.params, reference)
     permutations = found.permutations
     del found, moved, reference

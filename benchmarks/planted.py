@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.alignment.activations import unit_correlations
-from landscape_cli.alignment.align import align
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import signs_of_gains
@@ -28,7 +28,7 @@ from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.alignment.terms import Kind
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
-from landscape_cli.normalization.normalize import normalize
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import (
     Symmetry,
     flip,
@@ -125,13 +125,13 @@ def one_seed(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int) -
     planted = permute(params, symmetry, labels)
     result: Counter[str] = Counter()
     for method in ("cosine", "weight"):
-        found = align(params, planted, symmetry, method=method)
+        found = match_networks(params, planted, symmetry, method=method)
         result[method] += all(torch.equal(found.params[key], params[key]) for key in params)
     result["from the identity"] += right(labels, from_identity(params, planted, symmetry)) == 1
     factors = {group.name: torch.exp(SIGMA * torch.randn(group.size, generator=source)) for group in symmetry.scales}
     rescaled = rescale(planted, symmetry, factors)
-    one, other = normalize(params, symmetry), normalize(rescaled, symmetry)
-    result["normalised"] += right(labels, align(one, other, symmetry).permutations) == 1
+    one, other = normalize_params(params, symmetry).params, normalize_params(rescaled, symmetry).params
+    result["normalised"] += right(labels, match_networks(one, other, symmetry).permutations) == 1
     return result, right(labels, from_identity(params, rescaled, symmetry))
 
 
@@ -149,7 +149,7 @@ def one_binary_seed(spec: ModelSpec, seed: int) -> Counter[str]:
         expected = torch.func.functional_call(model, params, (x,))
         for method in ("cosine", "weight", "activation"):
             known = unit_correlations(model, params, planted, symmetry, x) if method == "activation" else None
-            found = align(params, planted, symmetry, method=method, correlations=known).params
+            found = match_networks(params, planted, symmetry, method=method, correlations=known).params
             outputs = [torch.func.functional_call(model, dict(network), (x,)) for network in (planted, found)]
             same = all(torch.equal(found[key] >= 0, params[key] >= 0) for key in params)
             result[method] += same and all(torch.equal(one, expected) for one in outputs)

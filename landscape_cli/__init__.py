@@ -1,6 +1,6 @@
 """Loss landscapes of neural networks from saved checkpoints, with the symmetries removed first.
 
-The names below are loaded on first use, so that `import landscape_cli` does not import torch.
+The names in `__all__` are loaded on first use, so that `import landscape_cli` does not import torch.
 """
 
 from __future__ import annotations
@@ -10,92 +10,76 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from landscape_cli.alignment.activations import unit_correlations
-    from landscape_cli.alignment.align import Alignment, align
-    from landscape_cli.data.datasets import Split, load_data
-    from landscape_cli.errors import LandscapeError
-    from landscape_cli.evaluation.batch_norm import recompute_statistics
-    from landscape_cli.evaluation.evaluator import Evaluator
-    from landscape_cli.geometry.geodesic import Distance, distance, geodesic, linear
-    from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-    from landscape_cli.measures.flatness import flip_energy, local_energy
-    from landscape_cli.models import build_model
-    from landscape_cli.normalization.normalize import normalize
-    from landscape_cli.symmetry import (
-        Symmetry,
-        flip,
-        permute,
-        random_permutations,
-        random_signs,
-        rescale,
-        trace_symmetry,
-    )
-
 _HOMES = {
-    "Alignment": "alignment.align",
-    "Checkpoint": "io.checkpoint",
-    "Distance": "geometry.geodesic",
-    "Evaluator": "evaluation.evaluator",
-    "LandscapeError": "errors",
-    "Split": "data.datasets",
-    "Symmetry": "symmetry",
-    "align": "alignment.align",
-    "build_model": "models",
-    "distance": "geometry.geodesic",
-    "flip": "symmetry",
-    "flip_energy": "measures.flatness",
-    "geodesic": "geometry.geodesic",
-    "linear": "geometry.geodesic",
-    "load_data": "data.datasets",
-    "local_energy": "measures.flatness",
-    "normalize": "normalization.normalize",
-    "permute": "symmetry",
-    "random_permutations": "symmetry",
-    "random_signs": "symmetry",
-    "read_checkpoint": "io.checkpoint",
-    "recompute_statistics": "evaluation.batch_norm",
-    "rescale": "symmetry",
-    "trace_symmetry": "symmetry",
-    "unit_correlations": "alignment.activations",
-    "write_checkpoint": "io.checkpoint",
+    "alignment.activations": ("unit_correlations",),
+    "alignment.align": ("Alignment",),
+    "alignment.verified": ("align",),
+    "data.datasets": ("DataSpec", "Split", "load_data"),
+    "errors": ("LandscapeError", "ProofError"),
+    "evaluation.batch_norm": ("recompute_statistics",),
+    "evaluation.equivalence": ("Difference",),
+    "evaluation.evaluator": ("Evaluator", "Scores"),
+    "geometry.geodesic": ("Distance", "distance", "geodesic", "linear"),
+    "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
+    "measures.flatness": ("flip_energy", "local_energy"),
+    "models": ("build_model",),
+    "models.reader": ("NetworkReader", "read_network"),
+    "network": ("ModelSpec", "Params"),
+    "normalization.normalize": ("Normalization",),
+    "normalization.verified": ("normalize",),
+    "symmetry": (
+        *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
+        "trace_symmetry",
+    ),
 }
+"""The public names by the module that defines them; what type checkers read below is the same (a test)."""
 
-__all__ = [
-    "Alignment",
-    "Checkpoint",
-    "Distance",
-    "Evaluator",
-    "LandscapeError",
-    "Split",
-    "Symmetry",
-    "__version__",
-    "align",
-    "build_model",
-    "distance",
-    "flip",
-    "flip_energy",
-    "geodesic",
-    "linear",
-    "load_data",
-    "local_energy",
-    "normalize",
-    "permute",
-    "random_permutations",
-    "random_signs",
-    "read_checkpoint",
-    "recompute_statistics",
-    "rescale",
-    "trace_symmetry",
-    "unit_correlations",
-    "write_checkpoint",
-]
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME_OF]
+
+if TYPE_CHECKING:
+    from landscape_cli.alignment.activations import unit_correlations as unit_correlations
+    from landscape_cli.alignment.align import Alignment as Alignment
+    from landscape_cli.alignment.verified import align as align
+    from landscape_cli.data.datasets import DataSpec as DataSpec
+    from landscape_cli.data.datasets import Split as Split
+    from landscape_cli.data.datasets import load_data as load_data
+    from landscape_cli.errors import LandscapeError as LandscapeError
+    from landscape_cli.errors import ProofError as ProofError
+    from landscape_cli.evaluation.batch_norm import recompute_statistics as recompute_statistics
+    from landscape_cli.evaluation.equivalence import Difference as Difference
+    from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
+    from landscape_cli.evaluation.evaluator import Scores as Scores
+    from landscape_cli.geometry.geodesic import Distance as Distance
+    from landscape_cli.geometry.geodesic import distance as distance
+    from landscape_cli.geometry.geodesic import geodesic as geodesic
+    from landscape_cli.geometry.geodesic import linear as linear
+    from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
+    from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
+    from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
+    from landscape_cli.measures.flatness import flip_energy as flip_energy
+    from landscape_cli.measures.flatness import local_energy as local_energy
+    from landscape_cli.models import build_model as build_model
+    from landscape_cli.models.reader import NetworkReader as NetworkReader
+    from landscape_cli.models.reader import read_network as read_network
+    from landscape_cli.network import ModelSpec as ModelSpec
+    from landscape_cli.network import Params as Params
+    from landscape_cli.normalization.normalize import Normalization as Normalization
+    from landscape_cli.normalization.verified import normalize as normalize
+    from landscape_cli.symmetry import Symmetry as Symmetry
+    from landscape_cli.symmetry import flip as flip
+    from landscape_cli.symmetry import permute as permute
+    from landscape_cli.symmetry import random_permutations as random_permutations
+    from landscape_cli.symmetry import random_signs as random_signs
+    from landscape_cli.symmetry import rescale as rescale
+    from landscape_cli.symmetry import trace_symmetry as trace_symmetry
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -14,8 +14,6 @@ Params = Mapping[str, Tensor]
 
 
 TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-
-
 TYPES |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
@@ -62,6 +60,13 @@ class ModelSpec:
         if not isinstance(outputs, int) or not _is_positive(outputs):
             raise ValueError("'outputs' must be a positive whole number")
         return cls(name, arguments, tuple(shape), outputs)
+
+
+def all_finite(tensor: Tensor) -> bool:
+    """Tell whether a tensor, of any shape and type, holds neither NaN nor Inf; no mask of its size is made."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    return bool(torch.isfinite(torch.stack(tensor.aminmax())).all())  # both ends are NaN if there is any
 
 
 def _is_positive(value: Any) -> bool:

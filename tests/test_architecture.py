@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import rlcompleter
 import subprocess
 import sys
 from pathlib import Path
@@ -26,10 +27,10 @@ ALLOWED = {
     "forward": set(),
     "binary": {"forward"},
     "models": {"binary", "forward", "io"},
-    "evaluation": {"binary", "data", "forward", "io"},
+    "evaluation": {"binary", "data", "forward", "io", "models"},
     "symmetry": {"binary", "forward"},
-    "normalization": {"binary", "evaluation", "io", "symmetry"},
-    "alignment": {"binary", "evaluation", "forward", "io", "symmetry"},
+    "normalization": {"binary", "evaluation", "io", "models", "symmetry"},
+    "alignment": {"binary", "evaluation", "forward", "io", "models", "symmetry"},
     "geometry": {"binary", "io", "symmetry"},
     "samplers": {"binary", "data", "evaluation", "forward", "io", "models"},
     "measures": {
@@ -104,3 +105,40 @@ def test_public_names() -> None:
         assert getattr(landscape_cli, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         _ = landscape_cli.nonsense
+
+
+def test_public_names_are_shown_and_no_others() -> None:
+    assert dir(landscape_cli) == sorted(landscape_cli.__all__)
+    assert len(set(landscape_cli.__all__)) == len(landscape_cli.__all__)
+    shown = {name.removeprefix("landscape_cli.").rstrip("(") for name in completions("landscape_cli.")}
+    assert {name for name in shown if not name.startswith("_")} == set(landscape_cli.__all__) - {"__version__"}
+    code = "from landscape_cli import *; print(sorted(set(dir()) - set(globals()['__builtins__'].__dict__)))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    starred = {name for name in ast.literal_eval(done.stdout) if not name.startswith("__")}
+    assert starred == set(landscape_cli.__all__) - {"__version__"}
+
+
+def completions(text: str) -> set[str]:
+    """Return what the interactive interpreter completes a text to."""
+    completer = rlcompleter.Completer({"landscape_cli": landscape_cli})
+    found = set()
+    for k in range(1000):
+        completion = completer.complete(text, k)
+        if completion is None:
+            return found
+        found.add(completion)
+    raise AssertionError("endless")
+
+
+def test_type_checkers_see_the_public_names() -> None:
+    """The imports for type checkers are the table of homes, once more."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    [block] = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    imported = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            assert alias.asname == alias.name  # exported, that is
+            imported[alias.name] = str(node.module).removeprefix("landscape_cli.")
+    assert imported == landscape_cli._HOME_OF
+    assert set(landscape_cli.__all__) == {*imported, "__version__"}

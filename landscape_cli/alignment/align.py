@@ -1,51 +1,63 @@
-"""Choosing the labels and signs of hidden units so that one network resembles another (SPEC 3)."""
+"""Choosing the permutation and signs of hidden units so that one network resembles another (SPEC 3)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from landscape_cli.alignment.activations import Correlations
+from landscape_cli.alignment.defaults import ORDERS
 from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains, signs_of_gains
 from landscape_cli.alignment.similarity import Similarity, mean_cosine
 from landscape_cli.alignment.terms import Kind
 from landscape_cli.binary.layers import to_signs, without_zeros
+from landscape_cli.choices import Method
 from landscape_cli.errors import GeometryError
+from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry, flip, permute, spread
 
-METHODS = ("cosine", "weight", "activation")
-ORDERS = 2
-"""Measured on VGG16 and ResNet18: descents in different orders end within 0.03 % of each other."""
-
 
 @dataclass(frozen=True)
 class Alignment:
-    """A network relabelled, and flipped where signs are free, to resemble a reference.
+    """A network whose units are permuted, and flipped where signs are free, to resemble a reference.
 
     Attributes:
-        params: the network; its numbers are untouched but for their signs, and for latent weights of zero, which are
-            tiny.
+        params: the network, in its dtypes; its numbers are untouched but for their signs, and for latent weights of
+            zero, which are tiny.
         permutations: by permutation group: unit i is what unit `permutations[group][i]` was; shape (units,), int64.
-        signs: by sign group: ±1, by which units are multiplied once relabelled; shape (units,), int64.
+        signs: by sign group: ±1, by which units are multiplied once permuted; shape (units,), int64.
         similarity: by permutation group: the mean over units and writers of the cosine with the reference, after.
         similarity_before: the same before.
+        proof: how far its outputs are from the original's on a probe batch; None if that was not compared.
     """
 
-    params: Params
+    params: dict[str, Tensor]
     permutations: Mapping[str, Tensor]
     signs: Mapping[str, Tensor]
     similarity: Mapping[str, float]
     similarity_before: Mapping[str, float]
+    proof: Difference | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the tensors of the network as JSON values."""
+        return {
+            "permutations": {name: permutation.tolist() for name, permutation in self.permutations.items()},
+            "signs": {name: signs.tolist() for name, signs in self.signs.items()},
+            "similarity": dict(self.similarity),
+            "similarity_before": dict(self.similarity_before),
+            "proof": None if self.proof is None else self.proof.to_dict(),
+        }
 
 
-def align(
+def match_networks(
     reference: Params,
     params: Params,
     symmetry: Symmetry,
@@ -55,13 +67,14 @@ def align(
     seed: int = 0,
     correlations: Correlations | None = None,
 ) -> Alignment:
-    """Relabel the hidden units of `params`, and flip them where their sign is free, to match those of `reference`.
+    """Permute the hidden units of `params`, and flip them where their sign is free, to match those of `reference`.
 
-    Of latent weights of binary layers the signs alone are matched; relabelled and flipped are the latent weights.
+    Of latent weights of binary layers the signs alone are matched; permuted and flipped are the latent weights.
+    Nothing is proved here: `alignment.verified.align` does.
 
     Args:
-        reference: the network whose labels and signs stand.
-        params: the network to relabel, of the same model.
+        reference: the network whose units keep their order and signs.
+        params: the network to permute, of the same model.
         symmetry: the symmetry of both.
         method: what the match of two networks makes largest.
             "cosine": the sum of the cosines between matched units' incoming weights (Pittorino et al., 2022,
@@ -79,8 +92,7 @@ def align(
     Raises:
         GeometryError: if the method is unknown, lacks its correlations, or finds numbers that are not finite.
     """
-    if method not in METHODS:
-        raise GeometryError(f"unknown alignment method {method!r}: choose {', '.join(METHODS)}")
+    check_method(method)
     if method == "activation" and correlations is None:
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
     with torch.no_grad():
@@ -103,22 +115,33 @@ def align(
             if method == "weight":
                 labelling = _by_weights(target, mover, where, gains, labelling, orders, seed)
         signs = labelling.final_signs()
-    found = permute(params, symmetry, labelling.permutations)
-    _flip_in_place(found, params, symmetry, signs)
+    permuted = permute(params, symmetry, labelling.permutations)
+    _flip_in_place(permuted, params, symmetry, signs)
     writers = {group.name: group.writers for group in symmetry.permutations}
     return Alignment(
-        found,
+        permuted,
         labelling.permutations,
         signs,
-        similarity=mean_cosine(target, to_signs(found, symmetry.latents), writers),
+        similarity=mean_cosine(target, to_signs(permuted, symmetry.latents), writers),
         similarity_before=mean_cosine(target, mover, writers),
     )
+
+
+def check_method(method: str) -> None:
+    """Check that a method of aligning exists.
+
+    Raises:
+        GeometryError: naming those that do.
+    """
+    methods = [known.value for known in Method]
+    if method not in methods:
+        raise GeometryError(f"unknown alignment method {method!r}: choose {', '.join(methods)}")
 
 
 def one_at_a_time(
     params: Params, symmetry: Symmetry, permutations: Mapping[str, Tensor], signs: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, Params]]:
-    """Yield for each group the network with that group alone relabelled or flipped, to find one at fault."""
+    """Yield for each group the network with that group alone permuted or flipped, to find one at fault."""
     for name, permutation in permutations.items():
         if not torch.equal(permutation.cpu(), torch.arange(len(permutation))):
             yield name, permute(params, symmetry, {name: permutation})
@@ -127,14 +150,16 @@ def one_at_a_time(
             yield f"signs of {name}", flip(params, symmetry, {name: sign})
 
 
-def _flip_in_place(found: dict[str, Tensor], params: Params, symmetry: Symmetry, signs: Mapping[str, Tensor]) -> None:
-    """Flip units of a relabelled network; tensors that are still the original's are copied, no other one twice."""
+def _flip_in_place(
+    permuted: dict[str, Tensor], params: Params, symmetry: Symmetry, signs: Mapping[str, Tensor]
+) -> None:
+    """Flip units of a permuted network; tensors that are still the original's are copied, no other one twice."""
     for group in symmetry.signs:
         if bool((signs[group.name] < 0).any()):
             for axis in group.axes:
-                tensor = found[axis.tensor]
+                tensor = permuted[axis.tensor]
                 factor = spread(signs[group.name].to(tensor.device, tensor.dtype), axis, tensor)
-                found[axis.tensor] = tensor * factor if tensor is params[axis.tensor] else tensor.mul_(factor)
+                permuted[axis.tensor] = tensor * factor if tensor is params[axis.tensor] else tensor.mul_(factor)
 
 
 def _by_weights(

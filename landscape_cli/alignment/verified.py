@@ -10,123 +10,137 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.alignment.activations import Correlations, unit_correlations
-from landscape_cli.alignment.align import ORDERS, Alignment, align, one_at_a_time
-from landscape_cli.errors import LandscapeWarning, Remark
-from landscape_cli.evaluation.equivalence import Difference, probe_batch, prove, to_double, warn_of_precision
-from landscape_cli.io.checkpoint import Checkpoint, placed
+from landscape_cli.alignment.align import Alignment, check_method, match_networks, one_at_a_time
+from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
+from landscape_cli.choices import Method
+from landscape_cli.errors import GeometryError, LandscapeWarning, Remark
+from landscape_cli.evaluation.equivalence import (
+    Difference,
+    probe_batch,
+    prove_equivalence,
+    to_double,
+    warn_of_precision,
+)
+from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.models.fitting import check_network
+from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry
 
-ALIGN_SAMPLES = 2000
-"""Training inputs on which units are correlated by default."""
 
-
-def sample_inputs(inputs: Tensor, samples: int, *, seed: int) -> Tensor:
-    """Return that many of the inputs, drawn at random, or all if there are fewer; shape (samples, *input_shape)."""
-    return inputs[torch.randperm(len(inputs), generator=generator(seed))[:samples]]
-
-
-def correlate(
+def align(
     model: nn.Module,
-    reference: Checkpoint,
-    network: Checkpoint,
+    reference: Params,
+    network: Params,
+    symmetry: Symmetry,
+    *,
+    method: str = "cosine",
+    orders: int = ORDERS,
+    seed: int = 0,
+    inputs: Tensor | None = None,
+    prove: bool = True,
+    probe: Tensor | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    device: torch.device | str = "cpu",
+    name: str = "the network",
+    advance: Callable[[int], None] | None = None,
+) -> Alignment:
+    """Permute a network's hidden units, and flip them where their sign is free, to match a reference's, and prove it.
+
+    The proof compares all outputs on the probe batch with those before: in float64, where rounding alone may differ,
+    and as stored in the network's dtypes; of binary networks they must be equal bit for bit.
+
+    Args:
+        model: the architecture, put in evaluation mode; its own parameters are not used.
+        reference: the network whose units keep their order and signs, any floating-point dtype.
+        network: the one to permute, of the same dtype; it stays as it is.
+        symmetry: of the model, as `trace_symmetry` returns it.
+        method: what is made largest: "cosine", the sum of the cosines of matched units' incoming weights (Pittorino
+            et al., 2022, algorithm 2); "weight", the inner product of the networks (Git Re-Basin, Ainsworth et al.,
+            2022); "activation", the correlations of units on data (Li et al., 2015). `match_networks` says how.
+        orders: of "weight": in how many random orders of the groups to descend; the best is kept.
+        seed: of these orders, and of the probe batch.
+        inputs: of "activation": samples to correlate units on, shape (n, *input_shape).
+        prove: whether to compare the outputs before and after.
+        probe: inputs to compare them on, shape (n, *input_shape); by default standard normal ones, at most 256.
+        input_shape: the shape of one input, for these; by default that which the symmetry was traced with.
+        device: where activations and outputs are computed.
+        name: what to call the network in messages.
+        advance: called with the number of inputs correlated.
+
+    Returns:
+        The network, in its dtypes and on its device; its permutations, signs, similarities, and the proof.
+
+    Raises:
+        GeometryError: if the method is unknown, lacks its inputs, has no use for them, or finds numbers that are not
+            finite.
+        ModelError: if a network does not fit the model, or the model does not run.
+        ProofError: if the function changed, naming the groups at fault.
+
+    Warns:
+        Remark: of "activation": naming the groups without correlations.
+    """
+    check_method(method)
+    if method == Method.ACTIVATION and inputs is None:
+        raise GeometryError("the method 'activation' needs `inputs=`, samples to correlate units on")
+    if method != Method.ACTIVATION and inputs is not None:
+        raise GeometryError(f"`inputs=` are for the method 'activation', not {method!r}: leave them out")
+    if orders < 1:
+        raise GeometryError(f"`orders=` must be at least 1, not {orders}")
+    check_network("the reference", model, reference)
+    check_network(name, model, network)
+    device = torch.device(device)
+    correlations = None
+    if inputs is not None:
+        correlations = _correlate(model, reference, network, symmetry, inputs, device=device, advance=advance)
+    alignment = match_networks(
+        reference, network, symmetry, method=method, orders=orders, seed=seed, correlations=correlations
+    )
+    if not prove:
+        return alignment
+    if probe is None:
+        probe = probe_batch(model, network, input_shape or symmetry.input_shape, seed=seed, device=device)
+    return replace(alignment, proof=_proof(model, network, alignment, symmetry, probe.to(device), name=name))
+
+
+def _correlate(
+    model: nn.Module,
+    reference: Params,
+    network: Params,
     symmetry: Symmetry,
     inputs: Tensor,
     *,
     device: torch.device,
-    advance: Callable[[int], None] | None = None,
+    advance: Callable[[int], None] | None,
 ) -> Correlations:
-    """Return the correlations of two networks' units on data.
-
-    Warns:
-        Remark: naming the groups that have none.
-    """
-    correlations = unit_correlations(
-        model, placed(reference, device), placed(network, device), symmetry, inputs, device=device, advance=advance
-    )
+    """Return the correlations of two networks' units on data, and remark on the groups that have none."""
+    correlations = unit_correlations(model, reference, network, symmetry, inputs, device=device, advance=advance)
     missing = [
         group.name for group in symmetry.permutations if group.name not in correlations.units and not group.inside
     ]
     if missing:
-        warnings.warn(f"matched by their weights, as no module puts them out: {', '.join(missing)}", Remark, 2)
+        warnings.warn(f"matched by their weights, as no module puts them out: {', '.join(missing)}", Remark, 3)
     return correlations
 
 
-def align_verified(
-    model: nn.Module,
-    reference: Checkpoint,
-    network: Checkpoint,
-    symmetry: Symmetry,
-    *,
-    method: str,
-    orders: int | None = None,
-    seed: int,
-    inputs: Tensor | None,
-    probe: Tensor,
-    device: torch.device,
-    advance: Callable[[int], None] | None = None,
-) -> tuple[Alignment, Difference]:
-    """Match a network to a reference, and prove on its outputs that it computes what it did.
-
-    Args:
-        model: the architecture.
-        reference: the network whose units keep their order and signs.
-        network: the one to permute.
-        symmetry: of both.
-        method: "cosine", "weight" or "activation".
-        orders: descents of "weight"; by default as many as `align` makes.
-        seed: of their orders.
-        inputs: what "activation" correlates units on; None for other methods.
-        probe: inputs of the proof.
-        device: where activations are computed.
-        advance: called with the number of inputs correlated.
-
-    Raises:
-        GeometryError: as `align` does.
-        ProofError: naming the groups at fault.
-    """
-    correlations = None
-    if inputs is not None:
-        correlations = correlate(model, reference, network, symmetry, inputs, device=device, advance=advance)
-    alignment = align(
-        reference.params,
-        network.params,
-        symmetry,
-        method=method,
-        orders=ORDERS if orders is None else orders,
-        seed=seed,
-        correlations=correlations,
-    )
-    return alignment, prove_alignment(model, network, alignment, symmetry, probe)
-
-
-def prove_alignment(
-    model: nn.Module, network: Checkpoint, alignment: Alignment, symmetry: Symmetry, probe: Tensor
+def _proof(
+    model: nn.Module, network: Params, alignment: Alignment, symmetry: Symmetry, probe: Tensor, *, name: str
 ) -> Difference:
-    """Check that a permuted network computes what it did.
-
-    Raises:
-        ProofError: naming the groups at fault.
-    """
-    return prove(
+    """Return how far a permuted network's outputs are from what they were, checking that it is no more than allowed."""
+    return prove_equivalence(
         model,
-        network.params,
+        network,
         to_double(alignment.params, probe.device),
         alignment.params,
         probe,
-        what=f"aligning {network.path}",
+        what=f"aligning {name}",
         exactly=symmetry.is_binary,
-        suspects=one_at_a_time(network.params, symmetry, alignment.permutations, alignment.signs),
+        suspects=one_at_a_time(network, symmetry, alignment.permutations, alignment.signs),
     )
 
 
-def differ_in_scale(one: Checkpoint, other: Checkpoint, symmetry: Symmetry) -> bool:
-    """Tell whether one of two networks alone is normalised, in a way that matters: signs have no scale."""
-    return (one.normalized is None) != (other.normalized is None) and not symmetry.is_binary
-
-
 class PairAligner:
-    """Aligns many networks of one model, one pair at a time, each with proof."""
+    """Aligns many networks of one model, one pair at a time, each with proof; what pairs share is drawn once."""
 
     def __init__(
         self,
@@ -138,6 +152,8 @@ class PairAligner:
         inputs: Tensor | None,
         seed: int,
         device: torch.device,
+        orders: int = ORDERS,
+        samples: int = ALIGN_SAMPLES,
     ) -> None:
         """Draw what is the same for every pair: the inputs of the proof, and those to correlate units on.
 
@@ -146,18 +162,47 @@ class PairAligner:
             like: one of the networks.
             symmetry: of all of them.
             method: "cosine", "weight" or "activation".
-            inputs: training inputs, shape (n, *input_shape), of which "activation" samples some.
+            inputs: training inputs, shape (n, *input_shape), of which "activation" draws some; others do without.
             seed: of all that is drawn.
             device: where outputs and activations are computed.
+            orders: descents of "weight".
+            samples: how many inputs "activation" draws, or all if there are fewer.
         """
-        self._model, self._symmetry, self._method = model, symmetry, method
+        self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders
         self._seed, self._device = seed, device
         self._inputs = None
-        if method == "activation":
+        if method == Method.ACTIVATION:
             assert inputs is not None
-            self._inputs = sample_inputs(inputs, ALIGN_SAMPLES, seed=seed)
+            self._inputs = inputs[torch.randperm(len(inputs), generator=generator(seed))[:samples]]
         self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
-        self._warned = self._said = False
+        self._warned_of_scale = self._aligned_any = False
+
+    @property
+    def samples(self) -> int:
+        """On how many inputs the units of each pair are correlated."""
+        return 0 if self._inputs is None else len(self._inputs)
+
+    def match(
+        self, reference: Checkpoint, network: Checkpoint, *, advance: Callable[[int], None] | None = None
+    ) -> Alignment:
+        """Match a network to a reference.
+
+        Args:
+            reference: the network whose units keep their order and signs.
+            network: the one to permute.
+            advance: called with the number of inputs correlated.
+
+        Raises:
+            GeometryError: as `align` does.
+            ProofError: naming the groups at fault.
+
+        Warns:
+            LandscapeWarning: if only one of them is normalised, or the proof could not be made in float64.
+            Remark: naming the groups without correlations.
+        """
+        if differ_in_scale(reference, network, self._symmetry):
+            _warn_of_scale(reference, network)
+        return self._match(reference, network, advance)
 
     def align(self, reference: Checkpoint, network: Checkpoint) -> Checkpoint:
         """Return the network with its units permuted to match the reference's.
@@ -167,30 +212,44 @@ class PairAligner:
             ProofError: naming the groups at fault.
 
         Warns:
-            LandscapeWarning, Remark: once for all pairs.
+            LandscapeWarning, Remark: as `match` does, but once for all pairs.
         """
-        if not self._warned and differ_in_scale(reference, network, self._symmetry):
-            self._warned = True
-            warnings.warn(
-                f"only one of {reference.path} and {network.path} is normalised: matches will be poor",
-                LandscapeWarning,
-                2,
-            )
+        if not self._warned_of_scale and differ_in_scale(reference, network, self._symmetry):
+            self._warned_of_scale = True
+            _warn_of_scale(reference, network)
         with warnings.catch_warnings():
-            if self._said:
+            if self._aligned_any:
                 warnings.simplefilter("ignore", LandscapeWarning)
                 warnings.simplefilter("ignore", Remark)
-            alignment, difference = align_verified(
-                self._model,
-                reference,
-                network,
-                self._symmetry,
-                method=self._method,
-                seed=self._seed,
-                inputs=self._inputs,
-                probe=self._probe,
-                device=self._device,
-            )
-            warn_of_precision(network.path, difference)
-        self._said = True
+            alignment = self._match(reference, network, None)
+        self._aligned_any = True
         return replace(network, params=alignment.params)
+
+    def _match(self, reference: Checkpoint, network: Checkpoint, advance: Callable[[int], None] | None) -> Alignment:
+        alignment = align(
+            self._model,
+            reference.params,
+            network.params,
+            self._symmetry,
+            method=self._method,
+            orders=self._orders,
+            seed=self._seed,
+            inputs=self._inputs,
+            probe=self._probe,
+            device=self._device,
+            name=network.path,
+            advance=advance,
+        )
+        warn_of_precision(network.path, alignment.proof)
+        return alignment
+
+
+def differ_in_scale(reference: Checkpoint, network: Checkpoint, symmetry: Symmetry) -> bool:
+    """Tell whether one of two networks alone is normalised, in a way that matters: signs have no scale."""
+    return (reference.normalized is None) != (network.normalized is None) and not symmetry.is_binary
+
+
+def _warn_of_scale(reference: Checkpoint, network: Checkpoint) -> None:
+    warnings.warn(
+        f"only one of {reference.path} and {network.path} is normalised: matches will be poor", LandscapeWarning, 3
+    )

@@ -180,7 +180,7 @@ def _letter(layer: nn.Module) -> str:
     return letter
 
 
-def pays(integers: Callable[[], Tensor], floats: Callable[[], Tensor], device: torch.device) -> bool:
+def is_faster(integers: Callable[[], Tensor], floats: Callable[[], Tensor], device: torch.device) -> bool:
     """Tell whether whole numbers give the bits that floats give, and in less time, by trying both in turn.
 
     Args:

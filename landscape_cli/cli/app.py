@@ -131,18 +131,23 @@ def _report(error: BaseException, *, debug: bool) -> int:
         print(str(error), file=sys.stderr)
         return USERS
     if isinstance(error, UsageProblem):
-        context = getattr(error, "ctx", None)
-        where = context.command_path if context is not None else "landscape"
-        message = getattr(error, "format_message", lambda: str(error))()
-        message = (
-            message.removeprefix("Invalid value: ").replace(": Value error, ", ": ").removesuffix(".")
-        )  # words of the validator's, not ours
-        return _fail(f"{message} (see '{where} --help')", USERS) if message else USERS
+        message = _usage_message(error)
+        return _fail(message, USERS) if message else USERS
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return _fail("out of memory: use fewer networks, a smaller data set, or another --device", OURS)
     if isinstance(error, OSError):
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", USERS)
     return _fail(f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)", OURS)
+
+
+def _usage_message(error: BaseException) -> str:
+    """Return what is wrong with how a command was called, and where to read how it is; empty if nothing is said."""
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context is not None else "landscape"
+    message = getattr(error, "format_message", lambda: str(error))()
+    # without words of the validator's, which are not ours
+    message = message.removeprefix("Invalid value: ").replace(": Value error, ", ": ").removesuffix(".")
+    return f"{message} (see '{where} --help')" if message else ""
 
 
 def _fail(message: str, code: int) -> int:

@@ -78,6 +78,24 @@ def read_networks(paths: Sequence[Path], files: ModelOptions = NO_MODEL) -> tupl
     return NetworkReader(files.model_name, shape).read_all(paths)
 
 
+def open_networks(
+    paths: Sequence[Path], files: ModelOptions, device: str
+) -> tuple[list[Checkpoint], nn.Module, torch.device]:
+    """Read checkpoints of one model; return them, the model, and the device to compute on.
+
+    Args:
+        paths: the files, landscape's own or foreign ones.
+        files: what the user says of the model.
+        device: what `--device` names.
+
+    Raises:
+        LandscapeError: as `resolve_device` and `read_networks` do.
+    """
+    resolved = resolve_device(device)
+    networks, model = read_networks(paths, files)
+    return networks, model, resolved
+
+
 def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool, quiet: bool) -> Symmetry:
     """Derive the symmetry of a checkpoint's model, and warn of what could not be established.
 
@@ -106,50 +124,73 @@ def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool
         DataError: if the networks were trained on different data and none is named, the data is missing, is not
             what the network was trained on, or does not fit it.
     """
+    first = next((network for network in networks if network.data), networks[0])
+    if options.data is not None:
+        data = _other_data(options.data, first, options, quiet=quiet)
+    elif options.task is not None:
+        raise DataError("--task goes with --data: checkpoints say what is to be told from their own data")
+    else:
+        data = _data_trained_on(networks, first, options.data_dir)
+    _check_data_fits(data, first)
+    return data
+
+
+def _data_trained_on(networks: Sequence[Checkpoint], first: Checkpoint, directory: str | None) -> DataSet:
+    """Load the data that all networks were trained on, `first` among them."""
     from landscape_cli.data.datasets import DataSpec, load_data
+
+    for network in networks:
+        if not network.data:
+            raise DataError(f"{network.path} does not say which data it was trained on: name them with --data")
+        if _same_data(network.data) != _same_data(first.data):
+            raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
+    try:
+        data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
+    except DataError as error:
+        raise DataError(f"the data of {first.path}: {error}") from error
+    # Generated numbers may differ in the last bit from one kind of machine to the next.
+    if data.record["name"] != "hmm" and data.record["sha256"] != first.data.get("sha256"):
+        raise DataError(
+            f"{data.record['name']} is not the data that {first.path} was trained on (its contents differ): "
+            "find the right one with --data-dir, or measure on this one with --data"
+        )
+    return data
+
+
+def _other_data(name: str, first: Checkpoint, options: DataOptions, *, quiet: bool) -> DataSet:
+    """Load the data that the user names, seen as `first` saw its own, and say so."""
+    from landscape_cli.data.datasets import DataSpec, load_data
+
+    task = first.data.get("task") if options.task is None else options.task.value
+    try:
+        data = load_data(DataSpec(name, options.data_dir or "data", task=task), preprocessing=first.data or None)
+    except DataError as error:
+        if options.task is None and task is not None:
+            raise DataError(f"{first.path} was trained on the {task} of labels: {error}") from error
+        raise
+    statistics = f"as for {first.path}" if first.data else "with the statistics of its training set"
+    say(
+        f"data: {name}{f' ({task})' if task else ''}, {len(data.train.y)} training and {len(data.test.y)} test "
+        f"samples, standardised {statistics}",
+        quiet=quiet,
+    )
+    return data
+
+
+def _check_data_fits(data: DataSet, network: Checkpoint) -> None:
+    """Check that a network takes inputs of the data's shape, and can decide between its classes.
+
+    Raises:
+        DataError: if not.
+    """
     from landscape_cli.forward.outputs import outputs_fit
     from landscape_cli.models.request import describe_model
 
-    name, task, directory = options.data, options.task, options.data_dir
-    first = next((network for network in networks if network.data), networks[0])
-    if name is None and task is not None:
-        raise DataError("--task goes with --data: checkpoints say what is to be told from their own data")
-    if name is None:
-        for network in networks:
-            if not network.data:
-                raise DataError(f"{network.path} does not say which data it was trained on: name them with --data")
-            if _same_data(network.data) != _same_data(first.data):
-                raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
-        try:
-            data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
-        except DataError as error:
-            raise DataError(f"the data of {first.path}: {error}") from error
-        # Generated numbers may differ in the last bit from one kind of machine to the next.
-        if data.record["name"] != "hmm" and data.record["sha256"] != first.data.get("sha256"):
-            raise DataError(
-                f"{data.record['name']} is not the data that {first.path} was trained on (its contents differ): "
-                "find the right one with --data-dir, or measure on this one with --data"
-            )
-    else:
-        wanted = first.data.get("task") if task is None else task.value
-        try:
-            data = load_data(DataSpec(name, directory or "data", task=wanted), preprocessing=first.data or None)
-        except DataError as error:
-            if task is None and wanted is not None:
-                raise DataError(f"{first.path} was trained on the {wanted} of labels: {error}") from error
-            raise
-        say(
-            f"data: {name}{f' ({wanted})' if wanted else ''}, {len(data.train.y)} training and {len(data.test.y)} test "
-            "samples, "
-            f"standardised {f'as for {first.path}' if first.data else 'with the statistics of its training set'}",
-            quiet=quiet,
-        )
-    if data.input_shape != first.model.input_shape or not outputs_fit(first.model.outputs, data.classes):
+    if data.input_shape != network.model.input_shape or not outputs_fit(network.model.outputs, data.classes):
         raise DataError(
-            f"the data has inputs of shape {data.input_shape} in {data.classes} classes, but {first.path} is "
-            f"{describe_model(first.model)}: name other data with --data, or what is to be told with --task"
+            f"the data has inputs of shape {data.input_shape} in {data.classes} classes, but {network.path} is "
+            f"{describe_model(network.model)}: name other data with --data, or what is to be told with --task"
         )
-    return data
 
 
 def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,6 @@ Align = Annotated[
     Method | None,
     typer.Option("--align", help="First align the second network of each pair to the first, as landscape align does."),
 ]
-ALIGN_SAMPLES = 2000
 ModelName = Annotated[
     str | None,
     typer.Option(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Format
+from landscape_cli.cli.console import say
 from landscape_cli.errors import CheckpointError, ResultError
 from landscape_cli.io.atomic import check_output
+
+if TYPE_CHECKING:
+    from landscape_cli.io.checkpoint import Checkpoint
 
 
 def output_paths(
@@ -59,6 +64,22 @@ def make_folder(out_dir: Path | None) -> None:
             out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise CheckpointError(f"cannot make the folder {out_dir}: {cause.strerror}") from cause
+
+
+def write_networks(
+    paths: Sequence[Path], networks: Sequence[Checkpoint], *, out_dir: Path | None, force: bool, quiet: bool
+) -> None:
+    """Write networks to their files, once there is nothing left that may fail, and say so.
+
+    Raises:
+        CheckpointError: if one cannot be written.
+    """
+    from landscape_cli.io.checkpoint import write_checkpoint
+
+    make_folder(out_dir)
+    for path, network in zip(paths, networks, strict=True):
+        write_checkpoint(path, network, force=force)
+        say(f"wrote {path}", quiet=quiet)
 
 
 def check_distinct(*outputs: Path | None) -> None:

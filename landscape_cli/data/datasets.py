@@ -16,6 +16,7 @@ from torch import Tensor
 from landscape_cli.data.hidden_manifold import HiddenManifold, generate
 from landscape_cli.data.preprocessing import channel_statistics, recorded_statistics, standardise
 from landscape_cli.errors import DataError
+from landscape_cli.network import all_finite
 
 TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10"}
 NAMES = ("hmm", *TORCHVISION)
@@ -217,24 +218,66 @@ def _safetensors(path: Path) -> tuple[Split, Split]:
 
 
 def _check(name: str, train: Split, test: Split) -> None:
-    """Check shapes and types."""
-    for label, (x, y) in (("train", train), ("test", test)):
-        if x.ndim < 2 or x.numel() == 0:
-            raise DataError(f"{name}: x_{label} has shape {tuple(x.shape)}, expected (samples, ...), none empty")
-        if y.shape != x.shape[:1]:
-            raise DataError(
-                f"{name}: y_{label} has shape {tuple(y.shape)}, expected ({len(x)},): one label a sample of x_{label}"
-            )
-        if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
-            raise DataError(f"{name}: y_{label} holds {y.dtype}, expected whole numbers from 0")
-        if x.dtype not in INPUT_TYPES:
-            raise DataError(f"{name}: x_{label} holds {x.dtype}, expected uint8 or another plain number type")
-        if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-            raise DataError(f"{name}: x_{label} holds NaN or Inf")
+    """Check shapes and types of the two splits of a data set."""
+    _check_tensors(name, *train, suffix="_train")
+    _check_tensors(name, *test, suffix="_test")
     if train.x.shape[1:] != test.x.shape[1:]:
         raise DataError(
             f"{name}: x_train has samples of shape {tuple(train.x.shape[1:])}, x_test of {tuple(test.x.shape[1:])}"
         )
+
+
+def check_split(name: str, split: object, outputs: int | None = None) -> None:
+    """Check that a split can be evaluated or trained on: shapes, types, finite inputs, labels that the model has.
+
+    Args:
+        name: what to call it in messages.
+        split: what should be a `Split`.
+        outputs: how many outputs the model has: one decides between two classes; by default any label will do.
+
+    Raises:
+        DataError: saying what is wrong.
+    """
+    if not isinstance(split, Split):
+        raise DataError(
+            f"{name} is a {type(split).__name__}, expected all inputs and labels as tensors: wrap it: Split(x, y)"
+        )
+    for part, tensor in zip(Split._fields, split, strict=True):
+        if not isinstance(tensor, Tensor):
+            raise DataError(f"{name}: {part} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
+    _check_tensors(name, split.x, split.y)
+    if outputs is not None:
+        check_labels(name, split.y, outputs)
+
+
+def check_labels(name: str, labels: Tensor, outputs: int) -> None:
+    """Check that labels, whole numbers, are of the classes that so many outputs decide between: two, if it is one.
+
+    Raises:
+        DataError: if they are not.
+    """
+    low, high, classes = int(labels.min()), int(labels.max()), max(2, outputs)
+    if low < 0 or high >= classes:
+        raise DataError(
+            f"{name}: labels out of range: the model decides between {classes} classes, so they must lie between 0 "
+            f"and {classes - 1}; they go from {low} to {high}"
+        )
+
+
+def _check_tensors(name: str, x: Tensor, y: Tensor, *, suffix: str = "") -> None:
+    """Check shapes and types of inputs and labels."""
+    if x.ndim < 2 or x.numel() == 0:
+        raise DataError(f"{name}: x{suffix} has shape {tuple(x.shape)}, expected (samples, ...), none empty")
+    if y.shape != x.shape[:1]:
+        raise DataError(
+            f"{name}: y{suffix} has shape {tuple(y.shape)}, expected ({len(x)},): one label a sample of x{suffix}"
+        )
+    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+        raise DataError(f"{name}: y{suffix} holds {y.dtype}, expected whole numbers from 0")
+    if x.dtype not in INPUT_TYPES:
+        raise DataError(f"{name}: x{suffix} holds {x.dtype}, expected uint8 or another plain number type")
+    if not all_finite(x):
+        raise DataError(f"{name}: x{suffix} holds NaN or Inf")
 
 
 def _count_classes(name: str, train: Tensor, test: Tensor) -> int:

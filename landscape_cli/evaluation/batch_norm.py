@@ -63,15 +63,15 @@ class Moments:
 
 
 def moments(x: Tensor) -> Moments:
-    """Return the moments of activations of shape (n, channels, *places), accumulated in float64."""
+    """Return the moments of activations of shape (n, channels, ...), accumulated in float64."""
     values = SLICE.get(x.device.type, SLICE["cpu"])
     total: Moments | None = None
     for part in x.split(max(1, values * len(x) // max(1, x.numel()))):
         # With channels last, this is a view.
         rows = part.movedim(1, -1).reshape(-1, x.shape[1]).double()
         mean = rows.mean(0)
-        found = Moments(len(rows), mean, (rows - mean).square_().sum(0))
-        total = found if total is None else total + found
+        part_moments = Moments(len(rows), mean, (rows - mean).square_().sum(0))
+        total = part_moments if total is None else total + part_moments
     assert total is not None
     return total
 
@@ -122,8 +122,8 @@ def recompute_statistics(
         return dict(params)
     network = _Network(model, params)
     if batch_size is None:
-        each = network.dtype.itemsize * largest_activation(network.run, x[:2])
-        batch_size = _batch_size(len(x), each, network.device.type)
+        sample_bytes = network.dtype.itemsize * largest_activation(network.run, x[:2])
+        batch_size = _batch_size(len(x), sample_bytes, network.device.type)
     count = math.ceil(len(x) / batch_size)
     batches: Iterable[Tensor] = (x,)
     if count > 1:
@@ -136,15 +136,15 @@ def recompute_statistics(
             if advance is not None:
                 advance(len(batch))
     result = dict(params)
-    for mean_names, variance_names, found in statistics.layers():
-        if found.count < 2:
+    for mean_names, variance_names, pooled in statistics.layers():
+        if pooled.count < 2:
             raise ModelError(
                 f"the statistics behind {mean_names[0]} cannot be recomputed over one value: more samples are needed"
             )
         for name in mean_names:
-            result[name] = _stored(found.mean, params[name], name)
+            result[name] = _stored(pooled.mean, params[name], name)
         for name in variance_names:
-            result[name] = _stored(found.squares / (found.count - 1), params[name], name)
+            result[name] = _stored(pooled.squares / (pooled.count - 1), params[name], name)
     return result
 
 
@@ -163,12 +163,12 @@ def tracked_statistics(model: nn.Module, params: Params, examples: Tensor) -> tu
     return tuple(name for mean_names, _, _ in statistics.layers() for name in mean_names)
 
 
-def _batch_size(samples: int, each: int, device: str) -> int:
-    """Return how many samples to take at a time, if the largest activation takes `each` bytes a sample."""
-    most = max(LEAST_SAMPLES, MOST_BYTES.get(device, MOST_BYTES["cpu"]) // each)
+def _batch_size(samples: int, sample_bytes: int, device: str) -> int:
+    """Return how many samples to take at a time, if the largest activation takes so many bytes a sample."""
+    most = max(LEAST_SAMPLES, MOST_BYTES.get(device, MOST_BYTES["cpu"]) // sample_bytes)
     if samples <= most:
         return samples
-    return min(most, max(ENOUGH_SAMPLES, FAST_BYTES.get(device, FAST_BYTES["cpu"]) // each))
+    return min(most, max(ENOUGH_SAMPLES, FAST_BYTES.get(device, FAST_BYTES["cpu"]) // sample_bytes))
 
 
 class _Network:
@@ -189,8 +189,8 @@ class _Network:
         self._constants = cast_floats(unsaved_buffers(model), self.dtype, self.device)
         # A module that the model knows by two names has one statistic, which goes by both.
         aliases: dict[int, list[str]] = {}
-        for name, own in model.state_dict(keep_vars=True).items():
-            aliases.setdefault(id(own), []).append(name)
+        for name, tensor in model.state_dict(keep_vars=True).items():
+            aliases.setdefault(id(tensor), []).append(name)
         together = {name: tuple(names) for names in aliases.values() for name in names}
         self._names = {id(tensor): together.get(name, (name,)) for name, tensor in self._tensors.items()}
 
@@ -210,11 +210,11 @@ class _Statistics(TorchFunctionMode):
     def __init__(self, network: _Network) -> None:
         super().__init__()
         self._network = network
-        self._found: dict[tuple[tuple[str, ...], tuple[str, ...]], Moments] = {}
+        self._pooled: dict[tuple[tuple[str, ...], tuple[str, ...]], Moments] = {}
 
     def layers(self) -> list[tuple[tuple[str, ...], tuple[str, ...], Moments]]:
         """Return, in forward order, each layer's names of the mean and of the variance, and the moments seen."""
-        return [(*names, found) for names, found in self._found.items()]
+        return [(*names, pooled) for names, pooled in self._pooled.items()]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -227,10 +227,10 @@ class _Statistics(TorchFunctionMode):
         names = self._network.names(mean), self._network.names(variance)
         if not all(names):
             return func(*args, **kwargs)
-        here = moments(given["input"])
-        self._found[names] = self._found[names] + here if names in self._found else here
-        own = {"running_mean": here.mean.to(mean.dtype), "running_var": (here.squares / here.count).to(mean.dtype)}
-        return func(**given | own)
+        batch = moments(given["input"])
+        self._pooled[names] = self._pooled[names] + batch if names in self._pooled else batch
+        variance = (batch.squares / batch.count).to(mean.dtype)
+        return func(**given | {"running_mean": batch.mean.to(mean.dtype), "running_var": variance})
 
 
 def _stored(statistic: Tensor, old: Tensor, name: str) -> Tensor:

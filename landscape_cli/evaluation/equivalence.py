@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,34 +64,40 @@ class Difference:
             "probes": self.probes,
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {**self.columns(), "in_float64": self.in_float64}
+
 
 @torch.no_grad()
 def compare(model: nn.Module, before: Params, after: Params, probe: Tensor, *, factor: float = 1.0) -> Difference:
     """Compare all outputs in float64: those of `after` with `factor` times those of `before`."""
-    expected, found = (_outputs(model, params, probe, torch.float64) for params in (before, after))
-    return _difference(expected, found, factor)
+    expected, outputs = (_outputs(model, params, probe, torch.float64) for params in (before, after))
+    return _difference(expected, outputs, factor)
 
 
 def probe_batch(
-    model: nn.Module, params: Params, input_shape: tuple[int, ...], *, seed: int, device: torch.device
+    model: nn.Module, params: Params, input_shape: tuple[int, ...] | None, *, seed: int, device: torch.device
 ) -> Tensor:
     """Return standard normal inputs, as standardised data are, shape (probes, *input_shape), float64.
 
     There are PROBES, or as many as keep the largest tensor of the forward pass within MEMORY, though at least two.
 
     Raises:
-        ModelError: if the model does not run.
+        ModelError: if the model does not run, or the shape of one input is not known.
     """
+    if input_shape is None:
+        raise ModelError("the shape of one input is not known, so nothing can be proved: name it with `input_shape=`")
     examples = torch.randn(2, *input_shape, generator=generator(seed), dtype=float_type(params)).to(device)
-    placed = {name: tensor.to(device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
+    tensors = {name: tensor.to(device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
     model.eval()
     with _one_line():
-        each = torch.float64.itemsize * largest_activation(lambda x: run_with(model, placed, x), examples)
-    count = max(2, min(PROBES, MEMORY // each))
+        sample_bytes = torch.float64.itemsize * largest_activation(lambda x: run_with(model, tensors, x), examples)
+    count = max(2, min(PROBES, MEMORY // sample_bytes))
     return torch.randn(count, *input_shape, generator=generator(seed), dtype=torch.float64).to(device)
 
 
-def prove(
+def prove_equivalence(
     model: nn.Module,
     before: Params,
     exact: Params,
@@ -148,16 +155,16 @@ def prove(
 
 
 def _expected(
-    model: nn.Module, before: Params, probe: Tensor, own: torch.dtype
+    model: nn.Module, before: Params, probe: Tensor, fallback: torch.dtype
 ) -> tuple[torch.dtype, tuple[Tensor, ...]]:
-    """Return the outputs of a network, and the type they could be computed in: float64, or else its own."""
+    """Return the outputs of a network, and the type they could be computed in: float64, or else its own, `fallback`."""
     try:
         return torch.float64, _outputs(model, before, probe, torch.float64)
     except (LandscapeError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception:  # code of others; what is wrong with it in its own type is told below
         with _one_line():
-            return own, _outputs(model, before, probe, own)
+            return fallback, _outputs(model, before, probe, fallback)
 
 
 @contextmanager
@@ -221,31 +228,32 @@ def to_double(params: Params, device: torch.device) -> dict[str, Tensor]:
 
 
 def cast_like(params: Params, original: Params) -> dict[str, Tensor]:
-    """Return the network in the dtypes of another, on the CPU."""
-    return {name: tensor.to("cpu", original[name].dtype) for name, tensor in params.items()}
+    """Return the network in the dtypes of another, and where that is."""
+    return {name: tensor.to(original[name].device, original[name].dtype) for name, tensor in params.items()}
 
 
 def _outputs(model: nn.Module, params: Params, probe: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
     tensors = cast_floats({**unsaved_buffers(model), **params}, dtype, probe.device)
-    outputs = all_outputs(run_with(model, tensors, probe.to(dtype)))
+    outputs = all_outputs(run_with(model, tensors, probe.to(dtype) if probe.is_floating_point() else probe))
     return tuple(output.to(dtype) if output.is_floating_point() else output for output in outputs)
 
 
-def _difference(expected: tuple[Tensor, ...], found: tuple[Tensor, ...], factor: float) -> Difference:
-    apart = torch.stack([(other - factor * one).abs().max() for one, other in zip(expected, found, strict=True)])
-    scale = torch.stack([(factor * one).abs().max() for one in expected])
+def _difference(expected: tuple[Tensor, ...], outputs: tuple[Tensor, ...], factor: float) -> Difference:
+    pairs = list(zip(expected, outputs, strict=True))
+    apart = torch.stack([(after - factor * before).abs().max() for before, after in pairs])
+    scale = torch.stack([(factor * before).abs().max() for before in expected])
     relative = apart / torch.where(scale > 0, scale, torch.ones_like(scale))  # the largest of NaN and others is NaN
-    differing = int(torch.count_nonzero(decide(logits_of(found)) != decide(logits_of(expected))))
-    return Difference(float(apart.max()), float(relative.max()), differing, len(found[0]))
+    differing = int(torch.count_nonzero(decide(logits_of(outputs)) != decide(logits_of(expected))))
+    return Difference(float(apart.max()), float(relative.max()), differing, len(outputs[0]))
 
 
-def warn_of_precision(path: str, difference: Difference) -> None:
-    """Say so where a network's outputs could not be compared in float64.
+def warn_of_precision(name: str, proof: Difference | None) -> None:
+    """Say so where a network's outputs were compared, but could not be in float64.
 
     Warns:
         LandscapeWarning: naming the network.
     """
-    if not difference.in_float64:
+    if proof is not None and not proof.in_float64:
         warnings.warn(
-            f"{path}: the outputs were compared in float32 alone: the model fails in float64", LandscapeWarning, 2
+            f"{name}: the outputs were compared in float32 alone: the model fails in float64", LandscapeWarning, 2
         )

@@ -6,16 +6,20 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.binary.int8 import Packed, integer_model, pays
-from landscape_cli.data.datasets import Split
+from landscape_cli.binary.int8 import Packed, integer_model, is_faster
+from landscape_cli.data.datasets import Split, check_labels
+from landscape_cli.errors import ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
+from landscape_cli.evaluation.splits import check_name, named_splits
 from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
 from landscape_cli.forward.outputs import UNDECIDED, cross_entropy, decide, logits_of
+from landscape_cli.models.fitting import check_params
 from landscape_cli.network import Params
 
 MIB = 1 << 20
@@ -47,6 +51,16 @@ class Scores:
         """The fraction of samples misclassified, shape (networks,), float64; NaN where any output is."""
         return torch.where(self.undecided > 0, math.nan, self.wrong.double() / self.samples)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return them as JSON values, a list with an entry for each network; None for what is not a number."""
+        return {
+            "error": _finite(self.error),
+            "loss": _finite(self.loss),
+            "wrong": self.wrong.tolist(),
+            "undecided": self.undecided.tolist(),
+            "samples": self.samples,
+        }
+
 
 class Evaluator:
     """Evaluates networks on data held in memory on a device.
@@ -70,7 +84,8 @@ class Evaluator:
 
         Args:
             model: the architecture, put in evaluation mode; its own parameters are not used.
-            data: one split, or several by name.
+            data: one split, or several by name: x of shape (n, *input_shape), any type of number, standardised as the
+                networks know it; y of shape (n,), whole numbers from 0.
             device: where to compute.
             batch_size: samples a batch; by default from the size of the model's activations.
             advance: called with the number of samples done, for a progress bar.
@@ -78,38 +93,63 @@ class Evaluator:
                 it is evaluated; by default networks are taken with the statistics they have.
             integers: whether binary networks are evaluated by products of whole numbers of eight bits, which gives the
                 same bits; by default where a trial on the first network finds it faster.
+
+        Raises:
+            DataError: if the data are no splits, their shapes or types are wrong, inputs are not finite, or labels out
+                of the range that the model decides between.
+            ModelError: if the model does not return logits.
         """
         self.device = torch.device(device)
         self.model = model.eval()
-        splits = {"data": data} if isinstance(data, Split) else dict(data)
+        splits = named_splits(data)
+        if recompute_on is not None:
+            check_name(recompute_on, splits)
+        elements, outputs = _run_once(self.model, next(iter(splits.values())).x[:2])
+        for name, split in splits.items():
+            check_labels(f"the split {name!r}", split.y, outputs)
         self.splits = {
-            name: Split(as_channels_last(split.x.to(self.device)), split.y.to(self.device))
+            name: Split(as_channels_last(split.x.to(self.device)), split.y.to(self.device, torch.int64))
             for name, split in splits.items()
         }
         self.samples = sum(len(split.y) for split in self.splits.values())
         self._constants = {name: buffer.to(self.device) for name, buffer in unsaved_buffers(self.model).items()}
         self._advance = advance
         self._recompute_on = recompute_on
-        first = next(iter(splits.values())).x
-        self._batch_size = batch_size or _batch_size(self.model, first[:2], self.device)
+        self._shapes = {name: tensor.shape for name, tensor in self.model.state_dict().items()}
+        self._batch_size = batch_size or _batch_size(elements, self.device)
         self._integers = None if integers is False else integer_model(self.model, self.device)
         self._tried = integers is not None
         self._levels: dict[tuple[str, torch.dtype], Tensor | None] = {}
 
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
-        """Return the fraction of samples misclassified on `split` (default: the first), as `Scores.error`."""
-        name = split or next(iter(self.splits))
+        """Return the fraction of samples misclassified on `split` (default: the first), as `Scores.error`.
+
+        Raises:
+            DataError: if there is no such split.
+            ModelError: if a network does not fit the model.
+        """
+        name = next(iter(self.splits)) if split is None else check_name(split, self.splits)
         return self._scores(networks, {name: self.splits[name]})[name].error
 
     def evaluate(self, networks: Iterable[Params]) -> dict[str, Scores]:
-        """Return the scores of every network on every split; `networks` is read once, a few at a time."""
+        """Return the scores of every network on every split; `networks` is read once, a few at a time.
+
+        Raises:
+            ModelError: if a network does not fit the model.
+        """
         return self._scores(networks, self.splits)
 
     @torch.inference_mode()
     def predictions(self, params: Params, split: str) -> Tensor:
-        """Return the class that one network decides for, shape (samples,), int64, on the CPU; UNDECIDED for NaN."""
+        """Return the class that one network decides for, shape (samples,), int64, on the CPU; UNDECIDED for NaN.
+
+        Raises:
+            DataError: if there is no such split.
+            ModelError: if the network does not fit the model.
+        """
         self.model.eval()
-        chunk = [self._place(params)]
+        check_name(split, self.splits)
+        chunk = [self._prepare(params)]
         return torch.cat([decide(logits) for _, logits, _ in self._outputs(chunk, self._pack(chunk), split)]).cpu()
 
     @torch.inference_mode()
@@ -146,15 +186,31 @@ class Evaluator:
         }
 
     def _chunks(self, networks: Iterable[Params]) -> Iterator[list[Params]]:
-        """Yield lists of networks, placed on the device, that together stay within the memory allowed."""
+        """Yield lists of networks, ready to run, that together stay within the memory allowed."""
+        if isinstance(networks, Mapping):
+            raise ModelError("expected networks, one after another, not a single one: put it in a list")
         source = iter(networks)
         for first in source:
+            self._check_fits(first)
             size = sum(tensor.numel() * tensor.element_size() for tensor in first.values())
             allowance = NETWORK_BYTES.get(self.device.type, NETWORK_BYTES["cpu"])
             count = min(MOST_NETWORKS, max(1, allowance // max(1, size)))
-            yield [self._place(params) for params in (first, *islice(source, count - 1))]
+            yield [self._prepare(params) for params in (first, *islice(source, count - 1))]
 
-    def _place(self, params: Params) -> Params:
+    def _check_fits(self, params: Params) -> None:
+        """Check names and shapes against the model's; all else there is to check of files is where they are read.
+
+        Raises:
+            ModelError: if they do not fit.
+        """
+        if not isinstance(params, Mapping):
+            raise ModelError(f"expected networks, tensors by name, not a {type(params).__name__}")
+        if {name: tensor.shape for name, tensor in params.items()} != self._shapes:
+            check_params(self.model, params)
+
+    def _prepare(self, params: Params) -> Params:
+        """Return a network on the device, with recomputed statistics if they are asked for, and the model's tables."""
+        self._check_fits(params)
         network = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
         if self._recompute_on is not None:
             inputs = self.splits[self._recompute_on].x
@@ -164,37 +220,37 @@ class Evaluator:
     def _outputs(
         self, chunk: Sequence[Params], packed: Sequence[Packed] | None, name: str
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield the place of each network in the chunk, its logits on a batch, and the labels, batch by batch."""
+        """Yield the index of each network in the chunk, its logits on a batch, and the labels, batch by batch."""
         split = self.splits[name]
         for start in range(0, len(split.y), self._batch_size):
             batch = slice(start, start + self._batch_size)
             y = split.y[batch]
-            prepared: dict[torch.dtype, Tensor] = {}
+            inputs: dict[torch.dtype, Tensor] = {}
             for k, params in enumerate(chunk):
                 levels = None if packed is None else self._levels_of(name, packed[k].dtype)
                 if self._integers is None or packed is None or levels is None:
                     yield k, self._logits(params, split.x[batch]), y
                     continue
                 dtype = packed[k].dtype
-                if dtype not in prepared:
-                    prepared[dtype] = self._integers.prepare(levels[batch])
-                yield k, self._integers.logits(packed[k], prepared[dtype], len(y)), y
+                if dtype not in inputs:
+                    inputs[dtype] = self._integers.prepare(levels[batch])
+                yield k, self._integers.logits(packed[k], inputs[dtype], len(y)), y
 
     def _pack(self, chunk: Sequence[Params]) -> list[Packed] | None:
         """Return networks of whole numbers, if they are to be evaluated so."""
-        if not self._tried and not self._integers_pay(chunk[0]):
+        if not self._tried and not self._integers_are_faster(chunk[0]):
             self._integers = None
         self._tried = True
         return None if self._integers is None else [self._integers.pack(network) for network in chunk]
 
-    def _integers_pay(self, network: Params) -> bool:
+    def _integers_are_faster(self, network: Params) -> bool:
         if self._integers is None:
             return False
         model, x = self._integers, next(iter(self.splits.values())).x[: min(TRIAL_SAMPLES, self._batch_size)]
         levels, packed = model.levels(x.to(float_type(network))), model.pack(network)
         if levels is None:
             return False
-        return pays(
+        return is_faster(
             lambda: model.logits(packed, model.prepare(levels), len(x)), lambda: self._logits(network, x), self.device
         )
 
@@ -203,21 +259,33 @@ class Evaluator:
         if self._integers is not None and (name, dtype) not in self._levels:
             inputs = self.splits[name].x.split(self._batch_size)
             parts = [self._integers.levels(x.to(dtype)) for x in inputs]
-            whole = [part for part in parts if part is not None]
-            self._levels[name, dtype] = torch.cat(whole) if len(whole) == len(parts) else None
+            levels = [part for part in parts if part is not None]
+            self._levels[name, dtype] = torch.cat(levels) if len(levels) == len(parts) else None
         return self._levels.get((name, dtype))
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
         return logits_of(run_with(self.model, params, x.to(float_type(params))))
 
 
-def _batch_size(model: nn.Module, examples: Tensor, device: torch.device) -> int:
-    """Return the power of two for which a batch's largest activation fits the allowance."""
+def _run_once(model: nn.Module, examples: Tensor) -> tuple[int, int]:
+    """Return the number of elements of a sample's largest activation, and the number of outputs, by running a model."""
+    returned: list[Any] = []
     parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
-    elements = largest_activation(lambda x: run_with(model, {}, x), examples.to(parameter.device, parameter.dtype))
+    elements = largest_activation(
+        lambda x: returned.append(run_with(model, {}, x)), examples.to(parameter.device, parameter.dtype)
+    )
+    return elements, logits_of(returned[0]).shape[1]
+
+
+def _batch_size(elements: int, device: torch.device) -> int:
+    """Return the power of two for which a batch's largest activation, of so many elements a sample, is allowed."""
     fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
     power: int = 1 << (fits.bit_length() - 1)
     return min(1 << 16, max(64, power))
+
+
+def _finite(values: Tensor) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_atomic
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
-from landscape_cli.network import TYPES, ModelSpec, Params
+from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
 
 FORMAT = "landscape/1"
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
@@ -117,7 +118,7 @@ def check_tensors(path: str | Path, params: Params) -> None:
             raise CheckpointError(
                 f"{path}: the tensor {shown(name)!r} is of type {tensor.dtype}, which networks do not have"
             )
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if not all_finite(tensor):
             raise CheckpointError(f"{path}: the tensor {shown(name)!r} holds NaN or Inf: this network cannot be used")
 
 
@@ -133,6 +134,9 @@ def _json(path: Path, metadata: Mapping[str, str], key: str, kind: type) -> Any:
     return value
 
 
-def placed(network: Checkpoint, device: torch.device) -> Params:
+def to_device(network: Checkpoint, device: torch.device) -> dict[str, Tensor]:
     """Return a checkpoint's tensors on a device, where what is made of them then happens."""
     return {name: tensor.to(device) for name, tensor in network.params.items()}
+
+
+placed = to_device

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.checkpoint import FORMAT
-from landscape_cli.io.safetensors import looks_like_pickle
+from landscape_cli.io.safetensors import load, looks_like_pickle
 from landscape_cli.network import TYPES, Params
 
 KEYS = ("state_dict", "model_state_dict", "model")
@@ -31,10 +31,10 @@ def is_foreign(path: str | Path) -> bool:
         if looks_like_pickle(Path(path)):
             return True
         with safe_open(path, framework="pt") as opened:
-            found = (opened.metadata() or {}).get("format", "")
+            written_as = (opened.metadata() or {}).get("format", "")
     except (OSError, SafetensorError):
         return False
-    return not found.startswith(FORMAT.partition("/")[0] + "/")
+    return not written_as.startswith(FORMAT.partition("/")[0] + "/")
 
 
 def read_foreign(path: str | Path) -> Params:
@@ -48,10 +48,10 @@ def read_foreign(path: str | Path) -> Params:
     """
     path = Path(path)
     try:
-        found = _load(path) if looks_like_pickle(path) else _open(path)
+        content = _load_pickle(path) if looks_like_pickle(path) else _load_safetensors(path)
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    tensors = _unwrapped(path, found)
+    tensors = _state_dict_in(path, content)
     for name, tensor in tensors.items():
         _check(path, name, tensor)
     return {name: tensor.detach() for name, tensor in tensors.items()}
@@ -67,15 +67,14 @@ def unprefixed(tensors: Params, expected: Collection[str]) -> Params:
     return max(reversed(candidates), key=lambda candidate: len(names & candidate.keys()))
 
 
-def _open(path: Path) -> dict[str, Tensor]:
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        with safe_open(path, framework="pt") as opened:
-            return {name: opened.get_tensor(name) for name in sorted(opened.keys())}
+        return load(path)[0]
     except SafetensorError as cause:
         raise CheckpointError(f"{path} is not a whole safetensors file ({cause}): it may be truncated") from cause
 
 
-def _load(path: Path) -> Any:
+def _load_pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -97,24 +96,24 @@ def _load(path: Path) -> Any:
         ) from cause
 
 
-def _unwrapped(path: Path, found: Any) -> dict[str, Tensor]:
+def _state_dict_in(path: Path, content: Any) -> dict[str, Tensor]:
     """Return the `state_dict` in what a file holds."""
     for _ in range(DEEPEST):
-        if not isinstance(found, Mapping):
-            raise CheckpointError(f"{path} holds a {type(found).__name__}, expected a state_dict: {REMEDY}")
-        if not found:
+        if not isinstance(content, Mapping):
+            raise CheckpointError(f"{path} holds a {type(content).__name__}, expected a state_dict: {REMEDY}")
+        if not content:
             raise CheckpointError(f"{path} holds no tensors: {REMEDY}")
-        others = [key for key, value in found.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
+        others = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
         if not others:
-            return dict(found)
-        key = next((key for key in KEYS if isinstance(found.get(key), Mapping)), None)
+            return dict(content)
+        key = next((key for key in KEYS if isinstance(content.get(key), Mapping)), None)
         if key is None:
-            listed = ", ".join(f"{shown(str(key))} ({type(found[key]).__name__})" for key in others[:3])
+            entries = ", ".join(f"{shown(str(key))} ({type(content[key]).__name__})" for key in others[:3])
             raise CheckpointError(
-                f"{path} holds entries that are no tensors ({listed}), and no state_dict "
+                f"{path} holds entries that are no tensors ({entries}), and no state_dict "
                 f"under {', '.join(KEYS)}: {REMEDY}"
             )
-        found = found[key]
+        content = content[key]
     raise CheckpointError(f"{path} nests dictionaries too deep: {REMEDY}")
 
 

@@ -32,20 +32,29 @@ def read_tensors(path: Path, form: str, remedy: str) -> tuple[dict[str, Tensor],
     _check_looks_like_safetensors(path)
     try:
         digest = digest_of(path)
-        with safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            params = {name: opened.get_tensor(name) for name in sorted(opened.keys())}
+        params, metadata = load(path)
     except SafetensorError as cause:
         raise CheckpointError(
             f"{path} is not a whole safetensors file ({cause}): it may be truncated, or of another format"
         ) from cause
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    found = metadata.get("format")
-    if found != form:
-        what = "has no 'format' in its metadata" if found is None else f"has the format {found!r}"
+    actual = metadata.get("format")
+    if actual != form:
+        what = "has no 'format' in its metadata" if actual is None else f"has the format {actual!r}"
         raise CheckpointError(f"{path} {what}, expected {form!r}: {remedy}")
     return params, metadata, digest
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of any safetensors file, sorted by name, and its metadata.
+
+    Raises:
+        SafetensorError: if it is none, or not a whole one.
+        OSError: if it cannot be read.
+    """
+    with safe_open(path, framework="pt") as opened:
+        return {name: opened.get_tensor(name) for name in sorted(opened.keys())}, opened.metadata() or {}
 
 
 def looks_like_pickle(path: Path) -> bool:

@@ -22,7 +22,7 @@ from landscape_cli.measures.curve import Curve
 from landscape_cli.measures.distance import Ruler
 from landscape_cli.measures.path import Meter
 from landscape_cli.network import ModelSpec, Params
-from landscape_cli.normalization.verified import rescaled
+from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.samplers import Recipe, Watcher, sgd, train
 from landscape_cli.symmetry import Symmetry
 
@@ -154,7 +154,7 @@ class Bender:
         network = _network(trained, start, name)
         if meter.kind is Kind.GEODESIC:
             keep = all((one.normalized or {}).get("keep_last_layer", False) for one in (start, end))
-            network, _, _ = rescaled(
+            network, _ = normalize_checkpoint(
                 meter.setting.model, network, self.symmetry, keep_last_layer=keep, seed=self.seed, device=device
             )
         reference = replace(_network(middle, start, f"the middle of the path from {start.path} to {end.path}"))

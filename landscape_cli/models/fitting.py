@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,20 @@ def fit_tensors(model: nn.Module, tensors: Params) -> dict[str, Tensor]:
             found |= {name: found[present[0]] for name in group if name not in found}
     check_params(model, found)
     return {name: found[name].detach().clone(memory_format=torch.contiguous_format) for name in sorted(found)}
+
+
+def check_network(name: str, model: nn.Module, params: Params) -> None:
+    """Check that a network is one of a model (`check_params`); what is said begins with the network's name.
+
+    Raises:
+        ModelError: if it does not fit.
+    """
+    try:
+        if not isinstance(params, Mapping):
+            raise ModelError(f"expected tensors by name, not a {type(params).__name__}: give its tensors alone")
+        check_params(model, params)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
 
 
 def check_params(model: nn.Module, params: Params) -> None:

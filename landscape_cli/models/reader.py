@@ -12,7 +12,7 @@ from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoi
 from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
 from landscape_cli.io.safetensors import digest_of
 from landscape_cli.models.factories import allow_code
-from landscape_cli.models.fitting import check_params, fit_tensors
+from landscape_cli.models.fitting import check_network, fit_tensors
 from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
 
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 def read_network(
     path: str | Path, *, model: str | None = None, input_shape: tuple[int, ...] | None = None
 ) -> Checkpoint:
-    """Read one network: a checkpoint of landscape's, or a file of others (`NetworkReader` says which).
+    """Read one network from a file, whoever wrote it, and check that it fits its model.
+
+    Args:
+        path: a checkpoint of landscape's, or a `state_dict` that others have saved, as safetensors or by `torch.save`
+            (of which no code is run).
+        model: which model it is of, for files that do not say so: `torchvision:NAME?argument=value`,
+            `package.module:factory?argument=value`, or a name of the registry with its arguments.
+        input_shape: the shape of one input of that model, without the batch.
+
+    Returns:
+        The network, its tensors on the CPU in the file's dtypes, and what is known of it: `build_model(network.model,
+        network.params)` makes the model.
 
     Raises:
         CheckpointError: if it cannot be read, or more must be said about it.
@@ -54,7 +65,7 @@ class NetworkReader:
         self.shape = input_shape
         if self.request is not None and needs_code(self.request.name):
             allow_code(self.request.name)
-        self._found: tuple[ModelSpec, nn.Module] | None = None
+        self._model: tuple[ModelSpec, nn.Module] | None = None  # of foreign files, once there is one
 
     def read_all(self, paths: Sequence[Path]) -> tuple[list[Checkpoint], nn.Module]:
         """Read files of one model; return the networks and the model.
@@ -67,24 +78,11 @@ class NetworkReader:
         first = networks[0]
         model = None
         for network in networks:
-            if network.model != first.model:
-                _check_kinds(network, first)
-                raise ModelError(
-                    f"{network.path} is {describe_model(network.model)}, but {first.path} is "
-                    f"{describe_model(first.model)}: only networks of one model can be compared"
-                )
-            try:
-                if model is None:
-                    model = build_model(network.model, network.params)
-                check_params(model, network.params)
-            except ModelError as error:
-                raise ModelError(f"{network.path}: {error}") from error
-            if len({kind for kind in _dtypes(network) if kind.is_floating_point}) > 1:
-                raise ModelError(f"{network.path} mixes floating-point types, which a network cannot compute with")
-            if _dtypes(network) != _dtypes(first):
-                raise ModelError(
-                    f"{network.path} and {first.path} differ in the type of their tensors: convert one of them"
-                )
+            _check_same_model(network, first)
+            if model is None:
+                model = _build(network)
+            check_network(network.path, model, network.params)
+            _check_dtypes(network, first)
         assert model is not None
         return networks, model
 
@@ -99,7 +97,16 @@ class NetworkReader:
 
     def _read_own(self, path: Path) -> Checkpoint:
         network = read_checkpoint(path)
-        spec = network.model
+        self._check_request(path, network.model)
+        return network
+
+    def _check_request(self, path: Path, spec: ModelSpec) -> None:
+        """Check what the user says of a model against what a checkpoint of landscape's does.
+
+        Raises:
+            CheckpointError: if code makes the model, and the user has not named it.
+            ModelError: if the user names another model, or inputs of another shape.
+        """
         if self.request is None and needs_code(spec.name):
             raise CheckpointError(
                 f"{path} is of a model that code makes, which is run only if you name it: "
@@ -110,7 +117,6 @@ class NetworkReader:
             raise ModelError(f"{path} is {describe_model(spec)}, not `model=` {named}: leave that out, or correct it")
         if self.shape is not None and self.shape != spec.input_shape:
             raise ModelError(f"{path} takes inputs of shape {spec.input_shape}, not `input_shape=` {self.shape}")
-        return network
 
     def _read_foreign(self, path: Path) -> Checkpoint:
         if self.request is None:
@@ -124,9 +130,9 @@ class NetworkReader:
                 "`input_shape=` 3,32,32"
             )
         tensors = read_foreign(path)
-        if self._found is None:
-            self._found = find_spec(self.request, self.shape)
-        spec, template = self._found
+        if self._model is None:
+            self._model = find_spec(self.request, self.shape)
+        spec, template = self._model
         try:
             params = fit_tensors(template, unprefixed(tensors, template.state_dict().keys()))
         except ModelError as error:
@@ -135,7 +141,45 @@ class NetworkReader:
         return Checkpoint(params, spec, data={}, path=str(path), sha256=digest_of(path))
 
 
-def _check_kinds(*networks: Checkpoint) -> None:
+def _build(network: Checkpoint) -> nn.Module:
+    """Return a network's model.
+
+    Raises:
+        ModelError: if it cannot be built, naming the file.
+    """
+    try:
+        return build_model(network.model, network.params)
+    except ModelError as error:
+        raise ModelError(f"{network.path}: {error}") from error
+
+
+def _check_same_model(network: Checkpoint, first: Checkpoint) -> None:
+    """Check that two networks are of one model.
+
+    Raises:
+        ModelError: saying of which each is.
+    """
+    if network.model != first.model:
+        _check_same_kind(network, first)
+        raise ModelError(
+            f"{network.path} is {describe_model(network.model)}, but {first.path} is "
+            f"{describe_model(first.model)}: only networks of one model can be compared"
+        )
+
+
+def _check_dtypes(network: Checkpoint, first: Checkpoint) -> None:
+    """Check that a network computes in one type, and that its tensors have the types of another's.
+
+    Raises:
+        ModelError: if not.
+    """
+    if len({kind for kind in _dtypes(network) if kind.is_floating_point}) > 1:
+        raise ModelError(f"{network.path} mixes floating-point types, which a network cannot compute with")
+    if _dtypes(network) != _dtypes(first):
+        raise ModelError(f"{network.path} and {first.path} differ in the type of their tensors: convert one of them")
+
+
+def _check_same_kind(*networks: Checkpoint) -> None:
     """Check that networks of different models are all binary, or none of them.
 
     Raises:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from landscape_cli.binary.layers import to_signs
 from landscape_cli.errors import GeometryError
-from landscape_cli.network import Params
+from landscape_cli.evaluation.equivalence import Difference
+from landscape_cli.network import Params, all_finite
 from landscape_cli.normalization.balance import balance
 from landscape_cli.normalization.order import turns
 from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, rescale, unit_rows
@@ -31,24 +33,29 @@ class Normalization:
         factors: what the activations of each scale group's units were multiplied by, shape (units,), float64.
         unsettled: the names of groups whose scale is left, at least in part, as it was: they share their tensors so
             that no one form is found.
+        proof: how far its outputs are from `output_factor` times the original's on a probe batch; None if that was
+            not compared.
     """
 
-    params: Params
+    params: dict[str, Tensor]
     output_factor: float
     degenerate: Mapping[str, tuple[int, ...]]
     factors: Mapping[str, Tensor]
     unsettled: tuple[str, ...] = ()
+    proof: Difference | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the tensors of the network as JSON values."""
+        return {
+            "output_factor": self.output_factor,
+            "degenerate": {group: list(units) for group, units in self.degenerate.items()},
+            "factors": {group: factors.tolist() for group, factors in self.factors.items()},
+            "unsettled": list(self.unsettled),
+            "proof": None if self.proof is None else self.proof.to_dict(),
+        }
 
 
-def normalize(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> dict[str, Tensor]:
-    """Return the normalised network: hidden units on unit spheres, the last layer on one of radius √outputs.
-
-    See `normalization`, which also tells what it took.
-    """
-    return dict(normalization(params, symmetry, keep_last_layer=keep_last_layer).params)
-
-
-def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> Normalization:
+def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> Normalization:
     """Normalise a network (Pittorino et al., 2022, algorithm 1; SPEC 2), computing in float64.
 
     In forward order, the units of each group are rescaled so that whatever sets their scale has norm one: the
@@ -64,6 +71,8 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
     The last layer, weights and biases, is multiplied by √outputs / norm. A unit without incoming weights keeps its
     zeros; its bias, if any, takes the place of the weights, and without one whatever else scales with it.
 
+    Nothing is proved here: `normalization.verified.normalize` does.
+
     Args:
         params: the network, any floating-point dtype.
         symmetry: its symmetry.
@@ -73,13 +82,7 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
         GeometryError: if the last layer is zero, a tensor is not finite, or would not be in its dtype, or a running
             variance is negative.
     """
-    for name in _not_finite(params):
-        raise GeometryError(f"the tensor {name!r} holds NaN or Inf: this network cannot be normalised")
-    for name in _negative_variances(params, symmetry):
-        raise GeometryError(
-            f"the running variance {name!r} holds negative numbers, so that outputs are NaN: this network cannot be "
-            "normalised"
-        )
+    _check_normalizable(params, symmetry)
     work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
     degenerate: dict[str, tuple[int, ...]] = {}
     factors: dict[str, Tensor] = {}
@@ -87,16 +90,16 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
     unsettled: list[str] = []
     # A stream that is both read inside and an output is set by its first writer, in its turn, as other streams are.
     read_inside = any(scaled.power != 1 for scaled in symmetry.output)
-    place = symmetry.output_after if read_inside else len(symmetry.scales)
-    for turn in turns(symmetry, outputs_at=None if keep_last_layer else place):
+    index = symmetry.output_after if read_inside else len(symmetry.scales)
+    for turn in turns(symmetry, outputs_at=None if keep_last_layer else index):
         if not turn.groups:
             output_factor = _last_layer_factor(work, symmetry, first=read_inside)
             work = rescale(work, symmetry, {}, output=output_factor)
             continue
         names = [group.name for group in turn.groups]
         if turn.together:
-            found, settled = balance(work, turn.groups, turn.setters)
-            factors |= found
+            balanced, settled = balance(work, turn.groups, turn.setters)
+            factors |= balanced
             unsettled += [] if settled else names
         else:
             [group], [setter] = turn.groups, turn.setters
@@ -105,14 +108,24 @@ def normalization(params: Params, symmetry: Symmetry, *, keep_last_layer: bool =
                 degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
         work = rescale(work, symmetry, {name: factors[name] for name in names})
     work = to_signs(work, symmetry.latents)
-    result = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
-    for name in _not_finite(result):
-        if bool(torch.isfinite(work[name]).all()):  # else it is no matter of the dtype, and the proof will tell
-            dtype = str(params[name].dtype).removeprefix("torch.")
+    stored = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
+    check_range(work, stored)
+    return Normalization(stored, output_factor, degenerate, factors, tuple(unsettled))
+
+
+def check_range(exact: Params, stored: Params) -> None:
+    """Check that a normalised network (float64) can be stored in the dtypes of another.
+
+    Raises:
+        GeometryError: naming a tensor that leaves their range.
+    """
+    for name, tensor in stored.items():
+        # What is not finite in float64 either is no matter of the dtype, and the proof will tell.
+        if not all_finite(tensor) and all_finite(exact[name]):
+            dtype = str(tensor.dtype).removeprefix("torch.")
             raise GeometryError(
                 f"the tensor {name!r}, normalised, leaves the range of {dtype}: convert the network first"
             )
-    return Normalization(result, output_factor, degenerate, factors, tuple(unsettled))
 
 
 def one_at_a_time(params: Params, symmetry: Symmetry, factors: Mapping[str, Tensor]) -> Iterator[tuple[str, Params]]:
@@ -121,20 +134,22 @@ def one_at_a_time(params: Params, symmetry: Symmetry, factors: Mapping[str, Tens
         yield name, rescale(params, symmetry, {name: factor})
 
 
-def _not_finite(params: Params) -> Iterator[str]:
+def _check_normalizable(params: Params, symmetry: Symmetry) -> None:
+    """Check that a network's numbers are finite, and its running variances not negative even with ε added.
+
+    Raises:
+        GeometryError: naming a tensor.
+    """
     for name, tensor in params.items():
-        if tensor.is_floating_point() and tensor.numel():
-            ends = torch.stack(tensor.aminmax())  # NaN if there is any: no mask the size of the tensor is made
-            if not bool(torch.isfinite(ends).all()):
-                yield name
-
-
-def _negative_variances(params: Params, symmetry: Symmetry) -> Iterator[str]:
-    """Yield the names of running variances that are negative even with ε added."""
+        if not all_finite(tensor):
+            raise GeometryError(f"the tensor {name!r} holds NaN or Inf: this network cannot be normalised")
     for scaled in (scaled for group in symmetry.scales for scaled in group.axes if scaled.epsilon):
         name = scaled.variance or scaled.axis.tensor
         if bool((params[name].double() + scaled.epsilon < 0).any()):
-            yield name
+            raise GeometryError(
+                f"the running variance {name!r} holds negative numbers, so that outputs are NaN: this network cannot "
+                "be normalised"
+            )
 
 
 def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis) -> tuple[Tensor, Tensor]:

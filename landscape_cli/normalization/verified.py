@@ -1,21 +1,91 @@
-"""What `landscape normalize` does with one network: rescale it, prove that it computes what it did."""
+"""Normalising a network with proof: what it computes is compared with what it computed before."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
+import torch
+from torch import Tensor, nn
 
-    from landscape_cli.evaluation.equivalence import Difference
-    from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.normalization.normalize import Normalization
-    from landscape_cli.symmetry import Symmetry
+from landscape_cli.errors import GeometryError
+from landscape_cli.evaluation.equivalence import Difference, cast_like, probe_batch, prove_equivalence, to_double
+from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.models.fitting import check_network
+from landscape_cli.network import Params
+from landscape_cli.normalization.normalize import Normalization, check_range, normalize_params, one_at_a_time
+from landscape_cli.symmetry import Symmetry
 
 
-def rescaled(
+def normalize(
+    model: nn.Module,
+    params: Params,
+    symmetry: Symmetry,
+    *,
+    keep_last_layer: bool = False,
+    prove: bool = True,
+    probe: Tensor | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    name: str = "the network",
+) -> Normalization:
+    """Put a network's hidden units on unit spheres, and its last layer on one of radius √outputs, and prove it.
+
+    The one representative of all networks that differ by scales alone (Pittorino et al., 2022, algorithm 1; SPEC 2;
+    `normalize_params` says how). All is computed in float64. The proof compares all outputs on the probe batch with
+    those before, times the factor by which the last layer was multiplied: in float64, where rounding alone may
+    differ, and as stored in the network's dtypes.
+
+    Args:
+        model: the architecture, put in evaluation mode; its own parameters are not used.
+        params: the network, any floating-point dtype; it stays as it is.
+        symmetry: of the model, as `trace_symmetry` returns it.
+        keep_last_layer: leave the last layer as it is: then the outputs, and so the loss, are unchanged.
+        prove: whether to compare the outputs before and after.
+        probe: inputs to compare them on, shape (n, *input_shape); by default standard normal ones, at most 256.
+        input_shape: the shape of one input, for these; by default that which the symmetry was traced with.
+        seed: of these.
+        device: where to compute.
+        name: what to call the network in messages.
+
+    Returns:
+        The network, in the dtypes of `params` and on their device, and what it took.
+
+    Raises:
+        GeometryError: if a tensor is not finite or would not be in its dtype, a running variance is negative, the
+            last layer is zero, or it has no scale to be kept, as that of binary networks.
+        ModelError: if the network does not fit the model, or the model does not run.
+        ProofError: if the function changed, naming the groups at fault.
+    """
+    if keep_last_layer and symmetry.is_binary:
+        raise GeometryError(f"{name} is binary: its last layer has no scale, so leave out `keep_last_layer=`")
+    check_network(name, model, params)
+    device = torch.device(device)
+    before = to_double(params, device)
+    exact = normalize_params(before, symmetry, keep_last_layer=keep_last_layer)
+    stored = cast_like(exact.params, params)
+    proof: Difference | None = None
+    if prove:
+        if probe is None:
+            probe = probe_batch(model, params, input_shape or symmetry.input_shape, seed=seed, device=device)
+        proof = prove_equivalence(
+            model,
+            before,
+            exact.params,
+            stored,
+            probe.to(device),
+            factor=exact.output_factor,
+            exactly=symmetry.is_binary,
+            what=f"normalising {name}",
+            suspects=one_at_a_time(before, symmetry, exact.factors),
+        )
+    check_range(exact.params, stored)
+    return replace(exact, params=stored, proof=proof)
+
+
+def normalize_checkpoint(
     model: nn.Module,
     network: Checkpoint,
     symmetry: Symmetry,
@@ -23,38 +93,32 @@ def rescaled(
     keep_last_layer: bool,
     seed: int,
     device: torch.device,
-) -> tuple[Checkpoint, Normalization, Difference]:
-    """Return a network normalised, what that took in float64, and how far its outputs are from what they were.
+) -> tuple[Checkpoint, Normalization]:
+    """Return a checkpoint with its network normalised and proved, and a record of it; and what that took.
 
     Raises:
         GeometryError: if it cannot be normalised, or its last layer, of signs, has no scale to be kept.
         ProofError: naming the groups at fault.
     """
-    from landscape_cli.errors import GeometryError
-    from landscape_cli.evaluation.equivalence import cast_like, probe_batch, prove, to_double
-    from landscape_cli.normalization.normalize import normalization, one_at_a_time
-
-    if keep_last_layer and symmetry.is_binary:
-        raise GeometryError(f"{network.path} is binary: its last layer has no scale, so leave out `keep_last_layer=`")
-    before = to_double(network.params, device)
-    exact = normalization(before, symmetry, keep_last_layer=keep_last_layer)
-    stored = cast_like(exact.params, network.params)
-    probe = probe_batch(model, network.params, network.model.input_shape, seed=seed, device=device)
-    difference = prove(
+    normalization = normalize(
         model,
-        before,
-        exact.params,
-        stored,
-        probe,
-        factor=exact.output_factor,
-        exactly=symmetry.is_binary,
-        what=f"normalising {network.path}",
-        suspects=one_at_a_time(before, symmetry, exact.factors),
+        network.params,
+        symmetry,
+        keep_last_layer=keep_last_layer,
+        input_shape=network.model.input_shape,
+        seed=seed,
+        device=device,
+        name=network.path,
     )
-    normalized: dict[str, Any] = {"binary": True} if symmetry.latents else {}
-    normalized |= {
+    record = _record(normalization, symmetry, keep_last_layer=keep_last_layer)
+    return replace(network, params=normalization.params, normalized=record), normalization
+
+
+def _record(normalization: Normalization, symmetry: Symmetry, *, keep_last_layer: bool) -> Mapping[str, Any]:
+    """Return what a checkpoint keeps of how it was normalised."""
+    record: dict[str, Any] = {"binary": True} if symmetry.latents else {}
+    return record | {
         "keep_last_layer": keep_last_layer,
-        "output_factor": exact.output_factor,
-        "degenerate": {group: list(units) for group, units in exact.degenerate.items()},
+        "output_factor": normalization.output_factor,
+        "degenerate": {group: list(units) for group, units in normalization.degenerate.items()},
     }
-    return replace(network, params=stored, normalized=normalized), exact, difference

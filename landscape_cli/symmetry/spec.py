@@ -234,6 +234,7 @@ class Symmetry:
         notes: what the user should be told: operators without a rule, parameters never used.
         latents: the names of the latent weights of binary layers, of which the signs alone count.
         fixed_signs: of networks with such layers: the permutation groups whose units may not be flipped, and why.
+        input_shape: the shape of one input of the model it was derived from, without the batch.
     """
 
     permutations: tuple[PermutationGroup, ...]
@@ -248,6 +249,7 @@ class Symmetry:
     notes: tuple[str, ...] = ()
     latents: tuple[str, ...] = ()
     fixed_signs: tuple[FixedSign, ...] = ()
+    input_shape: tuple[int, ...] | None = None
 
     @property
     def weights(self) -> tuple[str, ...]:

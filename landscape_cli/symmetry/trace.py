@@ -51,7 +51,12 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
         raise _failure(cause, tracer.in_module(), tuple(example_input.shape)) from cause
     traced = tracer.finish(output)
     symmetry, latents = assemble(traced), latent_names(model)
-    return replace(symmetry, latents=latents, fixed_signs=fixed_signs(traced.equations, symmetry) if latents else ())
+    return replace(
+        symmetry,
+        latents=latents,
+        fixed_signs=fixed_signs(traced.equations, symmetry) if latents else (),
+        input_shape=tuple(example_input.shape[1:]),
+    )
 
 
 def _failure(cause: BaseException, in_module: str, shape: tuple[int, ...]) -> TraceError:

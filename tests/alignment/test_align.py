@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape_cli.alignment.align import align
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.errors import GeometryError
-from landscape_cli.normalization.normalize import normalize
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import (
     flip,
     permute,
@@ -81,8 +81,8 @@ def test_planted_permutation_and_rescaling(name: str) -> None:
     for seed in range(20):
         net = Net(name, seed)
         planted = rescale(net.moved(seed), net.symmetry, random_factors(net.symmetry, seed, 2.0))
-        a, b = (normalize(params, net.symmetry) for params in (net.params, planted))
-        found = align(a, b, net.symmetry).params
+        a, b = (normalize_params(params, net.symmetry).params for params in (net.params, planted))
+        found = match_networks(a, b, net.symmetry).params
         for key, tensor in a.items():
             torch.testing.assert_close(found[key], tensor, rtol=1e-6, atol=1e-6 * float(tensor.double().abs().max()))
 
@@ -139,7 +139,9 @@ def test_a_sign_in_common_costs_no_matches(monkeypatch: pytest.MonkeyPatch, meth
             net.params[gain].abs_()
         far, none = _far(net, seed, 2.5), dataclasses.replace(net.symmetry, signs=())
         assert [group.size for group in net.symmetry.signs] == [4, 1]
-        one, other = (align(net.params, far, symmetry, method=method).params for symmetry in (net.symmetry, none))
+        one, other = (
+            match_networks(net.params, far, symmetry, method=method).params for symmetry in (net.symmetry, none)
+        )
         assert all(torch.equal(one[key], other[key]) for key in one), seed
 
 
@@ -148,7 +150,7 @@ def test_the_first_group_is_matched_best() -> None:
     net, other = Net("FunctionalNet", 3), Net("FunctionalNet", 4)
     rows = [params["kernel"].flatten(1) for params in (net.params, other.params)]
     units = [r / r.norm(dim=1, keepdim=True) for r in rows]
-    found = align(net.params, other.params, net.symmetry)
+    found = match_networks(net.params, other.params, net.symmetry)
     assert tuple(found.permutations["kernel"].tolist()) == best_permutation(units[0] @ units[1].T)
 
 
@@ -177,20 +179,20 @@ def test_weights_end_where_no_group_can_do_better(name: str) -> None:
 
 def test_seeds_and_orders_of_descent() -> None:
     net, other = Net("lenet", 1), Net("lenet", 2)
-    one, two = (align(net.params, other.params, net.symmetry, method="weight", seed=5) for _ in range(2))
+    one, two = (match_networks(net.params, other.params, net.symmetry, method="weight", seed=5) for _ in range(2))
     assert all(torch.equal(one.permutations[name], two.permutations[name]) for name in one.permutations)
     values = []
     for orders in (1, 2, 8):
-        found = align(net.params, other.params, net.symmetry, method="weight", orders=orders)
+        found = match_networks(net.params, other.params, net.symmetry, method="weight", orders=orders)
         values.append(sum(float((net.params[key] * found.params[key]).sum()) for key in net.params))
     assert values == sorted(values)
 
 
 def test_similarity_never_falls_in_the_first_group() -> None:
     net, other = Net("mlp", 1), Net("mlp", 2)
-    found = align(net.params, other.params, net.symmetry)
+    found = match_networks(net.params, other.params, net.symmetry)
     assert found.similarity["fc1"] > found.similarity_before["fc1"]
-    again = align(net.params, found.params, net.symmetry)
+    again = match_networks(net.params, found.params, net.symmetry)
     assert again.similarity_before == pytest.approx(found.similarity)
     assert all(torch.equal(p, torch.arange(len(p))) for p in again.permutations.values())
 
@@ -198,7 +200,7 @@ def test_similarity_never_falls_in_the_first_group() -> None:
 def test_zero_gains_tell_no_sign() -> None:
     net = Net("conv blocks", 0)
     net.params["norm2.weight"].zero_()
-    found = align(net.params, net.moved(1), net.symmetry)
+    found = match_networks(net.params, net.moved(1), net.symmetry)
     assert all(torch.equal(found.params[key], net.params[key]) for key in net.params)
 
 
@@ -206,7 +208,7 @@ def test_dead_units_do_not_disturb() -> None:
     net = Net("residual", 0)
     net.params["up.0.weight"][:3] = 0
     net.params["up.0.bias"][:3] = -1
-    found = align(net.params, net.moved(1), net.symmetry)
+    found = match_networks(net.params, net.moved(1), net.symmetry)
     alive = found.permutations["up.0"][3:]
     assert torch.equal(found.params["up.0.weight"], net.params["up.0.weight"])
     assert len(alive.unique()) == 47
@@ -216,12 +218,12 @@ def test_values_that_are_not_numbers() -> None:
     net = Net("mlp", 0)
     net.params["fc1.weight"][0, 0] = float("nan")
     with pytest.raises(GeometryError, match="NaN"):
-        align(net.params, net.params, net.symmetry)
+        match_networks(net.params, net.params, net.symmetry)
 
 
 def test_unknown_method() -> None:
     net = Net("mlp", 0)
     with pytest.raises(GeometryError, match="unknown alignment method"):
-        align(net.params, net.params, net.symmetry, method="magic")
+        match_networks(net.params, net.params, net.symmetry, method="magic")
     with pytest.raises(GeometryError, match="correlations"):
-        align(net.params, net.params, net.symmetry, method="activation")
+        match_networks(net.params, net.params, net.symmetry, method="activation")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from landscape_cli.alignment.activations import unit_correlations
-from landscape_cli.alignment.align import Alignment, align
+from landscape_cli.alignment.align import Alignment, match_networks
 from landscape_cli.alignment.descent import Descent
 from landscape_cli.binary.layers import to_signs, without_zeros
 from landscape_cli.network import ModelSpec
@@ -23,7 +23,7 @@ def aligned(net: Binary, params: dict[str, torch.Tensor], method: str) -> Alignm
     correlations = None
     if method == "activation":
         correlations = unit_correlations(net.model, net.params, params, net.symmetry, net.inputs)
-    return align(net.params, params, net.symmetry, method=method, correlations=correlations)
+    return match_networks(net.params, params, net.symmetry, method=method, correlations=correlations)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -82,7 +82,7 @@ def test_only_signs_are_matched(method: str) -> None:
         assert found.similarity == labels[0].similarity
     if method != "activation":
         naive = replace(net.symmetry, latents=())
-        one, two = (align(net.params, params, naive, method=method) for params in (other.params, resized))
+        one, two = (match_networks(net.params, params, naive, method=method) for params in (other.params, resized))
         assert any(not torch.equal(one.permutations[k], two.permutations[k]) for k in one.permutations)
 
 
@@ -122,7 +122,7 @@ def test_units_that_are_the_same_on_all_data() -> None:
 def test_committee_has_no_signs_to_flip() -> None:
     net, other = make_binary("committee", 1), make_binary("committee", 2)
     against = {key: -tensor for key, tensor in net.params.items()}
-    assert not align(net.params, other.params, net.symmetry).signs
-    found = align(net.params, against, net.symmetry)
+    assert not match_networks(net.params, other.params, net.symmetry).signs
+    found = match_networks(net.params, against, net.symmetry)
     assert torch.equal(net.outputs(found.params), net.outputs(against))
     assert not same_signs(found.params, net.params)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from landscape_cli.alignment.align import align
-from landscape_cli.normalization.normalize import normalization, normalize
+from landscape_cli.alignment.align import match_networks
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import permute, random_permutations, rescale, trace_symmetry
 from tests.support.cases import random_factors
 from tests.support.traps import TRAPS, outputs, trapped
@@ -23,12 +23,12 @@ def test_normalising_keeps_the_function(name: str, x: Tensor) -> None:
     net = trapped(TRAPS[name])
     symmetry = trace_symmetry(net, x)
     params = net.state_dict()
-    found = normalization(params, symmetry)
+    found = normalize_params(params, symmetry)
     expected = found.output_factor * outputs(net, params, x)
     assert torch.allclose(outputs(net, found.params, x), expected, rtol=1e-9, atol=1e-11)
-    twice = normalize(found.params, symmetry)
+    twice = normalize_params(found.params, symmetry).params
     assert all(torch.allclose(twice[key], found.params[key], rtol=1e-10, atol=1e-12) for key in twice)
-    moved = normalize(rescale(params, symmetry, random_factors(symmetry, 1)), symmetry)
+    moved = normalize_params(rescale(params, symmetry, random_factors(symmetry, 1)), symmetry).params
     assert all(torch.allclose(moved[key], found.params[key], rtol=1e-9, atol=1e-11) for key in moved)
 
 
@@ -40,5 +40,5 @@ def test_planted_permutation_is_found(name: str, x: Tensor) -> None:
     for seed in range(20):
         generator = torch.Generator().manual_seed(seed)
         planted = permute(params, symmetry, random_permutations(symmetry, generator=generator))
-        found = align(params, planted, symmetry)
+        found = match_networks(params, planted, symmetry)
         assert all(torch.equal(found.params[key], params[key]) for key in params)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from landscape_cli.alignment.align import align
-from landscape_cli.normalization.normalize import normalize
+from landscape_cli.alignment.align import match_networks
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import flip, permute, random_permutations, random_signs, trace_symmetry
 
 
@@ -27,12 +27,12 @@ def test_parallel_units_are_told_apart(act: type[nn.Module], apart: float, bias:
         params["0.bias"][5] = params["0.bias"][4]
     params["2.weight"][7] = params["2.weight"][31]
     symmetry = trace_symmetry(model, torch.zeros(2, 2))
-    reference = normalize(params, symmetry)
+    reference = normalize_params(params, symmetry).params
     for seed in range(10):
         source = torch.Generator().manual_seed(seed)
         moved = permute(params, symmetry, random_permutations(symmetry, generator=source))
-        moved = normalize(flip(moved, symmetry, random_signs(symmetry, generator=source)), symmetry)
-        found = align(reference, moved, symmetry).params
+        moved = normalize_params(flip(moved, symmetry, random_signs(symmetry, generator=source)), symmetry).params
+        found = match_networks(reference, moved, symmetry).params
         assert all(torch.allclose(found[name], reference[name], rtol=0, atol=1e-5) for name in reference)
 
 
@@ -46,4 +46,4 @@ def test_biases_vote_between_parallel_units_alone() -> None:
         "0.bias": params["0.bias"][[1, 0, 2, 3, 4, 5]],
         "2.weight": params["2.weight"][:, [1, 0, 2, 3, 4, 5]],
     }
-    assert align(params, swapped, symmetry).permutations["0"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert match_networks(params, swapped, symmetry).permutations["0"].tolist() == [0, 1, 2, 3, 4, 5]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landscape_cli.binary import int8 as integers
-from landscape_cli.binary.int8 import IntegerModel, is_known, pays
+from landscape_cli.binary.int8 import IntegerModel, is_faster, is_known
 from landscape_cli.binary.layers import FixedPoint, Outputs, Sign, SignConv2d, SignLinear, Vote
 from landscape_cli.data.datasets import Split
 from landscape_cli.evaluation import evaluator as evaluate
@@ -190,7 +190,9 @@ def test_the_way_is_that_asked_for_or_that_of_the_trial(monkeypatch: pytest.Monk
     made = calls(monkeypatch)
     for verdict, way, products in ((False, True, 3), (True, False, 0), (True, None, 3), (False, None, 0)):
         trials: list[int] = []
-        monkeypatch.setattr(evaluate, "pays", lambda *_, verdict=verdict, trials=trials: trials.append(1) or verdict)
+        monkeypatch.setattr(
+            evaluate, "is_faster", lambda *_, verdict=verdict, trials=trials: trials.append(1) or verdict
+        )
         evaluator = Evaluator(create_model(spec, seed=0), data, batch_size=50, integers=way)
         made.clear()
         evaluator.evaluate([network])
@@ -212,11 +214,11 @@ def test_a_trial_wants_the_same_bits_in_less_time() -> None:
     def refused() -> Tensor:
         raise RuntimeError("shape")
 
-    assert pays(lambda: one, lambda: slow()[:2, :2], place)
-    assert not pays(lambda: slow()[:2, :2], lambda: one, place)
-    assert not pays(lambda: one + 1e-7, lambda: slow()[:2, :2], place)
-    assert not pays(missing, slow, place)
-    assert not pays(refused, slow, place)
+    assert is_faster(lambda: one, lambda: slow()[:2, :2], place)
+    assert not is_faster(lambda: slow()[:2, :2], lambda: one, place)
+    assert not is_faster(lambda: one + 1e-7, lambda: slow()[:2, :2], place)
+    assert not is_faster(missing, slow, place)
+    assert not is_faster(refused, slow, place)
 
 
 @pytest.mark.parametrize("fault", ["missing", "refuses", "wrong"])
@@ -242,11 +244,10 @@ def test_floats_where_whole_numbers_fail(fault: str, monkeypatch: pytest.MonkeyP
 
 def test_inputs_that_are_nan_are_left_to_floats() -> None:
     spec = SPECS["perceptron"]
-    data = data_for(spec, 50)
-    data.x[7, 3] = float("nan")
-    data.x[8, 3] = float("inf")
     for way in (True, False, None):
-        evaluator = Evaluator(create_model(spec, seed=0), data, integers=way, batch_size=16)
+        evaluator = Evaluator(create_model(spec, seed=0), data_for(spec, 50), integers=way, batch_size=16)
+        evaluator.splits["data"].x[7, 3] = float("nan")  # which it would have refused
+        evaluator.splits["data"].x[8, 3] = float("inf")
         assert evaluator.evaluate([network_of(spec, 1)])["data"].undecided.tolist() == [1]
         assert evaluator.predictions(network_of(spec, 1), "data")[7] == UNDECIDED
 

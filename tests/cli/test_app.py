@@ -87,32 +87,6 @@ def test_chain(landscape, aligned: list[str]) -> None:
     assert result["provenance"]["inputs"]["b.st"] == network.sha256
 
 
-def test_normalize_reports_its_proof(landscape, trained: list[str]) -> None:
-    done = landscape("normalize", "1.st", "-o", "n.st")
-    [report] = json.loads(done.out)["networks"]
-    assert report["relative_difference"] < 1e-5
-    assert report["decisions_changed"] == 0
-    kept = landscape("normalize", "1.st", "-o", "k.st", "--keep-last-layer")
-    assert json.loads(kept.out)["networks"][0]["output_factor"] == 1.0
-    assert read_checkpoint("k.st").metrics == read_checkpoint("1.st").metrics
-
-
-def test_align_reports_and_saves(landscape, trained: list[str]) -> None:
-    landscape(*TRAIN, "--seed", "3", "-o", "3.st")
-    done = landscape("align", "1.st", "2.st", "3.st", "--out-dir", "out", "--permutations", "p.json")
-    report = json.loads(done.out)
-    assert {(row["network"], row["group"]) for row in report["groups"]} == {
-        (network, group) for network in ("2.st", "3.st") for group in ("fc1", "fc2")
-    }
-    first = report["groups"][0]
-    assert first["similarity"] > first["similarity_before"]
-    saved = json.loads(Path("p.json").read_text())["networks"][1]
-    assert sorted(saved["groups"]["fc1"]) == list(range(12))
-    order = torch.tensor(saved["groups"]["fc1"])
-    found, before = read_checkpoint("out/3_aligned.st"), read_checkpoint("3.st")
-    assert torch.equal(found.params["fc1.weight"], before.params["fc1.weight"][order])
-
-
 def test_distance(landscape, aligned: list[str]) -> None:
     done = landscape("distance", "n/1.st", "n/2.st", "b.st", "--format", "csv")
     rows = rows_of(done.out)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Iterator
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.data import DataLoader, TensorDataset
 
 from landscape_cli.data.datasets import Split
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.evaluator import MOST_NETWORKS, Evaluator
 from landscape_cli.forward.outputs import UNDECIDED, all_outputs, decide, logits_of
 from landscape_cli.geometry.geodesic import geodesic, linear
 from landscape_cli.geometry.plane import span_plane
 from landscape_cli.measures.flatness import local_energy
-from landscape_cli.normalization.normalize import normalize
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.rng import generator
 from tests.support.cases import SPECS, Case, make_case
 from tests.support.normed import NORMED, make_net
@@ -64,9 +66,9 @@ def test_outputs_that_are_nan_are_no_class(name: str) -> None:
     assert scores.error.isnan().tolist() == [False, True]
     assert scores.loss.isnan().tolist() == [False, True]
     assert evaluator.predictions(broken, "data").unique().tolist() == [UNDECIDED]
-    one = Split(data.x.clone(), data.y)
-    one.x[100] = float("nan")
-    scores = Evaluator(case.model, one, batch_size=64).evaluate([case.params])["data"]
+    evaluator = Evaluator(case.model, Split(data.x.clone(), data.y), batch_size=64)
+    evaluator.splits["data"].x[100] = float("nan")  # which it would have refused
+    scores = evaluator.evaluate([case.params])["data"]
     assert scores.undecided.tolist() == [1]
     assert scores.error.isnan().all()
 
@@ -120,7 +122,7 @@ def test_double_networks_are_evaluated_in_double() -> None:
 @pytest.mark.parametrize("name", ["mlp", "lenet"])
 def test_path_and_plane_equal_the_slow_loop(name: str) -> None:
     case, data = float_case(name), data_for(name, 60)
-    a, b, c = (normalize(float_case(name, seed).params, case.symmetry) for seed in range(3))
+    a, b, c = (normalize_params(float_case(name, seed).params, case.symmetry).params for seed in range(3))
     plane = span_plane(a, b, c)
     sets = {
         "linear": [linear(a, b, k / 6) for k in range(7)],
@@ -164,7 +166,7 @@ def test_flatness_does_not_see_scale(name: str) -> None:
         return local_energy(params, evaluator, weights=weights, sigma=(0.1, 0.5), samples=5).draws["data"]
 
     before = energies(case.params, case.symmetry.weights)
-    after = energies(normalize(case.params, case.symmetry), case.symmetry.weights)
+    after = energies(normalize_params(case.params, case.symmetry).params, case.symmetry.weights)
     assert torch.equal(before, after)
     assert before.abs().sum() > 0
     other = local_energy(
@@ -182,7 +184,7 @@ def test_flatness_of_any_network_does_not_see_scale(name: str) -> None:
     options = {"weights": net.symmetry.weights, "sigma": (0.3, 3.0), "samples": 8}
     before, after = (
         local_energy(params, Evaluator(net.model, data), **options).draws["data"]
-        for params in (net.params, normalize(net.params, net.symmetry))
+        for params in (net.params, normalize_params(net.params, net.symmetry).params)
     )
     assert torch.equal(before, after)
     assert before.abs().sum() > 0
@@ -239,3 +241,88 @@ def test_first_draws_do_not_depend_on_how_many() -> None:
 def test_ties_go_to_the_first_and_zero_is_positive() -> None:
     assert decide(torch.tensor([[1.0, 1.0], [0.0, 1.0]])).tolist() == [0, 1]
     assert decide(torch.tensor([[0.0], [-1e-9], [2.0]])).tolist() == [1, 0, 1]
+
+
+X, Y = torch.randn(12, 5), torch.arange(12) % 3
+NONSENSE = {
+    "labels beyond the outputs": (Split(X, Y + 4), r"labels out of range: .* 4 classes.*between 0 and 3.* from 4 to 6"),
+    "negative labels": (Split(X, Y - 1), r"labels out of range: .* they go from -1 to 1"),
+    "labels that are floats": (Split(X, Y.float()), r"y holds torch\.float32, expected whole numbers from 0"),
+    "labels that are one-hot": (Split(X, torch.eye(3)[Y]), r"y has shape \(12, 3\), expected \(12,\)"),
+    "labels that are truth": (Split(X, Y > 0), r"y holds torch\.bool"),
+    "fewer labels": (Split(X, Y[:9]), r"y has shape \(9,\), expected \(12,\): one label a sample of x"),
+    "inputs without a shape": (Split(X[:, 0], Y), r"x has shape \(12,\), expected \(samples, \.\.\.\)"),
+    "no inputs": (Split(X[:0], Y[:0]), r"x has shape \(0, 5\), .* none empty"),
+    "inputs that are NaN": (Split(X.index_fill(0, Y[:1], torch.nan), Y), "x holds NaN or Inf"),
+    "complex inputs": (Split(X.to(torch.complex64), Y), r"x holds torch\.complex64"),
+    "numpy": (Split(X.numpy(), Y), "x is a ndarray, expected a tensor"),
+    "a loader": (DataLoader(TensorDataset(X, Y)), r"'data' is a DataLoader, expected .*: wrap it: Split\(x, y\)"),
+    "a data set": (TensorDataset(X, Y), r"is a TensorDataset, .*: wrap it: Split\(x, y\)"),
+    "a tuple": ((X, Y), r"is a tuple, .*: wrap it: Split\(x, y\)"),
+    "loaders by name": ({"train": DataLoader(TensorDataset(X, Y))}, "the split 'train' is a DataLoader"),
+    "nothing": ({}, "no data to evaluate on"),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_nonsense_is_refused(name: str, batch_size: int | None) -> None:
+    model, (data, message) = torch.nn.Linear(5, 4), NONSENSE[name]
+    assert Evaluator(model, Split(X, Y), batch_size=batch_size).error([model.state_dict()]).shape == (1,)
+    with pytest.raises(DataError, match=message) as refused:
+        Evaluator(model, data, batch_size=batch_size)  # type: ignore[arg-type]
+    assert "\n" not in str(refused.value)
+
+
+def test_one_output_decides_between_two_classes() -> None:
+    model = torch.nn.Linear(5, 1)
+    for labels in (Y % 2, (Y % 2).to(torch.int32)):
+        assert Evaluator(model, Split(X, labels)).evaluate([model.state_dict()])["data"].loss > 0
+    for labels in (torch.full((12,), 7), Y):
+        with pytest.raises(DataError, match="labels out of range: the model decides between 2 classes"):
+            Evaluator(model, Split(X, labels))
+
+
+def test_networks_that_do_not_fit_are_refused() -> None:
+    model = torch.nn.Linear(5, 4)
+    params = dict(model.state_dict())
+    evaluator = Evaluator(model, Split(X, Y))
+    for network, message in (
+        ({"weight": params["weight"]}, r"do not fit the model \(missing: bias\)"),
+        (params | {"bias": torch.zeros(3)}, r"wrong shape: bias is \(3,\), expected \(4,\)"),
+        (params | {"gain": torch.zeros(3)}, r"not in the model: gain"),
+        (model, "expected networks, tensors by name, not a Linear"),
+    ):
+        for work in (
+            lambda network=network: evaluator.evaluate([params, network]),
+            lambda network=network: evaluator.error([network]),
+            lambda network=network: evaluator.predictions(network, "data"),
+        ):
+            with pytest.raises(ModelError, match=message):
+                work()
+    with pytest.raises(ModelError, match="put it in a list"):
+        evaluator.error(params)  # type: ignore[arg-type]
+
+
+def test_splits_that_there_are_not_are_refused() -> None:
+    model = torch.nn.Linear(5, 4)
+    data = {"train": Split(X, Y), "test": Split(X, Y)}
+    with pytest.raises(DataError, match="no split 'data': choose train, test"):
+        Evaluator(model, data, recompute_on="data")
+    for work in (
+        lambda: Evaluator(model, data).error([model.state_dict()], "valid"),
+        lambda: Evaluator(model, data).predictions(model.state_dict(), "valid"),
+    ):
+        with pytest.raises(DataError, match="no split 'valid': choose train, test"):
+            work()
+
+
+def test_scores_are_json() -> None:
+    case, data = float_case("mlp"), data_for("mlp")
+    broken = case.params | {"fc1.bias": torch.full_like(case.params["fc1.bias"], float("nan"))}
+    scores = Evaluator(case.model, data).evaluate([case.params, broken])["data"]
+    values = scores.to_dict()
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values["error"] == [float(scores.error[0]), None]
+    assert values["loss"] == [float(scores.loss[0]), None]
+    assert (values["undecided"], values["samples"]) == ([0, 150], 150)

@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape_cli import align, normalize, trace_symmetry
+from landscape_cli import trace_symmetry
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.data.datasets import Split
-from landscape_cli.evaluation.equivalence import probe_batch, prove, to_double
+from landscape_cli.evaluation.equivalence import probe_batch, prove_equivalence, to_double
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.models import factories
+from landscape_cli.normalization.normalize import normalize_params
 
 CPU = torch.device("cpu")
 
@@ -97,13 +99,13 @@ def test_normalised_and_proved(kind: type[nn.Module], dtype: torch.dtype) -> Non
     model = network(kind, dtype)
     symmetry = trace_symmetry(model, torch.zeros(2, 12, dtype=dtype))
     params = dict(model.state_dict())
-    exact = normalize(to_double(params, CPU), symmetry, keep_last_layer=True)
-    stored = normalize(params, symmetry, keep_last_layer=True)
+    exact = normalize_params(to_double(params, CPU), symmetry, keep_last_layer=True).params
+    stored = normalize_params(params, symmetry, keep_last_layer=True).params
     probe = probe_batch(model, params, (12,), seed=0, device=CPU)
-    difference = prove(model, params, exact, stored, probe, what="normalising")
+    difference = prove_equivalence(model, params, exact, stored, probe, what="normalising")
     assert difference.relative < 1e-4
     assert difference.in_float64
-    assert align(params, stored, symmetry).params.keys() == params.keys()
+    assert match_networks(params, stored, symmetry).params.keys() == params.keys()
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -127,11 +129,11 @@ def test_falls_back_on_the_networks_own_type() -> None:
     model = network(Stubborn)
     params = dict(model.state_dict())
     probe = probe_batch(model, params, (12,), seed=0, device=CPU)
-    same = prove(model, params, to_double(params, CPU), params, probe, what="nothing")
+    same = prove_equivalence(model, params, to_double(params, CPU), params, probe, what="nothing")
     assert not same.in_float64
     moved = {**params, "h.bias": params["h.bias"] + 1}
     with pytest.raises(Exception, match="changed the function"):
-        prove(model, params, to_double(moved, CPU), moved, probe, what="moving")
+        prove_equivalence(model, params, to_double(moved, CPU), moved, probe, what="moving")
 
 
 @pytest.mark.parametrize("name", ["Recurrent", "Casts", "Masks", "Stubborn"])

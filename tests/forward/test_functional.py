@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import ProofError
 from landscape_cli.evaluation.batch_norm import recompute_statistics, tracked_statistics
-from landscape_cli.evaluation.equivalence import compare, prove
+from landscape_cli.evaluation.equivalence import compare, prove_equivalence
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import cast_floats, run_with, unsaved_buffers
 from landscape_cli.forward.outputs import count_wrong
@@ -100,9 +100,9 @@ def test_proof_is_in_float64(model: nn.Module, data: Split) -> None:
     double.load_state_dict(moved)
     largest = float((double(probe) - expected).detach().abs().max())
     assert found.largest == pytest.approx(largest, rel=1e-12)
-    prove(model, params, params, params, probe, what="nothing")
+    prove_equivalence(model, params, params, params, probe, what="nothing")
     with pytest.raises(ProofError, match="a swap changed the function"):
-        prove(model, params, moved, moved, probe, what="a swap")
+        prove_equivalence(model, params, moved, moved, probe, what="a swap")
     assert everything(model) == before
 
 

@@ -13,7 +13,7 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.geometry.barrier import barrier, even_steps
 from landscape_cli.geometry.geodesic import angle, distance, geodesic, linear
 from landscape_cli.geometry.plane import span_plane
-from landscape_cli.normalization.normalize import normalize
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import rescale, trace_symmetry
 from tests.support.cases import CHAINS, WIDE, make_case
 from tests.support.normed import NORMED, WITH_BATCH_NORM, make_net
@@ -23,7 +23,11 @@ from tests.support.reference import rotate
 
 def pair(name: str, dtype: torch.dtype = torch.float64):
     case, other = (make_case(name, seed=seed, dtype=dtype) for seed in (1, 2))
-    return case, normalize(case.params, case.symmetry), normalize(other.params, case.symmetry)
+    return (
+        case,
+        normalize_params(case.params, case.symmetry).params,
+        normalize_params(other.params, case.symmetry).params,
+    )
 
 
 def nearby(params: dict[str, Tensor], symmetry, size: float) -> dict[str, Tensor]:
@@ -33,7 +37,7 @@ def nearby(params: dict[str, Tensor], symmetry, size: float) -> dict[str, Tensor
         key: t + size * t.norm() / t.numel() ** 0.5 * torch.randn(t.shape, generator=generator, dtype=t.dtype)
         for key, t in params.items()
     }
-    return normalize(moved, symmetry)
+    return normalize_params(moved, symmetry).params
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -151,7 +155,7 @@ OFF_SPHERES = {"pre-activation", "layer-scale", "no-statistics", "excited", "att
 
 def normed_pair(name: str):
     net, other = (make_net(name, seed=seed) for seed in (1, 2))
-    return net, normalize(net.params, net.symmetry), normalize(other.params, net.symmetry)
+    return net, normalize_params(net.params, net.symmetry).params, normalize_params(other.params, net.symmetry).params
 
 
 @pytest.mark.parametrize("name", WITH_BATCH_NORM)
@@ -210,7 +214,10 @@ def test_distance_of_normalised_networks_does_not_see_scale() -> None:
     factors = {group.name: torch.linspace(0.1, 9, group.size).double() for group in net.symmetry.scales}
     moved = rescale(make_net("residual", seed=2).params, net.symmetry, factors, output=3.0)
     assert distance(a, moved, net.symmetry).geodesic != pytest.approx(distance(a, b, net.symmetry).geodesic, rel=0.1)
-    found, expected = distance(a, normalize(moved, net.symmetry), net.symmetry), distance(a, b, net.symmetry)
+    found, expected = (
+        distance(a, normalize_params(moved, net.symmetry).params, net.symmetry),
+        distance(a, b, net.symmetry),
+    )
     assert found.geodesic == pytest.approx(expected.geodesic, rel=1e-11)
     assert found.euclidean == pytest.approx(expected.euclidean, rel=1e-11)
 
@@ -221,7 +228,7 @@ def test_variances_below_zero_stay_above_epsilon() -> None:
     ends = []
     for seed in (1, 2):
         params = make_net("no-affine", seed=seed).params
-        ends.append(normalize(params | {"0.weight": 300 * params["0.weight"]}, net.symmetry))
+        ends.append(normalize_params(params | {"0.weight": 300 * params["0.weight"]}, net.symmetry).params)
     assert all(float(end["1.running_var"].max()) < 0 for end in ends)
     for tau in (0.2, 0.5, 0.9):
         point = geodesic(ends[0], ends[1], tau, net.symmetry)

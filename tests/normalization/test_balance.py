@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.normalization.balance import balance
-from landscape_cli.normalization.normalize import normalization, normalize
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import Axis, Places, Role, ScaledAxis, ScaleGroup, rescale
 from tests.support.cases import random_factors
 from tests.support.symmetry_checks import Net, make_net
@@ -102,32 +102,39 @@ def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("kind", MODELS)
 def test_one_form(kind: type[nn.Module], seed: int) -> None:
     net = network(kind, seed)
-    result = normalization(net.params, net.symmetry)
+    result = normalize_params(net.params, net.symmetry)
     once = dict(result.params)
     assert not result.unsettled
     assert net.deviation(once, result.output_factor) < 1e-9
-    assert furthest(normalize(once, net.symmetry), once) < 1e-9
+    assert furthest(normalize_params(once, net.symmetry).params, once) < 1e-9
     factor = 7.0 if net.symmetry.output else 1.0
     moved = rescale(net.params, net.symmetry, random_factors(net.symmetry, seed, 2.0), output=factor)
-    assert furthest(normalize(moved, net.symmetry), once) < 1e-8
+    assert furthest(normalize_params(moved, net.symmetry).params, once) < 1e-8
     assert furthest(moved, net.params) > 1e-2
-    kept = normalize(net.params, net.symmetry, keep_last_layer=True)
+    kept = normalize_params(net.params, net.symmetry, keep_last_layer=True).params
     assert net.deviation(kept) < 1e-9
-    assert furthest(normalize(moved, net.symmetry, keep_last_layer=True), kept) < (1e-8 if factor == 1 else 1e3)
+    assert furthest(normalize_params(moved, net.symmetry, keep_last_layer=True).params, kept) < (
+        1e-8 if factor == 1 else 1e3
+    )
 
 
 def test_other_networks_are_no_different() -> None:
     """Negative control: two networks that no rescaling relates have two forms."""
     one, other = network(LowRank, 0), network(LowRank, 1)
-    assert furthest(normalize(one.params, one.symmetry), normalize(other.params, other.symmetry)) > 0.1
+    assert (
+        furthest(
+            normalize_params(one.params, one.symmetry).params, normalize_params(other.params, other.symmetry).params
+        )
+        > 0.1
+    )
 
 
 def test_units_are_on_spheres_where_they_can_be() -> None:
     low_rank, experts, cubic = (network(kind, 0) for kind in (LowRank, Experts, Cubic))
     norms = [
-        normalize(low_rank.params, low_rank.symmetry)["b.weight"].norm(dim=1),
-        normalize(experts.params, experts.symmetry)["first"].norm(dim=(0, 2)),
-        normalize(cubic.params, cubic.symmetry)["p"].norm(dim=0),
+        normalize_params(low_rank.params, low_rank.symmetry).params["b.weight"].norm(dim=1),
+        normalize_params(experts.params, experts.symmetry).params["first"].norm(dim=(0, 2)),
+        normalize_params(cubic.params, cubic.symmetry).params["p"].norm(dim=0),
     ]
     for norm in norms:
         assert torch.allclose(norm, torch.ones_like(norm), rtol=1e-9)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from landscape_cli.errors import GeometryError
-from landscape_cli.normalization.normalize import normalization, normalize
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import rescale
 from tests.support.cases import ALL, CHAINS, make_case, random_factors
 from tests.support.reference import normalize_mlp
@@ -20,7 +20,7 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-5}
 @pytest.mark.parametrize("name", ALL)
 def test_function_is_kept(name: str, dtype: torch.dtype) -> None:
     case = make_case(name, dtype=dtype)
-    result = normalization(case.params, case.symmetry)
+    result = normalize_params(case.params, case.symmetry)
     expected = result.output_factor * case.outputs(case.params)
     assert (case.outputs(result.params) - expected).abs().max() <= TOLERANCE[dtype] * expected.abs().max()
     assert result.output_factor > 0
@@ -32,7 +32,7 @@ def test_function_is_kept(name: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_kept_last_layer_keeps_the_outputs(name: str) -> None:
     case = make_case(name)
-    kept = normalize(case.params, case.symmetry, keep_last_layer=True)
+    kept = normalize_params(case.params, case.symmetry, keep_last_layer=True).params
     assert torch.allclose(case.outputs(kept), case.outputs(case.params), rtol=0, atol=1e-11)
 
 
@@ -40,8 +40,8 @@ def test_kept_last_layer_keeps_the_outputs(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_idempotent(name: str, dtype: torch.dtype) -> None:
     case = make_case(name, dtype=dtype)
-    once = normalize(case.params, case.symmetry)
-    twice = normalize(once, case.symmetry)
+    once = normalize_params(case.params, case.symmetry).params
+    twice = normalize_params(once, case.symmetry).params
     for key in once:
         assert torch.allclose(once[key], twice[key], rtol=1e-6 if dtype == torch.float32 else 1e-13, atol=0)
     assert not all(torch.allclose(once[key], case.params[key]) for key in once)
@@ -53,7 +53,7 @@ def test_forgets_any_rescaling(name: str, seed: int) -> None:
     case = make_case(name, seed=seed)
     moved = rescale(case.params, case.symmetry, random_factors(case.symmetry, seed, 2.0), output=7.0)
     assert not torch.allclose(moved[case.symmetry.weights[0]], case.params[case.symmetry.weights[0]])
-    expected, found = (normalize(params, case.symmetry) for params in (case.params, moved))
+    expected, found = (normalize_params(params, case.symmetry).params for params in (case.params, moved))
     for key in expected:
         assert torch.allclose(found[key], expected[key], rtol=1e-11, atol=1e-13)
 
@@ -61,7 +61,7 @@ def test_forgets_any_rescaling(name: str, seed: int) -> None:
 @pytest.mark.parametrize("name", CHAINS)
 def test_units_lie_on_spheres(name: str) -> None:
     case = make_case(name)
-    found = normalize(case.params, case.symmetry)
+    found = normalize_params(case.params, case.symmetry).params
     for sphere in case.symmetry.spheres:
         weight = found[sphere.tensor]
         if sphere.dim is None:
@@ -75,7 +75,7 @@ def test_units_lie_on_spheres(name: str) -> None:
 @pytest.mark.parametrize("name", ["mlp", "mlp-no-bias", "mlp-sign", "mlp-narrow"])
 def test_equals_the_slow_way(name: str) -> None:
     case = make_case(name)
-    found, expected = normalize(case.params, case.symmetry), normalize_mlp(case.params)
+    found, expected = normalize_params(case.params, case.symmetry).params, normalize_mlp(case.params)
     for key in expected:
         assert torch.allclose(found[key], expected[key], rtol=1e-12, atol=1e-14)
 
@@ -85,7 +85,7 @@ def test_zero_unit_is_degenerate_and_harmless() -> None:
     case.params["fc1.weight"][3] = 0
     case.params["fc2.weight"][5] = 0
     case.params["fc2.bias"][5] = 0
-    result = normalization(case.params, case.symmetry)
+    result = normalize_params(case.params, case.symmetry)
     assert result.degenerate == {"fc1": (3,), "fc2": (5,)}
     assert not result.params["fc1.weight"][3].any()
     expected = result.output_factor * case.outputs(case.params)
@@ -96,6 +96,6 @@ def test_zero_unit_is_degenerate_and_harmless() -> None:
 def test_what_cannot_be_normalised() -> None:
     case = make_case("mlp")
     with pytest.raises(GeometryError, match="last layer"):
-        normalize(case.params | {"fc3.weight": torch.zeros(4, 9)}, case.symmetry)
+        normalize_params(case.params | {"fc3.weight": torch.zeros(4, 9)}, case.symmetry)
     with pytest.raises(GeometryError, match=r"'fc2\.bias' holds NaN"):
-        normalize(case.params | {"fc2.bias": torch.full((9,), math.nan)}, case.symmetry)
+        normalize_params(case.params | {"fc2.bias": torch.full((9,), math.nan)}, case.symmetry)

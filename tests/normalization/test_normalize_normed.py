@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import GeometryError, ProofError
-from landscape_cli.evaluation.equivalence import cast_like, compare, prove
-from landscape_cli.normalization.normalize import normalization, normalize, one_at_a_time
+from landscape_cli.evaluation.equivalence import cast_like, compare, prove_equivalence
+from landscape_cli.normalization.normalize import normalize_params, one_at_a_time
 from landscape_cli.symmetry import Role, permute, random_permutations, rescale, unit_rows
 from tests.support.normed import MAKERS, NORMED, WITH_BATCH_NORM, Net, Residual, make_net, stem
 from tests.support.reference import normalize_batch_norm_chain
@@ -35,12 +35,12 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], rtol: flo
 @pytest.mark.parametrize("name", NORMED)
 def test_function_is_kept(name: str, dtype: torch.dtype) -> None:
     net = make_net(name, dtype=dtype)
-    result = normalization(net.params, net.symmetry)
+    result = normalize_params(net.params, net.symmetry)
     expected = result.output_factor * net.outputs(net.params)
     tolerance = {torch.float64: 1e-11, torch.float32: 1e-4}[dtype] * expected.abs().max()
     assert (net.outputs(result.params) - expected).abs().max() <= tolerance
     assert all(result.params[key].dtype == tensor.dtype for key, tensor in net.params.items())
-    kept = normalize(net.params, net.symmetry, keep_last_layer=True)
+    kept = normalize_params(net.params, net.symmetry, keep_last_layer=True).params
     assert (net.outputs(kept) - net.outputs(net.params)).abs().max() <= tolerance / result.output_factor
     assert result.output_factor != pytest.approx(1.0, rel=1e-2)
 
@@ -48,8 +48,8 @@ def test_function_is_kept(name: str, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("name", NORMED)
 def test_idempotent(name: str) -> None:
     net = make_net(name)
-    once = normalization(net.params, net.symmetry)
-    twice = normalization(once.params, net.symmetry)
+    once = normalize_params(net.params, net.symmetry)
+    twice = normalize_params(once.params, net.symmetry)
     assert_same(dict(twice.params), dict(once.params), 1e-12)
     assert twice.output_factor == pytest.approx(1.0, rel=1e-12)
     with pytest.raises(AssertionError):
@@ -63,7 +63,7 @@ def test_forgets_any_rescaling(name: str, seed: int) -> None:
     moved = rescale(net.params, net.symmetry, random_factors(net, seed), output=7.0)
     with pytest.raises(AssertionError):
         assert_same(moved, net.params, 1e-3)
-    assert_same(normalize(moved, net.symmetry), normalize(net.params, net.symmetry))
+    assert_same(normalize_params(moved, net.symmetry).params, normalize_params(net.params, net.symmetry).params)
 
 
 @pytest.mark.parametrize("name", NORMED)
@@ -71,14 +71,14 @@ def test_permutation_is_kept(name: str) -> None:
     net = make_net(name)
     permutations = random_permutations(net.symmetry, generator=torch.Generator().manual_seed(4))
     moved = rescale(permute(net.params, net.symmetry, permutations), net.symmetry, random_factors(net, 1))
-    expected = permute(normalize(net.params, net.symmetry), net.symmetry, permutations)
-    assert_same(normalize(moved, net.symmetry), expected)
+    expected = permute(normalize_params(net.params, net.symmetry).params, net.symmetry, permutations)
+    assert_same(normalize_params(moved, net.symmetry).params, expected)
 
 
 @pytest.mark.parametrize("name", NORMED)
 def test_what_sets_the_scale_has_norm_one(name: str) -> None:
     net = make_net(name)
-    found = normalize(net.params, net.symmetry)
+    found = normalize_params(net.params, net.symmetry).params
     for group in net.symmetry.scales:
         setter = group.set_by
         norms = unit_rows(found[setter.axis.tensor], setter.axis).norm(dim=1)
@@ -90,14 +90,16 @@ def test_what_sets_the_scale_has_norm_one(name: str) -> None:
 def test_chain_equals_the_slow_way() -> None:
     net = make_net("chain")
     layers = [("0", "1", 1e-5), ("4", "5", 1e-3)]
-    assert_same(normalize(net.params, net.symmetry), normalize_batch_norm_chain(net.params, layers, "9"), 1e-12)
+    assert_same(
+        normalize_params(net.params, net.symmetry).params, normalize_batch_norm_chain(net.params, layers, "9"), 1e-12
+    )
 
 
 def test_epsilon_is_counted() -> None:
     """With variances as small as ε, a scale absorbed as if there were no ε changes the outputs."""
     net = make_net("chain")
     params = net.params | {"1.running_var": torch.full((4,), 1e-5, dtype=torch.float64)}
-    result = normalization(params, net.symmetry, keep_last_layer=True)
+    result = normalize_params(params, net.symmetry, keep_last_layer=True)
     assert (net.outputs(dict(result.params)) - net.outputs(params)).abs().max() < 1e-10
     norms = params["0.weight"].flatten(1).norm(dim=1)
     naive = dict(params)
@@ -111,7 +113,7 @@ def test_variance_plus_epsilon_stays_positive(name: str) -> None:
     net = make_net(name)
     factors = {group: 1e-3 * factor for group, factor in random_factors(net, 0).items()}
     for params in (net.params, rescale(net.params, net.symmetry, factors)):
-        found = normalize(params, net.symmetry)
+        found = normalize_params(params, net.symmetry).params
         for key, module in net.model.named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
                 assert bool((found[f"{key}.running_var"] + module.eps > 0).all())
@@ -123,19 +125,19 @@ def test_without_a_gain_the_variance_may_be_negative() -> None:
     """Then the variance plus ε scales as a whole; the function, and the canonical form, do not mind its sign."""
     net = make_net("no-affine")
     params = net.params | {"0.weight": 100 * net.params["0.weight"]}
-    found = normalization(params, net.symmetry)
+    found = normalize_params(params, net.symmetry)
     assert float(found.params["1.running_var"].min()) < 0
     expected = found.output_factor * net.outputs(params)
     assert (net.outputs(dict(found.params)) - expected).abs().max() < 1e-11 * expected.abs().max()
-    assert_same(normalize(found.params, net.symmetry), dict(found.params), 1e-12)
+    assert_same(normalize_params(found.params, net.symmetry).params, dict(found.params), 1e-12)
     back = rescale(found.params, net.symmetry, random_factors(net, 2))
-    assert_same(normalize(back, net.symmetry), dict(found.params), 1e-8)
+    assert_same(normalize_params(back, net.symmetry).params, dict(found.params), 1e-8)
 
 
 def test_first_writer_sets_the_stream() -> None:
     """In the first block the stem's gain, in the second the block's own; the way past follows."""
     net = make_net("residual")
-    found = normalize(net.params, net.symmetry)
+    found = normalize_params(net.params, net.symmetry).params
     ones = {key: found[key].abs() for key in ("1.weight", "3.bn1.weight", "4.bn1.weight", "4.bn2.weight")}
     assert all(torch.allclose(gain, torch.ones_like(gain), rtol=1e-12) for gain in ones.values())
     stream = net.params["1.bias"] / found["1.bias"]
@@ -148,7 +150,7 @@ def test_first_writer_sets_the_stream() -> None:
 def test_no_scale_where_an_activation_has_none() -> None:
     """ReLU6 and GELU keep the gain before them; what a batch-norm absorbs is normalised all the same."""
     net = make_net("inverted")
-    found = normalize(net.params, net.symmetry)
+    found = normalize_params(net.params, net.symmetry).params
     assert torch.allclose(found["3.body.3.weight"].flatten(1).norm(dim=1), torch.ones(7).double(), rtol=1e-12)
     assert not torch.allclose(found["3.body.4.weight"].abs(), torch.ones(7).double(), rtol=1e-2)
     assert torch.equal(found["3.body.4.bias"], net.params["3.body.4.bias"])
@@ -157,14 +159,14 @@ def test_no_scale_where_an_activation_has_none() -> None:
 def test_statistics_of_the_batch_leave_no_scale_to_remove() -> None:
     """Without running statistics ε counts, so the first convolution's scale is not free; its gain's is."""
     net = make_net("no-statistics")
-    found = normalize(net.params, net.symmetry)
+    found = normalize_params(net.params, net.symmetry).params
     assert torch.equal(found["0.weight"], net.params["0.weight"])
     assert torch.allclose(found["1.weight"].abs(), torch.ones(4).double(), rtol=1e-12)
 
 
 def test_several_outputs_share_one_factor() -> None:
     net = make_net("two-heads")
-    found = normalization(net.params, net.symmetry)
+    found = normalize_params(net.params, net.symmetry)
     assert float(found.params["out.weight"].norm()) == pytest.approx(math.sqrt(4), rel=1e-12)
     assert float(found.params["aside.weight"].norm()) != pytest.approx(math.sqrt(4), rel=1e-2)
     assert float(found.params["out.bias"][0]) == pytest.approx(float(net.params["out.bias"][0]) * found.output_factor)
@@ -175,7 +177,7 @@ def test_zero_gains_and_filters_are_degenerate() -> None:
     net.params["1.weight"][2] = 0
     net.params["4.weight"][[1, 3]] = 0
     net.params["5.running_mean"][3] = 0
-    result = normalization(net.params, net.symmetry)
+    result = normalize_params(net.params, net.symmetry)
     found = result.params
     assert result.degenerate == {"1": (2,), "4": (1, 3)}
     assert float(found["1.weight"][2]) == 0
@@ -184,9 +186,9 @@ def test_zero_gains_and_filters_are_degenerate() -> None:
         assert abs(float(found[key][unit])) == pytest.approx(1.0)
     expected = result.output_factor * net.outputs(net.params)
     assert (net.outputs(dict(found)) - expected).abs().max() < 1e-11 * expected.abs().max()
-    assert_same(normalize(found, net.symmetry), dict(found), 1e-12)
+    assert_same(normalize_params(found, net.symmetry).params, dict(found), 1e-12)
     moved = rescale(net.params, net.symmetry, random_factors(net, 3))
-    assert_same(normalize(moved, net.symmetry), dict(found))
+    assert_same(normalize_params(moved, net.symmetry).params, dict(found))
 
 
 def test_dying_units_stay_in_range() -> None:
@@ -197,7 +199,7 @@ def test_dying_units_stay_in_range() -> None:
     net.params["1.running_mean"][1] = 1e-41
     net.params["1.running_var"][1] = 0
     net.params["5.weight"][0] = 1e-41
-    result = normalization(net.params, net.symmetry)
+    result = normalize_params(net.params, net.symmetry)
     assert result.degenerate == {"0": (1,), "5": (0,)}
     expected = result.output_factor * net.outputs(net.params)
     assert (net.outputs(dict(result.params)) - expected).abs().max() < 1e-4 * expected.abs().max()
@@ -207,24 +209,26 @@ def test_out_of_range_is_an_error() -> None:
     net = make_net("chain", dtype=torch.float16)
     net.params["1.weight"][0] = 1e-6
     with pytest.raises(GeometryError, match=r"'1\.bias', normalised, leaves the range of float16"):
-        normalize(net.params, net.symmetry)
+        normalize_params(net.params, net.symmetry)
     with pytest.raises(GeometryError, match=r"'5\.running_var' holds NaN"):
-        normalize(net.params | {"5.running_var": torch.full((5,), math.nan)}, net.symmetry)
+        normalize_params(net.params | {"5.running_var": torch.full((5,), math.nan)}, net.symmetry)
 
 
 @pytest.mark.parametrize("name", NORMED)
 def test_proof_holds(name: str) -> None:
     net = make_net(name)
-    result = normalization(net.params, net.symmetry)
+    result = normalize_params(net.params, net.symmetry)
     stored = cast_like(result.params, {key: t.float() if t.is_floating_point() else t for key, t in net.params.items()})
-    found = prove(net.model, net.params, result.params, stored, net.inputs, factor=result.output_factor, what=name)
+    found = prove_equivalence(
+        net.model, net.params, result.params, stored, net.inputs, factor=result.output_factor, what=name
+    )
     assert 1e-9 < found.relative < 1e-4
     assert found.probes == 16
 
 
 def test_proof_names_the_group_at_fault() -> None:
     net = make_net("residual")
-    result = normalization(net.params, net.symmetry)
+    result = normalize_params(net.params, net.symmetry)
     broken = dict(result.params) | {"3.bn1.running_var": 2 * result.params["3.bn1.running_var"]}
 
     def suspects():
@@ -234,12 +238,14 @@ def test_proof_names_the_group_at_fault() -> None:
 
     arguments = {"factor": result.output_factor, "what": "normalising x", "suspects": suspects()}
     with pytest.raises(ProofError, match=r"normalising x changed the function: .* \(at fault: the group '3\.conv1'\)"):
-        prove(net.model, net.params, broken, broken, net.inputs, **arguments)
+        prove_equivalence(net.model, net.params, broken, broken, net.inputs, **arguments)
     arguments["suspects"] = one_at_a_time(net.params, net.symmetry, result.factors)
     with pytest.raises(ProofError, match=r"at fault: the last layer, or no group alone"):
-        prove(net.model, net.params, broken, broken, net.inputs, **arguments)
+        prove_equivalence(net.model, net.params, broken, broken, net.inputs, **arguments)
     with pytest.raises(ProofError, match=r"once stored: .* is allowed; nothing was written"):
-        prove(net.model, net.params, result.params, broken, net.inputs, factor=result.output_factor, what="x")
+        prove_equivalence(
+            net.model, net.params, result.params, broken, net.inputs, factor=result.output_factor, what="x"
+        )
 
 
 def test_suspects_are_not_asked_for_without_a_crime() -> None:
@@ -249,7 +255,7 @@ def test_suspects_are_not_asked_for_without_a_crime() -> None:
         raise AssertionError
         yield
 
-    prove(net.model, net.params, net.params, net.params, net.inputs, what="x", suspects=suspects())
+    prove_equivalence(net.model, net.params, net.params, net.params, net.inputs, what="x", suspects=suspects())
 
 
 def test_proof_looks_at_every_output() -> None:
@@ -259,7 +265,7 @@ def test_proof_looks_at_every_output() -> None:
     assert found.largest == pytest.approx(1e-3)
     assert found.decisions == 0
     with pytest.raises(ProofError, match="changed the function"):
-        prove(net.model, net.params, moved, moved, net.inputs, what="x")
+        prove_equivalence(net.model, net.params, moved, moved, net.inputs, what="x")
     moved = net.params | {"out.bias": net.params["out.bias"].flip(0)}
     assert compare(net.model, net.params, moved, net.inputs).decisions > 0
 
@@ -268,7 +274,7 @@ def test_no_proof_on_outputs_that_are_not_numbers() -> None:
     net = make_net("chain")
     params = net.params | {"1.running_var": torch.full((4,), -1.0).double()}
     with pytest.raises(GeometryError, match="NaN or Inf as it is"):
-        prove(net.model, params, params, params, net.inputs, what="x")
+        prove_equivalence(net.model, params, params, params, net.inputs, what="x")
 
 
 def test_deeper_streams() -> None:
@@ -277,4 +283,4 @@ def test_deeper_streams() -> None:
     model = nn.Sequential(*model, *[Residual(9, 9) for _ in range(2)], *MAKERS["residual"]()[-3:-1], nn.Linear(9, 4))
     net = make_net("deep", model=model)
     moved = rescale(net.params, net.symmetry, random_factors(net, 5), output=0.01)
-    assert_same(normalize(moved, net.symmetry), normalize(net.params, net.symmetry))
+    assert_same(normalize_params(moved, net.symmetry).params, normalize_params(net.params, net.symmetry).params)

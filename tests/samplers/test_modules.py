@@ -119,4 +119,4 @@ def test_tables_that_are_not_saved_are_evaluated_on_the_data_device() -> None:
             return super().forward(x.flatten(1)) + self.table
 
     model = Table()
-    assert Evaluator(model, data(9))._place(model.state_dict()).keys() == {"weight", "bias", "table"}
+    assert Evaluator(model, data(9))._prepare(model.state_dict()).keys() == {"weight", "bias", "table"}

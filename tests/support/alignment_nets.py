@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.alignment.activations import unit_correlations
-from landscape_cli.alignment.align import align
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.symmetry import flip, permute, random_permutations, random_signs, trace_symmetry
 from tests.support.cases import make_model
 
@@ -184,4 +184,4 @@ class Net:
         correlations = None
         if method == "activation":
             correlations = unit_correlations(self.model, self.params, params, self.symmetry, self.inputs)
-        return align(self.params, params, self.symmetry, method=method, correlations=correlations)
+        return match_networks(self.params, params, self.symmetry, method=method, correlations=correlations)

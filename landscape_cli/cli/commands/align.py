@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from landscape_cli.choices import Method
+from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
+from landscape_cli.choices import Format, Method
 from landscape_cli.cli.console import emit, listen, progress, say
 from landscape_cli.cli.options import (
-    ALIGN_SAMPLES,
     CheckpointOutput,
     ComputeOptions,
     DataOptions,
@@ -26,16 +27,19 @@ from landscape_cli.cli.options import (
 
 if TYPE_CHECKING:
     from landscape_cli.alignment.align import Alignment
+    from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.symmetry import Symmetry
+
+USED_BY = {"orders": "weight", "samples": "activation", "data": "activation", "data_dir": "activation"}
+"""The method that each of these options is for."""
 
 
 def align(
     context: typer.Context,
-    reference: Annotated[Path, typer.Argument(help="The network whose labels stand.", show_default=False)],
+    reference: Annotated[Path, typer.Argument(help="The network whose units keep their order.", show_default=False)],
     networks: Annotated[
         list[Path] | None,
-        typer.Argument(help="Networks to align_verified, at least one; none with --explain.", show_default=False),
+        typer.Argument(help="Networks to permute, at least one; none with --explain.", show_default=False),
     ] = None,
     *,
     output: CheckpointOutput = None,
@@ -49,7 +53,7 @@ def align(
     ] = Method.COSINE,
     orders: Annotated[
         int, typer.Option("--orders", min=1, help="Descents of --method weight, each in a random order; best kept.")
-    ] = 2,
+    ] = ORDERS,
     samples: Annotated[
         int, typer.Option("--samples", min=2, help="Training samples that --method activation correlates units on.")
     ] = ALIGN_SAMPLES,
@@ -71,7 +75,7 @@ def align(
     form: Form = None,
     terminal: TerminalOptions,
 ) -> None:
-    """Remove the permutation symmetry: relabel hidden units to match a reference network's.
+    """Remove the permutation symmetry: permute hidden units to match a reference network's.
 
     Units whose sign is free are flipped to match, too; of binary networks the signs of the weights are what is matched.
     Reports the mean cosine similarity of matched units, group by
@@ -85,90 +89,54 @@ def align(
       landscape align a.st b.st -o b_aligned.st --method activation --samples 5000
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
-    import json
     from dataclasses import replace
 
-    from landscape_cli.alignment.verified import align_verified, differ_in_scale, sample_inputs
-    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.outputs import check_distinct, make_folder, output_paths
+    from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
+    from landscape_cli.cli.outputs import write_networks
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.symmetry import check_explains, emit_explanation
-    from landscape_cli.errors import ResultError
-    from landscape_cli.evaluation.equivalence import probe_batch, warn_of_precision
-    from landscape_cli.io.atomic import check_output, write_atomic
-    from landscape_cli.io.checkpoint import write_checkpoint
-    from landscape_cli.io.results import Result
+    from landscape_cli.cli.reports.alignment import alignment_result, write_permutations
 
     listen(quiet=terminal.quiet)
     if explain:
-        check_explains(context)
-        place = resolve_device(compute.device)
-        [network], model = read_networks([reference], foreign)
-        symmetry = symmetry_of(network, model, strict=strict, quiet=terminal.quiet)
-        provenance = make_provenance(context, device=place, seed=compute.seed, networks=[network])
-        emit_explanation(network, symmetry, provenance, form=form, quiet=terminal.quiet)
+        _explain(context, reference, foreign, compute, strict=strict, form=form, quiet=terminal.quiet)
         return
     if not networks:
         raise typer.BadParameter(
-            f"there is nothing to relabel: name one or more networks after the reference {reference}, or add --explain"
+            f"there is nothing to permute: name one or more networks after the reference {reference}, or add --explain"
         )
-    check_used(context, method.value)
-    outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
-    check_distinct(permutations, *outputs)
-    if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
-        check_output(permutations, force=force, error=ResultError)
-    place = resolve_device(compute.device)
-    checkpoints, model = read_networks([reference, *networks], foreign)
+    check_used(context, method)
+    outputs = _checked_outputs(networks, output, out_dir, permutations, force=force)
+    checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
     target, *movers = checkpoints
     symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet)
     loaded = data_of(checkpoints, data, quiet=terminal.quiet) if method is Method.ACTIVATION else None
-    inputs = None if loaded is None else sample_inputs(loaded.train.x, samples, seed=compute.seed)
-    probe = probe_batch(model, target.params, target.model.input_shape, seed=compute.seed, device=place)
-    count = 0 if inputs is None else len(inputs)
-    rows, made, saved, proofs = [], [], [], []
-    for network, out in zip(movers, outputs, strict=True):
-        if differ_in_scale(target, network, symmetry):
-            say(
-                f"warning: only one of {reference} and {network.path} is normalised: matches will be poor",
-                quiet=terminal.quiet,
-            )
-        with progress("activations", count, "samples", quiet=terminal.quiet or not count) as advance:
-            found, difference = align_verified(
-                model,
-                target,
-                network,
-                symmetry,
-                method=method.value,
-                orders=orders,
-                seed=compute.seed,
-                inputs=inputs,
-                probe=probe,
-                device=place,
-                advance=advance,
-            )
-        warn_of_precision(network.path, difference)
-        provenance = make_provenance(context, device=place, seed=compute.seed, networks=[target, network], data=loaded)
-        made.append(replace(network, params=found.params, history=(*network.history, provenance)))
-        proofs.append({"network": network.path, "output": str(out)} | difference.columns())
-        saved.append(moves(network, found))
-        rows += group_rows(network, found, symmetry)
-    make_folder(out_dir)
-    for out, checkpoint in zip(outputs, made, strict=True):
-        write_checkpoint(out, checkpoint, force=force)
-        say(f"wrote {out}", quiet=terminal.quiet)
-    summary = make_provenance(context, device=place, seed=compute.seed, networks=checkpoints, data=loaded)
+    aligner = PairAligner(
+        model,
+        target,
+        symmetry,
+        method=method.value,
+        orders=orders,
+        inputs=None if loaded is None else loaded.train.x,
+        samples=samples,
+        seed=compute.seed,
+        device=device,
+    )
+    alignments = [_match(aligner, target, network, quiet=terminal.quiet) for network in movers]
+    aligned = []
+    for network, alignment in zip(movers, alignments, strict=True):
+        provenance = make_provenance(context, device=device, seed=compute.seed, networks=[target, network], data=loaded)
+        aligned.append(replace(network, params=alignment.params, history=(*network.history, provenance)))
+    write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=terminal.quiet)
+    summary = make_provenance(context, device=device, seed=compute.seed, networks=checkpoints, data=loaded)
     if permutations is not None:
-        content = {"reference": str(reference), "networks": saved, "provenance": summary}
-        write_atomic(permutations, f"{json.dumps(content)}\n".encode(), force=force, error=ResultError)
+        write_permutations(permutations, target, movers, alignments, summary, force=force)
         say(f"wrote {permutations}", quiet=terminal.quiet)
-    body = {"reference": str(reference), "networks": proofs, "groups": rows}
-    emit(Result(body, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
+    result = alignment_result(target, movers, outputs, alignments, symmetry, summary)
+    emit(result, output=None, form=form, force=force, quiet=terminal.quiet)
 
 
-USED_BY = {"orders": "weight", "samples": "activation", "data": "activation", "data_dir": "activation"}
-
-
-def check_used(context: typer.Context, method: str) -> None:
+def check_used(context: typer.Context, method: Method) -> None:
     """Refuse options of other methods: an option silently ignored misleads.
 
     Raises:
@@ -179,29 +147,44 @@ def check_used(context: typer.Context, method: str) -> None:
             raise typer.BadParameter(f"{flag(name)} is for --method {used_by}: leave it out")
 
 
-def group_rows(network: Checkpoint, found: Alignment, symmetry: Symmetry) -> list[dict[str, Any]]:
-    """Return a row for each group: how many units were relabelled and flipped, how alike they are before and after.
+def _explain(
+    context: typer.Context,
+    path: Path,
+    foreign: ModelOptions,
+    compute: ComputeOptions,
+    *,
+    strict: bool,
+    form: Format | None,
+    quiet: bool,
+) -> None:
+    """Print the symmetry of one network."""
+    from landscape_cli.cli.inputs import open_networks, symmetry_of
+    from landscape_cli.cli.provenance import make_provenance
+    from landscape_cli.cli.reports.symmetry import check_explains, emit_explanation
 
-    Flips are of the sign group of the same name: the units' own.
-    """
-    return [
-        {
-            "network": network.path,
-            "group": group.name,
-            "units": group.units,
-            "relabelled": sum(i != j for i, j in enumerate(found.permutations[group.name].tolist())),
-            "flipped": int((found.signs[group.name] < 0).sum()) if group.name in found.signs else None,
-            "similarity_before": found.similarity_before.get(group.name),
-            "similarity": found.similarity.get(group.name),
-        }
-        for group in symmetry.permutations
-    ]
+    check_explains(context)
+    [network], model, device = open_networks([path], foreign, compute.device)
+    symmetry = symmetry_of(network, model, strict=strict, quiet=quiet)
+    provenance = make_provenance(context, device=device, seed=compute.seed, networks=[network])
+    emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)
 
 
-def moves(network: Checkpoint, found: Alignment) -> dict[str, Any]:
-    """Return the permutations and signs of a network, as `--permutations` saves them."""
-    return {
-        "network": network.path,
-        "groups": {name: permutation.tolist() for name, permutation in found.permutations.items()},
-        "signs": {name: sign.tolist() for name, sign in found.signs.items()},
-    }
+def _checked_outputs(
+    networks: Sequence[Path], output: Path | None, out_dir: Path | None, permutations: Path | None, *, force: bool
+) -> list[Path]:
+    """Return where the networks go, checking that they and the permutations may be written."""
+    from landscape_cli.cli.outputs import check_distinct, output_paths
+    from landscape_cli.errors import ResultError
+    from landscape_cli.io.atomic import check_output
+
+    outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
+    check_distinct(permutations, *outputs)
+    if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
+        check_output(permutations, force=force, error=ResultError)
+    return outputs
+
+
+def _match(aligner: PairAligner, reference: Checkpoint, network: Checkpoint, *, quiet: bool) -> Alignment:
+    """Match one network to the reference, with a progress bar where that takes long."""
+    with progress("activations", aligner.samples, "samples", quiet=quiet or not aligner.samples) as advance:
+        return aligner.match(reference, network, advance=advance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,6 @@ from landscape_cli.cli.options import (
     Strict,
     TerminalOptions,
 )
-from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -54,64 +53,39 @@ def normalize(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from dataclasses import replace
 
-    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.outputs import make_folder, output_paths
+    from landscape_cli.cli.inputs import open_networks, symmetry_of
+    from landscape_cli.cli.outputs import output_paths, write_networks
     from landscape_cli.cli.provenance import make_provenance
+    from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
     from landscape_cli.evaluation.equivalence import warn_of_precision
-    from landscape_cli.io.checkpoint import write_checkpoint
     from landscape_cli.io.results import Result
-    from landscape_cli.normalization.verified import rescaled
+    from landscape_cli.normalization.verified import normalize_checkpoint
 
     listen(quiet=terminal.quiet)
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="", force=force)
-    place = resolve_device(compute.device)
-    rows: list[dict[str, Any]] = []
-    made: list[Checkpoint] = []
-    for path in networks:
-        [network], model = read_networks([path], foreign)
-        if not (made and _alike(network, made[-1])):
+    rows: list[dict[str, object]] = []
+    normalized: list[Checkpoint] = []
+    for path, out in zip(networks, outputs, strict=True):
+        [network], model, device = open_networks([path], foreign, compute.device)
+        if not (normalized and _share_symmetry(network, normalized[-1])):
             symmetry = symmetry_of(network, model, strict=strict, quiet=terminal.quiet)
-        rescaling = rescaled(model, network, symmetry, keep_last_layer=keep_last_layer, seed=compute.seed, device=place)
-        changed, exact, difference = rescaling
-        warn_of_precision(str(path), difference)
-        if symmetry.is_binary:
-            say(
-                f"{path} is binary: there is no scale to remove; its latent weights become their signs",
-                quiet=terminal.quiet,
-            )
-        if exact.unsettled:
-            say(
-                f"warning: {path}: the scales of {', '.join(exact.unsettled)} share their tensors so that no one form "
-                "was found: they are not removed",
-                quiet=terminal.quiet,
-            )
-        for group, units in exact.degenerate.items():
-            say(
-                f"{path}: {group} has units without incoming weights or gain: {listed(units, most=10)}",
-                quiet=terminal.quiet,
-            )
-        provenance = make_provenance(context, device=place, seed=compute.seed, networks=[network])
-        metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
-        made.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
-        rows.append(
-            {
-                "network": str(path),
-                "output": str(outputs[len(rows)]),
-                "output_factor": exact.output_factor,
-                "degenerate_units": sum(map(len, exact.degenerate.values())),
-            }
-            | difference.columns()
+        changed, normalization = normalize_checkpoint(
+            model, network, symmetry, keep_last_layer=keep_last_layer, seed=compute.seed, device=device
         )
-    make_folder(out_dir)
-    for path, checkpoint in zip(outputs, made, strict=True):
-        write_checkpoint(path, checkpoint, force=force)
-        say(f"wrote {path}", quiet=terminal.quiet)
-    summary = make_provenance(context, device=place, seed=compute.seed, networks=made)
+        warn_of_precision(str(path), normalization.proof)
+        for remark in normalization_remarks(path, symmetry, normalization):
+            say(remark, quiet=terminal.quiet)
+        provenance = make_provenance(context, device=device, seed=compute.seed, networks=[network])
+        metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
+        normalized.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
+        rows.append(normalization_row(path, out, normalization))
+    write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)
+    summary = make_provenance(context, device=device, seed=compute.seed, networks=normalized)
     emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
 
 
-def _alike(one: Checkpoint, other: Checkpoint) -> bool:
-    """Tell whether two networks have the same symmetry: of one model, in one floating-point type."""
+def _share_symmetry(network: Checkpoint, other: Checkpoint) -> bool:
+    """Tell whether two networks have one symmetry: they are of one model, in one floating-point type."""
     from landscape_cli.forward.functional import float_type
 
-    return one.model == other.model and float_type(one.params) == float_type(other.params)
+    return network.model == other.model and float_type(network.params) == float_type(other.params)

@@ -35,6 +35,8 @@ ALONGSIDE = {"reference", "explain", "strict", "model_name", "input_shape", "dev
 """What `--explain` goes with."""
 WIDTH = 100
 """Of tables that are not printed on a terminal."""
+Row = tuple[str, str, Mapping[str, Sequence[str]]]
+"""A name, a number, and by role the axes of tensors."""
 NAMES = 30
 """The widest that names of groups and reasons get."""
 
@@ -73,69 +75,49 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
 
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, markup=False, highlight=False)
     console.print(f"{title}: {summary(symmetry)}", soft_wrap=True)
-    tables = (
-        _table(
-            "Units relabelled together",
-            "group",
-            "units",
-            [
-                (
-                    group.name,
-                    f"{group.blocks} x {group.size}" if group.blocks > 1 else str(group.units),
-                    tied(group.axes),
-                )
-                for group in symmetry.permutations
-            ],
-        ),
-        _table(
-            "Free scales (x multiplied, / divided by a unit's factor)",
-            "group",
-            "units",
-            [
-                *((group.name, str(group.size), scaled(group.axes)) for group in symmetry.scales),
-                *([("all outputs", "1", scaled(symmetry.output, counted=False))] if symmetry.output else []),
-            ],
-        ),
-        _table(
-            "Free signs",
-            "group",
-            "units",
-            [(group.name, str(group.size), {"": compact(group.axes)}) for group in symmetry.signs],
-        ),
-        _table(
-            "Fixed signs",
-            "group",
-            "units",
-            [
-                (name, str(next(group.units for group in symmetry.permutations if group.name == name)), {"": [reason]})
-                for name, reason in signs_fixed_for(symmetry)
-            ],
-            last="why",
-        ),
-        _table(
-            "Fixed",
-            "reason",
-            "places",
-            [
-                (reason, str(sum(axis.places for axis in axes)), {"": compact_fixed(axes)})
-                for reason, axes in fixed_for(symmetry).items()
-            ],
-        ),
-    )
+    group_tables: dict[str, Sequence[Row]] = {
+        "Units permuted together": _permutation_rows(symmetry),
+        "Free scales (x multiplied, / divided by a unit's factor)": _scale_rows(symmetry),
+        "Free signs": [(group.name, str(group.size), {"": compact(group.axes)}) for group in symmetry.signs],
+    }
+    tables = [
+        *(_table(heading, "group", "units", rows) for heading, rows in group_tables.items()),
+        _table("Fixed signs", "group", "units", _fixed_sign_rows(symmetry), last="why"),
+        _table("Fixed", "reason", "places", _fixed_rows(symmetry)),
+    ]
     for table in tables:
         if table.row_count:
             console.print()
             console.print(table)
 
 
-def _table(
-    title: str,
-    first: str,
-    second: str,
-    rows: Sequence[tuple[str, str, Mapping[str, Sequence[str]]]],
-    *,
-    last: str = "tensors and their axes",
-) -> Table:
+def _permutation_rows(symmetry: Symmetry) -> list[Row]:
+    return [
+        (group.name, f"{group.blocks} x {group.size}" if group.blocks > 1 else str(group.units), tied(group.axes))
+        for group in symmetry.permutations
+    ]
+
+
+def _scale_rows(symmetry: Symmetry) -> list[Row]:
+    rows: list[Row] = [(group.name, str(group.size), scaled(group.axes)) for group in symmetry.scales]
+    if symmetry.output:
+        rows.append(("all outputs", "1", scaled(symmetry.output, counted=False)))
+    return rows
+
+
+def _fixed_sign_rows(symmetry: Symmetry) -> list[Row]:
+    units = {group.name: group.units for group in symmetry.permutations}
+    return [(name, str(units[name]), {"": [reason]}) for name, reason in signs_fixed_for(symmetry)]
+
+
+def _fixed_rows(symmetry: Symmetry) -> list[Row]:
+    return [
+        (reason, str(sum(axis.places for axis in axes)), {"": compact_fixed(axes)})
+        for reason, axes in fixed_for(symmetry).items()
+    ]
+
+
+def _table(title: str, first: str, second: str, rows: Sequence[Row], *, last: str = "tensors and their axes") -> Table:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -143,6 +125,6 @@ def _table(
     table.add_column(second, justify="right")
     table.add_column(last, overflow="fold")
     for name, size, axes in rows:
-        lines = (f"{words} {', '.join(listed)}".strip() for words, listed in axes.items())
+        lines = (f"{role} {', '.join(names)}".strip() for role, names in axes.items())
         table.add_row(name, size, "\n".join(lines))
     return table

@@ -245,7 +245,7 @@ def test_explain(landscape, save: Callable[..., Any]) -> None:
     assert "2 groups (12 units) to relabel, 5 groups (30 units) to rescale, 3 groups (18 units) to flip" in heading
     assert max(map(len, lines)) <= 100
     for words in (
-        "relabelled together",
+        "permuted together",
         "Free scales",
         "Free signs",
         "Fixed",

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape_cli import align, distance, local_energy, permute, trace_symmetry
+from landscape_cli import distance, local_energy, permute, trace_symmetry
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.data.datasets import Split
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.symmetry import Role, Symmetry, random_permutations
@@ -132,7 +133,7 @@ def test_what_weights_count_for() -> None:
     )
     assert noisy > quiet == 0
     planted = permute(net.params, net.symmetry, random_permutations(net.symmetry, generator=torch.Generator()))
-    found = align(net.params, planted, net.symmetry)
+    found = match_networks(net.params, planted, net.symmetry)
     assert all(torch.equal(found.params[name], tensor) for name, tensor in net.params.items())
     assert min(found.similarity.values()) > 1 - 1e-12
 

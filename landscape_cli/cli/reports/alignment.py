@@ -1,0 +1,77 @@
+"""What `landscape align` reports: of each network its proof, of each group what was permuted; and the permutations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from landscape_cli.alignment.align import Alignment
+from landscape_cli.errors import ResultError
+from landscape_cli.io.atomic import write_atomic
+from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.io.results import Result
+from landscape_cli.symmetry import Symmetry
+
+
+def alignment_result(
+    reference: Checkpoint,
+    networks: Sequence[Checkpoint],
+    outputs: Sequence[Path],
+    alignments: Sequence[Alignment],
+    symmetry: Symmetry,
+    provenance: Mapping[str, Any],
+) -> Result:
+    """Return the result of aligning networks to a reference, with a row for each group of each network."""
+    proofs = [
+        {"network": network.path, "output": str(out)} | ({} if found.proof is None else found.proof.columns())
+        for network, out, found in zip(networks, outputs, alignments, strict=True)
+    ]
+    rows = [
+        row
+        for network, alignment in zip(networks, alignments, strict=True)
+        for row in group_rows(network, alignment, symmetry)
+    ]
+    return Result({"reference": reference.path, "networks": proofs, "groups": rows}, rows, provenance)
+
+
+def group_rows(network: Checkpoint, alignment: Alignment, symmetry: Symmetry) -> list[dict[str, Any]]:
+    """Return a row for each group: how many units were permuted and flipped, how alike they are before and after.
+
+    Flips are of the sign group of the same name: the units' own.
+    """
+    return [
+        {
+            "network": network.path,
+            "group": group.name,
+            "units": group.units,
+            "relabelled": sum(i != j for i, j in enumerate(alignment.permutations[group.name].tolist())),
+            "flipped": int((alignment.signs[group.name] < 0).sum()) if group.name in alignment.signs else None,
+            "similarity_before": alignment.similarity_before.get(group.name),
+            "similarity": alignment.similarity.get(group.name),
+        }
+        for group in symmetry.permutations
+    ]
+
+
+def write_permutations(
+    path: Path,
+    reference: Checkpoint,
+    networks: Sequence[Checkpoint],
+    alignments: Sequence[Alignment],
+    provenance: Mapping[str, Any],
+    *,
+    force: bool,
+) -> None:
+    """Write the permutations and signs of networks as JSON.
+
+    Raises:
+        ResultError: if the file cannot be written.
+    """
+    records = []
+    for network, alignment in zip(networks, alignments, strict=True):
+        values = alignment.to_dict()
+        records.append({"network": network.path, "groups": values["permutations"], "signs": values["signs"]})
+    content = {"reference": reference.path, "networks": records, "provenance": provenance}
+    write_atomic(path, f"{json.dumps(content)}\n".encode(), force=force, error=ResultError)
