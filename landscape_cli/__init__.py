@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from landscape_cli.errors import LandscapeError
     from landscape_cli.evaluation.batch_norm import recompute_statistics
     from landscape_cli.evaluation.evaluator import Evaluator
-    from landscape_cli.geometry.geodesic import Distance, distance, geodesic, linear
+    from landscape_cli.geometry.distances import Distance
+    from landscape_cli.geometry.geodesic import geodesic, linear
     from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-    from landscape_cli.measures.flatness import flip_energy, local_energy
+    from landscape_cli.measures.disagreement import disagreement
+    from landscape_cli.measures.distance import distance
+    from landscape_cli.measures.flatness import LocalEnergy, flip_energy, local_energy
+    from landscape_cli.measures.plane import PlaneResult, plane
     from landscape_cli.models import build_model
     from landscape_cli.normalization.normalize import normalize
     from landscape_cli.symmetry import (
@@ -35,14 +39,17 @@ if TYPE_CHECKING:
 _HOMES = {
     "Alignment": "alignment.align",
     "Checkpoint": "io.checkpoint",
-    "Distance": "geometry.geodesic",
+    "Distance": "geometry.distances",
     "Evaluator": "evaluation.evaluator",
     "LandscapeError": "errors",
+    "LocalEnergy": "measures.flatness",
+    "PlaneResult": "measures.plane",
     "Split": "data.datasets",
     "Symmetry": "symmetry",
     "align": "alignment.align",
     "build_model": "models",
-    "distance": "geometry.geodesic",
+    "disagreement": "measures.disagreement",
+    "distance": "measures.distance",
     "flip": "symmetry",
     "flip_energy": "measures.flatness",
     "geodesic": "geometry.geodesic",
@@ -51,6 +58,7 @@ _HOMES = {
     "local_energy": "measures.flatness",
     "normalize": "normalization.normalize",
     "permute": "symmetry",
+    "plane": "measures.plane",
     "random_permutations": "symmetry",
     "random_signs": "symmetry",
     "read_checkpoint": "io.checkpoint",
@@ -67,11 +75,14 @@ __all__ = [
     "Distance",
     "Evaluator",
     "LandscapeError",
+    "LocalEnergy",
+    "PlaneResult",
     "Split",
     "Symmetry",
     "__version__",
     "align",
     "build_model",
+    "disagreement",
     "distance",
     "flip",
     "flip_energy",
@@ -81,6 +92,7 @@ __all__ = [
     "local_energy",
     "normalize",
     "permute",
+    "plane",
     "random_permutations",
     "random_signs",
     "read_checkpoint",

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from landscape_cli.errors import GeometryError
 from landscape_cli.geometry.barrier import barrier, even_steps
-from landscape_cli.geometry.geodesic import angle, distance, geodesic, linear
+from landscape_cli.geometry.geodesic import angle, geodesic, linear
 from landscape_cli.geometry.plane import span_plane
+from landscape_cli.measures.distance import distance
 from landscape_cli.normalization.normalize import normalize
 from landscape_cli.symmetry import rescale, trace_symmetry
 from tests.support.cases import CHAINS, WIDE, make_case
