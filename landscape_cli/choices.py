@@ -21,8 +21,13 @@ class Choice(str, Enum):
 
     def load(self) -> Any:
         """Return what the name stands for."""
-        module, _, attribute = self.home.partition(":")
-        return getattr(import_module(module), attribute)
+        return load(self.home)
+
+
+def load(home: str) -> Any:
+    """Return what is defined at `package.module:attribute`."""
+    module, _, attribute = home.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 class Format(Choice):

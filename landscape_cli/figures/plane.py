@@ -24,7 +24,8 @@ def plot_plane(path: Path, plane: Mapping[str, Any], *, force: bool) -> None:
     xs, ys, corners = plane["x"], plane["y"], plane["networks"]
     figure, axes = new_figure(2)
     for ax, split in zip(axes, ("train", "test"), strict=True):
-        values = [row[f"{split}_error"] for row in plane["points"]]
+        errors = [row[f"{split}_error"] for row in plane["points"]]
+        values = [math.nan if error is None else error for error in errors]
         field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
         if not all(map(math.isnan, values)):
             filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")

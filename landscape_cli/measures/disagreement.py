@@ -11,6 +11,7 @@ from torch import Tensor
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.outputs import UNDECIDED
 from landscape_cli.geometry.distances import Distance
+from landscape_cli.measures.checks import check_networks
 from landscape_cli.network import Params
 
 Predictions = Mapping[str, Tensor]
@@ -93,6 +94,10 @@ def disagreement(a: Params, b: Params, evaluator: Evaluator) -> Distance:
 
     Returns:
         `train_disagreement`, `test_disagreement`, one of each split, in [0, 1]; None where outputs are NaN.
+
+    Raises:
+        ModelError: if a network does not fit the model.
     """
+    check_networks(evaluator.model, {"the first network": a, "the second network": b})
     first, second = predict([a, b], evaluator)
     return Distance({f"{split}_disagreement": fraction_differing(first[split], second[split]) for split in first})

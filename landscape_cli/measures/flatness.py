@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.data.datasets import Split
+from landscape_cli.data.datasets import DataSet, Split
 from landscape_cli.errors import GeometryError, LandscapeWarning, listed
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import parameter_owners
+from landscape_cli.io.results import finite
+from landscape_cli.measures.checks import check_networks, splits_of
 from landscape_cli.measures.flips import SignFlips
 from landscape_cli.measures.noise import MultiplicativeNoise
 from landscape_cli.measures.perturbation import WeightPerturbation
@@ -70,19 +72,19 @@ class LocalEnergy:
         return rows
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the result of `landscape flatness` says of a network: its errors, and every draw."""
+        """Return what the result of `landscape flatness` says of a network: errors, and every draw; None for NaN."""
         energies = [
             row | {f"{split}_draws": draws[k].tolist() for split, draws in self.draws.items()}
             for k, row in enumerate(self.rows())
         ]
         errors: dict[str, Any] = {f"{split}_error": error for split, error in self.error.items()}
-        return errors | {"local_energy": energies}
+        return dict(finite(errors | {"local_energy": energies}))
 
 
 def local_energy(
     params: Params,
     evaluator: Evaluator | nn.Module,
-    data: Split | Mapping[str, Split] | None = None,
+    data: DataSet | Split | Mapping[str, Split] | None = None,
     *,
     weights: Sequence[str] | None = None,
     symmetry: Symmetry | None = None,
@@ -111,6 +113,7 @@ def local_energy(
         TraceError: if there is no symmetry to tell weights from the rest.
     """
     evaluator = _as_evaluator(evaluator, data)
+    check_networks(evaluator.model, {"the network": params})
     if weights is None:
         if latent_names(evaluator.model):
             raise GeometryError("the network is binary, which noise on its weights makes no sense for: use flip_energy")
@@ -123,7 +126,7 @@ def local_energy(
 def flip_energy(
     params: Params,
     evaluator: Evaluator | nn.Module,
-    data: Split | Mapping[str, Split] | None = None,
+    data: DataSet | Split | Mapping[str, Split] | None = None,
     *,
     latents: Sequence[str] | None = None,
     flip: Sequence[float] = SignFlips.default,
@@ -148,6 +151,7 @@ def flip_energy(
         GeometryError: if a probability is none, there is no draw, or the network is not binary.
     """
     evaluator = _as_evaluator(evaluator, data)
+    check_networks(evaluator.model, {"the network": params})
     names = latent_names(evaluator.model) if latents is None else latents
     if not names:
         raise GeometryError("`flip=` is for binary networks, and this one is not: use local_energy")
@@ -177,11 +181,14 @@ def perturbed_energy(
         seed: of the draws; draw k is the same however many are asked for.
 
     Raises:
-        GeometryError: if a strength is none, or there is no draw.
+        GeometryError: if a strength is none, there is no draw, or no such tensor.
     """
     kind.check(strengths)
     if samples < 1:
         raise GeometryError(f"`samples=` must be at least 1 draw, not {samples}")
+    unknown = [repr(name) for name in names if name not in params]
+    if unknown:
+        raise GeometryError(f"the network has no tensors {listed(unknown)} to perturb")
     owners = parameter_owners(evaluator.model)
     owner_of = {name: owners.get(name, name) for name in names}
     prepared = kind.prepare(params, names)
@@ -241,12 +248,12 @@ def warn_of_missing_draws(energy: LocalEnergy, path: str) -> None:
         )
 
 
-def _as_evaluator(evaluator: Evaluator | nn.Module, data: Split | Mapping[str, Split] | None) -> Evaluator:
+def _as_evaluator(evaluator: Evaluator | nn.Module, data: DataSet | Split | Mapping[str, Split] | None) -> Evaluator:
     if isinstance(evaluator, Evaluator):
         return evaluator
     if data is None:
         raise GeometryError("there is nothing to measure on: give an Evaluator, or a model and `data=`")
-    return Evaluator(evaluator, data)
+    return Evaluator(evaluator, splits_of(data))
 
 
 def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:

@@ -18,6 +18,8 @@ from landscape_cli.errors import GeometryError, LandscapeWarning
 from landscape_cli.evaluation.evaluator import Evaluator, score_columns
 from landscape_cli.geometry.plane import Plane, span_plane
 from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.io.results import finite
+from landscape_cli.measures.checks import check_networks, splits_of, statistics_of, training_split
 from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
 from landscape_cli.network import Params
 
@@ -52,13 +54,14 @@ class PlaneResult:
         return [values[k * len(self.xs) : (k + 1) * len(self.xs)] for k in range(len(self.ys))]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the body of the result of `landscape plane`."""
+        """Return the body of the result of `landscape plane`, missing errors being None."""
         networks = [
             {"name": corner, "network": name, "x": x, "y": y, **scores}
             for corner, name, (x, y), scores in zip(CORNERS, self.names, self.corners, self.corner_scores, strict=True)
         ]
         kind = {"binary": True} if self.binary else {}
-        return kind | {"networks": networks, "x": list(self.xs), "y": list(self.ys), "points": list(self.points)}
+        body = {"networks": networks, "x": self.xs, "y": self.ys, "points": self.points}
+        return dict(finite(kind | body))
 
 
 def plane(
@@ -84,7 +87,7 @@ def plane(
         a: the network at the origin.
         b: the network on the x axis.
         c: the network above it.
-        data: what to measure on; of splits by name, the first is the training set.
+        data: what to measure on; of splits by name, "train" is the training set, or else the first.
         grid: nodes along each side.
         margin: round the three, as a fraction of their extent.
         loss: whether to report the mean cross-entropy, in nats, beside the error.
@@ -94,22 +97,25 @@ def plane(
         advance: called with the number of samples done, for a progress bar; `samples_of_plane` of them in all.
 
     Raises:
-        GeometryError: if the networks do not have the same tensors, two are equal, or the three lie on one line.
+        GeometryError: if two networks are equal, the three lie on one line, or the grid is no grid.
+        ModelError: if a network does not fit the model.
+        DataError: if the data is something else.
 
     Warns:
         LandscapeWarning: if only some are normalised, or the outputs are NaN at some node.
     """
     check_grid(grid, margin)
-    splits = splits_of(data)
+    statistics, splits = statistics_of(bn), splits_of(data)
     networks = [a, b, c]
     tensors = [tensors_on(network, device) for network in networks]
+    check_networks(model, dict(zip(names_of(networks), tensors, strict=True)))
     spanned = span_networks(networks, tensors)
-    first, train = next(iter(splits.items()))
-    example = tensors_on(a, train.x.device)
-    recomputed = samples_recomputed(model, example, train, Statistics(bn))
-    evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=first if recomputed else None)
+    train = training_split(splits)
+    example = tensors_on(a, splits[train].x.device)
+    recomputed = samples_recomputed(model, example, splits[train], statistics)
+    evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
     result = measure_plane(spanned, networks, tensors, evaluator, grid=grid, margin=margin, loss=loss)
-    warn_of_missing_nodes(result, model, example, train, Statistics(bn))
+    warn_of_missing_nodes(result, model, example, splits[train], statistics)
     return result
 
 
@@ -123,13 +129,6 @@ def check_grid(grid: int, margin: float) -> None:
         raise GeometryError(f"`grid=` must be a whole number of at least 2 nodes a side, not {grid}")
     if not 0 <= margin < math.inf:
         raise GeometryError(f"`margin=` must be a finite number{' that is not negative' * (margin < 0)}, not {margin}")
-
-
-def splits_of(data: DataSet | Split | Mapping[str, Split]) -> dict[str, Split]:
-    """Return what to measure on as splits by name."""
-    if isinstance(data, DataSet):
-        return {"train": data.train, "test": data.test}
-    return {"data": data} if isinstance(data, Split) else dict(data)
 
 
 def tensors_on(network: Params | Checkpoint, device: torch.device | str) -> Params:
@@ -193,7 +192,7 @@ def measure_plane(
     corner_scores = evaluator.evaluate(tensors)
     scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
     return PlaneResult(
-        names=tuple(name_of(network, corner) for network, corner in zip(networks, CORNERS, strict=True)),
+        names=names_of(networks),
         corners=spanned.corners,
         xs=tuple(xs),
         ys=tuple(ys),
@@ -221,6 +220,9 @@ def warn_of_missing_nodes(result: PlaneResult, model: nn.Module, params: Params,
     warn_of_missing(missing, "nodes", model=model, params=params, train=train, bn=bn)
 
 
-def name_of(network: Params | Checkpoint, corner: str) -> str:
-    """Return the file that a network was read from; else what it is in the plane."""
-    return (network.path if isinstance(network, Checkpoint) else "") or corner
+def names_of(networks: Sequence[Params | Checkpoint]) -> tuple[str, ...]:
+    """Return the files that the three networks were read from; else what they are in the plane: a, b or c."""
+    return tuple(
+        (network.path if isinstance(network, Checkpoint) else "") or corner
+        for network, corner in zip(networks, CORNERS, strict=True)
+    )

@@ -59,13 +59,13 @@ def plane(
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.io.checkpoint import placed
     from landscape_cli.io.results import Result
+    from landscape_cli.measures.checks import splits_of
     from landscape_cli.measures.missing import samples_recomputed
     from landscape_cli.measures.plane import (
         check_grid,
         measure_plane,
         samples_of_plane,
         span_networks,
-        splits_of,
         warn_of_missing_nodes,
     )
 
