@@ -45,7 +45,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A convolution, three stages of blocks with 1, 2 and 4 times the width, the mean over places, one linear layer."""
+    """A convolution, three stages of blocks with 1, 2 and 4 times the width, a mean over positions, a linear layer."""
 
     def __init__(self, channels: int, outputs: int, width: int, blocks: int, norm: str) -> None:
         super().__init__()

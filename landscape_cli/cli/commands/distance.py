@@ -62,7 +62,7 @@ def distance(
     """Measure how far apart networks are, all pairs: in weights and in what they predict.
 
     The geodesic distance is defined between normalised networks, and means most between aligned ones; networks
-    that are not normalised have none. With --align, the second of each pair is relabelled to match the first before
+    that are not normalised have none. With --align, the second of each pair is permuted to match the first before
     distances in weights are taken. Between binary networks there is the Hamming distance: how many signs differ, and
     which fraction of them all.
 
