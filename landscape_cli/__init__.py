@@ -19,9 +19,13 @@ _HOMES = {
     "evaluation.batch_norm": ("recompute_statistics",),
     "evaluation.equivalence": ("Difference",),
     "evaluation.evaluator": ("Evaluator", "Scores"),
-    "geometry.geodesic": ("Distance", "distance", "geodesic", "linear"),
+    "geometry.distances": ("Distance",),
+    "geometry.geodesic": ("geodesic", "linear"),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
-    "measures.flatness": ("flip_energy", "local_energy"),
+    "measures.disagreement": ("disagreement",),
+    "measures.distance": ("distance",),
+    "measures.flatness": ("LocalEnergy", "flip_energy", "local_energy"),
+    "measures.plane": ("PlaneResult", "plane"),
     "models": ("build_model",),
     "models.reader": ("NetworkReader", "read_network"),
     "network": ("ModelSpec", "Params"),
@@ -51,15 +55,19 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.evaluator import Scores as Scores
-    from landscape_cli.geometry.geodesic import Distance as Distance
-    from landscape_cli.geometry.geodesic import distance as distance
+    from landscape_cli.geometry.distances import Distance as Distance
     from landscape_cli.geometry.geodesic import geodesic as geodesic
     from landscape_cli.geometry.geodesic import linear as linear
     from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
+    from landscape_cli.measures.disagreement import disagreement as disagreement
+    from landscape_cli.measures.distance import distance as distance
+    from landscape_cli.measures.flatness import LocalEnergy as LocalEnergy
     from landscape_cli.measures.flatness import flip_energy as flip_energy
     from landscape_cli.measures.flatness import local_energy as local_energy
+    from landscape_cli.measures.plane import PlaneResult as PlaneResult
+    from landscape_cli.measures.plane import plane as plane
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader
     from landscape_cli.models.reader import read_network as read_network

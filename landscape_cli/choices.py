@@ -21,8 +21,13 @@ class Choice(str, Enum):
 
     def load(self) -> Any:
         """Return what the name stands for."""
-        module, _, attribute = self.home.partition(":")
-        return getattr(import_module(module), attribute)
+        return load(self.home)
+
+
+def load(home: str) -> Any:
+    """Return what is defined at `package.module:attribute`."""
+    module, _, attribute = home.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 class Format(Choice):
@@ -114,22 +119,38 @@ class Statistics(Choice):
 
 
 class Metric(Choice):
-    """The distances between two networks."""
+    """The distances between two networks, in the order in which they are shown."""
 
-    GEODESIC = "geodesic"
-    RMS_ANGLE = "rms_angle"
-    EUCLIDEAN = "euclidean"
-    COSINE = "cosine"
-    HAMMING = "hamming"
-    HAMMING_FRACTION = "hamming_fraction"
-    TRAIN_DISAGREEMENT = "train_disagreement"
-    TEST_DISAGREEMENT = "test_disagreement"
+    GEODESIC = "geodesic", "landscape_cli.geometry.distances:Geodesic"
+    RMS_ANGLE = "rms_angle", "landscape_cli.geometry.distances:RmsAngle"
+    EUCLIDEAN = "euclidean", "landscape_cli.geometry.distances:Euclidean"
+    COSINE = "cosine", "landscape_cli.geometry.distances:Cosine"
+    HAMMING = "hamming", "landscape_cli.geometry.distances:HammingDistance"
+    HAMMING_FRACTION = "hamming_fraction", "landscape_cli.geometry.distances:HammingFraction"
+    TRAIN_DISAGREEMENT = "train_disagreement", "landscape_cli.measures.disagreement:DisagreementOnTraining"
+    TEST_DISAGREEMENT = "test_disagreement", "landscape_cli.measures.disagreement:DisagreementOnTest"
+
+
+class Perturbation(Choice):
+    """The ways to perturb a network, whose strengths are options of the measure of flatness by these names."""
+
+    SIGMA = "sigma", "landscape_cli.measures.noise:MultiplicativeNoise"
+    FLIP = "flip", "landscape_cli.measures.flips:SignFlips"
+
+
+class DataName(Choice):
+    """The data sets that have names; others are files."""
+
+    HMM = "hmm", "landscape_cli.data.hidden_manifold:SOURCE"
+    MNIST = "mnist", "landscape_cli.data.images:MNIST"
+    FASHION_MNIST = "fashion-mnist", "landscape_cli.data.images:FASHION_MNIST"
+    CIFAR10 = "cifar10", "landscape_cli.data.images:CIFAR10"
 
 
 class Task(Choice):
     """What is to be told from the labels of the data."""
 
-    PARITY = "parity"
+    PARITY = "parity", "landscape_cli.data.tasks:parity"
 
 
 class Norm(Choice):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.choices import Kind
+from landscape_cli.choices import Kind, Perturbation
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,8 @@ NOT_RECORDED = {
 
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
-IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "sigma", "flip", "adv_optimizer")
+IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer")
+IF_USED += tuple(kind.value for kind in Perturbation)
 
 
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")

@@ -6,36 +6,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from landscape_cli.data.hidden_manifold import HiddenManifold, generate
-from landscape_cli.data.preprocessing import channel_statistics, recorded_statistics, standardise
+from landscape_cli.choices import DataName, Task
+from landscape_cli.data.checks import check_splits, count_classes
+from landscape_cli.data.files import SUFFIXES, SafetensorsFile
+from landscape_cli.data.hidden_manifold import HiddenManifold
+from landscape_cli.data.preprocessing import channel_statistics, recorded_statistics, standardize
+from landscape_cli.data.source import DataSource, Split
+from landscape_cli.data.subset import balanced_subset
 from landscape_cli.errors import DataError
-from landscape_cli.network import all_finite
 
-TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10"}
-NAMES = ("hmm", *TORCHVISION)
-TASKS = ("parity",)
-DIGITS = ("mnist",)
-"""Data sets, beside files, whose labels are numbers that have a parity."""
-INPUT_TYPES = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
-INPUT_TYPES |= {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-
-
-class Split(NamedTuple):
-    """Inputs, shape (n, *input_shape), float32, standardised; and labels, shape (n,), int64, from 0."""
-
-    x: Tensor
-    y: Tensor
-
-    def to(self, device: torch.device) -> Split:
-        """Return the split on `device`."""
-        return Split(self.x.to(device), self.y.to(device))
+__all__ = ["DataSet", "DataSpec", "Split", "load_data"]
 
 
 @dataclass(frozen=True)
@@ -118,23 +102,17 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     Raises:
         DataError: if the data is unknown, missing or malformed.
     """
-    _check_task(spec)
-    if spec.name == "hmm":
-        train, test = (Split(*made) for made in generate(spec.hmm, spec.seed))
-    elif spec.name in TORCHVISION:
-        train, test = _torchvision(spec.name, spec.directory, download)
-    elif Path(spec.name).suffix in {".st", ".safetensors"}:
-        train, test = _safetensors(Path(spec.name))
-    else:
-        raise DataError(f"unknown data set {spec.name!r}: choose {', '.join(NAMES)}, or a FILE.safetensors")
-    _check(spec.name, train, test)
+    source = _checked_source(spec)
+    train, test = source.load(spec, download=download)
+    check_splits(spec.name, train, test)
     train, test = Split(train.x, train.y.long()), Split(test.x, test.y.long())
-    classes = _count_classes(spec.name, train.y, test.y)
-    if spec.task == "parity":
-        train, test = Split(train.x, train.y % 2), Split(test.x, test.y % 2)
-        classes = _count_classes(spec.name, train.y, test.y)
+    classes = count_classes(spec.name, train.y, test.y)
+    if spec.task is not None:
+        target = Task(spec.task).load()
+        train, test = Split(train.x, target(train.y)), Split(test.x, target(test.y))
+        classes = count_classes(spec.name, train.y, test.y)
     if spec.train_size is not None:
-        train = _balanced_subset(train, classes, spec.train_size, spec.seed)
+        train = balanced_subset(train, classes, spec.train_size, spec.seed)
     if preprocessing is None:
         mean, deviation = channel_statistics(train.x)
     else:
@@ -152,8 +130,8 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
         "sha256": _digest(train, test),
     }
     return DataSet(
-        Split(standardise(train.x, mean, deviation), train.y),
-        Split(standardise(test.x, mean, deviation), test.y),
+        Split(standardize(train.x, mean, deviation), train.y),
+        Split(standardize(test.x, mean, deviation), test.y),
         classes,
         mean,
         deviation,
@@ -168,156 +146,26 @@ def _seed(value: Any) -> int:
     return seed
 
 
-def _check_task(spec: DataSpec) -> None:
-    if spec.task is None:
-        return
-    if spec.task not in TASKS:
-        raise DataError(f"unknown task {spec.task!r}: choose {', '.join(TASKS)}")
-    if spec.name in NAMES and spec.name not in DIGITS:
-        raise DataError(f"the task {spec.task} is for {', '.join(DIGITS)} or a FILE.safetensors, not {spec.name}")
-
-
-def _torchvision(name: str, directory: str, download: bool) -> tuple[Split, Split]:
-    from landscape_cli.torchvision_compat import import_torchvision
-
-    datasets = import_torchvision("datasets")
-    kind = getattr(datasets, TORCHVISION[name])
-    if download:
-        Path(directory).mkdir(parents=True, exist_ok=True)
-    try:
-        train, test = (kind(directory, train=train, download=download) for train in (True, False))
-    except (RuntimeError, OSError, EOFError, ValueError, TypeError, AssertionError, IndexError) as cause:
-        reason = " ".join(str(cause).split()).partition(". You can use download=True")[0]  # torchvision's remedy
-        raise DataError(
-            f"cannot load {name} from {directory!r} ({reason}): "
-            f"name its folder with `data_dir=`, or fetch it with 'landscape train `download=`'"
-        ) from cause
-    return _image_split(train), _image_split(test)
-
-
-def _image_split(source: Any) -> Split:
-    images = torch.as_tensor(source.data)
-    channels_last = images.ndim == 4  # as CIFAR-10 comes
-    images = images.permute(0, 3, 1, 2).contiguous() if channels_last else images.unsqueeze(1)
-    return Split(images, torch.as_tensor(source.targets))
-
-
-def _safetensors(path: Path) -> tuple[Split, Split]:
-    keys = ("x_train", "y_train", "x_test", "y_test")
-    try:
-        tensors = load_file(path)
-    except SafetensorError as cause:
-        raise DataError(f"{path} is not a whole safetensors file ({cause})") from cause
-    except OSError as cause:
-        raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    missing = [key for key in keys if key not in tensors]
-    if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}: a data file holds {', '.join(keys)}")
-    x_train, y_train, x_test, y_test = (tensors[key] for key in keys)
-    return Split(x_train, y_train), Split(x_test, y_test)
-
-
-def _check(name: str, train: Split, test: Split) -> None:
-    """Check shapes and types of the two splits of a data set."""
-    _check_tensors(name, *train, suffix="_train")
-    _check_tensors(name, *test, suffix="_test")
-    if train.x.shape[1:] != test.x.shape[1:]:
-        raise DataError(
-            f"{name}: x_train has samples of shape {tuple(train.x.shape[1:])}, x_test of {tuple(test.x.shape[1:])}"
-        )
-
-
-def check_split(name: str, split: object, outputs: int | None = None) -> None:
-    """Check that a split can be evaluated or trained on: shapes, types, finite inputs, labels that the model has.
-
-    Args:
-        name: what to call it in messages.
-        split: what should be a `Split`.
-        outputs: how many outputs the model has: one decides between two classes; by default any label will do.
+def _checked_source(spec: DataSpec) -> DataSource:
+    """Return where the samples come from, having checked that what is asked for is there.
 
     Raises:
-        DataError: saying what is wrong.
+        DataError: if there is no such data set or task, or the task is not one of this data.
     """
-    if not isinstance(split, Split):
-        raise DataError(
-            f"{name} is a {type(split).__name__}, expected all inputs and labels as tensors: wrap it: Split(x, y)"
-        )
-    for part, tensor in zip(Split._fields, split, strict=True):
-        if not isinstance(tensor, Tensor):
-            raise DataError(f"{name}: {part} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
-    _check_tensors(name, split.x, split.y)
-    if outputs is not None:
-        check_labels(name, split.y, outputs)
-
-
-def check_labels(name: str, labels: Tensor, outputs: int) -> None:
-    """Check that labels, whole numbers, are of the classes that so many outputs decide between: two, if it is one.
-
-    Raises:
-        DataError: if they are not.
-    """
-    low, high, classes = int(labels.min()), int(labels.max()), max(2, outputs)
-    if low < 0 or high >= classes:
-        raise DataError(
-            f"{name}: labels out of range: the model decides between {classes} classes, so they must lie between 0 "
-            f"and {classes - 1}; they go from {low} to {high}"
-        )
-
-
-def _check_tensors(name: str, x: Tensor, y: Tensor, *, suffix: str = "") -> None:
-    """Check shapes and types of inputs and labels."""
-    if x.ndim < 2 or x.numel() == 0:
-        raise DataError(f"{name}: x{suffix} has shape {tuple(x.shape)}, expected (samples, ...), none empty")
-    if y.shape != x.shape[:1]:
-        raise DataError(
-            f"{name}: y{suffix} has shape {tuple(y.shape)}, expected ({len(x)},): one label a sample of x{suffix}"
-        )
-    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
-        raise DataError(f"{name}: y{suffix} holds {y.dtype}, expected whole numbers from 0")
-    if x.dtype not in INPUT_TYPES:
-        raise DataError(f"{name}: x{suffix} holds {x.dtype}, expected uint8 or another plain number type")
-    if not all_finite(x):
-        raise DataError(f"{name}: x{suffix} holds NaN or Inf")
-
-
-def _count_classes(name: str, train: Tensor, test: Tensor) -> int:
-    """Check labels, int64, and return the number of classes."""
-    classes = int(train.max()) + 1
-    low = min(int(train.min()), int(test.min()))
-    high = int(test.max())
-    if low < 0 or high >= classes or classes > len(train):
-        raise DataError(
-            f"{name}: labels out of range: they must count from 0, and those of y_test occur in y_train; "
-            f"y_train reaches {classes - 1}, y_test {high}, the lowest is {low}"
-        )
-    if classes < 2:
-        raise DataError(f"{name}: y_train holds one class only: nothing to classify")
-    return classes
-
-
-def _balanced_subset(train: Split, classes: int, size: int, seed: int) -> Split:
-    """Return `size` samples, as many of each class as of any other (one more of some, if it must be)."""
-    if size == len(train.y):
-        return train
-    if not classes <= size <= len(train.y):
-        raise DataError(
-            f"`train_size=` {size} must lie between {classes}, the number of classes, and {len(train.y)}, the whole set"
-        )
-    generator = torch.Generator().manual_seed(seed)
-    quota = torch.full((classes,), size // classes)
-    quota[torch.randperm(classes, generator=generator)[: size % classes]] += 1
-    order = torch.randperm(len(train.y), generator=generator)
-    chosen = []
-    for label in range(classes):
-        members = order[train.y[order] == label]
-        if len(members) < quota[label]:
-            raise DataError(
-                f"`train_size=` {size} needs {int(quota[label])} samples of class {label}, which has {len(members)}: "
-                f"at most {classes * int(torch.bincount(train.y, minlength=classes).min())} can be balanced"
-            )
-        chosen.append(members[: int(quota[label])])
-    keep = torch.cat(chosen).sort().values
-    return Split(train.x[keep], train.y[keep])
+    names, tasks = ([choice.value for choice in choices] for choices in (DataName, Task))
+    if spec.task is not None and spec.task not in tasks:
+        raise DataError(f"unknown task {spec.task!r}: choose {', '.join(tasks)}")
+    source: DataSource
+    if spec.name in names:
+        source = DataName(spec.name).load()
+    elif Path(spec.name).suffix in SUFFIXES:
+        source = SafetensorsFile()
+    else:
+        raise DataError(f"unknown data set {spec.name!r}: choose {', '.join(names)}, or a FILE.safetensors")
+    if spec.task is not None and spec.task not in source.tasks:
+        suited = [name.value for name in DataName if spec.task in name.load().tasks]
+        raise DataError(f"the task {spec.task} is for {', '.join(suited)} or a FILE.safetensors, not {spec.name}")
+    return source
 
 
 def _digest(train: Split, test: Split) -> str:

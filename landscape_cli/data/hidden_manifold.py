@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from landscape_cli.choices import Nonlinearity
+from landscape_cli.data.source import DataSource, Split
 from landscape_cli.errors import DataError
 
+if TYPE_CHECKING:
+    from landscape_cli.data.datasets import DataSpec
+
 SIZES = ("latent", "dim", "patterns", "test_patterns")
-NONLINEARITIES = {"sign": lambda z: torch.where(z < 0, -1.0, 1.0), "tanh": torch.tanh, "relu": torch.relu}
+NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    Nonlinearity.SIGN.value: lambda z: torch.where(z < 0, -1.0, 1.0),
+    Nonlinearity.TANH.value: torch.tanh,
+    Nonlinearity.RELU.value: torch.relu,
+}
 
 
 @dataclass(frozen=True)
@@ -66,3 +75,19 @@ def generate(sizes: HiddenManifold, seed: int) -> list[tuple[Tensor, Tensor]]:
         return x.float(), (hidden @ teacher > 0).long()
 
     return [patterns(sizes.patterns), patterns(sizes.test_patterns)]
+
+
+class HiddenManifoldData(DataSource):
+    """The data set that is generated, by `DataSpec.hmm`."""
+
+    def load(self, spec: DataSpec, *, download: bool) -> tuple[Split, Split]:
+        """Return the patterns, the same for the same sizes and seed.
+
+        Raises:
+            DataError: if a size is no size, or the nonlinearity unknown.
+        """
+        train, test = generate(spec.hmm, spec.seed)
+        return Split(*train), Split(*test)
+
+
+SOURCE = HiddenManifoldData()

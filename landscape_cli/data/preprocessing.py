@@ -11,13 +11,12 @@ from torch import Tensor
 from landscape_cli.errors import DataError
 
 
-def _as_channels(x: Tensor) -> Tensor:
-    """Shape (samples, channels, places); a plain vector is one channel."""
-    return x.reshape(len(x), 1 if x.ndim == 2 else x.shape[1], -1)
-
-
 def channel_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Per-channel mean and deviation, float64; a constant channel is only centred."""
+    """Return mean and deviation of each channel, shape (channels,), float64; a constant channel is only centred.
+
+    Args:
+        x: inputs, shape (n, channels, ...) or (n, features), of any plain number type.
+    """
     channels = _as_channels(x).transpose(0, 1).flatten(1)
     mean, deviation = [], []
     for channel in channels:  # one at a time: float64 copies of a whole image set are large
@@ -47,8 +46,13 @@ def recorded_statistics(record: Mapping[str, Any], x: Tensor) -> tuple[Tensor, T
     return mean, deviation
 
 
-def standardise(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+def standardize(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     """Return `x` less each channel's mean, by its deviation: float32, of the same shape."""
     channels = _as_channels(x).float()
     standard = (channels - mean.float()[:, None]) / deviation.float()[:, None]
     return standard.reshape(x.shape).contiguous()
+
+
+def _as_channels(x: Tensor) -> Tensor:
+    """Return inputs in shape (samples, channels, pixels); a plain vector is one channel."""
+    return x.reshape(len(x), 1 if x.ndim == 2 else x.shape[1], -1)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.binary.int8 import Packed, integer_model, is_faster
-from landscape_cli.data.datasets import Split, check_labels
+from landscape_cli.data.checks import check_labels
+from landscape_cli.data.source import Split
 from landscape_cli.errors import ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.splits import check_name, named_splits

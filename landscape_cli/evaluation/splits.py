@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from landscape_cli.data.datasets import Split, check_split
+from landscape_cli.data.checks import check_split
+from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError
 
 

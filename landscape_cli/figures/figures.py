@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from landscape_cli.errors import ResultError
-from landscape_cli.io.atomic import check_output, write_atomic
+from landscape_cli.figures.figure import new_figure, save
+from landscape_cli.io.atomic import check_output
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -31,7 +31,7 @@ def check_plot(path: Path, *, force: bool) -> None:
 
 def plot_path(path: Path, rows: Sequence[Mapping[str, Any]], *, title: str, force: bool) -> None:
     """Draw the error along a path, with a band of one deviation on either side where there is one."""
-    figure, axes = _figure(1)
+    figure, axes = new_figure(1)
     highest = 0.0
     for split in ("train", "test"):
         means = [row[f"{split}_error"] for row in rows]
@@ -39,12 +39,12 @@ def plot_path(path: Path, rows: Sequence[Mapping[str, Any]], *, title: str, forc
         highest = max(highest, _draw_mean(axes[0], [row["tau"] for row in rows], means, deviations, split))
     axes[0].set(xlabel="τ", ylabel="error", title=title, ylim=(0, 1.1 * highest or 1))
     axes[0].legend()
-    _save(figure, path, force=force)
+    save(figure, path, force=force)
 
 
 def plot_families(path: Path, summary: Sequence[Mapping[str, Any]], *, title: str, force: bool) -> None:
     """Draw the mean error along the paths of each family pair, with a band of one deviation on either side."""
-    figure, axes = _figure(2)
+    figure, axes = new_figure(2)
     for ax, split in zip(axes, ("train", "test"), strict=True):
         highest = 0.0
         for entry in summary:
@@ -56,57 +56,7 @@ def plot_families(path: Path, summary: Sequence[Mapping[str, Any]], *, title: st
         ax.set(xlabel="τ", ylabel=f"{split} error", ylim=(0, 1.1 * highest or 1))
         ax.legend()
     figure.suptitle(title)
-    _save(figure, path, force=force)
-
-
-def plot_flatness(path: Path, rows: Sequence[Mapping[str, Any]], *, force: bool) -> None:
-    """Draw the local energy of each network against the strength of the noise, or the fraction of signs flipped."""
-    figure, axes = _figure(1)
-    kind, label = ("flip", "probability of a flip") if "flip" in rows[0] else ("sigma", "σ")
-    for network in dict.fromkeys(row["network"] for row in rows):
-        own = [row for row in rows if row["network"] == network]
-        axes[0].errorbar(
-            [row[kind] for row in own],
-            [row["train_energy"] for row in own],
-            [row["train_standard_error"] for row in own],
-            fmt=".-",
-            capsize=2,
-            label=network,
-        )
-    axes[0].set(xlabel=label, ylabel="local energy δE (train error)")
-    axes[0].legend()
-    _save(figure, path, force=force)
-
-
-def plot_plane(
-    path: Path,
-    xs: Sequence[float],
-    ys: Sequence[float],
-    rows: Sequence[Mapping[str, Any]],
-    corners: Sequence[Mapping[str, Any]],
-    *,
-    force: bool,
-) -> None:
-    """Draw the train and test error in a plane, with the three networks in it."""
-    figure, axes = _figure(2)
-    for ax, split in zip(axes, ("train", "test"), strict=True):
-        values = [row[f"{split}_error"] for row in rows]
-        field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
-        if not all(map(math.isnan, values)):
-            filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")
-            figure.colorbar(filled, ax=ax, label=f"{split} error")
-        for corner in corners:
-            ax.plot(corner["x"], corner["y"], "o", color="white", markeredgecolor="black")
-            ax.annotate(
-                corner["name"],
-                (corner["x"], corner["y"]),
-                xytext=(5, 5),
-                textcoords="offset points",
-                color="white",
-            )
-        ax.set(xlabel="x", ylabel="y", aspect="equal")
-    figure.suptitle(", ".join(f"{corner['name']}: {corner['network']}" for corner in corners), fontsize=9)
-    _save(figure, path, force=force)
+    save(figure, path, force=force)
 
 
 def _draw_mean(
@@ -119,18 +69,3 @@ def _draw_mean(
     if not all(map(math.isnan, high)):
         ax.fill_between(taus, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     return max((value for value in (*means, *high) if not math.isnan(value)), default=0.0)
-
-
-def _figure(panels: int) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # without pyplot: no display, no global state
-
-    figure = Figure(figsize=(6.0 * panels, 4.2), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)
-    return figure, axes[0]
-
-
-def _save(figure: Any, path: Path, *, force: bool) -> None:
-    content = io.BytesIO()
-    dateless = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-    figure.savefig(content, format=path.suffix[1:], dpi=150, metadata=dateless[path.suffix])
-    write_atomic(path, content.getvalue(), force=force, error=ResultError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,22 +18,17 @@ SMALL_ANGLE = 1e-7
 """Below it a great circle and its chord agree to rounding; as close to π, no great circle is preferred."""
 
 
-@dataclass(frozen=True)
-class Distance:
-    """How far apart two networks are.
+class AngularDistance(NamedTuple):
+    """How far apart two normalised networks are, by the angles of their units.
 
     Attributes:
         geodesic: the square root of the sum over spheres of (radius × angle)²; where the two radii differ, their mean
             is taken and their difference counts as one more direction.
         rms_angle: the root mean square over spheres of the angle, in radians.
-        euclidean: of all floating-point tensors as one vector.
-        cosine: of the same vectors.
     """
 
     geodesic: float
     rms_angle: float
-    euclidean: float
-    cosine: float
 
 
 def linear(start: Params, end: Params, tau: float) -> dict[str, Tensor]:
@@ -69,10 +64,10 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
     return _interpolate(start, end, tau, point)
 
 
-def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
-    """Return the distances between two networks, in float64 (SPEC 4); geodesic if both are normalised and aligned.
+def angular_distance(a: Params, b: Params, symmetry: Symmetry) -> AngularDistance:
+    """Return the geodesic distance of two networks and the angle between them, in float64 (SPEC 4).
 
-    Of parameters alone, each counted once: running statistics follow from them and the data.
+    They mean something if both are normalised, and most if they are aligned. Of parameters alone, each counted once.
 
     Raises:
         GeometryError: if the networks do not have the same tensors.
@@ -90,20 +85,7 @@ def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
         along = (radii[0] + radii[1]) / 2 * theta
         squared += float((along.square() + (radii[0] - radii[1]).square()).sum())
     every = torch.cat(angles) if angles else torch.zeros(1, dtype=torch.float64)
-    difference = dot = norm_a = norm_b = 0.0
-    for name in symmetry.parameters:
-        x, y = a[name].double(), b[name].double()
-        difference += float((x - y).square().sum())
-        dot += float((x * y).sum())
-        norm_a += float(x.square().sum())
-        norm_b += float(y.square().sum())
-    norm = math.sqrt(norm_a) * math.sqrt(norm_b)
-    return Distance(
-        math.sqrt(squared),
-        float(every.square().mean().sqrt()),
-        math.sqrt(difference),
-        max(-1.0, min(1.0, dot / norm)) if norm > 0 else 0.0,
-    )
+    return AngularDistance(math.sqrt(squared), float(every.square().mean().sqrt()))
 
 
 def angle(u: Tensor, v: Tensor) -> Tensor:

@@ -1,39 +1,90 @@
-"""How far apart two networks are, as columns of a result."""
+"""How far apart networks are, in weights and in what they predict, as columns of a result."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from landscape_cli.choices import Metric
+from landscape_cli.errors import GeometryError, LandscapeWarning, Remark, listed
+from landscape_cli.geometry.distances import Distance, NetworkPair, WeightDistance
+from landscape_cli.io.checkpoint import Checkpoint, placed
+from landscape_cli.measures.disagreement import PredictionDistance, Predictions, is_undecided
 
 if TYPE_CHECKING:
+    import torch
+
     from landscape_cli.geometry.hamming import Latents
-    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.measures.families import Pair
     from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
 
-BINARY = ("hamming", "hamming_fraction", "cosine")
-CONTINUOUS = ("geodesic", "rms_angle", "euclidean", "cosine")
+
+def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
+    """Return every distance in weights between two networks, in float64 (SPEC 4).
+
+    Of parameters alone, each counted once: running statistics follow from them and the data.
+
+    Args:
+        a: one network.
+        b: the other; the geodesic distance means something if both are normalised, and most if they are aligned.
+        symmetry: of both.
+
+    Returns:
+        `geodesic`, `rms_angle` (in radians), `euclidean` and `cosine`; of binary networks `hamming` (how many signs
+        differ), `hamming_fraction` and `cosine` (of the signs).
+
+    Raises:
+        GeometryError: if the networks do not have the same tensors, or binary ones have other weights too.
+    """
+    tied = set(symmetry.latents) - set(symmetry.parameters)  # more names of latent weights that are counted
+    a, b = ({name: tensor for name, tensor in network.items() if name not in tied} for network in (a, b))
+    latents = {name: name for name in symmetry.latents if name not in tied}
+    pair = NetworkPair(a, b, symmetry, latents)
+    return Distance({name: kind.between(pair) for name, kind in weight_distances(binary=bool(latents)).items()})
+
+
+def weight_distances(*, binary: bool) -> dict[str, WeightDistance]:
+    """Return the distances in weights that networks have, by name: those of this kind alone first, then of either."""
+    kinds = {metric.value: metric.load() for metric in Metric}
+    made = {name: kind() for name, kind in kinds.items() if issubclass(kind, WeightDistance)}
+    there = {name: kind for name, kind in made.items() if (kind.binary if binary else kind.continuous)}
+    return dict(sorted(there.items(), key=lambda entry: entry[1].binary and entry[1].continuous))
+
+
+def prediction_distances() -> dict[str, PredictionDistance]:
+    """Return the distances between predictions, by name."""
+    kinds = {metric.value: metric.load() for metric in Metric}
+    return {name: kind() for name, kind in kinds.items() if issubclass(kind, PredictionDistance)}
+
+
+def needs_predictions(metric: Metric) -> bool:
+    """Tell whether a distance is one between predictions, for which data is needed."""
+    return issubclass(metric.load(), PredictionDistance)
 
 
 @dataclass(frozen=True)
-class Ruler:
-    """Measures distances in weights between networks of one model.
+class WeightDistances:
+    """The distances in weights between networks of one model.
 
     Attributes:
         symmetry: of all networks; binary ones do without.
-        latents: names of the latent weights of binary networks, and their owners; none of continuous ones.
+        latents: names of the latent weights of binary networks, and their owners; empty for continuous ones.
     """
 
     symmetry: Symmetry | None
     latents: Latents
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The columns there are."""
-        return BINARY if self.latents else CONTINUOUS
+    @cached_property
+    def kinds(self) -> dict[str, WeightDistance]:
+        """The distances that there are, by name."""
+        return weight_distances(binary=bool(self.latents))
 
     def columns(self, a: Checkpoint, params_a: Params, b: Checkpoint, params_b: Params) -> dict[str, float | None]:
-        """Return the distances between two networks, those along geodesics only if both are normalised.
+        """Return the distances between two networks, those along geodesics only if both are normalised (else None).
 
         Args:
             a: one network.
@@ -44,14 +95,87 @@ class Ruler:
         Raises:
             GeometryError: if binary networks have other weights too.
         """
-        from landscape_cli.geometry.geodesic import distance
-        from landscape_cli.geometry.hamming import hamming
+        pair = NetworkPair(params_a, params_b, self.symmetry, self.latents)
+        normalized = a.normalized is not None and b.normalized is not None
+        return {
+            name: kind.between(pair) if normalized or not kind.normalized else None for name, kind in self.kinds.items()
+        }
 
-        if self.latents:
-            flips = hamming(params_a, params_b, self.latents)
-            return dict(zip(BINARY, (flips.flips, flips.fraction, flips.cosine), strict=True))
-        assert self.symmetry is not None
-        found: dict[str, float | None] = asdict(distance(params_a, params_b, self.symmetry))
-        if a.normalized is None or b.normalized is None:
-            found |= {"geodesic": None, "rms_angle": None}
-        return found
+    def check(self, metric: Metric | None, example: Checkpoint) -> None:
+        """Check that such networks have a distance, if one is named.
+
+        Raises:
+            GeometryError: naming those that they have.
+        """
+        if metric is not None and not needs_predictions(metric) and metric.value not in self.kinds:
+            raise GeometryError(
+                f"{example.path} is {'' if self.latents else 'not '}a binary network, so `matrix=` {metric.value} has "
+                f"no meaning: use {', '.join(self.kinds)}, or a disagreement"
+            )
+
+    def warn_of_scales(self, networks: Sequence[Checkpoint]) -> None:
+        """Say which networks have no distances along geodesics, as they are not normalised.
+
+        Warns:
+            Remark: naming them.
+        """
+        raw = [network.path for network in networks if network.normalized is None]
+        if raw and any(kind.normalized for kind in self.kinds.values()):
+            verb = "is not normalised, so it has" if len(raw) == 1 else "are not normalised, so they have"
+            warnings.warn(f"{listed(raw)} {verb} no geodesic distance: run landscape normalize", Remark, 2)
+
+
+def warn_of_undecided(networks: Sequence[Checkpoint], predictions: Sequence[Predictions]) -> None:
+    """Say which networks have no predictions.
+
+    Warns:
+        LandscapeWarning: naming one.
+    """
+    for network, classes in zip(networks, predictions, strict=True):
+        if is_undecided(classes):
+            warnings.warn(
+                f"outputs of {network.path} are NaN, so its disagreement is missing", LandscapeWarning, stacklevel=2
+            )
+
+
+def measure_distances(
+    networks: Sequence[Checkpoint],
+    pairs: Sequence[Pair],
+    distances: WeightDistances,
+    *,
+    predictions: Sequence[Predictions] | None = None,
+    align: Callable[[Checkpoint, Checkpoint], Checkpoint] | None = None,
+    device: torch.device,
+    advance: Callable[[int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Return a row of a result for every pair of networks.
+
+    Args:
+        networks: of one model.
+        pairs: which of them, by index.
+        distances: those in weights.
+        predictions: of each network; None to compare none.
+        align: returns the second of two networks, aligned to the first; None to compare weights as they are.
+        device: where to compute.
+        advance: called with 1 for every pair.
+
+    Raises:
+        GeometryError: if binary networks have other weights too.
+    """
+    compared = {} if predictions is None else prediction_distances()
+    tensors = [placed(network, device) for network in networks]
+    rows: list[dict[str, Any]] = []
+    for pair in pairs:
+        i, j = pair.start, pair.end
+        a, b = networks[i], networks[j]
+        second = tensors[j] if align is None else placed(align(a, b), device)
+        row: dict[str, Any] = {"a": a.path, "b": b.path}
+        if pair.families is not None:
+            row |= {"family_a": pair.families[0], "family_b": pair.families[1]}
+        row |= distances.columns(a, tensors[i], b, second)
+        if predictions is not None:
+            row |= {name: kind.between(predictions[i], predictions[j]) for name, kind in compared.items()}
+        rows.append(row)
+        if advance:
+            advance(1)
+    return rows

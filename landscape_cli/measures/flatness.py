@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from landscape_cli.binary.layers import without_zeros
+from landscape_cli.binary.layers import latent_names
+from landscape_cli.data.datasets import DataSet, Split
+from landscape_cli.errors import GeometryError, LandscapeWarning, listed
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import parameter_owners
+from landscape_cli.io.results import finite
+from landscape_cli.measures.checks import check_networks, splits_of
+from landscape_cli.measures.flips import SignFlips
+from landscape_cli.measures.noise import MultiplicativeNoise
+from landscape_cli.measures.perturbation import WeightPerturbation
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
+from landscape_cli.symmetry import Symmetry, trace_symmetry
 
 
 @dataclass(frozen=True)
 class LocalEnergy:
-    """The local energy of one network, for several strengths of noise.
+    """The local energy of one network, for several strengths of a perturbation.
 
     Attributes:
-        strengths: σ of multiplicative noise, or the probabilities with which signs are flipped.
-        error: E(θ), by split.
-        draws: the growth of the error in every draw, by split, shape (strengths, draws), float64.
+        kind: what the strengths are: "sigma" of multiplicative noise, "flip" for probabilities of flipped signs.
+        strengths: the strengths.
+        error: E(θ), by split, in [0, 1].
+        draws: the growth of the error in every draw, by split, shape (strengths, draws), float64; NaN where outputs
+            are.
     """
 
+    kind: str
     strengths: tuple[float, ...]
     error: dict[str, float]
     draws: dict[str, Tensor]
@@ -42,13 +55,40 @@ class LocalEnergy:
             return torch.full_like(draws[:, 0], math.nan)
         return draws.std(dim=1) / math.sqrt(count)
 
+    @property
+    def missing(self) -> int:
+        """How many draws have no error, of all strengths."""
+        return int(torch.count_nonzero(torch.stack([draws.isnan() for draws in self.draws.values()]).any(dim=0)))
+
+    def rows(self) -> list[dict[str, float]]:
+        """Return δE and its standard error for each strength: `sigma` (or `flip`), `train_energy`, …."""
+        rows = []
+        for k, strength in enumerate(self.strengths):
+            row = {self.kind: strength}
+            for split in self.draws:
+                row[f"{split}_energy"] = float(self.mean(split)[k])
+                row[f"{split}_standard_error"] = float(self.standard_error(split)[k])
+            rows.append(row)
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the result of `landscape flatness` says of a network: errors, and every draw; None for NaN."""
+        energies = [
+            row | {f"{split}_draws": draws[k].tolist() for split, draws in self.draws.items()}
+            for k, row in enumerate(self.rows())
+        ]
+        errors: dict[str, Any] = {f"{split}_error": error for split, error in self.error.items()}
+        return dict(finite(errors | {"local_energy": energies}))
+
 
 def local_energy(
     params: Params,
-    evaluator: Evaluator,
+    evaluator: Evaluator | nn.Module,
+    data: DataSet | Split | Mapping[str, Split] | None = None,
     *,
-    weights: Sequence[str],
-    sigma: Sequence[float],
+    weights: Sequence[str] | None = None,
+    symmetry: Symmetry | None = None,
+    sigma: Sequence[float] = MultiplicativeNoise.default,
     samples: int = 20,
     seed: int = 0,
 ) -> LocalEnergy:
@@ -60,27 +100,36 @@ def local_energy(
 
     Args:
         params: the network.
-        evaluator: measures the error on its splits.
-        weights: names of the tensors to perturb.
+        evaluator: measures the error on its splits; or the model, and then `data`.
+        data: what to measure on, if there is no evaluator.
+        weights: names of the tensors to perturb; by default the symmetry's.
+        symmetry: of the model, which tells weights from biases and gains; by default it is derived.
         sigma: the strengths of the noise.
         samples: M, the number of draws.
-        seed: of the draws.
+        seed: of the draws; draw k is the same however many are asked for.
+
+    Raises:
+        GeometryError: if a σ is negative or not finite, there is no draw, or the network is binary.
+        TraceError: if there is no symmetry to tell weights from the rest.
     """
-    owners = parameter_owners(evaluator.model)
-    networks = (
-        _perturbed(params, noise, strength)
-        for noise in _draws(params, {name: owners.get(name, name) for name in weights}, samples, seed, torch.randn)
-        for strength in sigma
-    )
-    return _measured(params, networks, evaluator, sigma, samples)
+    evaluator = _as_evaluator(evaluator, data)
+    check_networks(evaluator.model, {"the network": params})
+    if weights is None:
+        if latent_names(evaluator.model):
+            raise GeometryError("the network is binary, which noise on its weights makes no sense for: use flip_energy")
+        example = next(iter(evaluator.splits.values())).x[:2].cpu()
+        weights = (symmetry or trace_symmetry(evaluator.model, example)).weights
+    noise = MultiplicativeNoise("sigma")
+    return perturbed_energy(params, evaluator, noise, sigma, names=weights, samples=samples, seed=seed)
 
 
 def flip_energy(
     params: Params,
-    evaluator: Evaluator,
+    evaluator: Evaluator | nn.Module,
+    data: DataSet | Split | Mapping[str, Split] | None = None,
     *,
-    latents: Sequence[str],
-    flip: Sequence[float],
+    latents: Sequence[str] | None = None,
+    flip: Sequence[float] = SignFlips.default,
     samples: int = 20,
     seed: int = 0,
 ) -> LocalEnergy:
@@ -91,33 +140,120 @@ def flip_energy(
 
     Args:
         params: the network.
-        evaluator: measures the error on its splits.
-        latents: names of the tensors of latent weights.
+        evaluator: measures the error on its splits; or the model, and then `data`.
+        data: what to measure on, if there is no evaluator.
+        latents: names of the tensors of latent weights; by default all of the model's.
         flip: the probabilities.
         samples: the number of draws.
         seed: of the draws; draw k is the same however many are asked for.
+
+    Raises:
+        GeometryError: if a probability is none, there is no draw, or the network is not binary.
     """
-    owners = parameter_owners(evaluator.model)
-    names = {name: owners.get(name, name) for name in latents}
-    whole = without_zeros(params, latents)
-    networks = (
-        _flipped(whole, uniform, probability)
-        for uniform in _draws(params, names, samples, seed, torch.rand)
-        for probability in flip
-    )
-    return _measured(params, networks, evaluator, flip, samples)
+    evaluator = _as_evaluator(evaluator, data)
+    check_networks(evaluator.model, {"the network": params})
+    names = latent_names(evaluator.model) if latents is None else latents
+    if not names:
+        raise GeometryError("`flip=` is for binary networks, and this one is not: use local_energy")
+    flips = SignFlips("flip")
+    return perturbed_energy(params, evaluator, flips, flip, names=names, samples=samples, seed=seed)
 
 
-def _measured(
-    params: Params, networks: Iterator[Params], evaluator: Evaluator, strengths: Sequence[float], samples: int
+def perturbed_energy(
+    params: Params,
+    evaluator: Evaluator,
+    kind: WeightPerturbation,
+    strengths: Sequence[float],
+    *,
+    names: Sequence[str],
+    samples: int = 20,
+    seed: int = 0,
 ) -> LocalEnergy:
-    """Return by how much the errors of perturbed networks, draw by draw, exceed that of the one they are made of."""
+    """Measure the mean growth of the error when a network is perturbed.
+
+    Args:
+        params: the network.
+        evaluator: measures the error on its splits.
+        kind: of the perturbation.
+        strengths: of it; each draw is the same for all of them.
+        names: of the tensors to perturb.
+        samples: the number of draws.
+        seed: of the draws; draw k is the same however many are asked for.
+
+    Raises:
+        GeometryError: if a strength is none, there is no draw, or no such tensor.
+    """
+    kind.check(strengths)
+    if samples < 1:
+        raise GeometryError(f"`samples=` must be at least 1 draw, not {samples}")
+    unknown = [repr(name) for name in names if name not in params]
+    if unknown:
+        raise GeometryError(f"the network has no tensors {listed(unknown)} to perturb")
+    owners = parameter_owners(evaluator.model)
+    owner_of = {name: owners.get(name, name) for name in names}
+    prepared = kind.prepare(params, names)
+    networks = (
+        _perturbed(prepared, drawn, kind, strength)
+        for drawn in _draws(params, owner_of, kind, samples, seed)
+        for strength in strengths
+    )
     scores = evaluator.evaluate(_with_first(params, networks))
     draws = {
-        name: (score.error[1:] - score.error[0]).reshape(samples, len(strengths)).T.contiguous()
-        for name, score in scores.items()
+        split: (score.error[1:] - score.error[0]).reshape(samples, len(strengths)).T.contiguous()
+        for split, score in scores.items()
     }
-    return LocalEnergy(tuple(strengths), {name: float(score.error[0]) for name, score in scores.items()}, draws)
+    errors = {split: float(score.error[0]) for split, score in scores.items()}
+    return LocalEnergy(kind.name, tuple(strengths), errors, draws)
+
+
+def perturbed_names(model: nn.Module, symmetry: Symmetry | None, *, all_parameters: bool = False) -> tuple[str, ...]:
+    """Return the names of the tensors to perturb: of binary networks the latent weights, of others the weights.
+
+    Args:
+        model: the architecture.
+        symmetry: of a continuous one, which tells weights from the rest.
+        all_parameters: perturb biases and gains as well.
+
+    Warns:
+        LandscapeWarning: naming parameters of several axes that are left as they are.
+    """
+    latents = latent_names(model)
+    if latents:
+        return latents
+    if all_parameters:
+        return tuple(name for name, _ in model.named_parameters())
+    assert symmetry is not None
+    if symmetry.tables:
+        warnings.warn(
+            f"without noise, as biases and gains are: {listed(symmetry.tables)} (`all_parameters=` perturbs them too)",
+            LandscapeWarning,
+            stacklevel=2,
+        )
+    return symmetry.weights
+
+
+def warn_of_missing_draws(energy: LocalEnergy, path: str) -> None:
+    """Say how many draws have no error, as outputs are NaN.
+
+    Warns:
+        LandscapeWarning: if there are any.
+    """
+    if energy.missing:
+        total = next(iter(energy.draws.values())).numel()
+        warnings.warn(
+            f"{energy.missing} of {total} draws for {path} have no error, so that their means are missing (null) too: "
+            "outputs are NaN there",
+            LandscapeWarning,
+            stacklevel=2,
+        )
+
+
+def _as_evaluator(evaluator: Evaluator | nn.Module, data: DataSet | Split | Mapping[str, Split] | None) -> Evaluator:
+    if isinstance(evaluator, Evaluator):
+        return evaluator
+    if data is None:
+        raise GeometryError("there is nothing to measure on: give an Evaluator, or a model and `data=`")
+    return Evaluator(evaluator, splits_of(data))
 
 
 def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:
@@ -126,26 +262,19 @@ def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:
 
 
 def _draws(
-    params: Params, owners: Mapping[str, str], samples: int, seed: int, draw: Callable[..., Tensor]
+    params: Params, owners: Mapping[str, str], kind: WeightPerturbation, samples: int, seed: int
 ) -> Iterator[Params]:
     """Yield random numbers for every weight, once for each owner; draw k is the same however many are asked for."""
     for k in range(samples):
         source = generator(seed, k)
-        drawn = {owner: draw(params[owner].shape, generator=source) for owner in dict.fromkeys(owners.values())}
+        drawn = {owner: kind.draw(params[owner], source) for owner in dict.fromkeys(owners.values())}
         yield {name: drawn[owner] for name, owner in owners.items()}
 
 
-def _perturbed(params: Params, noise: Params, strength: float) -> Params:
+def _perturbed(params: Params, drawn: Params, kind: WeightPerturbation, strength: float) -> Params:
+    """Return a network with the tensors perturbed for which there are draws."""
     result = dict(params)
-    for name, z in noise.items():
+    for name, numbers in drawn.items():
         tensor = params[name]
-        result[name] = tensor + strength * z.to(tensor.device, tensor.dtype) * tensor
-    return result
-
-
-def _flipped(params: Params, uniform: Params, probability: float) -> Params:
-    result = dict(params)
-    for name, numbers in uniform.items():
-        tensor = params[name]
-        result[name] = torch.where(numbers.to(tensor.device) < probability, -tensor, tensor)
+        result[name] = kind.perturb(tensor, numbers.to(tensor.device), strength)
     return result

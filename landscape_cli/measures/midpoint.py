@@ -19,7 +19,7 @@ from landscape_cli.errors import TrainingError
 from landscape_cli.forward.functional import cast_floats
 from landscape_cli.io.checkpoint import Checkpoint, placed
 from landscape_cli.measures.curve import Curve
-from landscape_cli.measures.distance import Ruler
+from landscape_cli.measures.distance import WeightDistances
 from landscape_cli.measures.path import Meter
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.normalization.verified import normalize_checkpoint
@@ -165,10 +165,10 @@ class Bender:
             curve = meter.curve(stops)
         metrics = curve.metrics(meter.setting.points - 1)
         errors = {key: value for key, value in metrics.items() if key.endswith("_error")}
-        ruler = Ruler(self.symmetry, latent_owners(meter.setting.model))
+        weights = WeightDistances(self.symmetry, latent_owners(meter.setting.model))
         distances = {
-            "start": ruler.columns(start, ends[0], network, params),
-            "end": ruler.columns(end, ends[1], network, params),
+            "start": weights.columns(start, ends[0], network, params),
+            "end": weights.columns(end, ends[1], network, params),
         }
         found = {"path": None if out is None else str(out), "epochs": epochs, "middle": before}
         body = {

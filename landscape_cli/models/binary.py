@@ -16,7 +16,7 @@ from landscape_cli.errors import ModelError
 
 POOL = 2
 KERNELS = (5, 3)
-"""The sizes of filters to choose from: the first that leaves an odd number of places."""
+"""The sizes of filters to choose from: the first that leaves an odd number of positions."""
 
 
 def binary_perceptron(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
@@ -74,7 +74,7 @@ def binary_conv(
         input_shape: large enough for both convolutions.
         outputs: the number of outputs.
         filters: of the two convolutions.
-        kernel: the side of filters; by default 5, or 3 where that leaves an odd number of places and 5 does not.
+        kernel: the side of filters; by default 5, or 3 where that leaves an odd number of positions and 5 does not.
         hidden: widths of the hidden fully connected layers.
 
     Raises:
@@ -92,8 +92,8 @@ def binary_conv(
         raise ModelError(f"kernel is one positive whole number, not {side}")
     if len(filters) != 2:
         raise ModelError(f"binary-conv has two convolutions: give two numbers of filters, not {list(filters)}")
-    places = _places(sides, side)
-    if places < 1:
+    positions = _positions(sides, side)
+    if positions < 1:
         raise ModelError(f"images of {sides[0]}x{sides[1]} are too small for two convolutions of {side}x{side}")
     layers: OrderedDict[str, nn.Module] = OrderedDict(inputs=FixedPoint(even_first=False))
     for k, count in enumerate(filters, start=1):
@@ -103,7 +103,7 @@ def binary_conv(
         layers[f"conv_sign{k}"] = Sign(fan_in, ties=fan_in % 2 == 0, level=LEVEL if k == 1 else 1)
         channels = count
     layers["flatten"] = nn.Flatten()
-    return nn.Sequential(_fully_connected(layers, channels * places, hidden, outputs, first=False))
+    return nn.Sequential(_fully_connected(layers, channels * positions, hidden, outputs, first=False))
 
 
 def _check_whole(name: str, sizes: object) -> None:
@@ -118,8 +118,8 @@ def _check_whole(name: str, sizes: object) -> None:
         raise ModelError(f"{name} must be positive, not {', '.join(map(str, sizes))}")
 
 
-def _inputs(places: int) -> OrderedDict[str, nn.Module]:
-    return OrderedDict(flatten=nn.Flatten(), inputs=FixedPoint(even_first=places % 2 == 0))
+def _inputs(positions: int) -> OrderedDict[str, nn.Module]:
+    return OrderedDict(flatten=nn.Flatten(), inputs=FixedPoint(even_first=positions % 2 == 0))
 
 
 def _fully_connected(
@@ -140,10 +140,10 @@ def _hidden(layers: OrderedDict[str, nn.Module], k: int, fan_in: int, width: int
     layers[f"sign{k}"] = Sign(fan_in, ties=not first and fan_in % 2 == 0, level=LEVEL if first else 1)
 
 
-def _places(sides: Sequence[int], kernel: int) -> int:
-    """Return how many places two convolutions and poolings leave of an image; 0 if none."""
+def _positions(sides: Sequence[int], kernel: int) -> int:
+    """Return how many positions two convolutions and poolings leave of an image; 0 if none."""
     return prod(max(0, ((side - kernel + 1) // POOL - kernel + 1) // POOL) for side in sides)
 
 
 def _kernel(sides: Sequence[int]) -> int:
-    return next((kernel for kernel in KERNELS if _places(sides, kernel) % 2), KERNELS[0])
+    return next((kernel for kernel in KERNELS if _positions(sides, kernel) % 2), KERNELS[0])

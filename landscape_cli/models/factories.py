@@ -39,7 +39,7 @@ def allow_code(name: str) -> None:
     with _user_code(f"importing {module_name}"):
         prepare_torchvision()
         try:
-            found: Any = import_module(module_name)
+            named: Any = import_module(module_name)
         except ModuleNotFoundError as cause:
             if cause.name is None or not f"{module_name}.".startswith(f"{cause.name}."):
                 raise  # the module is there, and lacks something itself
@@ -47,13 +47,13 @@ def allow_code(name: str) -> None:
                 f"there is no module {cause.name!r} for `model=` {name}: run in the folder that holds it, or install it"
             ) from cause
         for part in attribute.split("."):
-            if not hasattr(found, part):
-                names = [other for other, value in vars(found).items() if callable(value)]
+            if not hasattr(named, part):
+                names = [attribute_name for attribute_name, value in vars(named).items() if callable(value)]
                 raise ModelError(f"{module_name} has no {attribute!r}{_similar(part, names)}")
-            found = getattr(found, part)
-    if not callable(found):
-        raise ModelError(f"{name!r} is a {type(found).__name__}, expected a function or class that returns a model")
-    _allowed[name] = found
+            named = getattr(named, part)
+    if not callable(named):
+        raise ModelError(f"{name!r} is a {type(named).__name__}, expected a function or class that returns a model")
+    _allowed[name] = named
 
 
 def check_torchvision(name: str) -> None:
@@ -63,10 +63,10 @@ def check_torchvision(name: str) -> None:
         ModelError: naming similar ones.
     """
     models = import_torchvision("models")
-    known = models.list_models(module=models)
+    names = models.list_models(module=models)
     short = name.removeprefix(TORCHVISION)
-    if short not in known:
-        raise ModelError(f"torchvision has no classification model {short!r}{_similar(short.lower(), known)}")
+    if short not in names:
+        raise ModelError(f"torchvision has no classification model {short!r}{_similar(short.lower(), names)}")
 
 
 def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:

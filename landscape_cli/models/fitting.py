@@ -25,10 +25,10 @@ def load_params(model: nn.Module, params: Params) -> nn.Module:
     """
     check_params(model, params)
     state = OrderedDict(params)
-    for first, *others in tied_names(model):
+    for first, *aliases in tied_names(model):
         shared = nn.Parameter(params[first].detach(), requires_grad=False)
         state[first] = shared
-        for name in others:
+        for name in aliases:
             state[name] = shared
     # Modules whose layout has changed ask for its version, which a plain dict lacks.
     setattr(state, "_metadata", getattr(model.state_dict(), "_metadata", None))  # noqa: B010
@@ -63,16 +63,16 @@ def fit_tensors(model: nn.Module, tensors: Params) -> dict[str, Tensor]:
         ModelError: if they do not fit.
     """
     expected = model.state_dict()
-    found = dict(tensors)
+    complete = dict(tensors)
     for name in expected:
-        if name not in found and name.rpartition(".")[2] == COUNTER:
-            found[name] = torch.zeros((), dtype=torch.int64)
+        if name not in complete and name.rpartition(".")[2] == COUNTER:
+            complete[name] = torch.zeros((), dtype=torch.int64)
     for group in tied_names(model):
-        present = [name for name in group if name in found]
+        present = [name for name in group if name in complete]
         if present:
-            found |= {name: found[present[0]] for name in group if name not in found}
-    check_params(model, found)
-    return {name: found[name].detach().clone(memory_format=torch.contiguous_format) for name in sorted(found)}
+            complete |= {name: complete[present[0]] for name in group if name not in complete}
+    check_params(model, complete)
+    return {name: complete[name].detach().clone(memory_format=torch.contiguous_format) for name in sorted(complete)}
 
 
 def check_network(name: str, model: nn.Module, params: Params) -> None:
@@ -112,7 +112,7 @@ def check_params(model: nn.Module, params: Params) -> None:
     faults = [f"{kind}: {listed(names)}" for kind, names in kinds.items() if names]
     if faults:
         raise ModelError(f"the tensors do not fit the model ({'; '.join(faults)}): is it of another architecture?")
-    for first, *others in tied_names(model):
-        for name in others:
+    for first, *aliases in tied_names(model):
+        for name in aliases:
             if not torch.equal(params[first], params[name]):
                 raise ModelError(f"{first} and {name} are one tensor in the model, but differ here")

@@ -49,10 +49,10 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
 
 def _run(model: nn.Module, input_shape: tuple[int, ...], device: str) -> object:
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
-    placed = {
+    values = {
         name: torch.zeros_like(tensor, device=device) if tensor.is_meta else tensor.to(device)
         for name, tensor in tensors.items()
     }
-    dtype = next((tensor.dtype for tensor in placed.values() if tensor.is_floating_point()), torch.float32)
+    dtype = next((tensor.dtype for tensor in values.values() if tensor.is_floating_point()), torch.float32)
     with torch.no_grad():
-        return run_with(model, placed, torch.zeros(BATCH, *input_shape, dtype=dtype, device=device))
+        return run_with(model, values, torch.zeros(BATCH, *input_shape, dtype=dtype, device=device))

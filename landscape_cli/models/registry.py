@@ -9,29 +9,28 @@ from typing import Any
 import torch
 from torch import nn
 
+from landscape_cli.choices import load
 from landscape_cli.errors import ModelError, one_line
-from landscape_cli.models.binary import binary_conv, binary_mlp, binary_perceptron, committee
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
-from landscape_cli.models.lenet import lenet
-from landscape_cli.models.mlp import mlp
 from landscape_cli.models.outputs import count_outputs
 from landscape_cli.models.request import HOW, ModelRequest, needs_code
-from landscape_cli.models.resnet import resnet20
 from landscape_cli.models.template import make_template
-from landscape_cli.models.vgg import vgg16
 from landscape_cli.network import ModelSpec, Params
 
-MODELS: Mapping[str, Callable[..., nn.Module]] = {
-    "mlp": mlp,
-    "lenet": lenet,
-    "vgg16": vgg16,
-    "resnet20": resnet20,
-    "binary-perceptron": binary_perceptron,
-    "committee": committee,
-    "binary-mlp": binary_mlp,
-    "binary-conv": binary_conv,
+Factory = Callable[..., nn.Module]
+"""Makes a model from the shape of one input and the number of outputs; keyword-only parameters are its sizes."""
+MODELS: Mapping[str, str | Factory] = {
+    "mlp": "landscape_cli.models.mlp:mlp",
+    "lenet": "landscape_cli.models.lenet:lenet",
+    "vgg16": "landscape_cli.models.vgg:vgg16",
+    "resnet20": "landscape_cli.models.resnet:resnet20",
+    "binary-perceptron": "landscape_cli.models.binary:binary_perceptron",
+    "committee": "landscape_cli.models.binary:committee",
+    "binary-mlp": "landscape_cli.models.binary:binary_mlp",
+    "binary-conv": "landscape_cli.models.binary:binary_conv",
 }
+"""The registry: where each factory is defined, or the function itself."""
 
 
 def create_model(spec: ModelSpec, *, seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -97,10 +96,19 @@ def full_arguments(request: ModelRequest) -> dict[str, Any]:
     Raises:
         ModelError: if the registry does not have it.
     """
-    parameters = inspect.signature(_registered(request.name)).parameters.values()
+    given = {name: value for name, value in request.arguments.items() if name != "outputs"}
+    return default_arguments(request.name) | given
+
+
+def default_arguments(name: str) -> dict[str, Any]:
+    """Return the sizes that a registry model takes, and their defaults, as JSON values.
+
+    Raises:
+        ModelError: if the registry does not have it.
+    """
+    parameters = inspect.signature(_registered(name)).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
-    return plain | {name: value for name, value in request.arguments.items() if name != "outputs"}
+    return {size: list(value) if isinstance(value, tuple) else value for size, value in defaults.items()}
 
 
 def _outputs(request: ModelRequest) -> int:
@@ -110,10 +118,12 @@ def _outputs(request: ModelRequest) -> int:
     return outputs
 
 
-def _registered(name: str) -> Callable[..., nn.Module]:
+def _registered(name: str) -> Factory:
     if name not in MODELS:
         raise ModelError(f"unknown model {name!r}: choose {' or '.join(MODELS)}; or {HOW}")
-    return MODELS[name]
+    registered = MODELS[name]
+    factory: Factory = load(registered) if isinstance(registered, str) else registered
+    return factory
 
 
 def _construct(spec: ModelSpec) -> nn.Module:

@@ -13,12 +13,12 @@ MOST_BLOCKS = 200
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer-norm over the channels of every place of an image, shape (n, c, h, w): Git Re-Basin's ResNet20 has it."""
+    """Layer-norm over the channels at each position of an image, shape (n, c, h, w): Git Re-Basin's ResNet20 has it."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the normalised image."""
-        places = input.permute(0, 2, 3, 1)
-        return F.layer_norm(places, self.normalized_shape, self.weight, self.bias, self.eps).permute(0, 3, 1, 2)
+        channels_last = input.permute(0, 2, 3, 1)
+        return F.layer_norm(channels_last, self.normalized_shape, self.weight, self.bias, self.eps).permute(0, 3, 1, 2)
 
 
 NORMS = {"batch": nn.BatchNorm2d, "layer": ChannelNorm}
@@ -35,7 +35,7 @@ class Block(nn.Module):
         self.norm2 = NORMS[norm](width)
         self.shortcut = nn.Sequential()
         if stride != 1 or fan_in != width:
-            # With the paper's padding by zeros instead, the streams of two stages could not be relabelled apart.
+            # With the paper's padding by zeros instead, the streams of two stages could not be permuted apart.
             self.shortcut = nn.Sequential(nn.Conv2d(fan_in, width, 1, stride=stride, bias=False), NORMS[norm](width))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A convolution, three stages of blocks with 1, 2 and 4 times the width, the mean over places, one linear layer."""
+    """A convolution, three stages of blocks with 1, 2 and 4 times the width, a mean over positions, a linear layer."""
 
     def __init__(self, channels: int, outputs: int, width: int, blocks: int, norm: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Flatness of binary networks: signs flipped at random (SPEC 7)."""
+"""Flatness: weights under noise, signs flipped at random, and what is refused (SPEC 7)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ import torch
 from torch import Tensor
 
 from landscape_cli.data.datasets import Split
+from landscape_cli.errors import GeometryError, LandscapeWarning, ModelError
 from landscape_cli.evaluation.evaluator import Evaluator, Scores
-from landscape_cli.measures.flatness import flip_energy
+from landscape_cli.measures.flatness import (
+    LocalEnergy,
+    flip_energy,
+    local_energy,
+    perturbed_names,
+    warn_of_missing_draws,
+)
+from landscape_cli.measures.perturbation import check_suits, default_perturbation, perturbations
 from landscape_cli.rng import generator
 from tests.support.binaries import Binary, make_binary
-from tests.support.reference import flip_signs
+from tests.support.cases import make_case
+from tests.support.reference import flip_signs, wrong
 
 FLIP = (0.0, 0.01, 0.1, 0.3, 1.0)
 
@@ -98,3 +107,95 @@ def test_latent_weights_of_zero_are_flipped_as_others() -> None:
     flip_energy(params, spy, latents=net.symmetry.latents, flip=[1.0], samples=1)
     assert spy.seen[0].all()
     assert not spy.seen[1].any()
+
+
+CASE = make_case("mlp")
+DATA = Split(CASE.inputs, torch.arange(16) % 4)
+
+
+def test_noise_equals_the_slow_way() -> None:
+    """The weights, and no biases, by default; from a model and data as from an evaluator."""
+    measured = local_energy(CASE.params, CASE.model, DATA, sigma=(0.3, 2.0), samples=3, seed=5)
+    names = ("fc1.weight", "fc2.weight", "fc3.weight")
+    before = wrong(CASE.model, CASE.params, *DATA)
+    assert (measured.kind, measured.error) == ("sigma", {"data": before / 16})
+    for k in range(3):
+        source = generator(5, k)
+        noise = {name: torch.randn(CASE.params[name].shape, generator=source) for name in names}
+        for j, sigma in enumerate((0.3, 2.0)):
+            moved = CASE.params | {name: CASE.params[name] * (1 + sigma * z.double()) for name, z in noise.items()}
+            difference = (wrong(CASE.model, moved, *DATA) - before) / 16
+            assert float(measured.draws["data"][j, k]) == pytest.approx(difference)
+    evaluator = Evaluator(CASE.model, {"data": DATA})
+    options = {"sigma": (0.3, 2.0), "samples": 3, "seed": 5}
+    for same in ({"weights": names}, {"symmetry": CASE.symmetry}, {}):
+        again = local_energy(CASE.params, evaluator, **same, **options)
+        assert torch.equal(again.draws["data"], measured.draws["data"])
+
+
+def test_result_as_json_values() -> None:
+    draws = torch.tensor([[0.0, 0.5, 0.1], [0.25, math.nan, 0.5]], dtype=torch.float64)
+    energy = LocalEnergy("sigma", (0.1, 0.2), {"train": 0.125}, {"train": draws})
+    [first, second] = energy.to_dict()["local_energy"]
+    assert first["sigma"] == 0.1
+    assert first["train_energy"] == pytest.approx(0.2)
+    assert first["train_standard_error"] == pytest.approx(math.sqrt((0.04 + 0.09 + 0.01) / 2 / 3))
+    assert first["train_draws"] == [0.0, 0.5, 0.1]
+    assert (second["train_energy"], second["train_draws"]) == (None, [0.25, None, 0.5])
+    assert energy.to_dict()["train_error"] == 0.125
+    assert energy.missing == 1
+    with pytest.warns(LandscapeWarning, match="1 of 6 draws for a.st have no error"):
+        warn_of_missing_draws(energy, "a.st")
+
+
+@pytest.mark.parametrize("sigma", [[-0.1], [math.inf], [math.nan], []])
+def test_strengths_that_are_none(sigma: list[float]) -> None:
+    with pytest.raises(GeometryError, match="`sigma=` takes numbers that are not negative, not"):
+        local_energy(CASE.params, CASE.model, DATA, sigma=sigma)
+
+
+@pytest.mark.parametrize("flip", [[1.5], [-0.1], [math.nan], []])
+def test_probabilities_that_are_none(flip: list[float]) -> None:
+    net = make_binary("mlp", 0, samples=60)
+    with pytest.raises(GeometryError, match=r"`flip=` takes probabilities from 0 to 1, as in 0.01,0.02,0.05,0.1, not"):
+        flip_energy(net.params, net.model, data_of(net), flip=flip)
+
+
+def test_networks_and_options_that_do_not_fit() -> None:
+    net = make_binary("mlp", 0, samples=60)
+    with pytest.raises(GeometryError, match="use flip_energy"):
+        local_energy(net.params, net.model, data_of(net))
+    with pytest.raises(GeometryError, match="use local_energy"):
+        flip_energy(CASE.params, CASE.model, DATA)
+    with pytest.raises(GeometryError, match="nothing to measure on"):
+        local_energy(CASE.params, CASE.model)
+    with pytest.raises(GeometryError, match="`samples=` must be at least 1"):
+        local_energy(CASE.params, CASE.model, DATA, samples=0)
+    with pytest.raises(GeometryError, match=r"no tensors 'fc9\.weight' to perturb"):
+        local_energy(CASE.params, CASE.model, DATA, weights=["fc9.weight"])
+    with pytest.raises(ModelError, match="do not fit the model"):
+        local_energy(net.params, CASE.model, DATA)
+
+
+def test_latents_are_the_models_by_default() -> None:
+    net, found, _ = measured(samples=2)
+    again = flip_energy(net.params, net.model, data_of(net), flip=FLIP, samples=2, seed=3)
+    assert torch.equal(again.draws["data"], found.draws["data"])
+
+
+def test_what_is_perturbed() -> None:
+    assert perturbed_names(CASE.model, CASE.symmetry) == ("fc1.weight", "fc2.weight", "fc3.weight")
+    assert set(perturbed_names(CASE.model, None, all_parameters=True)) == set(CASE.params)
+    net = make_binary("mlp", 0)
+    assert perturbed_names(net.model, None) == net.symmetry.latents
+
+
+def test_what_is_registered() -> None:
+    assert [kind.name for kind in perturbations()] == ["sigma", "flip"]
+    assert [default_perturbation(binary=binary).name for binary in (False, True)] == ["sigma", "flip"]
+    noise, flips = perturbations()
+    with pytest.raises(GeometryError, match=r"a.st is binary, which noise .* for: use `flip=` 0.01,0.02,0.05,0.1"):
+        check_suits(noise, "a.st", binary=True)
+    with pytest.raises(GeometryError, match=r"`flip=` is for binary networks, and a.st is not: use `sigma=` 0.1,0.2"):
+        check_suits(flips, "a.st", binary=False)
+    check_suits(noise, "a.st", binary=False)

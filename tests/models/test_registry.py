@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from landscape_cli.errors import ModelError
-from landscape_cli.models import build_model, create_model
+from landscape_cli.models import MODELS, build_model, create_model, default_arguments
 from landscape_cli.models.resnet import ChannelNorm
 from landscape_cli.models.vgg import vgg16
 from landscape_cli.network import ModelSpec
@@ -68,6 +68,15 @@ def test_layer_norm_over_channels() -> None:
     expected = (x - mean) / deviation * norm.weight[:, None, None] + norm.bias[:, None, None]
     assert torch.allclose(norm(x), expected, atol=1e-5)
     assert not torch.allclose(torch.nn.functional.group_norm(x, 1), (x - mean) / deviation, atol=1e-2)
+
+
+def test_sizes_are_what_factories_take_by_keyword() -> None:
+    assert default_arguments("mlp") == {"hidden": [512, 512, 512], "bias": True}
+    assert default_arguments("lenet") == {"filters": [20, 50], "hidden": 500, "bias": True}
+    assert default_arguments("binary-perceptron") == {}
+    assert all(list(default_arguments(name)) for name in MODELS if name != "binary-perceptron")
+    with pytest.raises(ModelError, match="unknown model 'nonsense': choose mlp or lenet or "):
+        default_arguments("nonsense")
 
 
 def test_seeds() -> None:

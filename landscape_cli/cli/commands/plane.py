@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from landscape_cli.choices import Statistics
-from landscape_cli.cli.console import emit, listen, progress, say
+from landscape_cli.cli.console import emit, listen, progress
 from landscape_cli.cli.options import (
     BatchNorm,
     DataOptions,
@@ -19,6 +19,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
     UnusedSeed,
 )
+from landscape_cli.cli.usage import errors_of_usage
 
 
 def plane(
@@ -52,58 +53,44 @@ def plane(
       landscape plane a.st b.st b_aligned.st -o plane.json --plot plane.png
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.binary.layers import latent_names
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.errors import GeometryError
-    from landscape_cli.evaluation.evaluator import Evaluator, score_columns
-    from landscape_cli.geometry.plane import span_plane
+    from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.io.checkpoint import placed
     from landscape_cli.io.results import Result
-    from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
+    from landscape_cli.measures.checks import splits_of
+    from landscape_cli.measures.missing import samples_recomputed
+    from landscape_cli.measures.plane import (
+        check_grid,
+        measure_plane,
+        samples_of_plane,
+        span_networks,
+        warn_of_missing_nodes,
+    )
 
     listen(quiet=terminal.quiet)
     check_result_output(result.output, result.form, result.plot, force=result.force)
-    if not margin < float("inf"):
-        raise typer.BadParameter(f"--margin must be a finite number, not {margin}")
-    place = resolve_device(device)
-    checkpoints, model = read_networks([a, b, c], foreign)
-    if len({network.normalized is None for network in checkpoints}) > 1:
-        say("warning: some of the networks are normalised and some are not", quiet=terminal.quiet)
-    networks = [placed(network, place) for network in checkpoints]
-    try:
-        spanned = span_plane(*networks)
-    except GeometryError as error:
-        raise GeometryError(f"{', '.join(network.path for network in checkpoints)}: {error}") from error
-    loaded = data_of(checkpoints, data, quiet=terminal.quiet)
-    xs, ys = spanned.grid(grid, margin)
-    nodes = [(x, y) for y in ys for x in xs]
-    recomputed = samples_recomputed(model, checkpoints[0].params, loaded.train, bn)
-    samples = (len(nodes) + len(networks)) * (recomputed + len(loaded.train.y) + len(loaded.test.y))
+    with errors_of_usage():
+        check_grid(grid, margin)
+    compute_on = resolve_device(device)
+    networks, model = read_networks([a, b, c], foreign)
+    tensors = [placed(network, compute_on) for network in networks]
+    spanned = span_networks(networks, tensors)
+    loaded = data_of(networks, data, quiet=terminal.quiet)
+    splits = splits_of(loaded)
+    recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
+    samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
     with progress("plane", samples, "samples", quiet=terminal.quiet) as advance:
-        splits = {"train": loaded.train, "test": loaded.test}
         recompute_on = "train" if recomputed else None
-        evaluator = Evaluator(model, splits, device=place, advance=advance, recompute_on=recompute_on)
-        corner_scores = evaluator.evaluate(networks)
-        scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
-    undecided = [score.undecided for score in scores.values()]
-    first = checkpoints[0].params
-    warn_of_missing(undecided, "nodes", model=model, params=first, train=loaded.train, bn=bn)
-    rows: list[dict[str, Any]] = []
-    for k, (x, y) in enumerate(nodes):
-        rows.append({"x": x, "y": y} | score_columns(scores, k, loss=loss))
-    corners = [
-        {"name": name, "network": network.path, "x": x, "y": y} | score_columns(corner_scores, k, loss=loss)
-        for k, (name, network, (x, y)) in enumerate(zip("abc", checkpoints, spanned.corners, strict=True))
-    ]
-    kind = {"binary": True} if latent_names(model) else {}
-    body = kind | {"networks": corners, "x": xs, "y": ys, "points": rows}
-    provenance = make_provenance(context, device=place, seed=seed, networks=checkpoints, data=loaded)
+        evaluator = Evaluator(model, splits, device=compute_on, advance=advance, recompute_on=recompute_on)
+        measured = measure_plane(spanned, networks, tensors, evaluator, grid=grid, margin=margin, loss=loss)
+    warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
+    provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
+    body = measured.to_dict()
     if result.plot is not None:
-        from landscape_cli.figures.figures import plot_plane
+        from landscape_cli.figures.plane import plot_plane
 
-        plot_plane(result.plot, xs, ys, rows, corners, force=result.force)
-    emit(
-        Result(body, rows, provenance), output=result.output, form=result.form, force=result.force, quiet=terminal.quiet
-    )
+        plot_plane(result.plot, body, force=result.force)
+    written = Result(body, body["points"], provenance)
+    emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet)

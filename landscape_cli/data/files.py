@@ -1,0 +1,44 @@
+"""Data sets of the user's, as safetensors files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from landscape_cli.choices import Task
+from landscape_cli.data.source import DataSource, Split
+from landscape_cli.errors import DataError
+
+if TYPE_CHECKING:
+    from landscape_cli.data.datasets import DataSpec
+
+SUFFIXES = (".st", ".safetensors")
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+class SafetensorsFile(DataSource):
+    """A file that holds `x_train`, `y_train`, `x_test` and `y_test`; its labels may be whatever has a task."""
+
+    tasks = tuple(task.value for task in Task)
+
+    def load(self, spec: DataSpec, *, download: bool) -> tuple[Split, Split]:
+        """Return what the file holds.
+
+        Raises:
+            DataError: if it cannot be read, or lacks a tensor.
+        """
+        path = Path(spec.name)
+        try:
+            tensors = load_file(path)
+        except SafetensorError as cause:
+            raise DataError(f"{path} is not a whole safetensors file ({cause})") from cause
+        except OSError as cause:
+            raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
+        missing = [key for key in KEYS if key not in tensors]
+        if missing:
+            raise DataError(f"{path} lacks {', '.join(missing)}: a data file holds {', '.join(KEYS)}")
+        x_train, y_train, x_test, y_test = (tensors[key] for key in KEYS)
+        return Split(x_train, y_train), Split(x_test, y_test)

@@ -1,0 +1,37 @@
+"""Smaller training sets, with as many samples of each class."""
+
+from __future__ import annotations
+
+import torch
+
+from landscape_cli.data.source import Split
+from landscape_cli.errors import DataError
+
+
+def balanced_subset(train: Split, classes: int, size: int, seed: int) -> Split:
+    """Return `size` samples, as many of each class as of any other (one more of some, if it must be), in their order.
+
+    Raises:
+        DataError: if there are not so many samples, of some class or of all.
+    """
+    if size == len(train.y):
+        return train
+    if not classes <= size <= len(train.y):
+        raise DataError(
+            f"`train_size=` {size} must lie between {classes}, the number of classes, and {len(train.y)}, the whole set"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    quota = torch.full((classes,), size // classes)
+    quota[torch.randperm(classes, generator=generator)[: size % classes]] += 1
+    order = torch.randperm(len(train.y), generator=generator)
+    chosen = []
+    for label in range(classes):
+        members = order[train.y[order] == label]
+        if len(members) < quota[label]:
+            raise DataError(
+                f"`train_size=` {size} needs {int(quota[label])} samples of class {label}, which has {len(members)}: "
+                f"at most {classes * int(torch.bincount(train.y, minlength=classes).min())} can be balanced"
+            )
+        chosen.append(members[: int(quota[label])])
+    keep = torch.cat(chosen).sort().values
+    return Split(train.x[keep], train.y[keep])

@@ -1,0 +1,228 @@
+"""The error on a grid in the plane through three networks (SPEC 6)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from landscape_cli.binary.layers import latent_names
+from landscape_cli.choices import Statistics
+from landscape_cli.data.datasets import DataSet, Split
+from landscape_cli.errors import GeometryError, LandscapeWarning
+from landscape_cli.evaluation.evaluator import Evaluator, score_columns
+from landscape_cli.geometry.plane import Plane, span_plane
+from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.io.results import finite
+from landscape_cli.measures.checks import check_networks, splits_of, statistics_of, training_split
+from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
+from landscape_cli.network import Params
+
+CORNERS = "abc"
+
+
+@dataclass(frozen=True)
+class PlaneResult:
+    """What was measured in a plane.
+
+    Attributes:
+        names: of the three networks: their files, or a, b and c.
+        corners: their coordinates (x, y), in units of Euclidean distance.
+        xs: the x coordinates of the grid.
+        ys: its y coordinates.
+        points: a row for each node, y by y: `x`, `y`, `train_error`, … (NaN where outputs are).
+        corner_scores: the same columns for each of the three.
+        binary: whether the networks are binary, and the plane that of their latent weights.
+    """
+
+    names: tuple[str, ...]
+    corners: tuple[tuple[float, float], ...]
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    points: tuple[Mapping[str, float], ...]
+    corner_scores: tuple[Mapping[str, float], ...]
+    binary: bool = False
+
+    def grid(self, column: str) -> list[list[float]]:
+        """Return a column, such as `train_error`, as a list of rows, one for each y, from the lowest."""
+        values = [point[column] for point in self.points]
+        return [values[k * len(self.xs) : (k + 1) * len(self.xs)] for k in range(len(self.ys))]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the body of the result of `landscape plane`, missing errors being None."""
+        networks = [
+            {"name": corner, "network": name, "x": x, "y": y, **scores}
+            for corner, name, (x, y), scores in zip(CORNERS, self.names, self.corners, self.corner_scores, strict=True)
+        ]
+        kind = {"binary": True} if self.binary else {}
+        body = {"networks": networks, "x": self.xs, "y": self.ys, "points": self.points}
+        return dict(finite(kind | body))
+
+
+def plane(
+    model: nn.Module,
+    a: Params | Checkpoint,
+    b: Params | Checkpoint,
+    c: Params | Checkpoint,
+    data: DataSet | Split | Mapping[str, Split],
+    *,
+    grid: int = 25,
+    margin: float = 0.2,
+    loss: bool = False,
+    bn: Statistics | str = Statistics.KEEP,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], None] | None = None,
+) -> PlaneResult:
+    """Measure the error on a grid in the plane through three networks (Garipov et al., 2018).
+
+    Of binary networks the plane is that of their latent weights; at every node the network is the signs there.
+
+    Args:
+        model: the architecture; its own parameters are not used.
+        a: the network at the origin.
+        b: the network on the x axis.
+        c: the network above it.
+        data: what to measure on; of splits by name, "train" is the training set, or else the first.
+        grid: nodes along each side.
+        margin: round the three, as a fraction of their extent.
+        loss: whether to report the mean cross-entropy, in nats, beside the error.
+        bn: "keep" batch-norm statistics as they move along with the networks, or "recompute" them over the training
+            set for every network.
+        device: where to compute.
+        advance: called with the number of samples done, for a progress bar; `samples_of_plane` of them in all.
+
+    Raises:
+        GeometryError: if two networks are equal, the three lie on one line, or the grid is no grid.
+        ModelError: if a network does not fit the model.
+        DataError: if the data is something else.
+
+    Warns:
+        LandscapeWarning: if only some are normalised, or the outputs are NaN at some node.
+    """
+    check_grid(grid, margin)
+    statistics, splits = statistics_of(bn), splits_of(data)
+    networks = [a, b, c]
+    tensors = [tensors_on(network, device) for network in networks]
+    check_networks(model, dict(zip(names_of(networks), tensors, strict=True)))
+    spanned = span_networks(networks, tensors)
+    train = training_split(splits)
+    example = tensors_on(a, splits[train].x.device)
+    recomputed = samples_recomputed(model, example, splits[train], statistics)
+    evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
+    result = measure_plane(spanned, networks, tensors, evaluator, grid=grid, margin=margin, loss=loss)
+    warn_of_missing_nodes(result, model, example, splits[train], statistics)
+    return result
+
+
+def check_grid(grid: int, margin: float) -> None:
+    """Check the size of a grid.
+
+    Raises:
+        GeometryError: if there are fewer than two nodes a side, or the margin is negative or not finite.
+    """
+    if not isinstance(grid, int) or grid < 2:
+        raise GeometryError(f"`grid=` must be a whole number of at least 2 nodes a side, not {grid}")
+    if not 0 <= margin < math.inf:
+        raise GeometryError(f"`margin=` must be a finite number{' that is not negative' * (margin < 0)}, not {margin}")
+
+
+def tensors_on(network: Params | Checkpoint, device: torch.device | str) -> Params:
+    """Return the tensors of a network, on a device."""
+    params = network.params if isinstance(network, Checkpoint) else network
+    return {name: tensor.to(device) for name, tensor in params.items()}
+
+
+def span_networks(networks: Sequence[Params | Checkpoint], tensors: Sequence[Params]) -> Plane:
+    """Return the plane through three networks.
+
+    Args:
+        networks: the three.
+        tensors: theirs, on the device to compute on.
+
+    Raises:
+        GeometryError: naming the files, if the three lie on one line.
+
+    Warns:
+        LandscapeWarning: if only some are normalised.
+    """
+    checkpoints = [network for network in networks if isinstance(network, Checkpoint)]
+    if len({network.normalized is None for network in checkpoints}) > 1:
+        warnings.warn("some of the networks are normalised and some are not", LandscapeWarning, 2)
+    a, b, c = tensors
+    try:
+        return span_plane(a, b, c)
+    except GeometryError as error:
+        named = ", ".join(network.path for network in checkpoints if network.path)
+        raise GeometryError(f"{named}: {error}" if named else str(error)) from error
+
+
+def samples_of_plane(grid: int, each: int) -> int:
+    """Return how many samples are evaluated in all, where one network takes so many."""
+    return (grid * grid + len(CORNERS)) * each
+
+
+def measure_plane(
+    spanned: Plane,
+    networks: Sequence[Params | Checkpoint],
+    tensors: Sequence[Params],
+    evaluator: Evaluator,
+    *,
+    grid: int,
+    margin: float,
+    loss: bool,
+) -> PlaneResult:
+    """Measure the networks at the nodes of a grid, and the three that span the plane.
+
+    Args:
+        spanned: the plane.
+        networks: the three.
+        tensors: theirs, on the evaluator's device.
+        evaluator: measures the errors on its splits.
+        grid: nodes along each side.
+        margin: round the three, as a fraction of their extent.
+        loss: whether to report the loss beside the error.
+    """
+    xs, ys = spanned.grid(grid, margin)
+    nodes = [(x, y) for y in ys for x in xs]
+    corner_scores = evaluator.evaluate(tensors)
+    scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
+    return PlaneResult(
+        names=names_of(networks),
+        corners=spanned.corners,
+        xs=tuple(xs),
+        ys=tuple(ys),
+        points=tuple({"x": x, "y": y} | score_columns(scores, k, loss=loss) for k, (x, y) in enumerate(nodes)),
+        corner_scores=tuple(score_columns(corner_scores, k, loss=loss) for k in range(len(CORNERS))),
+        binary=bool(latent_names(evaluator.model)),
+    )
+
+
+def warn_of_missing_nodes(result: PlaneResult, model: nn.Module, params: Params, train: Split, bn: Statistics) -> None:
+    """Say at how many nodes there is no error.
+
+    Args:
+        result: what was measured.
+        model: the architecture.
+        params: one of the networks, on the device of the training set.
+        train: the training set.
+        bn: what became of batch-norm statistics.
+
+    Warns:
+        LandscapeWarning: if there are any.
+    """
+    errors = [column for column in result.points[0] if column.endswith("_error")]
+    missing = [torch.tensor([math.isnan(point[column]) for point in result.points]) for column in errors]
+    warn_of_missing(missing, "nodes", model=model, params=params, train=train, bn=bn)
+
+
+def names_of(networks: Sequence[Params | Checkpoint]) -> tuple[str, ...]:
+    """Return the files that the three networks were read from; else what they are in the plane: a, b or c."""
+    return tuple(
+        (network.path if isinstance(network, Checkpoint) else "") or corner
+        for network, corner in zip(networks, CORNERS, strict=True)
+    )
