@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from landscape_cli.errors import LandscapeError
     from landscape_cli.evaluation.batch_norm import recompute_statistics
     from landscape_cli.evaluation.evaluator import Evaluator
-    from landscape_cli.geometry.geodesic import Distance, distance, geodesic, linear
+    from landscape_cli.geometry.barrier import Barrier
+    from landscape_cli.geometry.geodesic import Distance, distance, geodesic
+    from landscape_cli.geometry.linear import linear
     from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
     from landscape_cli.measures.flatness import flip_energy, local_energy
+    from landscape_cli.measures.midpoint import OptimizedPath, optimize_midpoint
+    from landscape_cli.measures.path import barrier, path
+    from landscape_cli.measures.path_result import PathResult
     from landscape_cli.models import build_model
     from landscape_cli.normalization.normalize import normalize
     from landscape_cli.symmetry import (
@@ -34,22 +39,28 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Alignment": "alignment.align",
+    "Barrier": "geometry.barrier",
     "Checkpoint": "io.checkpoint",
     "Distance": "geometry.geodesic",
     "Evaluator": "evaluation.evaluator",
     "LandscapeError": "errors",
+    "OptimizedPath": "measures.midpoint",
+    "PathResult": "measures.path_result",
     "Split": "data.datasets",
     "Symmetry": "symmetry",
     "align": "alignment.align",
+    "barrier": "measures.path",
     "build_model": "models",
     "distance": "geometry.geodesic",
     "flip": "symmetry",
     "flip_energy": "measures.flatness",
     "geodesic": "geometry.geodesic",
-    "linear": "geometry.geodesic",
+    "linear": "geometry.linear",
     "load_data": "data.datasets",
     "local_energy": "measures.flatness",
     "normalize": "normalization.normalize",
+    "optimize_midpoint": "measures.midpoint",
+    "path": "measures.path",
     "permute": "symmetry",
     "random_permutations": "symmetry",
     "random_signs": "symmetry",
@@ -63,14 +74,18 @@ _HOMES = {
 
 __all__ = [
     "Alignment",
+    "Barrier",
     "Checkpoint",
     "Distance",
     "Evaluator",
     "LandscapeError",
+    "OptimizedPath",
+    "PathResult",
     "Split",
     "Symmetry",
     "__version__",
     "align",
+    "barrier",
     "build_model",
     "distance",
     "flip",
@@ -80,6 +95,8 @@ __all__ = [
     "load_data",
     "local_energy",
     "normalize",
+    "optimize_midpoint",
+    "path",
     "permute",
     "random_permutations",
     "random_signs",

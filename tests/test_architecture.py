@@ -33,10 +33,10 @@ ALLOWED = {
     "geometry": {"binary", "io", "symmetry"},
     "samplers": {"binary", "data", "evaluation", "forward", "io", "models"},
     "measures": {
-        *("alignment", "binary", "data", "evaluation", "forward", "geometry", "io", "normalization", "samplers"),
-        "symmetry",
+        *("alignment", "binary", "data", "evaluation", "forward", "geometry", "io", "models", "normalization"),
+        *("samplers", "symmetry"),
     },
-    "figures": {"io"},
+    "figures": {"io", "measures"},
 }
 
 

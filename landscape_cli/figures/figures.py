@@ -2,66 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from landscape_cli.errors import ResultError
-from landscape_cli.io.atomic import check_output, write_atomic
-
-SUFFIXES = (".png", ".pdf", ".svg")
-
-
-def check_plot(path: Path, *, force: bool) -> None:
-    """Check that a picture can be drawn and written to `path`.
-
-    Raises:
-        ResultError: if the suffix is unknown, matplotlib is missing, or a file stands in the way.
-    """
-    if path.suffix not in SUFFIXES:
-        raise ResultError(f"{path} must end in {', '.join(SUFFIXES)}")
-    check_output(path, force=force, error=ResultError)
-    try:
-        import matplotlib  # noqa: F401 - only whether it is there
-    except ImportError:
-        raise ResultError("plots need matplotlib: pip install 'landscape-cli[plot]'") from None
-
-
-def plot_path(path: Path, rows: Sequence[Mapping[str, Any]], *, title: str, force: bool) -> None:
-    """Draw the error along a path, with a band of one deviation on either side where there is one."""
-    figure, axes = _figure(1)
-    highest = 0.0
-    for split in ("train", "test"):
-        means = [row[f"{split}_error"] for row in rows]
-        deviations = [row.get(f"{split}_error_deviation", math.nan) for row in rows]
-        highest = max(highest, _draw_mean(axes[0], [row["tau"] for row in rows], means, deviations, split))
-    axes[0].set(xlabel="τ", ylabel="error", title=title, ylim=(0, 1.1 * highest or 1))
-    axes[0].legend()
-    _save(figure, path, force=force)
-
-
-def plot_families(path: Path, summary: Sequence[Mapping[str, Any]], *, title: str, force: bool) -> None:
-    """Draw the mean error along the paths of each family pair, with a band of one deviation on either side."""
-    figure, axes = _figure(2)
-    for ax, split in zip(axes, ("train", "test"), strict=True):
-        highest = 0.0
-        for entry in summary:
-            taus = [point["tau"] for point in entry["points"]]
-            spreads = [point[f"{split}_error"] for point in entry["points"]]
-            means, deviations = ([spread[key] for spread in spreads] for key in ("mean", "deviation"))
-            label = f"{' – '.join(entry['families'])} ({entry['pairs']})"
-            highest = max(highest, _draw_mean(ax, taus, means, deviations, label))
-        ax.set(xlabel="τ", ylabel=f"{split} error", ylim=(0, 1.1 * highest or 1))
-        ax.legend()
-    figure.suptitle(title)
-    _save(figure, path, force=force)
+from landscape_cli.figures.figure import new_figure, save
 
 
 def plot_flatness(path: Path, rows: Sequence[Mapping[str, Any]], *, force: bool) -> None:
     """Draw the local energy of each network against the strength of the noise, or the fraction of signs flipped."""
-    figure, axes = _figure(1)
+    figure, axes = new_figure(1)
     kind, label = ("flip", "probability of a flip") if "flip" in rows[0] else ("sigma", "σ")
     for network in dict.fromkeys(row["network"] for row in rows):
         own = [row for row in rows if row["network"] == network]
@@ -75,7 +26,7 @@ def plot_flatness(path: Path, rows: Sequence[Mapping[str, Any]], *, force: bool)
         )
     axes[0].set(xlabel=label, ylabel="local energy δE (train error)")
     axes[0].legend()
-    _save(figure, path, force=force)
+    save(figure, path, force=force)
 
 
 def plot_plane(
@@ -88,7 +39,7 @@ def plot_plane(
     force: bool,
 ) -> None:
     """Draw the train and test error in a plane, with the three networks in it."""
-    figure, axes = _figure(2)
+    figure, axes = new_figure(2)
     for ax, split in zip(axes, ("train", "test"), strict=True):
         values = [row[f"{split}_error"] for row in rows]
         field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
@@ -106,31 +57,4 @@ def plot_plane(
             )
         ax.set(xlabel="x", ylabel="y", aspect="equal")
     figure.suptitle(", ".join(f"{corner['name']}: {corner['network']}" for corner in corners), fontsize=9)
-    _save(figure, path, force=force)
-
-
-def _draw_mean(
-    ax: Any, taus: Sequence[float], means: Sequence[float], deviations: Sequence[float], label: str
-) -> float:
-    """Draw a mean with a band of one deviation on either side; return the highest number drawn, or 0."""
-    (line,) = ax.plot(taus, means, ".-", label=label)
-    low = [mean - deviation for mean, deviation in zip(means, deviations, strict=True)]
-    high = [mean + deviation for mean, deviation in zip(means, deviations, strict=True)]
-    if not all(map(math.isnan, high)):
-        ax.fill_between(taus, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-    return max((value for value in (*means, *high) if not math.isnan(value)), default=0.0)
-
-
-def _figure(panels: int) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # without pyplot: no display, no global state
-
-    figure = Figure(figsize=(6.0 * panels, 4.2), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)
-    return figure, axes[0]
-
-
-def _save(figure: Any, path: Path, *, force: bool) -> None:
-    content = io.BytesIO()
-    dateless = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-    figure.savefig(content, format=path.suffix[1:], dpi=150, metadata=dateless[path.suffix])
-    write_atomic(path, content.getvalue(), force=force, error=ResultError)
+    save(figure, path, force=force)

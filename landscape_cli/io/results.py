@@ -38,13 +38,13 @@ class Result:
 
     def to_json(self) -> str:
         """Return the result as JSON text; numbers that are not finite become null."""
-        content = _finite(dict(self.body) | {"provenance": self.provenance})
+        content = finite(dict(self.body) | {"provenance": self.provenance})
         return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
         """Return the rows as CSV text, after one comment line (#) with the provenance."""
         text = io.StringIO()
-        text.write(f"# {json.dumps(_finite(self.provenance), allow_nan=False)}\n")
+        text.write(f"# {json.dumps(finite(self.provenance), allow_nan=False)}\n")
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
@@ -113,11 +113,12 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return a JSON value, numbers that are not finite being None, at any depth; tuples become lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

@@ -1,0 +1,51 @@
+"""Figures on disk: empty ones to draw in, and writing them whole; needs the extra `plot` (matplotlib)."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landscape_cli.errors import ResultError
+from landscape_cli.io.atomic import check_output, write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def check_plot(path: Path, *, force: bool) -> None:
+    """Check that a picture can be drawn and written to `path`.
+
+    Raises:
+        ResultError: if the suffix is unknown, matplotlib is missing, or a file stands in the way.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ResultError(f"{path} must end in {', '.join(SUFFIXES)}")
+    check_output(path, force=force, error=ResultError)
+    try:
+        import matplotlib  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise ResultError("plots need matplotlib: pip install 'landscape-cli[plot]'") from None
+
+
+def new_figure(panels: int) -> tuple[Figure, Any]:
+    """Return an empty figure, and its panels side by side."""
+    from matplotlib.figure import Figure  # without pyplot: no display, no global state
+
+    figure = Figure(figsize=(6.0 * panels, 4.2), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)
+    return figure, axes[0]
+
+
+def save(figure: Figure, path: Path, *, force: bool) -> None:
+    """Write a figure in the format of the suffix, whole or not at all; the same figure always gives the same bytes.
+
+    Raises:
+        ResultError: if it cannot be written.
+    """
+    content = io.BytesIO()
+    dateless = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    figure.savefig(content, format=path.suffix[1:], dpi=150, metadata=dateless[path.suffix])
+    write_atomic(path, content.getvalue(), force=force, error=ResultError)
