@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from landscape_cli.geometry.linear import linear
     from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
     from landscape_cli.measures.flatness import flip_energy, local_energy
-    from landscape_cli.measures.midpoint import OptimizedPath, optimize_midpoint
+    from landscape_cli.measures.midpoint import optimize_midpoint
+    from landscape_cli.measures.optimized_path import OptimizedPath
     from landscape_cli.measures.path import barrier, path
     from landscape_cli.measures.path_result import PathResult
     from landscape_cli.models import build_model
@@ -44,7 +45,7 @@ _HOMES = {
     "Distance": "geometry.geodesic",
     "Evaluator": "evaluation.evaluator",
     "LandscapeError": "errors",
-    "OptimizedPath": "measures.midpoint",
+    "OptimizedPath": "measures.optimized_path",
     "PathResult": "measures.path_result",
     "Split": "data.datasets",
     "Symmetry": "symmetry",

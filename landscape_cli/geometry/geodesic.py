@@ -126,7 +126,7 @@ def angle(u: Tensor, v: Tensor) -> Tensor:
 
 
 def _slerp(u: Tensor, v: Tensor, tau: float) -> Tensor:
-    """Move rows along great circles and their norms linearly; float64, shape (rows, places)."""
+    """Move rows along great circles and their norms linearly; float64, shape (rows, inputs)."""
     norm_u, norm_v = u.norm(dim=1, keepdim=True), v.norm(dim=1, keepdim=True)
     theta = angle(u, v)[:, None]
     straight = (1 - tau) * u + tau * v

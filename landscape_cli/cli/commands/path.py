@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from landscape_cli.cli.reports.path import Measured
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.families import Pair
-    from landscape_cli.measures.midpoint import MidpointOptimizer, OptimizedPath
-    from landscape_cli.measures.path import PathEvaluator
+    from landscape_cli.measures.midpoint import MidpointOptimizer
+    from landscape_cli.measures.optimized_path import OptimizedPath
+    from landscape_cli.measures.path_evaluator import PathEvaluator
 
 
 def path(
@@ -108,7 +109,7 @@ def path(
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
     from landscape_cli.measures.midpoint import MidpointOptimizer
-    from landscape_cli.measures.path import PathEvaluator
+    from landscape_cli.measures.path_evaluator import PathEvaluator
 
     quiet, seed, force = terminal.quiet, compute.seed, result.force
     listen(quiet=quiet)
@@ -156,11 +157,7 @@ def path(
         write = partial(_write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
         measured = _optimize(aligned, outs, optimizer, write, quiet=quiet)
     evaluator.warn_of_missing()
-    report = Report(recipe is not None, provenance(networks=networks), result, quiet)
-    if pairs is None:
-        report.of_pair(measured[0])
-    else:
-        report.of_families(chosen, measured)
+    Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
 
 
 def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: nn.Module) -> Kind:
@@ -171,7 +168,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
         BadParameter: if `--orders` is given for paths that have none.
     """
     from landscape_cli.errors import GeometryError
-    from landscape_cli.measures.path import suitable_kind
+    from landscape_cli.measures.path_evaluator import suitable_kind
 
     kind = suitable_kind(model, context.params["kind"], name=networks[0].path)
     if given(context, "orders") and not kind.load().random:

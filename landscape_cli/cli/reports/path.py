@@ -14,7 +14,7 @@ from landscape_cli.cli.reports.families import shown_paths
 from landscape_cli.errors import TrainingError
 from landscape_cli.io.results import Result
 from landscape_cli.measures.families import path_summary
-from landscape_cli.measures.midpoint import OptimizedPath
+from landscape_cli.measures.optimized_path import OptimizedPath
 
 if TYPE_CHECKING:
     from landscape_cli.cli.options import PictureOptions
@@ -66,7 +66,18 @@ class Report:
     options: PictureOptions
     quiet: bool
 
-    def of_pair(self, measured: Measured) -> None:
+    def write(self, chosen: Chosen, measured: Sequence[Measured]) -> None:
+        """Write what was measured of every pair, and draw it if that is asked for.
+
+        Raises:
+            TrainingError: once all is written, if the midpoint of a pair is missing.
+        """
+        if chosen.families:
+            self._of_families(chosen, measured)
+        else:
+            self._of_pair(*measured)
+
+    def _of_pair(self, measured: Measured) -> None:
         """Write what was measured of one pair."""
         assert measured.result is not None
         path = measured.result.path if isinstance(measured.result, OptimizedPath) else measured.result
@@ -85,12 +96,8 @@ class Report:
             where = "at" if train.deviation is None else "around"  # of several orders it is a mean
             say(f"barrier: train error {train.max:.4g}{spread} {where} τ = {train.tau:.3g}", quiet=self.quiet)
 
-    def of_families(self, chosen: Chosen, measured: Sequence[Measured]) -> None:
-        """Write what was measured of every pair, and its mean and deviation per family pair.
-
-        Raises:
-            TrainingError: once all is written, if the midpoint of a pair is missing.
-        """
+    def _of_families(self, chosen: Chosen, measured: Sequence[Measured]) -> None:
+        """Write what was measured of every pair, and its mean and deviation per family pair."""
         bodies = [pair.body() for pair in measured]
         summary = path_summary(chosen.pairs, bodies)
         about = next(pair.result.about() for pair in measured if pair.result is not None)  # all fail: an error before
