@@ -12,12 +12,12 @@ from torch import Tensor
 
 from landscape_cli.alignment.verified import PairAligner
 from landscape_cli.binary.layers import latent_owners
-from landscape_cli.errors import TrainingError
+from landscape_cli.errors import DataError, TrainingError
 from landscape_cli.forward.functional import cast_floats
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.measures.distance import Ruler
 from landscape_cli.measures.optimized_path import OptimizedPath
-from landscape_cli.measures.path_evaluator import PathEvaluator, check_networks
+from landscape_cli.measures.path_evaluator import TRAIN, PathEvaluator, check_networks
 from landscape_cli.normalization.verified import rescaled
 from landscape_cli.samplers import Recipe, Watcher, sgd, train
 
@@ -66,7 +66,8 @@ def optimize_midpoint(
         spec: the same model, to be built anew for training (`Checkpoint.model`).
         symmetry: of both networks, as `trace_symmetry` returns it.
         kind: as for `path`.
-        recipe: how to train; not at all where the middle's error is at most `until_error`.
+        recipe: how to train; not at all where the middle's error is at most `until_error`. Binary networks need larger
+            rates, such as 20.
         method: by what units are matched: "cosine", "weight" or "activation".
         points: how many points on each piece, ends included.
         orders: as for `path`.
@@ -84,6 +85,8 @@ def optimize_midpoint(
         ProofError: if the midpoint, normalised or aligned, does not compute what it did.
     """
     check_networks(model, start=start, end=end)
+    if isinstance(data, Mapping) and len(data) > 1 and TRAIN not in data:
+        raise DataError(f"midpoints are trained on the training set: name one of the splits {TRAIN!r}")
     evaluator = PathEvaluator(
         model,
         data,

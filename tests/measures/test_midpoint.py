@@ -11,7 +11,7 @@ import torch
 
 from landscape_cli import optimize_midpoint, path, read_checkpoint
 from landscape_cli.data.datasets import DataSpec, load_data
-from landscape_cli.errors import GeometryError, LandscapeError, ModelError, TrainingError
+from landscape_cli.errors import DataError, GeometryError, LandscapeError, ModelError, TrainingError
 from landscape_cli.models import build_model
 from landscape_cli.samplers import EpochRecord, Recipe, Watcher
 from landscape_cli.symmetry import trace_symmetry
@@ -100,6 +100,9 @@ def test_nonsense_is_refused() -> None:
         optimize_midpoint(ends.model, ends.start, {}, ends.data, **options)
     with pytest.raises(TrainingError, match=r"diverged in epoch 1 .*lower `learning_rate=`"):
         optimize_midpoint(*arguments, **options, recipe=Recipe(epochs=2, learning_rate=1e30, batch_size=10))
+    halves = {"first": ends.data["train"], "second": ends.data["test"]}
+    with pytest.raises(DataError, match="name one of the splits 'train'"):
+        optimize_midpoint(ends.model, ends.start, ends.end, halves, **options)
     with pytest.raises(LandscapeError, match="magic"):
         optimize_midpoint(*arguments, **options, method="magic")
 
