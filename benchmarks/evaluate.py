@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from landscape_cli.data.datasets import Split
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.geometry.geodesic import linear
+from landscape_cli.geometry.linear import linear
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
 

@@ -19,12 +19,18 @@ _HOMES = {
     "evaluation.batch_norm": ("recompute_statistics",),
     "evaluation.equivalence": ("Difference",),
     "evaluation.evaluator": ("Evaluator", "Scores"),
+    "geometry.barrier": ("Barrier",),
     "geometry.distances": ("Distance",),
-    "geometry.geodesic": ("geodesic", "linear"),
+    "geometry.geodesic": ("geodesic",),
+    "geometry.linear": ("linear",),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
     "measures.flatness": ("LocalEnergy", "flip_energy", "local_energy"),
+    "measures.midpoint": ("optimize_midpoint",),
+    "measures.optimized_path": ("OptimizedPath",),
+    "measures.path": ("barrier", "path"),
+    "measures.path_result": ("PathResult",),
     "measures.plane": ("PlaneResult", "plane"),
     "models": ("build_model",),
     "models.reader": ("NetworkReader", "read_network"),
@@ -55,9 +61,10 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.evaluator import Scores as Scores
+    from landscape_cli.geometry.barrier import Barrier as Barrier
     from landscape_cli.geometry.distances import Distance as Distance
     from landscape_cli.geometry.geodesic import geodesic as geodesic
-    from landscape_cli.geometry.geodesic import linear as linear
+    from landscape_cli.geometry.linear import linear as linear
     from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
@@ -66,6 +73,11 @@ if TYPE_CHECKING:
     from landscape_cli.measures.flatness import LocalEnergy as LocalEnergy
     from landscape_cli.measures.flatness import flip_energy as flip_energy
     from landscape_cli.measures.flatness import local_energy as local_energy
+    from landscape_cli.measures.midpoint import optimize_midpoint as optimize_midpoint
+    from landscape_cli.measures.optimized_path import OptimizedPath as OptimizedPath
+    from landscape_cli.measures.path import barrier as barrier
+    from landscape_cli.measures.path import path as path
+    from landscape_cli.measures.path_result import PathResult as PathResult
     from landscape_cli.measures.plane import PlaneResult as PlaneResult
     from landscape_cli.measures.plane import plane as plane
     from landscape_cli.models import build_model as build_model

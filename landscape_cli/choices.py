@@ -88,11 +88,11 @@ class Precision(Choice):
 
 
 class Kind(Choice):
-    """The paths between two networks."""
+    """The paths between two networks; of those that suit a model, the first is the default."""
 
-    LINEAR = "linear"
-    GEODESIC = "geodesic"
-    SHORTEST = "shortest"
+    LINEAR = "linear", "landscape_cli.geometry.linear:LinearPath"
+    GEODESIC = "geodesic", "landscape_cli.geometry.geodesic:GeodesicPath"
+    SHORTEST = "shortest", "landscape_cli.geometry.shortest:ShortestPath"
 
 
 class Method(Choice):

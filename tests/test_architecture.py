@@ -37,7 +37,7 @@ ALLOWED = {
         *("alignment", "binary", "data", "evaluation", "forward", "geometry", "io", "models", "normalization"),
         *("samplers", "symmetry"),
     },
-    "figures": {"io"},
+    "figures": {"io", "measures"},
 }
 
 

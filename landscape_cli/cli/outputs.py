@@ -108,6 +108,6 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
             raise ResultError(f"--format {form.value} contradicts the suffix of {output}: leave one of them out")
     check_distinct(output, plot)
     if plot is not None:
-        from landscape_cli.figures.figures import check_plot
+        from landscape_cli.figures.figure import check_plot
 
         check_plot(plot, force=force)

@@ -1,15 +1,14 @@
-"""Families of networks: what patterns name, which pairs are measured, and statistics over pairs."""
+"""Patterns name families of networks, and families give the pairs that are measured."""
 
 from __future__ import annotations
 
 import glob
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from itertools import combinations, combinations_with_replacement, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
@@ -18,15 +17,41 @@ from landscape_cli.errors import CheckpointError
 from landscape_cli.measures.families import Pair
 
 
-def choose(patterns: Sequence[Path], pairing: Pairing) -> tuple[dict[str, list[Path]], list[Path], list[Pair]]:
-    """Return the families, the files of all of them in a row, and the pairs to measure.
+class Chosen(NamedTuple):
+    """What is to be measured.
+
+    Attributes:
+        families: the files of each family, by its pattern; none where single files are named.
+        files: all of them in a row.
+        pairs: which of the files, by their indices.
+    """
+
+    families: Mapping[str, Sequence[Path]]
+    files: Sequence[Path]
+    pairs: Sequence[Pair]
+
+
+def choose(patterns: Sequence[Path], pairing: Pairing) -> Chosen:
+    """Return the pairs of networks of the families that patterns name.
 
     Raises:
         CheckpointError: as `expand` does.
         BadParameter: as `pair_up` does.
     """
     families = expand(patterns)
-    return families, [file for files in families.values() for file in files], pair_up(families, pairing)
+    return Chosen(families, [file for files in families.values() for file in files], pair_up(families, pairing))
+
+
+def choose_two(start: Path, end: Path, more: Sequence[Path]) -> Chosen:
+    """Return the one pair of two files that are named.
+
+    Raises:
+        BadParameter: if more are named, or a pattern.
+    """
+    if more:
+        raise typer.BadParameter(f"path takes two networks, or families with --pairs: leave out {more[0]}")
+    check_no_patterns([start, end])
+    return Chosen({}, [start, end], [Pair(0, 1)])
 
 
 def check_no_patterns(files: Sequence[Path]) -> None:
@@ -48,51 +73,35 @@ def expand(patterns: Sequence[Path]) -> dict[str, list[Path]]:
     Raises:
         CheckpointError: if a pattern matches no file, or a file is in two families.
     """
-    families: dict[str, list[Path]] = {}
-    for pattern in dict.fromkeys(patterns):
-        name = str(pattern)
-        if pattern.exists() or not glob.has_magic(name):
-            families[name] = [pattern]
-            continue
-        files = [Path(found) for found in dict.fromkeys(glob.glob(name, recursive=True)) if os.path.isfile(found)]
-        if not files:
-            raise CheckpointError(f"no file matches the pattern {name!r}: correct it")
-        families[name] = sorted(files, key=_natural)
-    owner: dict[Path, str] = {}
+    families = {str(pattern): _matching(pattern) for pattern in dict.fromkeys(patterns)}
+    family_of: dict[Path, str] = {}
     for name, files in families.items():
         for file in files:
-            other = owner.setdefault(file.resolve(), name)
-            if other != name:
-                raise CheckpointError(f"{file} is in two families, {other!r} and {name!r}: choose narrower patterns")
+            first = family_of.setdefault(file.resolve(), name)
+            if first != name:
+                raise CheckpointError(f"{file} is in two families, {first!r} and {name!r}: choose narrower patterns")
     return families
 
 
 def pair_up(families: Mapping[str, Sequence[Path]], pairing: Pairing) -> list[Pair]:
-    """Return the pairs to measure, family pair by family pair; places count through the families in their order.
+    """Return the pairs to measure, family pair by family pair; indices count through the families in their order.
 
     Raises:
         BadParameter: if the families do not suit the way of pairing, or there is no pair.
     """
-    places: dict[str, list[int]] = {}
+    indices: dict[str, range] = {}
+    count = 0
     for name, files in families.items():
-        first = sum(map(len, places.values()))
-        places[name] = list(range(first, first + len(files)))
+        indices[name] = range(count, count + len(files))
+        count += len(files)
     if pairing is Pairing.ZIP:
-        if len(places) != 2:
-            raise typer.BadParameter(f"--pairs zip takes two different families, not {len(places)}")
-        (one, first_places), (other, second_places) = places.items()
-        if len(first_places) != len(second_places):
-            raise typer.BadParameter(
-                f"--pairs zip takes two families of one size: {one!r} has {len(first_places)} networks, "
-                f"{other!r} has {len(second_places)}"
-            )
-        return [Pair(*both, (one, other)) for both in zip(first_places, second_places, strict=True)]
+        return _zipped(indices)
     pairs = []
-    for one, other in combinations_with_replacement(places, 2):
-        if one != other:
-            pairs += [Pair(*both, (one, other)) for both in product(places[one], places[other])]
+    for first, second in combinations_with_replacement(indices, 2):
+        if first != second:
+            pairs += [Pair(*both, (first, second)) for both in product(indices[first], indices[second])]
         elif pairing is Pairing.ALL:
-            pairs += [Pair(*both, (one, other)) for both in combinations(places[one], 2)]
+            pairs += [Pair(*both, (first, first)) for both in combinations(indices[first], 2)]
     if not pairs:
         needed = "two networks" if pairing is Pairing.ALL else "two different families"
         raise typer.BadParameter(f"--pairs {pairing.value} needs at least {needed}")
@@ -104,12 +113,28 @@ def listing(families: Mapping[str, Sequence[Path]]) -> dict[str, list[str]]:
     return {name: [str(file) for file in files] for name, files in families.items()}
 
 
-def shown_spread(spread: Mapping[str, float]) -> str:
-    """Return mean ± deviation as a table shows it."""
-    mean, deviation = spread["mean"], spread["deviation"]
-    if math.isnan(mean):
-        return "-"
-    return f"{mean:.4g}" if math.isnan(deviation) else f"{mean:.4g} ± {deviation:.2g}"
+def _matching(pattern: Path) -> list[Path]:
+    """Return the files that a pattern matches, in natural order; itself if it is a file's name."""
+    name = str(pattern)
+    if pattern.exists() or not glob.has_magic(name):
+        return [pattern]
+    files = [Path(match) for match in dict.fromkeys(glob.glob(name, recursive=True)) if os.path.isfile(match)]
+    if not files:
+        raise CheckpointError(f"no file matches the pattern {name!r}: correct it")
+    return sorted(files, key=_natural)
+
+
+def _zipped(indices: Mapping[str, range]) -> list[Pair]:
+    """Return the k-th network of one family with the k-th of another."""
+    if len(indices) != 2:
+        raise typer.BadParameter(f"--pairs zip takes two different families, not {len(indices)}")
+    first, second = indices
+    if len(indices[first]) != len(indices[second]):
+        raise typer.BadParameter(
+            f"--pairs zip takes two families of one size: {first!r} has {len(indices[first])} networks, "
+            f"{second!r} has {len(indices[second])}"
+        )
+    return [Pair(*both, (first, second)) for both in zip(indices[first], indices[second], strict=True)]
 
 
 def _natural(path: Path) -> tuple[list[Any], str]:

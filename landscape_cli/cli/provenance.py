@@ -53,7 +53,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(OF_MIDPOINT)
     left_out = NOT_RECORDED | unused
     values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
-    if values.get("kind") in {Kind.LINEAR, Kind.GEODESIC}:  # which have no use for `--orders`
+    kind = values.get("kind")
+    if isinstance(kind, Kind) and not kind.load().random:  # which has no use for `--orders`
         values.pop("orders", None)
     return {key: _plain(value) for key, value in values.items()}
 

@@ -1,17 +1,37 @@
-"""A figure, and how it is written: the same bytes every time; needs the extra `plot` (matplotlib)."""
+"""Figures on disk: empty ones to draw in, and writing them whole; needs the extra `plot` (matplotlib)."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landscape_cli.errors import ResultError
-from landscape_cli.io.atomic import write_atomic
+from landscape_cli.io.atomic import check_output, write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".pdf", ".svg")
 
 
-def new_figure(panels: int) -> tuple[Any, Any]:
-    """Return a matplotlib Figure with so many panels side by side, and their axes."""
+def check_plot(path: Path, *, force: bool) -> None:
+    """Check that a picture can be drawn and written to `path`.
+
+    Raises:
+        ResultError: if the suffix is unknown, matplotlib is missing, or a file stands in the way.
+    """
+    if path.suffix not in SUFFIXES:
+        raise ResultError(f"{path} must end in {', '.join(SUFFIXES)}")
+    check_output(path, force=force, error=ResultError)
+    try:
+        import matplotlib  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise ResultError("plots need matplotlib: pip install 'landscape-cli[plot]'") from None
+
+
+def new_figure(panels: int) -> tuple[Figure, Any]:
+    """Return an empty figure, and its panels side by side."""
     from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
     figure = Figure(figsize=(6.0 * panels, 4.2), layout="constrained")
@@ -19,8 +39,8 @@ def new_figure(panels: int) -> tuple[Any, Any]:
     return figure, axes[0]
 
 
-def save(figure: Any, path: Path, *, force: bool) -> None:
-    """Write a figure whole, in the format that the suffix says: .png, .pdf or .svg.
+def save(figure: Figure, path: Path, *, force: bool) -> None:
+    """Write a figure in the format of the suffix, whole or not at all; the same figure always gives the same bytes.
 
     Raises:
         ResultError: if it cannot be written.

@@ -4,8 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from landscape_cli.errors import GeometryError
+from landscape_cli.io.results import finite
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """The barrier of an error (or loss) along a path; all figures are NaN where one on the path is.
+
+    Attributes:
+        max: the largest value.
+        tau: where it is first reached.
+        above_ends: that less the larger value at an end.
+        above_line: the most by which a value exceeds the linear interpolation of the ends.
+        deviation: of random paths, whose figures are means over several orders, the sample deviation of `max`: NaN of
+            one order alone; None of other paths.
+    """
+
+    max: float
+    tau: float
+    above_ends: float
+    above_line: float
+    deviation: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        figures = asdict(self)
+        if self.deviation is None:
+            del figures["deviation"]
+        return dict(finite(figures))
 
 
 def even_steps(points: int) -> list[float]:
@@ -19,27 +49,22 @@ def even_steps(points: int) -> list[float]:
     return [k / (points - 1) for k in range(points)]
 
 
-def barrier(taus: Sequence[float], values: Sequence[float]) -> dict[str, float]:
-    """Return the barrier of an error (or loss) along a path.
+def barrier_of(taus: Sequence[float], values: Sequence[float]) -> Barrier:
+    """Return the barrier of an error (or loss) along a path; all figures are NaN if a value is.
 
     Args:
         taus: where on the path, in ascending order, ends included.
         values: the error there.
-
-    Returns:
-        max: the largest value; tau: where it is first reached; above_ends: that less the larger value at an end;
-        above_line: the most by which a value exceeds the linear interpolation of the ends. All are NaN if a value is,
-        as it might have been the largest.
     """
     if any(math.isnan(value) for value in values):
-        return dict.fromkeys(("max", "tau", "above_ends", "above_line"), math.nan)
+        return Barrier(math.nan, math.nan, math.nan, math.nan)
     top = max(values)
     ends = values[0], values[-1]
     span = taus[-1] - taus[0]
     line = [ends[0] + (ends[1] - ends[0]) * (tau - taus[0]) / span for tau in taus]
-    return {
-        "max": top,
-        "tau": taus[list(values).index(top)],
-        "above_ends": top - max(ends),
-        "above_line": max(value - level for value, level in zip(values, line, strict=True)),
-    }
+    return Barrier(
+        max=top,
+        tau=taus[list(values).index(top)],
+        above_ends=top - max(ends),
+        above_line=max(value - level for value, level in zip(values, line, strict=True)),
+    )

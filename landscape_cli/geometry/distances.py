@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from landscape_cli.geometry.geodesic import AngularDistance, angular_distance, check_alike
+from landscape_cli.geometry.geodesic import AngularDistance, angular_distance
 from landscape_cli.geometry.hamming import Hamming, Latents, hamming
+from landscape_cli.geometry.linear import check_alike
 from landscape_cli.network import Params
 
 if TYPE_CHECKING:

@@ -1,16 +1,16 @@
-"""Geodesics, distances and lines between networks (SPEC 4)."""
+"""Geodesics and distances between networks (SPEC 4)."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from landscape_cli.errors import GeometryError
+from landscape_cli.geometry.linear import check_alike, interpolate
+from landscape_cli.geometry.path_kind import ParametricPath
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Sphere, Symmetry
 
@@ -31,9 +31,16 @@ class AngularDistance(NamedTuple):
     rms_angle: float
 
 
-def linear(start: Params, end: Params, tau: float) -> dict[str, Tensor]:
-    """Return the network at τ on the straight line, computed in float64, in `start`'s dtypes; ends are exact."""
-    return _interpolate(start, end, tau, lambda name, u, v: (1 - tau) * u + tau * v)
+class GeodesicPath(ParametricPath):
+    """Geodesics between normalised networks."""
+
+    needs_symmetry = True
+    needs_normalized = True
+
+    def at(self, start: Params, end: Params, tau: float) -> dict[str, Tensor]:
+        """Return the network at τ."""
+        assert self.symmetry is not None
+        return geodesic(start, end, tau, self.symmetry)
 
 
 def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict[str, Tensor]:
@@ -61,7 +68,7 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
         rows = _slerp(_vectors(u, sphere), _vectors(v, sphere), tau)
         return _unvectors(rows, u.shape, sphere)
 
-    return _interpolate(start, end, tau, point)
+    return interpolate(start, end, tau, point)
 
 
 def angular_distance(a: Params, b: Params, symmetry: Symmetry) -> AngularDistance:
@@ -101,7 +108,7 @@ def angle(u: Tensor, v: Tensor) -> Tensor:
 
 
 def _slerp(u: Tensor, v: Tensor, tau: float) -> Tensor:
-    """Move rows along great circles and their norms linearly; float64, shape (rows, places)."""
+    """Move rows along great circles and their norms linearly; float64, shape (rows, inputs)."""
     norm_u, norm_v = u.norm(dim=1, keepdim=True), v.norm(dim=1, keepdim=True)
     theta = angle(u, v)[:, None]
     straight = (1 - tau) * u + tau * v
@@ -146,26 +153,3 @@ def _unvectors(rows: Tensor, shape: torch.Size, sphere: Sphere) -> Tensor:
         return rows.reshape(shape)
     moved = torch.empty(shape).movedim(sphere.dim, 0).shape
     return rows.reshape(moved).movedim(0, sphere.dim)
-
-
-def _interpolate(
-    start: Params, end: Params, tau: float, point: Callable[[str, Tensor, Tensor], Tensor]
-) -> dict[str, Tensor]:
-    check_alike(start, end)
-    if tau in {0.0, 1.0}:
-        return dict(start if tau == 0.0 else end)
-    result = {}
-    for name, u in start.items():
-        v = end[name]
-        result[name] = point(name, u.double(), v.double()).to(u.dtype) if u.is_floating_point() else u
-    return result
-
-
-def check_alike(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> None:
-    """Check that two networks have the same tensors.
-
-    Raises:
-        GeometryError: if they do not.
-    """
-    if a.keys() != b.keys() or any(a[name].shape != b[name].shape for name in a):
-        raise GeometryError("the two networks do not have the same tensors: they are of different models")

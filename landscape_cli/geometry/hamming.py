@@ -14,7 +14,7 @@ from torch import Tensor
 
 from landscape_cli.binary.layers import binarize
 from landscape_cli.errors import GeometryError, listed
-from landscape_cli.geometry.geodesic import check_alike
+from landscape_cli.geometry.linear import check_alike
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
@@ -53,8 +53,8 @@ def hamming(a: Params, b: Params, latents: Latents) -> Hamming:
     Raises:
         GeometryError: if they do not have the same tensors, or others of floating point than latents.
     """
-    one, other = _signs(a, b, latents)
-    return Hamming(int(torch.count_nonzero(one != other)), len(one))
+    signs_a, signs_b = _signs(a, b, latents)
+    return Hamming(int(torch.count_nonzero(signs_a != signs_b)), len(signs_a))
 
 
 def planned_flips(distance: int, points: int) -> list[int]:
@@ -83,10 +83,10 @@ def random_path(
         GeometryError: if the networks do not have the same tensors, or others of floating point than latents.
     """
     signs, target = _signs(start, end, latents)
-    places = _order(signs != target, seed, order)
+    differing = _order(signs != target, seed, order)
     done = 0
     for count in flips:
-        now = places[done:count]
+        now = differing[done:count]
         signs = signs.clone()  # those yielded before stay as they are
         signs[now] = target[now]
         done = count
@@ -109,11 +109,11 @@ def midpoint(start: Params, end: Params, latents: Latents, *, seed: int, order: 
     Raises:
         GeometryError: if the networks do not have the same tensors, or others of floating point than latents.
     """
-    one, other = _signs(start, end, latents)
-    places = _order(one != other, seed, order)
+    signs, target = _signs(start, end, latents)
+    differing = _order(signs != target, seed, order)
     u, v = _flat(start, latents), _flat(end, latents)
-    mixed = torch.where(one == other, ((u.double() + v.double()) / 2).to(u.dtype), u)
-    flipped = places[: planned_flips(len(places), 3)[1]]
+    mixed = torch.where(signs == target, ((u.double() + v.double()) / 2).to(u.dtype), u)
+    flipped = differing[: planned_flips(len(differing), 3)[1]]
     mixed[flipped] = v[flipped]
     return _with(start, latents, mixed)
 
@@ -139,14 +139,14 @@ def _flat(params: Params, latents: Latents) -> Tensor:
 
 
 def _order(differ: Tensor, seed: int, order: int) -> Tensor:
-    """Return the places that are True, as they come in a random order of all places; shape (places,), int64."""
+    """Return the indices that are True, as they come in a random order of all; shape (differing,), int64."""
     drawn = torch.randperm(len(differ), generator=generator(seed, PATHS, order)).to(differ.device)
     return drawn[differ[drawn]]
 
 
 def _with(params: Params, latents: Latents, flat: Tensor) -> dict[str, Tensor]:
-    """Return a network with other latents, given in a row, of which its own are views."""
+    """Return a network with other latents, given in a row, of which they are views."""
     owners = _owners(latents)
     parts = flat.split([params[name].numel() for name in owners])
-    own = {name: part.view(params[name].shape) for name, part in zip(owners, parts, strict=True)}
-    return dict(params) | {name: own[owner] for name, owner in latents.items()}
+    views = {name: part.view(params[name].shape) for name, part in zip(owners, parts, strict=True)}
+    return dict(params) | {name: views[owner] for name, owner in latents.items()}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.errors import GeometryError
-from landscape_cli.geometry.geodesic import check_alike
+from landscape_cli.geometry.linear import check_alike
 from landscape_cli.network import Params
 
 COLLINEAR = 1e-6

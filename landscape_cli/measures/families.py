@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from landscape_cli.measures.spread import spread
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Pair:
     """Two networks to measure.
 
     Attributes:
-        start: the first's place in the list of networks.
+        start: the first's index in the list of networks.
         end: the second's.
         families: the names of their families; None where the user named the two themselves.
     """
@@ -37,15 +37,12 @@ def spread_of(values: Sequence[Any]) -> Any:
     """Return mean and deviation over pairs of every number in values of one shape (numbers, or mappings of such).
 
     The deviation is the sample's (n - 1); of one pair there is none (NaN). Where one pair lacks a number (None, or
-    not finite), mean and deviation are NaN: a mean over fewer pairs than there are would mislead.
+    not finite), mean and deviation are NaN.
     """
     shape = next((value for value in values if isinstance(value, Mapping)), None)
     if shape is not None:
         return {key: spread_of([None if value is None else value[key] for value in values]) for key in shape}
-    if any(value is None or not math.isfinite(value) for value in values):
-        return {"mean": math.nan, "deviation": math.nan}
-    deviation = statistics.stdev(values) if len(values) > 1 else math.nan
-    return {"mean": statistics.fmean(values), "deviation": deviation}
+    return spread(values)._asdict()
 
 
 MARKS = ("max", "above_ends", "above_line")
@@ -78,9 +75,9 @@ def distance_summary(pairs: Sequence[Pair], rows: Sequence[Mapping[str, Any]]) -
     """Return mean and deviation of every distance, for each family pair."""
     names = {"a", "b", "family_a", "family_b"}
     return [
-        {"families": list(families), "pairs": len(own)}
-        | spread_of([{key: value for key, value in row.items() if key not in names} for row in own])
-        for families, own in grouped(pairs, rows).items()
+        {"families": list(families), "pairs": len(group)}
+        | spread_of([{key: value for key, value in row.items() if key not in names} for row in group])
+        for families, group in grouped(pairs, rows).items()
     ]
 
 

@@ -1,30 +1,213 @@
-"""The optimised path's middle: a network between two others, trained on (SPEC 5)."""
+"""The optimised path between two networks: through a midpoint, trained from the middle of their path (SPEC 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from landscape_cli.alignment.verified import PairAligner
 from landscape_cli.binary.layers import latent_owners
-from landscape_cli.choices import Kind
-from landscape_cli.data.datasets import Split
-from landscape_cli.errors import TrainingError
+from landscape_cli.errors import DataError, TrainingError
 from landscape_cli.forward.functional import cast_floats
-from landscape_cli.io.checkpoint import Checkpoint, placed
-from landscape_cli.measures.curve import Curve
+from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.measures.distance import WeightDistances
-from landscape_cli.measures.path import Meter
-from landscape_cli.network import ModelSpec, Params
-from landscape_cli.normalization.verified import normalize_checkpoint
+from landscape_cli.measures.optimized_path import OptimizedPath
+from landscape_cli.measures.path_evaluator import TRAIN, PathEvaluator, check_networks
 from landscape_cli.samplers import Recipe, Watcher, sgd, train
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from landscape_cli.data.datasets import Split
+    from landscape_cli.network import ModelSpec, Params
+    from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.symmetry import Symmetry
+
+Advance = Callable[[int], None]
+RECIPE = Recipe(epochs=20, until_error=0.0)
+
+
+def optimize_midpoint(
+    model: nn.Module,
+    start: Params,
+    end: Params,
+    data: Split | Mapping[str, Split],
+    *,
+    spec: ModelSpec,
+    symmetry: Symmetry,
+    kind: str | None = None,
+    recipe: Recipe = RECIPE,
+    method: str = "cosine",
+    points: int = 21,
+    orders: int = 10,
+    loss: bool = False,
+    bn: str = "keep",
+    keep_last_layer: bool = False,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    watcher: Watcher | None = None,
+    advance: Advance | None = None,
+) -> OptimizedPath:
+    """Train the middle of the path between two networks by SGD, and measure the two pieces through it (SPEC 5).
+
+    Once trained, it is normalised where the path is a geodesic, and its units are permuted to match the middle's; both
+    are proved.
+
+    Args:
+        model: the architecture, put in evaluation mode.
+        start: the network at τ = 0.
+        end: the network at τ = 1.
+        data: what to measure on; it is trained on "train", or on the only split.
+        spec: the same model, to be built anew for training (`Checkpoint.model`).
+        symmetry: of both networks, as `trace_symmetry` returns it.
+        kind: as for `path`.
+        recipe: how to train; not at all where the middle's error is at most `until_error`. Binary networks need larger
+            rates, such as 20.
+        method: by what units are matched: "cosine", "weight" or "activation".
+        points: how many points on each piece, ends included.
+        orders: as for `path`.
+        loss: as for `path`.
+        bn: as for `path`; recomputed statistics are trained with, too.
+        keep_last_layer: whether both ends were normalised so that the last layer keeps its scale.
+        seed: of all that is random.
+        device: where to compute.
+        watcher: whom to tell of the training.
+        advance: called with the number of samples done on the path, as by `path`.
+
+    Raises:
+        GeometryError, ModelError, DataError: as `path` does, or if the midpoint cannot be normalised or aligned.
+        TrainingError: if training diverges.
+        ProofError: if the midpoint, normalised or aligned, does not compute what it did.
+    """
+    check_networks(model, start=start, end=end)
+    if isinstance(data, Mapping) and len(data) > 1 and TRAIN not in data:
+        raise DataError(f"midpoints are trained on the training set: name one of the splits {TRAIN!r}")
+    evaluator = PathEvaluator(
+        model,
+        data,
+        like=start,
+        kind=kind,
+        symmetry=symmetry,
+        points=points,
+        orders=orders,
+        loss=loss,
+        bn=bn,
+        seed=seed,
+        device=device,
+    )
+    normalized = {"keep_last_layer": keep_last_layer} if evaluator.paths.needs_normalized else None
+    ends = [Checkpoint(p, spec, {}, normalized=normalized, path=n) for n, p in (("start", start), ("end", end))]
+    inputs = evaluator.evaluator.splits[evaluator.train].x.cpu()
+    aligner = PairAligner(model, ends[0], symmetry, method=method, inputs=inputs, seed=seed, device=evaluator.device)
+    optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed)
+    optimized = optimizer.optimize(
+        *ends, watching=lambda: nullcontext(watcher or Watcher()), measuring=lambda samples: nullcontext(advance)
+    )
+    evaluator.warn_of_missing()
+    return optimized
+
+
+@dataclass(frozen=True)
+class MidpointOptimizer:
+    """Optimises the midpoints of paths between networks of one model.
+
+    Attributes:
+        evaluator: what measures the paths.
+        symmetry: of all networks.
+        aligner: what fits a trained midpoint to where it started from.
+        recipe: how to train.
+        seed: of the training, the same for every pair.
+    """
+
+    evaluator: PathEvaluator
+    symmetry: Symmetry
+    aligner: PairAligner
+    recipe: Recipe
+    seed: int
+
+    def optimize(
+        self,
+        start: Checkpoint,
+        end: Checkpoint,
+        *,
+        watching: Callable[[], AbstractContextManager[Watcher]] = lambda: nullcontext(Watcher()),
+        measuring: Callable[[int], AbstractContextManager[Advance | None]] = lambda samples: nullcontext(),
+        phase: str = "midpoint",
+    ) -> OptimizedPath:
+        """Train the middle of the path between two networks, and measure the two pieces through it.
+
+        Args:
+            start: the network at τ = 0.
+            end: the network at τ = 1.
+            watching: makes whom to tell of the training, for as long as it lasts.
+            measuring: makes what is called with the samples done, for as long as so many are measured.
+            phase: what to call the training to the watcher.
+
+        Raises:
+            TrainingError: if training diverges.
+            GeometryError: if the trained network cannot be normalised or aligned.
+            ProofError: if that changed its function.
+        """
+        evaluator = self.evaluator
+        middle = evaluator.middle(start.params, end.params)
+        errors = evaluator.errors(middle)
+        trained: Params = middle
+        epochs = 0
+        if not self._suffices(errors):
+            with watching() as watcher:
+                trained, epochs = train_midpoint(
+                    start.model,
+                    middle,
+                    evaluator.evaluator.splits[evaluator.train],  # on the device already
+                    self.recipe,
+                    seed=self.seed,
+                    device=evaluator.device,
+                    watcher=watcher,
+                    phase=phase,
+                )
+            trained = evaluator.with_statistics(trained)
+        network = self._fitted(middle, trained, start, end)
+        midpoint = evaluator.on_device(network.params)
+        with measuring(evaluator.samples(evaluator.networks(pieces=2))) as advance:
+            path = evaluator.measure([start.params, midpoint, end.params], advance=advance)
+        return OptimizedPath(
+            network.params,
+            path,
+            epochs,
+            errors,
+            distances={"start": self._distances(start, network), "end": self._distances(end, network)},
+            normalized=network.normalized,
+            names=(start.path, end.path),
+        )
+
+    def _suffices(self, errors: Mapping[str, float]) -> bool:
+        until = self.recipe.until_error
+        return until is not None and errors[f"{self.evaluator.train}_error"] <= until
+
+    def _fitted(self, middle: Params, trained: Params, start: Checkpoint, end: Checkpoint) -> Checkpoint:
+        """Return the trained network, normalised where the ends are, its units permuted to match the middle's.
+
+        The middle lies half-way between the ends, so that the match counts both.
+        """
+        device = self.evaluator.device
+        network = _checkpoint(trained, start.model, f"the midpoint of {start.path} and {end.path}")
+        if self.evaluator.paths.needs_normalized:
+            keep = all((network.normalized or {}).get("keep_last_layer", False) for network in (start, end))
+            network, _ = normalize_checkpoint(
+                self.evaluator.model, network, self.symmetry, keep_last_layer=keep, seed=self.seed, device=device
+            )
+        reference = _checkpoint(middle, start.model, f"the middle of the path from {start.path} to {end.path}")
+        return self.aligner.align(replace(reference, normalized=network.normalized), network)
+
+    def _distances(self, end: Checkpoint, midpoint: Checkpoint) -> dict[str, float | None]:
+        ruler = WeightDistances(self.symmetry, latent_owners(self.evaluator.model))
+        params, trained = (self.evaluator.on_device(network.params) for network in (end, midpoint))
+        return ruler.columns(end, params, midpoint, trained)
 
 
 def train_midpoint(
@@ -55,134 +238,26 @@ def train_midpoint(
     Raises:
         TrainingError: if training diverges.
     """
-    told = watcher or Watcher()
-    start: Callable[[str, int, int, int], None] = lambda _, *numbers: told.start(phase, *numbers)  # noqa: E731
-    [found] = train(
+    watcher = watcher or Watcher()
+    begin = watcher.start
+    start: Callable[[str, int, int, int], None] = lambda _, *numbers: begin(phase, *numbers)  # noqa: E731
+    [solution] = train(
         spec,
         data,
         sgd(recipe),
         seeds=[seed],
         device=device,
         initial=[[cast_floats(middle, torch.float32, device)]],
-        watcher=replace(told, start=start),
+        watcher=replace(watcher, start=start),
     )
-    if found.params is None:
+    if solution.params is None:
         raise TrainingError(
-            f"training the midpoint diverged in epoch {found.epochs} (weights or loss are not finite): lower "
+            f"training the midpoint diverged in epoch {solution.epochs} (weights or loss are not finite): lower "
             f"`learning_rate=`, now {recipe.learning_rate}"
         )
-    return {name: found.params[name].to(tensor.dtype) for name, tensor in middle.items()}, found.epochs
+    return {name: solution.params[name].to(tensor.dtype) for name, tensor in middle.items()}, solution.epochs
 
 
-@dataclass(frozen=True)
-class Bend:
-    """An optimised path: from the start to the midpoint, and on to the end.
-
-    Attributes:
-        midpoint: the network trained from the middle of the path, with its metrics but without a history.
-        body: what the result says of the pair.
-        curve: errors along both pieces.
-    """
-
-    midpoint: Checkpoint
-    body: dict[str, Any]
-    curve: Curve
-
-
-@dataclass(frozen=True)
-class Bender:
-    """Optimises the midpoints of paths between networks of one model.
-
-    Attributes:
-        meter: what measures them.
-        symmetry: of all networks.
-        aligner: what fits a trained midpoint to where it started from.
-        recipe: how to train.
-        seed: of the training, the same for every pair.
-        watching: makes whom to tell of training, for as long as it lasts.
-        progress: makes what is called with the samples done, given what is measured and how many there are.
-    """
-
-    meter: Meter
-    symmetry: Symmetry
-    aligner: PairAligner
-    recipe: Recipe
-    seed: int
-    watching: Callable[[], AbstractContextManager[Watcher]] = field(default=lambda: nullcontext(Watcher()))
-    progress: Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]] = field(
-        default=lambda description, samples: nullcontext()
-    )
-
-    def bend(self, start: Checkpoint, end: Checkpoint, *, out: Path | None, count: str = "") -> Bend:
-        """Train the middle of the path between two networks, and measure the two pieces through it.
-
-        Once trained, it is normalised where the path is a geodesic, and aligned to the middle, which lies half-way
-        between the ends, so that the match counts both. It is not trained where its error is low enough as it is.
-
-        Args:
-            start: the network at τ = 0.
-            end: the network at τ = 1.
-            out: where the midpoint will be written, if anywhere.
-            count: which of several pairs this is, for the progress.
-
-        Raises:
-            TrainingError: if training diverges.
-            GeometryError: if the trained network cannot be normalised or aligned.
-            ProofError: if that changed its function.
-        """
-        meter = self.meter
-        device = meter.setting.device
-        ends = placed(start, device), placed(end, device)
-        middle = meter.with_statistics(meter.middle(*ends))
-        before = meter.errors(middle)
-        trained, epochs = middle, 0
-        until = self.recipe.until_error
-        if until is None or not before["train_error"] <= until:
-            with self.watching() as watcher:
-                trained, epochs = train_midpoint(
-                    start.model,
-                    middle,
-                    meter.evaluator.splits["train"],  # on the device already
-                    self.recipe,
-                    seed=self.seed,
-                    device=device,
-                    watcher=watcher,
-                    phase=f"midpoint{count}",
-                )
-            trained = meter.with_statistics(trained)
-        name = f"the midpoint of {start.path} and {end.path}"
-        network = _network(trained, start, name)
-        if meter.kind is Kind.GEODESIC:
-            keep = all((one.normalized or {}).get("keep_last_layer", False) for one in (start, end))
-            network, _ = normalize_checkpoint(
-                meter.setting.model, network, self.symmetry, keep_last_layer=keep, seed=self.seed, device=device
-            )
-        reference = replace(_network(middle, start, f"the middle of the path from {start.path} to {end.path}"))
-        network = self.aligner.align(replace(reference, normalized=network.normalized), network)
-        params = placed(network, device)
-        stops = (ends[0], params, ends[1])
-        with self.progress(f"path{count}", meter.samples(meter.networks(pieces=2))) as meter.advance:
-            curve = meter.curve(stops)
-        metrics = curve.metrics(meter.setting.points - 1)
-        errors = {key: value for key, value in metrics.items() if key.endswith("_error")}
-        weights = WeightDistances(self.symmetry, latent_owners(meter.setting.model))
-        distances = {
-            "start": weights.columns(start, ends[0], network, params),
-            "end": weights.columns(end, ends[1], network, params),
-        }
-        found = {"path": None if out is None else str(out), "epochs": epochs, "middle": before}
-        body = {
-            "midpoint": found | errors | {"distances": distances},
-            "barrier": curve.barriers(),
-            "pieces": [
-                {"from": one, "to": other, "barrier": curve.barriers(k), "points": curve.rows(k)}
-                for k, (one, other) in enumerate(((start.path, "midpoint"), ("midpoint", end.path)))
-            ],
-            "points": curve.rows(),
-        }
-        return Bend(replace(network, metrics=metrics, data=meter.setting.data.record, path=""), body, curve)
-
-
-def _network(params: Any, like: Checkpoint, name: str) -> Checkpoint:
-    """Return new tensors, on the CPU, as a network of a checkpoint's model."""
-    return Checkpoint({key: tensor.cpu() for key, tensor in params.items()}, like.model, data={}, path=name)
+def _checkpoint(params: Params, model: ModelSpec, name: str) -> Checkpoint:
+    """Return new tensors, on the CPU, as a network of a model."""
+    return Checkpoint({key: tensor.cpu() for key, tensor in params.items()}, model, data={}, path=name)

@@ -6,8 +6,11 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
+
 from landscape_cli.choices import Statistics
 from landscape_cli.errors import LandscapeWarning, Remark
+from landscape_cli.evaluation.batch_norm import tracked_statistics
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,8 +33,6 @@ def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Stati
     Warns:
         Remark: if the model has no such statistics.
     """
-    from landscape_cli.evaluation.batch_norm import tracked_statistics
-
     if bn is Statistics.KEEP:
         return 0
     if not tracked_statistics(model, params, train.x[:2]):
@@ -62,10 +63,6 @@ def warn_of_missing(
     Warns:
         LandscapeWarning: if there are any.
     """
-    import torch
-
-    from landscape_cli.evaluation.batch_norm import tracked_statistics
-
     total = torch.stack(list(undecided)).sum(dim=0)
     missing = int(torch.count_nonzero(total))
     if not missing:

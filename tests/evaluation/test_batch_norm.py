@@ -17,7 +17,7 @@ from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.errors import ModelError
 from landscape_cli.evaluation.batch_norm import _batch_size, moments, recompute_statistics, tracked_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.geometry.geodesic import linear
+from landscape_cli.geometry.linear import linear
 from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
 from landscape_cli.measures.flatness import local_energy
 from landscape_cli.models import MODELS, build_model, create_model

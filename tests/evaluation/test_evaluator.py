@@ -15,7 +15,8 @@ from landscape_cli.data.datasets import Split
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.evaluator import MOST_NETWORKS, Evaluator
 from landscape_cli.forward.outputs import UNDECIDED, all_outputs, decide, logits_of
-from landscape_cli.geometry.geodesic import geodesic, linear
+from landscape_cli.geometry.geodesic import geodesic
+from landscape_cli.geometry.linear import linear
 from landscape_cli.geometry.plane import span_plane
 from landscape_cli.measures.flatness import local_energy
 from landscape_cli.normalization.normalize import normalize_params

@@ -1,4 +1,4 @@
-"""Geodesics, distances, barriers (SPEC 4-6)."""
+"""Geodesics, straight lines and distances (SPEC 4)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import GeometryError
-from landscape_cli.geometry.barrier import barrier, even_steps
-from landscape_cli.geometry.geodesic import angle, geodesic, linear
+from landscape_cli.geometry.geodesic import angle, geodesic
+from landscape_cli.geometry.linear import linear
 from landscape_cli.measures.distance import distance
 from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import rescale, trace_symmetry
@@ -239,24 +239,6 @@ def test_different_models_have_no_distance() -> None:
     case, other = make_case("mlp"), make_case("mlp-sign")
     with pytest.raises(GeometryError, match="different models"):
         distance(case.params, other.params, case.symmetry)
-
-
-def test_barrier_figures() -> None:
-    found = barrier([0.0, 0.25, 0.5, 0.75, 1.0], [0.1, 0.3, 0.6, 0.5, 0.3])
-    assert found == pytest.approx({"max": 0.6, "tau": 0.5, "above_ends": 0.3, "above_line": 0.4})
-    flat = barrier([0.0, 0.5, 1.0], [0.2, 0.1, 0.0])
-    assert flat == pytest.approx({"max": 0.2, "tau": 0.0, "above_ends": 0.0, "above_line": 0.0})
-
-
-def test_even_steps() -> None:
-    assert even_steps(5) == [0, 0.25, 0.5, 0.75, 1]
-    with pytest.raises(GeometryError, match="at least 2"):
-        even_steps(1)
-
-
-def test_barrier_of_missing_values_is_missing() -> None:
-    for values in ([0.1, math.nan, 0.3], [math.nan, 0.1, 0.3], [0.1, 0.2, math.nan]):
-        assert all(math.isnan(figure) for figure in barrier([0.0, 0.5, 1.0], values).values())
 
 
 class Twice(nn.Module):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from landscape_cli.errors import GeometryError
-from landscape_cli.geometry.geodesic import linear
+from landscape_cli.geometry.linear import linear
 from landscape_cli.geometry.plane import span_plane
 from tests.support.cases import make_case
 

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.choices import Pairing
+    from landscape_cli.cli.pairs import Chosen
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.disagreement import Predictions
-    from landscape_cli.measures.families import Pair
 
 
 def distance(
@@ -128,14 +128,14 @@ def distance(
     report.write(families, provenance, result, quiet=terminal.quiet)
 
 
-def _choose(networks: list[Path], pairs: Pairing | None) -> tuple[dict[str, list[Path]] | None, list[Path], list[Pair]]:
+def _choose(networks: list[Path], pairs: Pairing | None) -> Chosen:
     """Return the families, if there are any, the files of all of them, and the pairs to measure.
 
     Raises:
         BadParameter: if there is no pair, or a pattern where files are named.
         CheckpointError: if a pattern matches no file, or a file is in two families.
     """
-    from landscape_cli.cli.pairs import check_no_patterns, choose
+    from landscape_cli.cli.pairs import Chosen, check_no_patterns, choose
     from landscape_cli.measures.families import Pair
 
     if pairs is not None:
@@ -143,7 +143,7 @@ def _choose(networks: list[Path], pairs: Pairing | None) -> tuple[dict[str, list
     if len(networks) < 2:
         raise typer.BadParameter("distance needs at least two networks")
     check_no_patterns(networks)
-    return None, networks, [Pair(i, j) for i, j in combinations(range(len(networks)), 2)]
+    return Chosen({}, networks, [Pair(i, j) for i, j in combinations(range(len(networks)), 2)])
 
 
 def _predict(

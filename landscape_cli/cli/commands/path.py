@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,22 +32,19 @@ from landscape_cli.cli.options import (
     Points,
     Strict,
     TerminalOptions,
-    flag,
     given,
 )
-from landscape_cli.cli.outputs import check_distinct
-from landscape_cli.cli.provenance import OF_MIDPOINT
-from landscape_cli.cli.training.sampler_options import BINARY_RATES, LEARNING_RATES
-from landscape_cli.errors import CheckpointError
-from landscape_cli.io.atomic import check_output
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.cli.reports.path import Measured
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.families import Pair
-    from landscape_cli.measures.midpoint import Bend, Bender
-    from landscape_cli.measures.path import Meter
-    from landscape_cli.samplers import Recipe
+    from landscape_cli.measures.midpoint import MidpointOptimizer
+    from landscape_cli.measures.optimized_path import OptimizedPath
+    from landscape_cli.measures.path_evaluator import PathEvaluator
 
 
 def path(
@@ -105,95 +102,65 @@ def path(
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.alignment.verified import PairAligner
-    from landscape_cli.binary.layers import latent_owners
-    from landscape_cli.cli.commands.path import check_training, midpoint_paths, with_rate
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, with_rate
     from landscape_cli.cli.outputs import check_result_output
-    from landscape_cli.cli.pairs import check_no_patterns, choose
+    from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
-    from landscape_cli.cli.training.log import watch
-    from landscape_cli.io.checkpoint import write_checkpoint
-    from landscape_cli.measures.families import Pair
-    from landscape_cli.measures.midpoint import Bender
-    from landscape_cli.measures.path import FlipMeter, LineMeter, Setting
+    from landscape_cli.measures.midpoint import MidpointOptimizer
+    from landscape_cli.measures.path_evaluator import PathEvaluator
 
-    listen(quiet=terminal.quiet)
-    check_result_output(result.output, result.form, result.plot, force=result.force)
-    recipe = check_training(context)
-    if pairs is not None:
-        families, files, chosen = choose([start, end, *(more or [])], pairs)
-    elif more:
-        raise typer.BadParameter(f"path takes two networks, or families with --pairs: leave out {more[0]}")
-    else:
-        families, files, chosen = {}, [start, end], [Pair(0, 1)]
-        check_no_patterns(files)
-    ends = [(files[pair.start], files[pair.end]) for pair in chosen]
-    outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=result.force)
-    place = resolve_device(compute.device)
-    networks, model = read_networks(files, foreign)
-    first = networks[0]
-    latents = latent_owners(model)
-    recipe = with_rate(recipe, lr, binary=bool(latents))
-    kind = _choose_kind(context, networks, binary=bool(latents))
-    needed = strict or kind is Kind.GEODESIC or align is not None or recipe is not None
-    symmetry = symmetry_of(first, model, strict=strict, quiet=terminal.quiet) if needed else None
-    loaded = data_of(networks, data, quiet=terminal.quiet)
+    quiet, seed, force = terminal.quiet, compute.seed, result.force
+    listen(quiet=quiet)
+    check_result_output(result.output, result.form, result.plot, force=force)
+    recipe = midpoint_recipe(context)
+    named = more or []
+    chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
+    ends = [(chosen.files[pair.start], chosen.files[pair.end]) for pair in chosen.pairs]
+    outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=force)
+    device = resolve_device(compute.device)
+    networks, model = read_networks(chosen.files, foreign)
+    kind = _choose_kind(context, networks, model)
+    recipe = with_rate(recipe, lr, binary=kind.load().binary)
+    needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None
+    symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet) if needed else None
+    loaded = data_of(networks, data, quiet=quiet)
+    used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
+    provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
 
     def make_aligner(method: Method) -> PairAligner:
         assert symmetry is not None
         inputs = loaded.train.x
-        return PairAligner(model, first, symmetry, method=method.value, inputs=inputs, seed=compute.seed, device=place)
+        return PairAligner(model, networks[0], symmetry, method=method.value, inputs=inputs, seed=seed, device=device)
 
-    def provenance(inputs: Sequence[Checkpoint]) -> dict[str, Any]:
-        found = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
-        return make_provenance(context, device=place, seed=compute.seed, networks=inputs, data=loaded, **found)
-
-    def keep(bend: Bend, out: Path, ends: Sequence[Checkpoint]) -> None:
-        history = (*(step for one in ends for step in one.history), provenance(ends))
-        write_checkpoint(out, replace(bend.midpoint, history=history), force=result.force)
-        say(f"wrote {out}", quiet=terminal.quiet)
-
-    setting = Setting(model, first.params, loaded, points=points, loss=loss, bn=bn, device=place)
     aligner = None if align is None else make_aligner(align)
-    meter: Meter
-    if latents:
-        meter = FlipMeter(setting, latents, orders=orders, seed=compute.seed)
-    else:
-        meter = LineMeter(setting, symmetry if kind is Kind.GEODESIC else None)
+    evaluator = PathEvaluator(
+        model,
+        {"train": loaded.train, "test": loaded.test},
+        like=networks[0].params,
+        kind=kind,
+        symmetry=symmetry,
+        points=points,
+        orders=orders,
+        loss=loss,
+        bn=bn.value,
+        seed=seed,
+        device=device,
+    )
+    aligned = _aligned(networks, chosen.pairs, aligner)
     if recipe is None:
-        measured = _measure(networks, chosen, meter, aligner, quiet=terminal.quiet)
+        measured = _measure(aligned, len(ends), evaluator, quiet=quiet)
     else:
         assert symmetry is not None
-        bender = Bender(
-            meter,
-            symmetry,
-            aligner or make_aligner(Method.COSINE),
-            recipe,
-            seed=compute.seed,
-            watching=lambda: watch(None, 1, 1, quiet=terminal.quiet),
-            progress=lambda description, samples: progress(description, samples, "samples", quiet=terminal.quiet),
-        )
-        measured = _bend(networks, chosen, outs, bender, aligner, keep)
-    meter.warn_of_missing()
-    report = Report(
-        kind,
-        orders if latents else None,
-        optimised=recipe is not None,
-        provenance=provenance(networks),
-        output=result.output,
-        form=result.form,
-        plot=result.plot,
-        force=result.force,
-        quiet=terminal.quiet,
-    )
-    if pairs is not None:
-        report.of_families(families, chosen, measured)
-    else:
-        report.of_pair(measured[0])
+        optimizer = MidpointOptimizer(evaluator, symmetry, aligner or make_aligner(Method.COSINE), recipe, seed=seed)
+        write = partial(_write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
+        measured = _optimize(aligned, outs, optimizer, write, quiet=quiet)
+    evaluator.warn_of_missing()
+    Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
 
 
-def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], *, binary: bool) -> Kind:
+def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: nn.Module) -> Kind:
     """Return the kind of the paths, checking that there are such paths between the networks.
 
     Raises:
@@ -201,152 +168,102 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], *, bina
         BadParameter: if `--orders` is given for paths that have none.
     """
     from landscape_cli.errors import GeometryError
+    from landscape_cli.measures.path_evaluator import suitable_kind
 
-    kind: Kind = context.params["kind"] or (Kind.SHORTEST if binary else Kind.LINEAR)
-    name = networks[0].path
-    if binary and kind is not Kind.SHORTEST:
-        raise GeometryError(
-            f"{name} is a binary network, whose signs flip one by one, so no {kind.value} path leads from it: use "
-            "--kind shortest, or leave it out"
-        )
-    if not binary and kind is Kind.SHORTEST:
-        raise GeometryError(
-            f"{name} is not a binary network, so it has no signs to flip: use --kind linear or geodesic"
-        )
-    if not binary and given(context, "orders"):
+    kind = suitable_kind(model, context.params["kind"], name=networks[0].path)
+    if given(context, "orders") and not kind.load().random:
         raise typer.BadParameter("--orders is for binary networks: leave it out")
-    if kind is Kind.GEODESIC:
+    if kind.load().needs_normalized:
         for network in networks:
             if network.normalized is None:
                 raise GeometryError(
-                    f"{network.path} is not normalised, so no geodesic leads there: run "
+                    f"{network.path} is not normalised, so no {kind.value} leads there: run "
                     f"'landscape normalize {network.path} -o FILE' first"
                 )
     return kind
 
 
 def _measure(
-    networks: Sequence[Checkpoint], chosen: Sequence[Pair], meter: Meter, aligner: PairAligner | None, *, quiet: bool
-) -> list[dict[str, Any]]:
-    """Return what is measured of the path of every pair, the second network aligned if there is an aligner."""
-    from landscape_cli.io.checkpoint import placed
+    pairs: Iterable[tuple[Checkpoint, Checkpoint]], count: int, evaluator: PathEvaluator, *, quiet: bool
+) -> list[Measured]:
+    """Return what is measured of the path between the two networks of every pair."""
+    from landscape_cli.cli.reports.path import Measured
 
-    measured = []
-    total = meter.samples(len(chosen) * meter.networks())
-    with progress(f"{meter.kind.value} path", total, "samples", quiet=quiet) as meter.advance:
-        for a, b in _aligned(networks, chosen, aligner):
-            curve = meter.curve([placed(a, meter.setting.device), placed(b, meter.setting.device)])
-            names = {"start": a.path, "end": b.path}
-            measured.append(names | {"barrier": curve.barriers(), "points": curve.rows()})
-    return measured
+    total = evaluator.samples(count * evaluator.networks())
+    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet) as advance:
+        return [Measured(a.path, b.path, evaluator.measure([a.params, b.params], advance=advance)) for a, b in pairs]
 
 
-def _bend(
-    networks: Sequence[Checkpoint],
-    chosen: Sequence[Pair],
+def _optimize(
+    pairs: Iterable[tuple[Checkpoint, Checkpoint]],
     outs: Sequence[Path | None],
-    bender: Bender,
-    aligner: PairAligner | None,
-    keep: Callable[[Bend, Path, Sequence[Checkpoint]], None],
-) -> list[dict[str, Any]]:
-    """Return what is measured of the optimised path of every pair, or why it is missing; `keep` writes midpoints.
+    optimizer: MidpointOptimizer,
+    write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], None],
+    *,
+    quiet: bool,
+) -> list[Measured]:
+    """Return what is measured of the optimised path of every pair, or why it is missing; `write` writes midpoints.
 
     Raises:
         TrainingError: if every midpoint is missing.
     """
+    from landscape_cli.cli.reports.path import Measured
+    from landscape_cli.cli.training.log import watch
     from landscape_cli.errors import TrainingError
 
-    measured: list[dict[str, Any]] = []
-    for k, ((a, b), out) in enumerate(zip(_aligned(networks, chosen, aligner), outs, strict=True)):
-        names = {"start": a.path, "end": b.path}
-        count = f" {k + 1} of {len(chosen)}" if len(chosen) > 1 else ""
+    measured: list[Measured] = []
+    for k, ((a, b), out) in enumerate(zip(pairs, outs, strict=True)):
+        count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
         try:
-            bend = bender.bend(a, b, out=out, count=count)
+            optimized = optimizer.optimize(
+                a,
+                b,
+                watching=lambda: watch(None, 1, 1, quiet=quiet),
+                measuring=partial(progress, f"path{count}", unit="samples", quiet=quiet),
+                phase=f"midpoint{count}",
+            )
         except TrainingError as error:
-            lost_all = k + 1 == len(chosen) and all("failure" in one for one in measured)
-            if lost_all:
+            if k + 1 == len(outs) and all(pair.failure is not None for pair in measured):
                 raise
             say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}")
-            lost = dict.fromkeys(("midpoint", "barrier", "pieces", "points"))
-            measured.append(names | lost | {"failure": in_options(str(error))})
+            measured.append(Measured(a.path, b.path, None, failure=in_options(str(error))))
             continue
-        measured.append(names | bend.body)
+        measured.append(Measured(a.path, b.path, optimized, out))
         if out is not None:
-            keep(bend, out, (a, b))
+            write(optimized, out, (a, b))
     return measured
 
 
+def _write_midpoint(
+    optimized: OptimizedPath,
+    out: Path,
+    ends: Sequence[Checkpoint],
+    *,
+    data: Mapping[str, Any],
+    provenance: Callable[..., dict[str, Any]],
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Write a midpoint as a checkpoint, whose history is that of both ends and this command."""
+    from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
+
+    history = (*(step for end in ends for step in end.history), provenance(networks=ends))
+    midpoint = Checkpoint(
+        optimized.midpoint,
+        ends[0].model,
+        data,
+        history=history,
+        metrics=optimized.metrics,
+        normalized=optimized.normalized,
+    )
+    write_checkpoint(out, midpoint, force=force)
+    say(f"wrote {out}", quiet=quiet)
+
+
 def _aligned(
-    networks: Sequence[Checkpoint], chosen: Sequence[Pair], aligner: PairAligner | None
+    networks: Sequence[Checkpoint], pairs: Sequence[Pair], aligner: PairAligner | None
 ) -> Iterator[tuple[Checkpoint, Checkpoint]]:
-    """Yield the two networks of every pair."""
-    for pair in chosen:
+    """Yield the two networks of every pair, the second aligned if there is an aligner."""
+    for pair in pairs:
         a, b = networks[pair.start], networks[pair.end]
         yield a, b if aligner is None else aligner.align(a, b)
-
-
-def check_training(context: typer.Context) -> Recipe | None:
-    """Return how the command's options say to train midpoints; None where there are to be none.
-
-    `with_rate` gives it the learning rate that suits the networks, once these are known.
-
-    Raises:
-        BadParameter: if an option of training is given without `--optimize-midpoint`, or is out of range.
-        TrainingError: if one makes no sense.
-    """
-    from landscape_cli.samplers import Recipe
-
-    options = context.params
-    if not options["optimize_midpoint"]:
-        for name in (*OF_MIDPOINT, "midpoint_out"):
-            if given(context, name):
-                raise typer.BadParameter(f"{flag(name)} is for --optimize-midpoint: leave it out")
-        return None
-    until = options["until_error"]
-    if not 0 <= until <= 1:
-        raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
-    rate = LEARNING_RATES["sgd"] if options["lr"] is None else options["lr"]
-    return Recipe(options["epochs"], rate, options["momentum"], options["batch_size"], until)
-
-
-def with_rate(recipe: Recipe | None, rate: float | None, *, binary: bool) -> Recipe | None:
-    """Return the recipe with the learning rate that binary networks have by default, where none is given."""
-    if recipe is None or rate is not None or not binary:
-        return recipe
-    return replace(recipe, learning_rate=BINARY_RATES["sgd"])
-
-
-def midpoint_paths(
-    template: Path | None, ends: Sequence[tuple[Path, Path]], others: Sequence[Path | None], *, force: bool
-) -> list[Path | None]:
-    """Return where the midpoint of each pair goes, checking that it may.
-
-    Args:
-        template: `--midpoint-out`, in which {start} and {end} stand for the stems of the two files.
-        ends: the files of each pair.
-        others: further outputs of the command.
-        force: whether existing files may be replaced.
-
-    Raises:
-        CheckpointError: if two would go to one file, or a file stands in the way.
-        ResultError: if one would be another output.
-    """
-    from landscape_cli.io.checkpoint import check_checkpoint_name
-
-    if template is None:
-        return [None] * len(ends)
-    names = [str(template).replace("{start}", start.stem).replace("{end}", end.stem) for start, end in ends]
-    for name in names:
-        if names.count(name) > 1:
-            raise CheckpointError(
-                f"several midpoints would be written to {name}: tell them apart by {{start}} and {{end}} in "
-                "--midpoint-out, which stand for the stems of the files"
-            )
-    paths = [Path(name) for name in names]
-    for path in paths:
-        check_checkpoint_name(path)
-        check_output(path, force=force, error=CheckpointError)
-        check_distinct(path, *others)
-        if any(path.resolve() == own.resolve() for pair in ends for own in pair):
-            raise CheckpointError(f"{path} is one of the networks themselves: name the midpoint otherwise")
-    return list(paths)

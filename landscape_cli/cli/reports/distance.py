@@ -36,7 +36,7 @@ class Report:
 
     def write(
         self,
-        families: Mapping[str, Sequence[Path]] | None,
+        families: Mapping[str, Sequence[Path]],
         provenance: Mapping[str, Any],
         options: ResultOptions,
         *,
@@ -45,14 +45,14 @@ class Report:
         """Write or print the result.
 
         Args:
-            families: the files of each family; None where pairs were named one by one.
+            families: the files of each family; none where networks were named one by one.
             provenance: of the result.
             options: where it goes.
             quiet: whether to leave out remarks.
         """
         body: dict[str, Any] = {"networks": self.names, "pairs": self.rows}
         table: list[dict[str, Any]] | None = None  # of a terminal, where it is another than the rows
-        if families is not None:
+        if families:
             summary = distance_summary(self.pairs, self.rows)
             body = {"networks": self.names, "families": listing(families), "pairs": self.rows, "summary": summary}
             table = shown_distances(summary) if self.matrix is None else None

@@ -1,4 +1,4 @@
-"""Figures of many pairs as mean and deviation per family pair: in a result, and as a table on a terminal."""
+"""Figures of many pairs as mean and deviation per family pair: the rows of a table on a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from landscape_cli.cli.pairs import shown_spread
 from landscape_cli.measures.families import MARKS
 
 MISSING = {"mean": math.nan, "deviation": math.nan}
@@ -18,19 +17,13 @@ def shown_paths(summary: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows of a table with the barriers of each family pair, and how good and how far its midpoints are."""
     rows = []
     for entry in summary:
-        barrier, midpoint = entry["barrier"], entry.get("midpoint", {})
+        barrier = entry["barrier"]
         row: dict[str, Any] = {"families": _name(entry), "pairs": entry["pairs"]}
         for split in ("train", "test"):
             row |= {f"{split} {mark}": shown_spread(barrier.get(split, {}).get(mark, MISSING)) for mark in MARKS}
         for split, marks in barrier.get("loss", {}).items():
             row[f"{split} loss max"] = shown_spread(marks["max"])
-        if "train_error" in midpoint:
-            row["midpoint train error"] = shown_spread(midpoint["train_error"])
-            for end, spreads in midpoint["distances"].items():
-                there = [name for name in NEAREST if name in spreads]
-                metric = next((name for name in there if not math.isnan(spreads[name]["mean"])), there[-1])
-                row[f"{metric.replace('_', ' ')} to {end}"] = shown_spread(spreads[metric])
-        rows.append(row)
+        rows.append(row | _shown_midpoint(entry.get("midpoint", {})))
     return rows
 
 
@@ -41,6 +34,26 @@ def shown_distances(summary: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
         | {"families": _name(entry)}
         for entry in summary
     ]
+
+
+def shown_spread(spread: Mapping[str, float]) -> str:
+    """Return mean ± deviation as a table shows it."""
+    mean, deviation = spread["mean"], spread["deviation"]
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:.4g}" if math.isnan(deviation) else f"{mean:.4g} ± {deviation:.2g}"
+
+
+def _shown_midpoint(midpoint: Mapping[str, Any]) -> dict[str, str]:
+    """Return how good the midpoints of a family pair are, and how far from both ends; nothing where all are missing."""
+    if "train_error" not in midpoint:
+        return {}
+    row = {"midpoint train error": shown_spread(midpoint["train_error"])}
+    for end, spreads in midpoint["distances"].items():
+        there = [name for name in NEAREST if name in spreads]
+        metric = next((name for name in there if not math.isnan(spreads[name]["mean"])), there[-1])
+        row[f"{metric.replace('_', ' ')} to {end}"] = shown_spread(spreads[metric])
+    return row
 
 
 def _name(entry: Mapping[str, Any]) -> str:

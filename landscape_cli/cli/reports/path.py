@@ -6,16 +6,48 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from landscape_cli.choices import Format, Kind
 from landscape_cli.cli.console import emit, print_table, say
-from landscape_cli.cli.pairs import listing
+from landscape_cli.cli.pairs import Chosen, listing
 from landscape_cli.cli.reports.families import shown_paths
 from landscape_cli.errors import TrainingError
-from landscape_cli.figures.figures import plot_families, plot_path
 from landscape_cli.io.results import Result
-from landscape_cli.measures.families import Pair, path_summary
+from landscape_cli.measures.families import path_summary
+from landscape_cli.measures.optimized_path import OptimizedPath
+
+if TYPE_CHECKING:
+    from landscape_cli.cli.options import PictureOptions
+    from landscape_cli.measures.path_result import PathResult
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one pair of networks.
+
+    Attributes:
+        start: the name of the first.
+        end: that of the second.
+        result: what was measured; None where the training of the midpoint failed.
+        midpoint: the file of the midpoint, if it was written.
+        failure: why there is no result.
+    """
+
+    start: str
+    end: str
+    result: PathResult | OptimizedPath | None
+    midpoint: Path | None = None
+    failure: str | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return what the result of the command holds of this pair."""
+        names = {"start": self.start, "end": self.end}
+        if self.result is None:
+            return names | dict.fromkeys(("midpoint", "barrier", "pieces", "points")) | {"failure": self.failure}
+        body = names | self.result.figures()
+        if self.midpoint is not None:
+            body["midpoint"]["path"] = str(self.midpoint)
+        return body
 
 
 @dataclass(frozen=True)
@@ -23,77 +55,80 @@ class Report:
     """Where the result of a command goes, and what it says besides what was measured.
 
     Attributes:
-        kind: of the paths.
-        orders: in how many random orders each was walked; None for those that have none.
-        optimised: whether the paths lead through midpoints that were trained.
+        optimized: whether the paths lead through midpoints that were trained.
         provenance: of the result.
-        output: the file; None for standard output.
-        form: of standard output.
-        plot: the picture, if any.
-        force: whether existing files may be replaced.
+        options: the files, the form of standard output, and whether existing files may be replaced.
         quiet: whether to leave out remarks.
     """
 
-    kind: Kind
-    orders: int | None
-    optimised: bool
+    optimized: bool
     provenance: Mapping[str, Any]
-    output: Path | None
-    form: Format | None
-    plot: Path | None
-    force: bool
+    options: PictureOptions
     quiet: bool
 
-    @property
-    def about(self) -> dict[str, Any]:
-        """What the body begins with."""
-        return {"kind": self.kind.value} | ({} if self.orders is None else {"orders": self.orders})
-
-    @property
-    def title(self) -> str:
-        """What the plot says of the paths."""
-        orders = "" if self.orders is None else f", {self.orders} orders"
-        return f"{self.kind.value}{orders}{', optimised' if self.optimised else ''}"
-
-    def of_pair(self, found: Mapping[str, Any]) -> None:
-        """Write what was measured of one pair."""
-        if self.plot is not None:
-            ends = " to ".join(Path(found[end]).name for end in ("start", "end"))
-            plot_path(self.plot, found["points"], title=f"{ends} ({self.title})", force=self.force)
-        self._emit(Result(self.about | dict(found), found["points"], self.provenance))
-        train = found["barrier"]["train"]
-        if not math.isnan(train["max"]):
-            spread = "" if math.isnan(train.get("deviation", math.nan)) else f" ± {train['deviation']:.2g}"
-            where = "around" if "deviation" in train else "at"  # of several orders it is a mean
-            say(f"barrier: train error {train['max']:.4g}{spread} {where} τ = {train['tau']:.3g}", quiet=self.quiet)
-
-    def of_families(
-        self, families: Mapping[str, Sequence[Path]], pairs: Sequence[Pair], measured: Sequence[Mapping[str, Any]]
-    ) -> None:
-        """Write what was measured of every pair, and its mean and deviation per family pair.
+    def write(self, chosen: Chosen, measured: Sequence[Measured]) -> None:
+        """Write what was measured of every pair, and draw it if that is asked for.
 
         Raises:
             TrainingError: once all is written, if the midpoint of a pair is missing.
         """
-        summary = path_summary(pairs, measured)
-        if self.plot is not None:
-            plot_families(self.plot, summary, title=f"{self.title}: mean and deviation over pairs", force=self.force)
+        if chosen.families:
+            self._of_families(chosen, measured)
+        else:
+            self._of_pair(*measured)
+
+    def _of_pair(self, measured: Measured) -> None:
+        """Write what was measured of one pair."""
+        assert measured.result is not None
+        path = measured.result.path if isinstance(measured.result, OptimizedPath) else measured.result
+        if self.options.plot is not None:
+            from landscape_cli.figures.figure import save
+            from landscape_cli.figures.path import path_figure
+
+            ends = f"{Path(measured.start).name} to {Path(measured.end).name}"
+            figure = path_figure(path, title=f"{ends} ({self._title(path.about())})")
+            save(figure, self.options.plot, force=self.options.force)
+        body = measured.body()
+        self._emit(Result(path.about() | body, body["points"], self.provenance))
+        train = path.barrier["train"]
+        if not math.isnan(train.max):
+            spread = "" if train.deviation is None or math.isnan(train.deviation) else f" ± {train.deviation:.2g}"
+            where = "at" if train.deviation is None else "around"  # of several orders it is a mean
+            say(f"barrier: train error {train.max:.4g}{spread} {where} τ = {train.tau:.3g}", quiet=self.quiet)
+
+    def _of_families(self, chosen: Chosen, measured: Sequence[Measured]) -> None:
+        """Write what was measured of every pair, and its mean and deviation per family pair."""
+        bodies = [pair.body() for pair in measured]
+        summary = path_summary(chosen.pairs, bodies)
+        about = next(pair.result.about() for pair in measured if pair.result is not None)  # all fail: an error before
+        if self.options.plot is not None:
+            from landscape_cli.figures.families import families_figure
+            from landscape_cli.figures.figure import save
+
+            figure = families_figure(summary, title=f"{self._title(about)}: mean and deviation over pairs")
+            save(figure, self.options.plot, force=self.options.force)
         entries: list[dict[str, Any]] = []
         rows: list[dict[str, Any]] = []
-        for pair, found in zip(pairs, measured, strict=True):
+        for pair, body in zip(chosen.pairs, bodies, strict=True):
             assert pair.families is not None
-            entries.append({"families": list(pair.families)} | dict(found))
-            which = {"a": found["start"], "b": found["end"], "family_a": pair.families[0], "family_b": pair.families[1]}
-            rows += [which | row for row in found["points"] or [{"tau": None}]]
-        body = self.about | {"families": listing(families), "pairs": entries, "summary": summary}
-        self._emit(Result(body, rows, self.provenance), shown_paths(summary))
-        failed = sum("failure" in one for one in measured)
+            entries.append({"families": list(pair.families)} | body)
+            which = {"a": body["start"], "b": body["end"], "family_a": pair.families[0], "family_b": pair.families[1]}
+            rows += [which | row for row in body["points"] or [{"tau": None}]]
+        whole = about | {"families": listing(chosen.families), "pairs": entries, "summary": summary}
+        self._emit(Result(whole, rows, self.provenance), shown_paths(summary))
+        failed = sum(pair.failure is not None for pair in measured)
         if failed:
             raise TrainingError(
                 f"{failed} of {len(measured)} midpoints are missing, and with them their families' means: lower --lr"
             )
 
+    def _title(self, about: Mapping[str, Any]) -> str:
+        """Return what a plot says of the paths."""
+        orders = f", {about['orders']} orders" if "orders" in about else ""
+        return f"{about['kind']}{orders}{', optimised' if self.optimized else ''}"
+
     def _emit(self, result: Result, table: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write a result, of which a terminal shows other rows than its own if `table` has some."""
-        show = None if table is None else lambda found: print_table(replace(found, rows=table))
-        emit(result, output=self.output, form=self.form, force=self.force, quiet=self.quiet, show=show)
+        show = None if table is None else lambda result: print_table(replace(result, rows=table))
+        options = self.options
+        emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)

@@ -18,7 +18,7 @@ import torch
 
 from landscape_cli.data.datasets import DataSpec, Split, load_data
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.geometry.barrier import barrier
+from landscape_cli.geometry.barrier import barrier_of
 from landscape_cli.geometry.hamming import PATHS
 from landscape_cli.io.checkpoint import read_checkpoint, write_checkpoint
 from landscape_cli.network import Params
@@ -95,11 +95,11 @@ def test_errors_are_those_of_integer_arithmetic(landscape: Callable[..., Any]) -
             own = [errors[order][k] for order in range(orders)]
             assert row[f"{split}_error"] == pytest.approx(np.mean(own), abs=1e-12)
             assert row[f"{split}_error_deviation"] == pytest.approx(np.std(own, ddof=1), abs=1e-12)
-        each = [barrier([k / 5 for k in range(6)], own) for own in errors]
+        each = [barrier_of([k / 5 for k in range(6)], own) for own in errors]
         for mark in ("max", "tau", "above_ends", "above_line"):
-            mean = statistics.fmean(one[mark] for one in each)
+            mean = statistics.fmean(getattr(one, mark) for one in each)
             assert result["barrier"][split][mark] == pytest.approx(mean, abs=1e-12)
-        assert result["barrier"][split]["deviation"] == pytest.approx(statistics.stdev(o["max"] for o in each))
+        assert result["barrier"][split]["deviation"] == pytest.approx(statistics.stdev(one.max for one in each))
         # an order of its own makes a difference, and so the mean over them
         assert errors[0] != errors[1]
     assert result["points"][0]["train_error_deviation"] == result["points"][-1]["test_error_deviation"] == 0

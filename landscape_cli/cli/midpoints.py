@@ -1,0 +1,92 @@
+"""The options of `path --optimize-midpoint`: how midpoints are trained, and which files they go to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from landscape_cli.cli.options import flag, given
+from landscape_cli.cli.outputs import check_distinct
+from landscape_cli.cli.provenance import OF_MIDPOINT
+from landscape_cli.cli.training.sampler_options import BINARY_RATES, LEARNING_RATES
+from landscape_cli.errors import CheckpointError
+from landscape_cli.io.atomic import check_output
+
+if TYPE_CHECKING:
+    from landscape_cli.samplers import Recipe
+
+
+def midpoint_recipe(context: typer.Context) -> Recipe | None:
+    """Return how the command's options say to train midpoints; None where there are to be none.
+
+    `with_rate` gives it the learning rate that suits the networks, once these are known.
+
+    Raises:
+        BadParameter: if an option of training is given without `--optimize-midpoint`, or is out of range.
+        TrainingError: if one makes no sense.
+    """
+    from landscape_cli.samplers import Recipe
+
+    options = context.params
+    if not options["optimize_midpoint"]:
+        for name in (*OF_MIDPOINT, "midpoint_out"):
+            if given(context, name):
+                raise typer.BadParameter(f"{flag(name)} is for --optimize-midpoint: leave it out")
+        return None
+    until = options["until_error"]
+    if not 0 <= until <= 1:
+        raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
+    rate = LEARNING_RATES["sgd"] if options["lr"] is None else options["lr"]
+    return Recipe(options["epochs"], rate, options["momentum"], options["batch_size"], until)
+
+
+def with_rate(recipe: Recipe | None, rate: float | None, *, binary: bool) -> Recipe | None:
+    """Return the recipe with the learning rate that binary networks have by default, where none is given."""
+    if recipe is None or rate is not None or not binary:
+        return recipe
+    return replace(recipe, learning_rate=BINARY_RATES["sgd"])
+
+
+def midpoint_paths(
+    template: Path | None, ends: Sequence[tuple[Path, Path]], others: Sequence[Path | None], *, force: bool
+) -> list[Path | None]:
+    """Return where the midpoint of each pair goes, checking that it may.
+
+    Args:
+        template: `--midpoint-out`, in which {start} and {end} stand for the stems of the two files.
+        ends: the files of each pair.
+        others: further outputs of the command.
+        force: whether existing files may be replaced.
+
+    Raises:
+        CheckpointError: if two would go to one file, or a file stands in the way.
+        ResultError: if one would be another output.
+    """
+    if template is None:
+        return [None] * len(ends)
+    names = [str(template).replace("{start}", start.stem).replace("{end}", end.stem) for start, end in ends]
+    for name in names:
+        if names.count(name) > 1:
+            raise CheckpointError(
+                f"several midpoints would be written to {name}: tell them apart by {{start}} and {{end}} in "
+                "--midpoint-out, which stand for the stems of the files"
+            )
+    networks = [network.resolve() for pair in ends for network in pair]
+    for path in map(Path, names):
+        _check_midpoint(path, networks, others, force=force)
+    return list(map(Path, names))
+
+
+def _check_midpoint(path: Path, networks: Sequence[Path], others: Sequence[Path | None], *, force: bool) -> None:
+    """Check that a midpoint can be written, and is neither another output nor one of the networks."""
+    from landscape_cli.io.checkpoint import check_checkpoint_name
+
+    check_checkpoint_name(path)
+    check_output(path, force=force, error=CheckpointError)
+    check_distinct(path, *others)
+    if path.resolve() in networks:
+        raise CheckpointError(f"{path} is one of the networks themselves: name the midpoint otherwise")

@@ -1,0 +1,62 @@
+"""Straight lines between networks (SPEC 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from landscape_cli.errors import GeometryError
+from landscape_cli.geometry.path_kind import ParametricPath
+from landscape_cli.network import Params
+
+
+class LinearPath(ParametricPath):
+    """Straight lines in the space of all tensors."""
+
+    def at(self, start: Params, end: Params, tau: float) -> dict[str, Tensor]:
+        """Return the network at τ."""
+        return linear(start, end, tau)
+
+
+def linear(start: Params, end: Params, tau: float) -> dict[str, Tensor]:
+    """Return the network at τ on the straight line, computed in float64, in `start`'s dtypes; ends are exact.
+
+    Raises:
+        GeometryError: if the networks do not have the same tensors.
+    """
+    return interpolate(start, end, tau, lambda name, u, v: (1 - tau) * u + tau * v)
+
+
+def interpolate(
+    start: Params, end: Params, tau: float, point: Callable[[str, Tensor, Tensor], Tensor]
+) -> dict[str, Tensor]:
+    """Return the network at τ, tensor by tensor; both ends are exact, and what is no float is the start's.
+
+    Args:
+        start: the network at τ = 0.
+        end: the network at τ = 1.
+        tau: how far along.
+        point: returns a tensor at τ, given its name and both ends in float64.
+
+    Raises:
+        GeometryError: if the networks do not have the same tensors.
+    """
+    check_alike(start, end)
+    if tau in {0.0, 1.0}:
+        return dict(start if tau == 0.0 else end)
+    result = {}
+    for name, u in start.items():
+        v = end[name]
+        result[name] = point(name, u.double(), v.double()).to(u.dtype) if u.is_floating_point() else u
+    return result
+
+
+def check_alike(a: Params, b: Params) -> None:
+    """Check that two networks have the same tensors.
+
+    Raises:
+        GeometryError: if they do not.
+    """
+    if a.keys() != b.keys() or any(a[name].shape != b[name].shape for name in a):
+        raise GeometryError("the two networks do not have the same tensors: they are of different models")

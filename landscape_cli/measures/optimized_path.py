@@ -1,0 +1,80 @@
+"""What was measured along a path through a trained midpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from landscape_cli.io.results import finite
+
+if TYPE_CHECKING:
+    from landscape_cli.geometry.barrier import Barrier
+    from landscape_cli.measures.path_result import PathResult
+    from landscape_cli.network import Params
+
+
+@dataclass(frozen=True)
+class OptimizedPath:
+    """The path through a trained midpoint: from the start to it, and on to the end.
+
+    Attributes:
+        midpoint: the network trained from the middle of the path, on the CPU.
+        path: what was measured along both pieces.
+        epochs: how long it was trained; 0 where the middle was good enough.
+        middle: the errors of the middle, before training, by name (`train_error`, …).
+        distances: from the midpoint to "start" and "end", by name.
+        normalized: how the midpoint was normalised, as a checkpoint keeps it; None if it was not.
+        names: of both ends.
+    """
+
+    midpoint: Params
+    path: PathResult
+    epochs: int
+    middle: Mapping[str, float]
+    distances: Mapping[str, Mapping[str, float | None]]
+    normalized: Mapping[str, Any] | None
+    names: tuple[str, str]
+
+    @property
+    def barrier(self) -> dict[str, Barrier]:
+        """The barrier of the error along both pieces together, by split."""
+        return self.path.barrier
+
+    @property
+    def pieces(self) -> tuple[PathResult, PathResult]:
+        """What was measured along each piece, τ from 0 to 1."""
+        return self.path.piece(0), self.path.piece(1)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Errors and losses of the midpoint, as its checkpoint keeps them."""
+        return self.path.scores(self._index)
+
+    @property
+    def _index(self) -> int:
+        return (len(self.path.taus) - 1) // 2
+
+    def about(self) -> dict[str, Any]:
+        """Return which kind of path it is, and of how many orders if it is a random one."""
+        return self.path.about()
+
+    def figures(self) -> dict[str, Any]:
+        """Return what is told of the midpoint, the barriers, the pieces and the points."""
+        errors = {name: value for name, value in self.metrics.items() if name.endswith("_error")}
+        measured = {"path": None, "epochs": self.epochs, "middle": dict(self.middle)}
+        start, end = self.names
+        whole = self.path.figures()
+        return {
+            "midpoint": measured | errors | {"distances": {end: dict(row) for end, row in self.distances.items()}},
+            "barrier": whole["barrier"],
+            "pieces": [
+                {"from": a, "to": b} | piece.figures()
+                for (a, b), piece in zip(((start, "midpoint"), ("midpoint", end)), self.pieces, strict=True)
+            ],
+            "points": whole["points"],
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the command `path` writes of a pair of networks, as JSON values."""
+        return dict(finite(self.about() | self.figures()))

@@ -1,0 +1,243 @@
+"""The evaluator of paths: many paths of one kind, between networks of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from landscape_cli.binary.layers import latent_names
+from landscape_cli.choices import Kind, Statistics
+from landscape_cli.data.datasets import Split
+from landscape_cli.errors import DataError, GeometryError, ModelError
+from landscape_cli.evaluation.batch_norm import recompute_statistics
+from landscape_cli.evaluation.evaluator import Evaluator, score_columns
+from landscape_cli.geometry.barrier import even_steps
+from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
+from landscape_cli.measures.path_result import PathResult
+from landscape_cli.models.fitting import check_params
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from landscape_cli.geometry.path_kind import PathKind
+    from landscape_cli.network import Params
+    from landscape_cli.symmetry import Symmetry
+
+TRAIN = "train"
+"""The split that is trained on, and that batch-norm statistics are recomputed over; with one split alone, that one."""
+
+
+class PathEvaluator:
+    """Measures paths of one kind between networks of one model, many pairs of them by one evaluator.
+
+    Attributes:
+        model: the architecture.
+        kind: of the paths, by its name.
+        paths: the same as what makes them.
+        points: how many there are on a path, or on a piece of one, ends included.
+        loss: whether results show the loss as well.
+        device: where to compute.
+        train: the name of the split that is trained on.
+        evaluator: what measures, the data on its device.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Split | Mapping[str, Split],
+        *,
+        like: Params,
+        kind: str | None = None,
+        symmetry: Symmetry | None = None,
+        points: int = 21,
+        orders: int = 10,
+        loss: bool = False,
+        bn: str = "keep",
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Put the data on the device; `like` is one of the networks, all else is what `path` says.
+
+        Raises:
+            GeometryError, DataError: as `path` does.
+
+        Warns:
+            Remark: if statistics are to be recomputed, and there are none.
+        """
+        even_steps(points)  # which refuses too few
+        if orders < 1:
+            raise GeometryError(f"signs flip in at least 1 order, not {orders}")
+        if bn not in list(Statistics):
+            raise GeometryError(f"unknown way with statistics {bn!r}: choose {', '.join(Statistics)}")
+        self.model, self.points, self.loss = model, points, loss
+        self.device = torch.device(device)
+        self.kind = suitable_kind(model, kind)
+        self.paths: PathKind = self.kind.load()(model, symmetry, orders=orders, seed=seed)
+        self.train, inputs = _training_split(data, bn)
+        self._like, self._inputs, self._statistics = like, inputs, Statistics(bn)
+        self._recomputed = samples_recomputed(model, like, inputs, self._statistics)
+        self._undecided: list[dict[str, Tensor]] = []
+        self._advance: Callable[[int], None] | None = None
+        self.evaluator = Evaluator(
+            model,
+            data,
+            device=self.device,
+            advance=self._done,
+            recompute_on=self.train if self._recomputed else None,
+        )
+
+    def networks(self, pieces: int = 1) -> int:
+        """Return how many networks are measured for a path of so many pieces."""
+        return pieces + 1 + pieces * self.paths.orders * (self.points - 2)
+
+    def samples(self, networks: int) -> int:
+        """Return how many samples measuring so many networks takes: what `advance` is called with in all."""
+        return networks * (self._recomputed + self.evaluator.samples)
+
+    def on_device(self, network: Params) -> dict[str, Tensor]:
+        """Return a network on the device, where what is made of it then happens."""
+        return {name: tensor.to(self.device) for name, tensor in network.items()}
+
+    def middle(self, start: Params, end: Params) -> Params:
+        """Return the network half-way between two, its statistics recomputed if they are to be."""
+        return self.with_statistics(self.paths.middle(self.on_device(start), self.on_device(end)))
+
+    def errors(self, network: Params) -> dict[str, float]:
+        """Return the errors of one network, by name (`train_error`, …)."""
+        return score_columns(self.evaluator.evaluate([network]), 0, loss=False)
+
+    def with_statistics(self, network: Params) -> Params:
+        """Return the network with its batch-norm statistics recomputed, if they are to be."""
+        if not self._recomputed:
+            return network
+        return recompute_statistics(self.model, network, self.evaluator.splits[self.train].x)
+
+    def measure(self, stops: Sequence[Params], *, advance: Callable[[int], None] | None = None) -> PathResult:
+        """Measure the path through two networks or more, each of which is measured once.
+
+        Args:
+            stops: the networks, in order.
+            advance: called with the number of samples done.
+
+        Raises:
+            GeometryError: if there is no path between them.
+        """
+        stops = [self.on_device(network) for network in stops]
+        counts: dict[str, list[int]] = {}
+        for start, end in pairwise(stops):
+            for name, steps in self.paths.counts(start, end, self.points).items():
+                before = counts.setdefault(name, [0])
+                before += [before[-1] + step for step in steps[1:]]
+        self._advance = advance
+        scores = self.evaluator.evaluate(self._visited(stops))
+        self._advance = None
+        self._undecided.append({split: score.undecided for split, score in scores.items()})
+        return PathResult(
+            self.kind.value,
+            {split: self._along(score.error, len(stops)) for split, score in scores.items()},
+            {split: self._along(score.loss, len(stops)) for split, score in scores.items()},
+            random=self.paths.random,
+            pieces=len(stops) - 1,
+            loss=self.loss,
+            counts=counts,
+        )
+
+    def warn_of_missing(self) -> None:
+        """Say how many of all points measured so far have no error.
+
+        Warns:
+            LandscapeWarning: if there are any.
+        """
+        warn_of_missing(
+            [torch.cat([counts[split] for counts in self._undecided]) for split in self.evaluator.splits],
+            "points",
+            model=self.model,
+            params=self._like,
+            train=self._inputs,
+            bn=self._statistics,
+        )
+
+    def _visited(self, stops: Sequence[Params]) -> Iterator[Params]:
+        """Yield the stops, then what lies between them: piece by piece, order by order."""
+        yield from stops
+        for start, end in pairwise(stops):
+            yield from self.paths.inner(start, end, self.points)
+
+    def _along(self, values: Tensor, stops: int) -> Tensor:
+        """Return the values of all networks visited as they come on the path, shape (orders, points)."""
+        orders = self.paths.orders
+        at_stops, between = values[:stops], values[stops:].view(stops - 1, orders, self.points - 2)
+        parts = [at_stops[0].expand(orders, 1)]
+        for stop, inner in zip(at_stops[1:], between, strict=True):
+            parts += [inner, stop.expand(orders, 1)]
+        return torch.cat(parts, dim=1)
+
+    def _done(self, samples: int) -> None:
+        if self._advance is not None:
+            self._advance(samples)
+
+
+def suitable_kind(model: nn.Module, kind: str | None, *, name: str = "the model") -> Kind:
+    """Return the kind of paths that is asked for, or else the first that suits the model.
+
+    Args:
+        model: the architecture.
+        kind: the name of a kind; None for the default.
+        name: what errors call the network.
+
+    Raises:
+        GeometryError: if there is no such kind, or none between networks of the model.
+    """
+    binary = bool(latent_names(model))
+    suitable = [choice for choice in Kind if choice.load().binary == binary]
+    if kind is None:
+        return suitable[0]
+    if kind not in list(Kind):
+        raise GeometryError(f"unknown kind of path {kind!r}: choose {', '.join(Kind)}")
+    choice = Kind(kind)
+    if choice in suitable:
+        return choice
+    names = " or ".join(choice.value for choice in suitable)
+    if binary:
+        raise GeometryError(
+            f"{name} is a binary network, whose signs flip one by one, so no {choice.value} path leads from it: use "
+            f"`kind=` {names}, or leave it out"
+        )
+    raise GeometryError(f"{name} is not a binary network, so it has no signs to flip: use `kind=` {names}")
+
+
+def check_networks(model: nn.Module, **networks: Params) -> None:
+    """Check that networks fit the model.
+
+    Args:
+        model: the architecture.
+        networks: the networks, by what errors call them.
+
+    Raises:
+        ModelError: naming the network, and the tensors that do not fit.
+    """
+    for name, network in networks.items():
+        try:
+            check_params(model, network)
+        except ModelError as error:
+            raise ModelError(f"{name}: {error}") from error
+
+
+def _training_split(data: Split | Mapping[str, Split], bn: str) -> tuple[str, Split]:
+    """Return the name and the content of the split that is trained on; of several, the first will do for examples.
+
+    Raises:
+        DataError: if there is none, or statistics are to be recomputed over one of several, none of them "train".
+    """
+    if isinstance(data, Split):
+        return "data", data
+    if not isinstance(data, Mapping) or not data:
+        raise DataError("paths are measured on a split, or on several by name: give `data=` a Split or a mapping")
+    if TRAIN not in data and len(data) > 1 and bn != Statistics.KEEP.value:
+        raise DataError(f"statistics are recomputed over the training set: name one of the splits {TRAIN!r}")
+    name = TRAIN if TRAIN in data else next(iter(data))
+    return name, data[name]
