@@ -37,6 +37,35 @@ class Split(NamedTuple):
         return Split(self.x.to(device), self.y.to(device))
 
 
+def check_split(split: Any, outputs: int | None = None, input_shape: tuple[int, ...] | None = None) -> None:
+    """Check that something is a split, and fits a model.
+
+    Args:
+        split: what was passed as one.
+        outputs: of the model, if they are known: so many classes, or two where there is one, with a sign.
+        input_shape: the shape of one input of the model, if it is known.
+
+    Raises:
+        DataError: saying what it is instead, and what to do.
+    """
+    if not isinstance(split, Split) or not all(isinstance(part, Tensor) for part in split):
+        kind = type(split).__name__
+        raise DataError(f"data is a Split of two tensors, not a {kind}: gather all samples, as in Split(x, y)")
+    x, y = split
+    if x.ndim < 2 or x.numel() == 0:
+        raise DataError(f"inputs have shape {tuple(x.shape)}, expected (samples, ...), none empty")
+    if input_shape is not None and tuple(x.shape[1:]) != tuple(input_shape):
+        raise DataError(f"inputs have shape {tuple(x.shape[1:])}, and the model takes {tuple(input_shape)}")
+    if y.shape != x.shape[:1]:
+        raise DataError(f"labels have shape {tuple(y.shape)}, expected ({len(x)},): one label a sample")
+    if y.dtype != torch.int64:
+        raise DataError(f"labels hold {y.dtype}, expected whole numbers from 0: make them torch.int64")
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or (outputs is not None and high >= max(2, outputs)):
+        known = "" if outputs is None else f" to {max(2, outputs) - 1}, as the model has outputs for {max(2, outputs)}"
+        raise DataError(f"labels out of range: they reach from {low} to {high}, expected 0{known or ' or more'}")
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """Which data: what a user asks for, and what a checkpoint records so that it can be loaded again.

@@ -23,7 +23,7 @@ from landscape_cli.measures.distance import Ruler
 from landscape_cli.measures.path import Meter
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.normalization.verified import rescaled
-from landscape_cli.samplers import Recipe, Watcher, sgd, train
+from landscape_cli.samplers import SGD, Recipe, TrainingObserver, train
 from landscape_cli.symmetry import Symmetry
 
 
@@ -35,7 +35,7 @@ def train_midpoint(
     *,
     seed: int,
     device: torch.device,
-    watcher: Watcher | None = None,
+    watcher: TrainingObserver | None = None,
     phase: str = "midpoint",
 ) -> tuple[dict[str, Tensor], int]:
     """Return the network that SGD makes of another, and for how many epochs it ran.
@@ -55,16 +55,17 @@ def train_midpoint(
     Raises:
         TrainingError: if training diverges.
     """
-    told = watcher or Watcher()
+    told = watcher or TrainingObserver()
     start: Callable[[str, int, int, int], None] = lambda _, *numbers: told.start(phase, *numbers)  # noqa: E731
     [found] = train(
         spec,
         data,
-        sgd(recipe),
+        SGD(),
+        recipe=recipe,
         seeds=[seed],
         device=device,
         initial=[[cast_floats(middle, torch.float32, device)]],
-        watcher=replace(told, start=start),
+        observer=replace(told, start=start),
     )
     if found.params is None:
         raise TrainingError(
@@ -108,7 +109,9 @@ class Bender:
     aligner: PairAligner
     recipe: Recipe
     seed: int
-    watching: Callable[[], AbstractContextManager[Watcher]] = field(default=lambda: nullcontext(Watcher()))
+    watching: Callable[[], AbstractContextManager[TrainingObserver]] = field(
+        default=lambda: nullcontext(TrainingObserver())
+    )
     progress: Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]] = field(
         default=lambda description, samples: nullcontext()
     )

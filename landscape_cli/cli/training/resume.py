@@ -8,24 +8,51 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
 
 from landscape_cli.cli.console import say
+from landscape_cli.cli.groups import Group
 from landscape_cli.errors import CheckpointError, TrainingError
 from landscape_cli.io.atomic import write_atomic
-from landscape_cli.io.safetensors import pack, read_tensors
 
 if TYPE_CHECKING:
-    from landscape_cli.samplers import State
+    from landscape_cli.samplers import TrainingState
 
 FORMAT = "landscape/training/1"
 REMEDY = "remove it to begin anew"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Keeper:
+@dataclass(frozen=True)
+class ResumeOptions(Group):
+    """What is kept while training goes on, and whether to go on from it."""
+
+    panel = "Log and interruption"
+
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", help="CSV file with a line for every epoch, written as training goes on."),
+    ] = None
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            "--checkpoint-every",
+            min=1,
+            help="Save the state of training after so many epochs, and on SIGTERM and Ctrl-C, in NAME.resume.",
+            show_default=False,
+        ),
+    ] = None
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from such a file; without one, begin.", show_default=False)
+    ] = False
+
+
+class TrainingCheckpointer:
     """Keeps the state of one training in one file."""
 
     def __init__(
@@ -44,18 +71,19 @@ class Keeper:
         self.path, self.identity, self.every, self.quiet = path, dict(identity), every, quiet
         self._epochs = -1  # what is saved first is the beginning
         self._stop: int | None = None
-        self._state: Callable[[], State] | None = None
+        self._state: Callable[[], TrainingState] | None = None
         self._saved = False
         self._previous: dict[int, Any] = {}
 
-    def read(self) -> State | None:
+    def read(self) -> TrainingState | None:
         """Return the state to go on from; None if there is none.
 
         Raises:
             CheckpointError: if the file cannot be read.
             TrainingError: if it is of another training: the message names what differs.
         """
-        from landscape_cli.samplers import State
+        from landscape_cli.io.safetensors import read_tensors
+        from landscape_cli.samplers import TrainingState
 
         if not self.path.exists():
             say(f"there is no {self.path} to resume from: beginning", quiet=self.quiet)
@@ -79,14 +107,16 @@ class Keeper:
                 f"as it was, or {REMEDY}"
             )
         self._epochs = 0
-        return State(tensors, facts)
+        return TrainingState(tensors, facts)
 
-    def write(self, state: State) -> None:
+    def write(self, state: TrainingState) -> None:
         """Save a state, in place of the one before.
 
         Raises:
             CheckpointError: if the disk refuses; what was saved before is still there.
         """
+        from landscape_cli.io.safetensors import pack
+
         metadata = {
             "format": FORMAT,
             "identity": json.dumps(self.identity, sort_keys=True),
@@ -100,7 +130,7 @@ class Keeper:
             leftover.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
-    def pause(self, epoch_ended: bool, state: Callable[[], State]) -> None:
+    def pause(self, epoch_ended: bool, state: Callable[[], TrainingState]) -> None:
         """Save if it is time; save and stop if a signal has come.
 
         Raises:

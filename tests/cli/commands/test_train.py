@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.kill import survive
 from landscape_cli.io.checkpoint import read_checkpoint
-from landscape_cli.samplers.loop import Loop
+from landscape_cli.samplers.context import StepContext
 
 TRAIN = ["train", "--model", "mlp", "--hidden", "12,9", "--data", "hmm", "--hmm-latent", "11", "--hmm-dim", "21"]
 TRAIN += ["--hmm-test", "50", "--batch-size", "8", "--device", "cpu"]
@@ -146,16 +146,16 @@ def test_a_run_that_diverges_is_named(landscape) -> None:
 
 def stopping_at(monkeypatch: pytest.MonkeyPatch, number: int, *moments: int) -> None:
     """Send this process a signal within these steps, counted from 1."""
-    plain, count = Loop.update, 0
+    plain, count = StepContext.update, 0
 
-    def update(self: Loop, factor: float = 1.0) -> None:
+    def update(self: StepContext, factor: float = 1.0) -> None:
         nonlocal count
         count += 1
         if count in moments:
             os.kill(os.getpid(), number)
         plain(self, factor)
 
-    monkeypatch.setattr(Loop, "update", update)
+    monkeypatch.setattr(StepContext, "update", update)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -188,14 +188,14 @@ def test_signals_save_and_resume(landscape, monkeypatch: pytest.MonkeyPatch, num
 
 
 def test_a_second_signal_stops_at_once(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Loop.update
+    plain = StepContext.update
 
-    def update(self: Loop, factor: float = 1.0) -> None:
+    def update(self: StepContext, factor: float = 1.0) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         plain(self, factor)
 
-    monkeypatch.setattr(Loop, "update", update)
+    monkeypatch.setattr(StepContext, "update", update)
     assert landscape(*SHORT, "--checkpoint-every", "1", "-o", "x.st").code == 130
     assert [path.name for path in Path().iterdir()] == ["x.st.resume"]  # of the beginning
 
@@ -280,14 +280,14 @@ def test_the_log_of_another_training_is_not_replaced(landscape) -> None:
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [*SHORT, "--checkpoint-every", "2", "--resume", "-o", "x.st"]
-    plain = Loop.update
+    plain = StepContext.update
     with monkeypatch.context() as patch:
 
-        def update(self: Loop, factor: float = 1.0) -> None:
+        def update(self: StepContext, factor: float = 1.0) -> None:
             Path("x.st").write_text("precious")
             plain(self, factor)
 
-        patch.setattr(Loop, "update", update)
+        patch.setattr(StepContext, "update", update)
         done = landscape(*command)
     assert done.code == 2
     assert "safe in x.st.resume" in done.err
