@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 
+from landscape_cli.choices import Algorithm
 from landscape_cli.errors import TrainingError
-from landscape_cli.samplers import RSGD, SAM, SWA, Adversarial, EntropySGD, Recipe
+from landscape_cli.samplers import RSGD, SAM, SWA, Adversarial, EntropySGD, Recipe, Sampler
+from landscape_cli.samplers.options import options_of
 
 
 @pytest.mark.parametrize(
@@ -42,3 +46,25 @@ from landscape_cli.samplers import RSGD, SAM, SWA, Adversarial, EntropySGD, Reci
 def test_impossible_settings(make) -> None:
     with pytest.raises(TrainingError):
         make()
+
+
+def test_samplers_are_read_without_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from landscape_cli.choices import Algorithm\n"
+        "from landscape_cli.samplers.options import options_of\n"
+        "print([len(options_of(algo.load())) for algo in Algorithm])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{[len(options_of(algo.load())) for algo in Algorithm]}\n"
+
+
+@pytest.mark.parametrize("algo", list(Algorithm))
+def test_every_sampler_declares_itself(algo: Algorithm) -> None:
+    kind = algo.load()
+    assert issubclass(kind, Sampler)
+    assert kind.summary != Sampler.summary
+    assert kind.__doc__
+    for option in options_of(kind):
+        assert option.help.endswith((".", "..."))
+        assert getattr(kind(), option.setting) == option.default

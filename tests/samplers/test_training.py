@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from landscape_cli.samplers import SGD, EpochRecord, Recipe, TrainingObserver, TrainingState
+import pytest
+from torch.utils.data import DataLoader, TensorDataset
+
+from landscape_cli.choices import Algorithm
+from landscape_cli.data.datasets import DataSpec, Split, load_data
+from landscape_cli.data.hidden_manifold import HiddenManifold
+from landscape_cli.errors import DataError, TrainingError
+from landscape_cli.io.checkpoint import read_checkpoint
+from landscape_cli.network import ModelSpec
+from landscape_cli.samplers import (
+    RSGD,
+    SGD,
+    SWA,
+    Adversarial,
+    EpochRecord,
+    Recipe,
+    TrainingObserver,
+    TrainingState,
+    train,
+)
 from landscape_cli.samplers.streams import initial_params
 from tests.support.cases import SPECS
-from tests.support.training import MODELS, SAMPLERS, SEEDS, SHORT, equal, run
+from tests.support.training import MODELS, SAMPLERS, SEEDS, SHORT, equal, noise, run
 
 
 def cases() -> list[tuple[str, str]]:
@@ -88,3 +107,61 @@ def test_one_run_diverges_and_the_others_go_on() -> None:
         assert alone.params is not None
         assert found[k].params is not None
         assert equal(alone.params, found[k].params)
+
+
+@pytest.mark.filterwarnings("ignore:the random labels")
+def test_python_trains_as_the_command_line_does(landscape) -> None:
+    """What is left open is filled in alike, for every sampler and for binary networks."""
+    data = load_data(DataSpec("hmm", hmm=HiddenManifold(11, 21, 33, 50)))
+    command = ["train", "--hmm-latent", 11, "--hmm-dim", 21, "--hmm-test", 50, "--epochs", 3, "--device", "cpu"]
+    for model in ("mlp", "binary-mlp"):
+        spec = ModelSpec(model, {"hidden": [9], "bias": True} if model == "mlp" else {"hidden": [9]}, (21,), 1)
+        for algo in Algorithm:
+            [solution] = train(spec, data, algo.load()(), recipe=Recipe(3), seeds=[2])
+            done = landscape(*command, "--model", model, "--hidden", 9, "--algo", algo.value, "--seed", 2, "-o", "x.st")
+            assert done.code == 0
+            assert solution.params is not None
+            assert equal(solution.params, read_checkpoint("x.st").params), algo
+            Path("x.st").unlink()
+
+
+def test_a_data_set_says_what_a_split_does_not() -> None:
+    data = load_data(DataSpec("hmm", hmm=HiddenManifold(11, 21, 33, 50)))
+    spec = ModelSpec("mlp", {"hidden": [9]}, (21,), 1)
+    recipe, sampler = Recipe(1), Adversarial(adv_epochs=1, adv_until_error=1.0)
+    black = -data.mean / data.deviation
+    [whole] = train(spec, data, sampler, recipe=recipe)
+    [split] = train(spec, data.train, sampler, recipe=recipe, black=black)
+    assert whole.params is not None
+    assert split.params is not None
+    assert equal(whole.params, split.params)
+    assert whole.to_dict() == {"seed": 0, "epochs": 1, "diverged": False}
+    with pytest.raises(TrainingError, match="pass `black=`, or a DataSet"):
+        train(spec, data.train, sampler, recipe=recipe)
+
+
+def test_replicas_come_along_where_they_are_kept() -> None:
+    spec = SPECS["mlp"]
+    for keep, count in ((False, 0), (True, 3)):
+        [solution] = run(spec, RSGD(keep_replicas=keep), SHORT, [3])
+        assert len(solution.replicas) == count
+
+
+def test_nonsense_is_refused() -> None:
+    spec = SPECS["mlp"]
+    data = noise(spec)
+    loader = DataLoader(TensorDataset(*data))
+    for wrong, words in (
+        (loader, "not a DataLoader"),
+        (Split(data.x, data.y.float()), "labels hold torch.float32"),
+        (Split(data.x, data.y + 1), "labels out of range: they reach from 1 to 4, expected 0 to 3"),
+        (Split(data.x[:, :5], data.y), r"inputs have shape \(5,\), and the model takes \(7,\)"),
+    ):
+        with pytest.raises(DataError, match=words):
+            train(spec, wrong)  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match="SWA has a schedule of its own"):
+        train(spec, data, SWA(), recipe=Recipe(1, schedule="step"))
+    with pytest.raises(TrainingError, match="without a seed"):
+        train(spec, data, seeds=[])
+    with pytest.raises(TrainingError, match="3 networks for each of 1 runs"):
+        train(spec, data, RSGD(), initial=[[initial_params(spec, 0)]])
