@@ -55,16 +55,18 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
             raise TrainingError("the numbers of epochs and of samples in a batch must be at least 1")
-        rate, momentum = self.learning_rate, self.momentum
-        rate_fits = rate is None or (math.isfinite(rate) and rate > 0)
-        if not rate_fits or not (momentum is None or 0 <= momentum < 1):
+        rate = 1.0 if self.learning_rate is None else self.learning_rate
+        if not (math.isfinite(rate) and rate > 0 and 0 <= (self.momentum or 0.0) < 1):
             raise TrainingError("the learning rate must be positive, and the momentum at least 0 and below 1")
         check_choice("optimiser", self.optimizer, Optimizer)
-        if momentum is not None and self.optimizer == Optimizer.ADAM:
-            raise TrainingError("`momentum=` is for `optimizer=` sgd: adam has its own")
         check_choice("schedule", self.schedule, Schedule)
         check_choice("precision", self.precision, Precision)
         check_choice("augmentation", self.augment, Augment)
+        if self.momentum is not None and self.optimizer == Optimizer.ADAM:
+            raise TrainingError("`momentum=` is for `optimizer=` sgd: adam has its own")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         if not all(0 < milestone < 1 for milestone in self.milestones) or not 0 < self.decay <= 1:
             raise TrainingError("milestones are fractions between 0 and 1, and the decay lies above 0 and at most at 1")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):

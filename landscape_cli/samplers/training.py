@@ -98,15 +98,10 @@ def train(
         UserWarning: if random labels were not learnt as well as asked.
     """
     sampler, observer, device = sampler or SGD(), observer or TrainingObserver(), torch.device(device)
-    if isinstance(data, DataSet):
-        classes = classes or data.classes
-        black = -data.mean / data.deviation if black is None else black
-        data = data.train
-    check_split(data, spec.outputs, spec.input_shape)
+    split, classes, black = _learnt(spec, data, classes, black)
     stack = Stack(spec, _starts(spec, sampler, seeds, initial), device, replicas=sampler.networks)
     phases = _phases(sampler, recipe or Recipe(), binary=bool(latent_names(stack.networks[0])))
-    data = data.to(device)
-    classes = classes or int(data.y.max()) + 1
+    split = split.to(device)
     earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
     for record in earlier:
         observer.epoch(record)
@@ -119,7 +114,7 @@ def train(
             earlier, diverged = earlier + loop.records, loop.diverged
         draws = [generator(seed, CORRUPTION) for seed in seeds]
         sets = [
-            sampler.training_set(phase.name, data, classes=classes, black=black, generator=draw).to(device)
+            sampler.training_set(phase.name, split, classes=classes, black=black, generator=draw).to(device)
             for draw in draws
         ]
         loop = Loop(
@@ -142,6 +137,22 @@ def train(
     assert loop is not None
     records = earlier + loop.records
     return [_solution(loop, run, records) for run in range(len(seeds))]
+
+
+def _learnt(
+    spec: ModelSpec, data: DataSet | Split, classes: int | None, black: Tensor | None
+) -> tuple[Split, int, Tensor | None]:
+    """Return what is learnt, the number of its classes, and the value of a zero pixel, if it is known.
+
+    Raises:
+        DataError: if it is no data, or does not fit the model.
+    """
+    if isinstance(data, DataSet):
+        classes = classes or data.classes
+        black = -data.mean / data.deviation if black is None else black
+    split = data.train if isinstance(data, DataSet) else data
+    check_split(split, spec.outputs, spec.input_shape)
+    return split, classes or int(split.y.max()) + 1, black
 
 
 def _starts(

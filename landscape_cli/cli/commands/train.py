@@ -11,7 +11,6 @@ from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import emit, listen, say
 from landscape_cli.cli.options import ComputeOptions, TerminalOptions
 from landscape_cli.cli.training.data_options import TrainingDataOptions, data_spec
-from landscape_cli.cli.training.files import FIELD, CheckpointFiles, CheckpointOptions
 from landscape_cli.cli.training.model_options import (
     NetworkOptions,
     StartOptions,
@@ -19,12 +18,12 @@ from landscape_cli.cli.training.model_options import (
     model_spec,
     read_starts,
 )
+from landscape_cli.cli.training.output_options import CheckpointOptions, ResumeOptions
 from landscape_cli.cli.training.recipe_options import RecipeOptions, check_precision
-from landscape_cli.cli.training.resume import ResumeOptions, TrainingCheckpointer
 from landscape_cli.cli.training.sampler_options import SamplerOptions, summaries
 
 if TYPE_CHECKING:
-    pass
+    from landscape_cli.cli.training.files import CheckpointFiles
 
 
 def train(
@@ -57,43 +56,41 @@ def train(
     from landscape_cli.cli.inputs import resolve_device
     from landscape_cli.cli.outputs import check_distinct
     from landscape_cli.cli.provenance import recorded
+    from landscape_cli.cli.training.files import FIELD, CheckpointFiles
     from landscape_cli.cli.training.log import check_log, watch
+    from landscape_cli.cli.training.resume import TrainingCheckpointer
     from landscape_cli.data.datasets import load_data
     from landscape_cli.samplers import records_of
     from landscape_cli.samplers import train as train_stack
 
-    quiet, force, log, resume = terminal.quiet, target.force, interruption.log, interruption.resume
+    quiet, log, resume = terminal.quiet, interruption.log, interruption.resume
     listen(quiet=quiet)
-    settings.check_are_of(algo)
+    settings.check_belong(algo)
     optimization.check_belong(algo)
     runs, recipe, sampler = optimization.runs, optimization.recipe(), settings.sampler(algo)
     seeds = list(range(compute.seed, compute.seed + runs))
     template = target.output or Path(f"{algo.value}-{FIELD}.st")
-    files = CheckpointFiles(template, seeds, replicas=sampler.kept, force=force, resume=resume)
+    files = CheckpointFiles(template, seeds, replicas=sampler.kept, force=target.force, resume=resume)
     check_distinct(log, files.state, *files.paths)
     if not resume:
-        check_log(log, None, sampler.networks, force=force)
+        check_log(log, None, sampler.networks, force=target.force)
     starts = read_starts(start, network.model)
     device = resolve_device(compute.device)
     check_precision(optimization.precision, device, quiet=quiet)
     loaded = load_data(data_spec(context, data, starts), download=data.download)
     spec = model_spec(network, starts, loaded)
     files.describe(context, algo.value, spec=spec, data=loaded, starts=starts, device=device, quiet=quiet)
-    identity = recorded(context, device=None, data_dir=None, init=[start.sha256 for start in starts])
-    checkpointer = TrainingCheckpointer(
-        files.state,
-        identity | {"data": loaded.record["sha256"]},
-        every=interruption.checkpoint_every,
-        resume=resume,
-        quiet=quiet,
-    )
+    identity = recorded(context, device=None, data_dir=None, init=[each.sha256 for each in starts])
+    identity["data"] = loaded.record["sha256"]
+    every = interruption.checkpoint_every
+    checkpointer = TrainingCheckpointer(files.state, identity, every=every, resume=resume, quiet=quiet)
     state = checkpointer.read() if resume else None
     if state is None and files.are_finished():
         say(f"{files.paths[0]} is finished already: nothing to resume", quiet=quiet)
         _show(files.finished_rows(), files, target, quiet=quiet)
         return
     if resume:
-        check_log(log, None if state is None else records_of(state), sampler.networks, force=force)
+        check_log(log, None if state is None else records_of(state), sampler.networks, force=target.force)
     with checkpointer.on_guard(), watch(log, runs, sampler.networks, quiet=quiet) as observer:
         solutions = train_stack(
             spec,
@@ -111,8 +108,7 @@ def train(
     rows = files.write(solutions, checkpointer.path)
     if len(rows) == runs:
         checkpointer.remove()
-    if rows:
-        _show(rows, files, target, quiet=quiet)
+    _show(rows, files, target, quiet=quiet)
     files.check_all_written(solutions)
 
 
@@ -120,5 +116,7 @@ def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: Checkpoint
     """Print what is known of the networks, a row for each that was written."""
     from landscape_cli.io.results import Result
 
+    if not rows:
+        return
     body = rows[0] if len(files.seeds) == 1 else {"networks": rows}
     emit(Result(body, rows, files.provenance), output=None, form=target.form, force=target.force, quiet=quiet)

@@ -69,13 +69,7 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
     sizes_of_hmm = [name for name in named if name.startswith("hmm_")]
     if options.data is None and starts:
         misplaced = sizes_of_hmm + [name for name in named if name in OF_THE_DATA]
-        if misplaced:
-            raise typer.BadParameter(f"--init brings its data along: leave out {flag(misplaced[0])}, or name --data")
-        if not starts[0].data:
-            raise typer.BadParameter(
-                f"{starts[0].path} does not say which data it was trained on: name them with --data"
-            )
-        return DataSpec.from_record(starts[0].data, options.data_dir if "data_dir" in named else None)
+        return _data_of(starts[0], misplaced, options.data_dir if "data_dir" in named else None)
     if sizes_of_hmm and options.data not in {None, "hmm"}:
         raise typer.BadParameter(f"{flag(sizes_of_hmm[0])} is for --data hmm, not {options.data}")
     sizes = HiddenManifold(
@@ -93,3 +87,14 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         sizes,
         None if options.task is None else options.task.value,
     )
+
+
+def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None) -> DataSpec:
+    """Return the data that a checkpoint brings along; `misplaced` are options that would change it."""
+    from landscape_cli.data.datasets import DataSpec
+
+    if misplaced:
+        raise typer.BadParameter(f"--init brings its data along: leave out {flag(misplaced[0])}, or name --data")
+    if not start.data:
+        raise typer.BadParameter(f"{start.path} does not say which data it was trained on: name them with --data")
+    return DataSpec.from_record(start.data, directory)

@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from landscape_cli.cli.console import say
-from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import Force, Form
+from landscape_cli.cli.provenance import make_provenance
 from landscape_cli.errors import CheckpointError, TrainingError
 from landscape_cli.io.atomic import check_output
+from landscape_cli.io.checkpoint import Checkpoint, check_checkpoint_name, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import torch
 
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.evaluation.evaluator import Evaluator
-    from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.network import ModelSpec, Params
     from landscape_cli.samplers import Solution
 
 FIELD = "{seed}"
-
-
-@dataclass(frozen=True)
-class CheckpointOptions(Group):
-    """Where checkpoints go."""
-
-    panel = "Output"
-
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="Checkpoint to write, .st or .safetensors; with --runs a name for each, as in 'sgd-{seed}.st'.  "
-            "[default: ALGO-SEED.st]",
-            show_default=False,
-        ),
-    ] = None
-    force: Force = False
-    form: Form = None
 
 
 class CheckpointFiles:
@@ -71,8 +49,6 @@ class CheckpointFiles:
             BadParameter: if several runs would write one file.
             CheckpointError: if a name is not a checkpoint's, or a file stands in the way.
         """
-        from landscape_cli.io.checkpoint import check_checkpoint_name
-
         check_checkpoint_name(template)
         text = str(template)
         if len(seeds) > 1 and FIELD not in template.name:
@@ -116,8 +92,6 @@ class CheckpointFiles:
         Raises:
             CheckpointError: if a file stands in the way that is not of this training.
         """
-        from landscape_cli.cli.provenance import make_provenance
-
         self.algo, self.spec, self.data, self.device, self.quiet = algo, spec, data, device, quiet
         self.provenance = make_provenance(context, device=device, seed=self.seeds[0], networks=starts, data=data)
         self._earlier = tuple(step for start in starts for step in start.history)
@@ -138,8 +112,6 @@ class CheckpointFiles:
         Raises:
             CheckpointError: if one cannot be read.
         """
-        from landscape_cli.io.checkpoint import read_checkpoint
-
         return [
             {"network": str(path), "algo": self.algo, "seed": seed} | dict(read_checkpoint(path).metrics)
             for path, seed in zip(self.paths, self.seeds, strict=True)
@@ -200,8 +172,6 @@ class CheckpointFiles:
     def _write(
         self, evaluator: Evaluator, path: Path, params: Params, seed: int, extra: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
-
         scores = evaluator.evaluate([params])
         metrics = {f"{split}_error": float(score.error) for split, score in scores.items()} | {
             f"{split}_loss": float(score.loss) for split, score in scores.items()
@@ -226,8 +196,6 @@ class CheckpointFiles:
         return self.provenance | {"arguments": arguments, "seed": seed}
 
     def _is_of_this_training(self, path: Path, seed: int) -> bool:
-        from landscape_cli.io.checkpoint import read_checkpoint
-
         try:
             last = read_checkpoint(path).history[-1]
         except (CheckpointError, IndexError):

@@ -8,17 +8,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
-
-import typer
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from landscape_cli.cli.console import say
-from landscape_cli.cli.groups import Group
 from landscape_cli.errors import CheckpointError, TrainingError
 from landscape_cli.io.atomic import write_atomic
+from landscape_cli.io.safetensors import pack, read_tensors
 
 if TYPE_CHECKING:
     from landscape_cli.samplers import TrainingState
@@ -26,30 +23,6 @@ if TYPE_CHECKING:
 FORMAT = "landscape/training/1"
 REMEDY = "remove it to begin anew"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@dataclass(frozen=True)
-class ResumeOptions(Group):
-    """What is kept while training goes on, and whether to go on from it."""
-
-    panel = "Log and interruption"
-
-    log: Annotated[
-        Path | None,
-        typer.Option("--log", help="CSV file with a line for every epoch, written as training goes on."),
-    ] = None
-    checkpoint_every: Annotated[
-        int | None,
-        typer.Option(
-            "--checkpoint-every",
-            min=1,
-            help="Save the state of training after so many epochs, and on SIGTERM and Ctrl-C, in NAME.resume.",
-            show_default=False,
-        ),
-    ] = None
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from such a file; without one, begin.", show_default=False)
-    ] = False
 
 
 class TrainingCheckpointer:
@@ -82,7 +55,6 @@ class TrainingCheckpointer:
             CheckpointError: if the file cannot be read.
             TrainingError: if it is of another training: the message names what differs.
         """
-        from landscape_cli.io.safetensors import read_tensors
         from landscape_cli.samplers import TrainingState
 
         if not self.path.exists():
@@ -115,8 +87,6 @@ class TrainingCheckpointer:
         Raises:
             CheckpointError: if the disk refuses; what was saved before is still there.
         """
-        from landscape_cli.io.safetensors import pack
-
         metadata = {
             "format": FORMAT,
             "identity": json.dumps(self.identity, sort_keys=True),

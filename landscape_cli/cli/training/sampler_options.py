@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,7 +42,8 @@ class SamplerOptions(Group):
     def options(cls) -> list[inspect.Parameter]:
         """Return the options as parameters: None where they are not given, as samplers have defaults of their own."""
         parameters = []
-        for name, declared in _by_name().items():
+        names = _by_name()
+        for name, declared in names.items():
             first_algo, first = next(iter(declared.items()))
             is_switch = first.kind is bool
             kind: Any = str if first.read else first.choices or first.kind
@@ -50,7 +51,7 @@ class SamplerOptions(Group):
                 flag(name),
                 help=_help(list(declared.items())),
                 metavar=first.metavar,
-                rich_help_panel=_panel(first_algo),
+                rich_help_panel=_panel(first_algo, names),
                 show_default=False,
             )
             parameters.append(
@@ -68,7 +69,7 @@ class SamplerOptions(Group):
         """Return the group made of its options' values, which leave `values`."""
         return cls({name: values.pop(name) for name in _by_name()})
 
-    def check_are_of(self, algo: Algorithm) -> None:
+    def check_belong(self, algo: Algorithm) -> None:
         """Refuse options of other samplers: an option silently ignored misleads.
 
         Raises:
@@ -100,23 +101,18 @@ class SamplerOptions(Group):
         return sampler
 
 
-def _declared() -> Iterator[tuple[Algorithm, Option]]:
-    for algo in Algorithm:
-        for option in options_of(algo.load()):
-            yield algo, option
-
-
 def _by_name() -> dict[str, dict[Algorithm, Option]]:
     """Return which samplers declare each option, and as what, in the order of the samplers."""
     names: dict[str, dict[Algorithm, Option]] = {}
-    for algo, option in _declared():
-        names.setdefault(option.name, {})[algo] = option
+    for algo in Algorithm:
+        for option in options_of(algo.load()):
+            names.setdefault(option.name, {})[algo] = option
     return names
 
 
-def _panel(algo: Algorithm) -> str:
+def _panel(algo: Algorithm, names: Mapping[str, Mapping[Algorithm, Option]]) -> str:
     """Return the heading of a sampler's options, which names those that are listed above."""
-    shared = [flag(name) for name, declared in _by_name().items() if algo in declared and algo != next(iter(declared))]
+    shared = [flag(name) for name, declared in names.items() if algo in declared and algo != next(iter(declared))]
     also = f"; also {', '.join(shared)}" if shared else ""
     return f"Sampler {algo.value}: {algo.load().summary}{also}"
 

@@ -60,8 +60,8 @@ def test_what_is_not_given_is_the_samplers_own() -> None:
 )
 def test_options_of_other_samplers_are_refused(algo: Algorithm, values: dict[str, object], words: str) -> None:
     with pytest.raises(typer.BadParameter, match=words):
-        given(**values).check_are_of(algo)
-    given().check_are_of(algo)
+        given(**values).check_belong(algo)
+    given().check_belong(algo)
 
 
 def test_malformed_options_are_named() -> None:
