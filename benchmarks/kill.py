@@ -13,8 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from landscape_cli.cli.training.resume import FORMAT, REMEDY, read_tensors
+from landscape_cli.cli.training.resume import FORMAT, REMEDY
 from landscape_cli.io.checkpoint import read_checkpoint
+from landscape_cli.io.safetensors import read_tensors
 
 PROGRAM = [sys.executable, "-m", "landscape_cli", "train", "--hidden", "64,64", "--hmm-test", "50", "--device", "cpu"]
 OPTIONS = {

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from landscape_cli.data.datasets import Split
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
-from landscape_cli.samplers import Recipe, Replication, Sampler, rsgd, sgd, train
+from landscape_cli.samplers import RSGD, Recipe, Sampler, train
 
 SPECS = {
     "mlp": ModelSpec("mlp", {"hidden": [512, 512, 512]}, (1, 28, 28), 10),
@@ -52,9 +52,11 @@ def plain(spec: ModelSpec, data: Split, epochs: int, device: torch.device) -> No
             optimizer.step()
 
 
-def ours(spec: ModelSpec, data: Split, sampler: Sampler, seeds: list[int], device: torch.device) -> None:
+def ours(
+    spec: ModelSpec, data: Split, recipe: Recipe, seeds: list[int], device: torch.device, sampler: Sampler | None = None
+) -> None:
     """Train by the stack."""
-    train(spec, data, sampler, seeds=seeds, device=device)
+    train(spec, data, sampler, recipe=recipe, seeds=seeds, device=device)
 
 
 def timed(work: Callable[[], None], device: torch.device) -> float:
@@ -85,36 +87,36 @@ def measure(name: str, options: argparse.Namespace, device: torch.device) -> Non
     images = options.images if name != "vgg16" or device.type == "cuda" else max(256, options.images // 10)
     data = random_data(spec, images)
     if options.one is not None:
-        ours(spec, data, sgd(recipe), [options.one], device)
+        ours(spec, data, recipe, [options.one], device)
         return
     again = [sys.executable, __file__, "--models", name, "--images", str(options.images)]
     again += ["--epochs", str(options.epochs), "--device", options.device, "--one"]
-    timed(lambda: ours(spec, data, sgd(Recipe(1)), [0], device), device)
+    timed(lambda: ours(spec, data, Recipe(1), [0], device), device)
     compare(
         f"{name}, {options.epochs} epochs of {images} images, the plain loop against ours",
         lambda: plain(spec, data, options.epochs, device),
-        lambda: ours(spec, data, sgd(recipe), [0], device),
+        lambda: ours(spec, data, recipe, [0], device),
         options.repeats,
         device,
     )
     compare(
         f"{name}, 3 trainings by SGD against RSGD with 3 replicas",
-        lambda: [ours(spec, data, sgd(recipe), [seed], device) for seed in range(3)] and None,
-        lambda: ours(spec, data, rsgd(recipe, Replication(3, gamma=0.01)), [0], device),
+        lambda: [ours(spec, data, recipe, [seed], device) for seed in range(3)] and None,
+        lambda: ours(spec, data, recipe, [0], device, RSGD(3, gamma_init=0.01)),
         options.repeats,
         device,
     )
     compare(
         f"{name}, {RUNS} processes one after another against --runs {RUNS}",
         lambda: [subprocess.run([*again, str(seed)], check=True) for seed in range(RUNS)] and None,
-        lambda: ours(spec, data, sgd(recipe), list(range(RUNS)), device),
+        lambda: ours(spec, data, recipe, list(range(RUNS)), device),
         max(1, options.repeats // 3),
         device,
     )
     compare(
         f"{name}, {RUNS} runs in a stack against one run",
-        lambda: ours(spec, data, sgd(recipe), list(range(RUNS)), device),
-        lambda: ours(spec, data, sgd(recipe), [0], device),
+        lambda: ours(spec, data, recipe, list(range(RUNS)), device),
+        lambda: ours(spec, data, recipe, [0], device),
         max(1, options.repeats // 3),
         device,
     )

@@ -39,14 +39,14 @@ class Format(Choice):
 
 
 class Algorithm(Choice):
-    """The samplers."""
+    """The samplers, each with the class of its settings: all that the rest knows of one, it reads there."""
 
-    SGD = "sgd"
-    RSGD = "rsgd"
-    ADV = "adv"
-    SAM = "sam"
-    SWA = "swa"
-    ESGD = "esgd"
+    SGD = "sgd", "landscape_cli.samplers.sgd:SGD"
+    RSGD = "rsgd", "landscape_cli.samplers.rsgd:RSGD"
+    ADV = "adv", "landscape_cli.samplers.adversarial:Adversarial"
+    SAM = "sam", "landscape_cli.samplers.sam:SAM"
+    SWA = "swa", "landscape_cli.samplers.swa:SWA"
+    ESGD = "esgd", "landscape_cli.samplers.entropy_sgd:EntropySGD"
 
 
 class Optimizer(Choice):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, fields
 from functools import wraps
-from typing import Any, ClassVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args, get_type_hints
 
 from typer.core import TyperArgument, TyperCommand
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Group:
@@ -21,6 +24,27 @@ class Group:
 
     panel: ClassVar[str] = "Options"
 
+    @classmethod
+    def options(cls) -> list[inspect.Parameter]:
+        """Return the options as parameters, each with the group's panel unless it has one of its own."""
+        options = []
+        hints = get_type_hints(cls, include_extras=True)
+        for field in fields(cast("Any", cls)):
+            kind, info = get_args(hints[field.name])
+            info = copy(info)
+            info.rich_help_panel = info.rich_help_panel or cls.panel
+            annotation: Any = Annotated[kind, info]
+            default = inspect.Parameter.empty if field.default is MISSING else field.default
+            options.append(
+                inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            )
+        return options
+
+    @classmethod
+    def take(cls, values: dict[str, Any]) -> Self:
+        """Return the group made of its options' values, which leave `values`."""
+        return cls(**{field.name: values.pop(field.name) for field in fields(cast("Any", cls))})
+
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take groups of options as parameters: typer sees the options, the command gets the groups."""
@@ -31,39 +55,18 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         kind = hints[name]
         if isinstance(kind, type) and issubclass(kind, Group):
             groups[name] = kind
-            plain += _options(kind)
+            plain += kind.options()
         else:
             plain.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=kind))
 
     @wraps(command)
     def run(**values: Any) -> None:
-        made = {name: kind(**{f.name: values.pop(f.name) for f in _fields(kind)}) for name, kind in groups.items()}
+        made = {name: kind.take(values) for name, kind in groups.items()}
         command(**values, **made)
 
     setattr(run, "__signature__", inspect.Signature(plain))  # noqa: B010 - functions have no such attribute for mypy
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in plain}
     return run
-
-
-def _fields(kind: type[Group]) -> Sequence[Field[Any]]:
-    return fields(cast("Any", kind))
-
-
-def _options(kind: type[Group]) -> list[inspect.Parameter]:
-    """Return the options of a group as parameters, each with the group's panel unless it has one of its own."""
-    options = []
-    hints = get_type_hints(kind, include_extras=True)
-    for field in _fields(kind):
-        annotation = copy(hints[field.name])
-        [info] = annotation.__metadata__
-        info = copy(info)
-        info.rich_help_panel = info.rich_help_panel or kind.panel
-        annotation.__metadata__ = (info,)
-        default = inspect.Parameter.empty if field.default is MISSING else field.default
-        options.append(
-            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        )
-    return options
 
 
 class Command(TyperCommand):

@@ -27,13 +27,16 @@ def check_splits(name: str, train: Split, test: Split) -> None:
         )
 
 
-def check_split(name: str, split: object, outputs: int | None = None) -> None:
+def check_split(
+    name: str, split: object, outputs: int | None = None, input_shape: tuple[int, ...] | None = None
+) -> None:
     """Check that a split can be evaluated or trained on: shapes, types, finite inputs, labels that the model has.
 
     Args:
         name: what to call it in messages.
         split: what should be a `Split`.
         outputs: how many outputs the model has: one decides between two classes; by default any label will do.
+        input_shape: the shape of one input of the model; by default any will do.
 
     Raises:
         DataError: saying what is wrong.
@@ -46,6 +49,12 @@ def check_split(name: str, split: object, outputs: int | None = None) -> None:
         if not isinstance(tensor, Tensor):
             raise DataError(f"{name}: {part} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
     _check_tensors(name, split.x, split.y)
+    if split.y.dtype != torch.int64:
+        raise DataError(f"{name}: y holds {split.y.dtype}, expected torch.int64: see Tensor.long")
+    if input_shape is not None and tuple(split.x.shape[1:]) != tuple(input_shape):
+        raise DataError(
+            f"{name}: inputs have shape {tuple(split.x.shape[1:])}, and the model takes {tuple(input_shape)}"
+        )
     if outputs is not None:
         check_labels(name, split.y, outputs)
 

@@ -18,14 +18,14 @@ from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.measures.distance import WeightDistances
 from landscape_cli.measures.optimized_path import OptimizedPath
 from landscape_cli.measures.path_evaluator import TRAIN, PathEvaluator, check_networks
-from landscape_cli.samplers import Recipe, Watcher, sgd, train
+from landscape_cli.normalization.verified import normalize_checkpoint
+from landscape_cli.samplers import SGD, Recipe, TrainingObserver, train
 
 if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.data.datasets import Split
     from landscape_cli.network import ModelSpec, Params
-    from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.symmetry import Symmetry
 
 Advance = Callable[[int], None]
@@ -50,7 +50,7 @@ def optimize_midpoint(
     keep_last_layer: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    watcher: Watcher | None = None,
+    observer: TrainingObserver | None = None,
     advance: Advance | None = None,
 ) -> OptimizedPath:
     """Train the middle of the path between two networks by SGD, and measure the two pieces through it (SPEC 5).
@@ -76,7 +76,7 @@ def optimize_midpoint(
         keep_last_layer: whether both ends were normalised so that the last layer keeps its scale.
         seed: of all that is random.
         device: where to compute.
-        watcher: whom to tell of the training.
+        observer: whom to tell of the training.
         advance: called with the number of samples done on the path, as by `path`.
 
     Raises:
@@ -106,7 +106,9 @@ def optimize_midpoint(
     aligner = PairAligner(model, ends[0], symmetry, method=method, inputs=inputs, seed=seed, device=evaluator.device)
     optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed)
     optimized = optimizer.optimize(
-        *ends, watching=lambda: nullcontext(watcher or Watcher()), measuring=lambda samples: nullcontext(advance)
+        *ends,
+        watching=lambda: nullcontext(observer or TrainingObserver()),
+        measuring=lambda samples: nullcontext(advance),
     )
     evaluator.warn_of_missing()
     return optimized
@@ -135,7 +137,7 @@ class MidpointOptimizer:
         start: Checkpoint,
         end: Checkpoint,
         *,
-        watching: Callable[[], AbstractContextManager[Watcher]] = lambda: nullcontext(Watcher()),
+        watching: Callable[[], AbstractContextManager[TrainingObserver]] = lambda: nullcontext(TrainingObserver()),
         measuring: Callable[[int], AbstractContextManager[Advance | None]] = lambda samples: nullcontext(),
         phase: str = "midpoint",
     ) -> OptimizedPath:
@@ -146,7 +148,7 @@ class MidpointOptimizer:
             end: the network at τ = 1.
             watching: makes whom to tell of the training, for as long as it lasts.
             measuring: makes what is called with the samples done, for as long as so many are measured.
-            phase: what to call the training to the watcher.
+            phase: what to call the training to the observer.
 
         Raises:
             TrainingError: if training diverges.
@@ -159,7 +161,7 @@ class MidpointOptimizer:
         trained: Params = middle
         epochs = 0
         if not self._suffices(errors):
-            with watching() as watcher:
+            with watching() as observer:
                 trained, epochs = train_midpoint(
                     start.model,
                     middle,
@@ -167,7 +169,7 @@ class MidpointOptimizer:
                     self.recipe,
                     seed=self.seed,
                     device=evaluator.device,
-                    watcher=watcher,
+                    observer=observer,
                     phase=phase,
                 )
             trained = evaluator.with_statistics(trained)
@@ -218,7 +220,7 @@ def train_midpoint(
     *,
     seed: int,
     device: torch.device,
-    watcher: Watcher | None = None,
+    observer: TrainingObserver | None = None,
     phase: str = "midpoint",
 ) -> tuple[dict[str, Tensor], int]:
     """Return the network that SGD makes of another, and for how many epochs it ran.
@@ -232,23 +234,24 @@ def train_midpoint(
         recipe: how long and how fast.
         seed: of everything random.
         device: where to train.
-        watcher: whom to tell.
-        phase: what to call the training to the watcher.
+        observer: whom to tell.
+        phase: what to call the training to the observer.
 
     Raises:
         TrainingError: if training diverges.
     """
-    watcher = watcher or Watcher()
-    begin = watcher.start
+    observer = observer or TrainingObserver()
+    begin = observer.start
     start: Callable[[str, int, int, int], None] = lambda _, *numbers: begin(phase, *numbers)  # noqa: E731
     [solution] = train(
         spec,
         data,
-        sgd(recipe),
+        SGD(),
+        recipe=recipe,
         seeds=[seed],
         device=device,
         initial=[[cast_floats(middle, torch.float32, device)]],
-        watcher=replace(watcher, start=start),
+        observer=replace(observer, start=start),
     )
     if solution.params is None:
         raise TrainingError(

@@ -1,31 +1,62 @@
-"""The samplers of solutions (SPEC 8), and the one training loop that they share."""
+"""The samplers of solutions (SPEC 8), and the one training loop that they share.
 
-from landscape_cli.samplers.adversarial import Adversarial
-from landscape_cli.samplers.flat import Averaging, LocalEntropy, Sharpness
-from landscape_cli.samplers.recipe import Recipe
-from landscape_cli.samplers.records import EpochRecord, Watcher
-from landscape_cli.samplers.replicated import Replication
-from landscape_cli.samplers.state import State, records_of
-from landscape_cli.samplers.train import Sampler, Solution, adv, esgd, rsgd, sam, sgd, swa, train
+The names below are loaded on first use, so that reading a sampler's settings does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from landscape_cli.samplers.adversarial import Adversarial
+    from landscape_cli.samplers.entropy_sgd import EntropySGD
+    from landscape_cli.samplers.recipe import Recipe
+    from landscape_cli.samplers.records import EpochRecord, TrainingObserver
+    from landscape_cli.samplers.rsgd import RSGD
+    from landscape_cli.samplers.sam import SAM
+    from landscape_cli.samplers.sampler import Sampler
+    from landscape_cli.samplers.sgd import SGD
+    from landscape_cli.samplers.state import TrainingState, records_of
+    from landscape_cli.samplers.swa import SWA
+    from landscape_cli.samplers.training import Solution, train
+
+_HOMES = {
+    "Adversarial": "adversarial",
+    "EntropySGD": "entropy_sgd",
+    "EpochRecord": "records",
+    "RSGD": "rsgd",
+    "Recipe": "recipe",
+    "SAM": "sam",
+    "SGD": "sgd",
+    "SWA": "swa",
+    "Sampler": "sampler",
+    "Solution": "training",
+    "TrainingObserver": "records",
+    "TrainingState": "state",
+    "records_of": "state",
+    "train": "training",
+}
 
 __all__ = [
+    "RSGD",
+    "SAM",
+    "SGD",
+    "SWA",
     "Adversarial",
-    "Averaging",
+    "EntropySGD",
     "EpochRecord",
-    "LocalEntropy",
     "Recipe",
-    "Replication",
     "Sampler",
-    "Sharpness",
     "Solution",
-    "State",
-    "Watcher",
-    "adv",
-    "esgd",
+    "TrainingObserver",
+    "TrainingState",
     "records_of",
-    "rsgd",
-    "sam",
-    "sgd",
-    "swa",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -4,75 +4,142 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from landscape_cli.data.datasets import Split
+from landscape_cli.choices import Optimizer
 from landscape_cli.errors import TrainingError
+from landscape_cli.samplers.options import option
 from landscape_cli.samplers.recipe import Recipe
-from landscape_cli.samplers.records import EpochRecord
+from landscape_cli.samplers.sampler import Phase, Sampler
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from landscape_cli.data.datasets import Split
+    from landscape_cli.samplers.records import EpochRecord
+
+FIRST = "adversarial"
+"""The phase that learns random labels."""
 
 
 @dataclass(frozen=True)
-class Adversarial:
-    """The fit to random labels that comes first.
+class Adversarial(Sampler):
+    """Random labels are learnt first, the true ones from there, by plain SGD without momentum (Liu et al., 2020).
+
+    The first phase trains on batches of the recipe's size, in its precision.
 
     Attributes:
         copies: R, how many corrupted copies of the training set.
         zero_fraction: the fraction of each image's pixels that are zeroed.
-        recipe: how to fit them.
+        adv_epochs: of the first phase, at most.
+        adv_optimizer: of the first phase; None for SGD, or Adam for binary networks.
+        adv_lr: the learning rate of the first phase; None for its optimiser's usual one.
+        adv_until_error: the training error at which random labels are learnt.
+
+    Raises:
+        TrainingError: if a setting is impossible.
     """
 
-    copies: int = 1
-    zero_fraction: float = 0.1
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=200, until_error=0.01))
+    summary = "from random labels (sharp minima)"
+    momentum = 0.0
+
+    copies: int = option(1, "Copies of the data with random labels.", name="adv_copies")
+    zero_fraction: float = option(0.1, "Pixels zeroed in a copy.", name="adv_zero_fraction")
+    adv_epochs: int = option(200, "Epochs on random labels, at most.")
+    adv_optimizer: str | None = option(
+        None, "Optimiser on random labels.", shown="sgd; binary: adam", choices=Optimizer
+    )
+    adv_lr: float | None = option(
+        None, "Learning rate on random labels.", shown="0.02, adam 0.001; binary: 0.05, sgd 20"
+    )
+    adv_until_error: float = option(0.01, "Error at which random labels are learnt.")
 
     def __post_init__(self) -> None:
         if self.copies < 1:
             raise TrainingError("ADV needs at least 1 corrupted copy of the training set")
         if not 0 <= self.zero_fraction <= 1:
             raise TrainingError(f"the fraction of pixels to zero must lie in [0, 1], and is {self.zero_fraction}")
+        self.first_recipe(Recipe(), binary=False)
 
+    def first_recipe(self, recipe: Recipe, *, binary: bool) -> Recipe:
+        """Return how random labels are learnt, where true ones are by `recipe`.
 
-def warn_unless_learnt(adversarial: Adversarial, records: Sequence[EpochRecord]) -> None:
-    """Warn of runs that did not learn the random labels as well as asked.
-
-    Warns:
-        UserWarning: naming their seeds.
-    """
-    wanted = adversarial.recipe.until_error
-    last = {record.seed: record for record in records if record.phase == "adversarial"}
-    missed = {
-        seed: record.solution_error
-        for seed, record in last.items()
-        if wanted is not None and record.solution_error is not None and record.solution_error > wanted
-    }
-    if missed:
-        worst = max(missed.values())
-        seeds = ", ".join(str(seed) for seed in missed)
-        warnings.warn(
-            f"the random labels were learnt to an error of {worst:.3g} only, not {wanted:.3g} (seed {seeds}): "
-            "give `adv_epochs=` more, or another `adv_lr=` or `adv_optimizer=`",
-            stacklevel=2,
+        Raises:
+            TrainingError: if a setting is impossible.
+        """
+        usual = Optimizer.ADAM if binary else Optimizer.SGD  # by SGD binary networks hardly learn random labels
+        first = Recipe(
+            self.adv_epochs,
+            self.adv_lr,
+            batch_size=recipe.batch_size,
+            until_error=self.adv_until_error,
+            optimizer=self.adv_optimizer or usual,
+            precision=recipe.precision,
         )
+        return first.with_defaults(binary=binary)
+
+    def phases(self, recipe: Recipe, *, binary: bool) -> tuple[Phase, ...]:
+        """Return the fit to random labels, and the training proper."""
+        return Phase(FIRST, self.first_recipe(recipe, binary=binary)), Phase("train", recipe)
+
+    def training_set(
+        self, phase: str, data: Split, *, classes: int, black: Tensor | None, generator: torch.Generator
+    ) -> Split:
+        """Return what a run trains on: corrupted copies first.
+
+        Raises:
+            TrainingError: if it is not known what a black pixel is.
+        """
+        if phase != FIRST:
+            return data
+        if black is None:
+            raise TrainingError("zeroed pixels need their standardised value: pass `black=`, or a DataSet")
+        return corrupt(data, self, classes=classes, black=black, generator=generator)
+
+    def end_phase(self, phase: Phase, records: Sequence[EpochRecord]) -> None:
+        """Warn of runs that did not learn the random labels as well as asked.
+
+        Warns:
+            UserWarning: naming their seeds.
+        """
+        if phase.name != FIRST:
+            return
+        wanted = self.adv_until_error
+        last = {record.seed: record for record in records if record.phase == FIRST}
+        missed = {
+            seed: record.solution_error
+            for seed, record in last.items()
+            if record.solution_error is not None and record.solution_error > wanted
+        }
+        if missed:
+            worst = max(missed.values())
+            seeds = ", ".join(str(seed) for seed in missed)
+            warnings.warn(
+                f"the random labels were learnt to an error of {worst:.3g} only, not {wanted:.3g} (seed {seeds}): "
+                "give `adv_epochs=` more, or another `adv_lr=` or `adv_optimizer=`",
+                stacklevel=2,
+            )
 
 
-def corrupt(data: Split, adversarial: Adversarial, *, classes: int, black: Tensor, generator: torch.Generator) -> Split:
+def corrupt(data: Split, settings: Adversarial, *, classes: int, black: Tensor, generator: torch.Generator) -> Split:
     """Return copies of `data` with random labels and, in each image, a random fraction of the pixels black.
 
     A pixel of an image spans its channels; in a plain vector every entry is one.
     """
-    copies = []
-    for _ in range(adversarial.copies):
+    import torch
+
+    from landscape_cli.data.datasets import Split
+
+    inputs, labels = [], []
+    for _ in range(settings.copies):
         flat = data.x.cpu().reshape(len(data.x), len(black), -1)
-        places = flat.shape[2]
-        zeroed = round(adversarial.zero_fraction * places)
-        chosen = torch.rand(len(flat), places, generator=generator).argsort(dim=1)[:, :zeroed]
-        mask = torch.zeros(len(flat), 1, places, dtype=torch.bool)
+        pixels = flat.shape[2]
+        zeroed = round(settings.zero_fraction * pixels)
+        chosen = torch.rand(len(flat), pixels, generator=generator).argsort(dim=1)[:, :zeroed]
+        mask = torch.zeros(len(flat), 1, pixels, dtype=torch.bool)
         mask[:, 0].scatter_(1, chosen, True)
-        x = torch.where(mask, black.to(flat.dtype)[:, None], flat).reshape(data.x.shape)
-        labels = torch.randint(classes, (len(flat),), generator=generator)
-        copies.append(Split(x, labels))
-    return Split(torch.cat([copy.x for copy in copies]), torch.cat([copy.y for copy in copies]))
+        inputs.append(torch.where(mask, black.to(flat.dtype)[:, None], flat).reshape(data.x.shape))
+        labels.append(torch.randint(classes, (len(flat),), generator=generator))
+    return Split(torch.cat(inputs), torch.cat(labels))

@@ -22,18 +22,18 @@ Batch = tuple[Tensor, Tensor]
 """Inputs, shape (samples, *input_shape), and labels, shape (samples,)."""
 Gradients = Callable[[Stack, Sequence[int], Sequence[Batch], float, Callable[[int], None]], tuple[Tensor, Tensor]]
 """Adds the gradients of `share` times each network's mean loss on its batch; returns losses and counts of misclassified
-samples. Called with the stack, which networks, their batches, the share, and what to call with a network's number
-before its forward pass."""
+samples. Called with the stack, the indices of networks, their batches, the share, and what to call with a network's
+index before its forward pass."""
 
 
 def one_by_one(precision: torch.dtype) -> Gradients:
     """Return the way that takes the networks one after another."""
 
     def gradients(
-        stack: Stack, which: Sequence[int], batches: Sequence[Batch], share: float, before: Callable[[int], None]
+        stack: Stack, indices: Sequence[int], batches: Sequence[Batch], share: float, before: Callable[[int], None]
     ) -> tuple[Tensor, Tensor]:
         losses, wrong = [], []
-        for k, (x, labels) in zip(which, batches, strict=True):
+        for k, (x, labels) in zip(indices, batches, strict=True):
             before(k)
             with _cast(x.device, precision):
                 logits = logits_of(stack.networks[k](as_channels_last(x))).float()
@@ -51,10 +51,10 @@ def together(precision: torch.dtype) -> Gradients:
     """Return the way that takes all networks in one set of kernels (`torch.func.vmap`)."""
 
     def gradients(
-        stack: Stack, which: Sequence[int], batches: Sequence[Batch], share: float, before: Callable[[int], None]
+        stack: Stack, indices: Sequence[int], batches: Sequence[Batch], share: float, before: Callable[[int], None]
     ) -> tuple[Tensor, Tensor]:
-        every = len(which) == len(stack.networks)
-        rows = list(which)
+        every = len(indices) == len(stack.networks)
+        rows = list(indices)
         parameters = {
             name: (view if every else view[rows]).detach().requires_grad_(True)
             for name, view in stack.views(stack.weights).items()
@@ -65,8 +65,8 @@ def together(precision: torch.dtype) -> Gradients:
         with _cast(x.device, precision):
             logits = _forward_all(stack.networks[0], parameters, buffers, x).float().flatten(0, 1)
         losses = cross_entropy(logits, labels.flatten(), reduction="none").view(labels.shape).mean(1)
-        found = torch.autograd.grad(losses.sum() * share, list(parameters.values()), allow_unused=True)
-        for slope, target in zip(found, stack.views(stack.gradients).values(), strict=True):
+        slopes = torch.autograd.grad(losses.sum() * share, list(parameters.values()), allow_unused=True)
+        for slope, target in zip(slopes, stack.views(stack.gradients).values(), strict=True):
             if slope is not None and every:
                 target.add_(slope)
             elif slope is not None:
@@ -83,8 +83,8 @@ def together(precision: torch.dtype) -> Gradients:
 def _forward_all(skeleton: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
     """Return the logits of many networks, shape (networks, samples, outputs), each on its own samples."""
 
-    def forward(own: dict[str, Tensor], kept: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        return logits_of(functional_call(skeleton, (own, kept), (inputs,)))
+    def forward(weights: dict[str, Tensor], statistics: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        return logits_of(functional_call(skeleton, (weights, statistics), (inputs,)))
 
     logits: Tensor = vmap(forward)(parameters, buffers, x)
     return logits

@@ -41,7 +41,7 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
-class Watcher:
+class TrainingObserver:
     """Whom to tell how training goes.
 
     Attributes:

@@ -23,7 +23,7 @@ class Stack:
 
     Attributes:
         replicas: how many networks a run has.
-        weights: the parameters, shape (networks, places), float32; places that are no parameter are zero.
+        weights: the parameters, shape (networks, entries), float32; entries of no parameter are zero.
         gradients: the same shape; after `collect`, each network's backward pass accumulates into its row.
         networks: the modules, in training mode.
         parameters: of each network, views of its row, in their order there.
@@ -36,25 +36,25 @@ class Stack:
             build_model(spec, {name: tensor.clone().to(device) for name, tensor in params.items()}).train()
             for params in initial
         ]
-        self._places: list[tuple[str, int, torch.Size]] = []
+        self._layout: list[tuple[str, int, torch.Size]] = []
         size = 0
         for name, parameter in self.networks[0].named_parameters():
-            self._places.append((name, size, parameter.shape))
+            self._layout.append((name, size, parameter.shape))
             size += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
         self.weights = torch.zeros(len(self.networks), size, device=device)
         self.gradients = torch.zeros_like(self.weights)
         latent = set(latent_names(self.networks[0]))
-        own_views = {name: view for name, view in self.views(self.weights).items() if name in latent}
-        self._latents = [self.weights] if len(own_views) == len(self._places) else list(own_views.values())
+        latent_views = {name: view for name, view in self.views(self.weights).items() if name in latent}
+        self._latents = [self.weights] if len(latent_views) == len(self._layout) else list(latent_views.values())
         self.parameters: list[list[nn.Parameter]] = []
         for row, network in zip(self.weights, self.networks, strict=True):
-            own = dict(network.named_parameters())
-            for name, start, shape in self._places:
+            named = dict(network.named_parameters())
+            for name, start, shape in self._layout:
                 view = _shaped(row, start, shape)
-                view.copy_(own[name].detach())
-                own[name].data = view
-                own[name].requires_grad_(True)
-            self.parameters.append([own[name] for name, _, _ in self._places])
+                view.copy_(named[name].detach())
+                named[name].data = view
+                named[name].requires_grad_(True)
+            self.parameters.append([named[name] for name, _, _ in self._layout])
         self.buffers = {
             name: torch.stack([network.get_buffer(name) for network in self.networks])
             for name, _ in self.networks[0].named_buffers()
@@ -76,7 +76,7 @@ class Stack:
 
     def collect(self, k: int) -> None:
         """Let the gradients of network k be its row of `gradients`."""
-        for parameter, (_, start, shape) in zip(self.parameters[k], self._places, strict=True):
+        for parameter, (_, start, shape) in zip(self.parameters[k], self._layout, strict=True):
             parameter.grad = _shaped(self.gradients[k], start, shape)
 
     def drop(self, k: int) -> None:
@@ -89,7 +89,7 @@ class Stack:
 
         A fused optimiser goes through both as they lie.
         """
-        for parameter, (_, start, shape) in zip(self.parameters[k], self._places, strict=True):
+        for parameter, (_, start, shape) in zip(self.parameters[k], self._layout, strict=True):
             gradient = parameter.grad
             if gradient is not None and gradient.stride() != parameter.stride():
                 parameter.grad = _shaped(self.gradients[k], start, shape)
@@ -102,17 +102,17 @@ class Stack:
 
     def views(self, matrix: Tensor) -> dict[str, Tensor]:
         """View a matrix shaped as `weights` as parameters by name, shape (networks, *shape)."""
-        return {name: _shaped(matrix, start, shape) for name, start, shape in self._places}
+        return {name: _shaped(matrix, start, shape) for name, start, shape in self._layout}
 
     def params(self, k: int, row: Tensor | None = None) -> Params:
         """Return a copy of network k; with `row`, of a network with these parameters and k's buffers."""
         tensors = dict(self.networks[k].state_dict())
         if row is not None:
-            # A parameter that goes by several names is a view of the same places under each.
-            places = {self.weights[k, start:].data_ptr(): (start, shape) for _, start, shape in self._places}
+            # A parameter that goes by several names is a view of the same entries under each.
+            spans = {self.weights[k, start:].data_ptr(): (start, shape) for _, start, shape in self._layout}
             for name, tensor in self.networks[k].state_dict(keep_vars=True).items():
                 if isinstance(tensor, nn.Parameter):
-                    tensors[name] = _shaped(row, *places[tensor.data_ptr()])
+                    tensors[name] = _shaped(row, *spans[tensor.data_ptr()])
         return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
 
     def centre(self, run: int = 0) -> Params:
@@ -133,8 +133,8 @@ class Stack:
 
     def distances(self, run: int = 0) -> Tensor:
         """Return the squared distance of each of a run's replicas from their centre, shape (replicas,), float64."""
-        own = self.weights[self.members(run)]
-        return (own - own.mean(0)).square_().sum(1, dtype=torch.float64)
+        rows = self.weights[self.members(run)]
+        return (rows - rows.mean(0)).square_().sum(1, dtype=torch.float64)
 
     def spread(self, run: int = 0) -> float:
         """Return the mean squared distance of a run's replicas from their centre."""

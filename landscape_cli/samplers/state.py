@@ -10,18 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import TrainingError
+from landscape_cli.samplers.context import StepContext
 from landscape_cli.samplers.loop import Loop
 from landscape_cli.samplers.records import EpochRecord
 
 TUPLES = ("replica_errors", "replica_distances")
+SAMPLER = "method."
+"""What names of the sampler's tensors begin with."""
 
 
 @dataclass(frozen=True)
-class State:
+class TrainingState:
     """Where training stands.
 
     Attributes:
-        tensors: the stack, its buffers, the optimiser's and the method's, and the sums over the epoch so far.
+        tensors: the stack, its buffers, the optimiser's and the sampler's, and the sums over the epoch so far.
         facts: phase, epoch, step, which runs are active or diverged, and the records so far, as JSON values.
     """
 
@@ -29,87 +32,86 @@ class State:
     facts: Mapping[str, Any]
 
 
-def state_of(loop: Loop, earlier: list[EpochRecord]) -> State:
+def state_of(loop: Loop, earlier: list[EpochRecord]) -> TrainingState:
     """Return copies of all that the loop needs to go on, and the records of the phases before it."""
-    stack = loop.stack
-    tensors = {"stack.weights": stack.weights, "loop.loss_sum": loop.loss_sum, "loop.wrong": loop.wrong}
-    tensors |= {f"buffer.{name}": buffer for name, buffer in stack.buffers.items()}
-    tensors |= {f"method.{name}": tensor for name, tensor in loop.method.state.items()}
-    for place, parameter in _places(loop):
-        for key, value in loop.optimizer.state.get(parameter, {}).items():
+    context = loop.context
+    tensors = _targets(context) | {f"{SAMPLER}{name}": tensor for name, tensor in context.state.items()}
+    for prefix, parameter in _parameters(context):
+        for key, value in context.optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
-                tensors[f"{place}{key}"] = value
+                tensors[f"{prefix}{key}"] = value
     facts = {
-        "phase": loop.phase,
-        "epoch": loop.epoch,
-        "step": loop.step,
-        "active": list(loop.active),
+        "phase": context.phase,
+        "epoch": context.epoch,
+        "step": context.step,
+        "active": list(context.active),
         "diverged": list(loop.diverged),
         "records": [asdict(record) for record in (*earlier, *loop.records)],
     }
-    return State({name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, facts)
+    return TrainingState({name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, facts)
 
 
-def restore(loop: Loop, state: State) -> None:
+def restore(loop: Loop, state: TrainingState) -> None:
     """Put a loop where it stood when `state` was taken; records are left to the caller.
 
     Raises:
         TrainingError: if the state is not of such a training.
     """
-    tensors, facts = state.tensors, state.facts
-    stack, device = loop.stack, loop.stack.weights.device
-    targets = {"stack.weights": stack.weights, "loop.loss_sum": loop.loss_sum, "loop.wrong": loop.wrong}
-    targets |= {f"buffer.{name}": buffer for name, buffer in stack.buffers.items()}
-    for name, target in targets.items():
-        found = tensors.get(name)
-        if found is None or found.shape != target.shape or found.dtype != target.dtype:
+    tensors, facts, context = state.tensors, state.facts, loop.context
+    weights, runs = context.stack.weights, context.stack.runs
+    for name, target in _targets(context).items():
+        saved = tensors.get(name)
+        if saved is None or saved.shape != target.shape or saved.dtype != target.dtype:
             raise TrainingError(f"the saved state does not fit this training ({name}): remove it to begin anew")
-        target.copy_(found)
-    loop.method.state = {
-        name.removeprefix("method."): tensor.clone().to(_home(name, device))
-        for name, tensor in tensors.items()
-        if name.startswith("method.")
+        target.copy_(saved)
+    context.state = {  # strengths and counts stay on the CPU, where they are read
+        name: tensor.clone().to(weights.device if tensor.shape == weights.shape else "cpu")
+        for name, tensor in _under(SAMPLER, tensors)
     }
-    for place, parameter in _places(loop):
-        own = {
-            name.removeprefix(place): _as(tensor.to(device), parameter)
-            for name, tensor in tensors.items()
-            if name.startswith(place)
-        }
-        if own:
-            loop.optimizer.state[parameter] = own
+    for prefix, parameter in _parameters(context):
+        moments = {key: _as(tensor.to(weights.device), parameter) for key, tensor in _under(prefix, tensors)}
+        if moments:
+            context.optimizer.state[parameter] = moments
     try:
-        loop.epoch, loop.step = int(facts["epoch"]), int(facts["step"])
-        loop.active, loop.diverged = list(map(bool, facts["active"])), list(map(bool, facts["diverged"]))
+        context.epoch, context.step = int(facts["epoch"]), int(facts["step"])
+        context.active, loop.diverged = list(map(bool, facts["active"])), list(map(bool, facts["diverged"]))
     except (KeyError, TypeError, ValueError) as cause:
         raise TrainingError(f"the saved state is malformed ({cause!r}): remove it to begin anew") from cause
-    if len(loop.active) != stack.runs or len(loop.diverged) != stack.runs:
-        raise TrainingError(f"the saved state is of {len(loop.active)} runs, not {stack.runs}: remove it to begin anew")
+    if len(context.active) != runs or len(loop.diverged) != runs:
+        raise TrainingError(f"the saved state is of {len(context.active)} runs, not {runs}: remove it to begin anew")
 
 
-def records_of(state: State) -> list[EpochRecord]:
+def records_of(state: TrainingState) -> list[EpochRecord]:
     """Return the records of all epochs before the state.
 
     Raises:
         TrainingError: if they are malformed.
     """
     try:
-        found: list[dict[str, Any]] = state.facts["records"]
-        return [EpochRecord(**record | {key: tuple(record[key]) for key in TUPLES}) for record in found]
+        records: list[dict[str, Any]] = state.facts["records"]
+        return [EpochRecord(**record | {key: tuple(record[key]) for key in TUPLES}) for record in records]
     except (KeyError, TypeError, AttributeError) as cause:
         raise TrainingError(f"the saved state is malformed ({cause!r}): remove it to begin anew") from cause
 
 
-def _home(name: str, device: torch.device) -> torch.device:
-    """Strengths and counts stay on the CPU, where they are read."""
-    return torch.device("cpu") if name in {"method.gamma", "method.epochs"} else device
+def _targets(context: StepContext) -> dict[str, Tensor]:
+    """Return what every training has, by its name in the state."""
+    tensors = {"stack.weights": context.stack.weights, "loop.loss_sum": context.loss_sum, "loop.wrong": context.wrong}
+    return tensors | {f"buffer.{name}": buffer for name, buffer in context.stack.buffers.items()}
 
 
-def _places(loop: Loop) -> Iterator[tuple[str, nn.Parameter]]:
+def _parameters(context: StepContext) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield what names of the optimiser's tensors begin with, and whose they are."""
-    for k, parameters in enumerate(loop.stack.parameters):
+    for k, parameters in enumerate(context.stack.parameters):
         for number, parameter in enumerate(parameters):
             yield f"optimizer.{k}.{number}.", parameter
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors whose names begin with a prefix, and the rest of their names."""
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), tensor
 
 
 def _as(tensor: Tensor, parameter: nn.Parameter) -> Tensor:

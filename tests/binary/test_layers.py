@@ -11,7 +11,7 @@ from landscape_cli.data.datasets import Split
 from landscape_cli.errors import ModelError
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
-from landscape_cli.samplers import Recipe, Replication
+from landscape_cli.samplers import RSGD, Recipe
 from landscape_cli.samplers.gradients import one_by_one, together
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.symmetry import flip, permute, random_permutations, random_signs, trace_symmetry
@@ -151,7 +151,7 @@ def test_latents_stay_where_gradients_pass() -> None:
     source = torch.Generator().manual_seed(0)
     data = Split(torch.randn(200, 25, generator=source), torch.randint(2, (200,), generator=source))
     recipe = Recipe(epochs=3, learning_rate=20.0, momentum=0.9, batch_size=20)
-    plain, centre = train_sgd(spec, data, recipe, seed=0), train_rsgd(spec, data, recipe, Replication(), seed=0)
+    plain, centre = train_sgd(spec, data, recipe, seed=0), train_rsgd(spec, data, recipe, RSGD(), seed=0)
     assert max(float(tensor.abs().max()) for tensor in plain.values()) == 1  # so that something was clipped
     assert max(float(tensor.abs().max()) for tensor in centre.values()) <= 1
     continuous = train_sgd(ModelSpec("mlp", {"hidden": [15, 11]}, (25,), 2), data, recipe, seed=0)

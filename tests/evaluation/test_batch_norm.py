@@ -22,8 +22,8 @@ from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
 from landscape_cli.measures.flatness import local_energy
 from landscape_cli.models import MODELS, build_model, create_model
 from landscape_cli.network import ModelSpec
-from landscape_cli.samplers import EpochRecord, Recipe, Replication, Watcher
-from landscape_cli.samplers.replicated import balanced_gamma
+from landscape_cli.samplers import RSGD, EpochRecord, Recipe, TrainingObserver
+from landscape_cli.samplers.rsgd import balanced_gamma
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import initial_params
 from tests.support.reference import wrong
@@ -368,8 +368,8 @@ def test_centre_of_replicas_has_statistics_of_its_own(registered: None, data: Da
     seen: list[EpochRecord] = []
     # One epoch, hardly coupled: the mean of the replicas' running statistics would give another error.
     recipe = Recipe(epochs=1, batch_size=18, until_error=0.0)
-    replication = Replication(2, gamma=1e-3)
-    found = dict(train_rsgd(SPEC, data.train, recipe, replication, seed=1, watcher=Watcher(epoch=seen.append)))
+    sampler = RSGD(2, gamma_init=1e-3)
+    found = dict(train_rsgd(SPEC, data.train, recipe, sampler, seed=1, observer=TrainingObserver(epoch=seen.append)))
     model = create_model(SPEC, seed=0)
     expected = {name: t for name, t in whole_set_at_once(model, found, data.train.x).items() if is_statistic(name)}
     assert max(deviation(found, expected)) < 1e-5

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from landscape_cli.data.datasets import Split
 from landscape_cli.network import ModelSpec
-from landscape_cli.samplers import Recipe, sgd
+from landscape_cli.samplers import SGD, Recipe
 from landscape_cli.samplers.streams import epoch_order, initial_params
 from tests.support.training import train_one
 
@@ -59,7 +59,7 @@ def by_hand(*, clip: bool = True, window: float = 1.0) -> dict[str, Tensor]:
 
 
 def test_training_equals_its_equations() -> None:
-    found = train_one(SPEC, noise(), sgd(RECIPE), seed=3)
+    found = train_one(SPEC, noise(), SGD(), RECIPE, seed=3)
     expected = by_hand()
     for name, tensor in expected.items():
         assert torch.allclose(found[name].double(), tensor, atol=1e-4), name
@@ -68,5 +68,5 @@ def test_training_equals_its_equations() -> None:
 
 @pytest.mark.parametrize("wrong", [{"clip": False}, {"window": 2.0}])
 def test_other_equations_give_other_weights(wrong: dict[str, float]) -> None:
-    found = train_one(SPEC, noise(), sgd(RECIPE), seed=3)
+    found = train_one(SPEC, noise(), SGD(), RECIPE, seed=3)
     assert not torch.allclose(found["fc1.weight"].double(), by_hand(**wrong)["fc1.weight"], atol=1e-2)

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from landscape_cli.cli.console import REFRESH_SECONDS, make_progress, say, shows_progress
 from landscape_cli.errors import ResultError
 from landscape_cli.io.atomic import check_output
-from landscape_cli.samplers import EpochRecord, Watcher
+from landscape_cli.samplers.records import EpochRecord, TrainingObserver
 
 
 def check_log(log: Path | None, records: Sequence[EpochRecord] | None, replicas: int, *, force: bool) -> None:
@@ -38,26 +38,26 @@ def check_log(log: Path | None, records: Sequence[EpochRecord] | None, replicas:
 
 
 @contextmanager
-def watch(log: Path | None, runs: int, replicas: int, *, quiet: bool) -> Iterator[Watcher]:
-    """Yield a watcher that keeps the log, from the first step or record on, and the progress bar.
+def watch(log: Path | None, runs: int, replicas: int, *, quiet: bool) -> Iterator[TrainingObserver]:
+    """Yield an observer that keeps the log, from the first step or record on, and the progress bar.
 
     Raises:
         ResultError: if the log cannot be written.
     """
     with ExitStack() as stack:
-        bar = stack.enter_context(_Bar()) if shows_progress(quiet) else None
-        written = None if log is None else stack.enter_context(_Log(log, replicas))
+        bar = stack.enter_context(_ProgressBar()) if shows_progress(quiet) else None
+        lines = None if log is None else stack.enter_context(_EpochLog(log, replicas))
         lost = 0
 
         def start(phase: str, epochs: int, steps: int, done: int) -> None:
-            if written is not None:
-                written.begin()
+            if lines is not None:
+                lines.begin()
             if bar is not None:
                 bar.begin(phase, epochs, steps, done)
 
         def epoch(record: EpochRecord) -> None:
-            if written is not None:
-                written.add(record)
+            if lines is not None:
+                lines.add(record)
             if bar is not None:
                 bar.epoch(record)
 
@@ -68,17 +68,17 @@ def watch(log: Path | None, runs: int, replicas: int, *, quiet: bool) -> Iterato
                 say(f"warning: {line}{'; other runs go on' * (lost < runs)}")
 
         step = (lambda: None) if bar is None else bar.step
-        yield Watcher(start, step, epoch, diverged, thorough=written is not None)
+        yield TrainingObserver(start, step, epoch, diverged, thorough=lines is not None)
 
 
-class _Log:
+class _EpochLog:
     """A CSV file with a line for every record, whole lines at any time."""
 
     def __init__(self, path: Path, replicas: int) -> None:
         self._path, self._replicas = path, replicas
         self._file: TextIO | None = None
 
-    def __enter__(self) -> _Log:
+    def __enter__(self) -> _EpochLog:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -132,7 +132,7 @@ def _row(record: EpochRecord) -> dict[str, Any]:
     return {key: "" if value is None else value for key, value in values.items()}
 
 
-class _Bar:
+class _ProgressBar:
     """The progress bar: phase, epoch, loss, training error, steps a second, time left."""
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class _Bar:
         )
         self._task: Any = None
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> _ProgressBar:
         self._progress.start()
         return self
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli.cli.options import ModelOptions, whole_numbers
+from landscape_cli.choices import Norm
+from landscape_cli.cli.groups import Group
+from landscape_cli.cli.options import InputShape, ModelOptions, whole_numbers
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSet
@@ -28,10 +31,82 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "binary-conv": ("filters", "hidden"),
 }
 ONE_WIDTH = ("lenet", "committee")
-SHAPE = ("hidden", "filters", "width", "blocks", "norm", "bias")
 
 
-def read_starts(paths: list[Path], model: str | None, input_shape: str | None) -> list[Checkpoint]:
+@dataclass(frozen=True)
+class NetworkOptions(Group):
+    """The model, and its sizes."""
+
+    panel = "Model"
+
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="mlp, lenet, vgg16, resnet20, binary-perceptron, committee, binary-mlp, binary-conv, "
+            "torchvision:NAME?num_classes=10, package.module:factory?arg=1.  "
+            "[default: mlp, or --init's]",
+        ),
+    ] = None
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            "--hidden",
+            help="Hidden widths: mlp 512,512,512, lenet 500, vgg16 none (4096,4096 from 224x224 on), committee 9, "
+            "binary-mlp 501,501, binary-conv 201,101; '' for none.",
+        ),
+    ] = None
+    filters: Annotated[
+        str | None, typer.Option("--filters", help="Filters of lenet, 20,50 by default, or binary-conv, 21,51.")
+    ] = None
+    width: Annotated[
+        int | None,
+        typer.Option("--width", min=1, help="Filters of the first stage: vgg16 64, resnet20 16 by default."),
+    ] = None
+    blocks: Annotated[
+        int | None, typer.Option("--blocks", min=1, help="resnet20: blocks a stage, n of 6n + 2 layers: 3 by default.")
+    ] = None
+    norm: Annotated[Norm | None, typer.Option("--norm", help="resnet20: batch (by default) or layer-norm.")] = None
+    bias: Annotated[
+        bool | None, typer.Option("--bias/--no-bias", help="mlp, lenet: biases in every layer, or none.")
+    ] = None
+    outputs: Annotated[
+        int | None,
+        typer.Option("--outputs", min=1, help="Outputs: by default one a class, or one with a sign for two classes."),
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the sizes that were given, by their options' names."""
+        sizes = {
+            "hidden": self.hidden,
+            "filters": self.filters,
+            "width": self.width,
+            "blocks": self.blocks,
+            "norm": self.norm,
+            "bias": self.bias,
+            "outputs": self.outputs,
+        }
+        return {name: size for name, size in sizes.items() if size is not None}
+
+
+@dataclass(frozen=True)
+class StartOptions(Group):
+    """The networks that training starts from."""
+
+    panel = "Start"
+
+    init: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--init",
+            help="Checkpoint to start from; repeated, one for each run (rsgd: each replica).",
+            show_default=False,
+        ),
+    ] = None
+    input_shape: InputShape = None
+
+
+def read_starts(options: StartOptions, model: str | None) -> list[Checkpoint]:
     """Read what `--init` names, with floating-point tensors in float32, in which training computes.
 
     Raises:
@@ -42,14 +117,15 @@ def read_starts(paths: list[Path], model: str | None, input_shape: str | None) -
     from landscape_cli.cli.inputs import read_networks
     from landscape_cli.io.external import is_foreign
 
+    paths = options.init or []
     if not paths:
-        if input_shape is not None:
+        if options.input_shape is not None:
             raise typer.BadParameter("--input-shape is for --init with files that are not landscape's: leave it out")
         return []
     foreign = any(is_foreign(path) for path in paths)
     # With a checkpoint of landscape's own, a model's bare name may be repeated.
     named = model if foreign or (model is not None and (":" in model or "?" in model)) else None
-    networks = read_networks(paths, ModelOptions(named, input_shape))[0]
+    networks = read_networks(paths, ModelOptions(named, options.input_shape))[0]
     return [
         replace(network, params={n: t.float() if t.is_floating_point() else t for n, t in network.params.items()})
         for network in networks
@@ -64,18 +140,18 @@ def initial_networks(starts: Sequence[Checkpoint], replicas: int, runs: int) -> 
     """
     if not starts:
         return None
-    given = [start.params for start in starts]
-    if len(given) == 1:
-        return [given * replicas] * runs
-    if replicas > 1 and len(given) == replicas:
-        return [given] * runs
-    if replicas == 1 and len(given) == runs:
-        return [[params] for params in given]
+    networks = [start.params for start in starts]
+    if len(networks) == 1:
+        return [networks * replicas] * runs
+    if replicas > 1 and len(networks) == replicas:
+        return [networks] * runs
+    if replicas == 1 and len(networks) == runs:
+        return [[params] for params in networks]
     wanted = f"one for each of {replicas} replicas" if replicas > 1 else f"one for each of {runs} runs"
-    raise typer.BadParameter(f"--init takes one checkpoint, or {wanted}, not {len(given)}")
+    raise typer.BadParameter(f"--init takes one checkpoint, or {wanted}, not {len(networks)}")
 
 
-def model_spec(options: Mapping[str, Any], starts: list[Checkpoint], data: DataSet) -> ModelSpec:
+def model_spec(options: NetworkOptions, starts: Sequence[Checkpoint], data: DataSet) -> ModelSpec:
     """Return the model to train.
 
     Raises:
@@ -85,10 +161,10 @@ def model_spec(options: Mapping[str, Any], starts: list[Checkpoint], data: DataS
     from landscape_cli.errors import ModelError
     from landscape_cli.forward.outputs import outputs_fit
 
-    given = [key for key in (*SHAPE, "outputs") if options[key] is not None]
     if starts:
         spec = starts[0].model
-        named = (options["model"] or spec.name).partition("?")[0]
+        given = list(options.given())
+        named = (options.model or spec.name).partition("?")[0]
         if given or named != spec.name:
             raise ModelError(f"--init brings its model along ({spec.name}): leave out --{(given or ['model'])[0]}")
         if spec.input_shape != data.input_shape:
@@ -96,36 +172,36 @@ def model_spec(options: Mapping[str, Any], starts: list[Checkpoint], data: DataS
                 f"{starts[0].path} takes inputs of shape {spec.input_shape}, the data has {data.input_shape}"
             )
     else:
-        spec = _new_spec(options, given, data)
+        spec = _new_spec(options, data)
     if not outputs_fit(spec.outputs, data.classes):
         raise ModelError(f"{spec.outputs} outputs cannot decide between {data.classes} classes")
     return spec
 
 
-def _new_spec(options: Mapping[str, Any], given: list[str], data: DataSet) -> ModelSpec:
+def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
     from landscape_cli.forward.outputs import default_outputs
     from landscape_cli.models import MODELS, ModelRequest, find_spec, full_arguments, parse_request
     from landscape_cli.network import ModelSpec
 
-    request = parse_request(options["model"] or DEFAULT)
+    given = options.given()
+    request = parse_request(options.model or DEFAULT)
     if request.name not in MODELS:
         if given and ":" in request.name:
             raise typer.BadParameter(
-                f"--{given[0]} is for landscape's own models: give {request.name} arguments instead"
+                f"--{next(iter(given))} is for landscape's own models: give {request.name} arguments instead"
             )
         return find_spec(request, data.input_shape)[0]
     arguments = dict(request.arguments)
     if "outputs" in arguments:
         raise typer.BadParameter("give the number of outputs with --outputs, not in --model")
-    outputs = options["outputs"] or default_outputs(data.classes)
-    for key in given:
-        owners = [name for name, keys in OPTIONS.items() if key in keys]
-        if key != "outputs" and request.name not in owners:
-            raise typer.BadParameter(f"--{key} is for --model {' or '.join(owners)}, not {request.name}")
-        if key in request.arguments:
-            raise typer.BadParameter(f"--model gives {key} already: leave out --{key}")
-        if key != "outputs":
-            arguments[key] = READ.get(key, lambda value, name: value)(options[key], request.name)
+    outputs = given.pop("outputs", None) or default_outputs(data.classes)
+    for name, size in given.items():
+        owners = [model for model, names in OPTIONS.items() if name in names]
+        if request.name not in owners:
+            raise typer.BadParameter(f"--{name} is for --model {' or '.join(owners)}, not {request.name}")
+        if name in request.arguments:
+            raise typer.BadParameter(f"--model gives {name} already: leave out --{name}")
+        arguments[name] = READ[name](size, request.name) if name in READ else size
     if request.name == "vgg16":
         from landscape_cli.models.vgg import default_hidden
 

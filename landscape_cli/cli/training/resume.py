@@ -18,14 +18,14 @@ from landscape_cli.io.atomic import write_atomic
 from landscape_cli.io.safetensors import pack, read_tensors
 
 if TYPE_CHECKING:
-    from landscape_cli.samplers import State
+    from landscape_cli.samplers import TrainingState
 
 FORMAT = "landscape/training/1"
 REMEDY = "remove it to begin anew"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Keeper:
+class TrainingCheckpointer:
     """Keeps the state of one training in one file."""
 
     def __init__(
@@ -44,18 +44,18 @@ class Keeper:
         self.path, self.identity, self.every, self.quiet = path, dict(identity), every, quiet
         self._epochs = -1  # what is saved first is the beginning
         self._stop: int | None = None
-        self._state: Callable[[], State] | None = None
+        self._state: Callable[[], TrainingState] | None = None
         self._saved = False
         self._previous: dict[int, Any] = {}
 
-    def read(self) -> State | None:
+    def read(self) -> TrainingState | None:
         """Return the state to go on from; None if there is none.
 
         Raises:
             CheckpointError: if the file cannot be read.
             TrainingError: if it is of another training: the message names what differs.
         """
-        from landscape_cli.samplers import State
+        from landscape_cli.samplers import TrainingState
 
         if not self.path.exists():
             say(f"there is no {self.path} to resume from: beginning", quiet=self.quiet)
@@ -79,9 +79,9 @@ class Keeper:
                 f"as it was, or {REMEDY}"
             )
         self._epochs = 0
-        return State(tensors, facts)
+        return TrainingState(tensors, facts)
 
-    def write(self, state: State) -> None:
+    def write(self, state: TrainingState) -> None:
         """Save a state, in place of the one before.
 
         Raises:
@@ -100,7 +100,7 @@ class Keeper:
             leftover.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
-    def pause(self, epoch_ended: bool, state: Callable[[], State]) -> None:
+    def pause(self, epoch_ended: bool, state: Callable[[], TrainingState]) -> None:
         """Save if it is time; save and stop if a signal has come.
 
         Raises:

@@ -1,187 +1,128 @@
-"""From options of `landscape train` to a sampler: which belong to which algorithm, and what they default to."""
+"""The options of the samplers, as their files declare them; none of them imports torch."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli.choices import Algorithm, Precision
-from landscape_cli.cli.console import say
-from landscape_cli.cli.options import flag, numbers
-from landscape_cli.errors import TrainingError
+from landscape_cli.choices import Algorithm
+from landscape_cli.cli.console import in_options
+from landscape_cli.cli.groups import Group
+from landscape_cli.cli.options import flag
+from landscape_cli.samplers.options import Option, options_of
+from landscape_cli.samplers.recipe import BINARY_RATES, LEARNING_RATES
 
 if TYPE_CHECKING:
-    import torch
+    from typing_extensions import Self
 
-    from landscape_cli.samplers import Recipe, Sampler
+    from landscape_cli.samplers import Sampler
 
-OWNERS: Mapping[str, tuple[str, ...]] = {
-    "replicas": ("rsgd",),
-    "gamma_init": ("rsgd", "esgd"),
-    "gamma_growth": ("rsgd", "esgd"),
-    "gamma_schedule": ("rsgd",),
-    "keep_replicas": ("rsgd",),
-    "adv_copies": ("adv",),
-    "adv_zero_fraction": ("adv",),
-    "adv_epochs": ("adv",),
-    "adv_optimizer": ("adv",),
-    "adv_lr": ("adv",),
-    "adv_until_error": ("adv",),
-    "sam_rho": ("sam",),
-    "swa_start": ("swa",),
-    "swa_lr": ("swa",),
-    "esgd_steps": ("esgd",),
-    "esgd_noise": ("esgd",),
-}
-LEARNING_RATES = {"sgd": 0.02, "adam": 0.001}
-# A step has to take latent weights across zero: rates from 3 to 100 (adam: 0.03 to 0.3) measured alike.
-BINARY_RATES = {"sgd": 20.0, "adam": 0.05}
+__all__ = ["BINARY_RATES", "LEARNING_RATES", "SamplerOptions", "summaries"]
 
 
-def check_belongs(options: Mapping[str, Any], algo: Algorithm) -> None:
-    """Refuse options of another algorithm, optimiser or schedule: an option silently ignored misleads.
+def summaries() -> str:
+    """Return what each sampler is, in a few words each."""
+    return "; ".join(f"{algo.value}: {algo.load().summary}" for algo in Algorithm) + "."
 
-    Raises:
-        BadParameter: naming it.
+
+class SamplerOptions(Group):
+    """The options of all samplers, each listed in the panel of the first sampler that has it.
+
+    Attributes:
+        values: by the options' names; None or False where an option was not given.
     """
-    for name, owners in OWNERS.items():
-        if options[name] not in {None, False} and algo.value not in owners:
-            raise typer.BadParameter(f"{flag(name)} is for --algo {' or '.join(owners)}, not {algo.value}")
-    if options["momentum"] is not None and options["optimizer"].value == "adam":
-        raise typer.BadParameter("--momentum is for --optimizer sgd: adam has its own")
-    schedule = options["lr_schedule"].value
-    for name in ("lr_milestones", "lr_decay"):
-        if options[name] is not None and schedule != "step":
-            raise typer.BadParameter(f"{flag(name)} is for --lr-schedule step, not {schedule}")
-    if algo is Algorithm.SWA and schedule != "cosine":
-        raise typer.BadParameter("--algo swa has a schedule of its own: leave out --lr-schedule")
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = dict(values)
+
+    @classmethod
+    def options(cls) -> list[inspect.Parameter]:
+        """Return the options as parameters: None where they are not given, as samplers have defaults of their own."""
+        parameters = []
+        names = _by_name()
+        for name, declared in names.items():
+            first_algo, first = next(iter(declared.items()))
+            is_switch = first.kind is bool
+            kind: Any = str if first.read else first.choices or first.kind
+            info = typer.Option(
+                flag(name),
+                help=_help(list(declared.items())),
+                metavar=first.metavar,
+                rich_help_panel=_panel(first_algo, names),
+                show_default=False,
+            )
+            parameters.append(
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=False if is_switch else None,
+                    annotation=Annotated[kind if is_switch else kind | None, info],
+                )
+            )
+        return parameters
+
+    @classmethod
+    def take(cls, values: dict[str, Any]) -> Self:
+        """Return the group made of its options' values, which leave `values`."""
+        return cls({name: values.pop(name) for name in _by_name()})
+
+    def check_belong(self, algo: Algorithm) -> None:
+        """Refuse options of other samplers: an option silently ignored misleads.
+
+        Raises:
+            BadParameter: naming the first.
+        """
+        for name, declared in _by_name().items():
+            is_given = self.values[name] is not None and self.values[name] is not False
+            if is_given and algo not in declared:
+                owners = " or ".join(each.value for each in declared)
+                raise typer.BadParameter(f"{flag(name)} is for --algo {owners}, not {algo.value}")
+
+    def sampler(self, algo: Algorithm) -> Sampler:
+        """Return the sampler with its settings, its own defaults where they were not given.
+
+        Raises:
+            BadParameter: if an option is malformed.
+            TrainingError: if a setting is impossible.
+        """
+        settings = {}
+        for option in options_of(algo.load()):
+            value = self.values[option.name]
+            if value is None:
+                continue
+            try:
+                settings[option.setting] = option.read(value) if option.read else value
+            except ValueError as error:
+                raise typer.BadParameter(in_options(str(error))) from None
+        sampler: Sampler = algo.load()(**settings)
+        return sampler
 
 
-def configure(options: Mapping[str, Any], algo: Algorithm, *, binary: bool = False) -> Sampler:
-    """Return the sampler: checked before any data is read.
-
-    Args:
-        options: the command's.
-        algo: the algorithm.
-        binary: whether the model is a binary network, whose learning rates have other defaults.
-
-    Raises:
-        BadParameter: if an option is malformed.
-        TrainingError: if a setting is impossible.
-    """
-    from landscape_cli import samplers
-
-    recipe = _recipe(options, algo, binary)
-    if algo is Algorithm.RSGD:
-        return samplers.rsgd(
-            recipe,
-            samplers.Replication(
-                **_given(options, replicas="replicas", growth="gamma_growth", schedule="gamma_schedule"),
-                gamma=_gamma(options["gamma_init"]),
-            ),
-        )
-    if algo is Algorithm.ADV:
-        settings = samplers.Adversarial(**_given(options, copies="adv_copies", zero_fraction="adv_zero_fraction"))
-        return samplers.adv(recipe, _with_first_phase(settings, options, recipe, binary))
-    if algo is Algorithm.SAM:
-        return samplers.sam(recipe, samplers.Sharpness(**_given(options, rho="sam_rho")))
-    if algo is Algorithm.SWA:
-        return samplers.swa(recipe, samplers.Averaging(**_given(options, start="swa_start", rate="swa_lr")))
-    if algo is Algorithm.ESGD:
-        if options["gamma_init"] == "auto":
-            raise typer.BadParameter("--gamma-init takes a number for --algo esgd")
-        gamma = _gamma(options["gamma_init"])
-        own = _given(options, steps="esgd_steps", growth="gamma_growth", noise="esgd_noise")
-        return samplers.esgd(recipe, samplers.LocalEntropy(**own | ({} if gamma is None else {"gamma": gamma})))
-    return samplers.sgd(recipe)
+def _by_name() -> dict[str, dict[Algorithm, Option]]:
+    """Return which samplers declare each option, and as what, in the order of the samplers."""
+    names: dict[str, dict[Algorithm, Option]] = {}
+    for algo in Algorithm:
+        for option in options_of(algo.load()):
+            names.setdefault(option.name, {})[algo] = option
+    return names
 
 
-def check_precision(precision: Precision, device: torch.device, *, quiet: bool) -> None:
-    """Check that a device computes in this precision.
-
-    Raises:
-        TrainingError: if it does not.
-    """
-    import torch
-
-    if precision is Precision.FLOAT32:
-        return
-    if device.type == "cuda":
-        if not torch.cuda.is_bf16_supported(including_emulation=False):
-            raise TrainingError(f"{device} does not compute in bf16: leave out --precision")
-    elif "avx512_bf16" not in _cpu_flags():
-        say("this CPU has no instructions for bf16: training is slower than in float32", quiet=quiet)
+def _panel(algo: Algorithm, names: Mapping[str, Mapping[Algorithm, Option]]) -> str:
+    """Return the heading of a sampler's options, which names those that are listed above."""
+    shared = [flag(name) for name, declared in names.items() if algo in declared and algo != next(iter(declared))]
+    also = f"; also {', '.join(shared)}" if shared else ""
+    return f"Sampler {algo.value}: {algo.load().summary}{also}"
 
 
-def _cpu_flags() -> str:
-    from pathlib import Path
-
-    try:
-        return Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _given(options: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    """Return the settings whose options were given: the others have their defaults in one place."""
-    found = {setting: options[name] for setting, name in names.items() if options[name] is not None}
-    return {setting: getattr(value, "value", value) for setting, value in found.items()}
-
-
-def _recipe(options: Mapping[str, Any], algo: Algorithm, binary: bool) -> Recipe:
-    from landscape_cli.samplers import Recipe
-
-    until = options["until_error"]
-    if until is not None and not 0 <= until <= 1:
-        raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
-    optimizer = options["optimizer"].value
-    rate = options["lr"]
-    steps = _given(options, milestones="lr_milestones", decay="lr_decay")
-    if "milestones" in steps:
-        steps["milestones"] = tuple(numbers(steps["milestones"], "--lr-milestones"))
-    return Recipe(
-        epochs=options["epochs"],
-        learning_rate=(BINARY_RATES if binary else LEARNING_RATES)[optimizer] if rate is None else rate,
-        batch_size=options["batch_size"],
-        until_error=until,
-        optimizer=optimizer,
-        schedule=options["lr_schedule"].value,
-        weight_decay=options["weight_decay"],
-        clip_norm=options["clip_norm"],
-        augment=frozenset(options["augment"].value.split("+")) - {"off"},
-        precision=options["precision"].value,
-        momentum=_momentum(options, algo),
-        **steps,
-    )
-
-
-def _momentum(options: Mapping[str, Any], algo: Algorithm) -> float:
-    if options["momentum"] is not None:
-        return float(options["momentum"])
-    return 0.0 if algo is Algorithm.ADV else 0.9
-
-
-def _with_first_phase(settings: Any, options: Mapping[str, Any], recipe: Recipe, binary: bool) -> Any:
-    """Return ADV's settings, its first phase on the same batches and in the same precision as the second."""
-    from dataclasses import replace
-
-    own = _given(
-        options, epochs="adv_epochs", optimizer="adv_optimizer", learning_rate="adv_lr", until_error="adv_until_error"
-    )
-    rates = BINARY_RATES if binary else LEARNING_RATES
-    if binary:
-        own.setdefault("optimizer", "adam")  # by SGD binary networks hardly learn random labels
-    own.setdefault("learning_rate", rates[own.get("optimizer", settings.recipe.optimizer)])
-    first = replace(settings.recipe, batch_size=recipe.batch_size, precision=recipe.precision, **own)
-    return replace(settings, recipe=first)
-
-
-def _gamma(text: str | None) -> float | None:
-    if text in {None, "auto"}:
-        return None
-    try:
-        return float(str(text))
-    except ValueError:
-        raise typer.BadParameter(f"--gamma-init takes a number or auto, not {text!r}") from None
+def _help(declared: list[tuple[Algorithm, Option]]) -> str:
+    """Return what an option is to the samplers that have it."""
+    (_, first), *others = declared
+    text, defaults = first.help, [first.shown]
+    for algo, option in others:
+        if option.help != first.help:
+            text += f" {algo.value}: {option.help}"
+        defaults.append(f"{algo.value}: {option.shown}")
+    return text if defaults == [""] else f"{text}  [default: {'; '.join(defaults)}]"

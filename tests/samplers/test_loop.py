@@ -1,28 +1,22 @@
-"""Training networks whose modules keep statistics or draw at random: batch-norm, dropout."""
+"""The loop: batches, early stops, clipping, and modules that keep statistics or draw at random."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.models import build_model, factories
 from landscape_cli.network import ModelSpec
-from landscape_cli.samplers import Recipe, Replication
+from landscape_cli.samplers import SGD, Recipe
 from landscape_cli.samplers.loop import batch_ends
-from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import initial_params
-from tests.support.training import CPU, train_rsgd, train_sgd
-
-SPEC = ModelSpec("resnet20", {"width": 2, "blocks": 1}, (1, 8, 8), 3)
-
-
-def data(samples: int) -> Split:
-    generator = torch.Generator().manual_seed(0)
-    return Split(torch.randn(samples, 1, 8, 8, generator=generator), torch.arange(samples) % 3)
+from tests.support.cases import SPECS
+from tests.support.training import RESNET, blobs, images, noise, records, train_one, train_sgd
 
 
 @pytest.mark.parametrize(("samples", "size"), [(10, 4), (9, 4), (8, 4), (5, 4), (4, 4), (3, 4), (2, 4), (1, 4), (3, 2)])
@@ -43,16 +37,33 @@ def test_last_batches(samples: int, size: int) -> None:
 
 def test_batches_of_one() -> None:
     with pytest.raises(TrainingError, match="mini-batches of one sample"):
-        train_sgd(SPEC, data(6), Recipe(epochs=1, batch_size=1), seed=0)
+        train_sgd(RESNET, images(6), Recipe(epochs=1, batch_size=1), seed=0)
+
+
+def test_stopping_early() -> None:
+    seen, observer = records()
+    train_sgd(SPECS["mlp"], blobs(), Recipe(epochs=200, until_error=0.0), seed=0, observer=observer)
+    assert len(seen) < 200
+    assert seen[-1].solution_error == 0.0
+    assert all(record.solution_error > 0 for record in seen[:-1])
+
+
+def test_long_gradients_are_cut() -> None:
+    spec = SPECS["mlp"]
+    recipe = Recipe(1, 0.1, momentum=0.0, batch_size=57, clip_norm=1e-3, schedule="constant")
+    start = initial_params(spec, 3)
+    found = train_one(spec, noise(spec), SGD(), recipe, seed=3)
+    moved = math.sqrt(sum(float((found[key] - start[key]).square().sum()) for key in start))
+    assert moved == pytest.approx(0.1 * 1e-3, rel=1e-3)
 
 
 def test_running_statistics_are_learnt_and_saved() -> None:
     recipe = Recipe(epochs=2, batch_size=4)
-    params = train_sgd(SPEC, data(9), recipe, seed=0)
-    start = initial_params(SPEC, 0, 0)
+    params = train_sgd(RESNET, images(9), recipe, seed=0)
+    start = initial_params(RESNET, 0, 0)
     assert params["norm1.num_batches_tracked"] == 4
     assert not torch.equal(params["norm1.running_mean"], start["norm1.running_mean"])
-    again = train_sgd(SPEC, data(9), recipe, seed=0)
+    again = train_sgd(RESNET, images(9), recipe, seed=0)
     assert all(torch.equal(params[key], again[key]) for key in params)
 
 
@@ -64,33 +75,16 @@ def test_errors_during_training_are_those_of_evaluation() -> None:
         def error(self, networks, split=None):  # type: ignore[no-untyped-def]
             [network] = list(networks)
             found = super().error([network], split)
-            expected = Evaluator(build_model(SPEC, network), data(9)).error([network])
+            expected = Evaluator(build_model(RESNET, network), images(9)).error([network])
             seen.append(bool(torch.equal(found, expected)))
             return found
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("landscape_cli.samplers.loop.Evaluator", Recorder)
-        stopped = train_sgd(SPEC, data(9), Recipe(epochs=3, batch_size=4, until_error=0.0), seed=0)
+        stopped = train_sgd(RESNET, images(9), Recipe(epochs=3, batch_size=4, until_error=0.0), seed=0)
     assert seen == [True] * 3
-    free = train_sgd(SPEC, data(9), Recipe(epochs=3, batch_size=4), seed=0)
+    free = train_sgd(RESNET, images(9), Recipe(epochs=3, batch_size=4), seed=0)
     assert all(torch.equal(stopped[key], free[key]) for key in free)
-
-
-def test_centre_of_statistics() -> None:
-    stack = Stack(SPEC, [initial_params(SPEC, 0, k) for k in range(3)], CPU, replicas=3)
-    for k, network in enumerate(stack.networks):
-        network.norm1.running_mean.fill_(k)
-        network.norm1.num_batches_tracked.fill_(7)
-    centre = stack.centre()
-    assert torch.equal(centre["norm1.running_mean"], torch.ones(2))
-    assert centre["norm1.num_batches_tracked"] == 7
-    assert centre["norm1.num_batches_tracked"].dtype == torch.int64
-
-
-def test_rsgd_with_batch_norm() -> None:
-    params = train_rsgd(SPEC, data(9), Recipe(epochs=2, batch_size=4), Replication(), seed=0)
-    assert all(bool(torch.isfinite(tensor).all()) for tensor in params.values())
-    assert build_model(SPEC, params)(data(9).x).shape == (9, 3)
 
 
 def test_dropout_draws_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +96,7 @@ def test_dropout_draws_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in (0, 0, 1):
         torch.manual_seed(len(found))
         before = torch.get_rng_state()
-        found.append(train_sgd(spec, data(9), Recipe(epochs=1), seed=seed, initial=start)["1.weight"])
+        found.append(train_sgd(spec, images(9), Recipe(epochs=1), seed=seed, initial=start)["1.weight"])
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(found[0], found[1])
     # One batch holds all samples: beside their order, which changes rounding only, seeds differ in what is dropped.
@@ -119,4 +113,4 @@ def test_tables_that_are_not_saved_are_evaluated_on_the_data_device() -> None:
             return super().forward(x.flatten(1)) + self.table
 
     model = Table()
-    assert Evaluator(model, data(9))._prepare(model.state_dict()).keys() == {"weight", "bias", "table"}
+    assert Evaluator(model, images(9))._prepare(model.state_dict()).keys() == {"weight", "bias", "table"}

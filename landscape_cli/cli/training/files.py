@@ -25,19 +25,21 @@ if TYPE_CHECKING:
 FIELD = "{seed}"
 
 
-class Outputs:
+class CheckpointFiles:
     """The files of one training: where they go, what they say of themselves, and whether they are there already.
 
     Attributes:
         paths: one a run.
+        replica_paths: of each run, one a replica that is written as well.
         state: where the state of training is kept meanwhile.
+        provenance: how the networks were made, once `describe` has been told.
     """
 
     def __init__(self, template: Path, seeds: Sequence[int], *, replicas: int, force: bool, resume: bool) -> None:
         """Check, before any work, that all may be written.
 
         Args:
-            template: `-o`; with several runs, with a place for the seed.
+            template: the name; with several runs, with a field for the seed.
             seeds: one a run.
             replicas: how many of each run are written as well; 0 for none.
             force: whether existing files may be replaced.
@@ -63,7 +65,7 @@ class Outputs:
         span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]}..{seeds[-1]}"
         self.state = Path(f"{text.replace(FIELD, span)}.resume")
         self.force, self.resume = force, resume
-        for path in self._all():
+        for path, _ in self._all():
             if not (resume and path.is_file()):
                 check_output(path, force=force, error=CheckpointError)
         if self.state.is_dir():
@@ -94,15 +96,15 @@ class Outputs:
         self.provenance = make_provenance(context, device=device, seed=self.seeds[0], networks=starts, data=data)
         self._earlier = tuple(step for start in starts for step in start.history)
         if self.resume and not self.force:
-            for path, seed in self._seeded():
-                if path.exists() and not self._is_own(path, seed):
+            for path, seed in self._all():
+                if path.exists() and not self._is_of_this_training(path, seed):
                     raise CheckpointError(
                         f"{path} exists already, of another training: choose another name, or --force"
                     )
 
     def are_finished(self) -> bool:
         """Tell whether all files are there, written by this training."""
-        return self.resume and not self.force and all(path.exists() for path in self._all())
+        return self.resume and not self.force and all(path.exists() for path, _ in self._all())
 
     def finished_rows(self) -> list[dict[str, Any]]:
         """Return a row for each network that is there already.
@@ -110,10 +112,9 @@ class Outputs:
         Raises:
             CheckpointError: if one cannot be read.
         """
-        networks = [(path, seed, read_checkpoint(path)) for path, seed in zip(self.paths, self.seeds, strict=True)]
         return [
-            {"network": str(path), "algo": self.algo, "seed": seed} | dict(network.metrics)
-            for path, seed, network in networks
+            {"network": str(path), "algo": self.algo, "seed": seed} | dict(read_checkpoint(path).metrics)
+            for path, seed in zip(self.paths, self.seeds, strict=True)
         ]
 
     def write(self, solutions: Sequence[Solution], state: Path) -> list[dict[str, Any]]:
@@ -136,25 +137,7 @@ class Outputs:
                 "--resume)"
             ) from error
 
-    def _write_all(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
-        from landscape_cli.evaluation.evaluator import Evaluator
-        from landscape_cli.models import build_model
-
-        found = [solution.params for solution in solutions if solution.params is not None]
-        if not found:
-            return []
-        splits = {"train": self.data.train, "test": self.data.test}
-        evaluator = Evaluator(build_model(self.spec, found[0]), splits, device=self.device)
-        rows: list[dict[str, Any]] = []
-        for solution, path, replica_paths in zip(solutions, self.paths, self.replica_paths, strict=True):
-            if solution.params is None:
-                continue
-            rows.append(self._write(evaluator, path, solution.params, solution.seed) | {"epochs": solution.epochs})
-            for number, (replica, own) in enumerate(zip(solution.replicas, replica_paths, strict=False)):
-                self._write(evaluator, own, replica, solution.seed, {"replica": number + 1})
-        return rows
-
-    def complain(self, solutions: Sequence[Solution]) -> None:
+    def check_all_written(self, solutions: Sequence[Solution]) -> None:
         """Raise if a run has come to nothing.
 
         Raises:
@@ -168,6 +151,24 @@ class Outputs:
                 f"{'it' if len(lost) == 1 else 'them'}: lower --lr"
             )
 
+    def _write_all(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
+        from landscape_cli.evaluation.evaluator import Evaluator
+        from landscape_cli.models import build_model
+
+        networks = [solution.params for solution in solutions if solution.params is not None]
+        if not networks:
+            return []
+        splits = {"train": self.data.train, "test": self.data.test}
+        evaluator = Evaluator(build_model(self.spec, networks[0]), splits, device=self.device)
+        rows: list[dict[str, Any]] = []
+        for solution, path, replica_paths in zip(solutions, self.paths, self.replica_paths, strict=True):
+            if solution.params is None:
+                continue
+            rows.append(self._write(evaluator, path, solution.params, solution.seed) | {"epochs": solution.epochs})
+            for number, (replica, replica_path) in enumerate(zip(solution.replicas, replica_paths, strict=True)):
+                self._write(evaluator, replica_path, replica, solution.seed, {"replica": number + 1})
+        return rows
+
     def _write(
         self, evaluator: Evaluator, path: Path, params: Params, seed: int, extra: dict[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -179,32 +180,32 @@ class Outputs:
             {name: tensor.cpu() for name, tensor in params.items()},
             self.spec,
             self.data.record,
-            history=(*self._earlier, self._own_provenance(seed) | (extra or {})),
+            history=(*self._earlier, self._provenance_of(seed) | (extra or {})),
             metrics=metrics,
         )
-        write_checkpoint(path, checkpoint, force=self.force or (self.resume and self._is_own(path, seed)))
+        force = self.force or (self.resume and self._is_of_this_training(path, seed))
+        write_checkpoint(path, checkpoint, force=force)
         say(f"wrote {path}", quiet=self.quiet)
         return {"network": str(path), "algo": self.algo, "seed": seed} | metrics
 
-    def _own_provenance(self, seed: int) -> dict[str, Any]:
+    def _provenance_of(self, seed: int) -> dict[str, Any]:
         """Return a run's provenance: on the CPU, where it gives the same bytes, that of the run trained alone."""
         arguments = dict(self.provenance["arguments"]) | {"seed": seed}
         if self.device.type == "cpu":
             arguments["runs"] = 1
         return self.provenance | {"arguments": arguments, "seed": seed}
 
-    def _is_own(self, path: Path, seed: int) -> bool:
+    def _is_of_this_training(self, path: Path, seed: int) -> bool:
         try:
             last = read_checkpoint(path).history[-1]
         except (CheckpointError, IndexError):
             return False
-        return {key: value for key, value in last.items() if key != "replica"} == self._own_provenance(seed)
+        return {key: value for key, value in last.items() if key != "replica"} == self._provenance_of(seed)
 
-    def _seeded(self) -> list[tuple[Path, int]]:
-        found = []
-        for seed, path, replicas in zip(self.seeds, self.paths, self.replica_paths, strict=True):
-            found += [(own, seed) for own in (path, *replicas)]
-        return found
-
-    def _all(self) -> list[Path]:
-        return [path for path, _ in self._seeded()]
+    def _all(self) -> list[tuple[Path, int]]:
+        """Return every file, and the seed of its run."""
+        return [
+            (path, seed)
+            for seed, network, replicas in zip(self.seeds, self.paths, self.replica_paths, strict=True)
+            for path in (network, *replicas)
+        ]

@@ -1,0 +1,133 @@
+"""One step of training, as a sampler sees it: the networks, where training stands, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from landscape_cli.rng import derive_seed, generator
+from landscape_cli.samplers import gradients
+from landscape_cli.samplers.optimizer import DTYPES, make_optimizer
+from landscape_cli.samplers.recipe import Recipe
+from landscape_cli.samplers.stack import Stack
+from landscape_cli.samplers.streams import MODULES, NOISE
+
+
+class StepContext:
+    """Where a phase of training stands, and the gradients, optimiser and noise of the step in hand.
+
+    Everything random is a function of seed, replica, phase, epoch and step.
+
+    Attributes:
+        stack: the networks, trained in place.
+        recipe: how to train.
+        state: the sampler's tensors in the state of training, by name, as its `begin` returned them.
+        active: for each run, whether it still trains.
+        epoch: counted from 0.
+        step: counted from 0 within the epoch.
+        steps: how many an epoch has.
+        rate: the learning rate of this step.
+        batches: the mini-batch of each network still training.
+        loss_sum: sum of the losses of the epoch's samples so far, shape (networks,), float64.
+        wrong: how many of them were misclassified, shape (networks,), int64.
+        optimizer: of all networks.
+        collects: whether gradients are rows of `stack.gradients`: where nobody looks, autograd's own serve, and save
+            two passes over memory.
+    """
+
+    def __init__(
+        self, stack: Stack, recipe: Recipe, x: Tensor, *, seeds: Sequence[int], phase: int, uses_gradients: bool
+    ) -> None:
+        """Prepare the first step.
+
+        Args:
+            stack: the networks.
+            recipe: how to train.
+            x: some training inputs, on the stack's device.
+            seeds: one a run.
+            phase: the phase's number, for its streams of randomness.
+            uses_gradients: whether the sampler looks at `stack.gradients`.
+        """
+        self.stack, self.recipe, self.seeds, self.phase = stack, recipe, list(seeds), phase
+        self.state: dict[str, Tensor] = {}
+        self.active = [True] * stack.runs
+        self.epoch = self.step = self.steps = 0
+        self.rate = 0.0
+        self.batches: list[gradients.Batch] = []
+        self.optimizer = make_optimizer(recipe, [each for parameters in stack.parameters for each in parameters])
+        self._draws = gradients.draws_at_random(stack, x)
+        self._gradients, together = gradients.choose(stack, x, recipe.batch_size, DTYPES[recipe.precision])
+        self.collects = together or uses_gradients or recipe.clip_norm is not None
+        device = stack.weights.device
+        self.loss_sum = torch.zeros(len(stack.networks), device=device, dtype=torch.float64)
+        self.wrong = torch.zeros(len(stack.networks), device=device, dtype=torch.int64)
+
+    @property
+    def indices(self) -> list[int]:
+        """Which networks still train."""
+        return [k for k in range(len(self.stack.networks)) if self.active[k // self.stack.replicas]]
+
+    def clear(self) -> None:
+        """Set all gradients to zero."""
+        if self.collects:
+            self.stack.gradients.zero_()
+        else:
+            for k in self.indices:
+                self.stack.drop(k)
+
+    def backward(self, share: float = 1.0, *, again: bool = False) -> None:
+        """Add the gradients of `share` times each network's loss on this step's mini-batch.
+
+        With `again`, the batch is seen a second time: neither statistics nor the log count it.
+        """
+        buffers = [buffer.clone() for buffer in self.stack.buffers.values()] if again else []
+        indices = self.indices
+        losses, wrong = self._gradients(self.stack, indices, self.batches, share, self._seed_modules)
+        if again:
+            for buffer, old in zip(self.stack.buffers.values(), buffers, strict=True):
+                buffer.copy_(old)
+            return
+        size = len(self.batches[0][1])
+        if len(indices) == len(self.loss_sum):
+            self.loss_sum += losses.double() * size
+            self.wrong += wrong
+        else:
+            rows = torch.tensor(indices, device=self.loss_sum.device)
+            self.loss_sum.index_add_(0, rows, losses.double() * size)
+            self.wrong.index_add_(0, rows, wrong)
+
+    def update(self, factor: float = 1.0) -> None:
+        """Let the optimiser take its step, at `factor` times the learning rate."""
+        if self.recipe.clip_norm is not None:
+            for k in self.indices:
+                gradient = self.stack.gradients[k]
+                gradient.mul_((self.recipe.clip_norm / (gradient.norm() + 1e-12)).clamp_max(1.0))
+        self.optimizer.param_groups[0]["lr"] = self.rate * factor
+        self.optimizer.step()
+        self.stack.clip()
+
+    def noise(self, k: int) -> Tensor:
+        """Return standard normal numbers for network k, shape (entries,): the same at each call within a step."""
+        numbers = torch.randn(self.stack.weights.shape[1], generator=self.generator(k, NOISE))
+        return numbers.to(self.stack.weights.device)
+
+    def forget(self) -> None:
+        """Let the optimiser forget its momenta."""
+        self.optimizer.state.clear()
+
+    def identity(self, k: int) -> tuple[int, int]:
+        """Return the seed of network k, and which of its run's replicas it is."""
+        return self.seeds[k // self.stack.replicas], k % self.stack.replicas
+
+    def generator(self, k: int, stream: int) -> torch.Generator:
+        """Return what network k draws from in this step, for one of the purposes of `streams`."""
+        seed, replica = self.identity(k)
+        return generator(seed, stream, replica, self.phase, self.epoch, self.step)
+
+    def _seed_modules(self, k: int) -> None:
+        """Give modules that draw at random while they train, as dropout does, a stream of their own at each step."""
+        if self._draws:
+            seed, replica = self.identity(k)
+            torch.manual_seed(derive_seed(seed, MODULES, replica, self.phase, self.epoch, self.step))

@@ -1,0 +1,54 @@
+"""SAM: sharpness-aware minimisation (Foret et al., 2021), which seeks flat minima."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from landscape_cli.errors import TrainingError
+from landscape_cli.samplers.options import option
+from landscape_cli.samplers.sampler import Sampler
+
+if TYPE_CHECKING:
+    from landscape_cli.samplers.context import StepContext
+
+
+@dataclass(frozen=True)
+class SAM(Sampler):
+    """Descend along the gradient at the worst point nearby (Foret et al., 2021, algorithm 1).
+
+    That point is θ + ρ g/|g|, with g the gradient on the same mini-batch. Running statistics are those at θ.
+
+    Attributes:
+        rho: ρ, the distance to the point whose gradient is taken.
+
+    Raises:
+        TrainingError: if ρ is negative.
+    """
+
+    summary = "sharpness-aware minimization"
+    uses_gradients = True
+
+    rho: float = option(0.05, "ρ, how far to climb first.", name="sam_rho")
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.rho) and self.rho >= 0):
+            raise TrainingError(f"ρ of SAM must not be negative, and is {self.rho}")
+
+    def step(self, context: StepContext) -> None:
+        """Climb, take the gradient, come back, descend."""
+        import torch
+
+        context.clear()
+        context.backward()
+        weights = context.stack.weights
+        home = weights.clone()
+        for k in context.indices:  # a row at a time, whose sum does not depend on how many there are
+            gradient = context.stack.gradients[k]
+            length = gradient.norm().clamp_min_(torch.finfo(torch.float32).tiny)
+            weights[k].addcmul_(gradient, self.rho / length)
+        context.clear()
+        context.backward(again=True)
+        weights.copy_(home)
+        context.update()

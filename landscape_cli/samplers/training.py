@@ -1,0 +1,210 @@
+"""Training from start to end: a sampler's phases on a stack of runs, which can be interrupted and resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from landscape_cli.binary.layers import latent_names
+from landscape_cli.data.checks import check_split
+from landscape_cli.data.datasets import DataSet, Split
+from landscape_cli.errors import TrainingError
+from landscape_cli.network import ModelSpec, Params
+from landscape_cli.rng import generator
+from landscape_cli.samplers.loop import Loop
+from landscape_cli.samplers.recipe import Recipe
+from landscape_cli.samplers.records import EpochRecord, TrainingObserver
+from landscape_cli.samplers.sampler import Phase, Sampler
+from landscape_cli.samplers.sgd import SGD
+from landscape_cli.samplers.stack import Stack
+from landscape_cli.samplers.state import TrainingState, records_of, restore, state_of
+from landscape_cli.samplers.streams import CORRUPTION, initial_params
+
+Pause = Callable[[bool, Callable[[], TrainingState]], None]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What one run came to.
+
+    Attributes:
+        seed: of the run.
+        params: the network; None if the run diverged.
+        replicas: the networks it is the centre of, with their own statistics, where the sampler keeps them.
+        epochs: how many it trained in the last phase, up to where it diverged.
+    """
+
+    seed: int
+    params: Params | None = field(repr=False)
+    replicas: tuple[Params, ...] = field(default=(), repr=False)
+    epochs: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is to be said of it beside its tensors, as JSON values."""
+        return {"seed": self.seed, "epochs": self.epochs, "diverged": self.params is None}
+
+
+def train(
+    spec: ModelSpec,
+    data: DataSet | Split,
+    sampler: Sampler | None = None,
+    *,
+    recipe: Recipe | None = None,
+    seeds: Sequence[int] = (0,),
+    device: torch.device | str = "cpu",
+    classes: int | None = None,
+    black: Tensor | None = None,
+    initial: Sequence[Sequence[Params]] | None = None,
+    observer: TrainingObserver | None = None,
+    pause: Pause = lambda epoch_ended, state: None,
+    resume: TrainingState | None = None,
+) -> list[Solution]:
+    """Train a run for each seed, all as one stack; each gives what it would give alone (docs/method.md, Samplers).
+
+    On the CPU the bytes are those of the run alone; on a GPU they may differ by rounding. A run whose loss stops
+    being finite is given up, and the others go on.
+
+        train(ModelSpec("lenet", {}, (1, 28, 28), 10), load_data(DataSpec("mnist")), RSGD(replicas=3), seeds=[0, 1])
+
+    Args:
+        spec: the model.
+        data: a data set, whose training set is learnt, or a split by itself, standardised.
+        sampler: how to get to a solution; by default `SGD()`.
+        recipe: how long and how fast; by default, and where it leaves something open, as the sampler and the model
+            have it.
+        seeds: of everything random, one a run.
+        device: where to train.
+        classes: the number of classes to draw random labels from; by default as many as the data has.
+        black: the standardised value of a zero pixel, shape (channels,); by default as the data set says. Of a split
+            alone, ADV needs it, and augmentation takes it to be 0.
+        initial: for each run, its replicas to start from, instead of new ones.
+        observer: whom to tell.
+        pause: called before the first step and after every step, with whether an epoch has ended (or the first is
+            about to begin), and with a function that returns the state of training: may save it, or raise to stop.
+        resume: a state to go on from, of a training with the same other arguments.
+
+    Returns:
+        For each seed, what the run came to.
+
+    Raises:
+        DataError: if the data is no data set or split, or does not fit the model.
+        TrainingError: if training cannot start, or the state does not fit it.
+        ModelError: if `initial` does not fit the model.
+
+    Warns:
+        UserWarning: if random labels were not learnt as well as asked.
+    """
+    sampler, observer, device = sampler or SGD(), observer or TrainingObserver(), torch.device(device)
+    split, classes, black = _learnt(spec, data, classes, black)
+    stack = Stack(spec, _starts(spec, sampler, seeds, initial), device, replicas=sampler.networks)
+    phases = _phases(sampler, recipe or Recipe(), binary=bool(latent_names(stack.networks[0])))
+    split = split.to(device)
+    earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
+    for record in earlier:
+        observer.epoch(record)
+    first = 0 if resume is None else _phase_of(resume, len(phases))
+    diverged = [False] * len(seeds)
+    loop = None
+    for number in range(first, len(phases)):
+        phase = phases[number]
+        if loop is not None:
+            earlier, diverged = earlier + loop.records, loop.diverged
+        draws = [generator(seed, CORRUPTION) for seed in seeds]
+        sets = [
+            sampler.training_set(phase.name, split, classes=classes, black=black, generator=draw).to(device)
+            for draw in draws
+        ]
+        loop = Loop(
+            stack,
+            sets,
+            sampler,
+            phase,
+            seeds=seeds,
+            number=number,
+            black=black,
+            observer=observer,
+            diverged=diverged,
+        )
+        if resume is not None and number == first:
+            restore(loop, resume)
+        else:
+            loop.begin()
+        _run(loop, earlier, pause, begins=resume is None and number == 0)
+        sampler.end_phase(phase, [*earlier, *loop.records])
+    assert loop is not None
+    records = earlier + loop.records
+    return [_solution(loop, run, records) for run in range(len(seeds))]
+
+
+def _learnt(
+    spec: ModelSpec, data: DataSet | Split, classes: int | None, black: Tensor | None
+) -> tuple[Split, int, Tensor | None]:
+    """Return what is learnt, the number of its classes, and the value of a zero pixel, if it is known.
+
+    Raises:
+        DataError: if it is no data, or does not fit the model.
+    """
+    if isinstance(data, DataSet):
+        classes = classes or data.classes
+        black = -data.mean / data.deviation if black is None else black
+    split = data.train if isinstance(data, DataSet) else data
+    check_split(split, spec.outputs, spec.input_shape)
+    return split, classes or int(split.y.max()) + 1, black
+
+
+def _starts(
+    spec: ModelSpec, sampler: Sampler, seeds: Sequence[int], initial: Sequence[Sequence[Params]] | None
+) -> list[Params]:
+    """Return the networks to start from, those of a run next to each other.
+
+    Raises:
+        TrainingError: if there are no seeds, or not as many networks as are trained.
+    """
+    count = sampler.networks
+    if not seeds:
+        raise TrainingError("there is no run without a seed: name one a run with `seeds=`")
+    starts = initial or [[initial_params(spec, seed, replica) for replica in range(count)] for seed in seeds]
+    if [len(replicas) for replicas in starts] != [count] * len(seeds):
+        raise TrainingError(f"`initial=` takes {count} networks for each of {len(seeds)} runs")
+    return [params for replicas in starts for params in replicas]
+
+
+def _phases(sampler: Sampler, recipe: Recipe, *, binary: bool) -> tuple[Phase, ...]:
+    """Return a sampler's phases, nothing left open in their recipes.
+
+    Raises:
+        TrainingError: if the recipe has a schedule that the sampler does not use.
+    """
+    if sampler.own_schedule and recipe.schedule != Recipe.schedule:
+        raise TrainingError(f"{type(sampler).__name__} has a schedule of its own: leave out `schedule=`")
+    return sampler.phases(recipe.with_defaults(momentum=sampler.momentum, binary=binary), binary=binary)
+
+
+def _run(loop: Loop, earlier: list[EpochRecord], pause: Pause, *, begins: bool) -> None:
+    def moment(epoch_ended: bool) -> None:
+        pause(epoch_ended, lambda: state_of(loop, earlier))
+
+    if begins:
+        moment(True)
+    loop.run(moment)
+
+
+def _phase_of(state: TrainingState, phases: int) -> int:
+    number = state.facts.get("phase")
+    if not isinstance(number, int) or not 0 <= number < phases:
+        raise TrainingError("the saved state is malformed (phase): remove it to begin anew")
+    return number
+
+
+def _solution(loop: Loop, run: int, records: Sequence[EpochRecord]) -> Solution:
+    seed = loop.context.seeds[run]
+    epochs = max((r.epoch for r in records if r.seed == seed and r.phase == loop.phase.name), default=0)
+    if loop.diverged[run]:
+        return Solution(seed, None, (), epochs)
+    members = loop.stack.members(run)
+    replicas = tuple(loop.stack.params(k) for k in range(members.start, members.start + loop.sampler.kept))
+    return Solution(seed, loop.solution(run), replicas, epochs)
