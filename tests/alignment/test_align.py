@@ -27,6 +27,7 @@ from landscape_cli.symmetry import (
 )
 from tests.support.cases import ALL, make_model, random_factors
 from tests.support.reference import best_permutation
+from tests.support.traced import symmetry_of
 
 METHODS = ["cosine", "weight", "activation"]
 
@@ -179,7 +180,7 @@ class Net:
             self.model = self.model.eval().to(dtype).requires_grad_(False)
             self.params = {key: self._random(key, tensor) for key, tensor in self.model.state_dict().items()}
             self.inputs = torch.randn(200, *shape, dtype=dtype)
-        self.symmetry = trace_symmetry(self.model, self.inputs[:2])
+        self.symmetry = symmetry_of(NETS.get(name, name), self.model, self.inputs[:2])
 
     @staticmethod
     def _random(key: str, tensor: Tensor) -> Tensor:
@@ -202,6 +203,14 @@ class Net:
         if method == "activation":
             correlations = unit_correlations(self.model, self.params, params, self.symmetry, self.inputs)
         return align(self.params, params, self.symmetry, method=method, correlations=correlations)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_numbers_of_parameters_have_no_part_in_the_symmetry(name: str) -> None:
+    for seed in (3, 4):
+        net = Net(name, seed)
+        net.model.load_state_dict(net.params)
+        assert trace_symmetry(net.model, net.inputs[:2]) == net.symmetry
 
 
 @pytest.mark.parametrize("method", METHODS)
