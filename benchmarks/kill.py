@@ -39,8 +39,8 @@ def check_readable(folder: Path) -> None:
             read_tensors(path, FORMAT, REMEDY)
 
 
-def survive(algo: str, moments: int, seed: int) -> dict[int, int]:
-    """Kill so many times; return how often each signal hit.
+def survive(algo: str, moments: int, seed: int, *options: str) -> dict[int, int]:
+    """Kill training, with more options if given, so many times; return how often each signal hit.
 
     Raises:
         AssertionError: if a file is unreadable, a code is wrong, or the end is another than undisturbed.
@@ -51,7 +51,7 @@ def survive(algo: str, moments: int, seed: int) -> dict[int, int]:
         whole, broken = Path(name) / "whole", Path(name) / "broken"
         whole.mkdir()
         start = time.monotonic()
-        subprocess.run(command(algo, whole), check=True, capture_output=True)
+        subprocess.run(command(algo, whole, *options), check=True, capture_output=True)
         length = time.monotonic() - start
         while sum(hits.values()) < moments:
             for path in broken.iterdir() if broken.is_dir() else ():
@@ -60,7 +60,7 @@ def survive(algo: str, moments: int, seed: int) -> dict[int, int]:
             finished = False
             while not finished:
                 process = subprocess.Popen(
-                    command(algo, broken, "--checkpoint-every", "1", "--resume"),
+                    command(algo, broken, *options, "--checkpoint-every", "1", "--resume"),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     text=True,

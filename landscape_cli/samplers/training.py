@@ -152,7 +152,7 @@ def _learnt(
         classes = classes or data.classes
         black = -data.mean / data.deviation if black is None else black
     split = data.train if isinstance(data, DataSet) else data
-    check_split(split, spec.outputs, spec.input_shape)
+    check_split("the training set", split, spec.outputs, spec.input_shape)
     return split, classes or int(split.y.max()) + 1, black
 
 

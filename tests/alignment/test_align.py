@@ -18,12 +18,21 @@ from landscape_cli.symmetry import (
     random_permutations,
     random_signs,
     rescale,
+    trace_symmetry,
 )
 from tests.support.alignment_nets import NETS, Net, Residual
 from tests.support.cases import ALL, random_factors
 from tests.support.reference import best_permutation
 
 METHODS = ["cosine", "weight", "activation"]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_numbers_of_parameters_have_no_part_in_the_symmetry(name: str) -> None:
+    for seed in (3, 4):
+        net = Net(name, seed)
+        net.model.load_state_dict(net.params)
+        assert trace_symmetry(net.model, net.inputs[:2]) == net.symmetry
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -338,11 +338,20 @@ def test_files_that_name_code_import_nothing(foreign: list[str]) -> None:
     spec = ModelSpec("evil:make", {}, (3, 3, 3), 4)
     write_checkpoint("a.st", Checkpoint(network(1).state_dict(), spec, {}))
     Path("b.pt").write_bytes(pickle.dumps(Evil()))
-    for arguments in (
+    commands = [
         ["normalize", "a.st", "-o", "x.st"],
         ["train", "--init", "a.st", "--model", "nets:make", "-o", "x.st"],
         ["distance", "b.pt", "a.st", *MAKE],
-    ):
-        done = subprocess.run([sys.executable, "-m", "landscape_cli", *arguments], capture_output=True, check=False)
-        assert done.returncode == 2, done.stderr
+    ]
+    code = f"""
+from landscape_cli.cli.app import main
+for arguments in {commands!r}:
+    try:
+        main(arguments)
+    except SystemExit as stop:
+        print(stop.code)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["2"] * 3), done.stderr
+    assert done.stderr.count("landscape: error: ") == 3
     assert not Path("ran").exists()

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from landscape_cli.alignment.activations import unit_correlations
 from landscape_cli.alignment.align import match_networks
-from landscape_cli.symmetry import flip, permute, random_permutations, random_signs, trace_symmetry
+from landscape_cli.symmetry import flip, permute, random_permutations, random_signs
 from tests.support.cases import make_model
+from tests.support.traced import symmetry_of
 
 
 class Residual(nn.Module):
@@ -162,7 +163,7 @@ class Net:
             self.model = self.model.eval().to(dtype).requires_grad_(False)
             self.params = {key: self._random(key, tensor) for key, tensor in self.model.state_dict().items()}
             self.inputs = torch.randn(200, *shape, dtype=dtype)
-        self.symmetry = trace_symmetry(self.model, self.inputs[:2])
+        self.symmetry = symmetry_of(NETS.get(name, name), self.model, self.inputs[:2])
 
     @staticmethod
     def _random(key: str, tensor: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
-from landscape_cli.symmetry import Symmetry, flip, permute, random_permutations, random_signs, trace_symmetry
+from landscape_cli.symmetry import Symmetry, flip, permute, random_permutations, random_signs
+from tests.support.traced import symmetry_of
 
 SPECS = {
     "perceptron": ModelSpec("binary-perceptron", {}, (21,), 1),
@@ -54,7 +55,7 @@ def make_binary(name: str, seed: int = 0, dtype: torch.dtype = torch.float32, sa
     spec = SPECS[name]
     model = create_model(spec, seed=seed, dtype=dtype).eval().requires_grad_(False)
     inputs = torch.randn(samples, *spec.input_shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    symmetry = trace_symmetry(model, torch.zeros(2, *spec.input_shape, dtype=dtype))
+    symmetry = symmetry_of(str(spec), model, torch.zeros(2, *spec.input_shape, dtype=dtype))
     return Binary(model, {k: t.clone() for k, t in model.state_dict().items()}, symmetry, inputs.to(dtype))
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
-from landscape_cli.symmetry import Symmetry, trace_symmetry
+from landscape_cli.symmetry import Symmetry
+from tests.support.traced import symmetry_of
 
 IMAGE = (1, 28, 28)
 
@@ -149,7 +150,7 @@ def make_case(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float64) -
     }
     model = model.to(dtype).eval().requires_grad_(False)
     inputs = torch.randn(16, *shape, generator=generator).to(dtype)
-    return Case(model, params, trace_symmetry(model, inputs[:2]), inputs)
+    return Case(model, params, symmetry_of(("case", name), model, inputs[:2]), inputs)
 
 
 def make_model(name: str, seed: int = 0) -> tuple[nn.Module, tuple[int, ...]]:

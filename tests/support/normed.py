@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.symmetry import Symmetry, trace_symmetry
+from tests.support.traced import symmetry_of
 
 
 class Residual(nn.Module):
@@ -210,6 +211,7 @@ class Net:
 def make_net(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float64, model: nn.Module | None = None) -> Net:
     """Return a network with random parameters and a batch of inputs; variances from 0.001 to 3, some gains negative."""
     generator = torch.Generator().manual_seed(seed)
+    known = model is None
     if model is None:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -225,4 +227,5 @@ def make_net(name: str, *, seed: int = 0, dtype: torch.dtype = torch.float64, mo
             params[key] = (tensor + 0.7 * noise).to(dtype)
     model = model.to(dtype).eval().requires_grad_(False)
     inputs = torch.randn(16, 2, 9, 9, generator=generator, dtype=torch.float64).to(dtype)
-    return Net(model, params, trace_symmetry(model, inputs[:2]), inputs)
+    symmetry = symmetry_of(("normed", name), model, inputs[:2]) if known else trace_symmetry(model, inputs[:2])
+    return Net(model, params, symmetry, inputs)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,9 @@ from torch import Tensor, nn
 
 from landscape_cli.errors import TraceError
 from landscape_cli.symmetry import Places, Role, permute, random_permutations, rescale, trace_symmetry
+from tests.support.binaries import SPECS, make_binary
 from tests.support.cases import ALL, CHAINS, Case, make_case, make_model, random_factors
+from tests.support.normed import NORMED, make_net
 from tests.support.symmetry_checks import Net, idle_axes
 
 # group: units, by what the architecture is known to have
@@ -96,6 +101,20 @@ def test_one_example_is_enough() -> None:
         model, shape = make_model(name)
         one, two = (trace_symmetry(model, torch.zeros(count, *shape)) for count in (1, 2))
         assert one == two
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(make_case, name) for name in ALL]
+    + [(make_net, name) for name in NORMED]
+    + [(make_binary, name) for name in SPECS],
+)
+def test_numbers_of_parameters_have_no_part(make: Callable[..., Any], name: str) -> None:
+    """Which is why tests of many networks of one structure may share its symmetry."""
+    for seed in (3, 4):
+        net = make(name, seed=seed)
+        net.model.load_state_dict(net.params)
+        assert trace_symmetry(net.model, net.inputs[:2]) == net.symmetry
 
 
 class Wrapped(nn.Module):

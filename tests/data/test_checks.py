@@ -1,0 +1,56 @@
+"""What is no split is refused in one line."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from landscape_cli.data.checks import check_split
+from landscape_cli.data.source import Split
+from landscape_cli.errors import DataError
+
+X, Y = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+def test_splits_pass() -> None:
+    check_split("the data", Split(X, Y))
+    check_split("the data", Split(X, Y), 3, (3,))
+    check_split("the data", Split(X, Y % 2), 1)
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        (
+            DataLoader(TensorDataset(X, Y)),
+            "the data is a DataLoader, expected .* wrap it: Split\\(x, y\\)",
+        ),
+        (TensorDataset(X, Y), "is a TensorDataset"),
+        ((X, Y), "is a tuple"),
+        (X, "is a Tensor"),
+        (Split(X, [0, 1, 2, 0, 1, 2]), "y is a list, expected a tensor"),  # type: ignore[arg-type]
+        (Split(X[:0], Y[:0]), "none empty"),
+        (Split(X[:, 0], Y), "expected \\(samples, ...\\)"),
+        (Split(X, Y[:5]), "one label a sample"),
+        (Split(X, Y[:, None]), "one label a sample"),
+        (Split(X, Y.float()), "y holds torch.float32"),
+        (Split(X, Y.bool()), "y holds torch.bool"),
+        (Split(X, Y.int()), "expected torch.int64"),
+        (Split(X, Y - 1), "labels out of range.* they go from -1 to 1"),
+        (Split(X, Y + 5), "between 0 and 2; they go from 5 to 7"),
+        (Split(X[:, :2], Y), "the model takes"),
+    ],
+)
+def test_nonsense_is_refused(split: object, words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        check_split("the data", split, 3, (3,))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_labels_of_one_output_are_two() -> None:
+    """A network with one output of a sign decides between two classes; labels of 7 have no loss there."""
+    with pytest.raises(DataError, match="between 0 and 1"):
+        check_split("the data", Split(X, Y + 5), 1)
+    with pytest.raises(DataError, match="from -3 to -1"):
+        check_split("the data", Split(X, Y - 3), 1)
