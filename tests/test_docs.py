@@ -2,56 +2,93 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import landscape_cli
 from landscape_cli.cli.app import COMMANDS
+from tests.support.pages import BLOCK, DOCS, ROOT, WIDTH, command_line_page, help_texts, with_examples
 
-ROOT = Path(__file__).parent.parent
 NAMES = [command.__name__ for command in COMMANDS]
-BLOCK_TORCH = "import sys; sys.modules['torch'] = None; from landscape_cli.cli.app import main; main(sys.argv[1:])"
+PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
+LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
+MADE_FROM_HELP = "run python -m tests.support.pages"
 
 
-def help_of(*command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", BLOCK_TORCH, *command, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"COLUMNS": "200", "TERMINAL_WIDTH": "200"},
-    )
-    return done.stdout
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    return help_texts()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_help_needs_no_torch_and_shows_examples(name: str) -> None:
-    text = help_of(name)
+def test_help_needs_no_torch_shows_examples_and_fits(texts: dict[str, str], name: str) -> None:
+    text = texts[name]
     assert "Examples:" in text
     assert f"  landscape {name} " in text
+    examples = text.index("Examples:")
+    options = text.index("\n\n", examples)
+    assert max(map(len, text[options:].splitlines())) <= int(WIDTH)
 
 
-def test_program_help_lists_every_command() -> None:
-    text = help_of()
-    assert "Examples:" in text
-    assert all(re.search(rf"^  {name} +\S", text, re.MULTILINE) for name in NAMES)
+def test_program_help_lists_every_command(texts: dict[str, str]) -> None:
+    assert "Examples:" in texts[""]
+    assert all(re.search(rf"^  {name} +\S", texts[""], re.MULTILINE) for name in NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_readme_names_every_option(name: str) -> None:
+def test_the_page_of_the_command_line_is_what_help_says(texts: dict[str, str]) -> None:
+    assert (DOCS / "cli.md").read_text() == command_line_page(texts), MADE_FROM_HELP
+
+
+def test_worked_examples_are_the_files_that_tests_run() -> None:
+    page = (DOCS / "extending.md").read_text()
+    shown = {match[2] for match in BLOCK.finditer(page)}
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "extending").glob("*.py")}
+    examples = {file for file in files if not Path(file).name.startswith(("test_", "__init__"))}
+    assert examples <= shown
+    assert with_examples(page) == page, MADE_FROM_HELP
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        file, _, anchor = target.partition("#")
+        path = (page.parent / file).resolve() if file else page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path.read_text()), target
+
+
+def anchors(text: str) -> set[str]:
+    """Return what headings can be linked by."""
+    headings = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = set(LINK.findall((ROOT / "README.md").read_text()))
+    assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= linked
+
+
+def test_readme_is_short_and_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text()
-    options = set(re.findall(r"(--[a-z][a-z-]+)", help_of(name))) - {"--help"}
-    missing = sorted(option for option in options if option not in readme)
-    assert not missing
-    assert f"`landscape {name}" in readme or f"landscape {name} " in readme
+    assert len(readme.encode()) < 10_000
+    assert all(f"`landscape {name}" in readme or f"landscape {name} " in readme for name in NAMES)
+
+
+def test_docstrings_cite_headings_that_are_there() -> None:
+    method = (DOCS / "method.md").read_text()
+    headings = set(re.findall(r"^## (.+)$", method, re.MULTILINE))
+    cited = set()
+    for path in Path(landscape_cli.__file__).parent.rglob("*.py"):
+        text = path.read_text()
+        assert "SPEC" not in text, path
+        cited |= {heading.strip() for heading in re.findall(r"docs/method\.md: ([A-Z][a-z ]+)", text)}
+    assert cited
+    assert cited <= headings
 
 
 def test_changelog_has_this_version() -> None:
-    import landscape_cli
-
     assert f"## {landscape_cli.__version__}" in (ROOT / "CHANGELOG.md").read_text()
     assert f'version = "{landscape_cli.__version__}"' in (ROOT / "pyproject.toml").read_text()
