@@ -12,19 +12,21 @@ from torch import Tensor
 
 from landscape_cli.alignment.verified import PairAligner
 from landscape_cli.binary.layers import latent_owners
+from landscape_cli.choices import Statistics
 from landscape_cli.errors import DataError, TrainingError
 from landscape_cli.forward.functional import cast_floats
 from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.measures.checks import TRAIN, check_networks, splits_of
 from landscape_cli.measures.distance import WeightDistances
 from landscape_cli.measures.optimized_path import OptimizedPath
-from landscape_cli.measures.path_evaluator import TRAIN, PathEvaluator, check_networks
+from landscape_cli.measures.path_evaluator import PathEvaluator
 from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.samplers import SGD, Recipe, TrainingObserver, train
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from landscape_cli.data.datasets import Split
+    from landscape_cli.data.datasets import DataSet, Split
     from landscape_cli.network import ModelSpec, Params
 from landscape_cli.symmetry import Symmetry
 
@@ -36,7 +38,7 @@ def optimize_midpoint(
     model: nn.Module,
     start: Params,
     end: Params,
-    data: Split | Mapping[str, Split],
+    data: DataSet | Split | Mapping[str, Split],
     *,
     spec: ModelSpec,
     symmetry: Symmetry,
@@ -46,7 +48,7 @@ def optimize_midpoint(
     points: int = 21,
     orders: int = 10,
     loss: bool = False,
-    bn: str = "keep",
+    bn: Statistics | str = Statistics.KEEP,
     keep_last_layer: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -84,12 +86,13 @@ def optimize_midpoint(
         TrainingError: if training diverges.
         ProofError: if the midpoint, normalised or aligned, does not compute what it did.
     """
-    check_networks(model, start=start, end=end)
-    if isinstance(data, Mapping) and len(data) > 1 and TRAIN not in data:
+    check_networks(model, {"start": start, "end": end})
+    splits = splits_of(data)
+    if len(splits) > 1 and TRAIN not in splits:
         raise DataError(f"midpoints are trained on the training set: name one of the splits {TRAIN!r}")
     evaluator = PathEvaluator(
         model,
-        data,
+        splits,
         like=start,
         kind=kind,
         symmetry=symmetry,

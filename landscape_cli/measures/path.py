@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from landscape_cli.measures.path_evaluator import PathEvaluator, check_networks
+from landscape_cli.choices import Statistics
+from landscape_cli.measures.checks import check_networks
+from landscape_cli.measures.path_evaluator import PathEvaluator
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.data.datasets import Split
+    from landscape_cli.data.datasets import DataSet, Split
     from landscape_cli.geometry.barrier import Barrier
     from landscape_cli.measures.path_result import PathResult
     from landscape_cli.network import Params
@@ -22,14 +24,14 @@ def path(
     model: nn.Module,
     start: Params,
     end: Params,
-    data: Split | Mapping[str, Split],
+    data: DataSet | Split | Mapping[str, Split],
     *,
     kind: str | None = None,
     symmetry: Symmetry | None = None,
     points: int = 21,
     orders: int = 10,
     loss: bool = False,
-    bn: str = "keep",
+    bn: Statistics | str = Statistics.KEEP,
     seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
@@ -40,7 +42,7 @@ def path(
         model: the architecture, put in evaluation mode; its own parameters are not used.
         start: the network at τ = 0.
         end: the network at τ = 1.
-        data: what to measure on: one split, or several by name, "train" among them.
+        data: what to measure on; of splits by name, "train" is the training set, or else the first.
         kind: "linear", "geodesic" (between normalised networks) or "shortest" (between binary ones); by default linear,
             between binary networks shortest.
         symmetry: of both networks, as `trace_symmetry` returns it; geodesics need it.
@@ -48,22 +50,22 @@ def path(
         orders: of shortest paths: in how many random orders signs flip.
         loss: whether `to_dict` shows the loss as well.
         bn: "keep" batch-norm statistics, which move along with the networks, or "recompute" them at every point over
-            the inputs of "train".
+            the training set.
         seed: of the orders.
         device: where to compute.
-        advance: called with the number of samples done, of each point on each split (and once more over the inputs of
-            "train" where statistics are recomputed).
+        advance: called with the number of samples done: of every point on each split, and over the training
+            set once more where statistics are recomputed.
 
     Raises:
         GeometryError: if there is no such path between the two, or there are fewer than two points.
         ModelError: if a network does not fit the model.
-        DataError: if it is not said which split statistics are recomputed over.
+        DataError: if the data is something else.
 
     Warns:
         LandscapeWarning: if points have no error, as outputs are NaN.
         Remark: if statistics are to be recomputed, and there are none.
     """
-    check_networks(model, start=start, end=end)
+    check_networks(model, {"start": start, "end": end})
     evaluator = PathEvaluator(
         model,
         data,
@@ -86,14 +88,14 @@ def barrier(
     model: nn.Module,
     start: Params,
     end: Params,
-    data: Split | Mapping[str, Split],
+    data: DataSet | Split | Mapping[str, Split],
     *,
     kind: str | None = None,
     symmetry: Symmetry | None = None,
     points: int = 21,
     orders: int = 10,
     loss: bool = False,
-    bn: str = "keep",
+    bn: Statistics | str = Statistics.KEEP,
     seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,

@@ -11,24 +11,21 @@ from torch import Tensor
 
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Kind, Statistics
-from landscape_cli.data.datasets import Split
-from landscape_cli.errors import DataError, GeometryError, ModelError
+from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator, score_columns
 from landscape_cli.geometry.barrier import even_steps
+from landscape_cli.measures.checks import splits_of, statistics_of, training_split
 from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
 from landscape_cli.measures.path_result import PathResult
-from landscape_cli.models.fitting import check_params
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from landscape_cli.data.datasets import DataSet, Split
     from landscape_cli.geometry.path_kind import PathKind
     from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
-
-TRAIN = "train"
-"""The split that is trained on, and that batch-norm statistics are recomputed over; with one split alone, that one."""
 
 
 class PathEvaluator:
@@ -48,7 +45,7 @@ class PathEvaluator:
     def __init__(
         self,
         model: nn.Module,
-        data: Split | Mapping[str, Split],
+        data: DataSet | Split | Mapping[str, Split],
         *,
         like: Params,
         kind: str | None = None,
@@ -56,7 +53,7 @@ class PathEvaluator:
         points: int = 21,
         orders: int = 10,
         loss: bool = False,
-        bn: str = "keep",
+        bn: Statistics | str = Statistics.KEEP,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -71,20 +68,19 @@ class PathEvaluator:
         even_steps(points)  # which refuses too few
         if orders < 1:
             raise GeometryError(f"signs flip in at least 1 order, not {orders}")
-        if bn not in list(Statistics):
-            raise GeometryError(f"unknown way with statistics {bn!r}: choose {', '.join(Statistics)}")
+        splits, self._statistics = splits_of(data), statistics_of(bn)
         self.model, self.points, self.loss = model, points, loss
         self.device = torch.device(device)
         self.kind = suitable_kind(model, kind)
         self.paths: PathKind = self.kind.load()(model, symmetry, orders=orders, seed=seed)
-        self.train, inputs = _training_split(data, bn)
-        self._like, self._inputs, self._statistics = like, inputs, Statistics(bn)
-        self._recomputed = samples_recomputed(model, like, inputs, self._statistics)
+        self.train = training_split(splits)
+        self._like, self._inputs = like, splits[self.train]
+        self._recomputed = samples_recomputed(model, like, self._inputs, self._statistics)
         self._undecided: list[dict[str, Tensor]] = []
         self._advance: Callable[[int], None] | None = None
         self.evaluator = Evaluator(
             model,
-            data,
+            splits,
             device=self.device,
             advance=self._done,
             recompute_on=self.train if self._recomputed else None,
@@ -208,36 +204,3 @@ def suitable_kind(model: nn.Module, kind: str | None, *, name: str = "the model"
             f"`kind=` {names}, or leave it out"
         )
     raise GeometryError(f"{name} is not a binary network, so it has no signs to flip: use `kind=` {names}")
-
-
-def check_networks(model: nn.Module, **networks: Params) -> None:
-    """Check that networks fit the model.
-
-    Args:
-        model: the architecture.
-        networks: the networks, by what errors call them.
-
-    Raises:
-        ModelError: naming the network, and the tensors that do not fit.
-    """
-    for name, network in networks.items():
-        try:
-            check_params(model, network)
-        except ModelError as error:
-            raise ModelError(f"{name}: {error}") from error
-
-
-def _training_split(data: Split | Mapping[str, Split], bn: str) -> tuple[str, Split]:
-    """Return the name and the content of the split that is trained on; of several, the first will do for examples.
-
-    Raises:
-        DataError: if there is none, or statistics are to be recomputed over one of several, none of them "train".
-    """
-    if isinstance(data, Split):
-        return "data", data
-    if not isinstance(data, Mapping) or not data:
-        raise DataError("paths are measured on a split, or on several by name: give `data=` a Split or a mapping")
-    if TRAIN not in data and len(data) > 1 and bn != Statistics.KEEP.value:
-        raise DataError(f"statistics are recomputed over the training set: name one of the splits {TRAIN!r}")
-    name = TRAIN if TRAIN in data else next(iter(data))
-    return name, data[name]

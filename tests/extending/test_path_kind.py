@@ -38,17 +38,16 @@ def test_it_is_measured(landscape: Callable[..., Any]) -> None:
     a, b = (read_checkpoint(f"{seed}.st") for seed in (1, 2))
     model = build_model(a.model, a.params)
     loaded = load_data(DataSpec.from_record(a.data), preprocessing=a.data)
-    data = {"train": loaded.train, "test": loaded.test}
-    measured = path(model, a.params, b.params, data, kind="normed", points=5, loss=True)
+    measured = path(model, a.params, b.params, loaded, kind="normed", points=5, loss=True)
     assert measured.to_dict() == {key: result[key] for key in ("kind", "barrier", "points")}
-    straight = path(model, a.params, b.params, data, kind="linear", points=5, loss=True)
+    straight = path(model, a.params, b.params, loaded, kind="linear", points=5, loss=True)
     assert straight.points[::4] == measured.points[::4]
     assert straight.points[2] != measured.points[2]
 
     symmetry = trace_symmetry(model, torch.zeros(2, 21))
     recipe = Recipe(epochs=1, batch_size=8)
     bent = optimize_midpoint(
-        model, a.params, b.params, data, spec=a.model, symmetry=symmetry, kind="normed", recipe=recipe, points=3
+        model, a.params, b.params, loaded, spec=a.model, symmetry=symmetry, kind="normed", recipe=recipe, points=3
     )
     assert bent.middle == {key: measured.points[2][key] for key in ("train_error", "test_error")}
 

@@ -155,7 +155,7 @@ def test_the_command_writes_the_same(landscape: Callable[..., Any], kind: Kind) 
         options |= {"kind": "geodesic", "symmetry": trace_symmetry(model, torch.zeros(2, 21))}
     if kind is Kind.SHORTEST:
         options |= {"orders": 3}
-    found = path(model, a.params, b.params, {"train": loaded.train, "test": loaded.test}, **options)
+    found = path(model, a.params, b.params, loaded, **options)
     orders = ["--orders", "3"] if kind is Kind.SHORTEST else []
     done = landscape("path", *names, "--kind", kind.value, "--points", "5", "--loss", "--seed", "4", *orders)
     result = json.loads(done.out)
@@ -191,7 +191,7 @@ def test_nonsense_is_refused() -> None:
         ({"kind": "shortest"}, GeometryError, "no signs to flip: use `kind=` linear or geodesic"),
         ({"points": 1}, GeometryError, "at least 2 points"),
         ({"orders": 0}, GeometryError, "at least 1 order"),
-        ({"bn": "exact"}, GeometryError, "unknown way with statistics 'exact': choose keep, recompute"),
+        ({"bn": "exact"}, GeometryError, "unknown `bn=` 'exact': choose keep or recompute"),
     ):
         for measure in (path, barrier):
             with pytest.raises(error, match=words) as refused:
@@ -204,12 +204,10 @@ def test_nonsense_is_refused() -> None:
     with pytest.raises(ModelError, match="start: the tensors do not fit"):
         path(ends.model, binary.start, ends.end, ends.data)
     for data in ({}, [1, 2]):
-        with pytest.raises(DataError, match="on a split, or on several by name"):
+        with pytest.raises(DataError, match="measured on a Split, several by name, or what load_data returns"):
             path(ends.model, ends.start, ends.end, data)  # type: ignore[arg-type]
     resnet = make_ends(RESNET)
     halves = {"first": resnet.data["train"], "second": resnet.data["test"]}
-    with pytest.raises(DataError, match="name one of the splits 'train'"):
-        path(resnet.model, resnet.start, resnet.end, halves, bn="recompute")
     assert path(resnet.model, resnet.start, resnet.end, halves, points=2).errors.keys() == halves.keys()
     alone = path(resnet.model, resnet.start, resnet.end, Split(*halves["first"]), points=2, bn="recompute")
     assert alone.errors.keys() == {"data"}

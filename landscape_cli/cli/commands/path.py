@@ -137,14 +137,14 @@ def path(
     aligner = None if align is None else make_aligner(align)
     evaluator = PathEvaluator(
         model,
-        {"train": loaded.train, "test": loaded.test},
+        loaded,
         like=networks[0].params,
         kind=kind,
         symmetry=symmetry,
         points=points,
         orders=orders,
         loss=loss,
-        bn=bn.value,
+        bn=bn,
         seed=seed,
         device=device,
     )
