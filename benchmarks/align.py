@@ -150,7 +150,7 @@ def one_run(name: str) -> Counter[str]:
 
 
 def moved_by_hand(params: dict[str, Tensor], symmetry: Symmetry, found: dict[str, np.ndarray]) -> dict[str, Tensor]:
-    """Return the network relabelled by the table's permutations, whose groups ours are."""
+    """Return the network permuted by the table's permutations, whose groups ours are."""
     names = {f"features.conv{name}": torch.from_numpy(places) for name, places in found.items()}
     assert set(names) == {group.name for group in symmetry.permutations}
     return permute(params, symmetry, names)

@@ -62,8 +62,8 @@ batch-norm's running statistics too, so that nothing is zero, one, or the same f
 * **trace**: CPU seconds of `trace_symmetry` on one thread, on two zero images.
 * **permuted, rescaled, flipped**: how far the outputs move in float64 under a random element of all groups at once,
   relative to the largest output: factors are log-normal with σ = 1, and all outputs grow by 2.5 where they may.
-* **found**: whether `align` by cosines undoes a random relabelling with flips exactly, in float32.
-* **and scales**: whether `normalize` and then `align` undo a random relabelling, flips and a rescaling with σ = 2: all
+* **found**: whether `align` by cosines undoes a random permutation with flips exactly, in float32.
+* **and scales**: whether `normalize` and then `align` undo a random permutation, flips and a rescaling with σ = 2: all
   labels found, and all tensors equal to {tolerance:g} of their largest number; in float64.
 """
 
@@ -155,13 +155,13 @@ def worst(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:
 
 
 def recovered(params: Mapping[str, Tensor], symmetry: Symmetry, source: torch.Generator) -> dict[str, Any]:
-    """Tell whether a planted relabelling with flips is found, and whether it is with rescaling, by normalising."""
-    relabelled = permute(params, symmetry, random_permutations(symmetry, generator=source))
-    planted = flip(relabelled, symmetry, random_signs(symmetry, generator=source))
+    """Tell whether a planted permutation with flips is found, and whether it is with rescaling, by normalising."""
+    permuted = permute(params, symmetry, random_permutations(symmetry, generator=source))
+    planted = flip(permuted, symmetry, random_signs(symmetry, generator=source))
     start = time.process_time()
     found = match_networks(params, planted, symmetry)
     result: dict[str, Any] = {"align": time.process_time() - start, "found": same(params, found.params)}
-    del found, planted, relabelled
+    del found, planted, permuted
     labels = random_permutations(symmetry, generator=source)
     moved = permute(in_float64(params), symmetry, labels)
     moved = flip(moved, symmetry, random_signs(symmetry, generator=source))

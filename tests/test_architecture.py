@@ -111,7 +111,7 @@ def test_public_names() -> None:
 def test_public_names_are_shown_and_no_others() -> None:
     assert dir(landscape_cli) == sorted(landscape_cli.__all__)
     assert len(set(landscape_cli.__all__)) == len(landscape_cli.__all__)
-    shown = {name.removeprefix("landscape_cli.").rstrip("(") for name in completions("landscape_cli.")}
+    shown = {name.removeprefix("landscape_cli.").rstrip("()") for name in completions("landscape_cli.")}
     assert {name for name in shown if not name.startswith("_")} == set(landscape_cli.__all__) - {"__version__"}
     code = "from landscape_cli import *; print(sorted(set(dir()) - set(globals()['__builtins__'].__dict__)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

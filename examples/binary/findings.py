@@ -1,4 +1,7 @@
-"""What the study of binary networks measures, and the paper's findings on them (SPEC 11: 1, 2, 4 and 6)."""
+"""What the study of binary networks measures, and the paper's findings on them.
+
+See docs/method.md: Findings: 1, 2, 4 and 6.
+"""
 
 from __future__ import annotations
 

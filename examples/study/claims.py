@@ -1,4 +1,4 @@
-"""Findings as inequalities between measured means: those that the studies share (SPEC 11)."""
+"""Findings as inequalities between measured means: those that the studies share (docs/method.md: Findings)."""
 
 from __future__ import annotations
 

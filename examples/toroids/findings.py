@@ -1,4 +1,4 @@
-"""What the study of continuous networks measures, and the paper's findings 1 to 5 (SPEC 11)."""
+"""What the study of continuous networks measures, and the paper's findings 1 to 5 (docs/method.md: Findings)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ threads=4 # of each, on the CPU
 declare -gA first_seed=([rsgd]=1 [sgd]=4 [adv]=7)
 checkpoint_every=1
 
-# SPEC 8: batch 128, a cosine to zero, no decay, no augmentation, until the training error is (near) zero. RSGD's
+# docs/method.md: Samplers: batch 128, a cosine to zero, no decay, no augmentation, until the training error is (near) zero. RSGD's
 # rate: once merged, three replicas average three mini-batches, and their noise at 0.05 is about SGD's at 0.02.
 training="--epochs 300"
 declare -gA of_sampler=([rsgd]="--lr 0.05" [adv]="--lr 0.05")

@@ -1,4 +1,4 @@
-"""Choosing the permutation and signs of hidden units so that one network resembles another (SPEC 3)."""
+"""Choosing the permutation and signs of hidden units so that one network resembles another (docs/method.md: Align)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Coordinate descent over groups, and the order in which they are matched: settled ones first, then sweeps (SPEC 3)."""
+"""Coordinate descent over groups, and the order in which they are matched: settled ones first, then sweeps.
+
+See docs/method.md: Align.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""When the signs of each group are chosen, and by which tensors: as soon as what tells them is settled (SPEC 3)."""
+"""When the signs of each group are chosen, and by which tensors: as soon as what tells them is settled.
+
+See docs/method.md: Align.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signs of units: what batch-norm's gains tell of them, and how they are chosen (SPEC 3)."""
+"""The signs of units: what batch-norm's gains tell of them, and how they are chosen (docs/method.md: Align)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Binary networks: weights and activations of +1 and -1, with real latent weights behind them (SPEC 9).
+"""Binary networks: weights and activations of +1 and -1, with real latent weights behind them.
+
+See docs/method.md: Binary networks.
 
 A checkpoint holds the latent weights; the network is their signs. Every sum in such a network is a whole number, so
 that its outputs are exact whichever way they are computed.

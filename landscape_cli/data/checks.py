@@ -49,8 +49,6 @@ def check_split(
         if not isinstance(tensor, Tensor):
             raise DataError(f"{name}: {part} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
     _check_tensors(name, split.x, split.y)
-    if split.y.dtype != torch.int64:
-        raise DataError(f"{name}: y holds {split.y.dtype}, expected torch.int64: see Tensor.long")
     if input_shape is not None and tuple(split.x.shape[1:]) != tuple(input_shape):
         raise DataError(
             f"{name}: inputs have shape {tuple(split.x.shape[1:])}, and the model takes {tuple(input_shape)}"

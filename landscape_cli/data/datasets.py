@@ -1,4 +1,4 @@
-"""Data sets as in-memory tensors (SPEC 10)."""
+"""Data sets as in-memory tensors (docs/method.md: Data)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Hidden Manifold Model (Goldt et al., 2020): generated data, two classes (SPEC 10)."""
+"""The Hidden Manifold Model (Goldt et al., 2020): generated data, two classes (docs/method.md: Data)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class HiddenManifold:
-    """Sizes of the Hidden Manifold Model; SPEC 10 names the letters.
+    """Sizes of the Hidden Manifold Model, with the paper's letters (docs/method.md: Data).
 
     Attributes:
         latent: D, the dimension of the teacher and of the hidden patterns.

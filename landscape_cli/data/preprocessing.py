@@ -1,4 +1,4 @@
-"""Inputs with mean zero and deviation one in every channel of the training set (SPEC 8)."""
+"""Inputs with mean zero and deviation one in every channel of the training set (docs/method.md: Samplers)."""
 
 from __future__ import annotations
 

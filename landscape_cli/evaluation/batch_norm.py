@@ -1,4 +1,7 @@
-"""Batch-norm statistics computed anew over the training set, for networks that were merged or moved (SPEC 4)."""
+"""Batch-norm statistics computed anew over the training set, for networks that were merged or moved.
+
+See docs/method.md: Geodesics and distances.
+"""
 
 from __future__ import annotations
 

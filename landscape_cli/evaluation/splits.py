@@ -21,7 +21,7 @@ def named_splits(data: object) -> dict[str, Split]:
         raise DataError("there is no data to evaluate on: name at least one split")
     for name, split in splits.items():
         check_split(f"the split {name!r}", split)
-    return splits
+    return {name: Split(split.x, split.y.long()) for name, split in splits.items()}
 
 
 def check_name(name: str, splits: Mapping[str, Split]) -> str:

@@ -1,4 +1,4 @@
-"""Figures of a path: where its points lie, and the barrier along it (SPEC 1, 5)."""
+"""Figures of a path: where its points lie, and the barrier along it (docs/method.md: Words, Paths and barriers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Distances in weights between two networks, one class each; `choices.Metric` registers them (SPEC 4)."""
+"""Distances in weights between two networks, one class each; `choices.Metric` registers them.
+
+See docs/method.md: Geodesics and distances.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Geodesics and distances between networks (SPEC 4)."""
+"""Geodesics and distances between networks (docs/method.md: Geodesics and distances)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class GeodesicPath(ParametricPath):
 
 
 def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict[str, Tensor]:
-    """Return the network at τ on the geodesic between two normalised networks (SPEC 4).
+    """Return the network at τ on the geodesic between two normalised networks.
+
+    See docs/method.md: Geodesics and distances.
 
     Every hidden unit's incoming weights, and the last layer's weights as a whole, move along a great circle; where
     the norms of the two ends differ, they are interpolated linearly. All else moves linearly. Computed in float64,
@@ -72,7 +74,9 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
 
 
 def angular_distance(a: Params, b: Params, symmetry: Symmetry) -> AngularDistance:
-    """Return the geodesic distance of two networks and the angle between them, in float64 (SPEC 4).
+    """Return the geodesic distance of two networks and the angle between them, in float64.
+
+    See docs/method.md: Geodesics and distances.
 
     They mean something if both are normalised, and most if they are aligned. Of parameters alone, each counted once.
 

@@ -1,4 +1,6 @@
-"""Binary networks by their signs: Hamming distances, random shortest paths, midpoints (SPEC 4, 5, 9).
+"""Binary networks by their signs: Hamming distances, random shortest paths, midpoints.
+
+See docs/method.md: Geodesics and distances, Paths and barriers, Binary networks.
 
 The latents that count are given as a mapping from the name of each tensor of them to the name that owns it: one that
 several layers share is one tensor, counted and flipped once, under all its names (`binary.latent_owners`).

@@ -1,4 +1,4 @@
-"""Straight lines between networks (SPEC 4)."""
+"""Straight lines between networks (docs/method.md: Geodesics and distances)."""
 
 from __future__ import annotations
 

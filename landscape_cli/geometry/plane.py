@@ -1,4 +1,4 @@
-"""The plane through three networks (SPEC 6)."""
+"""The plane through three networks (docs/method.md: Planes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random shortest paths between binary networks, as a kind of paths (SPEC 9)."""
+"""Random shortest paths between binary networks, as a kind of paths (docs/method.md: Binary networks)."""
 
 from __future__ import annotations
 

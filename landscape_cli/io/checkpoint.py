@@ -30,7 +30,7 @@ class Checkpoint:
         data: the data set it was trained on: name, sizes, preprocessing.
         history: every command that made it, oldest first.
         metrics: errors and losses measured when it was made.
-        normalized: how it was normalised (SPEC 2), or None.
+        normalized: how it was normalised (docs/method.md: Normalize), or None.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
     """

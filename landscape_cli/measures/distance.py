@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
-    """Return every distance in weights between two networks, in float64 (SPEC 4).
+    """Return every distance in weights between two networks, in float64 (docs/method.md: Geodesics and distances).
 
     Of parameters alone, each counted once: running statistics follow from them and the data.
 

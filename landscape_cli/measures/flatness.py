@@ -1,4 +1,7 @@
-"""Flatness as local energy: how the error grows under multiplicative noise, or as signs are flipped (SPEC 7)."""
+"""Flatness as local energy: how the error grows under multiplicative noise, or as signs are flipped.
+
+See docs/method.md: Flatness.
+"""
 
 from __future__ import annotations
 

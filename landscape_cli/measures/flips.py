@@ -1,4 +1,7 @@
-"""Signs of binary weights flipped at random (SPEC 7); nothing here imports torch before there is something to draw."""
+"""Signs of binary weights flipped at random; nothing here imports torch before there is something to draw.
+
+See docs/method.md: Flatness.
+"""
 
 from __future__ import annotations
 

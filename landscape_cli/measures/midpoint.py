@@ -1,4 +1,7 @@
-"""The optimised path between two networks: through a midpoint, trained from the middle of their path (SPEC 5)."""
+"""The optimised path between two networks: through a midpoint, trained from the middle of their path.
+
+See docs/method.md: Paths and barriers.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,9 @@ def optimize_midpoint(
     observer: TrainingObserver | None = None,
     advance: Advance | None = None,
 ) -> OptimizedPath:
-    """Train the middle of the path between two networks by SGD, and measure the two pieces through it (SPEC 5).
+    """Train the middle of the path between two networks by SGD, and measure the two pieces through it.
+
+    See docs/method.md: Paths and barriers.
 
     Once trained, it is normalised where the path is a geodesic, and its units are permuted to match the middle's; both
     are proved.

@@ -1,4 +1,7 @@
-"""Multiplicative noise on weights (SPEC 7); nothing here imports torch before there is something to draw."""
+"""Multiplicative noise on weights; nothing here imports torch before there is something to draw.
+
+See docs/method.md: Flatness.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def path(
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
 ) -> PathResult:
-    """Measure error and loss along the path between two networks (SPEC 5).
+    """Measure error and loss along the path between two networks (docs/method.md: Paths and barriers).
 
     Args:
         model: the architecture, put in evaluation mode; its own parameters are not used.

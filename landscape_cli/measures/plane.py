@@ -1,4 +1,4 @@
-"""The error on a grid in the plane through three networks (SPEC 6)."""
+"""The error on a grid in the plane through three networks (docs/method.md: Planes)."""
 
 from __future__ import annotations
 

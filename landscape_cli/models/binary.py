@@ -1,4 +1,6 @@
-"""Binary networks: perceptron, committee machine, multi-layer perceptrons, and a convolutional network (SPEC 9).
+"""Binary networks: perceptron, committee machine, multi-layer perceptrons, and a convolutional network.
+
+See docs/method.md: Binary networks.
 
 Widths are odd by default: a sum of an odd number of ±1 is never zero, so that the sign of a hidden unit is free.
 """

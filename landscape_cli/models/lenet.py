@@ -1,4 +1,7 @@
-"""LeNet as in the paper (SPEC 11): two convolutions of 5x5, each with max-pooling, and one hidden layer."""
+"""LeNet as in the paper: two convolutions of 5x5, each with max-pooling, and one hidden layer.
+
+See docs/method.md: Findings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons (SPEC 11)."""
+"""Multi-layer perceptrons (docs/method.md: Findings)."""
 
 from __future__ import annotations
 

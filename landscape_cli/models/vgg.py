@@ -1,4 +1,4 @@
-"""VGG16 with batch-norm (Simonyan and Zisserman, 2015; SPEC 11), for small images and for ImageNet's."""
+"""VGG16 with batch-norm (Simonyan and Zisserman, 2015), for small images and for ImageNet's."""
 
 from __future__ import annotations
 

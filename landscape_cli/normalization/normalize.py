@@ -1,4 +1,4 @@
-"""One representative per function: the canonical form that removes every free scale (SPEC 2)."""
+"""One representative per function: the canonical form that removes every free scale (docs/method.md: Normalize)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Normalization:
 
 
 def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False) -> Normalization:
-    """Normalise a network (Pittorino et al., 2022, algorithm 1; SPEC 2), computing in float64.
+    """Normalise a network (Pittorino et al., 2022, algorithm 1; docs/method.md: Normalize), computing in float64.
 
     In forward order, the units of each group are rescaled so that whatever sets their scale has norm one: the
     incoming weights, a norm layer's gain. Biases and readers follow. Where a batch-norm absorbs the scale, its

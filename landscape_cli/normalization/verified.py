@@ -33,7 +33,8 @@ def normalize(
 ) -> Normalization:
     """Put a network's hidden units on unit spheres, and its last layer on one of radius √outputs, and prove it.
 
-    The one representative of all networks that differ by scales alone (Pittorino et al., 2022, algorithm 1; SPEC 2;
+    The one representative of all networks that differ by scales alone (Pittorino et al., 2022, algorithm 1;
+    docs/method.md: Normalize;
     `normalize_params` says how). All is computed in float64. The proof compares all outputs on the probe batch with
     those before, times the factor by which the last layer was multiplied: in float64, where rounding alone may
     differ, and as stored in the network's dtypes.

@@ -1,4 +1,4 @@
-"""The samplers of solutions (SPEC 8), and the one training loop that they share.
+"""The samplers of solutions (docs/method.md: Samplers), and the one training loop that they share.
 
 The names below are loaded on first use, so that reading a sampler's settings does not import torch.
 """

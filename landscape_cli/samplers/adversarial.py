@@ -1,4 +1,7 @@
-"""ADV: SGD from an adversarial initialisation (Liu et al., 2020), which ends in sharp minima (SPEC 8)."""
+"""ADV: SGD from an adversarial initialisation (Liu et al., 2020), which ends in sharp minima.
+
+See docs/method.md: Samplers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How long, how fast and by which optimiser a stack is trained (SPEC 8); nothing here imports torch."""
+"""How long, how fast and by which optimiser a stack is trained; nothing here imports torch.
+
+See docs/method.md: Samplers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RSGD: replicated SGD (Pittorino et al., 2021), which seeks flat minima (SPEC 8)."""
+"""RSGD: replicated SGD (Pittorino et al., 2021), which seeks flat minima (docs/method.md: Samplers)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class Sampler:
-    """A way to a solution; as it stands, stochastic gradient descent by the recipe's optimiser (SPEC 8).
+    """A way to a solution; as it stands, stochastic gradient descent by the recipe's optimiser.
+
+    See docs/method.md: Samplers.
 
     A subclass is a frozen dataclass in a file of its own, which imports torch in function bodies only, and is
     registered in `choices.Algorithm`. Its fields are its settings: those made by `options.option` are options of the

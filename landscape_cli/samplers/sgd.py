@@ -1,4 +1,4 @@
-"""SGD: the baseline of the other samplers (SPEC 8)."""
+"""SGD: the baseline of the other samplers (docs/method.md: Samplers)."""
 
 from __future__ import annotations
 

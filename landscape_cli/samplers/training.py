@@ -63,7 +63,7 @@ def train(
     pause: Pause = lambda epoch_ended, state: None,
     resume: TrainingState | None = None,
 ) -> list[Solution]:
-    """Train a run for each seed, all as one stack; each gives what it would give alone (docs/method.md, Samplers).
+    """Train a run for each seed, all as one stack; each gives what it would give alone (docs/method.md: Samplers).
 
     On the CPU the bytes are those of the run alone; on a GPU they may differ by rounding. A run whose loss stops
     being finite is given up, and the others go on.
@@ -153,7 +153,7 @@ def _learnt(
         black = -data.mean / data.deviation if black is None else black
     split = data.train if isinstance(data, DataSet) else data
     check_split("the training set", split, spec.outputs, spec.input_shape)
-    return split, classes or int(split.y.max()) + 1, black
+    return Split(split.x, split.y.long()), classes or int(split.y.max()) + 1, black
 
 
 def _starts(

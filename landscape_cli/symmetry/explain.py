@@ -86,7 +86,7 @@ def summary(symmetry: Symmetry) -> str:
     parts = [
         f"{_number(counts[f'{kind}_groups'], 'group')} ({_number(counts[f'{units}_units'], 'unit')}) {verb}"
         for kind, units, verb in (
-            ("permutation", "permutable", "to relabel"),
+            ("permutation", "permutable", "to permute"),
             ("scale", "scalable", "to rescale"),
             ("sign", "flippable", "to flip"),
         )

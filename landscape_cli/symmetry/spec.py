@@ -1,4 +1,4 @@
-"""What a symmetry is: groups of units and the tensor axes they touch, as plain data (SPEC 1)."""
+"""What a symmetry is: groups of units and the tensor axes they touch, as plain data (docs/method.md: Words)."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ class ScaledAxis:
         power: the power; when `epsilon` is given without `variance`, of the entries plus `epsilon`.
         epsilon: of a batch-norm.
         variance: for a batch-norm's gain: the name of the running variance, which is multiplied by
-            `factor ** (2 * shrinks)`; the gain makes up for what `epsilon` then weighs more or less (SPEC 2).
+            `factor ** (2 * shrinks)`; the gain makes up for what `epsilon` then weighs more or less
+            (docs/method.md: Normalize).
         shrinks: the power of the batch-norm's input.
     """
 
@@ -179,7 +180,7 @@ class SignGroup:
 
 @dataclass(frozen=True)
 class Sphere:
-    """Where the weights of a tensor live once normalised (SPEC 4).
+    """Where the weights of a tensor live once normalised (docs/method.md: Geodesics and distances).
 
     Attributes:
         tensor: a tensor of weights.

@@ -1,4 +1,4 @@
-"""Alignment: the function is kept, planted permutations and flips are found (SPEC 3)."""
+"""Alignment: the function is kept, planted permutations and flips are found (docs/method.md: Align)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Binary networks: signs everywhere, exact sums, the gradients of BinaryNet, their symmetries (SPEC 9)."""
+"""Binary networks: signs everywhere, exact sums, the gradients of BinaryNet, their symmetries.
+
+See docs/method.md: Binary networks.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def test_outputs_equal_whole_number_arithmetic(name: str, dtype: torch.dtype) ->
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", SPECS)
-def test_relabelling_and_flipping_change_no_bit(name: str, dtype: torch.dtype) -> None:
+def test_permuting_and_flipping_change_no_bit(name: str, dtype: torch.dtype) -> None:
     net = make_binary(name, 2, dtype)
     expected = net.outputs(net.params)
     for seed in range(5):

@@ -139,7 +139,7 @@ def test_files(landscape) -> None:
 def test_usage(landscape) -> None:
     done = landscape("align", "1.pt", "--model", "hostile_nets:Plain", *SHAPE, "-o", "out.st")
     assert done.code == 2
-    assert done.err.startswith("landscape: error: there is nothing to relabel: name one or more networks after")
+    assert done.err.startswith("landscape: error: there is nothing to permute: name one or more networks after")
     done = landscape("align", "1.pt", "2.pt", "--model", "hostile_nets:Plain", "--input-shape", "x", "-o", "out.st")
     assert done.err.startswith("landscape: error: --input-shape takes")
     done = landscape("align", "1.pt", "2.pt", "--orders", "0", "-o", "out.st")

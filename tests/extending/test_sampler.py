@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from landscape_cli.samplers.context import StepContext
 from landscape_cli.samplers.streams import epoch_order, initial_params
 from tests.extending.sampler import Signum
 from tests.support.cases import SPECS
-from tests.support.registration import register
+from tests.support.registering import registered
 from tests.support.training import equal, noise
 
 TRAIN = ["train", "--algo", "signum", "--hidden", "9", "--hmm-latent", "11", "--hmm-dim", "21", "--hmm-test", "50"]
@@ -28,8 +29,13 @@ TRAIN += ["--batch-size", "8", "--epochs", "3", "--lr", "0.01", "--device", "cpu
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    register(monkeypatch, Algorithm, "SIGNUM", "signum", "tests.extending.sampler:Signum")
+def _signum(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with registered(Algorithm, "SIGNUM", "signum", "tests.extending.sampler:Signum"):
+        _rebuild_train(monkeypatch)
+        yield
+
+
+def _rebuild_train(monkeypatch: pytest.MonkeyPatch) -> None:
     [command] = [command for command in COMMANDS if command.__name__ == "train"]
     [info] = [each for each in app.registered_commands if getattr(each.callback, "__wrapped__", None) is command]
     monkeypatch.setattr(info, "callback", grouped(command))  # as when the program starts with that line
@@ -69,7 +75,8 @@ def test_it_is_resumed() -> None:
         assert equal(a.params, b.params)
 
 
-def test_the_command_line_knows_it(landscape, registered: None) -> None:
+@pytest.mark.usefixtures("_signum")
+def test_the_command_line_knows_it(landscape) -> None:
     shown = landscape("train", "--help")
     assert "Sampler signum: steps of the sign of the mean gradient:" in shown.out
     assert "--signum-memory" in shown.out
@@ -85,7 +92,8 @@ def test_the_command_line_knows_it(landscape, registered: None) -> None:
     assert (refused.code, "--signum-memory is for --algo signum, not sam" in refused.err) == (2, True)
 
 
-def test_the_command_line_resumes_it(landscape, registered: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("_signum")
+def test_the_command_line_resumes_it(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
     assert landscape(*TRAIN, "-o", "whole.st").code == 0
     plain, count = StepContext.update, 0
 

@@ -1,4 +1,4 @@
-"""Figures of a path: its points, its barrier (SPEC 1, 5)."""
+"""Figures of a path: its points, its barrier (docs/method.md: Words, Paths and barriers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Geodesics, straight lines and distances (SPEC 4)."""
+"""Geodesics, straight lines and distances (docs/method.md: Geodesics and distances)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plane through three networks: its basis, its grid, and what spans none (SPEC 6)."""
+"""The plane through three networks: its basis, its grid, and what spans none (docs/method.md: Planes)."""
 
 from __future__ import annotations
 

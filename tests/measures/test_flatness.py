@@ -1,4 +1,4 @@
-"""Flatness: weights under noise, signs flipped at random, and what is refused (SPEC 7)."""
+"""Flatness: weights under noise, signs flipped at random, and what is refused (docs/method.md: Flatness)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from landscape_cli import optimize_midpoint, path, read_checkpoint
 from landscape_cli.data.datasets import DataSpec, load_data
 from landscape_cli.errors import DataError, GeometryError, LandscapeError, ModelError, TrainingError
 from landscape_cli.models import build_model
-from landscape_cli.samplers import EpochRecord, Recipe, Watcher
+from landscape_cli.samplers import EpochRecord, Recipe, TrainingObserver
 from landscape_cli.symmetry import trace_symmetry
 from tests.cli.test_app import TRAIN
 from tests.support.paths import BINARY, MLP, make_ends, slow_scores
@@ -32,7 +32,7 @@ def test_two_pieces_through_the_midpoint() -> None:
         recipe=RECIPE,
         points=4,
         loss=True,
-        watcher=Watcher(epoch=records.append),
+        observer=TrainingObserver(epoch=records.append),
         advance=done.append,
     )
     assert len(records) == found.epochs == 6

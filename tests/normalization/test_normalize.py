@@ -1,4 +1,4 @@
-"""The normalised network: same function, idempotent, blind to scale (SPEC 2)."""
+"""The normalised network: same function, idempotent, blind to scale (docs/method.md: Normalize)."""
 
 from __future__ import annotations
 

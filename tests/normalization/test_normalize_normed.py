@@ -1,4 +1,4 @@
-"""The normalised form of networks with batch-norm, gains, streams, gates and the like (SPEC 2)."""
+"""The normalised form of networks with batch-norm, gains, streams, gates and the like (docs/method.md: Normalize)."""
 
 from __future__ import annotations
 

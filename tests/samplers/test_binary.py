@@ -34,7 +34,7 @@ def plus_minus(x: Tensor) -> Tensor:
 
 
 def by_hand(*, clip: bool = True, window: float = 1.0) -> dict[str, Tensor]:
-    """Train with gradients worked out on paper (Hubara et al., 2016, algorithm 1; SPEC 9)."""
+    """Train with gradients worked out on paper (Hubara et al., 2016, algorithm 1; docs/method.md: Binary networks)."""
     data = noise()
     inputs = odd_numbers(data.x)
     first, second = (initial_params(SPEC, 3)[f"fc{k}.weight"].double() for k in (1, 2))

@@ -1,4 +1,4 @@
-"""RSGD does what SPEC 8 says, against a loop that differentiates its objective."""
+"""RSGD does what docs/method.md: Samplers says, against a loop that differentiates its objective."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SPEC = SPECS["mlp"]
 
 
 def test_rsgd_equals_the_objective_differentiated() -> None:
-    """Plain SGD on the objective of SPEC 8, with the centre differentiated through by autograd."""
+    """Plain SGD on the objective of docs/method.md: Samplers, with the centre differentiated through by autograd."""
     data, replicas = blobs(), 3
     recipe = Recipe(epochs=2, learning_rate=0.03, momentum=0.0, batch_size=20)
     found = train_rsgd(SPEC, data, recipe, RSGD(replicas, gamma_init=0.01, gamma_growth=100.0), seed=7)

@@ -152,9 +152,9 @@ def test_nonsense_is_refused() -> None:
     data = noise(spec)
     loader = DataLoader(TensorDataset(*data))
     for wrong, words in (
-        (loader, "not a DataLoader"),
-        (Split(data.x, data.y.float()), "labels hold torch.float32"),
-        (Split(data.x, data.y + 1), "labels out of range: they reach from 1 to 4, expected 0 to 3"),
+        (loader, "the training set is a DataLoader"),
+        (Split(data.x, data.y.float()), "y holds torch.float32"),
+        (Split(data.x, data.y + 1), "labels out of range.* between 0 and 3; they go from 1 to 4"),
         (Split(data.x[:, :5], data.y), r"inputs have shape \(5,\), and the model takes \(7,\)"),
     ):
         with pytest.raises(DataError, match=words):

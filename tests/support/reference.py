@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 def normalize_mlp(params: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Normalise a chain of linear layers fc1, fc2, … one weight at a time (SPEC 2, in words)."""
+    """Normalise a chain of linear layers fc1, fc2, … one weight at a time (docs/method.md: Normalize, in words)."""
     result = {name: tensor.double().clone() for name, tensor in params.items()}
     depth = sum(name.endswith(".weight") for name in params)
     for k in range(1, depth):
@@ -35,7 +35,9 @@ def normalize_mlp(params: dict[str, Tensor]) -> dict[str, Tensor]:
 def normalize_batch_norm_chain(
     params: dict[str, Tensor], layers: list[tuple[str, str, float]], last: str
 ) -> dict[str, Tensor]:
-    """Normalise a chain of convolutions, each with its batch-norm, filter by filter with plain numbers (SPEC 2).
+    """Normalise a chain of convolutions, each with its batch-norm, filter by filter with plain numbers.
+
+    See docs/method.md: Normalize.
 
     `layers` are names of convolution and batch-norm, and ε; after the last one each filter becomes one input of the
     layer `last`.
@@ -105,7 +107,10 @@ def wrong(model: nn.Module, params: dict[str, Tensor], x: Tensor, y: Tensor) -> 
 
 
 def fixed_point(x: np.ndarray[Any, Any], *, even_first: bool) -> np.ndarray[Any, Any]:
-    """Whole numbers near 31 x, shape (n, places): odd ones within ±127, the first of them even if asked (SPEC 9)."""
+    """Whole numbers near 31 x, shape (n, places): odd ones within ±127, the first of them even if asked.
+
+    See docs/method.md: Binary networks.
+    """
     half = x * x.dtype.type(15.5)
     levels = np.clip(2 * np.floor(half).astype(np.int64) + 1, -127, 127)
     if even_first:

@@ -88,7 +88,7 @@ def test_operators_are_told_in_words() -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 2])
-def test_a_diagonal_is_relabelled_as_a_whole(offset: int) -> None:
+def test_a_diagonal_is_permuted_as_a_whole(offset: int) -> None:
     """The rows and columns of a matrix whose diagonal gates units move together."""
     net = Net(
         lambda m, x: m.o(F.relu(m.a(x) * torch.diagonal(m.w, offset))),
@@ -101,7 +101,7 @@ def test_a_diagonal_is_relabelled_as_a_whole(offset: int) -> None:
     assert max(group.size for group in made.symmetry.permutations) == 6 - offset
     assert max(group.size for group in made.symmetry.scales) == 6 - offset
     found = {axis.reason for axis in made.symmetry.fixed}
-    assert not any("no relabelling keeps" in reason for reason in found)
+    assert not any("no permutation keeps" in reason for reason in found)
 
 
 def test_buffers_are_no_parameters() -> None:

@@ -34,7 +34,7 @@ KNOWN = {
     "Conv3dNet": {"conv1": 4, "conv2": 5},
     "ResidualNet": {"embed": 10, "up.0": 12, "up.1": 12},
 }
-LONE = {"mlp-narrow": {"fc1": 1}, "lenet-thin": {"conv1": 1}}  # alone in their layer: nothing to relabel, but a scale
+LONE = {"mlp-narrow": {"fc1": 1}, "lenet-thin": {"conv1": 1}}  # alone in their layer: nothing to permute, but a scale
 
 
 def deviation(case: Case, params: dict[str, Tensor], factor: float = 1.0) -> float:

@@ -8,7 +8,7 @@ import torch
 from tests.support.blocks import BLOCKS
 from tests.support.symmetry_checks import check_true, make_net, uncovered
 
-# how many units can be relabelled, where what there is to find is known
+# how many units can be permuted, where what there is to find is known
 UNITS = {
     "blur": 10,  # both convolutions: the blur treats all channels alike
     "space to depth": 9,

@@ -41,7 +41,11 @@ def distance(
     *,
     matrix: Annotated[
         Metric | None,
-        typer.Option("--matrix", help="Show one distance as a matrix instead of a row for each pair."),
+        typer.Option(
+            "--matrix",
+            metavar="DISTANCE",
+            help=f"Show one distance as a matrix instead of a row for each pair: {', '.join(metric.value for metric in Metric)}.",
+        ),
     ] = None,
     functions: Annotated[
         bool,

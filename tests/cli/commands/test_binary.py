@@ -28,7 +28,7 @@ BINARY = [part if part != "mlp" else "binary-mlp" for part in TRAIN if part not 
 
 @pytest.fixture
 def trained(landscape) -> list[str]:
-    """Two binary networks, a third that is the first relabelled and flipped, and a continuous network."""
+    """Two binary networks, a third that is the first permuted and flipped, and a continuous network."""
     for seed in (1, 2):
         assert landscape(*BINARY, "--hidden", "15,12", "--seed", seed, "-o", f"{seed}.st").code == 0
     assert landscape(*TRAIN, "-o", "smooth.st").code == 0
@@ -49,7 +49,7 @@ def outputs(path: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", ["cosine", "weight", "activation"])
-def test_align_undoes_a_relabelling_with_flips(landscape, trained: list[str], method: str) -> None:
+def test_align_undoes_a_permutation_with_flips(landscape, trained: list[str], method: str) -> None:
     done = landscape("align", "1.st", "moved.st", "-o", "back.st", "--method", method, "--permutations", "p.json")
     assert done.code == 0, done.err
     report = json.loads(done.out)

@@ -27,7 +27,7 @@ A, B = ["a-1.st", "a-2.st", "a-10.st"], ["b-1.st", "b-2.st", "b-3.st"]
 EVERY = [*combinations(A, 2), *product(A, B), *combinations(B, 2)]
 
 
-def relabel(path: str, to: str, *, seed: int = 0) -> None:
+def write_permuted(path: str, to: str, *, seed: int = 0) -> None:
     """Write the network with its hidden units in a random order, none in its place: the same function."""
     network = read_checkpoint(path)
     model = build_model(network.model, {name: tensor.clone() for name, tensor in network.params.items()})
@@ -178,10 +178,10 @@ def test_each_file_is_read_once(landscape: Callable[..., Any], monkeypatch: pyte
 
 @pytest.mark.usefixtures("families")
 @pytest.mark.parametrize("method", ["cosine", "weight", "activation"])
-def test_align_undoes_a_planted_relabelling(landscape: Callable[..., Any], method: str) -> None:
+def test_align_undoes_a_planted_permutation(landscape: Callable[..., Any], method: str) -> None:
     Path("r").mkdir()
     for k, path in enumerate(A):
-        relabel(f"n/{path}", f"r/{path}", seed=k)
+        write_permuted(f"n/{path}", f"r/{path}", seed=k)
     for kind in ("linear", "geodesic"):
         arguments = ["path", "n/a-*.st", "r/a-*.st", "--pairs", "zip", "--kind", kind, "--points", "7"]
         plain, aligned = (json.loads(landscape(*arguments, *extra).out) for extra in ([], ["--align", method]))

@@ -18,7 +18,7 @@ from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.io.checkpoint import read_checkpoint
 from landscape_cli.models import build_model
 from landscape_cli.symmetry import permute, trace_symmetry
-from tests.cli.commands.test_pairs import LEARN, relabel
+from tests.cli.commands.test_pairs import LEARN, write_permuted
 from tests.cli.commands.test_symmetry import save  # noqa: F401 - a fixture
 from tests.cli.test_app import TRAIN
 
@@ -94,10 +94,10 @@ def test_midpoint(landscape: Callable[..., Any], kind: str) -> None:
 
 @pytest.mark.usefixtures("pair")
 @pytest.mark.parametrize("kind", ["linear", "geodesic"])
-def test_a_relabelling_of_the_midpoint_is_undone(
+def test_a_permutation_of_the_midpoint_is_undone(
     landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Where training did nothing but relabel units, the two pieces are the halves of the path."""
+    """Where training did nothing but permute units, the two pieces are the halves of the path."""
     network = read_checkpoint("a.st")
     model = build_model(network.model, {name: tensor.clone() for name, tensor in network.params.items()})
     symmetry = trace_symmetry(model, torch.zeros(2, *network.model.input_shape))
@@ -119,7 +119,7 @@ def test_a_relabelling_of_the_midpoint_is_undone(
 @pytest.mark.usefixtures("pair")
 @pytest.mark.parametrize("method", ["cosine", "weight", "activation"])
 def test_labels_do_not_matter_once_aligned(landscape: Callable[..., Any], method: str) -> None:
-    relabel("n/b.st", "r.st")
+    write_permuted("n/b.st", "r.st")
     for kind in ("linear", "geodesic"):
         options = [*BEND, "--kind", kind, "--epochs", "3", "--loss"]
         one, other = (landscape("path", "n/a.st", end, *options, "--align", method).out for end in ("n/b.st", "r.st"))

@@ -242,7 +242,7 @@ def test_explain(landscape, save: Callable[..., Any]) -> None:
 
     done = landscape("align", "--explain", "1.pt", *named, "--format", "table")
     heading, *lines = done.out.splitlines()
-    assert "2 groups (12 units) to relabel, 5 groups (30 units) to rescale, 3 groups (18 units) to flip" in heading
+    assert "2 groups (12 units) to permute, 5 groups (30 units) to rescale, 3 groups (18 units) to flip" in heading
     assert max(map(len, lines)) <= 100
     for words in (
         "permuted together",
