@@ -44,7 +44,8 @@ def distance(
         typer.Option(
             "--matrix",
             metavar="DISTANCE",
-            help=f"Show one distance as a matrix instead of a row for each pair: {', '.join(metric.value for metric in Metric)}.",
+            help="Show one distance as a matrix instead of a row for each pair: "
+            f"{', '.join(metric.value for metric in Metric)}.",
         ),
     ] = None,
     functions: Annotated[
