@@ -11,7 +11,7 @@ import landscape_cli
 from landscape_cli.cli.app import COMMANDS
 from tests.support.pages import BLOCK, DOCS, ROOT, WIDTH, command_line_page, help_texts, with_examples
 
-NAMES = [command.__name__ for command in COMMANDS]
+NAMES = list(COMMANDS)
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)

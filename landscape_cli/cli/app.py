@@ -6,20 +6,16 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
 from landscape_cli import __version__
-from landscape_cli.cli.commands.align import align
-from landscape_cli.cli.commands.distance import distance
-from landscape_cli.cli.commands.flatness import flatness
-from landscape_cli.cli.commands.normalize import normalize
-from landscape_cli.cli.commands.path import path
-from landscape_cli.cli.commands.plane import plane
-from landscape_cli.cli.commands.train import train
 from landscape_cli.cli.console import in_options, listen
 from landscape_cli.cli.groups import Command, grouped
 from landscape_cli.errors import LandscapeError
@@ -30,26 +26,53 @@ OURS, USERS, INTERRUPTED, TERMINATED, NO_READER = 1, 2, 130, 143, 141
 UsageProblem = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+COMMANDS = {
+    "train": "Train a network to a solution of a chosen kind.",
+    "normalize": "Remove the scale symmetry.",
+    "align": "Remove the permutation symmetry.",
+    "distance": "Measure how far apart networks are.",
+    "path": "Measure the error along the path between two networks.",
+    "plane": "Measure the error in the plane through three networks.",
+    "flatness": "Measure flatness as local energy.",
+}
+"""The commands, each a function of its name in a module of its name."""
+
+
+class CommandGroup(TyperGroup):
+    """The program: of its commands, only the one that is called is imported and built."""
+
+    def __init__(self, **attributes: Any) -> None:
+        """Take note of the commands' names, in which typer looks for those that a mistaken one may have meant."""
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(COMMANDS, cast("Any", None))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; None if there is none of this name."""
+        return build_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def build_command(name: str) -> Any:
+    """Return a command as typer runs it."""
+    function = getattr(import_module(f"landscape_cli.cli.commands.{name}"), name)
+    program = typer.Typer(add_completion=False, rich_markup_mode=None)
+    program.command(name, short_help=COMMANDS[name], context_settings=SETTINGS, cls=Command)(grouped(function))
+    return typer.main.get_command(program)
+
 
 app = typer.Typer(
     name="landscape",
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=SETTINGS,
 )
-COMMANDS: dict[Callable[..., None], str] = {
-    train: "Train a network to a solution of a chosen kind.",
-    normalize: "Remove the scale symmetry.",
-    align: "Remove the permutation symmetry.",
-    distance: "Measure how far apart networks are.",
-    path: "Measure the error along the path between two networks.",
-    plane: "Measure the error in the plane through three networks.",
-    flatness: "Measure flatness as local energy.",
-}
-for command, summary in COMMANDS.items():
-    app.command(short_help=summary, context_settings=SETTINGS, cls=Command)(grouped(command))
 
 
 class Terminated(BaseException):

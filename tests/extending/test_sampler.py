@@ -12,8 +12,6 @@ import pytest
 import torch
 
 from landscape_cli.choices import Algorithm
-from landscape_cli.cli.app import COMMANDS, app
-from landscape_cli.cli.groups import grouped
 from landscape_cli.io.checkpoint import read_checkpoint
 from landscape_cli.models import create_model
 from landscape_cli.samplers import Recipe, TrainingState, train
@@ -29,16 +27,9 @@ TRAIN += ["--batch-size", "8", "--epochs", "3", "--lr", "0.01", "--device", "cpu
 
 
 @pytest.fixture
-def _signum(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _signum() -> Iterator[None]:
     with registered(Algorithm, "SIGNUM", "signum", "tests.extending.sampler:Signum"):
-        _rebuild_train(monkeypatch)
         yield
-
-
-def _rebuild_train(monkeypatch: pytest.MonkeyPatch) -> None:
-    [command] = [command for command in COMMANDS if command.__name__ == "train"]
-    [info] = [each for each in app.registered_commands if getattr(each.callback, "__wrapped__", None) is command]
-    monkeypatch.setattr(info, "callback", grouped(command))  # as when the program starts with that line
 
 
 def test_it_trains_as_its_paper_says() -> None:

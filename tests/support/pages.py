@@ -20,7 +20,7 @@ import contextlib, io, json, sys
 sys.modules["torch"] = None  # which help does without
 from landscape_cli.cli.app import COMMANDS, main
 texts = {}
-for name in ("", *(command.__name__ for command in COMMANDS)):
+for name in ("", *COMMANDS):
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         main([*filter(None, [name]), "--help"])
