@@ -10,6 +10,7 @@ import pytest
 import landscape_cli
 from landscape_cli.cli.app import COMMANDS
 from tests.support.pages import BLOCK, DOCS, ROOT, WIDTH, command_line_page, help_texts, with_examples
+from tests.test_architecture import ALLOWED
 
 NAMES = list(COMMANDS)
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
@@ -88,6 +89,40 @@ def test_docstrings_cite_headings_that_are_there() -> None:
         cited |= {heading.strip() for heading in re.findall(r"docs/method\.md: ([A-Z][a-z ]+)", text)}
     assert cited
     assert cited <= headings
+
+
+def test_the_page_of_the_architecture_names_every_module() -> None:
+    """Each in the table of its folder, and none that is not there; of `__init__.py`, the package's own."""
+    _, tree, _ = re.split(r"^## (?:The tree|Who may import whom)$", (DOCS / "architecture.md").read_text(), flags=re.M)
+    named = []
+    for section in tree.split("\n### ")[1:]:
+        folder = re.match(r"`(\w+/)`", section)
+        cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+        named += [f"{folder[1] if folder else ''}{name}" for cell in cells for name in re.findall(r"`(\S+\.py)`", cell)]
+    package = Path(landscape_cli.__file__).parent
+    modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    assert sorted(named) == sorted(name for name in modules if not name.endswith("/__init__.py"))
+
+
+def test_the_page_of_the_architecture_says_who_imports_whom() -> None:
+    page = (DOCS / "architecture.md").read_text()
+    table = page[page.index("## Who may import whom") : page.index("## One network")]
+    said = {}
+    for folders, others in re.findall(r"^\| (`.+?) \| (.+?) \|$", table, re.MULTILINE):
+        for folder in re.findall(r"`(\w+)/`", folders):
+            said[folder] = set(re.findall(r"`(\w+)`", others))
+    assert said.pop("cli") == set()
+    assert said == ALLOWED
+
+
+def test_files_that_the_page_of_the_architecture_leads_to_are_there() -> None:
+    package = Path(landscape_cli.__file__).parent
+    page = (DOCS / "architecture.md").read_text()
+    answers = page[page.index("## Where is") :]
+    for name, definition in re.findall(r"`([\w/*]+\.py)`(?: \(`(\w+)`?)?", answers):
+        files = sorted(package.glob(name))
+        assert files, name
+        assert definition is None or any(re.search(rf"\b{definition}\b", file.read_text()) for file in files), name
 
 
 def test_changelog_has_this_version() -> None:
