@@ -100,28 +100,28 @@ def by_hand(a: dict[str, np.ndarray], b: dict[str, np.ndarray], seed: int) -> di
         last = k + 1 == len(CONVOLUTIONS)
         reader = "classifier.fc1.weight" if last else f"features.conv{CONVOLUTIONS[k + 1]}.weight"
         table[name] = [(f"features.conv{name}.weight", 0), *((norm, 0) for norm in norms), (reader, 1)]
-    owners: dict[str, list[tuple[str, int]]] = {}
+    axes_of: dict[str, list[tuple[str, int]]] = {}
     for name, places in table.items():
         for tensor, axis in places:
-            owners.setdefault(tensor, []).append((name, axis))
-    found = {name: np.arange(len(a[places[0][0]])) for name, places in table.items()}
+            axes_of.setdefault(tensor, []).append((name, axis))
+    permutations = {name: np.arange(len(a[places[0][0]])) for name, places in table.items()}
     source, names, changed = np.random.default_rng(seed), list(table), True
     while changed:
         changed = False
         for k in source.permutation(len(names)):
-            units = len(found[names[k]])
+            units = len(permutations[names[k]])
             total = np.zeros((units, units), dtype=np.float32)
             for tensor, axis in table[names[k]]:
                 moved = b[tensor]
-                for other, dim in owners[tensor]:
+                for group, dim in axes_of[tensor]:
                     if dim != axis:
-                        moved = np.take(moved, found[other], axis=dim)
+                        moved = np.take(moved, permutations[group], axis=dim)
                 left, right = (np.moveaxis(each, axis, 0).reshape(units, -1) for each in (a[tensor], moved))
                 total += left @ right.T
             rows, columns = linear_sum_assignment(total, maximize=True)
-            if total[rows, columns].sum() > total[np.arange(units), found[names[k]]].sum() + 1e-12:
-                found[names[k]], changed = columns, True
-    return found
+            if total[rows, columns].sum() > total[np.arange(units), permutations[names[k]]].sum() + 1e-12:
+                permutations[names[k]], changed = columns, True
+    return permutations
 
 
 def product(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
@@ -137,11 +137,11 @@ def one_run(name: str) -> Counter[str]:
     result["trace"], symmetry = timed(lambda: trace_symmetry(model, torch.zeros(2, *MODELS[name])))
     for method in METHODS:
         with clocks() as seconds:
-            taken, found = timed(lambda: match_networks(a, b, symmetry, method=method))  # noqa: B023 - called at once
+            taken, alignment = timed(lambda: match_networks(a, b, symmetry, method=method))  # noqa: B023 - called at once
         result[method] = taken
         result += Counter({f"{method}, {what}": value for what, value in seconds.items()})
         if name == "vgg16" and method == "weight":
-            result["weight, product"] = product(a, dict(found.params))
+            result["weight, product"] = product(a, dict(alignment.params))
     if name == "vgg16":
         arrays = [{key: tensor.numpy() for key, tensor in params.items()} for params in (a, b)]
         result["by hand"], permutations = timed(lambda: by_hand(arrays[0], arrays[1], seed=0))
@@ -149,9 +149,11 @@ def one_run(name: str) -> Counter[str]:
     return result
 
 
-def moved_by_hand(params: dict[str, Tensor], symmetry: Symmetry, found: dict[str, np.ndarray]) -> dict[str, Tensor]:
+def moved_by_hand(
+    params: dict[str, Tensor], symmetry: Symmetry, permutations: dict[str, np.ndarray]
+) -> dict[str, Tensor]:
     """Return the network permuted by the table's permutations, whose groups ours are."""
-    names = {f"features.conv{name}": torch.from_numpy(places) for name, places in found.items()}
+    names = {f"features.conv{name}": torch.from_numpy(permutation) for name, permutation in permutations.items()}
     assert set(names) == {group.name for group in symmetry.permutations}
     return permute(params, symmetry, names)
 

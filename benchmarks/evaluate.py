@@ -65,10 +65,10 @@ def main() -> None:
         seconds: dict[str, list[float]] = {"plain loop": [], "Evaluator": []}
         for _ in range(options.repeats):
             slow, expected = timed(lambda: plain(model, networks, data))  # noqa: B023 - called at once
-            fast, found = timed(lambda: evaluator.evaluate(networks)["data"].wrong.tolist())  # noqa: B023
+            fast, wrong = timed(lambda: evaluator.evaluate(networks)["data"].wrong.tolist())  # noqa: B023
             seconds["plain loop"].append(slow)
             seconds["Evaluator"].append(fast)
-            differing = sum(x != y for x, y in zip(expected, found, strict=True))
+            differing = sum(x != y for x, y in zip(expected, wrong, strict=True))
         ratios = [slow / fast for slow, fast in zip(*seconds.values(), strict=True)]
         print(
             f"{name}: {options.points} networks, {options.images} images: "

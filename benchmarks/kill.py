@@ -89,5 +89,5 @@ def survive(algo: str, moments: int, seed: int, *options: str) -> dict[int, int]
 if __name__ == "__main__":
     count, base = int(sys.argv[1]) if len(sys.argv) > 1 else 20, int(sys.argv[2]) if len(sys.argv) > 2 else 0
     for name in OPTIONS:
-        found = survive(name, count, base)
-        print(name, ", ".join(f"{signal.Signals(number).name} {times}" for number, times in found.items()))
+        faults = survive(name, count, base)
+        print(name, ", ".join(f"{signal.Signals(number).name} {times}" for number, times in faults.items()))

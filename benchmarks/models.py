@@ -76,7 +76,7 @@ def build(name: str) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def randomised(model: nn.Module, source: torch.Generator) -> dict[str, Tensor]:
+def randomized(model: nn.Module, source: torch.Generator) -> dict[str, Tensor]:
     """Return the model's tensors with noise on all of them, float32."""
     result = {}
     for name, tensor in model.state_dict().items():
@@ -128,8 +128,8 @@ def errors(
 
     expected = outputs(params)
 
-    def error(found: Tensor, factor: float = 1.0) -> float:
-        return float((found - factor * expected).abs().max() / (factor * expected).abs().max())
+    def error(outputs: Tensor, factor: float = 1.0) -> float:
+        return float((outputs - factor * expected).abs().max() / (factor * expected).abs().max())
 
     growth = 2.5 if symmetry.output else 1.0
     factors = random_factors(symmetry, 1.0, source)
@@ -140,17 +140,17 @@ def errors(
     }
 
 
-def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+def same(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
     """Tell whether two networks hold the same numbers."""
-    return all(torch.equal(one[name], other[name]) for name in one)
+    return all(torch.equal(a[name], b[name]) for name in a)
 
 
-def worst(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:
+def worst(params: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:
     """Return the largest difference between tensors of two networks, relative to the largest number of each."""
     result = 0.0
     for name, tensor in expected.items():
         if tensor.numel() and tensor.is_floating_point():
-            result = max(result, float((found[name] - tensor).abs().max() / tensor.abs().max()))
+            result = max(result, float((params[name] - tensor).abs().max() / tensor.abs().max()))
     return result
 
 
@@ -159,19 +159,19 @@ def recovered(params: Mapping[str, Tensor], symmetry: Symmetry, source: torch.Ge
     permuted = permute(params, symmetry, random_permutations(symmetry, generator=source))
     planted = flip(permuted, symmetry, random_signs(symmetry, generator=source))
     start = time.process_time()
-    found = match_networks(params, planted, symmetry)
-    result: dict[str, Any] = {"align": time.process_time() - start, "found": same(params, found.params)}
-    del found, planted, permuted
+    alignment = match_networks(params, planted, symmetry)
+    result: dict[str, Any] = {"align": time.process_time() - start, "found": same(params, alignment.params)}
+    del alignment, planted, permuted
     labels = random_permutations(symmetry, generator=source)
     moved = permute(in_float64(params), symmetry, labels)
     moved = flip(moved, symmetry, random_signs(symmetry, generator=source))
     moved = rescale(moved, symmetry, random_factors(symmetry, 2.0, source))
     moved = normalize_params(moved, symmetry).params
     reference = normalize_params(in_float64(params), symmetry).params
-    found = match_networks(reference, moved, symmetry)
-    result["off"] = worst(found.params, reference)
-    permutations = found.permutations
-    del found, moved, reference
+    alignment = match_networks(reference, moved, symmetry)
+    result["off"] = worst(alignment.params, reference)
+    permutations = alignment.permutations
+    del alignment, moved, reference
     labelled = permute(permute(params, symmetry, labels), symmetry, permutations)
     return result | {"labels": same(params, labelled)}
 
@@ -197,7 +197,7 @@ def examine(name: str) -> dict[str, Any]:
         "fixed": Counter(re.sub(r" in the module '.*'$", "", axis.reason) for axis in symmetry.fixed),
         "notes": list(symmetry.notes),
     }
-    params = randomised(model, source)
+    params = randomized(model, source)
     with torch.no_grad():
         row |= errors(empty(model), in_float64(params), symmetry, side, source)
         row |= recovered(params, symmetry, source)
@@ -221,13 +221,13 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
     columns += ["permuted", "rescaled", "flipped", "found", "and scales"]
     lines = [f"| model | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
     for row in rows:
-        known = [row["model"], f"{row['parameters'] / 1e6:.1f}"]
-        known += [str(row[key]) for key in ("groups", "units", "scales", "signs")]
-        known += [str(sum(others(row).values())), f"{row['trace']:.1f}"]
-        known += [f"{row[key]:.0e}" if row[key] else "0" for key in ("permuted", "rescaled", "flipped")]
-        known += ["yes" if row["found"] else "**no**"]
-        known += ["yes" if row["labels"] and row["off"] < TOLERANCE else "**no**"]
-        lines.append(f"| {' | '.join(known)} |")
+        cells = [row["model"], f"{row['parameters'] / 1e6:.1f}"]
+        cells += [str(row[key]) for key in ("groups", "units", "scales", "signs")]
+        cells += [str(sum(others(row).values())), f"{row['trace']:.1f}"]
+        cells += [f"{row[key]:.0e}" if row[key] else "0" for key in ("permuted", "rescaled", "flipped")]
+        cells += ["yes" if row["found"] else "**no**"]
+        cells += ["yes" if row["labels"] and row["off"] < TOLERANCE else "**no**"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -238,7 +238,7 @@ def reasons(rows: Iterable[Mapping[str, Any]]) -> str:
         for reason, count in others(row).items():
             where.setdefault(reason, []).append(f"{row['model']} {count}")
     lines = ["| why | axes |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {reason} | {', '.join(found)} |" for reason, found in where.items())])
+    return "\n".join([*lines, *(f"| {reason} | {', '.join(models)} |" for reason, models in where.items())])
 
 
 def document(rows: list[dict[str, Any]], wanted: list[str]) -> str:

@@ -84,7 +84,7 @@ BINARY: Mapping[str, ModelSpec] = {
 PROBES = 50
 
 
-def randomised(model: nn.Module, source: torch.Generator) -> dict[str, Tensor]:
+def randomized(model: nn.Module, source: torch.Generator) -> dict[str, Tensor]:
     """Return a model's tensors as initialised, but all of batch-norm random."""
     result = model.state_dict()
     for name in [name.removesuffix("running_var") for name in result if name.endswith("running_var")]:
@@ -94,9 +94,9 @@ def randomised(model: nn.Module, source: torch.Generator) -> dict[str, Tensor]:
     return result
 
 
-def right(planted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> float:
+def right(planted: Mapping[str, Tensor], permutations: Mapping[str, Tensor]) -> float:
     """Return which share of all labels is right."""
-    hits = [planted[name][found[name]] == torch.arange(len(found[name])) for name in planted]
+    hits = [planted[name][permutations[name]] == torch.arange(len(permutations[name])) for name in planted]
     return float(torch.cat(hits).double().mean())
 
 
@@ -120,23 +120,23 @@ def one_seed(make: Callable[[], nn.Module], shape: tuple[int, ...], seed: int) -
     source = torch.Generator().manual_seed(seed)
     model = make().eval().requires_grad_(False)
     symmetry = trace_symmetry(model, torch.zeros(2, *shape))
-    params = randomised(model, source)
+    params = randomized(model, source)
     labels = random_permutations(symmetry, generator=source)
     planted = permute(params, symmetry, labels)
     result: Counter[str] = Counter()
     for method in ("cosine", "weight"):
-        found = match_networks(params, planted, symmetry, method=method)
-        result[method] += all(torch.equal(found.params[key], params[key]) for key in params)
+        alignment = match_networks(params, planted, symmetry, method=method)
+        result[method] += all(torch.equal(alignment.params[key], params[key]) for key in params)
     result["from the identity"] += right(labels, from_identity(params, planted, symmetry)) == 1
     factors = {group.name: torch.exp(SIGMA * torch.randn(group.size, generator=source)) for group in symmetry.scales}
     rescaled = rescale(planted, symmetry, factors)
-    one, other = normalize_params(params, symmetry).params, normalize_params(rescaled, symmetry).params
-    result["normalised"] += right(labels, match_networks(one, other, symmetry).permutations) == 1
+    original, moved = normalize_params(params, symmetry).params, normalize_params(rescaled, symmetry).params
+    result["normalised"] += right(labels, match_networks(original, moved, symmetry).permutations) == 1
     return result, right(labels, from_identity(params, rescaled, symmetry))
 
 
 def one_binary_seed(spec: ModelSpec, seed: int) -> Counter[str]:
-    """Relabel and flip a binary network in both types, and undo it by every method; return what was found."""
+    """Permute and flip a binary network in both types, and undo it by every method; return what was found."""
     result: Counter[str] = Counter()
     for dtype in (torch.float32, torch.float64):
         source = torch.Generator().manual_seed(seed)
@@ -148,11 +148,11 @@ def one_binary_seed(spec: ModelSpec, seed: int) -> Counter[str]:
         x = torch.randn(PROBES, *spec.input_shape, generator=source).to(dtype)
         expected = torch.func.functional_call(model, params, (x,))
         for method in ("cosine", "weight", "activation"):
-            known = unit_correlations(model, params, planted, symmetry, x) if method == "activation" else None
-            found = match_networks(params, planted, symmetry, method=method, correlations=known).params
-            outputs = [torch.func.functional_call(model, dict(network), (x,)) for network in (planted, found)]
-            same = all(torch.equal(found[key] >= 0, params[key] >= 0) for key in params)
-            result[method] += same and all(torch.equal(one, expected) for one in outputs)
+            correlations = unit_correlations(model, params, planted, symmetry, x) if method == "activation" else None
+            aligned = match_networks(params, planted, symmetry, method=method, correlations=correlations).params
+            outputs = [torch.func.functional_call(model, dict(network), (x,)) for network in (planted, aligned)]
+            same = all(torch.equal(aligned[key] >= 0, params[key] >= 0) for key in params)
+            result[method] += same and all(torch.equal(output, expected) for output in outputs)
     return result
 
 
@@ -166,8 +166,8 @@ def main() -> None:
         total: Counter[str] = Counter()
         shares = []
         for seed in range(options.seeds):
-            found, share = one_seed(make, shape, seed)
-            total.update(found)
+            counts, share = one_seed(make, shape, seed)
+            total.update(counts)
             shares.append(share)
         print(
             f"{name}: of {options.seeds} permutations found by cosine {total['cosine']}, by weight {total['weight']};"
@@ -178,8 +178,8 @@ def main() -> None:
         )
     for name, spec in BINARY.items():
         counts = sum((one_binary_seed(spec, seed) for seed in range(options.seeds)), Counter[str]())
-        told = ", ".join(f"by {method} {counts[method]}" for method in ("cosine", "weight", "activation"))
-        print(f"{name}: of {2 * options.seeds} permutations with flips undone bit for bit {told}", flush=True)
+        counted = ", ".join(f"by {method} {counts[method]}" for method in ("cosine", "weight", "activation"))
+        print(f"{name}: of {2 * options.seeds} permutations with flips undone bit for bit {counted}", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from statistics import mean, stdev
 
-SAMPLERS = ("rsgd", "sgd", "adv")
+from study.readings import PAIRS, SAMPLERS
+
 KINDS = ("linear", "aligned", "geodesic")
-PAIRS = [("rsgd", "rsgd"), ("rsgd", "sgd"), ("sgd", "sgd"), ("rsgd", "adv"), ("sgd", "adv"), ("adv", "adv")]
 
 
 def sampler_of(path: str) -> str:

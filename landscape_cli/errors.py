@@ -1,6 +1,6 @@
 """The errors and warnings that reach a user: one line each, saying what is wrong and what to do.
 
-A message names a parameter as `data=`, which the command line shows as its option, --data.
+A message names a parameter as `data=`, which the command line shows as its option.
 """
 
 from __future__ import annotations

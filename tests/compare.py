@@ -137,9 +137,9 @@ def start(checkout: Path, steps: list[Step], folder: Path) -> subprocess.Popen[b
 
 def without_json_provenance(text: str) -> str:
     """Return a JSON result without the value of its `provenance`; its other bytes stay."""
-    for found in re.finditer(r'^  "provenance": ', text, re.MULTILINE):
-        _, end = json.JSONDecoder().raw_decode(text, found.end())
-        return text[: found.end()] + "..." + text[end:]
+    for match in re.finditer(r'^  "provenance": ', text, re.MULTILINE):
+        _, end = json.JSONDecoder().raw_decode(text, match.end())
+        return text[: match.end()] + "..." + text[end:]
     return text
 
 
@@ -272,19 +272,19 @@ def compare_records(step: Step, old: Record, new: Record) -> Iterator[tuple[str,
     for part in ("stdout", "stderr"):
         was, now = (record.read(part).decode() for record in (old, new))
         is_result = part == "stdout" and was.startswith(("{", "# {"))
-        found = (
+        words = (
             compare_file("stdout", was.encode(), now.encode())
             if is_result and "--explain" not in step.line
             else compare_messages(result_text(was), result_text(now))
         )
-        if found:
-            yield part, found
+        if words:
+            yield part, words
     for name in sorted(old.files() | new.files()):
         there = [record for record in (old, new) if name in record.files()]
         if len(there) == 1:
             yield f"file {name}", "is no longer written" if there[0] is old else "is written now"
-        elif found := compare_file(name, *(record.read(f"files/{name}") for record in there)):
-            yield f"file {name}", found
+        elif words := compare_file(name, *(record.read(f"files/{name}") for record in there)):
+            yield f"file {name}", words
     if before["removed"] != after["removed"]:
         yield "removed", f"{before['removed']} became {after['removed']}"
 

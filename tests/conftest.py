@@ -21,6 +21,12 @@ class Outcome:
     out: str
     err: str
 
+    def check_refused(self, words: str, case: str) -> None:
+        """Check that the command was refused: by one line that holds these words, and no result."""
+        assert (self.code, self.out, self.err.count("\n")) == (2, "", 1), (case, self.err)
+        assert self.err.startswith("landscape: error: "), (case, self.err)
+        assert words in self.err, (case, self.err)
+
 
 @pytest.fixture
 def landscape(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import rlcompleter
 import subprocess
 import sys
@@ -20,6 +21,7 @@ ORDER = (
 )
 """The way that data goes: what comes earlier knows nothing of what comes later."""
 ROOT = {"errors", "rng", "network", "choices", "torchvision_compat"}
+TERMINAL = {"typer", "rich", "argparse", "click"}
 # What each folder imports from others, beside the root's modules; the command line may import everything.
 ALLOWED = {
     "io": set(),
@@ -27,12 +29,12 @@ ALLOWED = {
     "forward": set(),
     "binary": {"forward"},
     "models": {"binary", "forward", "io"},
-    "evaluation": {"binary", "data", "forward", "io", "models"},
+    "evaluation": {"binary", "data", "forward", "models"},
     "symmetry": {"binary", "forward"},
     "normalization": {"binary", "evaluation", "io", "models", "symmetry"},
     "alignment": {"binary", "evaluation", "forward", "io", "models", "symmetry"},
     "geometry": {"binary", "io", "symmetry"},
-    "samplers": {"binary", "data", "evaluation", "forward", "io", "models"},
+    "samplers": {"binary", "data", "evaluation", "forward", "models"},
     "measures": {
         *("alignment", "binary", "data", "evaluation", "forward", "geometry", "io", "models", "normalization"),
         *("samplers", "symmetry"),
@@ -47,13 +49,18 @@ def part_of(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-    return found
+            names.add(node.module or "")
+    return names
+
+
+def parts_imported(path: Path) -> set[str]:
+    """Return which other folders, or modules of the root, a module imports."""
+    return {name.split(".")[1] for name in imports(path) if name.startswith("landscape_cli.")} - {part_of(path)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -61,10 +68,36 @@ def test_imports_flow_one_way(path: Path) -> None:
     part = part_of(path)
     if part in {"__init__", "__main__", "cli"}:
         return
-    inside = {name.split(".")[1] for name in imports(path) if name.startswith("landscape_cli.")} - {part}
+    inside = parts_imported(path)
     assert inside <= ROOT | ALLOWED.get(part, set())
-    assert all(ORDER.index(other) < ORDER.index(part) for other in inside)
-    assert not {name.split(".")[0] for name in imports(path)} & {"typer", "rich", "argparse", "click"}
+    assert all(ORDER.index(imported) < ORDER.index(part) for imported in inside)
+    assert not {name.split(".")[0] for name in imports(path)} & TERMINAL
+
+
+def test_the_table_allows_what_is_used_and_no_more() -> None:
+    assert list(ALLOWED) == [part for part in ORDER if part not in ROOT | {"cli"}]
+    for part, allowed in ALLOWED.items():
+        used = set().union(*(parts_imported(path) for path in MODULES if part_of(path) == part))
+        assert used - ROOT == allowed, part
+
+
+def test_every_module_has_a_folder() -> None:
+    """Beside the names with underscores, only what everything uses lies in the root."""
+    flat = {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
+    assert flat == ROOT
+    assert len(ROOT) <= 6
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"} == set(ORDER) - ROOT
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_library_knows_no_terminal(path: Path) -> None:
+    """Outside the command line no text, docstring or comment names what parses or prints, or spells an option."""
+    if part_of(path) == "cli":
+        return
+    text = path.read_text()
+    spelled = re.findall(r"(?<![\w-])--[a-z][\w-]*", text)
+    assert not spelled, f"name the parameter, as `data=`: {spelled}"
+    assert not re.findall(rf"\b(?:{'|'.join(TERMINAL)})\b", text)
 
 
 def test_nothing_is_unpickled_or_run() -> None:
@@ -123,12 +156,12 @@ def test_public_names_are_shown_and_no_others() -> None:
 def completions(text: str) -> set[str]:
     """Return what the interactive interpreter completes a text to."""
     completer = rlcompleter.Completer({"landscape_cli": landscape_cli})
-    found = set()
+    shown = set()
     for k in range(1000):
         completion = completer.complete(text, k)
         if completion is None:
-            return found
-        found.add(completion)
+            return shown
+        shown.add(completion)
     raise AssertionError("endless")
 
 

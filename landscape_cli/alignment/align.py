@@ -80,7 +80,7 @@ def match_networks(
             "cosine": the sum of the cosines between matched units' incoming weights (Pittorino et al., 2022,
             algorithm 2). Groups are matched in an order in which the next one has writers that are settled; then all
             are matched on all writers until none changes. Norms and biases do not vote, but between units whose
-            incoming weights point the same way to rounding: these are told apart by all else that they have.
+            incoming weights point the same way to rounding: these are distinguished by all else that they have.
             "weight": the inner product of the two networks, over all tensors (Git Re-Basin, Ainsworth et al., 2022),
             by coordinate descent from what the first pass of "cosine" finds.
             "activation": the correlations of units on data (Li et al., 2015); groups that have none are matched by
@@ -133,7 +133,7 @@ def check_method(method: str) -> None:
     Raises:
         GeometryError: naming those that do.
     """
-    methods = [known.value for known in Method]
+    methods = [choice.value for choice in Method]
     if method not in methods:
         raise GeometryError(f"unknown alignment method {method!r}: choose {', '.join(methods)}")
 

@@ -97,12 +97,12 @@ def _axis_terms(group: PermutationGroup, axis: Axis, axis_table: AxisTable, gain
     """Yield a term for those places of the units that are flipped together."""
     outers = axis_table.nesting.outers(group.name)
     permuted_by = [
-        (member, place)
-        for member, place in axis_table.permutations[axis.tensor]
-        if place.dims != axis.dims and not (member.name in outers and set(place.dims) & set(axis.dims))
+        (member, moved)
+        for member, moved in axis_table.permutations[axis.tensor]
+        if moved.dims != axis.dims and not (member.name in outers and set(moved.dims) & set(axis.dims))
     ]
-    flipped_by = [(member, place) for member, place in axis_table.signs[axis.tensor] if place.dims != axis.dims]
-    dims = {place.dims for _, place in (*permuted_by, *flipped_by)}
+    flipped_by = [(member, moved) for member, moved in axis_table.signs[axis.tensor] if moved.dims != axis.dims]
+    dims = {moved.dims for _, moved in (*permuted_by, *flipped_by)}
     along = _axis_along(axis_table.shapes[axis.tensor], axis.dims, dims)
     columns: defaultdict[Key, list[int]] = defaultdict(list)
     terms: dict[Key, Term] = {}

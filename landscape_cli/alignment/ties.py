@@ -126,7 +126,7 @@ def _likeness(
         ]
         if axis.role is Role.OUTGOING:
             rows = [row.abs().sort(dim=1).values for row in rows]
-        elif any(place.dims == axis.dims for _, place in matching.axis_table.signs[axis.tensor]):
+        elif any(flipped.dims == axis.dims for _, flipped in matching.axis_table.signs[axis.tensor]):
             rows = [row.abs() for row in rows]
         size = float(rows[0].square().sum()) or 1.0
         result -= torch.cdist(rows[0], rows[1]).square().numpy() / size

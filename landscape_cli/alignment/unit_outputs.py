@@ -137,11 +137,11 @@ def _has_joint_sign(units: PermutationGroup, bias: str, symmetry: Symmetry) -> b
 def _flips(axis: Axis, symmetry: Symmetry, shapes: Mapping[str, tuple[int, ...]]) -> Flips | None:
     """Return the sign group that flips these units' activations: one that also flips weights that read them."""
     for group in symmetry.signs:
-        if not any(place.role is not Role.INCOMING and len(shapes[place.tensor]) > 1 for place in group.axes):
+        if not any(read.role is not Role.INCOMING and len(shapes[read.tensor]) > 1 for read in group.axes):
             continue
-        for place in group.axes:
-            if (place.tensor, place.dims) == (axis.tensor, axis.dims):
-                units = place.places.unit_at(np.arange(shapes[axis.tensor][axis.dims[0]]))
+        for flipped in group.axes:
+            if (flipped.tensor, flipped.dims) == (axis.tensor, axis.dims):
+                units = flipped.places.unit_at(np.arange(shapes[axis.tensor][axis.dims[0]]))
                 if bool((units[axis.places.table] >= 0).all()):
                     return Flips(group.name, group.size, torch.from_numpy(units))
     return None

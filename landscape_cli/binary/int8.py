@@ -194,7 +194,7 @@ def is_faster(integers: Callable[[], Tensor], floats: Callable[[], Tensor], devi
         seconds = [(_seconds(integers, device), _seconds(floats, device)) for _ in range(ROUNDS)]
     except (RuntimeError, AttributeError):  # no such product here, or not of such sizes
         return False
-    return min(one for one, _ in seconds) < min(other for _, other in seconds)
+    return min(first for first, _ in seconds) < min(second for _, second in seconds)
 
 
 def _seconds(work: Callable[[], Tensor], device: torch.device) -> float:
@@ -217,9 +217,9 @@ def _patches(x: Tensor, side: int) -> Tensor:
 def _largest(x: Tensor, pool: nn.MaxPool2d, axis: int) -> Tensor:
     """Return the largest of each window of images (n, h, w, c) along one axis, 0 for height."""
     windows = x.unfold(1 + axis, _pair(pool.kernel_size)[axis], _pair(pool.stride)[axis])
-    largest, *others = windows.unbind(-1)
-    for other in others:
-        largest = torch.maximum(largest, other)
+    largest, *following = windows.unbind(-1)
+    for entries in following:
+        largest = torch.maximum(largest, entries)
     return largest
 
 

@@ -48,8 +48,8 @@ def binarize(x: Tensor, *, ties: bool = False) -> Tensor:
 
 
 def _signs(x: Tensor, ties: bool = False) -> Tensor:
-    found = x + 0.0  # which has no -0
-    return torch.copysign(torch.ones((), dtype=x.dtype, device=x.device), found, out=found)
+    signs = x + 0.0  # which has no -0
+    return torch.copysign(torch.ones((), dtype=x.dtype, device=x.device), signs, out=signs)
 
 
 def _levels(x: Tensor, even_first: bool) -> Tensor:

@@ -144,23 +144,28 @@ def _report(error: BaseException, *, debug: bool) -> int:
         return NO_READER
     if debug:
         traceback.print_exception(error)
-    if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return _fail("interrupted", INTERRUPTED)
-    if isinstance(error, Terminated):
-        return _fail("terminated", TERMINATED)
-    if isinstance(error, LandscapeError):
-        return _fail(in_options(str(error)), error.exit_code)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(str(error), file=sys.stderr)
         return USERS
     if isinstance(error, UsageProblem):
         message = _usage_message(error)
         return _fail(message, USERS) if message else USERS
+    return _fail(*_message_and_code(error))
+
+
+def _message_and_code(error: BaseException) -> tuple[str, int]:
+    """Return what to say of an error that a command ended with, and the exit code."""
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return "interrupted", INTERRUPTED
+    if isinstance(error, Terminated):
+        return "terminated", TERMINATED
+    if isinstance(error, LandscapeError):
+        return in_options(str(error)), error.exit_code
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
-        return _fail("out of memory: use fewer networks, a smaller data set, or another --device", OURS)
+        return "out of memory: use fewer networks, a smaller data set, or another --device", OURS
     if isinstance(error, OSError):
-        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", USERS)
-    return _fail(f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)", OURS)
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", USERS
+    return f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)", OURS
 
 
 def _usage_message(error: BaseException) -> str:

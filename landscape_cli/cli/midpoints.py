@@ -52,14 +52,14 @@ def with_rate(recipe: Recipe | None, rate: float | None, *, binary: bool) -> Rec
 
 
 def midpoint_paths(
-    template: Path | None, ends: Sequence[tuple[Path, Path]], others: Sequence[Path | None], *, force: bool
+    template: Path | None, ends: Sequence[tuple[Path, Path]], outputs: Sequence[Path | None], *, force: bool
 ) -> list[Path | None]:
     """Return where the midpoint of each pair goes, checking that it may.
 
     Args:
         template: `--midpoint-out`, in which {start} and {end} stand for the stems of the two files.
         ends: the files of each pair.
-        others: further outputs of the command.
+        outputs: further outputs of the command.
         force: whether existing files may be replaced.
 
     Raises:
@@ -77,16 +77,16 @@ def midpoint_paths(
             )
     networks = [network.resolve() for pair in ends for network in pair]
     for path in map(Path, names):
-        _check_midpoint(path, networks, others, force=force)
+        _check_midpoint(path, networks, outputs, force=force)
     return list(map(Path, names))
 
 
-def _check_midpoint(path: Path, networks: Sequence[Path], others: Sequence[Path | None], *, force: bool) -> None:
+def _check_midpoint(path: Path, networks: Sequence[Path], outputs: Sequence[Path | None], *, force: bool) -> None:
     """Check that a midpoint can be written, and is neither another output nor one of the networks."""
     from landscape_cli.io.checkpoint import check_checkpoint_name
 
     check_checkpoint_name(path)
     check_output(path, force=force, error=CheckpointError)
-    check_distinct(path, *others)
+    check_distinct(path, *outputs)
     if path.resolve() in networks:
         raise CheckpointError(f"{path} is one of the networks themselves: name the midpoint otherwise")

@@ -19,12 +19,12 @@ def not_finite(model: nn.Module, params: Params, inputs: Tensor) -> str:
         params: a network whose outputs are not finite.
         inputs: those on which they are not, shape (n, *input_shape).
     """
-    found: list[str] = []
+    at_fault: list[str] = []
 
     def watch(name: str) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
-            if not found and isinstance(output, Tensor) and not bool(torch.isfinite(output).all()):
-                found.append(name)
+            if not at_fault and isinstance(output, Tensor) and not bool(torch.isfinite(output).all()):
+                at_fault.append(name)
 
         return hook
 
@@ -37,9 +37,9 @@ def not_finite(model: nn.Module, params: Params, inputs: Tensor) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    if not found:
+    if not at_fault:
         return ""
-    variance = params.get(f"{found[0]}.running_var")
+    variance = params.get(f"{at_fault[0]}.running_var")
     negative = variance is not None and bool((variance < 0).any())
-    because = f", whose {f'{found[0]}.running_var'!r} holds negative numbers" if negative else ""
-    return f", first in the module {found[0]!r}{because}"
+    because = f", whose {f'{at_fault[0]}.running_var'!r} holds negative numbers" if negative else ""
+    return f", first in the module {at_fault[0]!r}{because}"

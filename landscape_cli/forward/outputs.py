@@ -20,15 +20,15 @@ def all_outputs(returned: Any) -> tuple[Tensor, ...]:
     Raises:
         ModelError: if there is anything but tensors, or nothing.
     """
-    found: tuple[Tensor, ...] = (returned,) if isinstance(returned, Tensor) else ()
+    tensors: tuple[Tensor, ...] = (returned,) if isinstance(returned, Tensor) else ()
     if isinstance(returned, tuple | list):
-        found = tuple(tensor for part in returned if part is not None for tensor in all_outputs(part))
-    if not found:
+        tensors = tuple(tensor for part in returned if part is not None for tensor in all_outputs(part))
+    if not tensors:
         raise ModelError(
             f"the model returns a {type(returned).__name__}, expected a tensor of outputs, or a tuple with the logits "
             "first: wrap it in a module that returns its logits"
         )
-    return found
+    return tensors
 
 
 def logits_of(returned: Any) -> Tensor:

@@ -84,8 +84,7 @@ def random_path(
     Raises:
         GeometryError: if the networks do not have the same tensors, or others of floating point than latents.
     """
-    signs, target = _signs(start, end, latents)
-    differing = _order(signs != target, seed, order)
+    signs, target, differing = _differing(start, end, latents, seed, order)
     done = 0
     for count in flips:
         now = differing[done:count]
@@ -111,8 +110,7 @@ def midpoint(start: Params, end: Params, latents: Latents, *, seed: int, order: 
     Raises:
         GeometryError: if the networks do not have the same tensors, or others of floating point than latents.
     """
-    signs, target = _signs(start, end, latents)
-    differing = _order(signs != target, seed, order)
+    signs, target, differing = _differing(start, end, latents, seed, order)
     u, v = _flat(start, latents), _flat(end, latents)
     mixed = torch.where(signs == target, ((u.double() + v.double()) / 2).to(u.dtype), u)
     flipped = differing[: planned_flips(len(differing), 3)[1]]
@@ -123,10 +121,10 @@ def midpoint(start: Params, end: Params, latents: Latents, *, seed: int, order: 
 def _signs(a: Params, b: Params, latents: Latents) -> tuple[Tensor, Tensor]:
     """Return the signs of two networks, each in a row, having checked that there is nothing else to them."""
     check_alike(a, b)
-    others = [name for name, tensor in a.items() if tensor.is_floating_point() and name not in latents]
-    if others:
+    signless = [name for name, tensor in a.items() if tensor.is_floating_point() and name not in latents]
+    if signless:
         raise GeometryError(
-            f"besides latent weights the networks have {listed(map(repr, others))}, which have no signs to flip: "
+            f"besides latent weights the networks have {listed(map(repr, signless))}, which have no signs to flip: "
             "Hamming distances and shortest paths are for networks of binary weights alone"
         )
     return binarize(_flat(a, latents)), binarize(_flat(b, latents))
@@ -140,10 +138,11 @@ def _flat(params: Params, latents: Latents) -> Tensor:
     return torch.cat([params[name].flatten() for name in _owners(latents)])
 
 
-def _order(differ: Tensor, seed: int, order: int) -> Tensor:
-    """Return the indices that are True, as they come in a random order of all; shape (differing,), int64."""
-    drawn = torch.randperm(len(differ), generator=generator(seed, PATHS, order)).to(differ.device)
-    return drawn[differ[drawn]]
+def _differing(a: Params, b: Params, latents: Latents, seed: int, order: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the signs of two networks, and the indices where they differ, as they come in a random order of all."""
+    signs, target = _signs(a, b, latents)
+    drawn = torch.randperm(len(signs), generator=generator(seed, PATHS, order)).to(signs.device)
+    return signs, target, drawn[(signs != target)[drawn]]
 
 
 def _with(params: Params, latents: Latents, flat: Tensor) -> dict[str, Tensor]:

@@ -55,7 +55,7 @@ class PathKind(ABC):
         """Return the network half-way between two, from which a midpoint is trained."""
 
     def counts(self, start: Params, end: Params, points: int) -> dict[str, list[int]]:
-        """Return what else is told of every point, by name: what is counted from the start, such as flips of signs."""
+        """Return what else is reported of every point, by name: counts from the start, such as flips of signs."""
         return {}
 
 

@@ -103,12 +103,12 @@ def _state_dict_in(path: Path, content: Any) -> dict[str, Tensor]:
             raise CheckpointError(f"{path} holds a {type(content).__name__}, expected a state_dict: {REMEDY}")
         if not content:
             raise CheckpointError(f"{path} holds no tensors: {REMEDY}")
-        others = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
-        if not others:
+        foreign = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
+        if not foreign:
             return dict(content)
         key = next((key for key in KEYS if isinstance(content.get(key), Mapping)), None)
         if key is None:
-            entries = ", ".join(f"{shown(str(key))} ({type(content[key]).__name__})" for key in others[:3])
+            entries = ", ".join(f"{shown(str(key))} ({type(content[key]).__name__})" for key in foreign[:3])
             raise CheckpointError(
                 f"{path} holds entries that are no tensors ({entries}), and no state_dict "
                 f"under {', '.join(KEYS)}: {REMEDY}"

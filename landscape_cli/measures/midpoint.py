@@ -215,9 +215,9 @@ class MidpointOptimizer:
         return self.aligner.align(replace(reference, normalized=network.normalized), network)
 
     def _distances(self, end: Checkpoint, midpoint: Checkpoint) -> dict[str, float | None]:
-        ruler = WeightDistances(self.symmetry, latent_owners(self.evaluator.model))
+        distances = WeightDistances(self.symmetry, latent_owners(self.evaluator.model))
         params, trained = (self.evaluator.on_device(network.params) for network in (end, midpoint))
-        return ruler.columns(end, params, midpoint, trained)
+        return distances.columns(end, params, midpoint, trained)
 
 
 def train_midpoint(

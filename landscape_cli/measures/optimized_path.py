@@ -60,7 +60,7 @@ class OptimizedPath:
         return self.path.about()
 
     def figures(self) -> dict[str, Any]:
-        """Return what is told of the midpoint, the barriers, the pieces and the points."""
+        """Return what is reported of the midpoint, the barriers, the pieces and the points."""
         errors = {name: value for name, value in self.metrics.items() if name.endswith("_error")}
         measured = {"path": None, "epochs": self.epochs, "middle": dict(self.middle)}
         start, end = self.names

@@ -1,4 +1,4 @@
-"""What a way to perturb a network says of itself; nothing here imports torch, as `--help` reads it.
+"""What a way to perturb a network says of itself; nothing here imports torch: help texts are made of it.
 
 `choices.Perturbation` registers them; their strengths are options of `landscape flatness` by the names there.
 """
@@ -23,7 +23,7 @@ class WeightPerturbation(ABC):
     """A way to perturb weights at random, whose strength is a number: flatness is how much the error grows.
 
     Attributes:
-        help: what its strengths are, as `--help` says it.
+        help: what its strengths are, as its option's help says it.
         label: what they are, as a plot says it.
         default: the strengths measured if none are named.
         binary: whether it is one of binary networks, or of continuous ones.

@@ -93,9 +93,9 @@ class NetworkReader:
             CheckpointError: if it cannot be read, or the user must say more about it.
             ModelError: if it is of another model than the user says, or does not fit it.
         """
-        return self._read_foreign(path) if is_foreign(path) else self._read_own(path)
+        return self._read_foreign(path) if is_foreign(path) else self._read_checkpoint(path)
 
-    def _read_own(self, path: Path) -> Checkpoint:
+    def _read_checkpoint(self, path: Path) -> Checkpoint:
         network = read_checkpoint(path)
         self._check_request(path, network.model)
         return network

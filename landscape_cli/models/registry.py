@@ -19,7 +19,10 @@ from landscape_cli.models.template import make_template
 from landscape_cli.network import ModelSpec, Params
 
 Factory = Callable[..., nn.Module]
-"""Makes a model from the shape of one input and the number of outputs; keyword-only parameters are its sizes."""
+"""Makes a model from the shape of one input and the number of outputs; keyword-only parameters are its sizes.
+
+What the command line knows of a model is in this signature: which options it takes, and whether a width is one number.
+"""
 MODELS: Mapping[str, str | Factory] = {
     "mlp": "landscape_cli.models.mlp:mlp",
     "lenet": "landscape_cli.models.lenet:lenet",

@@ -129,9 +129,9 @@ def _waits_for(item: _Item, left: _ItemsLeft) -> list[_Item]:
 
 def _item(group: ScaleGroup) -> _Item:
     usual = group.set_by
-    others = [scaled for scaled in group.axes if scaled.power and scaled is not usual and not scaled.epsilon]
-    others.sort(key=lambda scaled: PREFERRED.index(scaled.axis.role))
-    return _Item(group, group.axes, (usual, *others))
+    alternatives = [scaled for scaled in group.axes if scaled.power and scaled is not usual and not scaled.epsilon]
+    alternatives.sort(key=lambda scaled: PREFERRED.index(scaled.axis.role))
+    return _Item(group, group.axes, (usual, *alternatives))
 
 
 def _last_layers(symmetry: Symmetry) -> tuple[ScaledAxis, ...]:

@@ -12,12 +12,12 @@ from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import derive_seed, generator
 
-INITIALISATION, ORDER, CORRUPTION, MODULES, AUGMENTATION, NOISE = range(6)
+INITIALIZATION, ORDER, CORRUPTION, MODULES, AUGMENTATION, NOISE = range(6)
 
 
 def initial_params(spec: ModelSpec, seed: int, replica: int = 0) -> Params:
     """Return a new network for one replica of one seed."""
-    return create_model(spec, seed=derive_seed(seed, INITIALISATION, replica)).state_dict()
+    return create_model(spec, seed=derive_seed(seed, INITIALIZATION, replica)).state_dict()
 
 
 def epoch_order(samples: int, seed: int, replica: int = 0, phase: int = 0, epoch: int = 0) -> Tensor:

@@ -45,9 +45,9 @@ class Places:
             Of the same shape; the last of several units that share a place.
         """
         units, places = self.table.shape
-        owners = np.full(1 + max(int(self.table.max(initial=-1)), int(entries.max(initial=-1))), -1)
-        owners[self.table.ravel()] = np.repeat(np.arange(units), places)
-        return owners[entries]
+        unit_at = np.full(1 + max(int(self.table.max(initial=-1)), int(entries.max(initial=-1))), -1)
+        unit_at[self.table.ravel()] = np.repeat(np.arange(units), places)
+        return unit_at[entries]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Places) and np.array_equal(self.table, other.table)

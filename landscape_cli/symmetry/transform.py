@@ -33,12 +33,12 @@ def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapp
                 moves[axis.tensor, axis.dims].append((group, axis))
     result = dict(params)
     for (name, dims), members in sorted(moves.items(), key=lambda move: -len(move[0][1])):
-        places = sources(result[name], dims, members, permutations)
+        index = sources(result[name], dims, members, permutations)
         if result[name] is params[name] or len(dims) > 1:
-            result[name] = take(result[name], dims, places)
+            result[name] = take(result[name], dims, index)
         else:  # ours already: a slice at a time, so that a large tensor is not copied twice
             for part in result[name].chunk(SLICES, dim=1 if dims == (0,) else 0):
-                part.copy_(take(part, dims, places))
+                part.copy_(take(part, dims, index))
     return result
 
 
@@ -65,14 +65,14 @@ def _outwards(group: PermutationGroup) -> tuple[bool, int]:
     return bool(group.inside), -group.blocks
 
 
-def take(tensor: Tensor, dims: Sequence[int], places: Tensor) -> Tensor:
-    """Return a tensor with the content of these places, counted through the product of `dims`."""
-    places = places.to(tensor.device)
+def take(tensor: Tensor, dims: Sequence[int], index: Tensor) -> Tensor:
+    """Return a tensor with the entries at these places, counted through the product of `dims`."""
+    index = index.to(tensor.device)
     if len(dims) == 1:
-        return tensor.index_select(dims[0], places)
+        return tensor.index_select(dims[0], index)
     front = tuple(range(len(dims)))
     moved = tensor.movedim(tuple(dims), front)
-    taken = moved.flatten(0, len(dims) - 1).index_select(0, places)
+    taken = moved.flatten(0, len(dims) - 1).index_select(0, index)
     return taken.view(moved.shape).movedim(front, tuple(dims)).contiguous()
 
 

@@ -29,6 +29,12 @@ def test_a_model_of_ones_own(landscape, monkeypatch: pytest.MonkeyPatch) -> None
         done = landscape("train", "--model", "maxout?hidden=6", *DATA, "--seed", seed, "-o", f"{seed}.st")
         assert done.code == 0, done.err
     assert read_checkpoint("1.st").model.arguments == {"hidden": 6, "pieces": 2}
+    assert landscape("train", "--model", "maxout", "--hidden", "6", *DATA, "--seed", "1", "-o", "same.st").code == 0
+    assert read_checkpoint("same.st").model.arguments == {"hidden": 6, "pieces": 2}
+    done = landscape("train", "--model", "maxout", "--hidden", "6,6", *DATA, "-o", "none.st")
+    assert "--hidden takes one width for --model maxout" in " ".join(done.err.split())
+    done = landscape("train", "--model", "maxout", "--filters", "6,6", *DATA, "-o", "none.st")
+    assert "--filters is for --model lenet or binary-conv, not maxout" in " ".join(done.err.split())
     assert landscape("normalize", "1.st", "2.st", "--out-dir", "n").code == 0
     done = landscape("align", "n/1.st", "n/2.st", "-o", "b.st")
     assert json.loads(done.out)["networks"][0]["decisions_changed"] == 0

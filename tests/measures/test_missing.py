@@ -30,9 +30,9 @@ def test_networks_without_outputs(spec, bn: Statistics, hint: bool) -> None:
     ends = make_ends(spec)
     about = {"model": ends.model, "params": ends.start, "train": ends.data["train"], "bn": bn}
     undecided = [torch.tensor([0, 3, 0, 0]), torch.tensor([0, 2, 0, 1])]  # of two splits
-    with pytest.warns(LandscapeWarning, match="2 of 4 points have no error") as told:
+    with pytest.warns(LandscapeWarning, match="2 of 4 points have no error") as warned:
         warn_of_missing(undecided, "points", **about)
-    assert ("`bn=` recompute" in str(told[0].message)) == hint
+    assert ("`bn=` recompute" in str(warned[0].message)) == hint
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_missing([torch.zeros(4, dtype=torch.int64)], "points", **about)

@@ -153,11 +153,11 @@ def test_what_one_tensor_does_not_tell_is_said() -> None:
         ScaleGroup("rows", 4, (setters[0], axis("one", 1, -1))),
         ScaleGroup("columns", 4, (setters[1], axis("other", 1, -1))),
     ]
-    _, told = balance(params, groups, setters)
-    assert not told
+    _, determined = balance(params, groups, setters)
+    assert not determined
     alone = [ScaleGroup(group.name, 4, (setter,)) for group, setter in zip(groups, setters, strict=True)]
-    factors, told = balance(params, alone, setters)
-    assert told
+    factors, determined = balance(params, alone, setters)
+    assert determined
     scaled = params["shared"] * factors["rows"][:, None] * factors["columns"]
     assert torch.allclose(scaled.norm(dim=0), torch.ones(4).double())
     assert torch.allclose(scaled.norm(dim=1), torch.ones(4).double())

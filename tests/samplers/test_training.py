@@ -89,16 +89,16 @@ def test_one_run_diverges_and_the_others_go_on() -> None:
     spec = SPECS["mlp"]
     starts = [[initial_params(spec, seed)] for seed in SEEDS]
     starts[1] = [{key: tensor * 1e25 for key, tensor in starts[1][0].items()}]
-    told: list[tuple[int, str]] = []
+    diverged: list[tuple[int, str]] = []
     found = run(
         spec,
         SGD(),
         SHORT,
         initial=starts,
-        observer=TrainingObserver(diverged=lambda seed, line: told.append((seed, line))),
+        observer=TrainingObserver(diverged=lambda seed, line: diverged.append((seed, line))),
     )
     assert [solution.params is None for solution in found] == [False, True, False]
-    [(seed, line)] = told
+    [(seed, line)] = diverged
     assert seed == 4
     assert "diverged in epoch 1" in line
     assert "`learning_rate=`" in line

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from landscape_cli.alignment.activations import unit_correlations
 from landscape_cli.alignment.align import match_networks
-from landscape_cli.symmetry import flip, permute, random_permutations, random_signs
-from tests.support.cases import make_model
+from tests.support.cases import make_model, moved
 from tests.support.traced import symmetry_of
 
 
@@ -177,9 +176,7 @@ class Net:
 
     def moved(self, seed: int) -> dict[str, Tensor]:
         """Return the network permuted and flipped at random."""
-        generator = torch.Generator().manual_seed(seed)
-        moved = permute(self.params, self.symmetry, random_permutations(self.symmetry, generator=generator))
-        return flip(moved, self.symmetry, random_signs(self.symmetry, generator=generator))
+        return moved(self.params, self.symmetry, seed)
 
     def aligned(self, params: dict[str, Tensor], method: str):  # type: ignore[no-untyped-def]
         correlations = None

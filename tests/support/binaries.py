@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
-from landscape_cli.symmetry import Symmetry, flip, permute, random_permutations, random_signs
+from landscape_cli.symmetry import Symmetry
+from tests.support.cases import moved
 from tests.support.traced import symmetry_of
 
 SPECS = {
@@ -45,9 +46,7 @@ class Binary:
 
     def moved(self, seed: int) -> dict[str, Tensor]:
         """Return the network permuted and flipped at random."""
-        generator = torch.Generator().manual_seed(seed)
-        moved = permute(self.params, self.symmetry, random_permutations(self.symmetry, generator=generator))
-        return flip(moved, self.symmetry, random_signs(self.symmetry, generator=generator))
+        return moved(self.params, self.symmetry, seed)
 
 
 def make_binary(name: str, seed: int = 0, dtype: torch.dtype = torch.float32, samples: int = 40) -> Binary:
@@ -59,6 +58,6 @@ def make_binary(name: str, seed: int = 0, dtype: torch.dtype = torch.float32, sa
     return Binary(model, {k: t.clone() for k, t in model.state_dict().items()}, symmetry, inputs.to(dtype))
 
 
-def same_signs(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+def same_signs(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     """Tell whether two networks are the same, +1 for zero."""
-    return all(torch.equal(one[key] >= 0, other[key] >= 0) for key in one)
+    return all(torch.equal(a[key] >= 0, b[key] >= 0) for key in a)

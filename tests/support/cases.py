@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
-from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry import Symmetry, flip, permute, random_permutations, random_signs
 from tests.support.traced import symmetry_of
 
 IMAGE = (1, 28, 28)
@@ -169,3 +170,10 @@ def random_factors(symmetry: Symmetry, seed: int, spread: float = 1.0) -> dict[s
         group.name: torch.exp(spread * torch.randn(group.size, generator=generator, dtype=torch.float64))
         for group in symmetry.scales
     }
+
+
+def moved(params: Mapping[str, Tensor], symmetry: Symmetry, seed: int) -> dict[str, Tensor]:
+    """Return a network permuted and flipped at random."""
+    generator = torch.Generator().manual_seed(seed)
+    permuted = permute(params, symmetry, random_permutations(symmetry, generator=generator))
+    return flip(permuted, symmetry, random_signs(symmetry, generator=generator))

@@ -341,18 +341,12 @@ def join(net: RandomNet) -> Step | None:
     return f"cat@{axis}", lambda x, y: torch.cat([x, y], axis), [k, j]
 
 
-def places(net: RandomNet) -> Step | None:
-    """Places moved, left out or copied."""
-    k = net.pick()
-    shape = net.shape(k)
-    if len(shape) < 2:
-        return None
-    axis = net.random.randint(1, len(shape) - 1)
-    size = shape[axis]
-    cut = net.random.randint(1, max(1, size - 1))
-    order = net.random.sample(range(size), net.random.choice([size, max(1, size - 1)]))
-    other = net.random.randint(1, len(shape) - 1)
-    kinds = {
+Operators = dict[str, Callable[[Tensor], Tensor]]
+
+
+def _moving(axis: int, size: int, cut: int, order: list[int]) -> Operators:
+    """What moves, leaves out, copies or joins the places of one axis."""
+    return {
         "slice": lambda x: x.narrow(axis, 0, cut),
         "slice2": lambda x: x.narrow(axis, size - cut, cut),
         "stride": lambda x: x[(slice(None),) * axis + (slice(None, None, 2),)],
@@ -370,12 +364,18 @@ def places(net: RandomNet) -> Step | None:
         "halves added": lambda x: sum(x.chunk(2, axis)),
         "halves gated": lambda x: (lambda a, b: a * torch.sigmoid(b))(*x.chunk(2, axis)),
         "halves swapped": lambda x: torch.cat(x.chunk(2, axis)[::-1], axis),
+    }
+
+
+def _reshaping(axis: int, partner: int) -> Operators:
+    """What takes an axis apart, joins it to another, or reduces it."""
+    return {
         "glu": lambda x: F.glu(x, axis),
         "pieces": lambda x: torch.cat([p.relu() if i % 2 else p for i, p in enumerate(x.split(2, axis))], axis),
         "part scaled": _part_scaled,
         "filled": _filled,
         "unfold": lambda x: x.unfold(axis, 2, 1),
-        "transpose": lambda x: x.transpose(axis, other),
+        "transpose": lambda x: x.transpose(axis, partner),
         "maxout": lambda x: x.unflatten(axis, (2, -1)).amax(axis),
         "maxout2": lambda x: x.unflatten(axis, (-1, 2)).amax(axis + 1),
         "channel shuffle": lambda x: x.unflatten(axis, (2, -1)).transpose(axis, axis + 1).flatten(axis, axis + 1),
@@ -409,6 +409,20 @@ def places(net: RandomNet) -> Step | None:
         "local response norm": lambda x: F.local_response_norm(x, 2, k=0.3),
         "diagonal": lambda x: x.diagonal(dim1=1, dim2=2),
     }
+
+
+def places(net: RandomNet) -> Step | None:
+    """Places moved, left out or copied."""
+    k = net.pick()
+    shape = net.shape(k)
+    if len(shape) < 2:
+        return None
+    axis = net.random.randint(1, len(shape) - 1)
+    size = shape[axis]
+    cut = net.random.randint(1, max(1, size - 1))
+    order = net.random.sample(range(size), net.random.choice([size, max(1, size - 1)]))
+    partner = net.random.randint(1, len(shape) - 1)
+    kinds = _moving(axis, size, cut, order) | _reshaping(axis, partner)
     name = net.random.choice(list(kinds))
     return f"{name}@{axis}", kinds[name], [k]
 

@@ -84,8 +84,8 @@ def normalize(
     emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
 
 
-def _share_symmetry(network: Checkpoint, other: Checkpoint) -> bool:
+def _share_symmetry(first: Checkpoint, second: Checkpoint) -> bool:
     """Tell whether two networks have one symmetry: they are of one model, in one floating-point type."""
     from landscape_cli.forward.functional import float_type
 
-    return network.model == other.model and float_type(network.params) == float_type(other.params)
+    return first.model == second.model and float_type(first.params) == float_type(second.params)

@@ -25,8 +25,8 @@ def alignment_result(
 ) -> Result:
     """Return the result of aligning networks to a reference, with a row for each group of each network."""
     proofs = [
-        {"network": network.path, "output": str(out)} | ({} if found.proof is None else found.proof.columns())
-        for network, out, found in zip(networks, outputs, alignments, strict=True)
+        {"network": network.path, "output": str(out)} | ({} if alignment.proof is None else alignment.proof.columns())
+        for network, out, alignment in zip(networks, outputs, alignments, strict=True)
     ]
     rows = [
         row

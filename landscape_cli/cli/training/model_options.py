@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from landscape_cli.network import ModelSpec, Params
 
 DEFAULT = "mlp"
-# Which options each model of the registry has; those with an option each are refused elsewhere.
-OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "mlp": ("hidden", "bias"),
-    "lenet": ("filters", "hidden", "bias"),
-    "vgg16": ("width", "hidden"),
-    "resnet20": ("width", "blocks", "norm"),
-    "binary-perceptron": (),
-    "committee": ("hidden",),
-    "binary-mlp": ("hidden",),
-    "binary-conv": ("filters", "hidden"),
-}
-ONE_WIDTH = ("lenet", "committee")
 
 
 @dataclass(frozen=True)
@@ -180,7 +168,14 @@ def model_spec(options: NetworkOptions, starts: Sequence[Checkpoint], data: Data
 
 def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
     from landscape_cli.forward.outputs import default_outputs
-    from landscape_cli.models import MODELS, ModelRequest, find_spec, full_arguments, parse_request
+    from landscape_cli.models import (
+        MODELS,
+        ModelRequest,
+        default_arguments,
+        find_spec,
+        full_arguments,
+        parse_request,
+    )
     from landscape_cli.network import ModelSpec
 
     given = options.given()
@@ -196,9 +191,9 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
         raise typer.BadParameter("give the number of outputs with --outputs, not in --model")
     outputs = given.pop("outputs", None) or default_outputs(data.classes)
     for name, size in given.items():
-        owners = [model for model, names in OPTIONS.items() if name in names]
-        if request.name not in owners:
-            raise typer.BadParameter(f"--{name} is for --model {' or '.join(owners)}, not {request.name}")
+        if name not in default_arguments(request.name):
+            takers = [model for model in MODELS if name in default_arguments(model)]
+            raise typer.BadParameter(f"--{name} is for --model {' or '.join(takers)}, not {request.name}")
         if name in request.arguments:
             raise typer.BadParameter(f"--model gives {name} already: leave out --{name}")
         arguments[name] = READ[name](size, request.name) if name in READ else size
@@ -210,8 +205,10 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
 
 
 def _hidden(text: str, model: str) -> list[int] | int:
+    from landscape_cli.models import default_arguments
+
     widths = whole_numbers(text, "--hidden")
-    if model not in ONE_WIDTH:
+    if not isinstance(default_arguments(model)["hidden"], int):
         return widths
     if len(widths) != 1:
         raise typer.BadParameter(f"--hidden takes one width for --model {model}")

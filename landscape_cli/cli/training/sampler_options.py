@@ -78,8 +78,8 @@ class SamplerOptions(Group):
         for name, declared in _by_name().items():
             is_given = self.values[name] is not None and self.values[name] is not False
             if is_given and algo not in declared:
-                owners = " or ".join(each.value for each in declared)
-                raise typer.BadParameter(f"{flag(name)} is for --algo {owners}, not {algo.value}")
+                samplers = " or ".join(sampler.value for sampler in declared)
+                raise typer.BadParameter(f"{flag(name)} is for --algo {samplers}, not {algo.value}")
 
     def sampler(self, algo: Algorithm) -> Sampler:
         """Return the sampler with its settings, its own defaults where they were not given.

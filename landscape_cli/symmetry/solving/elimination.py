@@ -36,8 +36,8 @@ def eliminate(
     pivots: dict[int, Row] = {}
     users: defaultdict[int, set[int]] = defaultdict(set)
     for rows, common in equations.rows(kind):
-        kept, torn = represent(rows)
-        alone = [((variable,), (1,)) for variable in torn]
+        kept, unrepresented = represent(rows)
+        alone = [((variable,), (1,)) for variable in unrepresented]
         for entry, powers in [*alone, *((entry, common) for entry in kept)]:
             total: defaultdict[int, int] = defaultdict(int)
             for variable, power in zip(entry, powers, strict=True):

@@ -67,8 +67,8 @@ def _shown(
     for value in outputs:
         layers = torch.broadcast_tensors(*(layer for layer, _ in value.scale)) if value.scale else ()
         rows = torch.stack(layers, -1).reshape(-1, len(layers)).numpy() if layers else np.zeros((1, 0), dtype=np.int64)
-        kept, torn = variables.represent(rows) if layers else ([[]], [])
-        equations.nothing("scale", np.array(torn, dtype=np.int64))
+        kept, unrepresented = variables.represent(rows) if layers else ([[]], [])
+        equations.nothing("scale", np.array(unrepresented, dtype=np.int64))
         shown += [(row, [power for _, power in value.scale]) for row in kept or [[]]]
     return shown
 

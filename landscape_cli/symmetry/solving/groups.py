@@ -9,7 +9,7 @@ import numpy as np
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.free_groups import scale_groups, sign_groups, unused
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
-from landscape_cli.symmetry.solving.refinement import colour, run_of, runs_of, settle
+from landscape_cli.symmetry.solving.refinement import color, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
@@ -31,9 +31,9 @@ def assemble(traced: Traced) -> Symmetry:
     of_parameters = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
     runs = runs_of(labels, [*of_parameters, *traced.seen])
     settle(labels, runs)
-    colours = colour(labels, runs)
+    colors = color(labels, runs)
     parts = list(_parts(traced))
-    kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colours)
+    kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)
     variables = VariableTable(labels, traced.equations, list(kinds.values()))
     axis_of = _axis_maker(traced)
     scales, output, output_after = scale_groups(
@@ -65,12 +65,12 @@ def _parts(traced: Traced) -> Iterable[Part]:
 
 
 def _permutations(
-    traced: Traced, places: PlaceTable, colours: Hash
+    traced: Traced, places: PlaceTable, colors: Hash
 ) -> tuple[dict[str, list[int]], list[PermutationGroup]]:
     """Return the units of each kind by its name, and the groups in forward order."""
     labels = traced.labels
     labels.fix_above()
-    kinds = _kinds(places, colours)
+    kinds = _kinds(places, colors)
     name_of = {unit: name for name, members in kinds.items() for unit in members}
     candidates: list[tuple[tuple[int, int], str, list[list[int]]]] = []
     for kind, members in kinds.items():
@@ -91,11 +91,11 @@ def _permutations(
     return kinds, groups
 
 
-def _kinds(places: PlaceTable, colours: Hash) -> dict[str, list[int]]:
-    """Return the units of each colour, in forward order, by the name of their kind."""
+def _kinds(places: PlaceTable, colors: Hash) -> dict[str, list[int]]:
+    """Return the units of each color, in forward order, by the name of their kind."""
     alike: dict[int, list[int]] = {}
-    for unit, colour_of_unit in zip(places.units.tolist(), colours[places.units].tolist(), strict=True):
-        alike.setdefault(colour_of_unit, []).append(unit)
+    for unit, its_color in zip(places.units.tolist(), colors[places.units].tolist(), strict=True):
+        alike.setdefault(its_color, []).append(unit)
     kinds: dict[str, list[int]] = {}
     for members in alike.values():
         tensor = places.parts[places.first(members[0])[0]].tensor

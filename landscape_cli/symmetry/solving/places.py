@@ -86,8 +86,8 @@ class PlaceTable:
         order = np.argsort(blocks, kind="stable")
         blocks, starts = np.unique(blocks[order], return_index=True)
         for block, members in zip(blocks.tolist(), np.split(units[order], starts[1:]), strict=True):
-            known = self.children.get(block, members)
-            self.children[block] = np.union1d(known, members)
+            earlier = self.children.get(block, members)
+            self.children[block] = np.union1d(earlier, members)
 
     def _in_order(self, labels: Labels, block: int) -> Array:
         """Return a block's units in the order that corresponds from block to block.

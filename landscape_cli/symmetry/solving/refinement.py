@@ -1,8 +1,8 @@
 """Which units are interchangeable: those that occur in the same way wherever they occur.
 
-This is colour refinement (the one-dimensional Weisfeiler-Leman test; Weisfeiler and Leman, 1968) of the graph in which
-units are joined to the places that they live at: a unit's colour is a hash of every axis that it was ever seen on, and
-of what may not move beside it there; units of one colour may be permuted. One round is enough, up and down the nesting
+This is color refinement (the one-dimensional Weisfeiler-Leman test; Weisfeiler and Leman, 1968) of the graph in which
+units are joined to the places that they live at: a unit's color is a hash of every axis that it was ever seen on, and
+of what may not move beside it there; units of one color may be permuted. One round is enough, up and down the nesting
 of blocks: units that may move live together as rows and columns only (`settle`), where each meets all others alike.
 """
 
@@ -127,9 +127,9 @@ def _is_grid(columns: Array) -> bool:
     return count == len(code) and bool((np.bincount(code, minlength=count) == 1).all())
 
 
-def colour(labels: Labels, runs: Sequence[Run]) -> Hash:
-    """Return a colour for every unit that stands for itself."""
-    colours = np.zeros(labels.count, dtype=np.uint64)
+def color(labels: Labels, runs: Sequence[Run]) -> Hash:
+    """Return a color for every unit that stands for itself."""
+    colors = np.zeros(labels.count, dtype=np.uint64)
     for number, run in enumerate(runs):
         held = [len(run.columns) > 1 and bool((labels.why_fixed(column) > 0).all()) for column in run.columns]
         for k in run.units():
@@ -142,12 +142,12 @@ def colour(labels: Labels, runs: Sequence[Run]) -> Hash:
             touched, which = ranked(column[real])
             total = np.zeros(len(touched), dtype=np.uint64)
             np.add.at(total, which, mix(code[real] + np.uint64(k)))
-            colours[touched] = mix(colours[touched] * np.uint64(31) + total)
-    return _through_blocks(labels, colours)
+            colors[touched] = mix(colors[touched] * np.uint64(31) + total)
+    return _through_blocks(labels, colors)
 
 
-def _through_blocks(labels: Labels, colours: Hash) -> Hash:
-    """Let blocks take on the colours of what is in them, and then units those of the blocks they are in."""
+def _through_blocks(labels: Labels, colors: Hash) -> Hash:
+    """Let blocks take on the colors of what is in them, and then units those of the blocks they are in."""
     units = np.flatnonzero(labels.find(np.arange(labels.count)) == np.arange(labels.count))
     above = labels.above(units)
     inner, outer = units[above >= 0], above[above >= 0]
@@ -155,10 +155,10 @@ def _through_blocks(labels: Labels, colours: Hash) -> Hash:
     for level in sorted(set(depth[inner].tolist()), reverse=True):
         at = depth[inner] == level
         total = np.zeros(labels.count, dtype=np.uint64)
-        np.add.at(total, outer[at], mix(colours[inner[at]]))
+        np.add.at(total, outer[at], mix(colors[inner[at]]))
         touched = np.unique(outer[at])
-        colours[touched] = mix(colours[touched] * np.uint64(31) + total[touched])
+        colors[touched] = mix(colors[touched] * np.uint64(31) + total[touched])
     for level in sorted(set(depth[inner].tolist())):
         at = depth[inner] == level
-        colours[inner[at]] = mix(colours[inner[at]] + mix(colours[outer[at]]))
-    return colours
+        colors[inner[at]] = mix(colors[inner[at]] + mix(colors[outer[at]]))
+    return colors

@@ -142,8 +142,8 @@ class VariableTable:
         have = np.bincount(pairs // (len(self.kind_of_unit) + 1), minlength=sort.max(initial=-1) + 1)
         need = self._sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
         bad = np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
-        torn = np.union1d(np.unique(like[bad[sort]]), loose)
-        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), torn[torn > 0].tolist()
+        unrepresented = np.union1d(np.unique(like[bad[sort]]), loose)
+        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), unrepresented[unrepresented > 0].tolist()
 
     def _fixed_among(self, rows: Array) -> Array:
         """Return the variables that stand for those of units that may not move, in rows with others that may."""
@@ -212,18 +212,18 @@ class VariableTable:
         order = np.lexsort((at, cells.ranks[at], cells.units[at], index))
         return at[order].reshape(units, -1)
 
-    def _indices(self, owners: Array, tensor: str) -> Array:
+    def _indices(self, units: Array, tensor: str) -> Array:
         """Return which unit of the kind indexed each unit is, or else the innermost of the blocks that it is in.
 
         Raises:
             InconsistencyError: if it is none of them.
         """
-        index = self._index[owners]
+        index = self._index[units]
         while (index < 0).any():
-            owners = np.where(index < 0, self._above[owners], owners)
-            if (owners < 0).any():
+            units = np.where(index < 0, self._above[units], units)
+            if (units < 0).any():
                 raise _not_understood(tensor)
-            index = self._index[owners]
+            index = self._index[units]
         return index
 
 

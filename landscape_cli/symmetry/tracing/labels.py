@@ -24,6 +24,7 @@ from landscape_cli.symmetry.tracing.integers import (
     pairs_of,
     ranked_rows,
 )
+from landscape_cli.symmetry.tracing.origins import Origins
 
 
 class Labels:
@@ -42,9 +43,7 @@ class Labels:
         self._row = np.full(1, NONE)
         self._origin = np.zeros(1, dtype=np.int64)
         self._parts = np.zeros((0, 3), dtype=np.int64)
-        self._origins: list[frozenset[int]] = [frozenset()]
-        self._numbers: dict[frozenset[int], int] = {frozenset(): 0}
-        self._sources = 0
+        self._origins = Origins()
 
     def units(self, count: int, *, together: bool = False) -> Array:
         """Return new units; `together`: of one axis of one parameter, on which no two of them are one."""
@@ -59,8 +58,7 @@ class Labels:
             self._fixed = np.concatenate([self._fixed, fill + 1])
             self._origin = np.concatenate([self._origin, fill + 1])
         if together:
-            self._sources += 1
-            self._origin[start : self.count] = self._intern(frozenset([self._sources]))
+            self._origin[start : self.count] = self._origins.new_axis()
         return np.arange(start, self.count)
 
     def slots(self, count: int, reason: str) -> Array:
@@ -148,7 +146,7 @@ class Labels:
         while len(pairs):
             _, lowest = np.unique(pairs.min(axis=1), return_index=True)
             origins = self._origin[pairs]
-            collides = [bool(self._origins[a] & self._origins[b]) for a, b in different_rows(origins)]
+            collides = [self._origins.meet(a, b) for a, b in different_rows(origins)]
             if any(collides):
                 colliding = np.array(collides)[ranked_rows(origins)]
                 self._pair_up(pairs[colliding], reason)
@@ -203,16 +201,16 @@ class Labels:
         belongs = blocks >= 0
         if not belongs.any():
             return
-        blocks, owners = blocks[belongs], [part[belongs] for part in (first, second)]
-        for owner in owners:
-            if (owner >= 0).all() and is_function(owner, blocks):
-                for part in self.resolve(owner)[:1]:
+        blocks, followed = blocks[belongs], [part[belongs] for part in (first, second)]
+        for leaders in followed:
+            if (leaders >= 0).all() and is_function(leaders, blocks):
+                for part in self.resolve(leaders)[:1]:
                     self.respect(part, blocks, reason)
                 return
         self.fix(blocks, reason)
         if not is_function(slot[belongs], blocks):
-            for owner in owners:
-                self.fix(owner, reason)
+            for leaders in followed:
+                self.fix(leaders, reason)
 
     def respect(self, units: Array, blocks: Array, reason: str) -> None:
         """State that each unit goes where its block goes: units are permuted within blocks, or blocks as wholes."""
@@ -238,7 +236,7 @@ class Labels:
         if (self._row[both] >= 0).any():
             self.fix(both, reason)
             self.fix(units, reason)
-        elif coarser and finer and any(self._origins[a] & self._origins[b] for a, b in self._origin[both]):
+        elif coarser and finer and any(self._origins.meet(a, b) for a, b in self._origin[both]):
             self.fix(both, reason)  # two blocks of one kind, in step: units stay in theirs
         elif coarser and finer:
             self.unite(both[:, 0], both[:, 1], reason)
@@ -268,7 +266,7 @@ class Labels:
         for number in np.unique(origins):
             chosen = np.unique(units[origins == number])
             for before in np.unique(self._origin[chosen]):
-                merged = self._intern(self._origins[before] | self._origins[number])
+                merged = self._origins.union(before, number)
                 self._origin[chosen[self._origin[chosen] == before]] = merged
 
     def fixed_count(self) -> int:
@@ -294,9 +292,3 @@ class Labels:
             depth += up >= 0
             up = np.where(up >= 0, above[np.maximum(up, 0)], NONE)
         return depth
-
-    def _intern(self, origins: frozenset[int]) -> int:
-        if origins not in self._numbers:
-            self._numbers[origins] = len(self._origins)
-            self._origins.append(origins)
-        return self._numbers[origins]

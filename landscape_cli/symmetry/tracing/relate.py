@@ -184,7 +184,7 @@ def _follows(labels: Labels, layer: Layer, beside: list[Layer], opposite: list[L
         return False
     for partner in opposite:  # which does not reach along every axis: what lives there belongs to what it says
         if covered(partner) & covered(layer):
-            if partner.max() < 0 and _is_told(partner, beside):
+            if partner.max() < 0 and _is_determined(partner, beside):
                 continue
             if not (covered(partner) <= covered(layer) and is_function(*_flat(layer, partner))):
                 return False
@@ -192,7 +192,7 @@ def _follows(labels: Labels, layer: Layer, beside: list[Layer], opposite: list[L
     return True
 
 
-def _is_told(slots: Layer, layers: list[Layer]) -> bool:
+def _is_determined(slots: Layer, layers: list[Layer]) -> bool:
     """Tell whether other layers of slots, which what moves leaves where they are, tell what these say of each place."""
     telling = [layer for layer in layers if layer.max() < 0]
     if not telling:

@@ -65,16 +65,6 @@ def test_without_checkpoints_a_signal_leaves_nothing(landscape, monkeypatch: pyt
     assert not list(Path().iterdir())
 
 
-@pytest.fixture
-def interrupted(landscape, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A training that was interrupted; returns its command."""
-    command = [*SHORT, "--checkpoint-every", "1", "-o", "x.st"]
-    with monkeypatch.context() as patch:
-        stopping_at(patch, signal.SIGINT, 5)
-        assert landscape(*command).code == 130
-    return command
-
-
 def edited(content: bytes, edit: Callable[[dict[str, str]], None]) -> bytes:
     """Return a safetensors file with its metadata changed."""
     (length,) = struct.unpack("<Q", content[:8])

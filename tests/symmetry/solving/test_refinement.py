@@ -1,4 +1,4 @@
-"""Interchangeable units: colours against a naive colour refinement, run until nothing changes."""
+"""Interchangeable units: colors against a naive color refinement, run until nothing changes."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from landscape_cli.symmetry.solving.refinement import Run, colour, settle
+from landscape_cli.symmetry.solving.refinement import Run, color, settle
 from landscape_cli.symmetry.tracing.labels import Labels
 
 
-def naive_colours(labels: Labels, runs: list[Run]) -> list[Any]:
-    """Refine the colours of units by what they live beside until nothing changes (1-WL); fixed units have their own."""
+def naive_colors(labels: Labels, runs: list[Run]) -> list[Any]:
+    """Refine the colors of units by what they live beside until nothing changes (1-WL); fixed units have their own."""
     units = range(labels.count)
     fixed = labels.why_fixed(np.arange(labels.count)) > 0
-    colours: list[Any] = [unit + 1 if fixed[unit] else 0 for unit in units]
+    colors: list[Any] = [unit + 1 if fixed[unit] else 0 for unit in units]
     while True:
         seen: list[list[Any]] = [[] for _ in units]
         for number, run in enumerate(runs):
             for place in zip(*(column.tolist() for column in run.columns), strict=True):
                 for k, unit in enumerate(place):
                     if unit >= 0:
-                        beside = [(j, colours[x] if x >= 0 else x) for j, x in enumerate(place) if j != k]
+                        beside = [(j, colors[x] if x >= 0 else x) for j, x in enumerate(place) if j != k]
                         seen[unit].append((number, k, tuple(beside)))
-        refined = [(colours[unit], tuple(sorted(seen[unit]))) for unit in units]
+        refined = [(colors[unit], tuple(sorted(seen[unit]))) for unit in units]
         names = {value: number for number, value in enumerate(dict.fromkeys(refined))}
         refined_numbers = [labels.count + 1 + names[value] for value in refined]
-        if len(names) == len(set(colours)):
+        if len(names) == len(set(colors)):
             return refined_numbers
-        colours = refined_numbers
+        colors = refined_numbers
 
 
 def random_runs(seed: int) -> tuple[Labels, list[Run]]:
@@ -57,13 +57,13 @@ def random_runs(seed: int) -> tuple[Labels, list[Run]]:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_colours_part_units_as_the_naive_refinement_does(seed: int) -> None:
+def test_colors_part_units_as_the_naive_refinement_does(seed: int) -> None:
     labels, runs = random_runs(seed)
     settle(labels, runs)
     free = np.flatnonzero(labels.why_fixed(np.arange(labels.count)) == 0).tolist()
-    colours, expected = colour(labels, runs).tolist(), naive_colours(labels, runs)
+    colors, expected = color(labels, runs).tolist(), naive_colors(labels, runs)
     for first, second in itertools.combinations(free, 2):
-        assert (colours[first] == colours[second]) == (expected[first] == expected[second]), (first, second)
+        assert (colors[first] == colors[second]) == (expected[first] == expected[second]), (first, second)
 
 
 def test_there_are_both_alike_and_unlike_units() -> None:
@@ -73,8 +73,8 @@ def test_there_are_both_alike_and_unlike_units() -> None:
         labels, runs = random_runs(seed)
         settle(labels, runs)
         free = np.flatnonzero(labels.why_fixed(np.arange(labels.count)) == 0)
-        colours = colour(labels, runs)[free]
-        pairs = [a == b for a, b in itertools.combinations(colours.tolist(), 2)]
+        colors = color(labels, runs)[free]
+        pairs = [a == b for a, b in itertools.combinations(colors.tolist(), 2)]
         alike, unlike = alike + sum(pairs), unlike + len(pairs) - sum(pairs)
     assert alike > 100
     assert unlike > 100

@@ -43,27 +43,27 @@ def test_variables_belong_to_the_units_at_their_places(seed: int) -> None:
 
 def test_one_row_stands_for_those_of_all_units() -> None:
     table, numbers, owners, writer, reader = layer()
-    kept, torn = table.represent(rows_of(numbers, owners, writer, reader))
+    kept, unrepresented = table.represent(rows_of(numbers, owners, writer, reader))
     assert len(kept) == 1
     assert table.kept[kept[0]].all()
-    assert not torn
+    assert not unrepresented
 
 
 def test_rows_of_some_units_alone_stand_for_none() -> None:
     table, numbers, owners, writer, reader = layer()
     rows = rows_of(numbers, owners, writer, reader)
-    kept, torn = table.represent(rows[1:])
+    kept, unrepresented = table.represent(rows[1:])
     assert not kept
-    assert set(torn) == set(table.representative[rows].ravel().tolist())
+    assert set(unrepresented) == set(table.representative[rows].ravel().tolist())
 
 
 def test_rows_of_two_units_stand_for_none() -> None:
     table, numbers, owners, writer, reader = layer()
     rows = rows_of(numbers, owners, writer, reader)
     rows[:, 1] = np.roll(rows[:, 1], 1)
-    kept, torn = table.represent(rows)
+    kept, unrepresented = table.represent(rows)
     assert not kept
-    assert torn
+    assert unrepresented
 
 
 @pytest.mark.parametrize("seed", range(5))
