@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from binary.findings import FORM, findings, hardly_changed
 from binary.report import REPORT
 from binary.series import series_of
@@ -214,11 +213,11 @@ def parse(line: str) -> list[str]:
     Raises:
         Exception: as the parser does.
     """
-    from landscape_cli.cli.app import app
+    from landscape_cli.cli.app import build_command
 
     words = shlex.split(line.split("&&")[1].split(">")[0])
     assert words[0] == "landscape"
-    typer.main.get_command(app).commands[words[1]].make_context(words[1], words[2:])  # type: ignore[attr-defined]
+    build_command(words[1]).make_context(words[1], words[2:])
     return words[1:]
 
 

@@ -18,12 +18,13 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
-import typer
 from study.page import page
 from study.readings import Curve, of_pair, read_study, turned
 from study.verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, smaller, verdict
 from toroids.findings import FORM, findings, lean
 from toroids.report import REPORT
+
+from landscape_cli.cli.app import build_command
 
 ROOT = Path(__file__).parent.parent.parent
 TOROIDS = ROOT / "examples" / "toroids"
@@ -261,11 +262,7 @@ def printed(settings: str, *studies: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@cache
-def parsers() -> Any:
-    from landscape_cli.cli.app import app
-
-    return typer.main.get_command(app).commands  # type: ignore[attr-defined]
+parser = cache(build_command)
 
 
 def parse(line: str) -> list[str]:
@@ -276,7 +273,7 @@ def parse(line: str) -> list[str]:
     """
     words = shlex.split(line.split("&&")[1].split(">")[0])
     assert words[0] == "landscape"
-    parsers()[words[1]].make_context(words[1], words[2:])
+    parser(words[1]).make_context(words[1], words[2:])
     return words[1:]
 
 
