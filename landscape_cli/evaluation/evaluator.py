@@ -16,7 +16,7 @@ from landscape_cli.data.checks import check_labels
 from landscape_cli.data.source import Split
 from landscape_cli.errors import ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.splits import check_name, named_splits
+from landscape_cli.evaluation.splits import Data, check_name, named_splits
 from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
 from landscape_cli.forward.outputs import UNDECIDED, cross_entropy, decide, logits_of
@@ -73,7 +73,7 @@ class Evaluator:
     def __init__(
         self,
         model: nn.Module,
-        data: Split | Mapping[str, Split],
+        data: Data,
         *,
         device: torch.device | str = "cpu",
         batch_size: int | None = None,
@@ -85,8 +85,8 @@ class Evaluator:
 
         Args:
             model: the architecture, put in evaluation mode; its own parameters are not used.
-            data: one split, or several by name: x of shape (n, *input_shape), any type of number, standardised as the
-                networks know it; y of shape (n,), whole numbers from 0.
+            data: what `load_data` returns, one split ("data"), or several by name: x of shape (n, *input_shape), any
+                type of number, standardised as the networks know it; y of shape (n,), whole numbers from 0.
             device: where to compute.
             batch_size: samples a batch; by default from the size of the model's activations.
             advance: called with the number of samples done, for a progress bar.

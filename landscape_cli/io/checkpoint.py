@@ -137,6 +137,3 @@ def _json(path: Path, metadata: Mapping[str, str], key: str, kind: type) -> Any:
 def to_device(network: Checkpoint, device: torch.device) -> dict[str, Tensor]:
     """Return a checkpoint's tensors on a device, where what is made of them then happens."""
     return {name: tensor.to(device) for name, tensor in network.params.items()}
-
-
-placed = to_device

@@ -11,7 +11,7 @@ from torch import Tensor
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.outputs import UNDECIDED
 from landscape_cli.geometry.distances import Distance
-from landscape_cli.measures.checks import check_networks
+from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 
 Predictions = Mapping[str, Tensor]

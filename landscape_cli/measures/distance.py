@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from landscape_cli.choices import Metric
 from landscape_cli.errors import GeometryError, LandscapeWarning, Remark, listed
 from landscape_cli.geometry.distances import Distance, NetworkPair, WeightDistance
-from landscape_cli.io.checkpoint import Checkpoint, placed
+from landscape_cli.io.checkpoint import Checkpoint, to_device
 from landscape_cli.measures.disagreement import PredictionDistance, Predictions, is_undecided
 
 if TYPE_CHECKING:
@@ -163,12 +163,12 @@ def measure_distances(
         GeometryError: if binary networks have other weights too.
     """
     compared = {} if predictions is None else prediction_distances()
-    tensors = [placed(network, device) for network in networks]
+    tensors = [to_device(network, device) for network in networks]
     rows: list[dict[str, Any]] = []
     for pair in pairs:
         i, j = pair.start, pair.end
         a, b = networks[i], networks[j]
-        second = tensors[j] if align is None else placed(align(a, b), device)
+        second = tensors[j] if align is None else to_device(align(a, b), device)
         row: dict[str, Any] = {"a": a.path, "b": b.path}
         if pair.families is not None:
             row |= {"family_a": pair.families[0], "family_b": pair.families[1]}

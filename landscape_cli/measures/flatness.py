@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.data.datasets import DataSet, Split
 from landscape_cli.errors import GeometryError, LandscapeWarning, listed
 from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.evaluation.splits import Data
 from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.io.results import finite
-from landscape_cli.measures.checks import check_networks, splits_of
 from landscape_cli.measures.flips import SignFlips
 from landscape_cli.measures.noise import MultiplicativeNoise
 from landscape_cli.measures.perturbation import WeightPerturbation
+from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry, trace_symmetry
@@ -87,7 +87,7 @@ class LocalEnergy:
 def local_energy(
     params: Params,
     evaluator: Evaluator | nn.Module,
-    data: DataSet | Split | Mapping[str, Split] | None = None,
+    data: Data | None = None,
     *,
     weights: Sequence[str] | None = None,
     symmetry: Symmetry | None = None,
@@ -129,7 +129,7 @@ def local_energy(
 def flip_energy(
     params: Params,
     evaluator: Evaluator | nn.Module,
-    data: DataSet | Split | Mapping[str, Split] | None = None,
+    data: Data | None = None,
     *,
     latents: Sequence[str] | None = None,
     flip: Sequence[float] = SignFlips.default,
@@ -251,12 +251,12 @@ def warn_of_missing_draws(energy: LocalEnergy, path: str) -> None:
         )
 
 
-def _as_evaluator(evaluator: Evaluator | nn.Module, data: DataSet | Split | Mapping[str, Split] | None) -> Evaluator:
+def _as_evaluator(evaluator: Evaluator | nn.Module, data: Data | None) -> Evaluator:
     if isinstance(evaluator, Evaluator):
         return evaluator
     if data is None:
         raise GeometryError("there is nothing to measure on: give an Evaluator, or a model and `data=`")
-    return Evaluator(evaluator, splits_of(data))
+    return Evaluator(evaluator, data)
 
 
 def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:

@@ -17,19 +17,20 @@ from landscape_cli.alignment.verified import PairAligner
 from landscape_cli.binary.layers import latent_owners
 from landscape_cli.choices import Statistics
 from landscape_cli.errors import DataError, TrainingError
+from landscape_cli.evaluation.splits import TRAIN, Data, named_splits
 from landscape_cli.forward.functional import cast_floats
 from landscape_cli.io.checkpoint import Checkpoint
-from landscape_cli.measures.checks import TRAIN, check_networks, splits_of
 from landscape_cli.measures.distance import WeightDistances
 from landscape_cli.measures.optimized_path import OptimizedPath
 from landscape_cli.measures.path_evaluator import PathEvaluator
+from landscape_cli.models.fitting import check_networks
 from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.samplers import SGD, Recipe, TrainingObserver, train
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from landscape_cli.data.datasets import DataSet, Split
+    from landscape_cli.data.datasets import Split
     from landscape_cli.network import ModelSpec, Params
 from landscape_cli.symmetry import Symmetry
 
@@ -41,7 +42,7 @@ def optimize_midpoint(
     model: nn.Module,
     start: Params,
     end: Params,
-    data: DataSet | Split | Mapping[str, Split],
+    data: Data,
     *,
     spec: ModelSpec,
     symmetry: Symmetry,
@@ -92,7 +93,7 @@ def optimize_midpoint(
         ProofError: if the midpoint, normalised or aligned, does not compute what it did.
     """
     check_networks(model, {"start": start, "end": end})
-    splits = splits_of(data)
+    splits = named_splits(data)
     if len(splits) > 1 and TRAIN not in splits:
         raise DataError(f"midpoints are trained on the training set: name one of the splits {TRAIN!r}")
     evaluator = PathEvaluator(

@@ -13,14 +13,15 @@ from torch import nn
 
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics
-from landscape_cli.data.datasets import DataSet, Split
+from landscape_cli.data.datasets import Split
 from landscape_cli.errors import GeometryError, LandscapeWarning
 from landscape_cli.evaluation.evaluator import Evaluator, score_columns
+from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.plane import Plane, span_plane
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import finite
-from landscape_cli.measures.checks import check_networks, splits_of, statistics_of, training_split
-from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
+from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
+from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 
 CORNERS = "abc"
@@ -69,7 +70,7 @@ def plane(
     a: Params | Checkpoint,
     b: Params | Checkpoint,
     c: Params | Checkpoint,
-    data: DataSet | Split | Mapping[str, Split],
+    data: Data,
     *,
     grid: int = 25,
     margin: float = 0.2,
@@ -105,7 +106,7 @@ def plane(
         LandscapeWarning: if only some are normalised, or the outputs are NaN at some node.
     """
     check_grid(grid, margin)
-    statistics, splits = statistics_of(bn), splits_of(data)
+    statistics, splits = statistics_of(bn), named_splits(data)
     networks = [a, b, c]
     tensors = [tensors_on(network, device) for network in networks]
     check_networks(model, dict(zip(names_of(networks), tensors, strict=True)))

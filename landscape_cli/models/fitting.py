@@ -89,6 +89,16 @@ def check_network(name: str, model: nn.Module, params: Params) -> None:
         raise ModelError(f"{name}: {error}") from error
 
 
+def check_networks(model: nn.Module, networks: Mapping[str, Params]) -> None:
+    """Check that networks, by what errors call them, are of a model (`check_network`).
+
+    Raises:
+        ModelError: naming the first that does not fit.
+    """
+    for name, network in networks.items():
+        check_network(name, model, network)
+
+
 def check_params(model: nn.Module, params: Params) -> None:
     """Check names, shapes and types of `params` against the model's own, and that what is one tensor there is equal.
 

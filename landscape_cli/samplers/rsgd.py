@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from landscape_cli.choices import GammaSchedule
+from landscape_cli.choices import GammaSchedule, check_choice
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
-from landscape_cli.samplers.recipe import Recipe, check_choice
+from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class RSGD(Sampler):
             raise TrainingError(f"γ must not be negative, and is {self.gamma_init}")
         if not (math.isfinite(self.gamma_growth) and self.gamma_growth > 0):
             raise TrainingError(f"γ's growth must be positive, and is {self.gamma_growth}")
-        check_choice("schedule of γ", self.gamma_schedule, GammaSchedule)
+        check_choice("schedule of γ", self.gamma_schedule, GammaSchedule, TrainingError)
 
     @property
     def networks(self) -> int:

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from landscape_cli.data.datasets import Split
+from landscape_cli.data.datasets import DataSpec, Split, load_data
+from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.evaluator import MOST_NETWORKS, Evaluator
 from landscape_cli.forward.outputs import UNDECIDED, all_outputs, decide, logits_of
@@ -327,3 +328,12 @@ def test_scores_are_json() -> None:
     assert values["error"] == [float(scores.error[0]), None]
     assert values["loss"] == [float(scores.loss[0]), None]
     assert (values["undecided"], values["samples"]) == ([0, 150], 150)
+
+
+def test_a_data_set_is_its_splits() -> None:
+    sets = load_data(DataSpec("hmm", hmm=HiddenManifold(dim=5, latent=3, patterns=20, test_patterns=10)))
+    model = torch.nn.Linear(5, 2)
+    whole = Evaluator(model, sets).evaluate([model.state_dict()])
+    parts = Evaluator(model, {"train": sets.train, "test": sets.test}).evaluate([model.state_dict()])
+    assert {name: scores.to_dict() for name, scores in whole.items()} == {k: v.to_dict() for k, v in parts.items()}
+    assert [scores.samples for scores in whole.values()] == [20, 10]
