@@ -83,7 +83,8 @@ def normalize(
             suspects=one_at_a_time(before, symmetry, exact.factors),
         )
     check_range(exact.params, stored)
-    return replace(exact, params=stored, proof=proof)
+    record = _record(exact, symmetry, keep_last_layer=keep_last_layer)
+    return replace(exact, params=stored, proof=proof, normalized=record)
 
 
 def normalize_checkpoint(
@@ -111,8 +112,7 @@ def normalize_checkpoint(
         device=device,
         name=network.path,
     )
-    record = _record(normalization, symmetry, keep_last_layer=keep_last_layer)
-    return replace(network, params=normalization.params, normalized=record), normalization
+    return replace(network, params=normalization.params, normalized=normalization.normalized), normalization
 
 
 def _record(normalization: Normalization, symmetry: Symmetry, *, keep_last_layer: bool) -> Mapping[str, Any]:
