@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from landscape_cli.arguments import check_kind, check_settings, check_whole
 from landscape_cli.choices import DataName, Task, check_choice
 from landscape_cli.data.checks import check_splits, count_classes
 from landscape_cli.data.files import SUFFIXES, SafetensorsFile
@@ -102,6 +103,15 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     Raises:
         DataError: if the data is unknown, missing or malformed.
     """
+    check_kind("spec", spec, DataSpec, 'give a DataSpec, as in DataSpec("mnist")', DataError)
+    check_kind("name", spec.name, str, "give the name of a data set, or a file", DataError)
+    check_kind("hmm", spec.hmm, HiddenManifold, "give a HiddenManifold", DataError)
+    check_whole("seed", spec.seed, DataError, least=0)
+    if spec.seed >= 1 << 63:
+        raise DataError(f"the seed must be below 2^63, and is {spec.seed}")
+    check_settings(spec.hmm, DataError)
+    if spec.train_size is not None:
+        check_whole("train_size", spec.train_size, DataError)
     source = _checked_source(spec)
     train, test = source.load(spec, download=download)
     check_splits(spec.name, train, test)

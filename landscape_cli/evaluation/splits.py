@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from landscape_cli.arguments import check_kind
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet
 from landscape_cli.data.source import Split
@@ -30,6 +31,7 @@ def named_splits(data: Data) -> dict[str, Split]:
     if not splits:
         raise DataError("there is no data to evaluate on: name at least one split")
     for name, split in splits.items():
+        check_kind("data", name, str, "give the names of splits as text", DataError)
         check_split(f"the split {name!r}", split)
     return {name: Split(split.x, split.y.long()) for name, split in splits.items()}
 
@@ -45,6 +47,6 @@ def check_name(name: str, splits: Mapping[str, Split]) -> str:
     Raises:
         DataError: naming those that there are.
     """
-    if name not in splits:
+    if not isinstance(name, str) or name not in splits:
         raise DataError(f"there is no split {name!r}: choose {', '.join(splits)}")
     return name

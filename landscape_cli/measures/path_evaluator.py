@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from landscape_cli.arguments import check_whole, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Kind, Statistics, check_choice
 from landscape_cli.errors import GeometryError
@@ -18,6 +19,7 @@ from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.barrier import even_steps
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.path_result import PathResult
+from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,12 +67,15 @@ class PathEvaluator:
             Remark: if statistics are to be recomputed, and there are none.
         """
         even_steps(points)  # which refuses too few
+        check_whole("orders", orders, GeometryError)
         if orders < 1:
             raise GeometryError(f"signs flip in at least 1 order, not {orders}")
         splits, self._statistics = named_splits(data), statistics_of(bn)
         self.model, self.points, self.loss = model, points, loss
-        self.device = torch.device(device)
+        self.device = device_of(device)
         self.kind = suitable_kind(model, kind)
+        if symmetry is not None:
+            check_symmetry(symmetry, like)
         self.paths: PathKind = self.kind.load()(model, symmetry, orders=orders, seed=seed)
         self.train = training_split(splits)
         self._like, self._inputs = like, splits[self.train]

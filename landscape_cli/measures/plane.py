@@ -6,11 +6,13 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import nn
 
+from landscape_cli.arguments import check_kind, check_tensors, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics
 from landscape_cli.data.datasets import Split
@@ -107,7 +109,7 @@ def plane(
     """
     check_grid(grid, margin)
     statistics, splits = statistics_of(bn), named_splits(data)
-    networks = [a, b, c]
+    networks, device = [a, b, c], device_of(device)
     tensors = [tensors_on(network, device) for network in networks]
     check_networks(model, dict(zip(names_of(networks), tensors, strict=True)))
     spanned = span_networks(networks, tensors)
@@ -128,6 +130,7 @@ def check_grid(grid: int, margin: float) -> None:
     """
     if not isinstance(grid, int) or grid < 2:
         raise GeometryError(f"`grid=` must be a whole number of at least 2 nodes a side, not {grid}")
+    check_kind("margin", margin, Real, "give a fraction, such as 0.2", GeometryError)
     if not 0 <= margin < math.inf:
         raise GeometryError(f"`margin=` must be a finite number{' that is not negative' * (margin < 0)}, not {margin}")
 
@@ -135,6 +138,7 @@ def check_grid(grid: int, margin: float) -> None:
 def tensors_on(network: Params | Checkpoint, device: torch.device | str) -> Params:
     """Return the tensors of a network, on a device."""
     params = network.params if isinstance(network, Checkpoint) else network
+    check_tensors(params)
     return {name: tensor.to(device) for name, tensor in params.items()}
 
 

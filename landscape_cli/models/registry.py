@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from landscape_cli.arguments import check_kind
 from landscape_cli.choices import check_choice, load
 from landscape_cli.errors import ModelError, one_line
 from landscape_cli.models.factories import allow_code, make_foreign
@@ -126,6 +127,7 @@ def _registered(name: str) -> Factory:
 
 
 def _construct(spec: ModelSpec) -> nn.Module:
+    check_kind("spec", spec, ModelSpec, "give a ModelSpec, such as `Checkpoint.model`", ModelError)
     if ":" in spec.name:
         return make_foreign(spec.name, spec.arguments)
     factory = _registered(spec.name)

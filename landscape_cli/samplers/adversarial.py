@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.choices import Optimizer
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
@@ -60,6 +61,7 @@ class Adversarial(Sampler):
     adv_until_error: float = option(0.01, "Error at which random labels are learnt.")
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if self.copies < 1:
             raise TrainingError("ADV needs at least 1 corrupted copy of the training set")
         if not 0 <= self.zero_fraction <= 1:

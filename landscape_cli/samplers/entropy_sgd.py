@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.sampler import Sampler
@@ -67,6 +68,7 @@ class EntropySGD(Sampler):
     memory: float = 0.75
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if self.steps < 1:
             raise TrainingError("Entropy-SGD needs at least 1 step of exploration")
         if not all(math.isfinite(v) and v >= 0 for v in (self.gamma_init, self.noise)) or not 0 <= self.memory < 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from landscape_cli.arguments import check_numbers, check_settings
 from landscape_cli.choices import Augment, Optimizer, Precision, Schedule, check_choice
 from landscape_cli.errors import TrainingError
 
@@ -56,6 +57,8 @@ class Recipe:
     precision: str = Precision.FLOAT32
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
+        check_numbers("milestones", self.milestones, TrainingError)
         if self.epochs < 1 or self.batch_size < 1:
             raise TrainingError("the numbers of epochs and of samples in a batch must be at least 1")
         rate = 1.0 if self.learning_rate is None else self.learning_rate

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.choices import GammaSchedule, check_choice
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
@@ -78,6 +79,7 @@ class RSGD(Sampler):
     keep_replicas: bool = option(False, "Write each replica as well, NAME-replica1.st, ...")
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if self.replicas < 2:
             raise TrainingError("RSGD needs at least 2 replicas: for one, use `algo=` sgd")
         if self.gamma_init is not None and not (math.isfinite(self.gamma_init) and self.gamma_init >= 0):

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.sampler import Sampler
@@ -33,6 +34,7 @@ class SAM(Sampler):
     rho: float = option(0.05, "ρ, how far to climb first.", name="sam_rho")
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if not (math.isfinite(self.rho) and self.rho >= 0):
             raise TrainingError(f"ρ of SAM must not be negative, and is {self.rho}")
 

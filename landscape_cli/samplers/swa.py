@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.sampler import Sampler
@@ -45,6 +46,7 @@ class SWA(Sampler):
     rate: float = option(0.01, "Constant learning rate from there.", name="swa_lr")
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if not 0 <= self.start < 1:
             raise TrainingError(f"SWA must start at a fraction of the training below 1, not at {self.start}")
         if not (math.isfinite(self.rate) and self.rate > 0):
