@@ -123,7 +123,12 @@ def check_tensors(params: object) -> None:
     import torch
 
     if not isinstance(params, Mapping):
-        raise ModelError(f"expected tensors by name, not a {type(params).__name__}: give its tensors alone")
+        remedy = "give its tensors alone"
+        if hasattr(params, "state_dict"):
+            remedy += ", as its state_dict() is"
+        elif hasattr(params, "params"):
+            remedy += ", which are its .params"
+        raise ModelError(f"expected tensors by name, not a {type(params).__name__}: {remedy}")
     for name, tensor in params.items():
         if not isinstance(name, str):
             raise ModelError(f"expected tensors by name, and one goes by {described(name)}: give a state_dict")

@@ -34,6 +34,8 @@ class Adversarial(Sampler):
 
     The first phase trains on batches of the recipe's size, in its precision.
 
+        [solution] = train(spec, data, Adversarial(adv_epochs=100), seeds=[1])  # data: a DataSet, or pass `black=`
+
     Attributes:
         copies: R, how many corrupted copies of the training set.
         zero_fraction: the fraction of each image's pixels that are zeroed.

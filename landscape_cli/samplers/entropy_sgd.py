@@ -45,6 +45,8 @@ class EntropySGD(Sampler):
     paper's outer rate is 1/γ times that), and a new copy starts there. An epoch is a pass over the training set, as
     for the others. The rows of the stack are the copies; the state holds the networks and the means.
 
+        [solution] = train(spec, data, EntropySGD(steps=20), recipe=Recipe(epochs=50), seeds=[1])
+
     Attributes:
         steps: L, mini-batches that explore the neighbourhood before the network moves.
         gamma_init: γ in the first epoch: how strongly the exploring copy is tied to the network.

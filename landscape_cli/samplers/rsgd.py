@@ -48,6 +48,8 @@ class RSGD(Sampler):
     loss carries the inverse. Batch-norm statistics of replicas belong to other weights than the centre's. The state
     holds γ in the first epoch, one a run.
 
+        [solution] = train(spec, data, RSGD(replicas=3), recipe=Recipe(learning_rate=0.05), seeds=[1])
+
     Attributes:
         replicas: y, how many.
         gamma_init: γ in the first epoch; None for the value that makes the coupling equal the training loss there.

@@ -21,6 +21,8 @@ class SAM(Sampler):
 
     That point is θ + ρ g/|g|, with g the gradient on the same mini-batch. Running statistics are those at θ.
 
+        [solution] = train(spec, data, SAM(rho=0.05), seeds=[1])
+
     Attributes:
         rho: ρ, the distance to the point whose gradient is taken.
 

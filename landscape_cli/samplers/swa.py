@@ -27,7 +27,9 @@ class SWA(Sampler):
     """The mean of the networks after each of the last epochs, at a constant rate (Izmailov et al., 2018).
 
     The learning rate falls by a cosine to that constant until averaging starts. The state holds the mean, shape
-    (networks, entries), and of how many epochs it is.
+    (networks, entries), and of how many epochs it is. The recipe's schedule is not used.
+
+        [solution] = train(spec, data, SWA(start=0.75, rate=0.01), recipe=Recipe(epochs=100), seeds=[1])
 
     Attributes:
         start: after which fraction of the epochs averaging starts.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from landscape_cli.arguments import check_kind, check_number
+from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import without_zeros
 from landscape_cli.errors import GeometryError
 from landscape_cli.symmetry.checks import check_symmetry, check_units
@@ -111,7 +111,7 @@ def rescale(
     """
     check_symmetry(symmetry, params)
     check_units("factors", factors, {group.name: group.size for group in symmetry.scales})
-    check_number("output", output, GeometryError)
+    check_kind("output", output, (int, float), "give one positive number", GeometryError)
     if output <= 0 or any(bool((values <= 0).any()) for values in factors.values()):
         raise GeometryError("units can be rescaled by positive factors alone")
     result = dict(params)
