@@ -14,8 +14,9 @@ _HOMES = {
     "alignment.activations": ("unit_correlations",),
     "alignment.align": ("Alignment",),
     "alignment.verified": ("align",),
-    "data.datasets": ("DataSpec", "Split", "load_data"),
-    "errors": ("LandscapeError", "ProofError"),
+    "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
+    "data.hidden_manifold": ("HiddenManifold",),
+    "errors": ("LandscapeError", "LandscapeWarning", "ProofError", "Remark"),
     "evaluation.batch_norm": ("recompute_statistics",),
     "evaluation.equivalence": ("Difference",),
     "evaluation.evaluator": ("Evaluator", "Scores"),
@@ -56,11 +57,15 @@ if TYPE_CHECKING:
     from landscape_cli.alignment.activations import unit_correlations as unit_correlations
     from landscape_cli.alignment.align import Alignment as Alignment
     from landscape_cli.alignment.verified import align as align
+    from landscape_cli.data.datasets import DataSet as DataSet
     from landscape_cli.data.datasets import DataSpec as DataSpec
     from landscape_cli.data.datasets import Split as Split
     from landscape_cli.data.datasets import load_data as load_data
+    from landscape_cli.data.hidden_manifold import HiddenManifold as HiddenManifold
     from landscape_cli.errors import LandscapeError as LandscapeError
+    from landscape_cli.errors import LandscapeWarning as LandscapeWarning
     from landscape_cli.errors import ProofError as ProofError
+    from landscape_cli.errors import Remark as Remark
     from landscape_cli.evaluation.batch_norm import recompute_statistics as recompute_statistics
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from importlib import import_module
 from typing import Any
+
+from landscape_cli.errors import LandscapeError
 
 
 class Choice(str, Enum):
@@ -28,6 +31,35 @@ def load(home: str) -> Any:
     """Return what is defined at `package.module:attribute`."""
     module, _, attribute = home.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def check_choice(
+    what: str,
+    value: object,
+    choices: Iterable[str],
+    error: type[LandscapeError],
+    *,
+    of: str = "",
+    joined: str = ", ",
+    more: str = "",
+) -> None:
+    """Check that a value is one of several names.
+
+    Args:
+        what: what is chosen.
+        value: what should be one of the names.
+        choices: the names, such as those of a `Choice`.
+        error: what to raise.
+        of: what the message says after the value.
+        joined: what it has between the names.
+        more: what it says after them.
+
+    Raises:
+        LandscapeError: an `error`, listing the names.
+    """
+    names = [str.__str__(name) for name in choices]
+    if value not in names:
+        raise error(f"unknown {what} {value!r}{of}: choose {joined.join(names)}{more}")
 
 
 class Format(Choice):

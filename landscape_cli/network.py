@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape_cli.arguments import check_kind, check_whole
+from landscape_cli.errors import ModelError
+
 Params = Mapping[str, Tensor]
 """A network: the tensors of a `state_dict`, under PyTorch's own names."""
 
@@ -26,12 +29,23 @@ class ModelSpec:
         arguments: the registry entry's keyword arguments, as JSON values.
         input_shape: the shape of one input, without the batch.
         outputs: the number of outputs: classes, or 1 for a sign.
+
+    Raises:
+        ModelError: if one is of the wrong kind.
     """
 
     name: str
     arguments: Mapping[str, Any]
     input_shape: tuple[int, ...]
     outputs: int
+
+    def __post_init__(self) -> None:
+        check_kind("name", self.name, str, "give the name of a model", ModelError)
+        check_kind("arguments", self.arguments, Mapping, "give the model's keyword arguments as a dict", ModelError)
+        check_kind("input_shape", self.input_shape, tuple, "give the sizes of one input as a tuple", ModelError)
+        for size in self.input_shape:
+            check_whole("input_shape", size, ModelError, least=1)
+        check_whole("outputs", self.outputs, ModelError, least=1)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that the checkpoint's metadata holds."""

@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from landscape_cli.arguments import check_whole
+from landscape_cli.errors import LandscapeError
+
 
 def derive_seed(seed: int, *keys: int) -> int:
-    """Return a seed for the stream that `keys` name: streams of different keys or seeds are independent."""
+    """Return a seed for the stream that `keys` name: streams of different keys or seeds are independent.
+
+    Raises:
+        LandscapeError: if the seed is no whole number from 0.
+    """
+    check_whole("seed", seed, LandscapeError, least=0)
     return int(np.random.SeedSequence([seed, *keys]).generate_state(1, np.uint64)[0] >> 1)
 
 

@@ -11,10 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.alignment.unit_outputs import Activations, Flips, UnitOutputs, find_unit_outputs
+from landscape_cli.arguments import check_kind, device_of
 from landscape_cli.binary.layers import SignWeights, binarize
-from landscape_cli.forward.functional import run_with
+from landscape_cli.errors import ModelError
+from landscape_cli.forward.functional import errors_of_forward, run_with
+from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry.checks import check_symmetry
 
 BATCH = 64
 
@@ -101,7 +105,16 @@ def unit_correlations(
     Returns:
         The correlations, float64, on the CPU. Groups whose units show in no module's output are missing: those of
         blocks, and those that bare parameters or several projections in one write.
+
+    Raises:
+        GeometryError: if the symmetry is of another model.
+        ModelError: if a network does not fit the model, or that does not run on the inputs.
     """
+    check_network("the reference", model, reference)
+    check_network("the network", model, params)
+    check_symmetry(symmetry, reference)
+    check_kind("inputs", inputs, Tensor, "give inputs as a tensor, such as data.train.x", ModelError)
+    device = device_of(device)
     model.eval()
     shown = find_unit_outputs(model, symmetry)
     networks = [{name: tensor.to(device) for name, tensor in network.items()} for network in (reference, params)]
@@ -109,7 +122,8 @@ def unit_correlations(
     sums: dict[str, list[_Sum]] = {}
     for batch in inputs.split(BATCH):
         x = batch.to(device, dtype)
-        outputs = [_module_outputs(model, network, x, shown) for network in networks]
+        with errors_of_forward(f"inputs of shape {tuple(inputs.shape[1:])}"):
+            outputs = [_module_outputs(model, network, x, shown) for network in networks]
         for name, unit_outputs in shown.items():
             both = [[each for shows in unit_outputs for each in shows.activations(of)] for of in outputs]
             _add(sums, name, *both)

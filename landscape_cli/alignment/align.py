@@ -17,7 +17,7 @@ from landscape_cli.alignment.signs import Gains, signs_of_gains
 from landscape_cli.alignment.similarity import Similarity, mean_cosine
 from landscape_cli.alignment.terms import Kind
 from landscape_cli.binary.layers import to_signs, without_zeros
-from landscape_cli.choices import Method
+from landscape_cli.choices import Method, check_choice
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.network import Params
@@ -133,9 +133,7 @@ def check_method(method: str) -> None:
     Raises:
         GeometryError: naming those that do.
     """
-    methods = [choice.value for choice in Method]
-    if method not in methods:
-        raise GeometryError(f"unknown alignment method {method!r}: choose {', '.join(methods)}")
+    check_choice("alignment method", method, Method, GeometryError)
 
 
 def one_at_a_time(

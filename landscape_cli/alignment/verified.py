@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from landscape_cli.alignment.activations import Correlations, unit_correlations
 from landscape_cli.alignment.align import Alignment, check_method, match_networks, one_at_a_time
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
+from landscape_cli.arguments import check_whole, device_of
 from landscape_cli.choices import Method
 from landscape_cli.errors import GeometryError, LandscapeWarning, Remark
 from landscape_cli.evaluation.equivalence import (
     Difference,
+    check_probe,
     probe_batch,
     prove_equivalence,
     to_double,
@@ -26,6 +28,7 @@ from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry.checks import check_symmetry
 
 
 def align(
@@ -85,11 +88,13 @@ def align(
         raise GeometryError("the method 'activation' needs `inputs=`, samples to correlate units on")
     if method != Method.ACTIVATION and inputs is not None:
         raise GeometryError(f"`inputs=` are for the method 'activation', not {method!r}: leave them out")
+    check_whole("orders", orders, GeometryError)
     if orders < 1:
         raise GeometryError(f"`orders=` must be at least 1, not {orders}")
     check_network("the reference", model, reference)
     check_network(name, model, network)
-    device = torch.device(device)
+    check_symmetry(symmetry, reference)
+    device = device_of(device)
     correlations = None
     if inputs is not None:
         correlations = _correlate(model, reference, network, symmetry, inputs, device=device, advance=advance)
@@ -100,6 +105,7 @@ def align(
         return alignment
     if probe is None:
         probe = probe_batch(model, network, input_shape or symmetry.input_shape, seed=seed, device=device)
+    check_probe(probe)
     return replace(alignment, proof=_proof(model, network, alignment, symmetry, probe.to(device), name=name))
 
 

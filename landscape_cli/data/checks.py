@@ -48,6 +48,9 @@ def check_split(
     for part, tensor in zip(Split._fields, split, strict=True):
         if not isinstance(tensor, Tensor):
             raise DataError(f"{name}: {part} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
+        if tensor.layout is not torch.strided or tensor.device.type == "meta":
+            what = "has no values" if tensor.device.type == "meta" else f"is not stored densely ({tensor.layout})"
+            raise DataError(f"{name}: {part} {what}, expected a plain tensor")
     _check_tensors(name, split.x, split.y)
     if input_shape is not None and tuple(split.x.shape[1:]) != tuple(input_shape):
         raise DataError(

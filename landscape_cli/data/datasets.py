@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from landscape_cli.choices import DataName, Task
+from landscape_cli.arguments import check_kind, check_settings, check_whole
+from landscape_cli.choices import DataName, Task, check_choice
 from landscape_cli.data.checks import check_splits, count_classes
 from landscape_cli.data.files import SUFFIXES, SafetensorsFile
 from landscape_cli.data.hidden_manifold import HiddenManifold
@@ -102,6 +103,15 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     Raises:
         DataError: if the data is unknown, missing or malformed.
     """
+    check_kind("spec", spec, DataSpec, 'give a DataSpec, as in DataSpec("mnist")', DataError)
+    check_kind("name", spec.name, str, "give the name of a data set, or a file", DataError)
+    check_kind("hmm", spec.hmm, HiddenManifold, "give a HiddenManifold", DataError)
+    check_whole("seed", spec.seed, DataError, least=0)
+    if spec.seed >= 1 << 63:
+        raise DataError(f"the seed must be below 2^63, and is {spec.seed}")
+    check_settings(spec.hmm, DataError)
+    if spec.train_size is not None:
+        check_whole("train_size", spec.train_size, DataError)
     source = _checked_source(spec)
     train, test = source.load(spec, download=download)
     check_splits(spec.name, train, test)
@@ -152,16 +162,12 @@ def _checked_source(spec: DataSpec) -> DataSource:
     Raises:
         DataError: if there is no such data set or task, or the task is not one of this data.
     """
-    names, tasks = ([choice.value for choice in choices] for choices in (DataName, Task))
-    if spec.task is not None and spec.task not in tasks:
-        raise DataError(f"unknown task {spec.task!r}: choose {', '.join(tasks)}")
-    source: DataSource
-    if spec.name in names:
+    if spec.task is not None:
+        check_choice("task", spec.task, Task, DataError)
+    source: DataSource = SafetensorsFile()
+    if spec.name in list(DataName) or Path(spec.name).suffix not in SUFFIXES:
+        check_choice("data set", spec.name, DataName, DataError, more=", or a FILE.safetensors")
         source = DataName(spec.name).load()
-    elif Path(spec.name).suffix in SUFFIXES:
-        source = SafetensorsFile()
-    else:
-        raise DataError(f"unknown data set {spec.name!r}: choose {', '.join(names)}, or a FILE.safetensors")
     if spec.task is not None and spec.task not in source.tasks:
         suited = [name.value for name in DataName if spec.task in name.load().tasks]
         raise DataError(f"the task {spec.task} is for {', '.join(suited)} or a FILE.safetensors, not {spec.name}")

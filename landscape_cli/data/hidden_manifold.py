@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from landscape_cli.choices import Nonlinearity
+from landscape_cli.choices import Nonlinearity, check_choice
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.errors import DataError
 
@@ -61,10 +61,7 @@ def generate(sizes: HiddenManifold, seed: int) -> list[tuple[Tensor, Tensor]]:
     for name in SIZES:
         if getattr(sizes, name) < 1:
             raise DataError(f"the hidden manifold's {name} must be at least 1, not {getattr(sizes, name)}")
-    if sizes.nonlinearity not in NONLINEARITIES:
-        raise DataError(
-            f"unknown nonlinearity {sizes.nonlinearity!r} of the hidden manifold: choose {', '.join(NONLINEARITIES)}"
-        )
+    check_choice("nonlinearity", sizes.nonlinearity, NONLINEARITIES, DataError, of=" of the hidden manifold")
     generator = torch.Generator().manual_seed(seed)
     teacher = torch.randn(sizes.latent, generator=generator, dtype=torch.float64)
     features = torch.randn(sizes.dim, sizes.latent, generator=generator, dtype=torch.float64)

@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.errors import ModelError
-from landscape_cli.forward.functional import cast_floats, run_with, unsaved_buffers
+from landscape_cli.forward.functional import cast_floats, errors_of_forward, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
+from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
@@ -118,8 +120,13 @@ def recompute_statistics(
         layer. Networks in half precision are computed with in float32.
 
     Raises:
-        ModelError: if a layer sees a single value a channel, or a variance is too large for its dtype.
+        ModelError: if the network does not fit the model, the model does not run on the inputs, a layer sees a single
+            value a channel, or a variance is too large for its dtype.
     """
+    check_network("the network", model, params)
+    check_kind("x", x, Tensor, "give inputs as a tensor, such as data.train.x", ModelError)
+    if batch_size is not None:
+        check_whole("batch_size", batch_size, ModelError, least=1)
     names = tracked_statistics(model, params, x[:2])
     if not names:
         return dict(params)
@@ -161,7 +168,7 @@ def tracked_statistics(model: nn.Module, params: Params, examples: Tensor) -> tu
         examples: any samples, shape (n, *input_shape); batch-norm without running statistics needs two.
     """
     network = _Network(model, params)
-    with _Statistics(network) as statistics:
+    with errors_of_forward(f"inputs of shape {tuple(examples.shape[1:])}"), _Statistics(network) as statistics:
         network.run(examples)
     return tuple(name for mean_names, _, _ in statistics.layers() for name in mean_names)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.errors import (
     GeometryError,
     LandscapeError,
@@ -18,9 +18,8 @@ from landscape_cli.errors import (
     ModelError,
     ProofError,
     listed,
-    one_line,
 )
-from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
+from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import largest_activation
 from landscape_cli.forward.nonfinite import not_finite
 from landscape_cli.forward.outputs import all_outputs, decide, logits_of
@@ -88,13 +87,27 @@ def probe_batch(
     """
     if input_shape is None:
         raise ModelError("the shape of one input is not known, so nothing can be proved: name it with `input_shape=`")
+    check_kind("input_shape", input_shape, (tuple, list), "give the sizes of one input as a tuple", ModelError)
+    for size in input_shape:
+        check_whole("input_shape", size, ModelError, least=1)
     examples = torch.randn(2, *input_shape, generator=generator(seed), dtype=float_type(params)).to(device)
     tensors = {name: tensor.to(device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
     model.eval()
-    with _one_line():
+    with errors_of_forward():
         sample_bytes = torch.float64.itemsize * largest_activation(lambda x: run_with(model, tensors, x), examples)
     count = max(2, min(PROBES, MEMORY // sample_bytes))
     return torch.randn(count, *input_shape, generator=generator(seed), dtype=torch.float64).to(device)
+
+
+def check_probe(probe: Tensor) -> None:
+    """Check inputs to compare outputs on.
+
+    Raises:
+        ModelError: if they are no tensor, or there are none.
+    """
+    check_kind("probe", probe, Tensor, "give inputs as a tensor, shape (n, *input_shape)", ModelError)
+    if not probe.numel():
+        raise ModelError("`probe=` holds no inputs, so nothing can be proved: give some, or leave it out")
 
 
 def prove_equivalence(
@@ -163,24 +176,8 @@ def _expected(
     except (LandscapeError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception:  # code of others; what is wrong with it in its own type is told below
-        with _one_line():
+        with errors_of_forward():
             return fallback, _outputs(model, before, probe, fallback)
-
-
-@contextmanager
-def _one_line() -> Iterator[None]:
-    """Run a forward pass, code of others, whose errors become one line.
-
-    Raises:
-        ModelError: if it fails.
-    """
-    try:
-        yield
-    except (LandscapeError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as cause:
-        reason = one_line(cause)
-        raise ModelError(f"the forward pass fails on random inputs: {type(cause).__name__}: {reason}") from cause
 
 
 def _check_repeats(model: nn.Module, before: Params, probe: Tensor, expected: tuple[Tensor, ...]) -> None:

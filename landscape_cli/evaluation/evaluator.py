@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.arguments import check_kind, check_tensors, check_whole, device_of
 from landscape_cli.binary.int8 import Packed, integer_model, is_faster
 from landscape_cli.data.checks import check_labels
 from landscape_cli.data.source import Split
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.splits import check_name, named_splits
-from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
+from landscape_cli.evaluation.splits import Data, check_name, named_splits
+from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
 from landscape_cli.forward.outputs import UNDECIDED, cross_entropy, decide, logits_of
 from landscape_cli.models.fitting import check_params
@@ -73,7 +74,7 @@ class Evaluator:
     def __init__(
         self,
         model: nn.Module,
-        data: Split | Mapping[str, Split],
+        data: Data,
         *,
         device: torch.device | str = "cpu",
         batch_size: int | None = None,
@@ -85,8 +86,8 @@ class Evaluator:
 
         Args:
             model: the architecture, put in evaluation mode; its own parameters are not used.
-            data: one split, or several by name: x of shape (n, *input_shape), any type of number, standardised as the
-                networks know it; y of shape (n,), whole numbers from 0.
+            data: what `load_data` returns, one split ("data"), or several by name: x of shape (n, *input_shape), any
+                type of number, standardised as the networks know it; y of shape (n,), whole numbers from 0.
             device: where to compute.
             batch_size: samples a batch; by default from the size of the model's activations.
             advance: called with the number of samples done, for a progress bar.
@@ -100,12 +101,18 @@ class Evaluator:
                 of the range that the model decides between.
             ModelError: if the model does not return logits.
         """
-        self.device = torch.device(device)
+        check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", ModelError)
+        if batch_size is not None:
+            check_whole("batch_size", batch_size, ModelError, least=1)
+        self.device = device_of(device)
         self.model = model.eval()
         splits = named_splits(data)
         if recompute_on is not None:
             check_name(recompute_on, splits)
-        elements, outputs = _run_once(self.model, next(iter(splits.values())).x[:2])
+        shapes = {split.x.shape[1:]: (name, split.x[:2]) for name, split in reversed(splits.items())}
+        for name, examples in reversed(shapes.values()):
+            with errors_of_forward(f"inputs of the split {name!r}, shape {tuple(examples.shape[1:])}"):
+                elements, outputs = _run_once(self.model, examples)
         for name, split in splits.items():
             check_labels(f"the split {name!r}", split.y, outputs)
         self.splits = {
@@ -116,7 +123,7 @@ class Evaluator:
         self._constants = {name: buffer.to(self.device) for name, buffer in unsaved_buffers(self.model).items()}
         self._advance = advance
         self._recompute_on = recompute_on
-        self._shapes = {name: tensor.shape for name, tensor in self.model.state_dict().items()}
+        self._kinds = _kinds(self.model.state_dict())
         self._batch_size = batch_size or _batch_size(elements, self.device)
         self._integers = None if integers is False else integer_model(self.model, self.device)
         self._tried = integers is not None
@@ -190,6 +197,7 @@ class Evaluator:
         """Yield lists of networks, ready to run, that together stay within the memory allowed."""
         if isinstance(networks, Mapping):
             raise ModelError("expected networks, one after another, not a single one: put it in a list")
+        check_kind("networks", networks, Iterable, "give networks, one after another, as a list does", ModelError)
         source = iter(networks)
         for first in source:
             self._check_fits(first)
@@ -206,7 +214,8 @@ class Evaluator:
         """
         if not isinstance(params, Mapping):
             raise ModelError(f"expected networks, tensors by name, not a {type(params).__name__}")
-        if {name: tensor.shape for name, tensor in params.items()} != self._shapes:
+        check_tensors(params)
+        if _kinds(params) != self._kinds:
             check_params(self.model, params)
 
     def _prepare(self, params: Params) -> Params:
@@ -268,6 +277,29 @@ class Evaluator:
         return logits_of(run_with(self.model, params, x.to(float_type(params))))
 
 
+def evaluator_of(
+    model: Evaluator | nn.Module,
+    data: Data | None,
+    *,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], None] | None = None,
+) -> Evaluator:
+    """Return an evaluator as it is, or else one of a model on data.
+
+    Raises:
+        DataError: if there is no data with a model, or some with an evaluator, which has its own.
+        ModelError: if there is no model.
+    """
+    if isinstance(model, Evaluator):
+        if data is not None:
+            raise DataError("an Evaluator has its data already: leave out `data=`, or give the model in its place")
+        return model
+    check_kind("model", model, nn.Module, "give an nn.Module, or an Evaluator, before the networks", ModelError)
+    if data is None:
+        raise DataError("there is nothing to measure on: give an Evaluator, or a model and `data=`")
+    return Evaluator(model, data, device=device, advance=advance)
+
+
 def _run_once(model: nn.Module, examples: Tensor) -> tuple[int, int]:
     """Return the number of elements of a sample's largest activation, and the number of outputs, by running a model."""
     returned: list[Any] = []
@@ -276,6 +308,11 @@ def _run_once(model: nn.Module, examples: Tensor) -> tuple[int, int]:
         lambda x: returned.append(run_with(model, {}, x)), examples.to(parameter.device, parameter.dtype)
     )
     return elements, logits_of(returned[0]).shape[1]
+
+
+def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:
+    """Return the shape of each tensor, and whether it holds floating-point numbers."""
+    return {name: (tensor.shape, tensor.is_floating_point()) for name, tensor in params.items()}
 
 
 def _batch_size(elements: int, device: torch.device) -> int:

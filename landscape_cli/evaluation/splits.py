@@ -1,27 +1,44 @@
-"""The data that networks are evaluated on: one split, or several by name, checked before anything is computed."""
+"""The data that networks are measured on: one split, several by name, or a data set; checked before all else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from landscape_cli.arguments import check_kind
 from landscape_cli.data.checks import check_split
+from landscape_cli.data.datasets import DataSet
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError
 
+Data = DataSet | Split | Mapping[str, Split]
+"""What networks are measured on: what `load_data` returns, one split, or several by name."""
+TRAIN = "train"
+"""The name of the split that is trained on, and batch-norm statistics are recomputed over."""
 
-def named_splits(data: object) -> dict[str, Split]:
-    """Return splits by name, checking that they are some.
+
+def named_splits(data: Data) -> dict[str, Split]:
+    """Return the splits of any data by name, labels as int64; one alone is called "data".
 
     Raises:
-        DataError: saying what there is instead.
+        DataError: if it is something else, or a split is malformed.
     """
-    splits: dict[str, Any] = dict(data) if isinstance(data, Mapping) else {"data": data}
+    splits: dict[str, Any]
+    if isinstance(data, DataSet):
+        splits = {TRAIN: data.train, "test": data.test}
+    else:
+        splits = dict(data) if isinstance(data, Mapping) else {"data": data}
     if not splits:
         raise DataError("there is no data to evaluate on: name at least one split")
     for name, split in splits.items():
+        check_kind("data", name, str, "give the names of splits as text", DataError)
         check_split(f"the split {name!r}", split)
     return {name: Split(split.x, split.y.long()) for name, split in splits.items()}
+
+
+def training_split(splits: Mapping[str, Split]) -> str:
+    """Return the name of the training set: "train", or else the first of the splits."""
+    return TRAIN if TRAIN in splits else next(iter(splits))
 
 
 def check_name(name: str, splits: Mapping[str, Split]) -> str:
@@ -30,6 +47,6 @@ def check_name(name: str, splits: Mapping[str, Split]) -> str:
     Raises:
         DataError: naming those that there are.
     """
-    if name not in splits:
+    if not isinstance(name, str) or name not in splits:
         raise DataError(f"there is no split {name!r}: choose {', '.join(splits)}")
     return name

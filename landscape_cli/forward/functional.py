@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import LandscapeError, ModelError, one_line
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.network import Params
 
@@ -35,6 +36,22 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
             return functional_call(model, once, (x,), tie_weights=False)
     except SystemExit as cause:
         raise ModelError("the forward pass ends the program (SystemExit): remove that from the model") from cause
+
+
+@contextmanager
+def errors_of_forward(inputs: str = "random inputs") -> Iterator[None]:
+    """Run a forward pass, code of others, whose errors become one line.
+
+    Raises:
+        ModelError: if it fails on such inputs.
+    """
+    try:
+        yield
+    except (LandscapeError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as cause:
+        reason = one_line(cause)
+        raise ModelError(f"the forward pass fails on {inputs}: {type(cause).__name__}: {reason}") from cause
 
 
 def parameter_owners(model: nn.Module) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from landscape_cli.arguments import check_whole
 from landscape_cli.errors import GeometryError
 from landscape_cli.io.results import finite
 
@@ -44,6 +45,7 @@ def even_steps(points: int) -> list[float]:
     Raises:
         GeometryError: if there are fewer than two.
     """
+    check_whole("points", points, GeometryError)
     if points < 2:
         raise GeometryError(f"a path has at least 2 points, its ends, not {points}")
     return [k / (points - 1) for k in range(points)]

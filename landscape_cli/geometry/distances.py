@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from landscape_cli.geometry.geodesic import AngularDistance, angular_distance
 from landscape_cli.geometry.hamming import Hamming, Latents, hamming
 from landscape_cli.geometry.linear import check_alike
+from landscape_cli.io.results import finite
 from landscape_cli.network import Params
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class Distance:
         return self.values[name]
 
     def to_dict(self) -> dict[str, float | None]:
-        """Return the distances as JSON values."""
-        return dict(self.values)
+        """Return the distances as JSON values; None for what is not a number."""
+        return dict(finite(self.values))
 
 
 @dataclass(frozen=True)

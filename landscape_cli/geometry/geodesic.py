@@ -13,6 +13,7 @@ from landscape_cli.geometry.linear import check_alike, interpolate
 from landscape_cli.geometry.path_kind import ParametricPath
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Sphere, Symmetry
+from landscape_cli.symmetry.checks import check_symmetry
 
 SMALL_ANGLE = 1e-7
 """Below it a great circle and its chord agree to rounding; as close to π, no great circle is preferred."""
@@ -58,9 +59,15 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
         tau: how far along, usually in [0, 1].
         symmetry: the symmetry of both, whose spheres are walked on.
 
+    Raises:
+        GeometryError: if the networks do not have the same tensors, the symmetry is of another model, or τ is no
+            finite number.
+        ModelError: if one is no tensors by name.
+
     Warns:
         UserWarning: if two units are antipodes, so that one great circle of many had to be chosen.
     """
+    check_symmetry(symmetry, start)
     spheres = {sphere.tensor: sphere for sphere in symmetry.spheres}
 
     def point(name: str, u: Tensor, v: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from landscape_cli.arguments import check_number, check_tensors
 from landscape_cli.errors import GeometryError
 from landscape_cli.geometry.path_kind import ParametricPath
 from landscape_cli.network import Params
@@ -23,7 +24,8 @@ def linear(start: Params, end: Params, tau: float) -> dict[str, Tensor]:
     """Return the network at τ on the straight line, computed in float64, in `start`'s dtypes; ends are exact.
 
     Raises:
-        GeometryError: if the networks do not have the same tensors.
+        GeometryError: if the networks do not have the same tensors, or τ is no finite number.
+        ModelError: if one is no tensors by name.
     """
     return interpolate(start, end, tau, lambda name, u, v: (1 - tau) * u + tau * v)
 
@@ -42,6 +44,7 @@ def interpolate(
     Raises:
         GeometryError: if the networks do not have the same tensors.
     """
+    check_number("tau", tau, GeometryError)
     check_alike(start, end)
     if tau in {0.0, 1.0}:
         return dict(start if tau == 0.0 else end)
@@ -57,6 +60,9 @@ def check_alike(a: Params, b: Params) -> None:
 
     Raises:
         GeometryError: if they do not.
+        ModelError: if one is no tensors by name.
     """
+    check_tensors(a)
+    check_tensors(b)
     if a.keys() != b.keys() or any(a[name].shape != b[name].shape for name in a):
         raise GeometryError("the two networks do not have the same tensors: they are of different models")

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape_cli.arguments import check_kind
+from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_atomic
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
@@ -90,10 +92,12 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
 
     Raises:
         CheckpointError: if the name is not a checkpoint's, the folder is missing, the file exists
-            (without `force`), a tensor is not finite, or the disk refuses.
+            (without `force`), a tensor is not finite, something beside the tensors is no JSON, or the disk refuses.
+        ModelError: if the tensors are no tensors by name.
     """
     path = Path(path)
     check_checkpoint_name(path)
+    _check_kinds(checkpoint)
     check_tensors(path, checkpoint.params)
     values: dict[str, Any] = {
         "model": checkpoint.model.to_json(),
@@ -103,8 +107,31 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
     }
     if checkpoint.normalized is not None:
         values["normalized"] = dict(checkpoint.normalized)
-    metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
+    try:
+        metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
+    except (TypeError, ValueError) as cause:
+        raise CheckpointError(f"{path}: what a checkpoint says of its network must be JSON values: {cause}") from cause
     write_atomic(path, pack(checkpoint.params, metadata), force=force, error=CheckpointError)
+
+
+def _check_kinds(checkpoint: Checkpoint) -> None:
+    """Check that a checkpoint holds what it should.
+
+    Raises:
+        CheckpointError: if something is of another kind.
+        ModelError: if the tensors are no tensors by name.
+    """
+    remedy = "give a Checkpoint, as in Checkpoint(params, spec, data.record)"
+    check_kind("checkpoint", checkpoint, Checkpoint, remedy, CheckpointError)
+    check_params(checkpoint.params)
+    check_kind("model", checkpoint.model, ModelSpec, "give the model's ModelSpec", CheckpointError)
+    for name in ("data", "metrics"):
+        check_kind(name, getattr(checkpoint, name), Mapping, "give a dict, such as data.record or {}", CheckpointError)
+    if checkpoint.normalized is not None:
+        check_kind("normalized", checkpoint.normalized, Mapping, "give Normalization.normalized", CheckpointError)
+    check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
+    for step in checkpoint.history:
+        check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)
 
 
 def check_tensors(path: str | Path, params: Params) -> None:
@@ -137,6 +164,3 @@ def _json(path: Path, metadata: Mapping[str, str], key: str, kind: type) -> Any:
 def to_device(network: Checkpoint, device: torch.device) -> dict[str, Tensor]:
     """Return a checkpoint's tensors on a device, where what is made of them then happens."""
     return {name: tensor.to(device) for name, tensor in network.params.items()}
-
-
-placed = to_device

@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
+from landscape_cli.evaluation.splits import Data
 from landscape_cli.forward.outputs import UNDECIDED
 from landscape_cli.geometry.distances import Distance
-from landscape_cli.measures.checks import check_networks
+from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 
 Predictions = Mapping[str, Tensor]
@@ -84,20 +86,31 @@ def predict(
     return predictions
 
 
-def disagreement(a: Params, b: Params, evaluator: Evaluator) -> Distance:
+def disagreement(
+    model: nn.Module | Evaluator,
+    a: Params,
+    b: Params,
+    data: Data | None = None,
+    *,
+    device: torch.device | str = "cpu",
+) -> Distance:
     """Return on which fraction of each split two networks decide for different classes.
 
     Args:
-        a: one network, of the evaluator's model.
+        model: the architecture, put in evaluation mode; or an `Evaluator`, which has its data and device.
+        a: one network.
         b: the other.
-        evaluator: holds the data: `Evaluator(model, {"train": …, "test": …})`.
+        data: what to measure on, with a model: a data set, a split, or several by name.
+        device: where to compute, with a model.
 
     Returns:
         `train_disagreement`, `test_disagreement`, one of each split, in [0, 1]; None where outputs are NaN.
 
     Raises:
         ModelError: if a network does not fit the model.
+        DataError: if there is no data, or it is malformed.
     """
+    evaluator = evaluator_of(model, data, device=device)
     check_networks(evaluator.model, {"the first network": a, "the second network": b})
     first, second = predict([a, b], evaluator)
     return Distance({f"{split}_disagreement": fraction_differing(first[split], second[split]) for split in first})

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from landscape_cli.choices import Metric
 from landscape_cli.errors import GeometryError, LandscapeWarning, Remark, listed
 from landscape_cli.geometry.distances import Distance, NetworkPair, WeightDistance
-from landscape_cli.io.checkpoint import Checkpoint, placed
+from landscape_cli.geometry.linear import check_alike
+from landscape_cli.io.checkpoint import Checkpoint, to_device
 from landscape_cli.measures.disagreement import PredictionDistance, Predictions, is_undecided
+from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
     import torch
@@ -38,8 +40,12 @@ def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
         differ), `hamming_fraction` and `cosine` (of the signs).
 
     Raises:
-        GeometryError: if the networks do not have the same tensors, or binary ones have other weights too.
+        GeometryError: if the networks do not have the same tensors, the symmetry is of another model, or binary ones
+            have other weights too.
+        ModelError: if one is no tensors by name.
     """
+    check_alike(a, b)
+    check_symmetry(symmetry, a)
     tied = set(symmetry.latents) - set(symmetry.parameters)  # more names of latent weights that are counted
     a, b = ({name: tensor for name, tensor in network.items() if name not in tied} for network in (a, b))
     latents = {name: name for name in symmetry.latents if name not in tied}
@@ -163,12 +169,12 @@ def measure_distances(
         GeometryError: if binary networks have other weights too.
     """
     compared = {} if predictions is None else prediction_distances()
-    tensors = [placed(network, device) for network in networks]
+    tensors = [to_device(network, device) for network in networks]
     rows: list[dict[str, Any]] = []
     for pair in pairs:
         i, j = pair.start, pair.end
         a, b = networks[i], networks[j]
-        second = tensors[j] if align is None else placed(align(a, b), device)
+        second = tensors[j] if align is None else to_device(align(a, b), device)
         row: dict[str, Any] = {"a": a.path, "b": b.path}
         if pair.families is not None:
             row |= {"family_a": pair.families[0], "family_b": pair.families[1]}

@@ -7,26 +7,28 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.arguments import check_whole
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.data.datasets import DataSet, Split
 from landscape_cli.errors import GeometryError, LandscapeWarning, listed
-from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
+from landscape_cli.evaluation.splits import Data
 from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.io.results import finite
-from landscape_cli.measures.checks import check_networks, splits_of
 from landscape_cli.measures.flips import SignFlips
 from landscape_cli.measures.noise import MultiplicativeNoise
 from landscape_cli.measures.perturbation import WeightPerturbation
+from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry, trace_symmetry
+from landscape_cli.symmetry.checks import check_symmetry
 
 
 @dataclass(frozen=True)
@@ -85,15 +87,17 @@ class LocalEnergy:
 
 
 def local_energy(
+    model: nn.Module | Evaluator,
     params: Params,
-    evaluator: Evaluator | nn.Module,
-    data: DataSet | Split | Mapping[str, Split] | None = None,
+    data: Data | None = None,
     *,
     weights: Sequence[str] | None = None,
     symmetry: Symmetry | None = None,
     sigma: Sequence[float] = MultiplicativeNoise.default,
     samples: int = 20,
     seed: int = 0,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], None] | None = None,
 ) -> LocalEnergy:
     """Measure δE(σ) = E_z[E(θ + σ z ⊙ θ)] - E(θ), z ~ N(0, 1) for each weight.
 
@@ -102,39 +106,47 @@ def local_energy(
     parameter that several modules share.
 
     Args:
-        params: the network.
-        evaluator: measures the error on its splits; or the model, and then `data`.
-        data: what to measure on, if there is no evaluator.
+        model: the architecture, put in evaluation mode; or an `Evaluator`, which has its data and device.
+        params: the network, any floating-point dtype.
+        data: what to measure on, with a model: a data set, a split, or several by name.
         weights: names of the tensors to perturb; by default the symmetry's.
         symmetry: of the model, which tells weights from biases and gains; by default it is derived.
         sigma: the strengths of the noise.
         samples: M, the number of draws.
         seed: of the draws; draw k is the same however many are asked for.
+        device: where to compute, with a model.
+        advance: called with the number of samples done, with a model.
 
     Raises:
         GeometryError: if a σ is negative or not finite, there is no draw, or the network is binary.
+        ModelError: if the network does not fit the model.
+        DataError: if there is no data, or it is malformed.
         TraceError: if there is no symmetry to tell weights from the rest.
     """
-    evaluator = _as_evaluator(evaluator, data)
+    evaluator = evaluator_of(model, data, device=device, advance=advance)
     check_networks(evaluator.model, {"the network": params})
     if weights is None:
         if latent_names(evaluator.model):
             raise GeometryError("the network is binary, which noise on its weights makes no sense for: use flip_energy")
         example = next(iter(evaluator.splits.values())).x[:2].cpu()
+        if symmetry is not None:
+            check_symmetry(symmetry, params)
         weights = (symmetry or trace_symmetry(evaluator.model, example)).weights
     noise = MultiplicativeNoise("sigma")
     return perturbed_energy(params, evaluator, noise, sigma, names=weights, samples=samples, seed=seed)
 
 
 def flip_energy(
+    model: nn.Module | Evaluator,
     params: Params,
-    evaluator: Evaluator | nn.Module,
-    data: DataSet | Split | Mapping[str, Split] | None = None,
+    data: Data | None = None,
     *,
     latents: Sequence[str] | None = None,
     flip: Sequence[float] = SignFlips.default,
     samples: int = 20,
     seed: int = 0,
+    device: torch.device | str = "cpu",
+    advance: Callable[[int], None] | None = None,
 ) -> LocalEnergy:
     """Measure δE(p) of a binary network: the mean growth of the error when every sign is flipped with probability p.
 
@@ -142,18 +154,22 @@ def flip_energy(
     network of the same model, and so that what a smaller p flips, a larger one does too.
 
     Args:
-        params: the network.
-        evaluator: measures the error on its splits; or the model, and then `data`.
-        data: what to measure on, if there is no evaluator.
+        model: the architecture, put in evaluation mode; or an `Evaluator`, which has its data and device.
+        params: the network, any floating-point dtype.
+        data: what to measure on, with a model: a data set, a split, or several by name.
         latents: names of the tensors of latent weights; by default all of the model's.
         flip: the probabilities.
         samples: the number of draws.
         seed: of the draws; draw k is the same however many are asked for.
+        device: where to compute, with a model.
+        advance: called with the number of samples done, with a model.
 
     Raises:
         GeometryError: if a probability is none, there is no draw, or the network is not binary.
+        ModelError: if the network does not fit the model.
+        DataError: if there is no data, or it is malformed.
     """
-    evaluator = _as_evaluator(evaluator, data)
+    evaluator = evaluator_of(model, data, device=device, advance=advance)
     check_networks(evaluator.model, {"the network": params})
     names = latent_names(evaluator.model) if latents is None else latents
     if not names:
@@ -187,8 +203,11 @@ def perturbed_energy(
         GeometryError: if a strength is none, there is no draw, or no such tensor.
     """
     kind.check(strengths)
+    check_whole("samples", samples, GeometryError)
     if samples < 1:
         raise GeometryError(f"`samples=` must be at least 1 draw, not {samples}")
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise GeometryError(f"the tensors to perturb are a list of names, not {names!r}")
     unknown = [repr(name) for name in names if name not in params]
     if unknown:
         raise GeometryError(f"the network has no tensors {listed(unknown)} to perturb")
@@ -249,14 +268,6 @@ def warn_of_missing_draws(energy: LocalEnergy, path: str) -> None:
             LandscapeWarning,
             stacklevel=2,
         )
-
-
-def _as_evaluator(evaluator: Evaluator | nn.Module, data: DataSet | Split | Mapping[str, Split] | None) -> Evaluator:
-    if isinstance(evaluator, Evaluator):
-        return evaluator
-    if data is None:
-        raise GeometryError("there is nothing to measure on: give an Evaluator, or a model and `data=`")
-    return Evaluator(evaluator, splits_of(data))
 
 
 def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:

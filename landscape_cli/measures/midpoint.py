@@ -13,24 +13,29 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from landscape_cli.alignment.align import check_method
 from landscape_cli.alignment.verified import PairAligner
+from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_owners
 from landscape_cli.choices import Statistics
 from landscape_cli.errors import DataError, TrainingError
+from landscape_cli.evaluation.splits import TRAIN, Data, named_splits
 from landscape_cli.forward.functional import cast_floats
 from landscape_cli.io.checkpoint import Checkpoint
-from landscape_cli.measures.checks import TRAIN, check_networks, splits_of
 from landscape_cli.measures.distance import WeightDistances
 from landscape_cli.measures.optimized_path import OptimizedPath
 from landscape_cli.measures.path_evaluator import PathEvaluator
+from landscape_cli.models.fitting import check_networks
+from landscape_cli.network import ModelSpec
 from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.samplers import SGD, Recipe, TrainingObserver, train
+from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from landscape_cli.data.datasets import DataSet, Split
-    from landscape_cli.network import ModelSpec, Params
+    from landscape_cli.data.datasets import Split
+    from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
 
 Advance = Callable[[int], None]
@@ -41,7 +46,7 @@ def optimize_midpoint(
     model: nn.Module,
     start: Params,
     end: Params,
-    data: DataSet | Split | Mapping[str, Split],
+    data: Data,
     *,
     spec: ModelSpec,
     symmetry: Symmetry,
@@ -92,7 +97,11 @@ def optimize_midpoint(
         ProofError: if the midpoint, normalised or aligned, does not compute what it did.
     """
     check_networks(model, {"start": start, "end": end})
-    splits = splits_of(data)
+    check_kind("spec", spec, ModelSpec, "give the model's ModelSpec, such as `Checkpoint.model`", TrainingError)
+    check_kind("recipe", recipe, Recipe, "give a Recipe, as in Recipe(epochs=20)", TrainingError)
+    check_symmetry(symmetry, start)
+    check_method(method)
+    splits = named_splits(data)
     if len(splits) > 1 and TRAIN not in splits:
         raise DataError(f"midpoints are trained on the training set: name one of the splits {TRAIN!r}")
     evaluator = PathEvaluator(

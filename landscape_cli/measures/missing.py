@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from landscape_cli.choices import Statistics
-from landscape_cli.errors import LandscapeWarning, Remark
+from landscape_cli.choices import Statistics, check_choice
+from landscape_cli.errors import GeometryError, LandscapeWarning, Remark
 from landscape_cli.evaluation.batch_norm import tracked_statistics
 
 if TYPE_CHECKING:
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
     from landscape_cli.data.datasets import Split
     from landscape_cli.network import Params
+
+
+def statistics_of(bn: Statistics | str) -> Statistics:
+    """Return what becomes of batch-norm statistics.
+
+    Raises:
+        GeometryError: if there is no such choice.
+    """
+    check_choice("`bn=`", bn, Statistics, GeometryError, joined=" or ")
+    return Statistics(bn)
 
 
 def samples_recomputed(model: nn.Module, params: Params, train: Split, bn: Statistics) -> int:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Statistics
-from landscape_cli.measures.checks import check_networks
 from landscape_cli.measures.path_evaluator import PathEvaluator
+from landscape_cli.models.fitting import check_networks
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.data.datasets import DataSet, Split
+    from landscape_cli.evaluation.splits import Data
     from landscape_cli.geometry.barrier import Barrier
     from landscape_cli.measures.path_result import PathResult
     from landscape_cli.network import Params
@@ -24,7 +24,7 @@ def path(
     model: nn.Module,
     start: Params,
     end: Params,
-    data: DataSet | Split | Mapping[str, Split],
+    data: Data,
     *,
     kind: str | None = None,
     symmetry: Symmetry | None = None,
@@ -88,7 +88,7 @@ def barrier(
     model: nn.Module,
     start: Params,
     end: Params,
-    data: DataSet | Split | Mapping[str, Split],
+    data: Data,
     *,
     kind: str | None = None,
     symmetry: Symmetry | None = None,

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from landscape_cli.arguments import check_whole, device_of
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import Kind, Statistics
+from landscape_cli.choices import Kind, Statistics, check_choice
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator, score_columns
+from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.barrier import even_steps
-from landscape_cli.measures.checks import splits_of, statistics_of, training_split
-from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
+from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.path_result import PathResult
+from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from landscape_cli.data.datasets import DataSet, Split
     from landscape_cli.geometry.path_kind import PathKind
     from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
@@ -45,7 +46,7 @@ class PathEvaluator:
     def __init__(
         self,
         model: nn.Module,
-        data: DataSet | Split | Mapping[str, Split],
+        data: Data,
         *,
         like: Params,
         kind: str | None = None,
@@ -66,12 +67,15 @@ class PathEvaluator:
             Remark: if statistics are to be recomputed, and there are none.
         """
         even_steps(points)  # which refuses too few
+        check_whole("orders", orders, GeometryError)
         if orders < 1:
             raise GeometryError(f"signs flip in at least 1 order, not {orders}")
-        splits, self._statistics = splits_of(data), statistics_of(bn)
+        splits, self._statistics = named_splits(data), statistics_of(bn)
         self.model, self.points, self.loss = model, points, loss
-        self.device = torch.device(device)
+        self.device = device_of(device)
         self.kind = suitable_kind(model, kind)
+        if symmetry is not None:
+            check_symmetry(symmetry, like)
         self.paths: PathKind = self.kind.load()(model, symmetry, orders=orders, seed=seed)
         self.train = training_split(splits)
         self._like, self._inputs = like, splits[self.train]
@@ -192,8 +196,7 @@ def suitable_kind(model: nn.Module, kind: str | None, *, name: str = "the model"
     suitable = [choice for choice in Kind if choice.load().binary == binary]
     if kind is None:
         return suitable[0]
-    if kind not in list(Kind):
-        raise GeometryError(f"unknown kind of path {kind!r}: choose {', '.join(Kind)}")
+    check_choice("kind of path", kind, Kind, GeometryError)
     choice = Kind(kind)
     if choice in suitable:
         return choice

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from landscape_cli.arguments import check_numbers
 from landscape_cli.choices import Perturbation
 from landscape_cli.errors import GeometryError
 
@@ -73,6 +74,7 @@ class WeightPerturbation(ABC):
         Raises:
             GeometryError: if there is none, or one is no strength.
         """
+        check_numbers(self.name, strengths, GeometryError)
         if not strengths or not all(map(self.is_strength, strengths)):
             shown = listed_numbers(strengths) if text is None else text
             raise GeometryError(f"`{self.name}=` takes {self.strengths_in_words}, not {shown}")

@@ -6,21 +6,24 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import nn
 
+from landscape_cli.arguments import check_kind, check_tensors, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics
-from landscape_cli.data.datasets import DataSet, Split
+from landscape_cli.data.datasets import Split
 from landscape_cli.errors import GeometryError, LandscapeWarning
 from landscape_cli.evaluation.evaluator import Evaluator, score_columns
+from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.plane import Plane, span_plane
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import finite
-from landscape_cli.measures.checks import check_networks, splits_of, statistics_of, training_split
-from landscape_cli.measures.missing import samples_recomputed, warn_of_missing
+from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
+from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 
 CORNERS = "abc"
@@ -69,7 +72,7 @@ def plane(
     a: Params | Checkpoint,
     b: Params | Checkpoint,
     c: Params | Checkpoint,
-    data: DataSet | Split | Mapping[str, Split],
+    data: Data,
     *,
     grid: int = 25,
     margin: float = 0.2,
@@ -105,8 +108,8 @@ def plane(
         LandscapeWarning: if only some are normalised, or the outputs are NaN at some node.
     """
     check_grid(grid, margin)
-    statistics, splits = statistics_of(bn), splits_of(data)
-    networks = [a, b, c]
+    statistics, splits = statistics_of(bn), named_splits(data)
+    networks, device = [a, b, c], device_of(device)
     tensors = [tensors_on(network, device) for network in networks]
     check_networks(model, dict(zip(names_of(networks), tensors, strict=True)))
     spanned = span_networks(networks, tensors)
@@ -127,6 +130,7 @@ def check_grid(grid: int, margin: float) -> None:
     """
     if not isinstance(grid, int) or grid < 2:
         raise GeometryError(f"`grid=` must be a whole number of at least 2 nodes a side, not {grid}")
+    check_kind("margin", margin, Real, "give a fraction, such as 0.2", GeometryError)
     if not 0 <= margin < math.inf:
         raise GeometryError(f"`margin=` must be a finite number{' that is not negative' * (margin < 0)}, not {margin}")
 
@@ -134,6 +138,7 @@ def check_grid(grid: int, margin: float) -> None:
 def tensors_on(network: Params | Checkpoint, device: torch.device | str) -> Params:
     """Return the tensors of a network, on a device."""
     params = network.params if isinstance(network, Checkpoint) else network
+    check_tensors(params)
     return {name: tensor.to(device) for name, tensor in params.items()}
 
 

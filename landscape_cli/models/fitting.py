@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.arguments import check_kind, check_tensors
 from landscape_cli.errors import ModelError, listed, one_line, shown
 from landscape_cli.forward.functional import cast_floats, float_type, unsaved_buffers
 from landscape_cli.network import Params
@@ -23,6 +24,7 @@ def load_params(model: nn.Module, params: Params) -> nn.Module:
     Raises:
         ModelError: if they do not fit.
     """
+    check_tensors(params)
     check_params(model, params)
     state = OrderedDict(params)
     for first, *aliases in tied_names(model):
@@ -81,12 +83,22 @@ def check_network(name: str, model: nn.Module, params: Params) -> None:
     Raises:
         ModelError: if it does not fit.
     """
+    check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", ModelError)
     try:
-        if not isinstance(params, Mapping):
-            raise ModelError(f"expected tensors by name, not a {type(params).__name__}: give its tensors alone")
+        check_tensors(params)
         check_params(model, params)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
+
+
+def check_networks(model: nn.Module, networks: Mapping[str, Params]) -> None:
+    """Check that networks, by what errors call them, are of a model (`check_network`).
+
+    Raises:
+        ModelError: naming the first that does not fit.
+    """
+    for name, network in networks.items():
+        check_network(name, model, network)
 
 
 def check_params(model: nn.Module, params: Params) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import CheckpointError, ModelError
 from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint
@@ -61,19 +62,24 @@ class NetworkReader:
         Raises:
             ModelError: if the model is malformed or its code cannot be imported.
         """
+        if model is not None:
+            check_kind("model", model, str, f"name one, as {HOW}", ModelError)
         self.request = None if model is None else parse_request(model)
         self.shape = input_shape
         if self.request is not None and needs_code(self.request.name):
             allow_code(self.request.name)
         self._model: tuple[ModelSpec, nn.Module] | None = None  # of foreign files, once there is one
 
-    def read_all(self, paths: Sequence[Path]) -> tuple[list[Checkpoint], nn.Module]:
+    def read_all(self, paths: Sequence[str | Path]) -> tuple[list[Checkpoint], nn.Module]:
         """Read files of one model; return the networks and the model.
 
         Raises:
             CheckpointError: if one cannot be read.
             ModelError: if one does not fit its model, or they are of different models.
         """
+        check_kind("paths", paths, Sequence, "give a list of files", CheckpointError)
+        if isinstance(paths, str) or not paths:
+            raise CheckpointError(f"`paths=` must list one file or more, and is {paths!r}")
         networks = [self.read(path) for path in paths]
         first = networks[0]
         model = None
@@ -86,13 +92,14 @@ class NetworkReader:
         assert model is not None
         return networks, model
 
-    def read(self, path: Path) -> Checkpoint:
+    def read(self, path: str | Path) -> Checkpoint:
         """Read a file of either kind.
 
         Raises:
             CheckpointError: if it cannot be read, or the user must say more about it.
             ModelError: if it is of another model than the user says, or does not fit it.
         """
+        path = Path(path)
         return self._read_foreign(path) if is_foreign(path) else self._read_checkpoint(path)
 
     def _read_checkpoint(self, path: Path) -> Checkpoint:

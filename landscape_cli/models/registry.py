@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from landscape_cli.choices import load
+from landscape_cli.arguments import check_kind
+from landscape_cli.choices import check_choice, load
 from landscape_cli.errors import ModelError, one_line
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
@@ -122,14 +123,14 @@ def _outputs(request: ModelRequest) -> int:
 
 
 def _registered(name: str) -> Factory:
-    if name not in MODELS:
-        raise ModelError(f"unknown model {name!r}: choose {' or '.join(MODELS)}; or {HOW}")
+    check_choice("model", name, MODELS, ModelError, joined=" or ", more=f"; or {HOW}")
     registered = MODELS[name]
     factory: Factory = load(registered) if isinstance(registered, str) else registered
     return factory
 
 
 def _construct(spec: ModelSpec) -> nn.Module:
+    check_kind("spec", spec, ModelSpec, "give a ModelSpec, such as `Checkpoint.model`", ModelError)
     if ":" in spec.name:
         return make_foreign(spec.name, spec.arguments)
     factory = _registered(spec.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ class Normalization:
             that no one form is found.
         proof: how far its outputs are from `output_factor` times the original's on a probe batch; None if that was
             not compared.
+        normalized: how it was normalised, as a checkpoint keeps it (`Checkpoint.normalized`), JSON values.
     """
 
     params: dict[str, Tensor]
@@ -43,6 +44,7 @@ class Normalization:
     factors: Mapping[str, Tensor]
     unsettled: tuple[str, ...] = ()
     proof: Difference | None = None
+    normalized: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the tensors of the network as JSON values."""

@@ -9,13 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.arguments import device_of
 from landscape_cli.errors import GeometryError
-from landscape_cli.evaluation.equivalence import Difference, cast_like, probe_batch, prove_equivalence, to_double
+from landscape_cli.evaluation.equivalence import (
+    Difference,
+    cast_like,
+    check_probe,
+    probe_batch,
+    prove_equivalence,
+    to_double,
+)
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.normalization.normalize import Normalization, check_range, normalize_params, one_at_a_time
 from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry.checks import check_symmetry
 
 
 def normalize(
@@ -60,10 +69,12 @@ def normalize(
         ModelError: if the network does not fit the model, or the model does not run.
         ProofError: if the function changed, naming the groups at fault.
     """
+    check_symmetry(symmetry)
     if keep_last_layer and symmetry.is_binary:
         raise GeometryError(f"{name} is binary: its last layer has no scale, so leave out `keep_last_layer=`")
     check_network(name, model, params)
-    device = torch.device(device)
+    check_symmetry(symmetry, params)
+    device = device_of(device)
     before = to_double(params, device)
     exact = normalize_params(before, symmetry, keep_last_layer=keep_last_layer)
     stored = cast_like(exact.params, params)
@@ -71,6 +82,7 @@ def normalize(
     if prove:
         if probe is None:
             probe = probe_batch(model, params, input_shape or symmetry.input_shape, seed=seed, device=device)
+        check_probe(probe)
         proof = prove_equivalence(
             model,
             before,
@@ -83,7 +95,8 @@ def normalize(
             suspects=one_at_a_time(before, symmetry, exact.factors),
         )
     check_range(exact.params, stored)
-    return replace(exact, params=stored, proof=proof)
+    record = _record(exact, symmetry, keep_last_layer=keep_last_layer)
+    return replace(exact, params=stored, proof=proof, normalized=record)
 
 
 def normalize_checkpoint(
@@ -111,8 +124,7 @@ def normalize_checkpoint(
         device=device,
         name=network.path,
     )
-    record = _record(normalization, symmetry, keep_last_layer=keep_last_layer)
-    return replace(network, params=normalization.params, normalized=record), normalization
+    return replace(network, params=normalization.params, normalized=normalization.normalized), normalization
 
 
 def _record(normalization: Normalization, symmetry: Symmetry, *, keep_last_layer: bool) -> Mapping[str, Any]:

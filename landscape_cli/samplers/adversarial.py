@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.choices import Optimizer
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
@@ -32,6 +33,8 @@ class Adversarial(Sampler):
     """Random labels are learnt first, the true ones from there, by plain SGD without momentum (Liu et al., 2020).
 
     The first phase trains on batches of the recipe's size, in its precision.
+
+        [solution] = train(spec, data, Adversarial(adv_epochs=100), seeds=[1])  # data: a DataSet, or pass `black=`
 
     Attributes:
         copies: R, how many corrupted copies of the training set.
@@ -60,6 +63,7 @@ class Adversarial(Sampler):
     adv_until_error: float = option(0.01, "Error at which random labels are learnt.")
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if self.copies < 1:
             raise TrainingError("ADV needs at least 1 corrupted copy of the training set")
         if not 0 <= self.zero_fraction <= 1:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.sampler import Sampler
@@ -44,6 +45,8 @@ class EntropySGD(Sampler):
     paper's outer rate is 1/γ times that), and a new copy starts there. An epoch is a pass over the training set, as
     for the others. The rows of the stack are the copies; the state holds the networks and the means.
 
+        [solution] = train(spec, data, EntropySGD(steps=20), recipe=Recipe(epochs=50), seeds=[1])
+
     Attributes:
         steps: L, mini-batches that explore the neighbourhood before the network moves.
         gamma_init: γ in the first epoch: how strongly the exploring copy is tied to the network.
@@ -67,6 +70,7 @@ class EntropySGD(Sampler):
     memory: float = 0.75
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if self.steps < 1:
             raise TrainingError("Entropy-SGD needs at least 1 step of exploration")
         if not all(math.isfinite(v) and v >= 0 for v in (self.gamma_init, self.noise)) or not 0 <= self.memory < 1:

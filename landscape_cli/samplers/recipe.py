@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from landscape_cli.choices import Augment, Choice, Optimizer, Precision, Schedule
+from landscape_cli.arguments import check_numbers, check_settings
+from landscape_cli.choices import Augment, Optimizer, Precision, Schedule, check_choice
 from landscape_cli.errors import TrainingError
 
 LEARNING_RATES = {"sgd": 0.02, "adam": 0.001}
@@ -56,15 +57,17 @@ class Recipe:
     precision: str = Precision.FLOAT32
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
+        check_numbers("milestones", self.milestones, TrainingError)
         if self.epochs < 1 or self.batch_size < 1:
             raise TrainingError("the numbers of epochs and of samples in a batch must be at least 1")
         rate = 1.0 if self.learning_rate is None else self.learning_rate
         if not (math.isfinite(rate) and rate > 0 and 0 <= (self.momentum or 0.0) < 1):
             raise TrainingError("the learning rate must be positive, and the momentum at least 0 and below 1")
-        check_choice("optimiser", self.optimizer, Optimizer)
-        check_choice("schedule", self.schedule, Schedule)
-        check_choice("precision", self.precision, Precision)
-        check_choice("augmentation", self.augment, Augment)
+        check_choice("optimiser", self.optimizer, Optimizer, TrainingError)
+        check_choice("schedule", self.schedule, Schedule, TrainingError)
+        check_choice("precision", self.precision, Precision, TrainingError)
+        check_choice("augmentation", self.augment, Augment, TrainingError)
         if self.momentum is not None and self.optimizer == Optimizer.ADAM:
             raise TrainingError("`momentum=` is for `optimizer=` sgd: adam has its own")
         self._check_numbers()
@@ -101,13 +104,3 @@ class Recipe:
         if self.schedule == Schedule.STEP:
             return self.initial_rate * self.decay ** sum(fraction >= milestone for milestone in self.milestones)
         return self.initial_rate * (1 + math.cos(math.pi * fraction)) / 2
-
-
-def check_choice(what: str, value: str, choices: type[Choice]) -> None:
-    """Check that a name is one of an enum's.
-
-    Raises:
-        TrainingError: listing those that are.
-    """
-    if value not in tuple(choices):
-        raise TrainingError(f"unknown {what} {value!r}: choose {', '.join(choices)}")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from landscape_cli.choices import GammaSchedule
+from landscape_cli.arguments import check_settings
+from landscape_cli.choices import GammaSchedule, check_choice
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
-from landscape_cli.samplers.recipe import Recipe, check_choice
+from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class RSGD(Sampler):
     loss carries the inverse. Batch-norm statistics of replicas belong to other weights than the centre's. The state
     holds γ in the first epoch, one a run.
 
+        [solution] = train(spec, data, RSGD(replicas=3), recipe=Recipe(learning_rate=0.05), seeds=[1])
+
     Attributes:
         replicas: y, how many.
         gamma_init: γ in the first epoch; None for the value that makes the coupling equal the training loss there.
@@ -78,13 +81,14 @@ class RSGD(Sampler):
     keep_replicas: bool = option(False, "Write each replica as well, NAME-replica1.st, ...")
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if self.replicas < 2:
             raise TrainingError("RSGD needs at least 2 replicas: for one, use `algo=` sgd")
         if self.gamma_init is not None and not (math.isfinite(self.gamma_init) and self.gamma_init >= 0):
             raise TrainingError(f"γ must not be negative, and is {self.gamma_init}")
         if not (math.isfinite(self.gamma_growth) and self.gamma_growth > 0):
             raise TrainingError(f"γ's growth must be positive, and is {self.gamma_growth}")
-        check_choice("schedule of γ", self.gamma_schedule, GammaSchedule)
+        check_choice("schedule of γ", self.gamma_schedule, GammaSchedule, TrainingError)
 
     @property
     def networks(self) -> int:

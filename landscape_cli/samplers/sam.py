@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.sampler import Sampler
@@ -20,6 +21,8 @@ class SAM(Sampler):
 
     That point is θ + ρ g/|g|, with g the gradient on the same mini-batch. Running statistics are those at θ.
 
+        [solution] = train(spec, data, SAM(rho=0.05), seeds=[1])
+
     Attributes:
         rho: ρ, the distance to the point whose gradient is taken.
 
@@ -33,6 +36,7 @@ class SAM(Sampler):
     rho: float = option(0.05, "ρ, how far to climb first.", name="sam_rho")
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if not (math.isfinite(self.rho) and self.rho >= 0):
             raise TrainingError(f"ρ of SAM must not be negative, and is {self.rho}")
 

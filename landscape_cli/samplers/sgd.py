@@ -9,6 +9,9 @@ from landscape_cli.samplers.sampler import Sampler
 
 @dataclass(frozen=True)
 class SGD(Sampler):
-    """Plain training by the recipe's optimiser: Nesterov SGD, or Adam."""
+    """Plain training by the recipe's optimiser: Nesterov SGD, or Adam.
+
+    [solution] = train(spec, data, SGD(), recipe=Recipe(epochs=50), seeds=[1])
+    """
 
     summary = "Nesterov SGD"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landscape_cli.arguments import check_settings
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.sampler import Sampler
@@ -26,7 +27,9 @@ class SWA(Sampler):
     """The mean of the networks after each of the last epochs, at a constant rate (Izmailov et al., 2018).
 
     The learning rate falls by a cosine to that constant until averaging starts. The state holds the mean, shape
-    (networks, entries), and of how many epochs it is.
+    (networks, entries), and of how many epochs it is. The recipe's schedule is not used.
+
+        [solution] = train(spec, data, SWA(start=0.75, rate=0.01), recipe=Recipe(epochs=100), seeds=[1])
 
     Attributes:
         start: after which fraction of the epochs averaging starts.
@@ -45,6 +48,7 @@ class SWA(Sampler):
     rate: float = option(0.01, "Constant learning rate from there.", name="swa_lr")
 
     def __post_init__(self) -> None:
+        check_settings(self, TrainingError)
         if not 0 <= self.start < 1:
             raise TrainingError(f"SWA must start at a fraction of the training below 1, not at {self.start}")
         if not (math.isfinite(self.rate) and self.rate > 0):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape_cli.arguments import check_kind, check_tensors, check_whole, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet, Split
@@ -98,10 +99,12 @@ def train(
     Warns:
         UserWarning: if random labels were not learnt as well as asked.
     """
-    sampler, observer, device = sampler or SGD(), observer or TrainingObserver(), torch.device(device)
+    sampler, recipe, observer = sampler or SGD(), recipe or Recipe(), observer or TrainingObserver()
+    _check_kinds(spec, sampler, recipe, observer)
+    device = device_of(device)
     split, classes, black = _learnt(spec, data, classes, black)
     stack = Stack(spec, _starts(spec, sampler, seeds, initial), device, replicas=sampler.networks)
-    phases = _phases(sampler, recipe or Recipe(), binary=bool(latent_names(stack.networks[0])))
+    phases = _phases(sampler, recipe, binary=bool(latent_names(stack.networks[0])))
     split = split.to(device)
     earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
     for record in earlier:
@@ -140,6 +143,13 @@ def train(
     return [_solution(loop, run, records) for run in range(len(seeds))]
 
 
+def _check_kinds(spec: object, sampler: object, recipe: object, observer: object) -> None:
+    check_kind("spec", spec, ModelSpec, "give a ModelSpec, such as `Checkpoint.model`", TrainingError)
+    check_kind("sampler", sampler, Sampler, "give one with its settings, as in RSGD(replicas=3)", TrainingError)
+    check_kind("recipe", recipe, Recipe, "give a Recipe, as in Recipe(epochs=20)", TrainingError)
+    check_kind("observer", observer, TrainingObserver, "give a TrainingObserver", TrainingError)
+
+
 def _learnt(
     spec: ModelSpec, data: DataSet | Split, classes: int | None, black: Tensor | None
 ) -> tuple[Split, int, Tensor | None]:
@@ -153,7 +163,9 @@ def _learnt(
         black = -data.mean / data.deviation if black is None else black
     split = data.train if isinstance(data, DataSet) else data
     check_split("the training set", split, spec.outputs, spec.input_shape)
-    return Split(split.x, split.y.long()), classes or int(split.y.max()) + 1, black
+    if classes is not None:
+        check_whole("classes", classes, TrainingError, least=1)
+    return Split(split.x.float(), split.y.long()), classes or int(split.y.max()) + 1, black
 
 
 def _starts(
@@ -165,8 +177,17 @@ def _starts(
         TrainingError: if there are no seeds, or not as many networks as are trained.
     """
     count = sampler.networks
+    check_kind("seeds", seeds, Sequence, "give a whole number for each run, as in [0, 1]", TrainingError)
+    for seed in seeds:
+        check_whole("seeds", seed, TrainingError, least=0)
     if not seeds:
         raise TrainingError("there is no run without a seed: name one a run with `seeds=`")
+    if initial is not None:
+        check_kind("initial", initial, Sequence, "give for each run the list of its networks", TrainingError)
+        for replicas in initial:
+            check_kind("initial", replicas, Sequence, "give for each run the list of its networks", TrainingError)
+            for params in replicas:
+                check_tensors(params)
     starts = initial or [[initial_params(spec, seed, replica) for replica in range(count)] for seed in seeds]
     if [len(replicas) for replicas in starts] != [count] * len(seeds):
         raise TrainingError(f"`initial=` takes {count} networks for each of {len(seeds)} runs")

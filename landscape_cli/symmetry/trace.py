@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import TraceError, one_line
 from landscape_cli.forward.float64 import in_float64
@@ -38,6 +39,8 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
         TraceError: if the model looks at values, changes its parameters, does not return tensors, or cannot be run;
             with `strict`, also if an operator has no rule or a parameter is not used.
     """
+    check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", TraceError)
+    check_kind("example_input", example_input, Tensor, "give a batch of inputs, shape (n, ...)", TraceError)
     tracer = Tracer(model, strict=strict)
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
     example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)

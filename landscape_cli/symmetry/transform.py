@@ -8,12 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import without_zeros
+from landscape_cli.errors import GeometryError
+from landscape_cli.symmetry.checks import check_symmetry, check_units
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
 SLICES = 16
 
 
+@torch.no_grad()
 def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Permute hidden units: unit i of a group becomes what unit `permutations[group][i]` was.
 
@@ -25,7 +29,18 @@ def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapp
 
     Returns:
         A new network; tensors that nothing touches are shared with the old one.
+
+    Raises:
+        GeometryError: if the symmetry is of another network, or there is no such group, or what is given for one is no
+            permutation of its units.
+        ModelError: if the network is no tensors by name.
     """
+    check_symmetry(symmetry, params)
+    check_units("permutations", permutations, {group.name: group.units for group in symmetry.permutations})
+    for name, permutation in permutations.items():
+        indices = torch.arange(len(permutation), dtype=permutation.dtype)
+        if permutation.is_floating_point() or not torch.equal(permutation.cpu().sort().values, indices):
+            raise GeometryError(f"`permutations=`: {name!r} is no permutation: it holds each index from 0 once, int64")
     moves: defaultdict[tuple[str, tuple[int, ...]], list[tuple[PermutationGroup, Axis]]] = defaultdict(list)
     for group in symmetry.permutations:
         if group.name in permutations:
@@ -85,11 +100,20 @@ def rescale(
         params: the network.
         symmetry: its symmetry.
         factors: by name of the scale group, shape (units,), all positive; groups left out keep their scale.
-        output: the one factor of all outputs.
+        output: the one positive factor of all outputs.
 
     Returns:
         A new network; tensors that nothing touches are shared with the old one.
+
+    Raises:
+        GeometryError: if the symmetry is of another network, there is no such group, or a factor is not positive.
+        ModelError: if the network is no tensors by name.
     """
+    check_symmetry(symmetry, params)
+    check_units("factors", factors, {group.name: group.size for group in symmetry.scales})
+    check_kind("output", output, (int, float), "give one positive number", GeometryError)
+    if output <= 0 or any(bool((values <= 0).any()) for values in factors.values()):
+        raise GeometryError("units can be rescaled by positive factors alone")
     result = dict(params)
     for group in symmetry.scales:
         if group.name in factors:
@@ -109,6 +133,8 @@ def _rescale(params: dict[str, Tensor], axes: Sequence[ScaledAxis], factors: Ten
     for scaled in axes:
         if scaled.power and scaled.variance is None:
             tensor = params[scaled.axis.tensor]
+            if not tensor.is_floating_point():
+                raise GeometryError(f"the tensor {scaled.axis.tensor!r} holds whole numbers, which cannot be rescaled")
             factor = spread(factors.to(tensor.device, tensor.dtype) ** scaled.power, scaled.axis, tensor)
             if scaled.epsilon:
                 params[scaled.axis.tensor] = factor * (tensor + scaled.epsilon) - scaled.epsilon
@@ -120,7 +146,15 @@ def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, T
     """Flip the activations of hidden units where `signs`, by group, shape (units,), are negative.
 
     Latent weights of zero are first made tiny: their sign is +, and the negative of zero has the same.
+
+    Raises:
+        GeometryError: if the symmetry is of another network, there is no such group, or a sign is not ±1.
+        ModelError: if the network is no tensors by name.
     """
+    check_symmetry(symmetry, params)
+    check_units("signs", signs, {group.name: group.size for group in symmetry.signs})
+    if any(bool((values.abs() != 1).any()) for values in signs.values()):
+        raise GeometryError("`signs=` are 1, or -1 for units to be flipped")
     groups = [group for group in symmetry.signs if group.name in signs]
     touched = {axis.tensor for group in groups for axis in group.axes}
     result = without_zeros(params, [name for name in symmetry.latents if name in touched])
@@ -132,7 +166,12 @@ def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, T
 
 
 def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return a uniformly random permutation of every group."""
+    """Return a uniformly random permutation of every group, shape (units,), int64, from a CPU generator.
+
+    Raises:
+        GeometryError: if there is no symmetry or generator.
+    """
+    _check_random(symmetry, generator)
     return {
         group.name: torch.cat(
             [block * group.size + torch.randperm(group.size, generator=generator) for block in range(group.blocks)]
@@ -142,8 +181,18 @@ def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> di
 
 
 def random_signs(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return fair coin tosses, ±1, for the units of every group."""
+    """Return fair coin tosses, ±1, for the units of every group, shape (units,), int64, from a CPU generator.
+
+    Raises:
+        GeometryError: if there is no symmetry or generator.
+    """
+    _check_random(symmetry, generator)
     return {group.name: 1 - 2 * torch.randint(2, (group.size,), generator=generator) for group in symmetry.signs}
+
+
+def _check_random(symmetry: Symmetry, generator: torch.Generator) -> None:
+    check_symmetry(symmetry)
+    check_kind("generator", generator, torch.Generator, "give one of torch", GeometryError)
 
 
 def spread(values: Tensor, axis: Axis, tensor: Tensor) -> Tensor:

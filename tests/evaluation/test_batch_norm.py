@@ -355,12 +355,12 @@ def test_flatness_recomputes_for_every_draw(pair: list[dict[str, Tensor]], data:
     model = build_model(SPEC, pair[0])
     weights = ["0.weight", "3.weight", "6.weight"]
     evaluator = Evaluator(model, data.train, recompute_on="data")
-    found = local_energy(pair[0], evaluator, weights=weights, sigma=[0.0, 1.0], samples=4)
+    found = local_energy(evaluator, pair[0], weights=weights, sigma=[0.0, 1.0], samples=4)
     base = whole_set_at_once(model, pair[0], data.train.x)
     slow = build_model(SPEC, {key: tensor.clone() for key, tensor in pair[0].items()})
     assert found.error["data"] == wrong(slow, pair[0] | base, *data.train) / 90
     assert found.draws["data"][0].tolist() == [0.0] * 4
-    kept = local_energy(pair[0], Evaluator(model, data.train), weights=weights, sigma=[0.0, 1.0], samples=4)
+    kept = local_energy(Evaluator(model, data.train), pair[0], weights=weights, sigma=[0.0, 1.0], samples=4)
     assert not torch.equal(kept.draws["data"][1], found.draws["data"][1])
 
 

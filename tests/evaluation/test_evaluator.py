@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from landscape_cli.data.datasets import Split
+from landscape_cli.data.datasets import DataSpec, Split, load_data
+from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.evaluator import MOST_NETWORKS, Evaluator
 from landscape_cli.forward.outputs import UNDECIDED, all_outputs, decide, logits_of
@@ -140,7 +141,7 @@ def test_flatness_equals_the_slow_loop() -> None:
     case, data = float_case("mlp"), data_for("mlp", 80)
     sigma, samples = (0.2, 0.8), 4
     evaluator = Evaluator(case.model, data)
-    found = local_energy(case.params, evaluator, weights=case.symmetry.weights, sigma=sigma, samples=samples, seed=3)
+    found = local_energy(evaluator, case.params, weights=case.symmetry.weights, sigma=sigma, samples=samples, seed=3)
     base = wrong(case.model, case.params, *data) / 80
     assert found.error["data"] == base
     for draw in range(samples):
@@ -164,14 +165,14 @@ def test_flatness_does_not_see_scale(name: str) -> None:
     evaluator = Evaluator(case.model, data)
 
     def energies(params: dict[str, torch.Tensor], weights: tuple[str, ...]) -> torch.Tensor:
-        return local_energy(params, evaluator, weights=weights, sigma=(0.1, 0.5), samples=5).draws["data"]
+        return local_energy(evaluator, params, weights=weights, sigma=(0.1, 0.5), samples=5).draws["data"]
 
     before = energies(case.params, case.symmetry.weights)
     after = energies(normalize_params(case.params, case.symmetry).params, case.symmetry.weights)
     assert torch.equal(before, after)
     assert before.abs().sum() > 0
     other = local_energy(
-        case.params, evaluator, weights=case.symmetry.weights, sigma=(0.1, 0.5), samples=5, seed=1
+        evaluator, case.params, weights=case.symmetry.weights, sigma=(0.1, 0.5), samples=5, seed=1
     ).draws["data"]
     assert not torch.equal(before, other)
 
@@ -184,7 +185,7 @@ def test_flatness_of_any_network_does_not_see_scale(name: str) -> None:
     data = Split(net.inputs, net.outputs(net.params)[:, :4].argmax(1))
     options = {"weights": net.symmetry.weights, "sigma": (0.3, 3.0), "samples": 8}
     before, after = (
-        local_energy(params, Evaluator(net.model, data), **options).draws["data"]
+        local_energy(Evaluator(net.model, data), params, **options).draws["data"]
         for params in (net.params, normalize_params(net.params, net.symmetry).params)
     )
     assert torch.equal(before, after)
@@ -204,7 +205,7 @@ def test_shared_weights_share_their_noise() -> None:
             return super().evaluate(seen)
 
     data = Split(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(5).long())
-    local_energy(params, Spy(model, data), weights=list(params), sigma=[0.3], samples=2)
+    local_energy(Spy(model, data), params, weights=list(params), sigma=[0.3], samples=2)
     assert all(torch.equal(network["0.weight"], network["1.weight"]) for network in seen)
     assert not torch.equal(seen[1]["0.weight"], seen[0]["0.weight"])
 
@@ -233,7 +234,7 @@ def test_outputs_in_tuples_and_lists() -> None:
 def test_first_draws_do_not_depend_on_how_many() -> None:
     case, data = float_case("mlp"), data_for("mlp")
     few, many = (
-        local_energy(case.params, Evaluator(case.model, data), weights=["fc1.weight"], sigma=[0.5], samples=n)
+        local_energy(Evaluator(case.model, data), case.params, weights=["fc1.weight"], sigma=[0.5], samples=n)
         for n in (2, 6)
     )
     assert torch.equal(few.draws["data"], many.draws["data"][:, :2])
@@ -327,3 +328,12 @@ def test_scores_are_json() -> None:
     assert values["error"] == [float(scores.error[0]), None]
     assert values["loss"] == [float(scores.loss[0]), None]
     assert (values["undecided"], values["samples"]) == ([0, 150], 150)
+
+
+def test_a_data_set_is_its_splits() -> None:
+    sets = load_data(DataSpec("hmm", hmm=HiddenManifold(dim=5, latent=3, patterns=20, test_patterns=10)))
+    model = torch.nn.Linear(5, 2)
+    whole = Evaluator(model, sets).evaluate([model.state_dict()])
+    parts = Evaluator(model, {"train": sets.train, "test": sets.test}).evaluate([model.state_dict()])
+    assert {name: scores.to_dict() for name, scores in whole.items()} == {k: v.to_dict() for k, v in parts.items()}
+    assert [scores.samples for scores in whole.values()] == [20, 10]

@@ -118,14 +118,14 @@ def test_disagreement_equals_the_slow_way() -> None:
     data = Split(case.inputs, torch.zeros(16, dtype=torch.int64))
     evaluator = Evaluator(case.model, {"train": data, "test": Split(data.x[:5], data.y[:5])})
     differ = [x != y for x, y in zip(classes_of(case, a), classes_of(case, b), strict=True)]
-    measured = disagreement(a, b, evaluator)
+    measured = disagreement(evaluator, a, b)
     assert 0 < sum(differ) < 16
     assert measured.to_dict() == {"train_disagreement": sum(differ) / 16, "test_disagreement": sum(differ[:5]) / 5}
-    assert disagreement(a, a, evaluator).train_disagreement == 0
+    assert disagreement(evaluator, a, a).train_disagreement == 0
     broken = {name: torch.full_like(tensor, math.nan) for name, tensor in a.items()}
-    assert disagreement(a, broken, evaluator).to_dict() == dict.fromkeys(measured.to_dict())
+    assert disagreement(evaluator, a, broken).to_dict() == dict.fromkeys(measured.to_dict())
     with pytest.raises(ModelError, match=r"the second network: .*missing: fc1\.bias"):
-        disagreement(a, {name: tensor for name, tensor in b.items() if name != "fc1.bias"}, evaluator)
+        disagreement(evaluator, a, {name: tensor for name, tensor in b.items() if name != "fc1.bias"})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.data.datasets import Split
-from landscape_cli.errors import GeometryError, LandscapeWarning, ModelError
+from landscape_cli.errors import DataError, GeometryError, LandscapeWarning, ModelError
 from landscape_cli.evaluation.evaluator import Evaluator, Scores
 from landscape_cli.measures.flatness import (
     LocalEnergy,
@@ -47,7 +47,7 @@ def data_of(net: Binary) -> Split:
 def measured(name: str = "mlp", samples: int = 6, seed: int = 3, network: int = 0, flip: tuple[float, ...] = FLIP):
     net = make_binary(name, network, samples=60)
     spy = Spy(net.model, data_of(net))
-    found = flip_energy(net.params, spy, latents=net.symmetry.latents, flip=flip, samples=samples, seed=seed)
+    found = flip_energy(spy, net.params, latents=net.symmetry.latents, flip=flip, samples=samples, seed=seed)
     first, *rest = spy.seen
     flips = torch.stack([signs != first for signs in rest]).view(samples, len(flip), -1)
     return net, found, flips
@@ -104,7 +104,7 @@ def test_latent_weights_of_zero_are_flipped_as_others() -> None:
     net = make_binary("mlp", 0)
     params = {key: torch.zeros_like(tensor) for key, tensor in net.params.items()}
     spy = Spy(net.model, data_of(net))
-    flip_energy(params, spy, latents=net.symmetry.latents, flip=[1.0], samples=1)
+    flip_energy(spy, params, latents=net.symmetry.latents, flip=[1.0], samples=1)
     assert spy.seen[0].all()
     assert not spy.seen[1].any()
 
@@ -115,7 +115,7 @@ DATA = Split(CASE.inputs, torch.arange(16) % 4)
 
 def test_noise_equals_the_slow_way() -> None:
     """The weights, and no biases, by default; from a model and data as from an evaluator."""
-    measured = local_energy(CASE.params, CASE.model, DATA, sigma=(0.3, 2.0), samples=3, seed=5)
+    measured = local_energy(CASE.model, CASE.params, DATA, sigma=(0.3, 2.0), samples=3, seed=5)
     names = ("fc1.weight", "fc2.weight", "fc3.weight")
     before = wrong(CASE.model, CASE.params, *DATA)
     assert (measured.kind, measured.error) == ("sigma", {"data": before / 16})
@@ -129,7 +129,7 @@ def test_noise_equals_the_slow_way() -> None:
     evaluator = Evaluator(CASE.model, {"data": DATA})
     options = {"sigma": (0.3, 2.0), "samples": 3, "seed": 5}
     for same in ({"weights": names}, {"symmetry": CASE.symmetry}, {}):
-        again = local_energy(CASE.params, evaluator, **same, **options)
+        again = local_energy(evaluator, CASE.params, **same, **options)
         assert torch.equal(again.draws["data"], measured.draws["data"])
 
 
@@ -151,35 +151,35 @@ def test_result_as_json_values() -> None:
 @pytest.mark.parametrize("sigma", [[-0.1], [math.inf], [math.nan], []])
 def test_strengths_that_are_none(sigma: list[float]) -> None:
     with pytest.raises(GeometryError, match="`sigma=` takes numbers that are not negative, not"):
-        local_energy(CASE.params, CASE.model, DATA, sigma=sigma)
+        local_energy(CASE.model, CASE.params, DATA, sigma=sigma)
 
 
 @pytest.mark.parametrize("flip", [[1.5], [-0.1], [math.nan], []])
 def test_probabilities_that_are_none(flip: list[float]) -> None:
     net = make_binary("mlp", 0, samples=60)
     with pytest.raises(GeometryError, match=r"`flip=` takes probabilities from 0 to 1, as in 0.01,0.02,0.05,0.1, not"):
-        flip_energy(net.params, net.model, data_of(net), flip=flip)
+        flip_energy(net.model, net.params, data_of(net), flip=flip)
 
 
 def test_networks_and_options_that_do_not_fit() -> None:
     net = make_binary("mlp", 0, samples=60)
     with pytest.raises(GeometryError, match="use flip_energy"):
-        local_energy(net.params, net.model, data_of(net))
+        local_energy(net.model, net.params, data_of(net))
     with pytest.raises(GeometryError, match="use local_energy"):
-        flip_energy(CASE.params, CASE.model, DATA)
-    with pytest.raises(GeometryError, match="nothing to measure on"):
-        local_energy(CASE.params, CASE.model)
+        flip_energy(CASE.model, CASE.params, DATA)
+    with pytest.raises(DataError, match="nothing to measure on"):
+        local_energy(CASE.model, CASE.params)
     with pytest.raises(GeometryError, match="`samples=` must be at least 1"):
-        local_energy(CASE.params, CASE.model, DATA, samples=0)
+        local_energy(CASE.model, CASE.params, DATA, samples=0)
     with pytest.raises(GeometryError, match=r"no tensors 'fc9\.weight' to perturb"):
-        local_energy(CASE.params, CASE.model, DATA, weights=["fc9.weight"])
+        local_energy(CASE.model, CASE.params, DATA, weights=["fc9.weight"])
     with pytest.raises(ModelError, match="do not fit the model"):
-        local_energy(net.params, CASE.model, DATA)
+        local_energy(CASE.model, net.params, DATA)
 
 
 def test_latents_are_the_models_by_default() -> None:
     net, found, _ = measured(samples=2)
-    again = flip_energy(net.params, net.model, data_of(net), flip=FLIP, samples=2, seed=3)
+    again = flip_energy(net.model, net.params, data_of(net), flip=FLIP, samples=2, seed=3)
     assert torch.equal(again.draws["data"], found.draws["data"])
 
 

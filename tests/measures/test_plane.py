@@ -140,6 +140,10 @@ def test_what_spans_no_plane() -> None:
         plane(MODEL, *files, DATA)
     with pytest.raises(ModelError, match="c: the tensors do not fit the model"):
         plane(MODEL, a, b, make_case("mlp-one-layer").params, DATA)
-    for data in ([DATA["train"]], {}, {"train": (1, 2)}):
-        with pytest.raises(DataError, match="networks are measured on a Split"):
+    for data, words in (
+        ([DATA["train"]], "the split 'data' is a list, .* wrap it"),
+        ({}, "no data to evaluate on"),
+        ({"train": (1, 2)}, "the split 'train' is a tuple, .* wrap it"),
+    ):
+        with pytest.raises(DataError, match=words):
             plane(MODEL, *NETWORKS, data)

@@ -32,6 +32,8 @@ def test_normalised_and_proved(name: str, dtype: torch.dtype, keep: bool) -> Non
     assert all(torch.equal(case.params[key], tensor) for key, tensor in before.items())  # it stays as it is
     assert found.output_factor == expected.output_factor
     assert (found.output_factor == 1) == keep
+    record = {"keep_last_layer": keep, "output_factor": found.output_factor, "degenerate": {}}
+    assert json.loads(json.dumps(found.normalized)) == record
     assert expected.proof is None
     assert found.proof is not None
     assert found.proof.in_float64

@@ -60,7 +60,7 @@ def flatness(
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.evaluation.evaluator import Evaluator
-    from landscape_cli.io.checkpoint import placed
+    from landscape_cli.io.checkpoint import to_device
     from landscape_cli.io.results import Result
     from landscape_cli.measures.flatness import perturbed_energy, perturbed_names, warn_of_missing_draws
     from landscape_cli.measures.missing import samples_recomputed
@@ -90,7 +90,7 @@ def flatness(
         evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=recompute_on)
         drawn: dict[str, Any] = {"names": names, "samples": samples, "seed": compute.seed}
         for network in checkpoints:
-            energy = perturbed_energy(placed(network, device), evaluator, kind, levels, **drawn)
+            energy = perturbed_energy(to_device(network, device), evaluator, kind, levels, **drawn)
             warn_of_missing_draws(energy, network.path)
             rows += [{"network": network.path} | row for row in energy.rows()]
             details.append({"network": network.path} | energy.to_dict())

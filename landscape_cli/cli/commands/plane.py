@@ -57,9 +57,9 @@ def plane(
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.evaluation.evaluator import Evaluator
-    from landscape_cli.io.checkpoint import placed
+    from landscape_cli.evaluation.splits import named_splits
+    from landscape_cli.io.checkpoint import to_device
     from landscape_cli.io.results import Result
-    from landscape_cli.measures.checks import splits_of
     from landscape_cli.measures.missing import samples_recomputed
     from landscape_cli.measures.plane import (
         check_grid,
@@ -75,10 +75,10 @@ def plane(
         check_grid(grid, margin)
     compute_on = resolve_device(device)
     networks, model = read_networks([a, b, c], foreign)
-    tensors = [placed(network, compute_on) for network in networks]
+    tensors = [to_device(network, compute_on) for network in networks]
     spanned = span_networks(networks, tensors)
     loaded = data_of(networks, data, quiet=terminal.quiet)
-    splits = splits_of(loaded)
+    splits = named_splits(loaded)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
     samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
     with progress("plane", samples, "samples", quiet=terminal.quiet) as advance:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from landscape_cli import Evaluator, disagreement, distance, load_data, read_checkpoint, trace_symmetry
+from landscape_cli import disagreement, distance, load_data, read_checkpoint, trace_symmetry
 from landscape_cli.choices import Metric
 from landscape_cli.cli.reports.distance import as_matrix
 from landscape_cli.data.datasets import DataSpec
@@ -37,7 +37,7 @@ def test_command_and_library_agree(landscape: Callable[..., Any], files: list[st
     model = build_model(a.model, a.params)
     data = load_data(DataSpec.from_record(a.data), preprocessing=a.data)
     symmetry = trace_symmetry(model, torch.zeros(2, *a.model.input_shape))
-    predicted = disagreement(a.params, b.params, Evaluator(model, {"train": data.train, "test": data.test}))
+    predicted = disagreement(model, a.params, b.params, data)
     expected = distance(a.params, b.params, symmetry).to_dict() | predicted.to_dict()
     assert list(row.items()) == [("a", names[0]), ("b", names[1]), *expected.items()]
 

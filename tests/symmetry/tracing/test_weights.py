@@ -128,7 +128,7 @@ def test_what_weights_count_for() -> None:
     assert distance(net.params, moved, without).geodesic < distance(net.params, moved, plain).geodesic
     evaluator = Evaluator(net.model, Split(net.inputs, torch.arange(len(net.inputs)) % 4))
     noisy, quiet = (
-        local_energy(net.params, evaluator, weights=names, sigma=[50.0], samples=20).draws["data"].abs().max()
+        local_energy(evaluator, net.params, weights=names, sigma=[50.0], samples=20).draws["data"].abs().max()
         for names in (net.symmetry.weights, [])
     )
     assert noisy > quiet == 0
