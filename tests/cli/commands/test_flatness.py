@@ -34,7 +34,7 @@ def test_command_and_library_agree(landscape: Callable[..., Any], files: tuple[s
     options = ["--samples", "3", "--seed", "7", "--test"]
     for file, energy in zip(files, (local_energy, flip_energy), strict=True):
         result = json.loads(landscape("flatness", file, *options, "--plot", f"{file}.svg").out)
-        measured = energy(read_checkpoint(file).params, evaluator_of(file), samples=3, seed=7)
+        measured = energy(evaluator_of(file), read_checkpoint(file).params, samples=3, seed=7)
         [network] = result["networks"]
         assert list(network.items()) == [("network", file), *measured.to_dict().items()]
         assert result["provenance"]["arguments"][measured.kind] == ",".join(f"{x:g}" for x in measured.strengths)
