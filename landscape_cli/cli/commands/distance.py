@@ -78,7 +78,6 @@ def distance(
       landscape distance 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine -o distances.json
       landscape distance binary-*.st --matrix hamming_fraction --no-functions
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.binary.layers import latent_owners
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output
@@ -114,6 +113,8 @@ def distance(
         warn_of_undecided(checkpoints, predictions)
     aligned = None
     if align is not None:
+        from landscape_cli.alignment.verified import PairAligner
+
         assert symmetry is not None
         inputs = None if loaded is None else loaded.train.x
         setting = {"method": align.value, "inputs": inputs, "seed": compute.seed, "device": device}

@@ -101,14 +101,12 @@ def path(
       landscape path 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine --kind geodesic -o paths.json
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, with_rate
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
-    from landscape_cli.measures.midpoint import MidpointOptimizer
     from landscape_cli.measures.path_evaluator import PathEvaluator
 
     quiet, seed, force = terminal.quiet, compute.seed, result.force
@@ -130,6 +128,8 @@ def path(
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
 
     def make_aligner(method: Method) -> PairAligner:
+        from landscape_cli.alignment.verified import PairAligner
+
         assert symmetry is not None
         inputs = loaded.train.x
         return PairAligner(model, networks[0], symmetry, method=method.value, inputs=inputs, seed=seed, device=device)
@@ -152,6 +152,8 @@ def path(
     if recipe is None:
         measured = _measure(aligned, len(ends), evaluator, quiet=quiet)
     else:
+        from landscape_cli.measures.midpoint import MidpointOptimizer
+
         assert symmetry is not None
         optimizer = MidpointOptimizer(evaluator, symmetry, aligner or make_aligner(Method.COSINE), recipe, seed=seed)
         write = partial(_write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
