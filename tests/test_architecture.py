@@ -32,7 +32,7 @@ ALLOWED = {
     "models": {"binary", "forward", "io"},
     "evaluation": {"binary", "data", "forward", "models"},
     "symmetry": {"binary", "forward"},
-    "normalization": {"binary", "evaluation", "io", "models", "symmetry"},
+    "normalization": {"binary", "evaluation", "forward", "io", "models", "symmetry"},
     "alignment": {"binary", "evaluation", "forward", "io", "models", "symmetry"},
     "geometry": {"binary", "io", "symmetry"},
     "samplers": {"binary", "data", "evaluation", "forward", "models"},

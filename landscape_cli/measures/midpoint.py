@@ -117,6 +117,7 @@ def optimize_midpoint(
         seed=seed,
         device=device,
     )
+    evaluator.check_scales({"start": start, "end": end})
     normalized = {"keep_last_layer": keep_last_layer} if evaluator.paths.needs_normalized else None
     ends = [Checkpoint(p, spec, {}, normalized=normalized, path=n) for n, p in (("start", start), ("end", end))]
     inputs = evaluator.evaluator.splits[evaluator.train].x.cpu()

@@ -79,6 +79,7 @@ def path(
         seed=seed,
         device=device,
     )
+    evaluator.check_scales({"start": start, "end": end})
     result = evaluator.measure([start, end], advance=advance)
     evaluator.warn_of_missing()
     return result

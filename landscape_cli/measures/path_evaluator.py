@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.barrier import even_steps
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.path_result import PathResult
+from landscape_cli.normalization.normalize import is_normalized
 from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class PathEvaluator:
         self.kind = suitable_kind(model, kind)
         if symmetry is not None:
             check_symmetry(symmetry, like)
+        self._symmetry = symmetry
         self.paths: PathKind = self.kind.load()(model, symmetry, orders=orders, seed=seed)
         self.train = training_split(splits)
         self._like, self._inputs = like, splits[self.train]
@@ -89,6 +91,20 @@ class PathEvaluator:
             advance=self._done,
             recompute_on=self.train if self._recomputed else None,
         )
+
+    def check_scales(self, networks: Mapping[str, Params]) -> None:
+        """Check that networks, by the parameters that they are, have the scales that paths of this kind need.
+
+        Raises:
+            GeometryError: naming one that has not.
+        """
+        for name, network in networks.items() if self.paths.needs_normalized else ():
+            assert self._symmetry is not None
+            if not is_normalized(network, self._symmetry):
+                raise GeometryError(
+                    f"`{name}=` is not normalised, so no {self.kind.value} path leads there: "
+                    "see landscape_cli.normalize"
+                )
 
     def networks(self, pieces: int = 1) -> int:
         """Return how many networks are measured for a path of so many pieces."""

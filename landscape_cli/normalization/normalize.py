@@ -13,6 +13,7 @@ from torch import Tensor
 from landscape_cli.binary.layers import to_signs
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.equivalence import Difference
+from landscape_cli.forward.functional import float_type
 from landscape_cli.network import Params, all_finite
 from landscape_cli.normalization.balance import balance
 from landscape_cli.normalization.order import turns
@@ -20,6 +21,8 @@ from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, resca
 
 DEAD = 1e-30
 """Units with weights of a smaller norm count as without: dividing by it would leave the range of float32."""
+ROUNDINGS = 1000.0
+"""How many roundings of its type a factor of a normalised network's units may lie from 1."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,20 @@ def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: boo
     stored = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
     check_range(work, stored)
     return Normalization(stored, output_factor, degenerate, factors, tuple(unsettled))
+
+
+def is_normalized(params: Params, symmetry: Symmetry) -> bool:
+    """Tell whether hidden units have the scales that normalising gives them, to the rounding of the network's type.
+
+    The last layer may have any scale, and so may groups of which normalising finds no one form.
+
+    Raises:
+        GeometryError: if the network cannot be normalised.
+    """
+    normalization = normalize_params(params, symmetry, keep_last_layer=True)
+    allowed = ROUNDINGS * torch.finfo(float_type(params)).eps
+    settled = (factor for name, factor in normalization.factors.items() if name not in normalization.unsettled)
+    return all(bool(((factor - 1).abs() <= allowed).all()) for factor in settled)
 
 
 def check_range(exact: Params, stored: Params) -> None:

@@ -61,6 +61,14 @@ def test_geodesic_is_a_plain_loop() -> None:
     assert not torch.equal(straight.losses["train"], found.losses["train"])
 
 
+def test_geodesics_are_between_normalized_networks() -> None:
+    raw, normalized = make_ends(MLP), make_ends(MLP, normalized=True)
+    for start, end, name in ((raw.start, normalized.end, "start"), (normalized.start, raw.end, "end")):
+        for measure in (path, barrier):
+            with pytest.raises(GeometryError, match=f"`{name}=` is not normalised, so no geodesic path leads there"):
+                measure(raw.model, start, end, raw.data, kind="geodesic", symmetry=raw.symmetry)
+
+
 def test_statistics_are_recomputed_at_every_point() -> None:
     ends = make_ends(RESNET)
     kept, anew = (path(ends.model, ends.start, ends.end, ends.data, points=3, bn=bn) for bn in ("keep", "recompute"))

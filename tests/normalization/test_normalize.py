@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from landscape_cli.errors import GeometryError
-from landscape_cli.normalization.normalize import normalize_params
+from landscape_cli.normalization.normalize import is_normalized, normalize_params
 from landscape_cli.symmetry import rescale
 from tests.support.cases import ALL, CHAINS, make_case, random_factors
 from tests.support.reference import normalize_mlp
@@ -99,3 +99,15 @@ def test_what_cannot_be_normalised() -> None:
         normalize_params(case.params | {"fc3.weight": torch.zeros(4, 9)}, case.symmetry)
     with pytest.raises(GeometryError, match=r"'fc2\.bias' holds NaN"):
         normalize_params(case.params | {"fc2.bias": torch.full((9,), math.nan)}, case.symmetry)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_normalized_is_told_from_what_is_not(name: str, dtype: torch.dtype) -> None:
+    case = make_case(name, seed=3, dtype=dtype)
+    for keep in (False, True):
+        assert is_normalized(normalize_params(case.params, case.symmetry, keep_last_layer=keep).params, case.symmetry)
+    assert not is_normalized(case.params, case.symmetry)
+    factors = {group.name: torch.full((group.size,), 1.001) for group in case.symmetry.scales}
+    normalized = normalize_params(case.params, case.symmetry).params
+    assert not is_normalized(rescale(normalized, case.symmetry, factors), case.symmetry)
