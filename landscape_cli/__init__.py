@@ -33,7 +33,7 @@ _HOMES = {
     "measures.path": ("barrier", "path"),
     "measures.path_result": ("PathResult",),
     "measures.plane": ("PlaneResult", "plane"),
-    "models": ("build_model",),
+    "models": ("allow_code", "build_model"),
     "models.reader": ("NetworkReader", "read_network"),
     "network": ("ModelSpec", "Params"),
     "normalization.normalize": ("Normalization",),
@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from landscape_cli.measures.path_result import PathResult as PathResult
     from landscape_cli.measures.plane import PlaneResult as PlaneResult
     from landscape_cli.measures.plane import plane as plane
+    from landscape_cli.models import allow_code as allow_code
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader
     from landscape_cli.models.reader import read_network as read_network
