@@ -151,7 +151,7 @@ class Statistics(Choice):
 
 
 class Metric(Choice):
-    """The distances between two networks, shown in this order: those of one kind of network, of both, of predictions."""
+    """The distances between two networks, in the order in which they are shown: in weights, then in predictions."""
 
     GEODESIC = "geodesic", "landscape_cli.geometry.distances:Geodesic"
     RMS_ANGLE = "rms_angle", "landscape_cli.geometry.distances:RmsAngle"

@@ -178,3 +178,15 @@ def test_type_checkers_see_the_public_names() -> None:
             imported[alias.name] = str(node.module).removeprefix("landscape_cli.")
     assert imported == landscape_cli._HOME_OF
     assert set(landscape_cli.__all__) == {*imported, "__version__"}
+
+
+def test_tests_mirror_the_package() -> None:
+    """What is in the package at `a/b.py` is tested in `tests/a/test_b.py`, or in `tests/a/test_b_*.py`."""
+    tests = Path(__file__).parent
+    for path in sorted(tests.rglob("test_*.py")):
+        folder = path.parent.relative_to(tests)
+        if folder.parts[:1] in {("extending",), ("examples",)} or path.name in {"test_architecture.py", "test_docs.py"}:
+            continue
+        modules = {module.stem for module in (PACKAGE / folder).iterdir()}
+        stem = path.stem.removeprefix("test_")
+        assert any(stem == module or stem.startswith(f"{module}_") for module in modules), path

@@ -15,7 +15,7 @@ from landscape_cli.choices import Metric
 from landscape_cli.cli.reports.distance import as_matrix
 from landscape_cli.data.datasets import DataSpec
 from landscape_cli.models import build_model
-from tests.cli.commands.test_binary import BINARY
+from tests.cli.commands.test_align_binary import BINARY
 from tests.cli.test_app import TRAIN
 
 

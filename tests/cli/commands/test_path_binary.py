@@ -23,7 +23,7 @@ from landscape_cli.geometry.hamming import PATHS
 from landscape_cli.io.checkpoint import read_checkpoint, write_checkpoint
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
-from tests.cli.commands.test_pairs import check
+from tests.cli.commands.test_path_pairs import check
 from tests.cli.test_app import TRAIN
 
 LEARN = [*TRAIN, "--model", "binary-mlp", "--hidden", "13,9", "--epochs", "30", "--lr", "0.1"]

@@ -18,8 +18,8 @@ from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.io.checkpoint import read_checkpoint
 from landscape_cli.models import build_model
 from landscape_cli.symmetry import permute, trace_symmetry
-from tests.cli.commands.test_pairs import LEARN, write_permuted
-from tests.cli.commands.test_symmetry import save  # noqa: F401 - a fixture
+from tests.cli.commands.test_align_symmetry import save  # noqa: F401 - a fixture
+from tests.cli.commands.test_path_pairs import LEARN, write_permuted
 from tests.cli.test_app import TRAIN
 
 BEND = ["--optimize-midpoint", "--batch-size", "8", "--points", "5"]

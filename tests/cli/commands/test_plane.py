@@ -12,7 +12,7 @@ import pytest
 from landscape_cli import load_data, plane, read_checkpoint
 from landscape_cli.data.datasets import DataSpec
 from landscape_cli.models import build_model
-from tests.cli.commands.test_binary import BINARY
+from tests.cli.commands.test_align_binary import BINARY
 from tests.cli.test_app import TRAIN, rows_of
 
 
