@@ -92,13 +92,17 @@ class DataSet:
 
 
 def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None, download: bool = False) -> DataSet:
-    """Load, check, subset and standardise a data set.
+    """Load, check, subset and standardise a data set (docs/method.md: Data).
 
     Args:
         spec: which data.
         preprocessing: the record whose "mean" and "deviation" to standardise with, instead of those of
             this training set: a network sees new data as it saw its own.
         download: let torchvision fetch what is missing.
+
+    Returns:
+        Both splits on the CPU: inputs, shape (n, *input_shape), float32, in units of the training set's deviation from
+        its mean by channel; labels, shape (n,), int64, from 0.
 
     Raises:
         DataError: if the data is unknown, missing or malformed.
