@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from landscape_cli.symmetry.checks import check_symmetry
 BATCH = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Correlations:
     """How the activations of a reference's units (rows) and of a network's (columns) correlate.
 
@@ -34,8 +34,8 @@ class Correlations:
             in common.
     """
 
-    units: Mapping[str, Tensor]
-    signs: Mapping[str, Tensor]
+    units: Mapping[str, Tensor] = field(repr=False)
+    signs: Mapping[str, Tensor] = field(repr=False)
 
 
 class _RunningCorrelation:

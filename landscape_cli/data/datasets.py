@@ -65,7 +65,7 @@ class DataSpec:
             ) from cause
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DataSet:
     """A data set in memory.
 
@@ -78,11 +78,11 @@ class DataSet:
         record: what a checkpoint keeps of it, as JSON values.
     """
 
-    train: Split
-    test: Split
+    train: Split = field(repr=False)
+    test: Split = field(repr=False)
     classes: int
-    mean: Tensor
-    deviation: Tensor
+    mean: Tensor = field(repr=False)
+    deviation: Tensor = field(repr=False)
     record: Mapping[str, Any]
 
     @property

@@ -22,7 +22,7 @@ FORMAT = "landscape/1"
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A network and its provenance, as one safetensors file holds them.
 
@@ -37,7 +37,7 @@ class Checkpoint:
         sha256: the file's digest; empty for a new one.
     """
 
-    params: Params
+    params: Params = field(repr=False)
     model: ModelSpec
     data: Mapping[str, Any]
     history: tuple[Mapping[str, Any], ...] = ()

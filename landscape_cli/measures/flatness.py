@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ from landscape_cli.symmetry import Symmetry, trace_symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LocalEnergy:
     """The local energy of one network, for several strengths of a perturbation.
 
@@ -46,7 +46,7 @@ class LocalEnergy:
     kind: str
     strengths: tuple[float, ...]
     error: dict[str, float]
-    draws: dict[str, Tensor]
+    draws: dict[str, Tensor] = field(repr=False)
 
     def mean(self, split: str) -> Tensor:
         """Return δE, shape (strengths,)."""

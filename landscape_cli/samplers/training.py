@@ -28,7 +28,7 @@ from landscape_cli.samplers.streams import CORRUPTION, initial_params
 Pause = Callable[[bool, Callable[[], TrainingState]], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """What one run came to.
 
