@@ -44,7 +44,7 @@ RESULTS = [
 @pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
 def test_results_with_tensors_can_be_compared_kept_and_shown(result: Any) -> None:
     copy = replace(result)
-    assert result == result
+    assert result == result  # comparing no tensors
     assert result != copy
     assert len({result, copy, result}) == 2
     shown = repr(result)
