@@ -51,23 +51,27 @@ class Deliberate:
         commands: regular expression of the command lines it concerns.
         parts: regular expression of the parts: `exit code`, `stdout`, `stderr`, `file NAME`, `removed`.
         reason: why it differs.
+        was: regular expression of what the old side must have said on standard error.
     """
 
     commands: str
     parts: str
     reason: str
+    was: str = ""
 
-    def covers(self, line: str, part: str) -> bool:
-        """Return whether it explains a difference in that part of what a command did."""
-        return bool(re.search(self.commands, line) and re.fullmatch(self.parts, part))
+    def covers(self, line: str, part: str, was: str) -> bool:
+        """Return whether it explains a difference in a part of what a command did, given the old standard error."""
+        return bool(re.search(self.commands, line) and re.fullmatch(self.parts, part) and re.search(self.was, was))
 
 
 DELIBERATE = [
-    Deliberate(r"--help$|^$", "stdout|stderr", "the texts of --help may change"),
+    Deliberate(r"^(\w+ )?--help$", "stdout", "the texts of --help may change", was=r"\A\Z"),
+    Deliberate(r"^$", "stderr", "the texts of --help may change", was=r"\A\s*Usage: landscape "),
     Deliberate(
         r"^train (?!.* -o )(?!--help)",
         r"exit code|stdout|stderr|file r?sgd-\d\.st",
         "without -o the network goes to ALGO-SEED.st, where it was an error",
+        was=r"\Alandscape: error: Missing option '-o'",
     ),
 ]
 
@@ -297,8 +301,9 @@ def compare(steps: list[Step], folder: Path, show: Callable[[str], None]) -> tup
         if step.kind == "shell":
             continue
         old, new = (Record(root / "records" / f"{number:03}", str(root / "work").encode()) for root in roots.values())
+        was = old.read("stderr").decode()
         for part, words in compare_records(step, old, new):
-            reason = next((entry.reason for entry in DELIBERATE if entry.covers(step.line, part)), None)
+            reason = next((entry.reason for entry in DELIBERATE if entry.covers(step.line, part, was)), None)
             differences += reason is None
             allowed += reason is not None
             note = "" if reason is None else f" (deliberate: {reason})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.support.pages import BLOCK, DOCS, ROOT, WIDTH, command_line_page, hel
 from tests.test_architecture import ALLOWED
 
 NAMES = list(COMMANDS)
+FUNCTIONS = [name for name in landscape_cli.__all__ if inspect.isroutine(getattr(landscape_cli, name))]
 PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
@@ -89,6 +91,21 @@ def test_docstrings_cite_headings_that_are_there() -> None:
         cited |= {heading.strip() for heading in re.findall(r"docs/method\.md: ([A-Z][a-z ]+)", text)}
     assert cited
     assert cited <= headings
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_public_functions_say_what_they_take_and_return(name: str) -> None:
+    function = getattr(landscape_cli, name)
+    text = inspect.getdoc(function) or ""
+    summary, _, rest = text.partition("\n")
+    assert summary.endswith((".", ":"))
+    parts = re.split(r"^(Args|Returns|Raises|Warns):$", rest, flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    signature = inspect.signature(function)
+    described = re.findall(r"^    (\w+): \S", sections.get("Args", ""), re.MULTILINE)
+    assert described == list(signature.parameters)
+    assert ("Returns" in sections) == (signature.return_annotation not in {None, "None"})
+    assert sections["Raises"].strip()
 
 
 def test_the_page_of_the_architecture_names_every_module() -> None:

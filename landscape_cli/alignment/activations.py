@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from landscape_cli.symmetry.checks import check_symmetry
 BATCH = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Correlations:
     """How the activations of a reference's units (rows) and of a network's (columns) correlate.
 
@@ -34,8 +34,8 @@ class Correlations:
             in common.
     """
 
-    units: Mapping[str, Tensor]
-    signs: Mapping[str, Tensor]
+    units: Mapping[str, Tensor] = field(repr=False)
+    signs: Mapping[str, Tensor] = field(repr=False)
 
 
 class _RunningCorrelation:
@@ -93,6 +93,8 @@ def unit_correlations(
     their incoming weights; correlations are summed over them. Over samples and over all places of an image or
     sequence alike. Of a binary layer's outputs the signs count, which are what its units become.
 
+    Their sums are what `align` makes largest by method "activation" (Li et al., 2015; docs/method.md: Align).
+
     Args:
         model: the architecture, put in evaluation mode; its own parameters are not used.
         reference: one network.
@@ -103,8 +105,9 @@ def unit_correlations(
         advance: called with the number of samples done, for a progress bar.
 
     Returns:
-        The correlations, float64, on the CPU. Groups whose units show in no module's output are missing: those of
-        blocks, and those that bare parameters or several projections in one write.
+        The correlations, shape (units, units) for every group, float64, on the CPU. Groups whose units show in no
+        module's output are missing: those of blocks, and those that bare parameters or several projections in one
+        write.
 
     Raises:
         GeometryError: if the symmetry is of another model.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry, flip, permute, spread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alignment:
     """A network whose units are permuted, and flipped where signs are free, to resemble a reference.
 
@@ -39,9 +39,9 @@ class Alignment:
         proof: how far its outputs are from the original's on a probe batch; None if that was not compared.
     """
 
-    params: dict[str, Tensor]
-    permutations: Mapping[str, Tensor]
-    signs: Mapping[str, Tensor]
+    params: dict[str, Tensor] = field(repr=False)
+    permutations: Mapping[str, Tensor] = field(repr=False)
+    signs: Mapping[str, Tensor] = field(repr=False)
     similarity: Mapping[str, float]
     similarity_before: Mapping[str, float]
     proof: Difference | None = None

@@ -65,7 +65,7 @@ class DataSpec:
             ) from cause
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DataSet:
     """A data set in memory.
 
@@ -78,11 +78,11 @@ class DataSet:
         record: what a checkpoint keeps of it, as JSON values.
     """
 
-    train: Split
-    test: Split
+    train: Split = field(repr=False)
+    test: Split = field(repr=False)
     classes: int
-    mean: Tensor
-    deviation: Tensor
+    mean: Tensor = field(repr=False)
+    deviation: Tensor = field(repr=False)
     record: Mapping[str, Any]
 
     @property
@@ -92,13 +92,17 @@ class DataSet:
 
 
 def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None, download: bool = False) -> DataSet:
-    """Load, check, subset and standardise a data set.
+    """Load, check, subset and standardise a data set (docs/method.md: Data).
 
     Args:
         spec: which data.
         preprocessing: the record whose "mean" and "deviation" to standardise with, instead of those of
             this training set: a network sees new data as it saw its own.
         download: let torchvision fetch what is missing.
+
+    Returns:
+        Both splits on the CPU: inputs, shape (n, *input_shape), float32, in units of the training set's deviation from
+        its mean by channel; labels, shape (n,), int64, from 0.
 
     Raises:
         DataError: if the data is unknown, missing or malformed.

@@ -92,6 +92,8 @@ def recompute_statistics(
 ) -> dict[str, Tensor]:
     """Return a network with the running statistics of its batch-norm layers replaced by those of the inputs `x`.
 
+    See docs/method.md: Geodesics and distances; moments are pooled as by Chan, Golub and LeVeque (1983).
+
     The statistics are what a single forward pass in training mode leaves behind with all of `x` as one batch and
     `momentum=None`: each layer's mean and (unbiased) variance of what reaches it when the layers before it normalise
     with the statistics of `x` too. Unlike there, all sums are in float64, and dropout is off. The running statistics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -32,7 +32,7 @@ MOST_NETWORKS = 8
 TRIAL_SAMPLES = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """Scores of several networks on one split.
 
@@ -43,10 +43,10 @@ class Scores:
         undecided: samples on which the outputs are NaN, which count as wrong too, shape (networks,), int64.
     """
 
-    wrong: Tensor
+    wrong: Tensor = field(repr=False)
     samples: int
-    loss: Tensor
-    undecided: Tensor
+    loss: Tensor = field(repr=False)
+    undecided: Tensor = field(repr=False)
 
     @property
     def error(self) -> Tensor:

@@ -45,7 +45,7 @@ class GeodesicPath(ParametricPath):
 
 
 def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict[str, Tensor]:
-    """Return the network at τ on the geodesic between two normalised networks.
+    """Return the network at τ on the geodesic between two normalised networks (Pittorino et al., 2022).
 
     See docs/method.md: Geodesics and distances.
 
@@ -58,6 +58,9 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
         end: the network at τ = 1.
         tau: how far along, usually in [0, 1].
         symmetry: the symmetry of both, whose spheres are walked on.
+
+    Returns:
+        The network, its tensors of the shapes, dtypes and device of `start`'s.
 
     Raises:
         GeometryError: if the networks do not have the same tensors, the symmetry is of another model, or τ is no

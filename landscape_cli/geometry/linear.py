@@ -21,7 +21,17 @@ class LinearPath(ParametricPath):
 
 
 def linear(start: Params, end: Params, tau: float) -> dict[str, Tensor]:
-    """Return the network at τ on the straight line, computed in float64, in `start`'s dtypes; ends are exact.
+    """Return the network at τ on the straight line, (1 - τ) start + τ end (docs/method.md: Paths and barriers).
+
+    Computed in float64; both ends are exact, and tensors that hold no floating-point numbers are the start's.
+
+    Args:
+        start: the network at τ = 0.
+        end: the network at τ = 1.
+        tau: how far along, usually in [0, 1].
+
+    Returns:
+        The network, its tensors of the shapes, dtypes and device of `start`'s.
 
     Raises:
         GeometryError: if the networks do not have the same tensors, or τ is no finite number.

@@ -22,7 +22,7 @@ FORMAT = "landscape/1"
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A network and its provenance, as one safetensors file holds them.
 
@@ -37,7 +37,7 @@ class Checkpoint:
         sha256: the file's digest; empty for a new one.
     """
 
-    params: Params
+    params: Params = field(repr=False)
     model: ModelSpec
     data: Mapping[str, Any]
     history: tuple[Mapping[str, Any], ...] = ()
@@ -49,6 +49,12 @@ class Checkpoint:
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read and check a checkpoint.
+
+    Args:
+        path: a file that `write_checkpoint` or the command line wrote.
+
+    Returns:
+        The network, its tensors on the CPU in the file's dtypes, and all that is recorded of it.
 
     Raises:
         CheckpointError: if the file is missing, truncated, of another format, lacks a metadata key,
@@ -89,6 +95,11 @@ def check_checkpoint_name(path: Path) -> None:
 
 def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = False) -> None:
     """Write a checkpoint whole or not at all; the same checkpoint always gives the same bytes.
+
+    Args:
+        path: the file to write, `.st` or `.safetensors`, in a folder that is there.
+        checkpoint: what to write; tensors keep their dtypes. Its `path` and `sha256` are not written.
+        force: whether to replace a file.
 
     Raises:
         CheckpointError: if the name is not a checkpoint's, the folder is missing, the file exists

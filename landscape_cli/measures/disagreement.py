@@ -96,6 +96,8 @@ def disagreement(
 ) -> Distance:
     """Return on which fraction of each split two networks decide for different classes.
 
+    See docs/method.md: Geodesics and distances.
+
     Args:
         model: the architecture, put in evaluation mode; or an `Evaluator`, which has its data and device.
         a: one network.
@@ -104,7 +106,8 @@ def disagreement(
         device: where to compute, with a model.
 
     Returns:
-        `train_disagreement`, `test_disagreement`, one of each split, in [0, 1]; None where outputs are NaN.
+        `train_disagreement`, `test_disagreement`, one of each split, fractions of samples in [0, 1]; None where outputs
+        are NaN.
 
     Raises:
         ModelError: if a network does not fit the model.

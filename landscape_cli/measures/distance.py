@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
     """Return every distance in weights between two networks, in float64 (docs/method.md: Geodesics and distances).
 
-    Of parameters alone, each counted once: running statistics follow from them and the data.
+    Of parameters alone, each counted once: running statistics follow from them and the data. The geodesic distance is
+    that of Pittorino et al. (2022).
 
     Args:
         a: one network.
@@ -36,8 +37,8 @@ def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
         symmetry: of both.
 
     Returns:
-        `geodesic`, `rms_angle` (in radians), `euclidean` and `cosine`; of binary networks `hamming` (how many signs
-        differ), `hamming_fraction` and `cosine` (of the signs).
+        `geodesic` and `euclidean` (in units of the weights), `rms_angle` (in radians) and `cosine`; of binary networks
+        `hamming` (how many signs differ), `hamming_fraction` (in [0, 1]) and `cosine` (of the signs).
 
     Raises:
         GeometryError: if the networks do not have the same tensors, the symmetry is of another model, or binary ones

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ from landscape_cli.symmetry import Symmetry, trace_symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LocalEnergy:
     """The local energy of one network, for several strengths of a perturbation.
 
@@ -46,7 +46,7 @@ class LocalEnergy:
     kind: str
     strengths: tuple[float, ...]
     error: dict[str, float]
-    draws: dict[str, Tensor]
+    draws: dict[str, Tensor] = field(repr=False)
 
     def mean(self, split: str) -> Tensor:
         """Return δE, shape (strengths,)."""
@@ -101,6 +101,8 @@ def local_energy(
 ) -> LocalEnergy:
     """Measure δE(σ) = E_z[E(θ + σ z ⊙ θ)] - E(θ), z ~ N(0, 1) for each weight.
 
+    The local energy of Pittorino et al. (2022); see docs/method.md: Flatness.
+
     Multiplicative noise commutes with rescaling units: the same seed gives the same result before and after
     normalising. A draw uses the same z for every σ, for every network of the same model, and under all names of a
     parameter that several modules share.
@@ -116,6 +118,10 @@ def local_energy(
         seed: of the draws; draw k is the same however many are asked for.
         device: where to compute, with a model.
         advance: called with the number of samples done, with a model.
+
+    Returns:
+        By split, in fractions of samples: E, in [0, 1], and δE in every draw, in [-1, 1], shape (strengths, draws),
+        float64; NaN where outputs are.
 
     Raises:
         GeometryError: if a σ is negative or not finite, there is no draw, or the network is binary.
@@ -150,6 +156,8 @@ def flip_energy(
 ) -> LocalEnergy:
     """Measure δE(p) of a binary network: the mean growth of the error when every sign is flipped with probability p.
 
+    The local energy of binary networks (Pittorino et al., 2022); see docs/method.md: Flatness.
+
     A draw is one uniform number for each weight, whose sign is flipped where that is less than p: the same for every
     network of the same model, and so that what a smaller p flips, a larger one does too.
 
@@ -163,6 +171,10 @@ def flip_energy(
         seed: of the draws; draw k is the same however many are asked for.
         device: where to compute, with a model.
         advance: called with the number of samples done, with a model.
+
+    Returns:
+        By split, in fractions of samples: E, in [0, 1], and δE in every draw, in [-1, 1], shape (probabilities, draws),
+        float64; NaN where outputs are.
 
     Raises:
         GeometryError: if a probability is none, there is no draw, or the network is not binary.

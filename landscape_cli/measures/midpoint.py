@@ -65,7 +65,7 @@ def optimize_midpoint(
 ) -> OptimizedPath:
     """Train the middle of the path between two networks by SGD, and measure the two pieces through it.
 
-    See docs/method.md: Paths and barriers.
+    The optimised path of Pittorino et al. (2022); see docs/method.md: Paths and barriers.
 
     Once trained, it is normalised where the path is a geodesic, and its units are permuted to match the middle's; both
     are proved.
@@ -90,6 +90,10 @@ def optimize_midpoint(
         device: where to compute.
         observer: whom to tell of the training.
         advance: called with the number of samples done on the path, as by `path`.
+
+    Returns:
+        The midpoint, on the CPU, in the dtypes of the ends; errors (fractions of samples, in [0, 1]) and losses (nats)
+        at every point of both pieces; and the midpoint's distances from both ends, in units of the weights.
 
     Raises:
         GeometryError, ModelError, DataError: as `path` does, or if the midpoint cannot be normalised or aligned.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.io.results import finite
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from landscape_cli.network import Params
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OptimizedPath:
     """The path through a trained midpoint: from the start to it, and on to the end.
 
@@ -28,7 +28,7 @@ class OptimizedPath:
         names: of both ends.
     """
 
-    midpoint: Params
+    midpoint: Params = field(repr=False)
     path: PathResult
     epochs: int
     middle: Mapping[str, float]

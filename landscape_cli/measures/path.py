@@ -56,6 +56,10 @@ def path(
         advance: called with the number of samples done: of every point on each split, and over the training
             set once more where statistics are recomputed.
 
+    Returns:
+        By split, the error (a fraction of samples, in [0, 1]) and the loss (in nats) at every point, shape
+        (orders, points), float64, NaN where outputs are; paths that are not random have one order.
+
     Raises:
         GeometryError: if there is no such path between the two, or there are fewer than two points.
         ModelError: if a network does not fit the model.
@@ -103,7 +107,35 @@ def barrier(
 ) -> dict[str, Barrier]:
     """Return the barrier along the path between two networks, by split; with `loss`, that of the loss.
 
-    Arguments, errors and warnings are those of `path`.
+    See docs/method.md: Paths and barriers. Shorthand for `path(...).barrier`.
+
+    Args:
+        model: the architecture, put in evaluation mode; its own parameters are not used.
+        start: the network at τ = 0.
+        end: the network at τ = 1.
+        data: what to measure on; of splits by name, "train" is the training set, or else the first.
+        kind: as for `path`, and likewise all that follows.
+        symmetry: of both networks; geodesics need it.
+        points: how many points, evenly spaced, ends included.
+        orders: of shortest paths: in how many random orders signs flip.
+        loss: whether to return the barrier of the loss instead of that of the error.
+        bn: "keep" or "recompute" batch-norm statistics.
+        seed: of the orders.
+        device: where to compute.
+        advance: called with the number of samples done.
+
+    Returns:
+        The barrier of each split: of the error, in fractions of samples, or with `loss` of the loss, in nats. Its
+        figures are NaN if outputs are at some point.
+
+    Raises:
+        GeometryError: if there is no such path between the two, or there are fewer than two points.
+        ModelError: if a network does not fit the model.
+        DataError: if the data is something else.
+
+    Warns:
+        LandscapeWarning: if points have no error, as outputs are NaN.
+        Remark: if statistics are to be recomputed, and there are none.
     """
     measured = path(
         model,

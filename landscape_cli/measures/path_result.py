@@ -14,7 +14,7 @@ from landscape_cli.io.results import finite
 from landscape_cli.measures.spread import Spread, spread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PathResult:
     """What was measured along a path of one piece or several, each of as many points, which share their ends.
 
@@ -30,8 +30,8 @@ class PathResult:
     """
 
     kind: str
-    errors: Mapping[str, Tensor]
-    losses: Mapping[str, Tensor]
+    errors: Mapping[str, Tensor] = field(repr=False)
+    losses: Mapping[str, Tensor] = field(repr=False)
     random: bool = False
     pieces: int = 1
     loss: bool = False

@@ -83,6 +83,8 @@ def plane(
 ) -> PlaneResult:
     """Measure the error on a grid in the plane through three networks (Garipov et al., 2018).
 
+    See docs/method.md: Planes.
+
     Of binary networks the plane is that of their latent weights; at every node the network is the signs there.
 
     Args:
@@ -98,6 +100,11 @@ def plane(
             set for every network.
         device: where to compute.
         advance: called with the number of samples done, for a progress bar; `samples_of_plane` of them in all.
+
+    Returns:
+        For each of the grid × grid nodes and the three networks: coordinates, as Euclidean distances in units of the
+        weights; by split the error, a fraction of samples in [0, 1], and with `loss` the loss, in nats; NaN where
+        outputs are.
 
     Raises:
         GeometryError: if two networks are equal, the three lie on one line, or the grid is no grid.

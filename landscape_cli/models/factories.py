@@ -29,6 +29,9 @@ def allow_code(name: str) -> None:
     This is the one place where code outside the package is imported, and it must be called for names that the
     user gives only: never for what a file says.
 
+    Args:
+        name: `package.module:factory`; arguments are given where the model is made, not here.
+
     Raises:
         ModelError: if the name is malformed, the module or the factory is not there, or importing raises.
     """

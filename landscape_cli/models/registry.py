@@ -51,6 +51,14 @@ def create_model(spec: ModelSpec, *, seed: int, dtype: torch.dtype = torch.float
 def build_model(spec: ModelSpec, params: Params) -> nn.Module:
     """Return the model with `params` as its tensors (not copied), in evaluation mode.
 
+    Args:
+        spec: which model, such as `Checkpoint.model`.
+        params: its tensors by name, of the shapes that the model has, any floating-point dtype.
+
+    Returns:
+        The model, on the device of `params`: it takes inputs of shape (n, *spec.input_shape) and returns logits, shape
+        (n, spec.outputs).
+
     Raises:
         ModelError: if there is no such model, its arguments do not fit, or `params` do not.
     """

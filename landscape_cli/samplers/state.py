@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ SAMPLER = "method."
 """What names of the sampler's tensors begin with."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingState:
     """Where training stands.
 
@@ -28,7 +28,7 @@ class TrainingState:
         facts: phase, epoch, step, which runs are active or diverged, and the records so far, as JSON values.
     """
 
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor] = field(repr=False)
     facts: Mapping[str, Any]
 
 

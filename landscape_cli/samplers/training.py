@@ -28,7 +28,7 @@ from landscape_cli.samplers.streams import CORRUPTION, initial_params
 Pause = Callable[[bool, Callable[[], TrainingState]], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """What one run came to.
 
@@ -89,7 +89,7 @@ def train(
         resume: a state to go on from, of a training with the same other arguments.
 
     Returns:
-        For each seed, what the run came to.
+        For each seed, in this order, what the run came to.
 
     Raises:
         DataError: if the data is no data set or split, or does not fit the model.

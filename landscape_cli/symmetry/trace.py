@@ -23,7 +23,7 @@ from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
 def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = False) -> Symmetry:
-    """Derive the permutation, scale and sign groups of a model from one forward pass.
+    """Derive the permutation, scale and sign groups of a model from one forward pass (docs/method.md: Words).
 
     The forward pass runs in evaluation mode on tensors without numbers, so that it takes no time to speak of; every
     operator relates the places of its inputs to those of its outputs (tracing/rules). What cannot be established is
@@ -34,6 +34,9 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
         model: any feed-forward model that takes one tensor and returns one, or several in a tuple or list.
         example_input: a batch of inputs, shape (n, ...); its values do not matter, nor does its floating-point type.
         strict: make an error of operators without a rule, and of parameters that are never used.
+
+    Returns:
+        The groups, with all tensor axes of each; the spheres of normalised networks; and what is fixed, and why.
 
     Raises:
         TraceError: if the model looks at values, changes its parameters, does not return tensors, or cannot be run;

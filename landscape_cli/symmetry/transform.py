@@ -21,6 +21,8 @@ SLICES = 16
 def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Permute hidden units: unit i of a group becomes what unit `permutations[group][i]` was.
 
+    What the network computes is unchanged (docs/method.md: Words).
+
     Args:
         params: the network.
         symmetry: its symmetry.
@@ -96,6 +98,8 @@ def rescale(
 ) -> dict[str, Tensor]:
     """Multiply the activations of hidden units, and all outputs, without changing what is computed from them.
 
+    See docs/method.md: Words.
+
     Args:
         params: the network.
         symmetry: its symmetry.
@@ -103,7 +107,7 @@ def rescale(
         output: the one positive factor of all outputs.
 
     Returns:
-        A new network; tensors that nothing touches are shared with the old one.
+        A new network in the same dtypes; tensors that nothing touches are shared with the old one.
 
     Raises:
         GeometryError: if the symmetry is of another network, there is no such group, or a factor is not positive.
@@ -143,9 +147,17 @@ def _rescale(params: dict[str, Tensor], axes: Sequence[ScaledAxis], factors: Ten
 
 
 def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Flip the activations of hidden units where `signs`, by group, shape (units,), are negative.
+    """Flip the activations of hidden units, without changing what is computed from them (docs/method.md: Words).
 
     Latent weights of zero are first made tiny: their sign is +, and the negative of zero has the same.
+
+    Args:
+        params: the network.
+        symmetry: its symmetry.
+        signs: by name of the sign group, shape (units,): 1, or -1 for units to be flipped; groups left out keep theirs.
+
+    Returns:
+        A new network in the same dtypes; tensors that nothing touches are shared with the old one.
 
     Raises:
         GeometryError: if the symmetry is of another network, there is no such group, or a sign is not ±1.
@@ -166,7 +178,14 @@ def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, T
 
 
 def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return a uniformly random permutation of every group, shape (units,), int64, from a CPU generator.
+    """Draw a uniformly random permutation of every group of units (docs/method.md: Words).
+
+    Args:
+        symmetry: the groups.
+        generator: on the CPU; it is advanced.
+
+    Returns:
+        By group, the permutation, shape (units,), int64, on the CPU, as `permute` takes it.
 
     Raises:
         GeometryError: if there is no symmetry or generator.
@@ -181,7 +200,14 @@ def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> di
 
 
 def random_signs(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return fair coin tosses, ±1, for the units of every group, shape (units,), int64, from a CPU generator.
+    """Toss a fair coin, ±1, for every unit whose sign is free (docs/method.md: Words).
+
+    Args:
+        symmetry: the groups.
+        generator: on the CPU; it is advanced.
+
+    Returns:
+        By sign group, the signs, shape (units,), int64, on the CPU, as `flip` takes them.
 
     Raises:
         GeometryError: if there is no symmetry or generator.

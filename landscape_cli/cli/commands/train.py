@@ -50,7 +50,7 @@ def train(
       landscape train --algo sgd --model mlp --data hmm --seed 1 -o sgd-1.st
       landscape train --algo rsgd --model lenet --data fashion-mnist -o rsgd.st
       landscape train --algo adv --data my.safetensors --log adv.csv
-      landscape train --model lenet --data mnist --runs 8 --seed 1 -o 'sgd-{seed}.st'
+      landscape train --model lenet --data mnist --runs 8 -o 'sgd-{seed}.st'
       landscape train --model vgg16 --data cifar10 --checkpoint-every 1 --resume
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import resolve_device
