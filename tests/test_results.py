@@ -21,6 +21,7 @@ from landscape_cli import (
     Split,
 )
 from landscape_cli.alignment.activations import Correlations
+from landscape_cli.normalization.normalize import Normalization
 from landscape_cli.samplers.state import TrainingState
 
 TENSOR = torch.full((3, 4), 0.5)
@@ -33,6 +34,7 @@ RESULTS = [
     Correlations(PARAMS, PARAMS),
     DataSet(SPLIT, SPLIT, 3, TENSOR, TENSOR, {}),
     LocalEnergy("sigma", (0.1, 0.2, 0.3), {"train": 0.0}, {"train": TENSOR}),
+    Normalization(PARAMS, 1.5, {}, PARAMS),
     OptimizedPath(PARAMS, PATH, 1, {}, {}, None, ("a", "b")),
     PATH,
     Scores(TENSOR, 3, TENSOR, TENSOR),

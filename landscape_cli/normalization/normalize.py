@@ -25,7 +25,7 @@ ROUNDINGS = 1000.0
 """How many roundings of its type a factor of a normalised network's units may lie from 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Normalization:
     """A normalised network, and what it took.
 
@@ -41,10 +41,10 @@ class Normalization:
         normalized: how it was normalised, as a checkpoint keeps it (`Checkpoint.normalized`), JSON values.
     """
 
-    params: dict[str, Tensor]
+    params: dict[str, Tensor] = field(repr=False)
     output_factor: float
     degenerate: Mapping[str, tuple[int, ...]]
-    factors: Mapping[str, Tensor]
+    factors: Mapping[str, Tensor] = field(repr=False)
     unsettled: tuple[str, ...] = ()
     proof: Difference | None = None
     normalized: Mapping[str, Any] = field(default_factory=dict)

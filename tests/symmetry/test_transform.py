@@ -58,8 +58,8 @@ def test_rows_hold_what_is_of_each_unit(dims: tuple[int, ...]) -> None:
         assert set(rows[unit].tolist()) == held
 
 
-def symmetry_of(*groups: PermutationGroup) -> Symmetry:
-    return Symmetry(groups, (), (), (), 0, (), (), (("w", (6, 7, 8)),), ("w",))
+def symmetry_of(*groups: PermutationGroup, shape: tuple[int, ...] = (6, 7, 8)) -> Symmetry:
+    return Symmetry(groups, (), (), (), 0, (), (), (("w", shape),), ("w",))
 
 
 @pytest.mark.parametrize("dims", DIMS)
@@ -82,7 +82,7 @@ def test_units_are_permuted_within_their_blocks_first_and_then_the_blocks() -> N
     permutations = {"units": torch.tensor([1, 2, 0, 3, 5, 4]), "blocks": torch.tensor([1, 0])}
     members = [(group, group.axes[0]) for group in (outer, inner)]
     assert sources(tensor, (0,), members, permutations).tolist() == [3, 5, 4, 1, 2, 0]
-    result = permute({"w": tensor}, symmetry_of(outer, inner), permutations)
+    result = permute({"w": tensor}, symmetry_of(outer, inner, shape=(6,)), permutations)
     assert result["w"].tolist() == [3, 5, 4, 1, 2, 0]
 
 
