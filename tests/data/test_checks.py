@@ -39,6 +39,7 @@ def test_splits_pass() -> None:
         (Split(X, Y.bool()), "y holds torch.bool"),
         (Split(X, Y - 1), "labels out of range.* they go from -1 to 1"),
         (Split(X, Y + 5), "between 0 and 2; they go from 5 to 7"),
+        (Split(X, Y + 1), "between 0 and 2; they go from 1 to 3"),
         (Split(X[:, :2], Y), "the model takes"),
     ],
 )
