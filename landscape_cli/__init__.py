@@ -19,7 +19,8 @@ _HOMES = {
     "errors": ("LandscapeError", "LandscapeWarning", "ProofError", "Remark"),
     "evaluation.batch_norm": ("recompute_statistics",),
     "evaluation.equivalence": ("Difference",),
-    "evaluation.evaluator": ("Evaluator", "Scores"),
+    "evaluation.evaluator": ("Evaluator",),
+    "evaluation.scores": ("Scores",),
     "geometry.barrier": ("Barrier",),
     "geometry.distances": ("Distance",),
     "geometry.geodesic": ("geodesic",),
@@ -27,7 +28,8 @@ _HOMES = {
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
-    "measures.flatness": ("LocalEnergy", "flip_energy", "local_energy"),
+    "measures.flatness": ("flip_energy", "local_energy"),
+    "measures.local_energy": ("LocalEnergy",),
     "measures.midpoint": ("optimize_midpoint",),
     "measures.optimized_path": ("OptimizedPath",),
     "measures.path": ("barrier", "path"),
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.batch_norm import recompute_statistics as recompute_statistics
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
-    from landscape_cli.evaluation.evaluator import Scores as Scores
+    from landscape_cli.evaluation.scores import Scores as Scores
     from landscape_cli.geometry.barrier import Barrier as Barrier
     from landscape_cli.geometry.distances import Distance as Distance
     from landscape_cli.geometry.geodesic import geodesic as geodesic
@@ -79,9 +81,9 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
-    from landscape_cli.measures.flatness import LocalEnergy as LocalEnergy
     from landscape_cli.measures.flatness import flip_energy as flip_energy
     from landscape_cli.measures.flatness import local_energy as local_energy
+    from landscape_cli.measures.local_energy import LocalEnergy as LocalEnergy
     from landscape_cli.measures.midpoint import optimize_midpoint as optimize_midpoint
     from landscape_cli.measures.optimized_path import OptimizedPath as OptimizedPath
     from landscape_cli.measures.path import barrier as barrier

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -17,6 +15,7 @@ from landscape_cli.data.checks import check_labels
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
+from landscape_cli.evaluation.scores import Scores
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
 from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
@@ -30,38 +29,6 @@ ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
 NETWORK_BYTES = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
 MOST_NETWORKS = 8
 TRIAL_SAMPLES = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Scores of several networks on one split.
-
-    Attributes:
-        wrong: misclassified samples, shape (networks,), int64.
-        samples: how many samples there were.
-        loss: mean cross-entropy in nats, shape (networks,), float64.
-        undecided: samples on which the outputs are NaN, which count as wrong too, shape (networks,), int64.
-    """
-
-    wrong: Tensor = field(repr=False)
-    samples: int
-    loss: Tensor = field(repr=False)
-    undecided: Tensor = field(repr=False)
-
-    @property
-    def error(self) -> Tensor:
-        """The fraction of samples misclassified, shape (networks,), float64; NaN where any output is."""
-        return torch.where(self.undecided > 0, math.nan, self.wrong.double() / self.samples)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return them as JSON values, a list with an entry for each network; None for what is not a number."""
-        return {
-            "error": _finite(self.error),
-            "loss": _finite(self.loss),
-            "wrong": self.wrong.tolist(),
-            "undecided": self.undecided.tolist(),
-            "samples": self.samples,
-        }
 
 
 class Evaluator:
@@ -320,15 +287,3 @@ def _batch_size(elements: int, device: torch.device) -> int:
     fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
     power: int = 1 << (fits.bit_length() - 1)
     return min(1 << 16, max(64, power))
-
-
-def _finite(values: Tensor) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values.tolist()]
-
-
-def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:
-    """Return the columns of a result that hold the scores of network k."""
-    columns = {f"{split}_error": float(score.error[k]) for split, score in scores.items()}
-    if loss:
-        columns |= {f"{split}_loss": float(score.loss[k]) for split, score in scores.items()}
-    return columns

@@ -5,14 +5,11 @@ See docs/method.md: Flatness.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from landscape_cli.arguments import check_whole
 from landscape_cli.binary.layers import latent_names
@@ -20,8 +17,8 @@ from landscape_cli.errors import GeometryError, LandscapeWarning, listed
 from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
 from landscape_cli.evaluation.splits import Data
 from landscape_cli.forward.functional import parameter_owners
-from landscape_cli.io.results import finite
 from landscape_cli.measures.flips import SignFlips
+from landscape_cli.measures.local_energy import LocalEnergy
 from landscape_cli.measures.noise import MultiplicativeNoise
 from landscape_cli.measures.perturbation import WeightPerturbation
 from landscape_cli.models.fitting import check_networks
@@ -29,61 +26,6 @@ from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry, trace_symmetry
 from landscape_cli.symmetry.checks import check_symmetry
-
-
-@dataclass(frozen=True, eq=False)
-class LocalEnergy:
-    """The local energy of one network, for several strengths of a perturbation.
-
-    Attributes:
-        kind: what the strengths are: "sigma" of multiplicative noise, "flip" for probabilities of flipped signs.
-        strengths: the strengths.
-        error: E(θ), by split, in [0, 1].
-        draws: the growth of the error in every draw, by split, shape (strengths, draws), float64; NaN where outputs
-            are.
-    """
-
-    kind: str
-    strengths: tuple[float, ...]
-    error: dict[str, float]
-    draws: dict[str, Tensor] = field(repr=False)
-
-    def mean(self, split: str) -> Tensor:
-        """Return δE, shape (strengths,)."""
-        return self.draws[split].mean(dim=1)
-
-    def standard_error(self, split: str) -> Tensor:
-        """Return the standard error of the mean over draws, shape (strengths,); NaN for a single draw."""
-        draws = self.draws[split]
-        count = draws.shape[1]
-        if count == 1:
-            return torch.full_like(draws[:, 0], math.nan)
-        return draws.std(dim=1) / math.sqrt(count)
-
-    @property
-    def missing(self) -> int:
-        """How many draws have no error, of all strengths."""
-        return int(torch.count_nonzero(torch.stack([draws.isnan() for draws in self.draws.values()]).any(dim=0)))
-
-    def rows(self) -> list[dict[str, float]]:
-        """Return δE and its standard error for each strength: `sigma` (or `flip`), `train_energy`, …."""
-        rows = []
-        for k, strength in enumerate(self.strengths):
-            row = {self.kind: strength}
-            for split in self.draws:
-                row[f"{split}_energy"] = float(self.mean(split)[k])
-                row[f"{split}_standard_error"] = float(self.standard_error(split)[k])
-            rows.append(row)
-        return rows
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what the result of `landscape flatness` says of a network: errors, and every draw; None for NaN."""
-        energies = [
-            row | {f"{split}_draws": draws[k].tolist() for split, draws in self.draws.items()}
-            for k, row in enumerate(self.rows())
-        ]
-        errors: dict[str, Any] = {f"{split}_error": error for split, error in self.error.items()}
-        return dict(finite(errors | {"local_energy": energies}))
 
 
 def local_energy(

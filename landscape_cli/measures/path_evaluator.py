@@ -14,7 +14,8 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Kind, Statistics, check_choice
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.evaluator import Evaluator, score_columns
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.evaluation.scores import score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.barrier import even_steps
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing

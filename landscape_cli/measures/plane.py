@@ -17,7 +17,8 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import GeometryError, LandscapeWarning
-from landscape_cli.evaluation.evaluator import Evaluator, score_columns
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.evaluation.scores import score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.plane import Plane, span_plane
 from landscape_cli.io.checkpoint import Checkpoint

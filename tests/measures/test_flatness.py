@@ -11,14 +11,10 @@ from torch import Tensor
 
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import DataError, GeometryError, LandscapeWarning, ModelError
-from landscape_cli.evaluation.evaluator import Evaluator, Scores
-from landscape_cli.measures.flatness import (
-    LocalEnergy,
-    flip_energy,
-    local_energy,
-    perturbed_names,
-    warn_of_missing_draws,
-)
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.evaluation.scores import Scores
+from landscape_cli.measures.flatness import flip_energy, local_energy, perturbed_names, warn_of_missing_draws
+from landscape_cli.measures.local_energy import LocalEnergy
 from landscape_cli.measures.perturbation import check_suits, default_perturbation, perturbations
 from landscape_cli.rng import generator
 from tests.support.binaries import Binary, make_binary

@@ -1,0 +1,67 @@
+"""The local energy of a network: how its error grows as weights are perturbed (docs/method.md: Flatness)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from landscape_cli.io.results import finite
+
+
+@dataclass(frozen=True, eq=False)
+class LocalEnergy:
+    """The local energy of one network, for several strengths of a perturbation.
+
+    Attributes:
+        kind: what the strengths are: "sigma" of multiplicative noise, "flip" for probabilities of flipped signs.
+        strengths: the strengths.
+        error: E(θ), by split, in [0, 1].
+        draws: the growth of the error in every draw, by split, shape (strengths, draws), float64; NaN where outputs
+            are.
+    """
+
+    kind: str
+    strengths: tuple[float, ...]
+    error: dict[str, float]
+    draws: dict[str, Tensor] = field(repr=False)
+
+    def mean(self, split: str) -> Tensor:
+        """Return δE, shape (strengths,)."""
+        return self.draws[split].mean(dim=1)
+
+    def standard_error(self, split: str) -> Tensor:
+        """Return the standard error of the mean over draws, shape (strengths,); NaN for a single draw."""
+        draws = self.draws[split]
+        count = draws.shape[1]
+        if count == 1:
+            return torch.full_like(draws[:, 0], math.nan)
+        return draws.std(dim=1) / math.sqrt(count)
+
+    @property
+    def missing(self) -> int:
+        """How many draws have no error, of all strengths."""
+        return int(torch.count_nonzero(torch.stack([draws.isnan() for draws in self.draws.values()]).any(dim=0)))
+
+    def rows(self) -> list[dict[str, float]]:
+        """Return δE and its standard error for each strength: `sigma` (or `flip`), `train_energy`, …."""
+        rows = []
+        for k, strength in enumerate(self.strengths):
+            row = {self.kind: strength}
+            for split in self.draws:
+                row[f"{split}_energy"] = float(self.mean(split)[k])
+                row[f"{split}_standard_error"] = float(self.standard_error(split)[k])
+            rows.append(row)
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the result of `landscape flatness` says of a network: errors, and every draw; None for NaN."""
+        energies = [
+            row | {f"{split}_draws": draws[k].tolist() for split, draws in self.draws.items()}
+            for k, row in enumerate(self.rows())
+        ]
+        errors: dict[str, Any] = {f"{split}_error": error for split, error in self.error.items()}
+        return dict(finite(errors | {"local_energy": energies}))
