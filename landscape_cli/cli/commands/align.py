@@ -95,7 +95,7 @@ def align(
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
     from landscape_cli.cli.outputs import write_networks
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.alignment import alignment_result, write_permutations
+    from landscape_cli.cli.reports.alignment import alignment_result, show, write_permutations
 
     listen(quiet=terminal.quiet)
     if explain:
@@ -133,7 +133,7 @@ def align(
         write_permutations(permutations, target, movers, alignments, summary, force=force)
         say(f"wrote {permutations}", quiet=terminal.quiet)
     result = alignment_result(target, movers, outputs, alignments, symmetry, summary)
-    emit(result, output=None, form=form, force=force, quiet=terminal.quiet)
+    emit(result, output=None, form=form, force=force, quiet=terminal.quiet, show=show)
 
 
 def check_used(context: typer.Context, method: Method) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from landscape_cli.alignment.align import Alignment
+from landscape_cli.cli.console import print_table
 from landscape_cli.errors import ResultError
 from landscape_cli.io.atomic import write_atomic
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import Result
 from landscape_cli.symmetry import Symmetry
+
+HEADINGS = {"relabelled": "permuted"}
 
 
 def alignment_result(
@@ -53,6 +57,12 @@ def group_rows(network: Checkpoint, alignment: Alignment, symmetry: Symmetry) ->
         }
         for group in symmetry.permutations
     ]
+
+
+def show(result: Result) -> None:
+    """Print the rows as a table, headed by the word of the field: the key of results is older."""
+    rows = [{HEADINGS.get(key, key): value for key, value in row.items()} for row in result.rows]
+    print_table(replace(result, rows=rows))
 
 
 def write_permutations(

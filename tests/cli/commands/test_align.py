@@ -15,6 +15,13 @@ from landscape_cli.symmetry import trace_symmetry
 from tests.cli.test_app import TRAIN, trained  # noqa: F401 - a fixture
 
 
+def test_the_table_speaks_of_permuted_units(landscape, trained: list[str]) -> None:  # noqa: F811
+    table = landscape("align", *trained[:2], "-o", "t.st", "--format", "table").out
+    assert " permuted " in table
+    assert "relabelled" not in table
+    assert "relabelled" in landscape("align", *trained[:2], "-o", "u.st", "--format", "csv").out
+
+
 def test_align_reports_and_saves(landscape, trained: list[str]) -> None:  # noqa: F811
     landscape(*TRAIN, "--seed", "3", "-o", "3.st")
     done = landscape("align", "1.st", "2.st", "3.st", "--out-dir", "out", "--permutations", "p.json")
