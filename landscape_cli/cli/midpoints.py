@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ import typer
 from landscape_cli.cli.options import flag, given
 from landscape_cli.cli.outputs import check_distinct
 from landscape_cli.cli.provenance import OF_MIDPOINT
-from landscape_cli.cli.training.sampler_options import BINARY_RATES, LEARNING_RATES
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 def midpoint_recipe(context: typer.Context) -> Recipe | None:
     """Return how the command's options say to train midpoints; None where there are to be none.
 
-    `with_rate` gives it the learning rate that suits the networks, once these are known.
+    Without a learning rate it has that which suits the networks, once these are known (`Recipe.with_defaults`).
 
     Raises:
         BadParameter: if an option of training is given without `--optimize-midpoint`, or is out of range.
@@ -40,15 +38,7 @@ def midpoint_recipe(context: typer.Context) -> Recipe | None:
     until = options["until_error"]
     if not 0 <= until <= 1:
         raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
-    rate = LEARNING_RATES["sgd"] if options["lr"] is None else options["lr"]
-    return Recipe(options["epochs"], rate, options["momentum"], options["batch_size"], until)
-
-
-def with_rate(recipe: Recipe | None, rate: float | None, *, binary: bool) -> Recipe | None:
-    """Return the recipe with the learning rate that binary networks have by default, where none is given."""
-    if recipe is None or rate is not None or not binary:
-        return recipe
-    return replace(recipe, learning_rate=BINARY_RATES["sgd"])
+    return Recipe(options["epochs"], options["lr"], options["momentum"], options["batch_size"], until)
 
 
 def midpoint_paths(

@@ -78,8 +78,8 @@ def optimize_midpoint(
         spec: the same model, to be built anew for training (`Checkpoint.model`).
         symmetry: of both networks, as `trace_symmetry` returns it.
         kind: as for `path`.
-        recipe: how to train; not at all where the middle's error is at most `until_error`. Binary networks need larger
-            rates, such as 20.
+        recipe: how to train; not at all where the middle's error is at most `until_error`. Without a
+            learning rate, at the usual one of such networks: 0.02, or 20 of binary ones.
         method: by what units are matched: "cosine", "weight" or "activation".
         points: how many points on each piece, ends included.
         orders: as for `path`.
@@ -126,6 +126,7 @@ def optimize_midpoint(
     ends = [Checkpoint(p, spec, {}, normalized=normalized, path=n) for n, p in (("start", start), ("end", end))]
     inputs = evaluator.evaluator.splits[evaluator.train].x.cpu()
     aligner = PairAligner(model, ends[0], symmetry, method=method, inputs=inputs, seed=seed, device=evaluator.device)
+    recipe = recipe.with_defaults(binary=evaluator.paths.binary)
     optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed)
     optimized = optimizer.optimize(
         *ends,

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from landscape_cli.cli.midpoints import midpoint_paths, with_rate
+from landscape_cli.cli.midpoints import midpoint_paths
 from landscape_cli.errors import CheckpointError, ResultError
-from landscape_cli.samplers import Recipe
 
 ENDS = [(Path("n/a.st"), Path("b.st")), (Path("n/a.st"), Path("c.st"))]
 
@@ -38,12 +37,3 @@ def test_collisions() -> None:
             midpoint_paths(Path(template), ends, (None,), force=False)
     with pytest.raises(ResultError, match="two outputs are the same file"):
         midpoint_paths(Path("m.st"), ENDS[:1], (None, Path("./m.st")), force=False)
-
-
-def test_rates() -> None:
-    recipe = Recipe(learning_rate=0.02)
-    assert with_rate(None, None, binary=True) is None
-    assert with_rate(recipe, None, binary=False) is with_rate(recipe, 0.02, binary=True) is recipe
-    binary = with_rate(recipe, None, binary=True)
-    assert binary is not None
-    assert binary.learning_rate == 20

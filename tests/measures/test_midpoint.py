@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
 from landscape_cli import optimize_midpoint, path, read_checkpoint
-from landscape_cli.data.datasets import DataSpec, load_data
+from landscape_cli.data.datasets import DataSpec, Split, load_data
 from landscape_cli.errors import DataError, GeometryError, LandscapeError, ModelError, TrainingError
 from landscape_cli.models import build_model
+from landscape_cli.network import ModelSpec, Params
 from landscape_cli.samplers import EpochRecord, Recipe, TrainingObserver
 from landscape_cli.symmetry import trace_symmetry
 from tests.cli.test_app import TRAIN
@@ -105,6 +107,25 @@ def test_nonsense_is_refused() -> None:
         optimize_midpoint(ends.model, ends.start, ends.end, halves, **options)
     with pytest.raises(LandscapeError, match="magic"):
         optimize_midpoint(*arguments, **options, method="magic")
+
+
+@pytest.mark.parametrize(("spec", "rate"), [(MLP, 0.02), (BINARY, 20.0)])
+def test_the_rate_is_the_usual_one_of_such_networks(
+    monkeypatch: pytest.MonkeyPatch, spec: ModelSpec, rate: float
+) -> None:
+    recipes: list[Recipe] = []
+
+    def keep(spec: ModelSpec, middle: Params, data: Split, recipe: Recipe, **_: Any) -> tuple[Params, int]:
+        recipes.append(recipe)
+        return middle, 1
+
+    monkeypatch.setattr("landscape_cli.measures.midpoint.train_midpoint", keep)
+    ends = make_ends(spec)
+    measure = partial(optimize_midpoint, ends.model, ends.start, ends.end, ends.data, points=2, orders=1)
+    for learning_rate in (None, 0.5):
+        recipe = Recipe(epochs=1, learning_rate=learning_rate)
+        measure(spec=spec, symmetry=ends.symmetry, recipe=recipe)
+    assert [recipe.learning_rate for recipe in recipes] == [rate, 0.5]
 
 
 @pytest.mark.parametrize("kind", ["linear", "geodesic", "shortest"])

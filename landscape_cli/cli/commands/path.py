@@ -102,7 +102,7 @@ def path(
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, with_rate
+    from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
@@ -120,7 +120,7 @@ def path(
     device = resolve_device(compute.device)
     networks, model = read_networks(chosen.files, foreign)
     kind = _choose_kind(context, networks, model)
-    recipe = with_rate(recipe, lr, binary=kind.load().binary)
+    recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None
     symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet) if needed else None
     loaded = data_of(networks, data, quiet=quiet)

@@ -13,14 +13,11 @@ from landscape_cli.cli.console import in_options
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import flag
 from landscape_cli.samplers.options import Option, options_of
-from landscape_cli.samplers.recipe import BINARY_RATES, LEARNING_RATES
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from landscape_cli.samplers import Sampler
-
-__all__ = ["BINARY_RATES", "LEARNING_RATES", "SamplerOptions", "summaries"]
 
 
 def summaries() -> str:
