@@ -28,6 +28,8 @@ _HOMES = {
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
+    "measures.connector": ("connector",),
+    "measures.connector_result": ("ConnectorResult",),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
     "measures.flatness": ("flip_energy", "local_energy"),
@@ -84,6 +86,8 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
+    from landscape_cli.measures.connector import connector as connector
+    from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
     from landscape_cli.measures.flatness import flip_energy as flip_energy

@@ -113,10 +113,11 @@ def connector(
         raise TrainingError("`orthogonal=` is for vertices trained alone: leave it out, or train on vertices")
     complex_ = make_complex(len(networks), shape, centres)
     grid = complex_.grid(points)
-    named = dict(zip(_names(names, len(networks)), networks, strict=True))
+    called = _names(names, len(networks))
+    named = dict(zip(called, networks, strict=True))
     check_networks(model, named)
     check_symmetry(symmetry, networks[0])
-    check_connected(model, named)
+    check_connected(model, called, networks)
     if geometry == Geometry.SPHERICAL:
         _check_normalized(named, symmetry)
     splits = named_splits(data)
@@ -153,15 +154,20 @@ def connector(
     return result
 
 
-def check_connected(model: nn.Module, networks: Mapping[str, Params]) -> None:
-    """Check that networks, by what errors call them, can be connected.
+def check_connected(model: nn.Module, names: Sequence[str], networks: Sequence[Params]) -> None:
+    """Check that networks can be connected.
+
+    Args:
+        model: the architecture.
+        names: what errors call the networks.
+        networks: two or more.
 
     Raises:
         GeometryError: if they are binary, or two are equal.
     """
     if latent_names(model):
         raise GeometryError("no connector between binary networks: use `kind=` shortest")
-    for (first, a), (second, b) in combinations(networks.items(), 2):
+    for (first, a), (second, b) in combinations(zip(names, networks, strict=True), 2):
         if all(torch.equal(tensor, b[name]) for name, tensor in a.items()):
             raise GeometryError(f"{first} and {second} are the same network")
 

@@ -163,11 +163,8 @@ class ConnectorOptimizer:
         """
         if self.target is Target.CONNECTOR:
             trained, epochs = self._train_together(like, ends, starts, observer)
-            return (
-                [self.paths.with_statistics(network) for network in trained],
-                [epochs] * len(starts),
-                [None] * len(starts),
-            )
+            count = len(starts)
+            return [self.paths.with_statistics(network) for network in trained], [epochs] * count, [None] * count
         vertices: list[Params | None] = []
         counts: list[int] = []
         failures: list[str | None] = []
@@ -216,10 +213,8 @@ class ConnectorOptimizer:
         """Return all vertices trained on points of the connector, and for how many epochs in all."""
         paths, until = self.paths, self.recipe.until_error
         if until is not None:
-            middles = (
-                [1 / len(facet) if k in facet else 0.0 for k in range(len(ends) + len(starts))]
-                for facet in self.complex.facets
-            )
+            every = range(len(ends) + len(starts))
+            middles = ([(k in facet) / len(facet) for k in every] for facet in self.complex.facets)
             means = Barycentre([*ends, *starts], self._sphered)
             if float(paths.evaluator.error((means.at(weights) for weights in middles), paths.train).mean()) <= until:
                 return starts, 0
