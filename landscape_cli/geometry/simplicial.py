@@ -5,8 +5,9 @@ Pure combinatorics: no networks and no tensors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations, permutations
 from math import comb, factorial
 from string import ascii_lowercase
@@ -19,6 +20,8 @@ from landscape_cli.errors import GeometryError
 LARGEST_COMPLEX = 5
 """Networks on which a subdivided simplex has 26 trained vertices and 120 facets; on one more 57 and 720."""
 MOST_POINTS = 20_000
+COUNTED = 10**15
+"""Up to where points are counted exactly, for a message."""
 MOST_OF_SIMPLEX = 2_000
 """Points on the simplex of the networks alone, which is only compared with: its grid is coarser where they are more."""
 
@@ -71,13 +74,13 @@ class SimplicialComplex:
         shape: "star", "complex" or "simplex".
         vertices: the networks first, then what is to be trained, in the order of training.
         facets: the simplices, each by the indices of its vertices.
-        faces: how many different faces there are of one vertex, of two, and so on.
+        faces: returns how many different faces of so many vertices there are.
     """
 
     shape: str
     vertices: tuple[Vertex, ...]
     facets: tuple[tuple[int, ...], ...]
-    faces: tuple[int, ...]
+    faces: Callable[[int], int] = field(repr=False, compare=False)
 
     @property
     def networks(self) -> int:
@@ -92,9 +95,14 @@ class SimplicialComplex:
     def count(self, points: int) -> int:
         """Return how many points a grid with so many nodes an edge has, those on shared faces once.
 
-        Inside a simplex of k + 1 vertices there are C(points - 2, k).
+        Inside a simplex of k + 1 vertices there are C(points - 2, k). Of more than `COUNTED` it is some number above.
         """
-        return sum(faces * comb(points - 2, k) for k, faces in enumerate(self.faces))
+        total = 0
+        for size in range(1, min(points - 1, len(self.facets[0])) + 1):
+            total += self.faces(size) * comb(points - 2, size - 1)
+            if total > COUNTED:
+                break
+        return total
 
     def grid(self, points: int) -> Grid:
         """Return the barycentric grid with so many nodes an edge, ends included.
@@ -161,8 +169,12 @@ def star(networks: int, centres: int = 1) -> SimplicialComplex:
     vertices = [Vertex(letters(k), (k,), False) for k in everyone]
     vertices += [Vertex(str(k + 1), everyone, True) for k in range(centres)]
     shared = tuple(range(networks, networks + centres))
-    faces = tuple(comb(centres, size) + networks * comb(centres, size - 1) for size in range(1, centres + 2))
-    return SimplicialComplex(Shape.STAR.value, tuple(vertices), tuple((k, *shared) for k in everyone), faces)
+    return SimplicialComplex(
+        Shape.STAR.value,
+        tuple(vertices),
+        tuple((k, *shared) for k in everyone),
+        lambda size: comb(centres, size) + networks * comb(centres, size - 1),
+    )
 
 
 def subdivided_simplex(networks: int) -> SimplicialComplex:
@@ -177,14 +189,14 @@ def subdivided_simplex(networks: int) -> SimplicialComplex:
         tuple(index[tuple(sorted(order[:size]))] for size in range(1, networks + 1))
         for order in permutations(range(networks))
     )
-    return SimplicialComplex(Shape.COMPLEX.value, vertices, facets, _count_faces(facets))
+    return SimplicialComplex(Shape.COMPLEX.value, vertices, facets, partial(_count_faces, facets))
 
 
 def flat_simplex(networks: int) -> SimplicialComplex:
     """Return the one simplex on the networks alone."""
     everyone = tuple(range(networks))
-    faces = tuple(comb(networks, size) for size in range(1, networks + 1))
-    return SimplicialComplex("simplex", tuple(Vertex(letters(k), (k,), False) for k in everyone), (everyone,), faces)
+    vertices = tuple(Vertex(letters(k), (k,), False) for k in everyone)
+    return SimplicialComplex("simplex", vertices, (everyone,), partial(comb, networks))
 
 
 def coarsened(simplex: SimplicialComplex, points: int) -> int:
@@ -216,10 +228,9 @@ def letters(k: int) -> str:
 
 def shown_count(count: int) -> str:
     """Return a count as a message can show it, however large."""
-    return str(count) if count < 10**15 else f"about 10^{len(str(count)) - 1}"
+    return str(count) if count <= COUNTED else f"over {COUNTED:.0e}"
 
 
-def _count_faces(facets: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """Return how many different faces facets have, by the number of their vertices."""
-    sizes = range(1, len(facets[0]) + 1)
-    return tuple(len({face for facet in facets for face in combinations(sorted(facet), size)}) for size in sizes)
+def _count_faces(facets: Sequence[tuple[int, ...]], size: int) -> int:
+    """Return how many different faces of so many vertices facets have."""
+    return len({face for facet in facets for face in combinations(sorted(facet), size)})

@@ -56,8 +56,16 @@ class SimplexSGD(Sampler):
         return self.trained
 
     def begin(self, stack: Stack, data: Sequence[Split], recipe: Recipe) -> dict[str, Tensor]:
-        """Begin with the vertices that stay, shape (networks, entries)."""
-        return {"fixed": rows_of(stack, self.fixed)}
+        """Begin with the vertices that stay, shape (networks, entries), and the unit that each entry belongs to."""
+        units = torch.zeros(1, stack.weights.shape[1], dtype=torch.int64, device=stack.weights.device)
+        count = 1  # 0 is for what lies on no sphere
+        for name, dim in self.spheres.items():
+            view = stack.views(units)[name][0]
+            size = 1 if dim is None else view.shape[dim]
+            shape = [-1 if axis == dim else 1 for axis in range(view.dim())]
+            view.copy_(torch.arange(count, count + size).view(shape))
+            count += size
+        return {"fixed": rows_of(stack, self.fixed), "units": units[0]}
 
     def step(self, context: StepContext) -> None:
         """Take a step of all vertices, by the gradient at one point of one simplex: the others' gradients are zero."""
@@ -66,7 +74,7 @@ class SimplexSGD(Sampler):
         weights = torch.empty(len(facet), dtype=torch.float64).exponential_(generator=source)
         weights = (weights / weights.sum()).float()
         corners = self._corners(context, facet).requires_grad_(bool(self.spheres))
-        point = self._point(context.stack, weights, corners)
+        point = self._point(context, weights, corners)
         context.clear()
         context.backward_at(point.detach())
         gradients = context.stack.gradients
@@ -85,7 +93,7 @@ class SimplexSGD(Sampler):
         """Yield the barycentre of every simplex."""
         for facet in self.facets:
             weights = torch.full((len(facet),), 1 / len(facet))
-            point = self._point(context.stack, weights, self._corners(context, facet))
+            point = self._point(context, weights, self._corners(context, facet))
             yield context.stack.params(0, point)
 
     def _corners(self, context: StepContext, facet: Sequence[int]) -> Tensor:
@@ -94,26 +102,19 @@ class SimplexSGD(Sampler):
         stack, state = context.stack, context.state
         return torch.stack([stack.weights[k - fixed] if k >= fixed else state["fixed"][k] for k in facet])
 
-    def _point(self, stack: Stack, weights: Tensor, corners: Tensor) -> Tensor:
+    def _point(self, context: StepContext, weights: Tensor, corners: Tensor) -> Tensor:
         """Return the point with these weights, shape (entries,), differentiable."""
+        stack, units = context.stack, context.state["units"]
         weights = weights.to(corners.device)
         point = weights @ corners
         if not self.spheres:
             return point
-        factors = torch.ones_like(point)
-        places, ends, of = stack.views(factors[None]), stack.views(corners), stack.views(point[None])
-        scaled = {}
+        ends, of = stack.views(corners), stack.views(point[None])
+        ratios = [torch.ones_like(point[:1])]
         for name, dim in self.spheres.items():
-            lengths = weights @ _norms(ends[name], dim)
-            length = _norms(of[name], dim)[0]
-            ratio = torch.where(length > 0, lengths / length.where(length > 0, 1.0), 1.0)
-            shape = [1] * of[name].dim()
-            if dim is not None:
-                shape[dim + 1] = -1
-            scaled[name] = ratio.view(shape)
-        for name, ratio in scaled.items():
-            places[name].copy_(ratio.expand(places[name].shape))
-        return point * factors
+            wanted, length = weights @ _norms(ends[name], dim), _norms(of[name], dim)[0]
+            ratios.append(torch.where(length > 0, wanted / length.where(length > 0, 1.0), 1.0))
+        return point * torch.cat(ratios)[units]
 
 
 @dataclass(frozen=True, eq=False)
