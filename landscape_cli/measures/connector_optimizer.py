@@ -168,21 +168,22 @@ class ConnectorOptimizer:
         vertices: list[Params | None] = []
         counts: list[int] = []
         failures: list[str | None] = []
+        names = [self.complex.vertices[k].name for k in self.complex.trained]
         for number, start in enumerate(starts):
+            network: Params | None = None
+            epochs, failure = 0, None
             try:
                 network, epochs = self._train_alone(like, ends, start, number, observer)
             except TrainingError as error:
-                if number + 1 == len(starts) and all(failure is not None for failure in failures):
+                if number + 1 == len(starts) and None not in failures:
                     raise
-                name = self.complex.vertices[self.complex.trained[number]].name
-                warnings.warn(f"the vertex {name} is missing: {error}", LandscapeWarning, 4)
-                vertices.append(None)
-                counts.append(0)
-                failures.append(str(error))
-                continue
+                failure = str(error)
             vertices.append(network)
             counts.append(epochs)
-            failures.append(None)
+            failures.append(failure)
+        for name, failure in zip(names, failures, strict=True):
+            if failure is not None:
+                warnings.warn(f"the vertex {name} is missing: {failure}", LandscapeWarning, 4)
         return vertices, counts, failures
 
     def _train_alone(
