@@ -107,10 +107,7 @@ def connector(
     check_kind("spec", spec, ModelSpec, "give the model's ModelSpec, such as `Checkpoint.model`", TrainingError)
     check_kind("recipe", recipe, Recipe, "give a Recipe, as in Recipe(epochs=20)", TrainingError)
     check_choice("`geometry=`", geometry, Geometry, GeometryError, joined=" or ")
-    check_choice("`train_on=`", train_on, Target, TrainingError, joined=" or ")
-    check_kind("orthogonal", orthogonal, bool, "give True or False", TrainingError)
-    if orthogonal and train_on != Target.VERTICES:
-        raise TrainingError("`orthogonal=` is for vertices trained alone: leave it out, or train on vertices")
+    check_target(train_on, orthogonal)
     complex_ = make_complex(len(networks), shape, centres)
     grid = complex_.grid(points)
     called = _names(names, len(networks))
@@ -152,6 +149,22 @@ def connector(
     )
     paths.warn_of_missing()
     return result
+
+
+def check_target(train_on: str, orthogonal: bool) -> None:
+    """Check what is to be trained.
+
+    Args:
+        train_on: the vertices, or the connector.
+        orthogonal: whether steps are to be orthogonal to lines between networks.
+
+    Raises:
+        TrainingError: if there is no such choice, or they do not go together.
+    """
+    check_choice("`train_on=`", train_on, Target, TrainingError, joined=" or ")
+    check_kind("orthogonal", orthogonal, bool, "give True or False", TrainingError)
+    if orthogonal and train_on != Target.VERTICES:
+        raise TrainingError("`orthogonal=` is for vertices that are trained alone: leave it out")
 
 
 def check_connected(model: nn.Module, names: Sequence[str], networks: Sequence[Params]) -> None:

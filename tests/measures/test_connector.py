@@ -235,7 +235,9 @@ def test_a_symmetry_of_all_networks_changes_nothing(trained: Set, train_on: str)
 @pytest.mark.parametrize("rounds", [0, 2])
 def test_aligned_sets_do_not_see_permutations(trained: Set, rounds: int) -> None:
     source = torch.Generator().manual_seed(6)
-    moved = [permute(n, trained.symmetry, random_permutations(trained.symmetry, generator=source)) for n in three(trained)]
+    moved = [
+        permute(n, trained.symmetry, random_permutations(trained.symmetry, generator=source)) for n in three(trained)
+    ]
     recipe = Recipe(epochs=2, learning_rate=0.1, batch_size=16, until_error=None)
     one, other = (
         scores_of(

@@ -63,7 +63,7 @@ def connect(
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.connector import Report
     from landscape_cli.geometry.simplicial import make_complex
-    from landscape_cli.measures.connector import POINTS, check_connected
+    from landscape_cli.measures.connector import POINTS, check_connected, check_target
     from landscape_cli.measures.connector_optimizer import ConnectorOptimizer
     from landscape_cli.measures.path_evaluator import PathEvaluator
 
@@ -72,6 +72,7 @@ def connect(
     check_options(context)
     recipe = midpoint_recipe(context)
     assert recipe is not None
+    check_target(options.train_on, options.orthogonal)
     _check_files(files)
     complex_ = make_complex(len(files), options.shape, options.centres)
     points = params["points"] if given(context, "points") else POINTS
