@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Shape
 from landscape_cli.figures.figure import new_figure
-from landscape_cli.geometry.simplicial import compositions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,8 +64,8 @@ def _draw_triangle(axes: Any, result: ConnectorResult, values: Sequence[float], 
     )
     cells = [
         cell
-        for points in result.grid.facets
-        for cell in _cells(points, result.grid.steps)
+        for facet in range(len(result.complex.facets))
+        for cell in result.grid.triangles(facet)
         if not any(math.isnan(values[point]) for point in cell)
     ]
     drawn = None
@@ -80,18 +79,6 @@ def _draw_triangle(axes: Any, result: ConnectorResult, values: Sequence[float], 
         axes.plot(*place, "s" if vertex.trained else "o", color="white", markeredgecolor="black")
         axes.annotate(vertex.name, place, xytext=(5, 5), textcoords="offset points", bbox=LABEL)
     return drawn
-
-
-def _cells(points: Sequence[int], steps: int) -> list[tuple[int, int, int]]:
-    """Return the small triangles of a facet's grid, by the points' indices."""
-    index = {weights[1:]: point for weights, point in zip(compositions(steps, len(CORNERS)), points, strict=True)}
-    cells = []
-    for i, j in index:
-        if i + j < steps:
-            cells.append((index[i, j], index[i + 1, j], index[i, j + 1]))
-        if i + j < steps - 1:
-            cells.append((index[i + 1, j], index[i, j + 1], index[i + 1, j + 1]))
-    return cells
 
 
 def _facets(result: ConnectorResult, title: str) -> Figure:

@@ -61,6 +61,18 @@ class Grid:
         """Return the barycentric coordinates of a point in these vertices: numbers in [0, 1], 1 in all."""
         return [self.points[point].get(vertex, 0) / self.steps for vertex in vertices]
 
+    def triangles(self, facet: int) -> list[tuple[int, int, int]]:
+        """Return the small triangles that the grid cuts a facet of three vertices into, by the indices of points."""
+        parts = compositions(self.steps, 3)
+        index = {weights[1:]: point for weights, point in zip(parts, self.facets[facet], strict=True)}
+        cells = []
+        for i, j in index:
+            if i + j < self.steps:
+                cells.append((index[i, j], index[i + 1, j], index[i, j + 1]))
+            if i + j < self.steps - 1:
+                cells.append((index[i + 1, j], index[i, j + 1], index[i + 1, j + 1]))
+        return cells
+
     def at_vertex(self, vertex: int) -> int:
         """Return the index of the point that is a vertex."""
         return self.points.index({vertex: self.steps})

@@ -251,7 +251,8 @@ class ConnectorOptimizer:
         """Return what points between vertices score; those that a missing vertex has a part in score nothing."""
         there = [k for k, vertex in enumerate(vertices) if vertex is not None]
         means = Barycentre([vertex for vertex in vertices if vertex is not None], self._sphered)
-        known = [k for k, row in enumerate(weights) if all(w == 0 or i in there for i, w in enumerate(row))]
+        gone = [k for k, vertex in enumerate(vertices) if vertex is None]
+        known = [k for k, row in enumerate(weights) if not any(row[vertex] for vertex in gone)]
 
         def networks() -> Iterator[Params]:
             for k in known:

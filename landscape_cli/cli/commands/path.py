@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from landscape_cli.measures.midpoint import MidpointOptimizer
     from landscape_cli.measures.optimized_path import OptimizedPath
     from landscape_cli.measures.path_evaluator import PathEvaluator
+    from landscape_cli.symmetry import Symmetry
 
 
 def path(
@@ -141,13 +142,7 @@ def path(
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
 
-    def make_aligner(method: Method) -> PairAligner:
-        from landscape_cli.alignment.verified import PairAligner
-
-        assert symmetry is not None
-        inputs = loaded.train.x
-        return PairAligner(model, networks[0], symmetry, method=method.value, inputs=inputs, seed=seed, device=device)
-
+    make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=loaded.train.x, seed=seed, device=device)
     aligner = None if align is None else make_aligner(align)
     evaluator = PathEvaluator(
         model,
@@ -199,6 +194,16 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
                     f"'landscape normalize {network.path} -o FILE' first"
                 )
     return kind
+
+
+def _make_aligner(
+    model: nn.Module, networks: Sequence[Checkpoint], symmetry: Symmetry | None, method: Method, **setting: Any
+) -> PairAligner:
+    """Return what aligns pairs of the networks."""
+    from landscape_cli.alignment.verified import PairAligner
+
+    assert symmetry is not None
+    return PairAligner(model, networks[0], symmetry, method=method.value, **setting)
 
 
 def _measure(
