@@ -74,7 +74,11 @@ Pairs = Annotated[
 ]
 Align = Annotated[
     Method | None,
-    typer.Option("--align", help="First align the second network of each pair to the first, as landscape align does."),
+    typer.Option(
+        "--align",
+        help="First align the second network of each pair to the first, as landscape align does; of a set (connector, "
+        "ensemble) all to its first.",
+    ),
 ]
 ModelName = Annotated[
     str | None,
@@ -149,6 +153,42 @@ class TerminalOptions(Group):
 
     quiet: Quiet = False
     debug: Debug = False
+
+
+# of `distance` alone
+EnsembleFlag = Annotated[
+    bool,
+    typer.Option(
+        "--ensemble",
+        help="Also measure the ensemble of all networks, or of each family with --pairs: its predictions, the mean of "
+        "its weights, and which networks share a wedge.",
+    ),
+]
+Same = Annotated[
+    float,
+    typer.Option(
+        "--same", help="Networks share a wedge where the mean of their weights errs no more than they do, and this."
+    ),
+]
+MeanBatchNorm = Annotated[
+    Statistics,
+    typer.Option(
+        "--bn",
+        help="Batch-norm statistics of a mean of weights: keep the mean of the networks', or recompute them over the "
+        "training set.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class EnsembleOptions(Group):
+    """What is measured of networks together."""
+
+    panel = "Ensembles"
+
+    ensemble: EnsembleFlag = False
+    same: Same = 0.01
+    bn: MeanBatchNorm = Statistics.KEEP
 
 
 # of `path` alone

@@ -39,7 +39,7 @@ NOT_RECORDED = {
 
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
-IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer")
+IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "ensemble")
 IF_USED += tuple(kind.value for kind in Perturbation)
 
 
@@ -49,11 +49,17 @@ OF_CONNECTOR = ("shape", "centres", "train_on", "orthogonal", "geometry", "align
 """Options of `path` that only `--kind connector` uses; but midpoints are trained on something, too."""
 
 
+OF_ENSEMBLE = ("same", "bn")
+"""Options of `distance` that only `--ensemble` uses."""
+
+
 def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
     """Return the command's options as the provenance keeps them."""
     unused = {name for name in IF_USED if not context.params.get(name)}
     if "optimize_midpoint" in context.params:
         unused.update(_unused_by_path(context.params))
+    if "ensemble" in unused and "ensemble" in context.params:
+        unused.update(OF_ENSEMBLE)
     left_out = NOT_RECORDED | unused
     values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
     kind = values.get("kind")

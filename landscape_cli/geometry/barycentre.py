@@ -130,10 +130,9 @@ class Barycentre:
             tensors = [self._networks[k][name] for k in support]
             if name in coefficients:
                 sphere, of_units = coefficients[name]
-                rows = sum(
-                    of_units[:, k : k + 1] * vectors(tensor.double(), sphere) for k, tensor in enumerate(tensors)
-                )
-                assert isinstance(rows, Tensor)
+                rows = vectors(tensors[0], sphere).double() * of_units[:, :1]
+                for k, tensor in enumerate(tensors[1:], start=1):
+                    rows.addcmul_(vectors(tensor, sphere).double(), of_units[:, k : k + 1])
                 mean = unvectors(rows, first.shape, sphere)
             else:
                 mean = weighted_sum(tensors, chosen)
