@@ -332,7 +332,7 @@ def test_readers_of_no_model(tmp_path: Path, model: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["path", "plane", "local_energy", "disagreement", "ensemble", "Evaluator", "optimize_midpoint"]
+    "name", ["path", "plane", "local_energy", "disagreement", "ensemble", "Evaluator", "optimize_midpoint", "connector"]
 )
 def test_data_is_the_same_in_every_form(name: str) -> None:
     def found(data: Any) -> Any:
