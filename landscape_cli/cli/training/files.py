@@ -163,7 +163,7 @@ class CheckpointFiles:
             if not self._is_of_this_training(file):
                 raise CheckpointError(
                     f"{file.path} is not there, and {self.state} stands after epoch {file.extra['epoch']}: put it "
-                    "back, or do not ask for it, or begin anew with --force"
+                    "back, do not ask for it, or begin anew with --force and without --resume"
                 )
             self._taken[file.path] = dict(read_checkpoint(file.path).metrics)
 
