@@ -56,8 +56,9 @@ def train(
     from landscape_cli.cli.inputs import resolve_device
     from landscape_cli.cli.outputs import check_distinct
     from landscape_cli.cli.provenance import recorded
-    from landscape_cli.cli.training.files import FIELD, CheckpointFiles
+    from landscape_cli.cli.training.files import CheckpointFiles
     from landscape_cli.cli.training.log import check_log, watch
+    from landscape_cli.cli.training.names import FIELD
     from landscape_cli.cli.training.resume import TrainingCheckpointer
     from landscape_cli.data.datasets import load_data
     from landscape_cli.samplers import last_epochs, records_of
@@ -96,7 +97,7 @@ def train(
     checkpointer = TrainingCheckpointer(files.state, identity, every=every, resume=resume, quiet=quiet)
     state = checkpointer.read() if resume else None
     if state is None and files.are_finished():
-        say(f"{files.paths[0]} is finished already: nothing to resume", quiet=quiet)
+        say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
         _show(files.finished_rows(), files, target, quiet=quiet)
         return
     if state is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,10 @@ import typer
 
 from landscape_cli.cli.console import say
 from landscape_cli.cli.provenance import make_provenance
+from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
 from landscape_cli.errors import CheckpointError, TrainingError, listed
 from landscape_cli.io.atomic import check_output, remove_leftovers
-from landscape_cli.io.checkpoint import Checkpoint, check_checkpoint_name, read_checkpoint, write_checkpoint
+from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -28,29 +28,11 @@ if TYPE_CHECKING:
     from landscape_cli.network import ModelSpec, Params
     from landscape_cli.samplers import EpochNetwork, Solution
 
-FIELD = "{seed}"
-
-
-@dataclass(frozen=True)
-class CheckpointFile:
-    """A file that training writes.
-
-    Attributes:
-        path: its name.
-        seed: of its run.
-        extra: what its history says beside the run's: which replica, epoch or snapshot it is.
-    """
-
-    path: Path
-    seed: int
-    extra: Mapping[str, int] = field(default_factory=dict)
-
 
 class CheckpointFiles:
     """The files of one training: where they go, what they say of themselves, and whether they are there already.
 
     Attributes:
-        paths: one a run.
         state: where the state of training is kept meanwhile.
         provenance: how the networks were made, once `describe` has been told.
     """
@@ -81,30 +63,15 @@ class CheckpointFiles:
             BadParameter: if several runs would write one file.
             CheckpointError: if a name is not a checkpoint's, or a file stands in the way.
         """
-        check_checkpoint_name(template)
-        text = str(template)
-        if len(seeds) > 1 and FIELD not in template.name:
-            named = template.with_name(f"{template.stem}-{FIELD}{template.suffix}")
-            raise typer.BadParameter(f"--runs writes one file a run: put the seed into its name, as in -o '{named}'")
-        if "{" in text.replace(FIELD, ""):
-            raise typer.BadParameter(f"{template} has a field that is not known: only {FIELD} is")
+        check_template(template, seeds)
         self.seeds = list(seeds)
-        self.paths = [Path(text.replace(FIELD, str(seed))) for seed in seeds]
-        self._solutions = [CheckpointFile(path, seed) for path, seed in zip(self.paths, seeds, strict=True)]
-        self._replicas = [
-            [_beside(solution, "replica", number + 1) for number in range(replicas)] for solution in self._solutions
-        ]
-        self._snapshots = [
-            [_beside(solution, "snapshot", number, epoch=epoch) for number, epoch in enumerate(snapshots, 1)]
-            for solution in self._solutions
-        ]
-        self._epochs = [
-            [_beside(solution, "epoch", epoch) for epoch in sorted(keep_epochs)] for solution in self._solutions
-        ]
+        self._runs = {
+            seed: run_files(template, seed, replicas=replicas, snapshots=snapshots, keep_epochs=keep_epochs)
+            for seed in seeds
+        }
+        self.state = state_file(template, seeds)
         self._taken: dict[Path, dict[str, float]] = {}
         self._evaluator: Evaluator | None = None
-        span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]}..{seeds[-1]}"
-        self.state = Path(f"{text.replace(FIELD, span)}.resume")
         self.force, self.resume = force, resume
         for path in self.all_paths:
             if not (resume and path.is_file()):
@@ -169,8 +136,8 @@ class CheckpointFiles:
 
     def are_finished(self) -> bool:
         """Tell whether the networks are there, written by this training; what is written on the way was before."""
-        ends = [*self._solutions, *(file for files in self._replicas for file in files)]
-        return self.resume and not self.force and all(file.path.exists() for file in ends)
+        ends = [file.path for files in self._runs.values() for file in files.at_the_end]
+        return self.resume and not self.force and all(path.exists() for path in ends)
 
     def finished_rows(self) -> list[dict[str, Any]]:
         """Return a row for each network that is there already.
@@ -181,10 +148,10 @@ class CheckpointFiles:
         for file in self._on_the_way():
             if file.path.exists():
                 self._taken[file.path] = dict(read_checkpoint(file.path).metrics)
-        missing = [str(file.path) for file in self._on_the_way() if file.path not in self._taken]
+        missing = [file.path for file in self._on_the_way() if file.path not in self._taken]
         if missing:
             say(f"not there: {listed(missing)}", quiet=self.quiet)
-        return [self._row(file, read_checkpoint(file.path).metrics) for file in self._solutions]
+        return [self._row(file, read_checkpoint(file.path).metrics) for file in self._solutions()]
 
     def take(self, network: EpochNetwork) -> None:
         """Measure and write a network of an epoch.
@@ -192,12 +159,10 @@ class CheckpointFiles:
         Raises:
             CheckpointError: if it cannot be written; it says where the state of training is, if it was saved.
         """
-        run = self.seeds.index(network.seed)
-        files = [file for file in self._epochs[run] if file.extra["epoch"] == network.epoch]
-        files += [file for file in self._snapshots[run] if file.extra["snapshot"] == network.snapshot]
-        for file in files:
-            with self._saved_in_state("the state of training is"):
-                self._taken[file.path] = self._write(file, network.params)
+        for file in self._runs[network.seed].on_the_way:
+            if file.extra["epoch"] == network.epoch:
+                with self._saved_in_state("the state of training is"):
+                    self._taken[file.path] = self._write(file, network.params)
 
     def write(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
         """Measure and write every network; return a row for each run that has one.
@@ -208,11 +173,13 @@ class CheckpointFiles:
         with self._saved_in_state("the trained networks are"):
             rows = self._write_all(solutions)
         for solution in solutions:
-            files = [file for file in self._on_the_way() if file.seed == solution.seed and file.path not in self._taken]
-            if files:
+            paths = [file.path for file in self._runs[solution.seed].on_the_way if file.path not in self._taken]
+            if paths:
                 ended = "diverged in" if solution.params is None else "ended with"
-                names = listed([str(file.path) for file in files])
-                say(f"not written: {names}, as seed {solution.seed} {ended} epoch {solution.epochs}", quiet=self.quiet)
+                say(
+                    f"not written: {listed(paths)}, as seed {solution.seed} {ended} epoch {solution.epochs}",
+                    quiet=self.quiet,
+                )
         return rows
 
     def check_all_written(self, solutions: Sequence[Solution]) -> None:
@@ -231,13 +198,14 @@ class CheckpointFiles:
 
     def _write_all(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        for run, solution in enumerate(solutions):
+        for solution in solutions:
             if solution.params is None:
                 continue
-            file = self._solutions[run]
-            rows.append(self._row(file, self._write(file, solution.params)) | {"epochs": solution.epochs})
-            for replica, replica_file in zip(solution.replicas, self._replicas[run], strict=True):
-                self._write(replica_file, replica)
+            files = self._runs[solution.seed]
+            metrics = self._write(files.solution, solution.params)
+            rows.append(self._row(files.solution, metrics) | {"epochs": solution.epochs})
+            for replica, file in zip(solution.replicas, files.replicas, strict=True):
+                self._write(file, replica)
         return rows
 
     def _write(self, file: CheckpointFile, params: Params) -> dict[str, float]:
@@ -271,8 +239,8 @@ class CheckpointFiles:
     def _row(self, file: CheckpointFile, metrics: Mapping[str, float]) -> dict[str, Any]:
         """Return the row of a run, with those of its networks that were written on the way."""
         row: dict[str, Any] = {"network": str(file.path), "algo": self.algo, "seed": file.seed, **metrics}
-        run = self.seeds.index(file.seed)
-        for key, files in (("kept", self._epochs[run]), ("snapshots", self._snapshots[run])):
+        run = self._runs[file.seed]
+        for key, files in (("kept", run.epochs), ("snapshots", run.snapshots)):
             if files:
                 row[key] = [
                     {"network": str(each.path), **each.extra, **self._taken[each.path]}
@@ -306,27 +274,26 @@ class CheckpointFiles:
                 f"{error} ({what} safe in {self.state}: once the way is free, repeat the command with --resume)"
             ) from error
 
+    def _solutions(self) -> list[CheckpointFile]:
+        """Return the files of the networks that runs come to."""
+        return [files.solution for files in self._runs.values()]
+
     def _on_the_way(self) -> list[CheckpointFile]:
         """Return the files of epochs and snapshots."""
-        return [file for files in (*self._epochs, *self._snapshots) for file in files]
+        return [file for files in self._runs.values() for file in files.on_the_way]
 
     def _all(self) -> list[CheckpointFile]:
         """Return every file."""
-        return [*self._solutions, *(file for files in self._replicas for file in files), *self._on_the_way()]
+        return [file for files in self._runs.values() for file in (*files.at_the_end, *files.on_the_way)]
 
 
 def flattened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each network: those of epochs and snapshots follow their run."""
+    """Return a row for each network: those of epochs and snapshots, trained for so many epochs, follow their run."""
     flat = []
     for row in rows:
         alone = {key: value for key, value in row.items() if key not in {"kept", "snapshots"}}
         flat.append(alone)
-        common = {key: row[key] for key in ("network", "algo", "seed")}
-        flat += [common | each for key in ("kept", "snapshots") for each in row.get(key, ())]
+        for each in (*row.get("kept", ()), *row.get("snapshots", ())):
+            scores = {key: value for key, value in each.items() if key not in {"epoch", "snapshot"}}
+            flat.append(alone | scores | {"epochs": each["epoch"]})
     return flat
-
-
-def _beside(file: CheckpointFile, what: str, number: int, **more: int) -> CheckpointFile:
-    """Return the file of a network that comes with another."""
-    path = file.path.with_name(f"{file.path.stem}-{what}{number}{file.path.suffix}")
-    return CheckpointFile(path, file.seed, {what: number, **more})

@@ -48,11 +48,9 @@ def test_networks_of_epochs_are_written(landscape) -> None:
     assert equal(start.params, initial_params(start.model, 3))
     table = landscape(*KEEP, "-o", "y.st", "--seed", "3", "--format", "csv").out.partition("\n")[2]
     rows = list(csv.DictReader(io.StringIO(table)))
-    assert [(row["network"], row["seed"], row["epoch"], row["epochs"]) for row in rows] == [
-        ("y.st", "3", "", "4"),
-        ("y-epoch0.st", "3", "0", ""),
-        ("y-epoch1.st", "3", "1", ""),
-        ("y-epoch3.st", "3", "3", ""),
+    assert [(each["network"], each["seed"], each["epochs"], float(each["test_loss"])) for each in rows] == [
+        ("y.st", "3", "4", row["test_loss"]),
+        *((f"y-epoch{kept['epoch']}.st", "3", str(kept["epoch"]), kept["test_loss"]) for kept in row["kept"]),
     ]
     assert landscape(*TRAIN, "--epochs", "4", "-o", "z.st", "--seed", "3").code == 0
     assert Path("z.st").read_bytes() == Path("x.st").read_bytes()
