@@ -26,7 +26,14 @@ def rate_at(step: int, steps: int, *, first: int, cycle: int, largest: float, le
 
 @pytest.mark.parametrize(
     ("start", "cycle", "epochs", "first", "steps"),
-    [(0.6, 4, 100, 60, 7), (0.6, 4, 10, 6, 469), (0.0, 2, 6, 0, 3), (0.5, 6, 25, 13, 11), (0.7, 2, 15, 11, 1)],
+    [
+        (0.6, 4, 100, 60, 7),
+        (0.6, 4, 10, 6, 49),
+        (0.5, 4, 25, 13, 3),
+        (0.0, 2, 6, 0, 3),
+        (0.5, 6, 25, 13, 11),
+        (0.7, 2, 15, 11, 1),
+    ],
 )
 def test_the_rate_falls_by_a_cosine_and_then_goes_up_and_down(
     start: float, cycle: int, epochs: int, first: int, steps: int
