@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -126,7 +126,7 @@ class FunctionMeasurement:
                 if self.align is not None and means.there_are:
                     networks = self.align(networks)
                 ensembles[name] = means.measure(
-                    [_among(predictions[k], group, place) for place, k in enumerate(group)],
+                    [predictions[k] for k in group],
                     mixture,
                     [network.params for network in networks],
                     symmetry=self.symmetry if spherical else None,
@@ -134,9 +134,3 @@ class FunctionMeasurement:
                 )
         means.warn_of_missing()
         return ensembles
-
-
-def _among(predictions: Predictions, group: Sequence[int], place: int) -> Predictions:
-    """Return the predictions of a network as one of a group, with divergences from its members alone."""
-    divergences = {split: row[list(group)] for split, row in predictions.divergences.items()}
-    return replace(predictions, divergences=divergences, index=place)

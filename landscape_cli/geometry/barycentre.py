@@ -1,4 +1,4 @@
-"""Weighted means of networks, straight or on the spheres of their symmetry (docs/method.md: Connectors)."""
+"""Weighted means of networks, straight or on their spheres (docs/method.md: Geodesics and distances)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INDEPENDENT = 1e-6
 def barycentre(
     networks: Sequence[Params], weights: Sequence[float] | None = None, symmetry: Symmetry | None = None
 ) -> dict[str, Tensor]:
-    """Return the weighted mean of networks, straight or on spheres (docs/method.md: Connectors).
+    """Return the weighted mean of networks, straight or on spheres (docs/method.md: Geodesics and distances).
 
     With a symmetry, every hidden unit's incoming weights, and the last layer's weights as a whole, are the weighted
     Karcher mean on their sphere, and their norm the weighted mean of the norms; all else is the weighted mean, as

@@ -1,4 +1,4 @@
-"""Means of networks: of two the geodesic, of more where the pulls of all cancel (docs/method.md: Connectors)."""
+"""Means of networks: of two the geodesic, of more where the pulls of all cancel."""
 
 from __future__ import annotations
 

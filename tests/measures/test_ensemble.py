@@ -213,6 +213,18 @@ def test_a_single_split_judges_wedges_itself(planted: Planted) -> None:
     assert measured.wedges == ((0, 1),)
 
 
+def test_the_test_set_judges_wedges_where_there_is_one() -> None:
+    """The mean of a network and its negative decides for class 0 everywhere: right on one split, wrong on the other."""
+    a = {"weight": torch.tensor([[1.0], [0.0]]), "bias": torch.zeros(2)}
+    b = {"weight": torch.tensor([[-1.0], [0.0]]), "bias": torch.zeros(2)}
+    x, of_zero = torch.tensor([[1.0], [2.0], [-1.0], [-2.0]]), torch.zeros(4, dtype=torch.int64)
+    good, bad = Split(x, of_zero), Split(x, of_zero + 1)
+    model = nn.Linear(1, 2)
+    assert ensemble(model, [a, b], {"train": bad, "test": good}).wedges == ((0, 1),)
+    assert ensemble(model, [a, b], {"train": good, "test": bad}).wedges == ((0,), (1,))
+    assert ensemble(model, [a, b], {"other": bad, "train": good}).wedges == ((0, 1),)
+
+
 def test_binary_networks_have_functions_alone() -> None:
     binary = make_binary("mlp")
     data = Split(binary.inputs, torch.zeros(len(binary.inputs), dtype=torch.int64))

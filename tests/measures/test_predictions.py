@@ -99,6 +99,15 @@ def test_divergences_are_finite_where_probabilities_vanish() -> None:
     assert logs.tolist() == [[-900.0, 0.0], [0.0, -900.0]]
 
 
+def test_one_output_at_zero_decides_for_class_one() -> None:
+    model = torch.nn.Linear(1, 1)
+    networks = [{"weight": torch.tensor([[w]]), "bias": torch.zeros(1)} for w in (1.0, -1.0)]
+    evaluator = Evaluator(model, Split(torch.tensor([[0.0], [2.0], [3.0]]), torch.tensor([1, 1, 0])))
+    found, [mixture] = predict_distributions(networks, evaluator, [[0, 1]])
+    assert [of["data"].tolist() for of in found] == [[1, 1, 1], [1, 0, 0]]
+    assert mixture.errors["data"] == pytest.approx(1 / 3)  # both halves of every mixture are equal: all class 1
+
+
 def test_outputs_that_are_nan_are_missing() -> None:
     _, networks, evaluator = several("mlp")
     broken = {name: torch.full_like(tensor, math.nan) for name, tensor in networks[1].items()}
