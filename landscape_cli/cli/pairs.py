@@ -50,7 +50,7 @@ def choose_two(start: Path, end: Path, more: Sequence[Path]) -> Chosen:
     """
     if more:
         raise typer.BadParameter(
-            f"path takes two networks, or families with --pairs, or several with --kind connector: leave out {more[0]}"
+            f"path takes two networks, several with --kind connector, or families with --pairs: leave out {more[0]}"
         )
     check_no_patterns([start, end])
     return Chosen({}, [start, end], [Pair(0, 1)])
