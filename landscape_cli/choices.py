@@ -163,6 +163,12 @@ class Metric(Choice):
     TEST_DISAGREEMENT = "test_disagreement", "landscape_cli.measures.disagreement:DisagreementOnTest"
 
 
+class FlatnessKind(Choice):
+    """What flatness is taken to be, each with how the command measures it; the first is the default."""
+
+    ENERGY = "energy", "landscape_cli.cli.flatness.energy:EnergyMeasurement"
+
+
 class Perturbation(Choice):
     """The ways to perturb a network, whose strengths are options of the measure of flatness by these names."""
 
