@@ -167,6 +167,7 @@ class FlatnessKind(Choice):
     """What flatness is taken to be, each with how the command measures it; the first is the default."""
 
     ENERGY = "energy", "landscape_cli.cli.flatness.energy:EnergyMeasurement"
+    RADIAL = "radial", "landscape_cli.cli.flatness.radial:RadialMeasurement"
 
 
 class Perturbation(Choice):
@@ -174,6 +175,14 @@ class Perturbation(Choice):
 
     SIGMA = "sigma", "landscape_cli.measures.noise:MultiplicativeNoise"
     FLIP = "flip", "landscape_cli.measures.flips:SignFlips"
+
+
+class Direction(Choice):
+    """The directions in which networks are moved away from themselves; the file of a network is one too."""
+
+    RANDOM = "random", "landscape_cli.measures.directions:RandomDirections"
+    GRADIENT = "gradient", "landscape_cli.measures.directions:GradientDirections"
+    RADIAL = "radial", "landscape_cli.measures.directions:Radius"
 
 
 class DataName(Choice):
