@@ -37,7 +37,7 @@ class RadialMeasurement(FlatnessMeasurement):
         Raises:
             BadParameter: if one makes no sense, or is for directions that are not asked for.
         """
-        from landscape_cli.measures.radial import RadialSettings
+        from landscape_cli.measures.radial_settings import RadialSettings
 
         self._options, radial = options, options.radial
         named = [part.strip() for part in (radial.directions or Direction.RANDOM.value).split(",")]
@@ -90,7 +90,7 @@ class RadialMeasurement(FlatnessMeasurement):
     def measure(self, measurand: Measurand) -> Measured:
         """Measure the profiles of every network."""
         from landscape_cli.cli.reports.radial import show_profiles
-        from landscape_cli.measures.radial import RadialEvaluator
+        from landscape_cli.measures.radial_evaluator import RadialEvaluator
 
         networks, data = measurand.networks, measurand.data
         evaluator = RadialEvaluator(
