@@ -202,11 +202,26 @@ class Metric(Choice):
     TEST_KL = "test_kl", "landscape_cli.measures.disagreement:DivergenceOnTest"
 
 
+class FlatnessKind(Choice):
+    """What flatness is taken to be, each with how the command measures it; the first is the default."""
+
+    ENERGY = "energy", "landscape_cli.cli.flatness.energy:EnergyMeasurement"
+    RADIAL = "radial", "landscape_cli.cli.flatness.radial:RadialMeasurement"
+
+
 class Perturbation(Choice):
     """The ways to perturb a network, whose strengths are options of the measure of flatness by these names."""
 
     SIGMA = "sigma", "landscape_cli.measures.noise:MultiplicativeNoise"
     FLIP = "flip", "landscape_cli.measures.flips:SignFlips"
+
+
+class Direction(Choice):
+    """The directions in which networks are moved away from themselves; the file of a network is one too."""
+
+    RANDOM = "random", "landscape_cli.measures.directions:RandomDirections"
+    GRADIENT = "gradient", "landscape_cli.measures.directions:GradientDirections"
+    RADIAL = "radial", "landscape_cli.measures.directions:Radius"
 
 
 class DataName(Choice):

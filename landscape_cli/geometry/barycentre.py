@@ -12,7 +12,7 @@ from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_number
 from landscape_cli.errors import GeometryError, LandscapeWarning
-from landscape_cli.geometry.geodesic import SMALL_ANGLE, geodesic, unvectors, vectors
+from landscape_cli.geometry.geodesic import SMALL_ANGLE, from_sphere_rows, geodesic, sphere_rows
 from landscape_cli.geometry.linear import check_alike, linear
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Sphere, Symmetry
@@ -130,10 +130,10 @@ class Barycentre:
             tensors = [self._networks[k][name] for k in support]
             if name in coefficients:
                 sphere, of_units = coefficients[name]
-                rows = vectors(tensors[0], sphere).double() * of_units[:, :1]
+                rows = sphere_rows(tensors[0], sphere).double() * of_units[:, :1]
                 for k, tensor in enumerate(tensors[1:], start=1):
-                    rows.addcmul_(vectors(tensor, sphere).double(), of_units[:, k : k + 1])
-                mean = unvectors(rows, first.shape, sphere)
+                    rows.addcmul_(sphere_rows(tensor, sphere).double(), of_units[:, k : k + 1])
+                mean = from_sphere_rows(rows, first.shape, sphere)
             else:
                 mean = weighted_sum(tensors, chosen)
             result[name] = mean.to(first.dtype)
@@ -178,7 +178,7 @@ class Barycentre:
         """Return the inner products of all units' vectors, and their norms, as in `_Start`."""
         grams, norms = [], []
         for sphere in self._spheres:
-            rows = [vectors(network[sphere.tensor].double(), sphere) for network in self._networks]
+            rows = [sphere_rows(network[sphere.tensor].double(), sphere) for network in self._networks]
             lengths = torch.stack([vector.norm(dim=1) for vector in rows], dim=1)
             units = [row / length.where(length > 0, 1.0)[:, None] for row, length in zip(rows, lengths.T, strict=True)]
             del rows
@@ -209,7 +209,7 @@ class Barycentre:
         """Return the unit vectors that one unit has in some networks, shape (networks, dimension), float64."""
         for sphere, units in zip(self._spheres, self._units, strict=True):
             if unit < units:
-                rows = [vectors(self._networks[k][sphere.tensor].double(), sphere)[unit] for k in support]
+                rows = [sphere_rows(self._networks[k][sphere.tensor].double(), sphere)[unit] for k in support]
                 return torch.stack([row / (row.norm() if row.norm() > 0 else 1.0) for row in rows])
             unit -= units
         raise AssertionError(unit)
