@@ -177,6 +177,7 @@ class DataName(Choice):
     MNIST = "mnist", "landscape_cli.data.images:MNIST"
     FASHION_MNIST = "fashion-mnist", "landscape_cli.data.images:FASHION_MNIST"
     CIFAR10 = "cifar10", "landscape_cli.data.images:CIFAR10"
+    WEDGES = "wedges", "landscape_cli.data.wedges:SOURCE"
 
 
 class Task(Choice):
