@@ -150,6 +150,13 @@ class Statistics(Choice):
     RECOMPUTE = "recompute"
 
 
+class Third(Choice):
+    """What stands in for the third network of a plane."""
+
+    ORIGIN = "origin"
+    RANDOM = "random"
+
+
 class Metric(Choice):
     """The distances between two networks, in the order in which they are shown: in weights, then in predictions."""
 

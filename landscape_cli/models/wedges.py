@@ -80,8 +80,9 @@ def wedges(
             f"{tuple(input_shape)} in {outputs}: name them with `data=` {DataName.WEDGES.value}"
         )
     _check_sizes(dim=dim, wedges=wedges, short=short, seed=seed)
-    for name, value in {"radius": radius, "threshold": threshold}.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
+    lengths: dict[str, object] = {"radius": radius, "threshold": threshold}
+    for name, value in lengths.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
             raise ModelError(f"wedges: {name} must be a finite number above 0, and is {value!r}")
     return Wedges(dim, draw_short_directions(dim, wedges, short, seed), float(radius), float(threshold))
 
