@@ -37,6 +37,7 @@ _HOMES = {
     "measures.plane": ("PlaneResult", "plane"),
     "models": ("allow_code", "build_model"),
     "models.reader": ("NetworkReader", "read_network"),
+    "models.wedges": ("least_loss_on_plane",),
     "network": ("ModelSpec", "Params"),
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader
     from landscape_cli.models.reader import read_network as read_network
+    from landscape_cli.models.wedges import least_loss_on_plane as least_loss_on_plane
     from landscape_cli.network import ModelSpec as ModelSpec
     from landscape_cli.network import Params as Params
     from landscape_cli.normalization.normalize import Normalization as Normalization

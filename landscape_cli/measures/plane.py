@@ -131,7 +131,7 @@ def plane(
     statistics, splits = statistics_of(bn), named_splits(data)
     if b is None and c is not None:
         raise GeometryError("`c=` is a network and `b=` is none: give the second network as `b=`")
-    networks = [network for network in (a, b, c) if network is not None]
+    networks = [a, *(network for network in (b, c) if network is not None)]
     check_third(len(networks), third, seed)
     train, device = training_split(splits), device_of(device)
     shape = splits[train].x.shape[1:]
