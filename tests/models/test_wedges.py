@@ -1,4 +1,4 @@
-"""The surrogate landscape: against numpy, its predictions on itself, and what it refuses (docs/method.md: Surrogate)."""
+"""The surrogate landscape: against numpy, its predictions on itself, what it refuses (docs/method.md: Surrogate)."""
 
 from __future__ import annotations
 
