@@ -24,11 +24,11 @@ def body(**third: str) -> dict[str, Any]:
 def test_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Any] = []
     monkeypatch.setattr(plane_figure, "save", lambda figure, *_, **__: figures.append(figure))
-    for third in ({}, {"third": "origin"}):
-        plot_plane(tmp_path / "plane.png", body(**third), force=False)
-    for figure, marks, words in zip(
-        figures, (["o"] * 3, ["o", "o", "X"]), (list("abc"), ["a", "b", "origin"]), strict=True
+    for third, marks, words in (
+        ({}, ["o"] * 3, ["a", "b", "c"]),
+        ({"third": "origin"}, ["o", "o", "X"], ["a", "b", "origin"]),
     ):
-        for axes in figure.axes[:2]:
+        plot_plane(tmp_path / "plane.png", body(**third), force=False)
+        for axes in figures[-1].axes[:2]:
             assert [line.get_marker() for line in axes.lines] == marks
             assert [text.get_text() for text in axes.texts] == words

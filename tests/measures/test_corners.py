@@ -1,4 +1,4 @@
-"""What stands in for networks of a plane: made again in numpy, and refused where it cannot be (docs/method.md: Planes)."""
+"""What stands in for networks of a plane: made again in numpy, and refused (docs/method.md: Planes)."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_binary_networks_have_random_signs() -> None:
     data = Split(nets[0].inputs, torch.arange(40) % 3)
     body = plane(model, a, b, None, data, third="random", grid=2).to_dict()
     assert (body["binary"], body["third"]) == (True, "random")
-    with pytest.raises(GeometryError, match="binary networks have no origin, .*: use `third=` random"):
+    with pytest.raises(GeometryError, match=r"binary networks have no origin, .*: use `third=` random"):
         plane(model, a, b, None, data, third="origin")
 
 
