@@ -124,7 +124,7 @@ def test_on_a_wedge_loss_and_gradients_are_zero() -> None:
     assert float(value.detach()) == 0
     assert not bool(gradient.any())
     assert not bool(second.any())
-    logits = model(X.double())
+    logits = functional_call(model, {"position": position}, (X.double(),))
     assert bool(logits.isfinite().all())
 
 
