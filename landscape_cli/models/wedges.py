@@ -131,7 +131,7 @@ def least_loss_on_plane(model: nn.Module, params: Params, basis: Tensor) -> floa
 def _residual(target: Tensor, columns: Tensor) -> float:
     """Return the least norm of `target + columns z` over z."""
     if columns.shape[1]:
-        # By singular values: columns may be dependent, for which the other drivers were seen to return no least solution.
+        # By singular values: where columns are dependent, other drivers were seen to return what is not the least.
         z = torch.linalg.lstsq(columns, -target[:, None], driver="gelsd").solution[:, 0]
         target = target + columns @ z
     return float(torch.linalg.vector_norm(target))
