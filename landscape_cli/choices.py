@@ -169,6 +169,13 @@ class FlatnessKind(Choice):
     ENERGY = "energy", "landscape_cli.cli.flatness.energy:EnergyMeasurement"
 
 
+class HessianMetric(Choice):
+    """In which coordinates curvature is measured: multiples of the weights, or the numbers in the file."""
+
+    RELATIVE = "relative"
+    EUCLIDEAN = "euclidean"
+
+
 class Perturbation(Choice):
     """The ways to perturb a network, whose strengths are options of the measure of flatness by these names."""
 
