@@ -167,6 +167,7 @@ class FlatnessKind(Choice):
     """What flatness is taken to be, each with how the command measures it; the first is the default."""
 
     ENERGY = "energy", "landscape_cli.cli.flatness.energy:EnergyMeasurement"
+    CURVATURE = "curvature", "landscape_cli.cli.flatness.curvature:CurvatureMeasurement"
 
 
 class HessianMetric(Choice):

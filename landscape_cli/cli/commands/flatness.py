@@ -9,6 +9,7 @@ import typer
 
 from landscape_cli.choices import FlatnessKind, Statistics
 from landscape_cli.cli.console import emit, listen
+from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
 from landscape_cli.cli.flatness.energy_options import AllParameters, StrengthOptions
 from landscape_cli.cli.flatness.measurement import FlatnessOptions, Measurand, start_measurement
 from landscape_cli.cli.options import (
@@ -30,6 +31,7 @@ def flatness(
         FlatnessKind, typer.Option("--kind", help="What is measured; energy: how the error grows under noise.")
     ] = FlatnessKind.ENERGY,
     strengths: StrengthOptions,
+    curvature: CurvatureOptions,
     samples: Annotated[
         int, typer.Option("--samples", min=1, help="Draws, the same for each strength or probability.")
     ] = 20,
@@ -65,7 +67,7 @@ def flatness(
     quiet, seed = terminal.quiet, compute.seed
     listen(quiet=quiet)
     check_result_output(result.output, result.form, result.plot, force=result.force)
-    options = FlatnessOptions(strengths, all_parameters, samples, test, bn)
+    options = FlatnessOptions(strengths, curvature, all_parameters, samples, test, bn)
     measurement = start_measurement(context, kind, options)
     device = resolve_device(compute.device)
     checkpoints, model = read_networks(networks, foreign)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
     from landscape_cli.cli.flatness.energy_options import StrengthOptions
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
@@ -31,6 +32,7 @@ class FlatnessOptions:
     """All options of the command that belong to some of the kinds: those of one kind, then those of several."""
 
     strengths: StrengthOptions
+    curvature: CurvatureOptions
     all_parameters: bool
     samples: int
     test: bool
