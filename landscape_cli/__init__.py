@@ -26,6 +26,8 @@ _HOMES = {
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
+    "measures.curvature": ("curvature",),
+    "measures.curvature_result": ("Curvature", "SpectralDensity"),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
     "measures.flatness": ("flip_energy", "local_energy"),
@@ -79,6 +81,9 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
+    from landscape_cli.measures.curvature import curvature as curvature
+    from landscape_cli.measures.curvature_result import Curvature as Curvature
+    from landscape_cli.measures.curvature_result import SpectralDensity as SpectralDensity
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
     from landscape_cli.measures.flatness import flip_energy as flip_energy

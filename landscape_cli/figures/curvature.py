@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from landscape_cli.choices import HessianMetric
 from landscape_cli.figures.figure import new_figure, save
 from landscape_cli.measures.curvature_result import Curvature
@@ -36,11 +38,11 @@ def plot_curvature(path: Path, curvatures: Mapping[str, Curvature], *, force: bo
             axes[0].axhline(curvature.smallest, color=axes[0].lines[-1].get_color(), linestyle=":")
         if curvature.density is not None:
             grid, density = curvature.density.smooth()
-            drawn = density > DECADES * density.max(initial=0)
-            axes[1].semilogy(grid[drawn], density[drawn], label=network)
+            density[density <= DECADES * density.max(initial=0)] = np.nan
+            axes[1].semilogy(grid, density, label=network)
     most = max(len(curvature.eigenvalues) for curvature in curvatures.values())
     axes[0].set(xlabel="rank", ylabel=f"eigenvalue of {matrix} (training loss)", xlim=(0.5, max(1, most) + 0.5))
-    axes[0].xaxis.get_major_locator().set_params(integer=True)
+    axes[0].locator_params(axis="x", integer=True)
     axes[0].legend()
     if has_density:
         axes[1].set(xlabel=f"eigenvalue of {matrix}", ylabel="density")
