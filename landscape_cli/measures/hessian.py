@@ -18,7 +18,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from landscape_cli.choices import HessianMetric
 from landscape_cli.errors import GeometryError, one_line
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.forward.float64 import in_float64
 from landscape_cli.forward.functional import cast_floats, errors_of_forward, parameter_owners, run_with, unsaved_buffers
 from landscape_cli.forward.outputs import cross_entropy, logits_of
 from landscape_cli.network import Params
@@ -121,7 +120,7 @@ class Hessian:
 
     def _batch_product(self, x: Tensor, y: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
         leaves = list(self._leaves.values())
-        with twice_differentiable(self._model, self._kind):
+        with twice_differentiable(self._model):
             loss = cross_entropy(self._logits(x), y, reduction="sum")
             if not loss.requires_grad:
                 return [torch.zeros_like(leaf) for leaf in leaves]
@@ -131,12 +130,16 @@ class Hessian:
                 if not pairs:  # the loss is linear in them
                     return [torch.zeros_like(leaf) for leaf in leaves]
                 slope = torch.stack([(s * part).sum() for s, part in pairs]).sum()
-                bent = torch.autograd.grad(slope, leaves, allow_unused=True)
+                # Not by `grad`, which goes around what is only once differentiable, and so is silently wrong.
+                slope.backward()
             except (RuntimeError, NotImplementedError) as cause:
                 if isinstance(cause, torch.OutOfMemoryError):
                     raise
                 raise GeometryError(f"the model cannot be differentiated twice: {one_line(cause)}") from cause
-        return [torch.zeros_like(leaf) if b is None else b for leaf, b in zip(leaves, bent, strict=True)]
+        products = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+        for leaf in leaves:
+            leaf.grad = None
+        return products
 
     def _logits(self, x: Tensor) -> Tensor:
         with errors_of_forward("inputs of the training set, with gradients"):
@@ -152,14 +155,11 @@ class Hessian:
 
 
 @contextmanager
-def twice_differentiable(model: nn.Module, kind: torch.dtype) -> Iterator[None]:
-    """Let operators compute by kernels whose gradients have gradients: attention and recurrent layers have others."""
+def twice_differentiable(model: nn.Module) -> Iterator[None]:
+    """Let attention, and recurrent layers on GPUs, compute by kernels whose gradients have gradients."""
     with ExitStack() as stack:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if any(isinstance(module, nn.RNNBase) for module in model.modules()):
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-            stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-        if kind == torch.float64:
-            stack.enter_context(in_float64())
         yield
