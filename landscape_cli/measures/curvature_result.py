@@ -107,7 +107,9 @@ class Curvature:
     @property
     def is_missing(self) -> bool:
         """Whether the curvature could not be computed, as losses or products are not finite."""
-        return self.products == 0 or not math.isfinite(self.loss)
+        least = () if self.smallest is None else (self.smallest,)
+        firsts = (*self.eigenvalues[:1], *least, *self.trace_draws)
+        return not math.isfinite(self.loss) or any(map(math.isnan, firsts)) or not (firsts or self.density)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each eigenvalue, the least one last, with what belongs to all of them."""
