@@ -37,6 +37,8 @@ _HOMES = {
     "measures.path": ("barrier", "path"),
     "measures.path_result": ("PathResult",),
     "measures.plane": ("PlaneResult", "plane"),
+    "measures.radial": ("radial_profiles",),
+    "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
     "models": ("allow_code", "build_model"),
     "models.reader": ("NetworkReader", "read_network"),
     "network": ("ModelSpec", "Params"),
@@ -96,6 +98,10 @@ if TYPE_CHECKING:
     from landscape_cli.measures.path_result import PathResult as PathResult
     from landscape_cli.measures.plane import PlaneResult as PlaneResult
     from landscape_cli.measures.plane import plane as plane
+    from landscape_cli.measures.radial import radial_profiles as radial_profiles
+    from landscape_cli.measures.radial_profiles import AngularWidth as AngularWidth
+    from landscape_cli.measures.radial_profiles import RadialProfile as RadialProfile
+    from landscape_cli.measures.radial_profiles import RadialProfiles as RadialProfiles
     from landscape_cli.models import allow_code as allow_code
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader

@@ -168,6 +168,7 @@ class FlatnessKind(Choice):
 
     ENERGY = "energy", "landscape_cli.cli.flatness.energy:EnergyMeasurement"
     CURVATURE = "curvature", "landscape_cli.cli.flatness.curvature:CurvatureMeasurement"
+    RADIAL = "radial", "landscape_cli.cli.flatness.radial:RadialMeasurement"
 
 
 class HessianMetric(Choice):
@@ -182,6 +183,14 @@ class Perturbation(Choice):
 
     SIGMA = "sigma", "landscape_cli.measures.noise:MultiplicativeNoise"
     FLIP = "flip", "landscape_cli.measures.flips:SignFlips"
+
+
+class Direction(Choice):
+    """The directions in which networks are moved away from themselves; the file of a network is one too."""
+
+    RANDOM = "random", "landscape_cli.measures.directions:RandomDirections"
+    GRADIENT = "gradient", "landscape_cli.measures.directions:GradientDirections"
+    RADIAL = "radial", "landscape_cli.measures.directions:Radius"
 
 
 class DataName(Choice):

@@ -54,6 +54,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "local_energy": lambda model=MODEL, network=A, data=DATA, **o: ll.local_energy(
         model, network, data, **{"samples": 1, **o}
     ),
+    "radial_profiles": lambda model=MODEL, network=A, data=DATA, **o: ll.radial_profiles(
+        model, network, data, **{"samples": 1, "directions": ("gradient",), "angles": (10.0,), **o}
+    ),
     "flip_energy": lambda data=DATA, **o: ll.flip_energy(BINARY_MODEL, BINARY, data, **{"samples": 1, **o}),
     "disagreement": lambda model=MODEL, network=A, data=DATA, **o: ll.disagreement(model, network, B, data, **o),
     "Evaluator": lambda model=MODEL, network=A, data=DATA, **o: ll.Evaluator(model, data, **o).evaluate([network]),
@@ -155,6 +158,19 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
         "seed": SEEDS,
         "weights": ["fc1.weight", ["x"], 3],
         "symmetry": SYMMETRIES,
+    },
+    "radial_profiles": {
+        "directions": ["random", [3], None, ["nonsense"], 3],
+        "towards": [3, A, [A], {"b": 3}, {"b": BINARY}],
+        "angles": [10, "10", ["10"], [], None, [math.nan], [0], [-5], [181], [20, 10], [10, 10], [True]],
+        "factors": [2, [], None, [math.nan], [0], [-1], [math.inf]],
+        "samples": COUNTS,
+        "growth": [*NUMBERS, 0, -0.1, 1.5, True],
+        "align": NAMES,
+        "bn": NAMES,
+        "seed": SEEDS,
+        "symmetry": SYMMETRIES,
+        "device": DEVICES,
     },
     "flip_energy": {"flip": [0.1, [], None, [2]], "samples": COUNTS, "latents": ["x", ["x"], 3]},
     "Evaluator": {
@@ -301,6 +317,7 @@ def test_defaults_are_those_of_the_command_line() -> None:
         (ll.path, path_command.path, ("kind", "points", "orders", "loss", "bn")),
         (ll.plane, plane_command.plane, ("grid", "margin", "loss", "bn")),
         (ll.local_energy, flatness_command.flatness, ("samples",)),
+        (ll.radial_profiles, flatness_command.flatness, ("samples", "bn")),
         (ll.align, align_command.align, ("method",)),
     ):
         ours, theirs = inspect.signature(function).parameters, inspect.signature(command).parameters

@@ -53,7 +53,7 @@ class Hessian:
             split: the name of the split of the evaluator's that the loss is of.
             metric: of the coordinates.
         """
-        self._evaluator, self._model, self._data = evaluator, evaluator.model, evaluator.splits[split]
+        self._evaluator, self._model, self._data = evaluator, evaluator.model.eval(), evaluator.splits[split]
         self._split, self._metric = split, metric
         owners = parameter_owners(self._model)
         self._owners = tuple(dict.fromkeys(owners.get(name, name) for name in names))

@@ -12,6 +12,7 @@ from landscape_cli.cli.console import emit, listen
 from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
 from landscape_cli.cli.flatness.energy_options import AllParameters, StrengthOptions
 from landscape_cli.cli.flatness.measurement import FlatnessOptions, Measurand, start_measurement
+from landscape_cli.cli.flatness.radial_options import RadialOptions
 from landscape_cli.cli.options import (
     BatchNorm,
     ComputeOptions,
@@ -28,14 +29,20 @@ def flatness(
     networks: Annotated[list[Path], typer.Argument(help="Checkpoints of one model.", show_default=False)],
     *,
     kind: Annotated[
-        FlatnessKind, typer.Option("--kind", help="What is measured; energy: how the error grows under noise.")
+        FlatnessKind,
+        typer.Option(
+            "--kind",
+            help="What is measured. energy: how the error grows under noise; radial: how it grows as all units turn; "
+            "curvature: eigenvalues and trace of the training loss's Hessian.",
+        ),
     ] = FlatnessKind.ENERGY,
     strengths: StrengthOptions,
-    curvature: CurvatureOptions,
     samples: Annotated[
-        int, typer.Option("--samples", min=1, help="Draws, the same for each strength or probability.")
+        int, typer.Option("--samples", min=1, help="Draws, the same for every network and strength.")
     ] = 20,
     all_parameters: AllParameters = False,
+    curvature: CurvatureOptions,
+    radial: RadialOptions,
     test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
     bn: BatchNorm = Statistics.KEEP,
     data: DataOptions,
@@ -53,11 +60,22 @@ def flatness(
     Of a binary network each sign is flipped with probability p instead: δE(p). The signs that a smaller p flips in a
     draw, a larger one flips too.
 
+    With --kind radial every unit turns by the same angle, whatever its layer, in random directions on the spheres that
+    normalising puts units on. The angular width is the angle at which the error has grown by --growth in the mean: no
+    scale, permutation or sign of units changes it.
+
+    With --kind curvature the largest eigenvalues and the trace of the training loss's Hessian, in multiples of the
+    weights: these no scale, permutation or sign of units changes either.
+
     \b
     Examples:
       landscape flatness sgd.st rsgd.st adv.st
       landscape flatness runs/*.st --sigma 0.05,0.1,0.2 --samples 50 -o flatness.json --plot flatness.png
       landscape flatness binary-*.st --flip 0.01,0.05,0.1
+      landscape flatness runs/*.st --kind radial -o width.json --plot width.png
+      landscape flatness runs/*.st --kind curvature --eigenvalues 3 --curvature-samples 1000
+      landscape flatness a.st --kind curvature --density --smallest -o spectrum.json --plot spectrum.png
+      landscape flatness a.st --kind radial --directions random,gradient,b.st --angles 2,5,10,20,40 --loss
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output
@@ -67,18 +85,28 @@ def flatness(
     quiet, seed = terminal.quiet, compute.seed
     listen(quiet=quiet)
     check_result_output(result.output, result.form, result.plot, force=result.force)
-    options = FlatnessOptions(strengths, curvature, all_parameters, samples, test, bn)
+    options = FlatnessOptions(
+        context,
+        strengths=strengths,
+        all_parameters=all_parameters,
+        curvature=curvature,
+        radial=radial,
+        samples=samples,
+        test=test,
+        bn=bn,
+    )
     measurement = start_measurement(context, kind, options)
     device = resolve_device(compute.device)
-    checkpoints, model = read_networks(networks, foreign)
+    read, model = read_networks([*networks, *measurement.files], foreign)
+    checkpoints, further = read[: len(networks)], read[len(networks) :]
     context.params |= measurement.choose(checkpoints, model)  # for the provenance
     needed = strict or measurement.needs_symmetry
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet) if needed else None
     measurement.prepare(model, symmetry)
     loaded = data_of(checkpoints, data, quiet=quiet)
-    measured = measurement.measure(Measurand(checkpoints, model, symmetry, loaded, device, seed, quiet))
-    provenance = make_provenance(context, device=device, seed=seed, networks=checkpoints, data=loaded)
+    measured = measurement.measure(Measurand(checkpoints, further, model, symmetry, loaded, device, seed, quiet))
+    provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded)
     if result.plot is not None:
         measurement.plot(result.plot, measured, force=result.force)
     written = Result(measured.body, measured.rows, provenance)
-    emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet)
+    emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)

@@ -38,6 +38,7 @@ class CurvatureMeasurement(FlatnessMeasurement):
         self._settings: CurvatureSettings = options.curvature.settings(seed=0)
         if options.all_parameters and not self._settings.is_relative:
             raise typer.BadParameter("--metric euclidean is of all parameters: leave out --all-parameters")
+        self.needs_symmetry = self._settings.is_relative and not options.all_parameters
         self._networks: Sequence[Checkpoint] = ()
         self._names: tuple[str, ...] = ()
         self._measured: dict[str, Curvature] = {}
@@ -56,11 +57,6 @@ class CurvatureMeasurement(FlatnessMeasurement):
         settings = self._settings
         density = {"density_probes": settings.density_probes, "density_steps": settings.density_steps}
         return density if settings.density else {}
-
-    @property
-    def needs_symmetry(self) -> bool:
-        """Tell whether weights are to be told from biases."""
-        return self._settings.is_relative and not self._options.all_parameters
 
     def prepare(self, model: nn.Module, symmetry: Symmetry | None) -> None:
         """Settle which tensors are differentiated by, and check that this fits in memory.

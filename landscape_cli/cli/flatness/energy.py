@@ -43,20 +43,16 @@ class EnergyMeasurement(FlatnessMeasurement):
         """
         from landscape_cli.binary.layers import latent_names
 
-        self._binary = bool(latent_names(model))
+        binary = bool(latent_names(model))
+        self.needs_symmetry = not (binary or self._options.all_parameters)
         self._perturbation, self._levels, text = choose_perturbation(
             self._parsed,
             self._options.strengths,
             networks[0].path,
-            binary=self._binary,
+            binary=binary,
             all_parameters=self._options.all_parameters,
         )
         return {self._perturbation.name: text}
-
-    @property
-    def needs_symmetry(self) -> bool:
-        """Tell whether weights are to be told from biases."""
-        return not (self._binary or self._options.all_parameters)
 
     def prepare(self, model: nn.Module, symmetry: Symmetry | None) -> None:
         """Settle which tensors are perturbed."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -22,18 +22,25 @@ if TYPE_CHECKING:
 
     from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
     from landscape_cli.cli.flatness.energy_options import StrengthOptions
+    from landscape_cli.cli.flatness.radial_options import RadialOptions
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.io.results import Result
     from landscape_cli.symmetry import Symmetry
 
 
 @dataclass(frozen=True)
 class FlatnessOptions:
-    """All options of the command that belong to some of the kinds: those of one kind, then those of several."""
+    """All options of the command that belong to some of the kinds: those of one kind, then those of several.
 
+    The context tells which of them were given.
+    """
+
+    context: typer.Context
     strengths: StrengthOptions
     curvature: CurvatureOptions
     all_parameters: bool
+    radial: RadialOptions
     samples: int
     test: bool
     bn: Statistics
@@ -45,6 +52,7 @@ class Measurand:
 
     Attributes:
         networks: as read.
+        further: networks of the files that the kind's options name.
         model: their architecture.
         symmetry: of the model; None where the kind needs none.
         data: the data.
@@ -54,6 +62,7 @@ class Measurand:
     """
 
     networks: Sequence[Checkpoint]
+    further: Sequence[Checkpoint]
     model: nn.Module
     symmetry: Symmetry | None
     data: DataSet
@@ -63,10 +72,17 @@ class Measurand:
 
 
 class Measured(NamedTuple):
-    """What was measured: the body of the result, and the same as rows."""
+    """What was measured.
+
+    Attributes:
+        body: of the result.
+        rows: the same as a long table.
+        show: prints the result for people, if not as its rows alone.
+    """
 
     body: dict[str, Any]
     rows: list[dict[str, Any]]
+    show: Callable[[Result], None] | None = None
 
 
 class FlatnessMeasurement(ABC):
@@ -74,9 +90,13 @@ class FlatnessMeasurement(ABC):
 
     Attributes:
         takes: the names of those options that it takes, of all that do not belong to every kind.
+        files: further networks to read, of the model of those that are measured.
+        needs_symmetry: whether these networks' symmetry is needed, once `choose` has seen them.
     """
 
     takes: ClassVar[tuple[str, ...]]
+    files: tuple[Path, ...] = ()
+    needs_symmetry: bool = False
 
     @abstractmethod
     def __init__(self, options: FlatnessOptions) -> None:
@@ -93,11 +113,6 @@ class FlatnessMeasurement(ABC):
         Raises:
             BadParameter: if options do not go with the networks.
         """
-
-    @property
-    @abstractmethod
-    def needs_symmetry(self) -> bool:
-        """Tell whether these networks' symmetry is needed."""
 
     def prepare(self, model: nn.Module, symmetry: Symmetry | None) -> None:  # noqa: B027 - most have nothing to do
         """Settle what depends on the symmetry, before data are loaded."""
