@@ -54,6 +54,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "local_energy": lambda model=MODEL, network=A, data=DATA, **o: ll.local_energy(
         model, network, data, **{"samples": 1, **o}
     ),
+    "curvature": lambda model=MODEL, network=A, data=DATA, **o: ll.curvature(
+        model, network, data, **{"trace_samples": 1, **o}
+    ),
     "radial_profiles": lambda model=MODEL, network=A, data=DATA, **o: ll.radial_profiles(
         model, network, data, **{"samples": 1, "directions": ("gradient",), "angles": (10.0,), **o}
     ),
@@ -158,6 +161,21 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
         "seed": SEEDS,
         "weights": ["fc1.weight", ["x"], 3],
         "symmetry": SYMMETRIES,
+    },
+    "curvature": {
+        "eigenvalues": ["3", None, -1, 2.5, math.nan, math.inf, True, [1], 10**6],
+        "smallest": ["yes", 1, None],
+        "trace_samples": ["3", None, -1, 2.5, math.nan, True],
+        "density": ["yes", 1, None],
+        "density_probes": COUNTS,
+        "density_steps": COUNTS,
+        "metric": NAMES,
+        "tolerance": [*NUMBERS, -0.1, 1],
+        "curvature_samples": [count for count in COUNTS if count is not None],
+        "weights": ["fc1.weight", ["x"], 3, []],
+        "symmetry": SYMMETRIES,
+        "seed": SEEDS,
+        "device": DEVICES,
     },
     "radial_profiles": {
         "directions": ["random", [3], None, ["nonsense"], 3],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,11 @@ from landscape_cli.choices import HessianMetric
 from landscape_cli.figures.figure import new_figure, save
 from landscape_cli.measures.curvature_result import Curvature
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MATRICES = {HessianMetric.RELATIVE: "D H D", HessianMetric.EUCLIDEAN: "H"}
-DECADES = 1e-6
+LOWEST = 1e-6
 """Densities below this part of the highest are not drawn."""
 
 
@@ -27,6 +31,11 @@ def plot_curvature(path: Path, curvatures: Mapping[str, Curvature], *, force: bo
     Raises:
         ResultError: if it cannot be written.
     """
+    save(curvature_figure(curvatures), path, force=force)
+
+
+def curvature_figure(curvatures: Mapping[str, Curvature]) -> Figure:
+    """Return the figure: eigenvalues with their residuals, the least one dotted, and a panel for the density."""
     has_density = any(curvature.density is not None for curvature in curvatures.values())
     figure, axes = new_figure(1 + has_density)
     matrix = MATRICES[next(iter(curvatures.values())).metric]
@@ -38,7 +47,7 @@ def plot_curvature(path: Path, curvatures: Mapping[str, Curvature], *, force: bo
             axes[0].axhline(curvature.smallest, color=axes[0].lines[-1].get_color(), linestyle=":")
         if curvature.density is not None:
             grid, density = curvature.density.smooth()
-            density[density <= DECADES * density.max(initial=0)] = np.nan
+            density[density <= LOWEST * density.max(initial=0)] = np.nan
             axes[1].semilogy(grid, density, label=network)
     most = max(len(curvature.eigenvalues) for curvature in curvatures.values())
     axes[0].set(xlabel="rank", ylabel=f"eigenvalue of {matrix} (training loss)", xlim=(0.5, max(1, most) + 0.5))
@@ -47,4 +56,4 @@ def plot_curvature(path: Path, curvatures: Mapping[str, Curvature], *, force: bo
     if has_density:
         axes[1].set(xlabel=f"eigenvalue of {matrix}", ylabel="density")
         axes[1].legend()
-    save(figure, path, force=force)
+    return figure
