@@ -127,7 +127,7 @@ class Curvature:
         return [row | whole for row in named or [{}]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the result of `landscape flatness --kind curvature` says of a network; None for NaN."""
+        """Return what the result of the command says of a network; None for NaN."""
         result: dict[str, Any] = {
             "metric": self.metric.value,
             "dimension": self.dimension,
