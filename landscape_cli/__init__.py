@@ -45,8 +45,8 @@ _HOMES = {
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
     "samplers": (
-        *("RSGD", "SAM", "SGD", "SWA", "Adversarial", "EntropySGD", "EpochRecord", "Recipe", "Sampler", "Solution"),
-        *("TrainingObserver", "train"),
+        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "EntropySGD", "EpochNetwork", "EpochRecord", "Recipe"),
+        *("Sampler", "SnapshotEnsemble", "Solution", "TrainingObserver", "train"),
     ),
     "symmetry": (
         *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
@@ -110,15 +110,18 @@ if TYPE_CHECKING:
     from landscape_cli.network import Params as Params
     from landscape_cli.normalization.normalize import Normalization as Normalization
     from landscape_cli.normalization.verified import normalize as normalize
+    from landscape_cli.samplers import FGE as FGE
     from landscape_cli.samplers import RSGD as RSGD
     from landscape_cli.samplers import SAM as SAM
     from landscape_cli.samplers import SGD as SGD
     from landscape_cli.samplers import SWA as SWA
     from landscape_cli.samplers import Adversarial as Adversarial
     from landscape_cli.samplers import EntropySGD as EntropySGD
+    from landscape_cli.samplers import EpochNetwork as EpochNetwork
     from landscape_cli.samplers import EpochRecord as EpochRecord
     from landscape_cli.samplers import Recipe as Recipe
     from landscape_cli.samplers import Sampler as Sampler
+    from landscape_cli.samplers import SnapshotEnsemble as SnapshotEnsemble
     from landscape_cli.samplers import Solution as Solution
     from landscape_cli.samplers import TrainingObserver as TrainingObserver
     from landscape_cli.samplers import train as train

@@ -34,12 +34,17 @@ NOT_RECORDED = {
     "checkpoint_every",
     "resume",
     "keep_replicas",
+    "keep_snapshots",
+    "keep_epochs",
 }
 
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
 IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "density_probes", "density_steps")
 IF_USED += tuple(kind.value for kind in Perturbation)
+
+IF_GIVEN = ("cycles", "fge_start", "cycle_epochs", "lr_min")
+"""Likewise, but for options that may be zero."""
 
 
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
@@ -49,6 +54,7 @@ OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
 def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
     """Return the command's options as the provenance keeps them."""
     unused = {name for name in IF_USED if not context.params.get(name)}
+    unused.update(name for name in IF_GIVEN if context.params.get(name) is None)
     if "optimize_midpoint" in unused and "optimize_midpoint" in context.params:
         unused.update(OF_MIDPOINT)
     left_out = NOT_RECORDED | unused

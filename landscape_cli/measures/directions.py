@@ -116,7 +116,8 @@ class GradientDirections(Direction):
         """Return both, found now: where networks are evaluated there are no gradients."""
         evaluator, network = start.evaluator, cast_like(start.params, start.like)
         if evaluator.recompute_on is not None:
-            network = recompute_statistics(evaluator.model, network, evaluator.splits[evaluator.recompute_on].x)
+            inputs = evaluator.splits[evaluator.recompute_on].x
+            network = recompute_statistics(evaluator.model, network, inputs, advance=evaluator.advance)
         gradient = loss_gradient(evaluator, network, start.symmetry.weights, start.train)
         return iter([{name: sign * slope for name, slope in gradient.items()} for sign in (-1.0, 1.0)])
 

@@ -40,7 +40,10 @@ class RadialMeasurement(FlatnessMeasurement):
         from landscape_cli.measures.radial_settings import RadialSettings
 
         self._options, radial = options, options.radial
-        named = [part.strip() for part in (radial.directions or Direction.RANDOM.value).split(",")]
+        named = [
+            part.strip()
+            for part in (Direction.RANDOM.value if radial.directions is None else radial.directions).split(",")
+        ]
         for name in named:
             if name not in NAMES and not Path(name).is_file():
                 raise typer.BadParameter(
