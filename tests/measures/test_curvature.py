@@ -53,16 +53,16 @@ def test_equals_the_whole_matrix() -> None:
 
 def test_density_has_the_moments_of_the_spectrum() -> None:
     result = curvature(
-        CASE.model, CASE.params, DATA, eigenvalues=0, trace_samples=120, density=True, density_probes=120,
-        density_steps=4,
+        CASE.model, CASE.params, DATA, eigenvalues=0, trace_samples=80, density=True, density_probes=80,
+        density_steps=3,
     )  # fmt: skip
     assert result.density is not None
-    assert result.products == 1 + 120 * 4  # the trace comes with it
+    assert result.products == 1 + 80 * 3  # the trace comes with it
     assert result.density.moment(0) == pytest.approx(1)
     assert result.density.moment(1) == pytest.approx(result.trace / result.dimension)
     for power in (1, 2, 3):
         expected = float(torch.linalg.matrix_power(MATRIX, power).trace()) / len(MATRIX)
-        assert result.density.moment(power) == pytest.approx(expected, rel=0.2)
+        assert result.density.moment(power) == pytest.approx(expected, rel=0.25)
     grid, density = result.density.smooth()
     assert float((density[1:] * (grid[1:] - grid[:-1])).sum()) == pytest.approx(1, abs=0.01)
 
@@ -136,14 +136,14 @@ def test_no_symmetry_changes_anything(name: str) -> None:
     with torch.no_grad():
         outputs = model(x).shape[1]
     data = Split(x, torch.arange(16) % outputs)
-    options: dict[str, Any] = {"smallest": True, "trace_samples": 3, "symmetry": symmetry}
+    options: dict[str, Any] = {"smallest": name in {"mlp", "tied"}, "trace_samples": 2, "symmetry": symmetry}
     before = curvature(model, params, data, **options)
     moved = transformed(params, symmetry, "scales signs permutations", 1)
     assert any(not torch.equal(moved[key], tensor) for key, tensor in params.items())
     after = curvature(model, moved, data, **options)
     assert after.loss == pytest.approx(before.loss, rel=1e-9)
     assert after.eigenvalues == pytest.approx(before.eigenvalues, rel=1e-6)
-    assert after.smallest == pytest.approx(before.smallest, rel=1e-5)
+    assert after.smallest == (None if before.smallest is None else pytest.approx(before.smallest, rel=1e-5))
     assert after.trace_draws == pytest.approx(before.trace_draws, rel=1e-6, abs=1e-6 * abs(before.eigenvalues[0]))
     assert after.converged
 
