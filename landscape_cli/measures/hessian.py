@@ -18,7 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from landscape_cli.choices import HessianMetric
 from landscape_cli.errors import GeometryError, one_line
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.forward.functional import cast_floats, errors_of_forward, parameter_owners, run_with, unsaved_buffers
+from landscape_cli.evaluation.gradient import differentiable
+from landscape_cli.forward.functional import errors_of_forward, run_with
 from landscape_cli.forward.outputs import cross_entropy, logits_of
 from landscape_cli.network import Params
 
@@ -55,18 +56,9 @@ class Hessian:
         """
         self._evaluator, self._model, self._data = evaluator, evaluator.model.eval(), evaluator.splits[split]
         self._split, self._metric = split, metric
-        owners = parameter_owners(self._model)
-        self._owners = tuple(dict.fromkeys(owners.get(name, name) for name in names))
-        kind = torch.float32
-        for tensor in params.values():
-            kind = torch.promote_types(kind, tensor.dtype) if tensor.is_floating_point() else kind
-        network = cast_floats(unsaved_buffers(self._model) | dict(params), kind, evaluator.device)
-        network = {name: tensor.detach().contiguous() for name, tensor in network.items()}
-        self._leaves = {name: network[name].clone().requires_grad_(True) for name in self._owners}
-        network |= self._leaves
-        self._network = network | {name: network[owner] for name, owner in owners.items()}
-        self._kind = kind
-        self.dtype: Any = np.dtype("float64" if kind == torch.float64 else "float32")
+        self._network, self._leaves, self._kind = differentiable(evaluator, params, names)
+        self._owners = tuple(self._leaves)
+        self.dtype: Any = np.dtype("float64" if self._kind == torch.float64 else "float32")
         self.sizes = tuple(leaf.numel() for leaf in self._leaves.values())
         self.size = sum(self.sizes)
         flat = self._flat(list(self._leaves.values())).detach()
