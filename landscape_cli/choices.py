@@ -163,6 +163,16 @@ class Metric(Choice):
     HAMMING_FRACTION = "hamming_fraction", "landscape_cli.geometry.distances:HammingFraction"
     TRAIN_DISAGREEMENT = "train_disagreement", "landscape_cli.measures.disagreement:DisagreementOnTraining"
     TEST_DISAGREEMENT = "test_disagreement", "landscape_cli.measures.disagreement:DisagreementOnTest"
+    TRAIN_NORMALISED_DISAGREEMENT = (
+        "train_normalised_disagreement",
+        "landscape_cli.measures.disagreement:NormalisedDisagreementOnTraining",
+    )
+    TEST_NORMALISED_DISAGREEMENT = (
+        "test_normalised_disagreement",
+        "landscape_cli.measures.disagreement:NormalisedDisagreementOnTest",
+    )
+    TRAIN_KL = "train_kl", "landscape_cli.measures.disagreement:DivergenceOnTraining"
+    TEST_KL = "test_kl", "landscape_cli.measures.disagreement:DivergenceOnTest"
 
 
 class FlatnessKind(Choice):

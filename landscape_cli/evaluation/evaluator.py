@@ -128,6 +128,24 @@ class Evaluator:
         return torch.cat([decide(logits) for _, logits, _ in self._outputs(chunk, self._pack(chunk), split)]).cpu()
 
     @torch.inference_mode()
+    def logits(self, networks: Sequence[Params], split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the logits of all networks, shape (networks, batch, outputs), and the labels, batch by batch.
+
+        Raises:
+            DataError: if there is no such split.
+            ModelError: if a network does not fit the model.
+        """
+        self.model.eval()
+        check_name(split, self.splits)
+        chunk = [self._prepare(params) for params in networks]
+        of_batch: list[Tensor] = []
+        for _, logits, y in self._outputs(chunk, self._pack(chunk), split):
+            of_batch.append(logits if logits.dtype == torch.float64 else logits.float())
+            if len(of_batch) == len(chunk):
+                yield torch.stack(of_batch), y
+                of_batch = []
+
+    @torch.inference_mode()
     def _scores(self, networks: Iterable[Params], splits: Mapping[str, Split]) -> dict[str, Scores]:
         self.model.eval()  # again: training may have gone on with it since
         wrong: dict[str, list[Tensor]] = {name: [] for name in splits}
