@@ -60,6 +60,17 @@ def test_every_command_measures_it(landscape: Callable[..., Any]) -> None:
     assert energy["perturbed"] == ["position"]
 
 
+def test_its_curvature_is_known(landscape: Callable[..., Any]) -> None:
+    """The Hessian of a distance L in s directions: s - 1 eigenvalues 1/L, and zeros."""
+    options = ["--epochs", "1", "--lr", "0.1", "--momentum", "0", "-o", "w.st"]
+    assert landscape("train", "--model", MODEL, "--data", "wedges", *options).code == 0
+    options = ["--kind", "curvature", "--metric", "euclidean", "--eigenvalues", "3", "--tolerance", "1e-5"]
+    [measured] = json.loads(landscape("flatness", "w.st", *options).out)["networks"]
+    assert measured["eigenvalues"] == pytest.approx([1 / far("w.st")] * 3, rel=1e-3)
+    trace = measured["trace"]
+    assert abs(trace["mean"] - 9 / far("w.st")) < 4 * trace["standard_error"]
+
+
 def test_it_has_no_symmetries_and_the_commands_say_so(landscape: Callable[..., Any]) -> None:
     assert landscape(*TRAINING, "--runs", "2", "-o", "w{seed}.st").code == 0
     done = landscape("normalize", "w0.st", "-o", "n.st")
