@@ -366,3 +366,15 @@ def test_prediction_trained_centre() -> None:
     assert distance(model, alone) < 0.01
     assert highest(alone) > 0.3 * distance(model, start)
     assert highest(descend(model, start, sampled)) < 0.05 * distance(model, start)
+
+
+def test_disjoint_bases_have_no_threshold() -> None:
+    """Short directions that share a column of the basis are left what is orthogonal to its signs."""
+    model = make(dim=200, short=10, wedges=1)
+    position, columns = model.position.detach(), torch.arange(200) % 50
+    basis = torch.zeros(200, 50, dtype=torch.float64)
+    basis[torch.arange(200), columns] = 1
+    groups = [[i for i in model.short[0].tolist() if columns[i] == column] for column in range(50)]
+    left = [float((position[group] - position[group].mean()).square().sum()) for group in groups if group]
+    assert max(map(len, groups)) > 1
+    assert least_loss_on_plane(model, {"position": position}, basis) == pytest.approx(math.sqrt(sum(left)))
