@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from landscape_cli.samplers.sampler import Sampler
     from landscape_cli.samplers.sgd import SGD
     from landscape_cli.samplers.state import TrainingState, records_of
+    from landscape_cli.samplers.subspace import Displacement, ModelBasis, Subspace, subspace_basis
     from landscape_cli.samplers.swa import SWA
     from landscape_cli.samplers.training import Solution, train
 
 _HOMES = {
     "Adversarial": "adversarial",
+    "Displacement": "subspace",
     "EntropySGD": "entropy_sgd",
     "EpochRecord": "records",
+    "ModelBasis": "subspace",
     "RSGD": "rsgd",
     "Recipe": "recipe",
     "SAM": "sam",
@@ -32,9 +35,11 @@ _HOMES = {
     "SWA": "swa",
     "Sampler": "sampler",
     "Solution": "training",
+    "Subspace": "subspace",
     "TrainingObserver": "records",
     "TrainingState": "state",
     "records_of": "state",
+    "subspace_basis": "subspace",
     "train": "training",
 }
 
@@ -44,14 +49,18 @@ __all__ = [
     "SGD",
     "SWA",
     "Adversarial",
+    "Displacement",
     "EntropySGD",
     "EpochRecord",
+    "ModelBasis",
     "Recipe",
     "Sampler",
     "Solution",
+    "Subspace",
     "TrainingObserver",
     "TrainingState",
     "records_of",
+    "subspace_basis",
     "train",
 ]
 

@@ -104,6 +104,16 @@ class Stack:
         """View a matrix shaped as `weights` as parameters by name, shape (networks, *shape)."""
         return {name: _shaped(matrix, start, shape) for name, start, shape in self._layout}
 
+    def places(self) -> Tensor:
+        """Return where each weight lies in a row, in the order of the `state_dict`, shape (weights,), on the CPU."""
+        entries = torch.arange(self.weights.shape[1])
+        return torch.cat([_shaped(entries, start, shape).reshape(-1) for _, start, shape in self._layout])
+
+    def scale(self, factor: float) -> None:
+        """Multiply all parameters."""
+        self.weights.mul_(factor)
+        self.clip()
+
     def params(self, k: int, row: Tensor | None = None) -> Params:
         """Return a copy of network k; with `row`, of a network with these parameters and k's buffers."""
         tensors = dict(self.networks[k].state_dict())
