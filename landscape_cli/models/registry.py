@@ -35,6 +35,8 @@ MODELS: Mapping[str, str | Factory] = {
     "binary-conv": "landscape_cli.models.binary:binary_conv",
 }
 """The registry: where each factory is defined, or the function itself."""
+LATER: Mapping[str, Any] = {"dropout": 0}
+"""Arguments that models have got since checkpoints are written, and the values with which they are what they were."""
 
 
 def create_model(spec: ModelSpec, *, seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -105,11 +107,14 @@ def is_request_for(request: ModelRequest, spec: ModelSpec) -> bool:
 def full_arguments(request: ModelRequest) -> dict[str, Any]:
     """Return a registry model's arguments with its defaults, so that a checkpoint does not lean on those.
 
+    What checkpoints were once written without is left out where it changes nothing (`LATER`).
+
     Raises:
         ModelError: if the registry does not have it.
     """
     given = {name: value for name, value in request.arguments.items() if name != "outputs"}
-    return default_arguments(request.name) | given
+    arguments = default_arguments(request.name) | given
+    return {name: value for name, value in arguments.items() if not (name in LATER and value == LATER[name])}
 
 
 def default_arguments(name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from landscape_cli.samplers import Solution
 
 FIELD = "{seed}"
+SUBSPACE = "subspace"
+OF_THE_RESULT = ("replica", SUBSPACE)
+"""What a checkpoint says of its training beside how that was started."""
 
 
 class CheckpointFiles:
@@ -86,14 +89,16 @@ class CheckpointFiles:
         starts: Sequence[Checkpoint],
         device: torch.device,
         quiet: bool,
+        chosen: Mapping[str, Any],
     ) -> None:
-        """Take note of what checkpoints say of themselves.
+        """Take note of what checkpoints say of themselves; `chosen` are options that were left to the command.
 
         Raises:
             CheckpointError: if a file stands in the way that is not of this training.
         """
         self.algo, self.spec, self.data, self.device, self.quiet = algo, spec, data, device, quiet
-        self.provenance = make_provenance(context, device=device, seed=self.seeds[0], networks=starts, data=data)
+        seed = self.seeds[0]
+        self.provenance = make_provenance(context, device=device, seed=seed, networks=starts, data=data, **chosen)
         self._earlier = tuple(step for start in starts for step in start.history)
         if self.resume and not self.force:
             for path, seed in self._all():
@@ -113,8 +118,9 @@ class CheckpointFiles:
             CheckpointError: if one cannot be read.
         """
         return [
-            {"network": str(path), "algo": self.algo, "seed": seed} | dict(read_checkpoint(path).metrics)
+            {"network": str(path), "algo": self.algo, "seed": seed} | dict(network.metrics) | _subspace_of(network)
             for path, seed in zip(self.paths, self.seeds, strict=True)
+            for network in [read_checkpoint(path)]
         ]
 
     def write(self, solutions: Sequence[Solution], state: Path) -> list[dict[str, Any]]:
@@ -164,7 +170,9 @@ class CheckpointFiles:
         for solution, path, replica_paths in zip(solutions, self.paths, self.replica_paths, strict=True):
             if solution.params is None:
                 continue
-            rows.append(self._write(evaluator, path, solution.params, solution.seed) | {"epochs": solution.epochs})
+            subspace = {} if solution.subspace is None else {SUBSPACE: solution.subspace.to_dict()}
+            row = self._write(evaluator, path, solution.params, solution.seed, subspace)
+            rows.append(row | {"epochs": solution.epochs} | subspace)
             for number, (replica, replica_path) in enumerate(zip(solution.replicas, replica_paths, strict=True)):
                 self._write(evaluator, replica_path, replica, solution.seed, {"replica": number + 1})
         return rows
@@ -200,7 +208,7 @@ class CheckpointFiles:
             last = read_checkpoint(path).history[-1]
         except (CheckpointError, IndexError):
             return False
-        return {key: value for key, value in last.items() if key != "replica"} == self._provenance_of(seed)
+        return {key: value for key, value in last.items() if key not in OF_THE_RESULT} == self._provenance_of(seed)
 
     def _all(self) -> list[tuple[Path, int]]:
         """Return every file, and the seed of its run."""
@@ -209,3 +217,8 @@ class CheckpointFiles:
             for seed, network, replicas in zip(self.seeds, self.paths, self.replica_paths, strict=True)
             for path in (network, *replicas)
         ]
+
+
+def _subspace_of(network: Checkpoint) -> dict[str, Any]:
+    """Return what a network's training says of the subspace that it was confined to, if any."""
+    return {key: value for key, value in network.history[-1].items() if key == SUBSPACE}
