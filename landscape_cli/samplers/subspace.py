@@ -162,7 +162,7 @@ class ConfinedStack:
     def place(self, indices: Sequence[int]) -> None:
         """Put the weights of these networks where their coordinates say."""
         for k in indices:
-            torch.add(self.start[k], self._bases[k].combine(self.coordinates[k].detach()), out=self._stack.weights[k])
+            self._bases[k].move(self.start[k], self.coordinates[k].detach(), self._stack.weights[k])
 
     def displacement(self, k: int) -> Displacement:
         """Return how far network k has come."""
@@ -201,7 +201,9 @@ class ModelBasis:
         """
         if not isinstance(z, Tensor) or z.shape != (self.dim,):
             raise TrainingError(f"`z=` must be a tensor of shape ({self.dim},)")
-        pieces = self._basis.combine(z.float()).split([shape.numel() for shape in self.shapes.values()])
+        change = torch.zeros(self.weights)
+        self._basis.move(torch.zeros(self.weights), z.float(), change)
+        pieces = change.split([shape.numel() for shape in self.shapes.values()])
         return {name: piece.view(shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)}
 
     def at(self, start: Params, z: Tensor) -> dict[str, Tensor]:

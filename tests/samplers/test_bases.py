@@ -19,14 +19,20 @@ def drawn(kind: str, weights: int, dim: int, places: Tensor | None = None, size:
     return basis
 
 
-def dense(basis: RandomBasis, dim: int) -> Tensor:
+def combined(basis: RandomBasis, z: Tensor, size: int) -> Tensor:
+    out = torch.full((size,), torch.nan)
+    basis.move(torch.zeros(size), z, out)
+    return out
+
+
+def dense(basis: RandomBasis, dim: int, size: int) -> Tensor:
     """B, shape (size, dim)."""
-    return torch.stack([basis.combine(unit) for unit in torch.eye(dim)], 1)
+    return torch.stack([combined(basis, unit, size) for unit in torch.eye(dim)], 1)
 
 
 @pytest.mark.parametrize(("weights", "dim"), SIZES)
 def test_disjoint_columns_are_exactly_orthonormal(weights: int, dim: int) -> None:
-    b = dense(drawn("disjoint", weights, dim), dim)
+    b = dense(drawn("disjoint", weights, dim), dim, weights)
     gram = b.T.double() @ b.double()
     assert torch.equal(gram - torch.diag(gram.diag()), torch.zeros(dim, dim, dtype=torch.float64))
     assert torch.allclose(gram.diag(), torch.ones(dim, dtype=torch.float64), rtol=3e-7)
@@ -38,14 +44,14 @@ def test_disjoint_columns_are_exactly_orthonormal(weights: int, dim: int) -> Non
 
 
 def test_disjoint_signs_and_places_are_random() -> None:
-    b = dense(drawn("disjoint", 10000, 2), 2)
+    b = dense(drawn("disjoint", 10000, 2), 2, 10000)
     assert abs(float(b.sign().sum())) < 400
     assert 4 < int((b[:100, 0] != 0).sum()) < 96
-    assert not torch.equal(b, dense(drawn("disjoint", 10000, 2, seed=1), 2))
+    assert not torch.equal(b, dense(drawn("disjoint", 10000, 2, seed=1), 2, 10000))
 
 
 def test_gaussian_columns_have_norm_one() -> None:
-    b = dense(drawn("gaussian", 2000, 20), 20)
+    b = dense(drawn("gaussian", 2000, 20), 20, 2000)
     gram = b.T @ b
     assert torch.allclose(gram.diag(), torch.ones(20), atol=1e-5)
     assert float((gram - torch.eye(20)).abs().max()) < 0.12  # √(1/2000) is 0.022
@@ -58,14 +64,14 @@ def test_projection_is_the_transpose(kind: str, weights: int, dim: int) -> None:
     basis = drawn(kind, weights, dim)
     source = torch.Generator().manual_seed(0)
     z, v = torch.randn(dim, generator=source), torch.randn(weights, generator=source)
-    assert torch.allclose(basis.project(v), dense(basis, dim).T @ v, rtol=1e-4, atol=1e-5)
-    assert float(z @ basis.project(v)) == pytest.approx(float(v @ basis.combine(z)), rel=1e-3, abs=1e-4)
+    assert torch.allclose(basis.project(v), dense(basis, dim, weights).T @ v, rtol=1e-4, atol=1e-5)
+    assert float(z @ basis.project(v)) == pytest.approx(float(v @ combined(basis, z, weights)), rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["disjoint", "gaussian"])
 def test_memory_may_be_laid_out_otherwise(kind: str) -> None:
     places = torch.randperm(130, generator=torch.Generator().manual_seed(0))[:100]
-    plain, elsewhere = dense(drawn(kind, 100, 7), 7), dense(drawn(kind, 100, 7, places, 130), 7)
+    plain, elsewhere = dense(drawn(kind, 100, 7), 7, 100), dense(drawn(kind, 100, 7, places, 130), 7, 130)
     assert torch.equal(elsewhere[places], plain)
     gaps = torch.ones(130, dtype=torch.bool).index_fill_(0, places, False)
     assert not bool(elsewhere[gaps].any())
