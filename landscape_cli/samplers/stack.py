@@ -104,10 +104,18 @@ class Stack:
         """View a matrix shaped as `weights` as parameters by name, shape (networks, *shape)."""
         return {name: _shaped(matrix, start, shape) for name, start, shape in self._layout}
 
-    def places(self) -> Tensor:
-        """Return where each weight lies in a row, in the order of the `state_dict`, shape (weights,), on the CPU."""
-        entries = torch.arange(self.weights.shape[1])
-        return torch.cat([_shaped(entries, start, shape).reshape(-1) for _, start, shape in self._layout])
+    @property
+    def size(self) -> int:
+        """How many numbers the parameters of a network are, shared ones counted once."""
+        return sum(shape.numel() for _, _, shape in self._layout)
+
+    def lay_out(self, vector: Tensor, gap: float) -> Tensor:
+        """Return one number a weight, in the order of the `state_dict`, as a row; `gap` where there is no weight."""
+        row = vector.new_full(self.weights.shape[1:], gap)
+        pieces = vector.split([shape.numel() for _, _, shape in self._layout])
+        for piece, (_, start, shape) in zip(pieces, self._layout, strict=True):
+            _shaped(row, start, shape).copy_(piece.view(shape))
+        return row
 
     def scale(self, factor: float) -> None:
         """Multiply all parameters."""

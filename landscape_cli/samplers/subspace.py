@@ -19,7 +19,7 @@ from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.models import construct_template
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import generator
-from landscape_cli.samplers.bases import LARGEST, RandomBasis
+from landscape_cli.samplers.bases import LARGEST, Layout, RandomBasis
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import SUBSPACE
 
@@ -66,16 +66,16 @@ class Subspace:
                 "say `basis=` disjoint"
             )
 
-    def draw(self, seed: int, places: Tensor, size: int) -> RandomBasis:
-        """Return its basis.
+    def draw(self, weights: int, seed: int, layout: Layout = lambda vector, gap: vector) -> RandomBasis:
+        """Return its basis in a space of so many weights.
 
         Args:
+            weights: how many there are.
             seed: of the run, where it has none of its own.
-            places: for every weight, in the order of the `state_dict`, where it lies in a vector, shape (weights,).
-            size: of that vector.
+            layout: how vectors hold the weights.
         """
         source = generator(self.seed_of(seed), SUBSPACE)
-        basis: RandomBasis = Basis(self.basis).load().draw(self.dim, places, size, source)
+        basis: RandomBasis = Basis(self.basis).load().draw(weights, self.dim, source, layout)
         return basis
 
     def seed_of(self, run_seed: int) -> int:
@@ -133,11 +133,9 @@ class ConfinedStack:
         """
         self._stack, self._subspace = stack, subspace
         self._seeds = [subspace.seed_of(seed) for seed in seeds]
-        places, device = stack.places(), stack.weights.device
-        self._of = len(places)
-        subspace.check_fits(self._of, len(set(self._seeds)))
-        size = stack.weights.shape[1]
-        drawn = {seed: subspace.draw(seed, places, size).to(device) for seed in dict.fromkeys(self._seeds)}
+        device = stack.weights.device
+        subspace.check_fits(stack.size, len(set(self._seeds)))
+        drawn = {seed: subspace.draw(stack.size, seed, stack.lay_out).to(device) for seed in dict.fromkeys(self._seeds)}
         self._bases = [drawn[seed] for seed in self._seeds]
         self.start = stack.weights.clone()
         self.coordinates = [nn.Parameter(torch.zeros(subspace.dim, device=device)) for _ in seeds]
@@ -168,7 +166,7 @@ class ConfinedStack:
         """Return how far network k has come."""
         start = self.start[k].double()
         moved, length = float((self._stack.weights[k].double() - start).norm()), float(start.norm())
-        dim, of = self._subspace.dim, self._of
+        dim, of = self._subspace.dim, self._stack.size
         basis, seed = str.__str__(self._subspace.basis), self._seeds[k]
         return Displacement(dim, of, dim / of, basis, seed, moved, moved / length if length > 0 else None)
 
@@ -188,7 +186,7 @@ class ModelBasis:
         self.weights, self.dim = sum(shape.numel() for shape in self.shapes.values()), subspace.dim
         self._owners = parameter_owners(model)
         subspace.check_fits(self.weights)
-        self._basis = subspace.draw(seed, torch.arange(self.weights), self.weights)
+        self._basis = subspace.draw(self.weights, seed)
 
     def combine(self, z: Tensor) -> dict[str, Tensor]:
         """Return B z, a change of each parameter by its name.

@@ -8,14 +8,13 @@ from torch import Tensor
 
 from landscape_cli.choices import Basis
 from landscape_cli.rng import generator
-from landscape_cli.samplers.bases import DisjointBasis, RandomBasis
+from landscape_cli.samplers.bases import Layout, RandomBasis
 
 SIZES = [(1, 1), (10, 1), (10, 3), (10, 6), (10, 10), (1000, 64), (257, 256)]
 
 
-def drawn(kind: str, weights: int, dim: int, places: Tensor | None = None, size: int = 0, seed: int = 0) -> RandomBasis:
-    places = torch.arange(weights) if places is None else places
-    basis: RandomBasis = Basis(kind).load().draw(dim, places, size or weights, generator(seed))
+def drawn(kind: str, weights: int, dim: int, layout: Layout = lambda vector, gap: vector, seed: int = 0) -> RandomBasis:
+    basis: RandomBasis = Basis(kind).load().draw(weights, dim, generator(seed), layout)
     return basis
 
 
@@ -71,16 +70,22 @@ def test_projection_is_the_transpose(kind: str, weights: int, dim: int) -> None:
 @pytest.mark.parametrize("kind", ["disjoint", "gaussian"])
 def test_memory_may_be_laid_out_otherwise(kind: str) -> None:
     places = torch.randperm(130, generator=torch.Generator().manual_seed(0))[:100]
-    plain, elsewhere = dense(drawn(kind, 100, 7), 7, 100), dense(drawn(kind, 100, 7, places, 130), 7, 130)
+
+    def layout(vector: Tensor, gap: float) -> Tensor:
+        return vector.new_full((130,), gap).index_copy_(0, places, vector)
+
+    plain, elsewhere = dense(drawn(kind, 100, 7), 7, 100), dense(drawn(kind, 100, 7, layout), 7, 130)
     assert torch.equal(elsewhere[places], plain)
+    basis, vector = drawn(kind, 100, 7, layout), torch.randn(130)
+    assert torch.allclose(basis.project(vector), plain.T @ vector[places], atol=1e-5)
     gaps = torch.ones(130, dtype=torch.bool).index_fill_(0, places, False)
     assert not bool(elsewhere[gaps].any())
     assert int(gaps.sum()) == 30
 
 
-def test_sizes_in_memory() -> None:
-    assert DisjointBasis.size_of(1000, 5) == DisjointBasis.size_of(1000, 500) == 12_000
-    basis = drawn("disjoint", 1000, 5)
-    assert sum(t.nbytes for t in vars(basis).values() if isinstance(t, Tensor)) == 12_000
-    dense_basis = drawn("gaussian", 1000, 5)
-    assert sum(t.nbytes for t in vars(dense_basis).values()) == 20_000 == Basis.GAUSSIAN.load().size_of(1000, 5)
+@pytest.mark.parametrize("kind", ["disjoint", "gaussian"])
+def test_sizes_in_memory(kind: str) -> None:
+    for dim in (5, 500):
+        basis = drawn(kind, 1000, dim)
+        assert sum(tensor.nbytes for tensor in vars(basis).values()) == type(basis).size_of(1000, dim)
+    assert type(basis).size_of(1000, 500) == (10_000 if kind == "disjoint" else 2_000_000)
