@@ -130,7 +130,7 @@ def test_a_planted_optimum_is_found(kind: str) -> None:
             change = torch.cat([tensor.flatten() for tensor in difference(params, start, basis).values()])
             reached = torch.linalg.lstsq(dense(basis), change[:, None]).solution[:, 0]
             assert float(F.cosine_similarity(reached, z, dim=0)) > 0.99
-    assert errors[5] < 0.03
+    assert errors[5] < 0.06
     assert errors[6] > 0.3
 
 
