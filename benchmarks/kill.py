@@ -21,6 +21,7 @@ PROGRAM = [sys.executable, "-m", "landscape_cli", "train", "--hidden", "64,64", 
 OPTIONS = {
     "rsgd": ["--algo", "rsgd", "--runs", "2", "--epochs", "150"],
     "adv": ["--algo", "adv", "--adv-epochs", "100", "--adv-until-error", "0.1", "--lr", "0.05", "--epochs", "150"],
+    "subspace": ["--subspace-dim", "200", "--runs", "2", "--epochs", "150"],
 }
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
