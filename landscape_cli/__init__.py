@@ -41,8 +41,9 @@ _HOMES = {
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
     "samplers": (
-        *("RSGD", "SAM", "SGD", "SWA", "Adversarial", "EntropySGD", "EpochRecord", "Recipe", "Sampler", "Solution"),
-        *("Displacement", "ModelBasis", "Subspace", "TrainingObserver", "subspace_basis", "train"),
+        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "Displacement", "EntropySGD", "EpochNetwork"),
+        *("EpochRecord", "ModelBasis", "Recipe", "Sampler", "SnapshotEnsemble", "Solution", "Subspace"),
+        *("TrainingObserver", "subspace_basis", "train"),
     ),
     "symmetry": (
         *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
     from landscape_cli.network import Params as Params
     from landscape_cli.normalization.normalize import Normalization as Normalization
     from landscape_cli.normalization.verified import normalize as normalize
+    from landscape_cli.samplers import FGE as FGE
     from landscape_cli.samplers import RSGD as RSGD
     from landscape_cli.samplers import SAM as SAM
     from landscape_cli.samplers import SGD as SGD
@@ -106,10 +108,12 @@ if TYPE_CHECKING:
     from landscape_cli.samplers import Adversarial as Adversarial
     from landscape_cli.samplers import Displacement as Displacement
     from landscape_cli.samplers import EntropySGD as EntropySGD
+    from landscape_cli.samplers import EpochNetwork as EpochNetwork
     from landscape_cli.samplers import EpochRecord as EpochRecord
     from landscape_cli.samplers import ModelBasis as ModelBasis
     from landscape_cli.samplers import Recipe as Recipe
     from landscape_cli.samplers import Sampler as Sampler
+    from landscape_cli.samplers import SnapshotEnsemble as SnapshotEnsemble
     from landscape_cli.samplers import Solution as Solution
     from landscape_cli.samplers import Subspace as Subspace
     from landscape_cli.samplers import TrainingObserver as TrainingObserver

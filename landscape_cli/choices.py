@@ -79,6 +79,8 @@ class Algorithm(Choice):
     SAM = "sam", "landscape_cli.samplers.sam:SAM"
     SWA = "swa", "landscape_cli.samplers.swa:SWA"
     ESGD = "esgd", "landscape_cli.samplers.entropy_sgd:EntropySGD"
+    SNAPSHOT = "snapshot", "landscape_cli.samplers.snapshot:SnapshotEnsemble"
+    FGE = "fge", "landscape_cli.samplers.fge:FGE"
 
 
 class Optimizer(Choice):

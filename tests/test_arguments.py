@@ -232,7 +232,10 @@ def test_what_is_right_is_not_refused(name: str) -> None:
     FUNCTIONS[name]()
 
 
-@pytest.mark.parametrize("kind", [ll.Recipe, ll.RSGD, ll.Adversarial, ll.SAM, ll.SWA, ll.EntropySGD])
+SETTINGS = [ll.Recipe, ll.RSGD, ll.Adversarial, ll.SAM, ll.SWA, ll.EntropySGD, ll.SnapshotEnsemble, ll.FGE]
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
 def test_settings_of_other_types_are_refused(kind: type) -> None:
     for field in fields(kind):
         if "bool" in field.type or field.type == "str | None":

@@ -34,6 +34,8 @@ NOT_RECORDED = {
     "checkpoint_every",
     "resume",
     "keep_replicas",
+    "keep_snapshots",
+    "keep_epochs",
 }
 
 
@@ -41,9 +43,12 @@ NOT_RECORDED = {
 IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout")
 IF_USED += tuple(kind.value for kind in Perturbation)
 
+IF_GIVEN = (
+    *("cycles", "fge_start", "cycle_epochs", "lr_min"),
+    *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+)
+"""Likewise, but for options that may be zero."""
 
-IF_GIVEN = ("subspace_dim", "subspace_seed", "subspace_basis", "init_scale")
-"""Likewise, but a seed of 0 is one that was used."""
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
 """Options of `path` that only `--optimize-midpoint` uses."""
 
@@ -51,7 +56,7 @@ OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
 def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
     """Return the command's options as the provenance keeps them."""
     unused = {name for name in IF_USED if not context.params.get(name)}
-    unused |= {name for name in IF_GIVEN if context.params.get(name) is None}
+    unused.update(name for name in IF_GIVEN if context.params.get(name) is None)
     if "optimize_midpoint" in unused and "optimize_midpoint" in context.params:
         unused.update(OF_MIDPOINT)
     left_out = NOT_RECORDED | unused

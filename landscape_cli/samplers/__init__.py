@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from landscape_cli.samplers.adversarial import Adversarial
     from landscape_cli.samplers.entropy_sgd import EntropySGD
+    from landscape_cli.samplers.fge import FGE
     from landscape_cli.samplers.recipe import Recipe
-    from landscape_cli.samplers.records import EpochRecord, TrainingObserver
+    from landscape_cli.samplers.records import EpochNetwork, EpochRecord, TrainingObserver, check_keep_epochs
     from landscape_cli.samplers.rsgd import RSGD
     from landscape_cli.samplers.sam import SAM
     from landscape_cli.samplers.sampler import Sampler
     from landscape_cli.samplers.sgd import SGD
-    from landscape_cli.samplers.state import TrainingState, records_of
+    from landscape_cli.samplers.snapshot import SnapshotEnsemble
+    from landscape_cli.samplers.state import TrainingState, last_epochs, records_of
     from landscape_cli.samplers.subspace import Displacement, ModelBasis, Subspace, subspace_basis
     from landscape_cli.samplers.swa import SWA
     from landscape_cli.samplers.training import Solution, train
@@ -26,7 +28,9 @@ _HOMES = {
     "Adversarial": "adversarial",
     "Displacement": "subspace",
     "EntropySGD": "entropy_sgd",
+    "EpochNetwork": "records",
     "EpochRecord": "records",
+    "FGE": "fge",
     "ModelBasis": "subspace",
     "RSGD": "rsgd",
     "Recipe": "recipe",
@@ -34,16 +38,20 @@ _HOMES = {
     "SGD": "sgd",
     "SWA": "swa",
     "Sampler": "sampler",
+    "SnapshotEnsemble": "snapshot",
     "Solution": "training",
     "Subspace": "subspace",
     "TrainingObserver": "records",
     "TrainingState": "state",
+    "check_keep_epochs": "records",
+    "last_epochs": "state",
     "records_of": "state",
     "subspace_basis": "subspace",
     "train": "training",
 }
 
 __all__ = [
+    "FGE",
     "RSGD",
     "SAM",
     "SGD",
@@ -51,14 +59,18 @@ __all__ = [
     "Adversarial",
     "Displacement",
     "EntropySGD",
+    "EpochNetwork",
     "EpochRecord",
     "ModelBasis",
     "Recipe",
     "Sampler",
+    "SnapshotEnsemble",
     "Solution",
     "Subspace",
     "TrainingObserver",
     "TrainingState",
+    "check_keep_epochs",
+    "last_epochs",
     "records_of",
     "subspace_basis",
     "train",

@@ -19,7 +19,7 @@ from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import generator
 from landscape_cli.samplers.loop import Loop
 from landscape_cli.samplers.recipe import Recipe
-from landscape_cli.samplers.records import EpochRecord, TrainingObserver
+from landscape_cli.samplers.records import EpochRecord, TrainingObserver, check_keep_epochs
 from landscape_cli.samplers.sampler import Phase, Sampler
 from landscape_cli.samplers.sgd import SGD
 from landscape_cli.samplers.stack import Stack
@@ -116,10 +116,12 @@ def train(
     split, classes, black = _learnt(spec, data, classes, black)
     _check_start(init_scale, subspace, sampler)
     stack = Stack(spec, _starts(spec, sampler, seeds, initial), device, replicas=sampler.networks)
-    binary = bool(latent_names(stack.networks[0]))
-    phases = _phases(sampler, recipe, binary=binary, subspace=subspace is not None)
     if init_scale != 1:
         stack.scale(init_scale)
+    binary = bool(latent_names(stack.networks[0]))
+    phases = _phases(sampler, recipe, binary=binary, subspace=subspace is not None)
+    check_keep_epochs(observer.keep_epochs, phases[-1].recipe.epochs)
+    taken = dict.fromkeys(observer.keep_epochs) | {e: k for k, e in enumerate(sampler.snapshots(recipe.epochs), 1)}
     confined = None if subspace is None else _confine(stack, subspace, seeds, binary=binary)
     split = split.to(device)
     earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
@@ -148,6 +150,7 @@ def train(
             observer=observer,
             diverged=diverged,
             confined=confined,
+            taken=taken if number == len(phases) - 1 else {},
         )
         if resume is not None and number == first:
             restore(loop, resume)
@@ -282,6 +285,4 @@ def _solution(loop: Loop, run: int, records: Sequence[EpochRecord]) -> Solution:
         return Solution(seed, None, (), epochs)
     members = loop.stack.members(run)
     replicas = tuple(loop.stack.params(k) for k in range(members.start, members.start + loop.sampler.kept))
-    confined = loop.context.confined
-    displacement = None if confined is None else confined.displacement(run)
-    return Solution(seed, loop.solution(run), replicas, epochs, displacement)
+    return Solution(seed, loop.solution(run), replicas, epochs, loop.displacement(run))

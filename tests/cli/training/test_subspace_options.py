@@ -58,6 +58,21 @@ def test_runs_are_the_networks_trained_alone(landscape) -> None:
     assert read_checkpoint("x.st").history[-1]["arguments"]["init_scale"] == 2.0
 
 
+def test_networks_on_the_way_say_how_far_they_had_come(landscape) -> None:
+    done = landscape(*INSIDE, "--keep-epochs", "0,2", "-o", "x.st")
+    report = json.loads(done.out)
+    moved = [network["subspace"]["moved"] for network in (*report["kept"], report)]
+    assert moved[0] == 0 < moved[1]
+    assert len(set(moved)) == 3
+    for name, distance in zip(("x-epoch0", "x-epoch2", "x"), moved, strict=True):
+        assert read_checkpoint(f"{name}.st").history[-1]["subspace"]["moved"] == distance
+    again = landscape(*INSIDE, "--keep-epochs", "0,2", "-o", "x.st", "--resume")
+    assert json.loads(again.out)["kept"] == report["kept"]
+    table = landscape(*INSIDE, "--keep-epochs", "0,2", "-o", "z.st", "--format", "csv").out.partition("\n")[2]
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert sorted(float(row["subspace_moved"]) for row in rows) == sorted(moved)
+
+
 def test_a_seed_of_zero_is_recorded(landscape) -> None:
     landscape(*INSIDE, "--subspace-seed", "0", "--seed", "3", "-o", "x.st")
     step = read_checkpoint("x.st").history[-1]
