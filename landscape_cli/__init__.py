@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "alignment.activations": ("unit_correlations",),
     "alignment.align": ("Alignment",),
+    "alignment.sets": ("SetAlignment", "align_set"),
     "alignment.verified": ("align",),
     "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
     "data.hidden_manifold": ("HiddenManifold",),
@@ -22,12 +23,14 @@ _HOMES = {
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
     "geometry.barrier": ("Barrier",),
+    "geometry.barycentre": ("barycentre",),
     "geometry.distances": ("Distance",),
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
+    "measures.ensemble": ("Ensemble", "EnsembleScores", "ensemble"),
     "measures.flatness": ("flip_energy", "local_energy"),
     "measures.local_energy": ("LocalEnergy",),
     "measures.midpoint": ("optimize_midpoint",),
@@ -35,6 +38,8 @@ _HOMES = {
     "measures.path": ("barrier", "path"),
     "measures.path_result": ("PathResult",),
     "measures.plane": ("PlaneResult", "plane"),
+    "measures.radial": ("radial_profiles",),
+    "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
     "models": ("allow_code", "build_model"),
     "models.reader": ("NetworkReader", "read_network"),
     "network": ("ModelSpec", "Params"),
@@ -59,6 +64,8 @@ __all__ = ["__version__", *_HOME_OF]
 if TYPE_CHECKING:
     from landscape_cli.alignment.activations import unit_correlations as unit_correlations
     from landscape_cli.alignment.align import Alignment as Alignment
+    from landscape_cli.alignment.sets import SetAlignment as SetAlignment
+    from landscape_cli.alignment.sets import align_set as align_set
     from landscape_cli.alignment.verified import align as align
     from landscape_cli.data.datasets import DataSet as DataSet
     from landscape_cli.data.datasets import DataSpec as DataSpec
@@ -74,6 +81,7 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
     from landscape_cli.geometry.barrier import Barrier as Barrier
+    from landscape_cli.geometry.barycentre import barycentre as barycentre
     from landscape_cli.geometry.distances import Distance as Distance
     from landscape_cli.geometry.geodesic import geodesic as geodesic
     from landscape_cli.geometry.linear import linear as linear
@@ -82,6 +90,9 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
+    from landscape_cli.measures.ensemble import Ensemble as Ensemble
+    from landscape_cli.measures.ensemble import EnsembleScores as EnsembleScores
+    from landscape_cli.measures.ensemble import ensemble as ensemble
     from landscape_cli.measures.flatness import flip_energy as flip_energy
     from landscape_cli.measures.flatness import local_energy as local_energy
     from landscape_cli.measures.local_energy import LocalEnergy as LocalEnergy
@@ -92,6 +103,10 @@ if TYPE_CHECKING:
     from landscape_cli.measures.path_result import PathResult as PathResult
     from landscape_cli.measures.plane import PlaneResult as PlaneResult
     from landscape_cli.measures.plane import plane as plane
+    from landscape_cli.measures.radial import radial_profiles as radial_profiles
+    from landscape_cli.measures.radial_profiles import AngularWidth as AngularWidth
+    from landscape_cli.measures.radial_profiles import RadialProfile as RadialProfile
+    from landscape_cli.measures.radial_profiles import RadialProfiles as RadialProfiles
     from landscape_cli.models import allow_code as allow_code
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader

@@ -119,8 +119,9 @@ class Stack:
 
     def scale(self, factor: float) -> None:
         """Multiply all parameters."""
-        self.weights.mul_(factor)
-        self.clip()
+        if factor != 1:
+            self.weights.mul_(factor)
+            self.clip()
 
     def params(self, k: int, row: Tensor | None = None) -> Params:
         """Return a copy of network k; with `row`, of a network with these parameters and k's buffers."""

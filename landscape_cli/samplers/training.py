@@ -116,13 +116,12 @@ def train(
     split, classes, black = _learnt(spec, data, classes, black)
     _check_start(init_scale, subspace, sampler)
     stack = Stack(spec, _starts(spec, sampler, seeds, initial), device, replicas=sampler.networks)
-    if init_scale != 1:
-        stack.scale(init_scale)
+    stack.scale(init_scale)
     binary = bool(latent_names(stack.networks[0]))
     phases = _phases(sampler, recipe, binary=binary, subspace=subspace is not None)
     check_keep_epochs(observer.keep_epochs, phases[-1].recipe.epochs)
     taken = dict.fromkeys(observer.keep_epochs) | {e: k for k, e in enumerate(sampler.snapshots(recipe.epochs), 1)}
-    confined = None if subspace is None else _confine(stack, subspace, seeds, binary=binary)
+    confined = _confine(stack, subspace, seeds, binary=binary)
     split = split.to(device)
     earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
     for record in earlier:
@@ -185,8 +184,8 @@ def _check_start(init_scale: object, subspace: object, sampler: Sampler) -> None
             raise TrainingError("`subspace=` goes with `algo=` sgd")
 
 
-def _confine(stack: Stack, subspace: Subspace, seeds: Sequence[int], *, binary: bool) -> ConfinedStack:
-    """Return the networks in their subspaces.
+def _confine(stack: Stack, subspace: Subspace | None, seeds: Sequence[int], *, binary: bool) -> ConfinedStack | None:
+    """Return the networks in their subspaces; None if there are none.
 
     Raises:
         TrainingError: if they are binary, or the subspace is too large for them or for memory.
@@ -194,6 +193,8 @@ def _confine(stack: Stack, subspace: Subspace, seeds: Sequence[int], *, binary: 
     Warns:
         Remark: that the subspace depends on the scales of units.
     """
+    if subspace is None:
+        return None
     if binary:
         raise TrainingError("`subspace=` is not for binary networks, whose latent weights are cut back at each step")
     confined = ConfinedStack(stack, subspace, seeds)
