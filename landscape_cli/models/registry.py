@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -102,6 +103,13 @@ def is_request_for(request: ModelRequest, spec: ModelSpec) -> bool:
         return dict(request.arguments) == dict(spec.arguments)
     recorded = full_arguments(ModelRequest(spec.name, spec.arguments))
     return full_arguments(request) == recorded and request.arguments.get("outputs", spec.outputs) == spec.outputs
+
+
+def measured(spec: ModelSpec) -> ModelSpec:
+    """Return the model as it is measured, without what it does only while it trains: dropout."""
+    if spec.name not in MODELS or "dropout" not in spec.arguments:
+        return spec
+    return replace(spec, arguments={name: value for name, value in spec.arguments.items() if name != "dropout"})
 
 
 def full_arguments(request: ModelRequest) -> dict[str, Any]:

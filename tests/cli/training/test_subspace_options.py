@@ -156,7 +156,13 @@ def test_dropout_is_a_size_of_the_model(landscape) -> None:
     assert equal(a.params, b.params)
     assert not equal(a.params, read_checkpoint("plain.st").params)
     assert a.history[-1]["arguments"]["dropout"] == 0.4
+    assert landscape("distance", "a.st", "plain.st").code == 0
     assert landscape("normalize", "a.st", "-o", "n.st").code == 0
+    assert read_checkpoint("n.st").model == a.model
+    assert landscape("align", "a.st", "plain.st", "-o", "aligned.st").code == 0
+    assert landscape("path", "a.st", "aligned.st", "--points", "3").code == 0
+    assert landscape(*SHORT, "--hidden", "13,9", "--dropout", "0.4", "-o", "wider.st").code == 0
+    assert "only networks of one model" in landscape("distance", "a.st", "wider.st").err
     twice = landscape(*model, "--dropout", "0.1", "-o", "c.st")
     assert "--model gives dropout already" in twice.err
 
