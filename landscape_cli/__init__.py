@@ -48,8 +48,9 @@ _HOMES = {
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
     "samplers": (
-        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "EntropySGD", "EpochNetwork", "EpochRecord", "Recipe"),
-        *("Sampler", "SnapshotEnsemble", "Solution", "TrainingObserver", "train"),
+        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "Displacement", "EntropySGD", "EpochNetwork"),
+        *("EpochRecord", "ModelBasis", "Recipe", "Sampler", "SnapshotEnsemble", "Solution", "Subspace"),
+        *("TrainingObserver", "subspace_basis", "train"),
     ),
     "symmetry": (
         *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
@@ -125,14 +126,18 @@ if TYPE_CHECKING:
     from landscape_cli.samplers import SGD as SGD
     from landscape_cli.samplers import SWA as SWA
     from landscape_cli.samplers import Adversarial as Adversarial
+    from landscape_cli.samplers import Displacement as Displacement
     from landscape_cli.samplers import EntropySGD as EntropySGD
     from landscape_cli.samplers import EpochNetwork as EpochNetwork
     from landscape_cli.samplers import EpochRecord as EpochRecord
+    from landscape_cli.samplers import ModelBasis as ModelBasis
     from landscape_cli.samplers import Recipe as Recipe
     from landscape_cli.samplers import Sampler as Sampler
     from landscape_cli.samplers import SnapshotEnsemble as SnapshotEnsemble
     from landscape_cli.samplers import Solution as Solution
+    from landscape_cli.samplers import Subspace as Subspace
     from landscape_cli.samplers import TrainingObserver as TrainingObserver
+    from landscape_cli.samplers import subspace_basis as subspace_basis
     from landscape_cli.samplers import train as train
     from landscape_cli.symmetry import Symmetry as Symmetry
     from landscape_cli.symmetry import flip as flip

@@ -98,6 +98,13 @@ class Schedule(Choice):
     STEP = "step"
 
 
+class Basis(Choice):
+    """How the basis of a random subspace is drawn."""
+
+    DISJOINT = "disjoint", "landscape_cli.samplers.bases:DisjointBasis"
+    GAUSSIAN = "gaussian", "landscape_cli.samplers.bases:GaussianBasis"
+
+
 class GammaSchedule(Choice):
     """How the coupling of replicas grows."""
 

@@ -81,6 +81,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "trace_symmetry": lambda model=MODEL, **o: ll.trace_symmetry(model, **{"example_input": X[:2], **o}),
     "build_model": lambda network=A, **o: ll.build_model(**{"spec": SPEC, "params": network, **o}),
     "train": lambda data=DATA, **o: ll.train(**{"spec": SPEC, "data": data, "recipe": RECIPE, **o}),
+    "subspace_basis": lambda **o: ll.subspace_basis(**{"spec": SPEC, "subspace": ll.Subspace(3), **o}),
 }
 MODELS: dict[str, Any] = {
     "none": None,
@@ -246,6 +247,13 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
         "device": DEVICES,
         "classes": ["3", 2.5],
         "initial": [[A], A, [[A, B]], [[NETWORKS["numpy"]]], [[BINARY]], 3],
+        "init_scale": [*NUMBERS, 0, -1, True],
+        "subspace": ["64", 64, ll.Subspace, ll.Subspace(10**6)],
+    },
+    "subspace_basis": {
+        "spec": [None, "mlp", A],
+        "subspace": [None, 64, "disjoint", ll.Subspace(10**6)],
+        "seed": SEEDS,
     },
 }
 CASES = [
