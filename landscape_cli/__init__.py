@@ -30,6 +30,8 @@ _HOMES = {
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
     "measures.curvature": ("curvature",),
     "measures.curvature_result": ("Curvature", "SpectralDensity"),
+    "measures.connector": ("connector",),
+    "measures.connector_result": ("ConnectorResult",),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
     "measures.ensemble": ("Ensemble", "EnsembleScores", "ensemble"),
@@ -93,6 +95,8 @@ if TYPE_CHECKING:
     from landscape_cli.measures.curvature import curvature as curvature
     from landscape_cli.measures.curvature_result import Curvature as Curvature
     from landscape_cli.measures.curvature_result import SpectralDensity as SpectralDensity
+    from landscape_cli.measures.connector import connector as connector
+    from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
     from landscape_cli.measures.ensemble import Ensemble as Ensemble

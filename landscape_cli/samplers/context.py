@@ -119,6 +119,21 @@ class StepContext:
             self.loss_sum.index_add_(0, rows, losses.double() * size)
             self.wrong.index_add_(0, rows, wrong)
 
+    def backward_at(self, row: Tensor) -> None:
+        """Add the gradient of the loss at other parameters to that of the first network, for one run alone.
+
+        The mini-batch is the first network's, and what is seen there counts in the log for all networks.
+
+        Args:
+            row: the parameters, shape (entries,).
+        """
+        kept = self.stack.weights[0].clone()
+        self.stack.weights[0] = row
+        losses, wrong = self._gradients(self.stack, [0], self.batches[:1], 1.0, self._seed_modules)
+        self.stack.weights[0] = kept
+        self.loss_sum += losses.double() * len(self.batches[0][1])
+        self.wrong += wrong
+
     def update(self, factor: float = 1.0) -> None:
         """Let the optimiser take its step, at `factor` times the learning rate."""
         indices, confined = self.indices, self.confined

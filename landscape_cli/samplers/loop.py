@@ -178,8 +178,11 @@ class Loop:
         """Return the next mini-batch of each network still training."""
         context = self.context
         start, stop = context.step * self.recipe.batch_size, self.ends[context.step]
-        batches = []
+        batches: list[tuple[Tensor, Tensor]] = []
         for k in context.indices:
+            if self.sampler.one_batch and k % self.stack.replicas:
+                batches.append(batches[-1])
+                continue
             chosen = self._orders[k][start:stop]
             data = self.data[k // self.stack.replicas]
             x = data.x[chosen]
@@ -247,7 +250,7 @@ class Loop:
             self.observer.network(network)
 
     def _solution_error(self, run: int) -> float:
-        """Return the training error of a run's network as it would be returned."""
+        """Return the training error of a run's network as it would be returned: the mean over all it is judged by."""
         data = self.data[run]
         if id(data) not in self._evaluators:
             recompute_on = None if self.own_statistics else "data"
@@ -255,7 +258,7 @@ class Loop:
             self._evaluators[id(data)] = Evaluator(
                 network, data, device=self.stack.weights.device, recompute_on=recompute_on
             )
-        return float(self._evaluators[id(data)].error([self.sampler.solution(self.context, run)]))
+        return float(self._evaluators[id(data)].error(self.sampler.judged(self.context, run)).mean())
 
 
 def batch_ends(network: nn.Module, samples: int, batch_size: int) -> list[int]:
