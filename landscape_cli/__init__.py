@@ -46,6 +46,7 @@ _HOMES = {
     "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
     "models": ("allow_code", "build_model"),
     "models.reader": ("NetworkReader", "read_network"),
+    "models.wedges": ("least_loss_on_plane",),
     "network": ("ModelSpec", "Params"),
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
@@ -92,11 +93,11 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
+    from landscape_cli.measures.connector import connector as connector
+    from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.curvature import curvature as curvature
     from landscape_cli.measures.curvature_result import Curvature as Curvature
     from landscape_cli.measures.curvature_result import SpectralDensity as SpectralDensity
-    from landscape_cli.measures.connector import connector as connector
-    from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
     from landscape_cli.measures.ensemble import Ensemble as Ensemble
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader
     from landscape_cli.models.reader import read_network as read_network
+    from landscape_cli.models.wedges import least_loss_on_plane as least_loss_on_plane
     from landscape_cli.network import ModelSpec as ModelSpec
     from landscape_cli.network import Params as Params
     from landscape_cli.normalization.normalize import Normalization as Normalization

@@ -186,6 +186,13 @@ class Statistics(Choice):
     RECOMPUTE = "recompute"
 
 
+class Third(Choice):
+    """What stands in for the third network of a plane."""
+
+    ORIGIN = "origin"
+    RANDOM = "random"
+
+
 class Metric(Choice):
     """The distances between two networks, in the order in which they are shown: in weights, then in predictions."""
 
@@ -246,6 +253,7 @@ class DataName(Choice):
     MNIST = "mnist", "landscape_cli.data.images:MNIST"
     FASHION_MNIST = "fashion-mnist", "landscape_cli.data.images:FASHION_MNIST"
     CIFAR10 = "cifar10", "landscape_cli.data.images:CIFAR10"
+    WEDGES = "wedges", "landscape_cli.data.wedges:SOURCE"
 
 
 class Task(Choice):

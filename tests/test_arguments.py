@@ -33,6 +33,8 @@ A, B, C = (s.params for s in ll.train(SPEC, DATA, recipe=RECIPE, seeds=[1, 2, 3]
 BINARY, OTHER_BINARY = (s.params for s in ll.train(BINARY_SPEC, DATA, recipe=RECIPE, seeds=[1, 2]))
 MODEL, BINARY_MODEL = ll.build_model(SPEC, A), ll.build_model(BINARY_SPEC, BINARY)
 SYMMETRY, BINARY_SYMMETRY = (ll.trace_symmetry(model, X[:2]) for model in (MODEL, BINARY_MODEL))
+POSITION = {"position": torch.ones(9)}
+WEDGES = ll.build_model(ll.ModelSpec("wedges", {"dim": 9, "wedges": 2, "short": 3}, (1,), 2), POSITION)
 U, V = (ll.normalize(MODEL, params, SYMMETRY).params for params in (A, B))
 
 # Each as a function of what may be wrong: the model, a network, the data, and keyword arguments.
@@ -44,6 +46,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     "shortest path": lambda data=DATA, **o: ll.path(BINARY_MODEL, BINARY, OTHER_BINARY, data, **{"points": 3, **o}),
     "plane": lambda model=MODEL, network=A, data=DATA, **o: ll.plane(model, network, B, C, data, **{"grid": 2, **o}),
+    "plane with a third": lambda model=MODEL, network=A, data=DATA, **o: ll.plane(
+        model, network, B, None, data, **{"grid": 2, "third": "random", **o}
+    ),
+    "least_loss_on_plane": lambda model=WEDGES, network=POSITION, **o: ll.least_loss_on_plane(
+        model, network, **{"basis": torch.eye(9)[:, :2], **o}
+    ),
     "optimize_midpoint": lambda model=MODEL, network=A, data=DATA, **o: ll.optimize_midpoint(
         model, network, B, data, **{"spec": SPEC, "symmetry": SYMMETRY, "recipe": RECIPE, "points": 2, **o}
     ),
@@ -145,6 +153,10 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
     "shortest path": {"kind": ["linear", "geodesic"], "seed": SEEDS, "orders": COUNTS},
     "barrier": {"points": [1]},
     "plane": {"grid": [*COUNTS, 1], "margin": [*NUMBERS, -1], "bn": NAMES, "device": DEVICES},
+    "plane with a third": {"third": [*NAMES, None], "seed": SEEDS},
+    "least_loss_on_plane": {
+        "basis": [None, torch.ones(9), torch.ones(8, 2), torch.ones(9, 2).long(), torch.full((9, 1), math.nan)],
+    },
     "optimize_midpoint": {
         "spec": [None, "mlp", A],
         "symmetry": [*SYMMETRIES, None],
@@ -392,7 +404,7 @@ def test_data_is_the_same_in_every_form(name: str) -> None:
 def test_defaults_are_those_of_the_command_line() -> None:
     for function, command, names in (
         (ll.path, path_command.path, ("kind", "points", "orders", "loss", "bn")),
-        (ll.plane, plane_command.plane, ("grid", "margin", "loss", "bn")),
+        (ll.plane, plane_command.plane, ("third", "grid", "margin", "loss", "bn", "seed")),
         (ll.local_energy, flatness_command.flatness, ("samples",)),
         (ll.radial_profiles, flatness_command.flatness, ("samples", "bn")),
         (ll.align, align_command.align, ("method",)),

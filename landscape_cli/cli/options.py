@@ -61,7 +61,7 @@ Plot = Annotated[
 ]
 DataName = Annotated[
     str | None,
-    typer.Option("--data", help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, FILE.safetensors."),
+    typer.Option("--data", help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, wedges, FILE.safetensors."),
 ]
 DataTask = Annotated[
     Task | None,

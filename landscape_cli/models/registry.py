@@ -34,6 +34,7 @@ MODELS: Mapping[str, str | Factory] = {
     "committee": "landscape_cli.models.binary:committee",
     "binary-mlp": "landscape_cli.models.binary:binary_mlp",
     "binary-conv": "landscape_cli.models.binary:binary_conv",
+    "wedges": "landscape_cli.models.wedges:wedges",
 }
 """The registry: where each factory is defined, or the function itself."""
 LATER: Mapping[str, Any] = {"dropout": 0}

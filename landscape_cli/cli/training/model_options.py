@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli.choices import Norm
+from landscape_cli.choices import DataName, Norm
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import InputShape, ModelOptions, whole_numbers
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from landscape_cli.network import ModelSpec, Params
 
 DEFAULT = "mlp"
+WEDGES = "wedges"
+"""The model that is not of a network, with data of its own."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class NetworkOptions(Group):
         str | None,
         typer.Option(
             "--model",
-            help="mlp, lenet, vgg16, resnet20, binary-perceptron, committee, binary-mlp, binary-conv, "
+            help="mlp, lenet, vgg16, resnet20, binary-perceptron, committee, binary-mlp, binary-conv, wedges, "
             "torchvision:NAME?num_classes=10, package.module:factory?arg=1.  "
             "[default: mlp, or --init's]",
         ),
@@ -202,10 +204,12 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
         full_arguments,
         parse_request,
     )
+    from landscape_cli.models.wedges import OUTPUTS
     from landscape_cli.network import ModelSpec
 
     given = options.given()
     request = parse_request(options.model or DEFAULT)
+    _check_own_data(request.name, data)
     if request.name not in MODELS:
         if given and ":" in request.name:
             raise typer.BadParameter(
@@ -215,7 +219,8 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
     arguments = dict(request.arguments)
     if "outputs" in arguments:
         raise typer.BadParameter("give the number of outputs with --outputs, not in --model")
-    outputs = given.pop("outputs", None) or default_outputs(data.classes)
+    usual = OUTPUTS if request.name == WEDGES else default_outputs(data.classes)
+    outputs = given.pop("outputs", None) or usual
     for name, size in given.items():
         if name not in default_arguments(request.name):
             takers = [model for model in MODELS if name in default_arguments(model)]
@@ -228,6 +233,20 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
 
         arguments.setdefault("hidden", default_hidden(data.input_shape))
     return ModelSpec(request.name, full_arguments(ModelRequest(request.name, arguments)), data.input_shape, outputs)
+
+
+def _check_own_data(model: str, data: DataSet) -> None:
+    """Refuse the data of the surrogate landscape to other models of landscape's own, which would learn two samples.
+
+    Raises:
+        BadParameter: if the model is one of them.
+    """
+    from landscape_cli.models import MODELS
+
+    if data.record["name"] == DataName.WEDGES.value and model in MODELS and model != WEDGES:
+        raise typer.BadParameter(
+            f"--data {DataName.WEDGES.value} is for --model {WEDGES}, a landscape without a network, not {model}"
+        )
 
 
 def _hidden(text: str, model: str) -> list[int] | int:
