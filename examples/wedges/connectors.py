@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from study.claims import NEAR_ZERO, Finding, spread
 from study.page import table
@@ -83,7 +84,7 @@ def read_connectors(folder: Path) -> Connectors | None:
             own.flat[key] = body["simplex"]["train"]["max"]
             own.before[key] = body["before"]["train"]["max"]
             own.test[key] = body["connector"]["test"]["mean"]
-            own.ends[key] = sum(network["test_error"] for network in body["networks"]) / len(body["networks"])
+            own.ends[key] = fmean(vertex["test_error"] for vertex in body["vertices"] if not vertex["trained"])
             own.bodies[key] = body
     if not sets:
         return None

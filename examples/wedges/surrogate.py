@@ -90,8 +90,8 @@ def read_stars(folder: Path) -> dict[int, Stars]:
             size, objective, landscape = int(match[1]), match[2], match[3]
             key, body = (f"landscape-{landscape}",), read(file)
             own = stars.setdefault(size, Stars())
-            own.highest[objective][key] = body["connector"]["train_loss"]["max"]
-            names = {name_of(network["network"]) for network in body["networks"]}
+            own.highest[objective][key] = body["connector"]["loss"]["train"]["max"]
+            names = set(map(name_of, body["networks"]))
             own.lines[key] = between(folder / f"lines-{landscape}.json", names)
     return dict(sorted(stars.items()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from study.claims import Finding, spread
 from study.page import table
@@ -51,18 +52,15 @@ class Arm:
 
 def read_arms(folder: Path) -> dict[str, Arm]:
     """Return the networks of each choice of hyperparameters that was measured, by its name."""
-    return {file.stem.removesuffix("-random"): read_arm(folder, file) for file in sorted(folder.glob("*-random.json"))}
+    return {file.stem.removesuffix("-radial"): read_arm(folder, file) for file in sorted(folder.glob("*-radial.json"))}
 
 
 def read_arm(folder: Path, file: Path) -> Arm:
-    """Return the networks that a file with random directions is about."""
-    name = file.stem.removesuffix("-random")
+    """Return the networks that a file with profiles is about."""
+    name = file.stem.removesuffix("-radial")
     radial = networks_in(file)
     trained = networks_in(folder / f"{name}.json")
-    profiles = {"random": profile_of(radial)}
-    gradient = folder / f"{name}-gradient.json"
-    if gradient.exists():
-        profiles["gradient"] = profile_of(networks_in(gradient))
+    profiles = profiles_of(radial)
     euclidean, relative = (networks_in(folder / f"{name}-{metric}.json") for metric in ("euclidean", "relative"))
     widths = {key: network["width"]["angle"] for key, network in radial.items()}
     largest = max(profiles["random"])
@@ -77,15 +75,18 @@ def read_arm(folder: Path, file: Path) -> Arm:
     )
 
 
-def profile_of(networks: dict[tuple[str], Body]) -> dict[float, Values]:
-    """Return the training error at each angle, the mean over the directions that a result has."""
-    errors: dict[float, dict[tuple[str, ...], float]] = {}
+def profiles_of(networks: dict[tuple[str], Body]) -> dict[str, dict[float, Values]]:
+    """Return the training error at each angle, by kind of direction: along the gradient, the mean over both ways."""
+    errors: dict[str, dict[float, dict[tuple[str, ...], list[float]]]] = {}
     for key, network in networks.items():
-        profiles = network["profiles"]
-        for place, angle in enumerate(profiles[0]["angles"]):
-            values = [profile["train"]["mean"][place] for profile in profiles]
-            errors.setdefault(float(angle), {})[key] = sum(values) / len(values)
-    return dict(errors)
+        for profile in network["profiles"]:
+            kind = errors.setdefault(profile["direction"].lstrip("+-"), {})
+            for angle, error in zip(profile["angles"], profile["train"]["mean"], strict=True):
+                kind.setdefault(float(angle), {}).setdefault(key, []).append(error)
+    return {
+        kind: {angle: {key: fmean(both) for key, both in own.items()} for angle, own in by_angle.items()}
+        for kind, by_angle in errors.items()
+    }
 
 
 def widen(arms: dict[str, Arm]) -> list[Finding]:

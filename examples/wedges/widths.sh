@@ -20,9 +20,10 @@ for study in $(of_networks); do
   options=$(measuring "$network")
   for arm in ${arms[$network]:-}; do
     members=$(series "widths/$arm" "$width_seed" "$width_runs")
-    radial="flatness $members --kind radial --angles $angles --samples $directions --growth $growth $options"
-    job "$study" "widths/$arm-random.json" "$radial --directions random"
-    if [ "$arm" = base ]; then job "$study" "widths/$arm-gradient.json" "$radial --directions gradient"; fi # finding 12c
+    where=random
+    if [ "$arm" = base ]; then where=random,gradient; fi # finding 12c
+    job "$study" "widths/$arm-radial.json" \
+      "flatness $members --kind radial --directions $where --angles $angles --samples $directions --growth $growth $options"
     for metric in euclidean relative; do
       job "$study" "widths/$arm-$metric.json" \
         "flatness $members --kind curvature --metric $metric --eigenvalues 1 --curvature-samples $curvature_samples $options"

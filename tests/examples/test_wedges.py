@@ -126,16 +126,22 @@ def make_up_arm(made: Results, arm: str, angle: float, gradient: float) -> None:
     """Write networks whose error grows in proportion to the angle, to 0.1 at their angular width."""
     seeds = range(21, 26)
     made.networks(f"widths/{arm}", seeds, {"train_error": 0.0, "test_error": 0.17}, lr=0.03, hidden=arm)
-    for kind, factor in (("random", 1.0), ("gradient", gradient)) if arm == "base" else (("random", 1.0),):
-        networks = []
-        for seed in seeds:
-            width = made.noisy(angle)
-            means = [factor * 0.1 * turned / width for turned in ANGLES]
-            profile = {"direction": kind, "angles": list(ANGLES), "train": {"mean": means}}
-            reached = width if width <= ANGLES[-1] else None
-            own = {"profiles": [profile], "width": {"growth": 0.1, "angle": reached, "standard_error": 0.1}}
-            networks.append({"network": f"widths/{arm}-{seed}.st"} | own)
-        made.write(f"widths/{arm}-{kind}.json", {"networks": networks})
+    directions = {"random": 1.0} | ({"-gradient": 0.8 * gradient, "+gradient": 1.2 * gradient} if arm == "base" else {})
+    turned = []
+    for seed in seeds:
+        width = made.noisy(angle)
+        profiles = [
+            {
+                "direction": name,
+                "angles": list(ANGLES),
+                "train": {"mean": [factor * 0.1 * turn / width for turn in ANGLES]},
+            }
+            for name, factor in directions.items()
+        ]
+        reached = width if width <= ANGLES[-1] else None
+        own = {"profiles": profiles, "width": {"growth": 0.1, "angle": reached, "standard_error": 0.1}}
+        turned.append({"network": f"widths/{arm}-{seed}.st"} | own)
+    made.write(f"widths/{arm}-radial.json", {"networks": turned})
     for metric in ("euclidean", "relative"):
         networks = [
             {"network": f"widths/{arm}-{seed}.st", "eigenvalues": [30.0], "trace": {"mean": 0.5, "standard_error": 0.1}}
@@ -146,9 +152,10 @@ def make_up_arm(made: Results, arm: str, angle: float, gradient: float) -> None:
 
 def make_up_connector(made: Results, name: str, size: int, train: float, test: float) -> None:
     """Write a connector of so many solutions."""
-    ends = [{"network": f"connectors/solution-{k}.st", "train_error": 0.0, "test_error": 0.16} for k in range(size)]
+    solution = {"trained": False, "train_error": 0.0, "test_error": 0.16}
     body = {
-        "networks": ends,
+        "networks": [f"connectors/solution-{k}.st" for k in range(size)],
+        "vertices": [solution] * size + [{"trained": True, "train_error": 0.0, "test_error": 0.9}],
         "connector": {
             "train": {"max": made.noisy(train), "mean": train / 2},
             "test": {"max": 0.2, "mean": test + made.noisy(0.001)},
@@ -204,8 +211,8 @@ def make_up_surrogate(folder: Path, *, far: float = 1.0, zero: float = 1e-12, st
         made.write(f"stars/lines-{landscape}.json", {"pairs": pairs})
         for size in (2, 3):
             for on, part in (("vertices", 0.6), ("connector", star)):
-                ends = [{"network": name} for name in names[:size]]
-                body = {"networks": ends, "connector": {"train_loss": {"max": made.noisy(3.4 * part)}}}
+                heights = {"loss": {"train": {"max": made.noisy(3.4 * part)}}}
+                body = {"networks": names[:size], "connector": heights}
                 made.write(f"stars/m{size}-{on}-{landscape}.json", body)
     return folder
 
