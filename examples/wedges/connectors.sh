@@ -24,10 +24,11 @@ for study in $(of_networks); do
       members=$(series connectors/solution $((solution_seed + set * size)) "$size")
       for kind in trained aligned; do
         for on in ${objectives[$size]}; do
-          name=m$size-$kind-$on-$((set + 1))
+          name=m$size-$kind-$on-$((set + 1)) picture=
+          if [ "$set-$size-$on" = 0-3-vertices ]; then picture="--plot connectors/$name.png"; fi # for the page
           job "$study" "connectors/$name.json" \
             "path $members --kind connector --shape complex ${how[$kind]} --train-on $on --points $nodes $bend" \
-            "--connector-out 'connectors/$name-{vertex}.st' --force $(measuring "$network")"
+            "--connector-out 'connectors/$name-{vertex}.st' $picture --force $(measuring "$network")"
         done
       done
     done

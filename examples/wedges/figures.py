@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -40,7 +41,15 @@ def draw(study: Study, folder: Path) -> list[tuple[str, str]]:
         file = folder / f"{study.name}-{name}.png"
         figure.savefig(file, dpi=100)
         written.append((file.name, caption))
-    return written
+    return written + [copied(picture, study, folder) for picture in study.pictures]
+
+
+def copied(picture: Path, study: Study, folder: Path) -> tuple[str, str]:
+    """Copy a picture of one set; return its name and what it shows."""
+    kind = next(title for kind, title in KINDS.items() if kind in picture.name)
+    file = folder / f"{study.name}-{picture.name}"
+    shutil.copyfile(picture, file)
+    return file.name, f"The first set of three, {kind}: training error on its complex (`landscape path --plot`)."
 
 
 def subspaces(curves: list[Curve]) -> Figure:

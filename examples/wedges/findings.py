@@ -26,6 +26,7 @@ class Study:
         connectors: of sets of solutions.
         ensembles: by kind, and by "trained" or "aligned".
         surrogate: what was measured of that.
+        pictures: of connectors, as `landscape path` has drawn them.
         versions: of the software.
     """
 
@@ -35,6 +36,7 @@ class Study:
     connectors: Connectors | None
     ensembles: dict[tuple[str, str], Ensembles]
     surrogate: Surrogate | None
+    pictures: list[Path]
     versions: dict[str, str]
 
 
@@ -48,6 +50,7 @@ def read_study(folder: Path) -> Study:
         connectors=read_connectors(folder / "connectors"),
         ensembles=read_ensembles(folder / "ensembles"),
         surrogate=surrogate,
+        pictures=sorted((folder / "connectors").glob("*.png"), reverse=True),
         versions=versions_in(folder),
     )
 

@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from study.claims import Finding, spread
 from study.page import table
@@ -99,8 +100,7 @@ def read_stars(folder: Path) -> dict[int, Stars]:
 def between(file: Path, names: set[str]) -> float:
     """Return the largest loss on each line between some networks, their mean."""
     pairs = [pair for pair in read(file)["pairs"] if {name_of(pair["start"]), name_of(pair["end"])} <= names]
-    heights = [max(point["train_loss"] for point in pair["points"]) for pair in pairs]
-    return sum(heights) / len(heights)
+    return fmean(max(point["train_loss"] for point in pair["points"]) for pair in pairs)
 
 
 def on_itself(found: Surrogate) -> list[Finding]:

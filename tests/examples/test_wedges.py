@@ -338,11 +338,13 @@ def test_page_says_what_was_found(tmp_path: Path) -> None:
 def test_report_writes_page_and_figures(tmp_path: Path) -> None:
     make_up(tmp_path / "data-mlp")
     make_up_surrogate(tmp_path / "surrogate-wedges")
+    (tmp_path / "data-mlp" / "connectors" / "m3-aligned-vertices-1.png").write_bytes(b"drawn by path" * 100)
     command = [sys.executable, str(WEDGES / "report.py"), str(tmp_path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "data-mlp  9a  holds" in done.stdout
     links = re.findall(r"\]\((figures/.*?)\)", (tmp_path / "report.md").read_text())
-    assert len(links) == 5
+    assert len(links) == 6
+    assert "The first set of three, aligned" in (tmp_path / "report.md").read_text()
     assert all((tmp_path / link).stat().st_size > 1000 for link in links)
     refused = subprocess.run([*command[:2], str(tmp_path / "nowhere")], capture_output=True, text=True)
     assert refused.returncode == 1
