@@ -77,14 +77,16 @@ declare -gA of_ensemble=(
 )
 declare -gA of_fork=([mlp]="--lr 0.05" [lenet]="--lr 0.05" [resnet20]="--lr 0.05")
 
-# Finding 12 and 10c. So many wedges that no two solutions lie on one of them.
+# Finding 12 and 10c. So many wedges that no two solutions lie on one of them. Training stars stops once the error, that
+# is a loss above the threshold, is zero: hence a low threshold. Losses are by ln 2 / threshold larger, rates smaller.
 landscapes=5
 wedge_dim=10000
 wedge_short=500
 wedges=1000
+wedge_threshold=0.000693147 # a thousandth of ln 2
 star_sizes="2 3 5 8"
-surrogate_solutions="--epochs 1000 --batch-size 2 --lr 0.1 --momentum 0"
-surrogate_bend="--epochs 5000 --batch-size 2 --lr 0.1 --momentum 0"
+surrogate_solutions="--epochs 1000 --batch-size 2 --lr 0.0001 --momentum 0"
+surrogate_bend="--epochs 5000 --batch-size 2 --lr 0.0001 --momentum 0"
 exact="--dim 500 --short 50,100 --wedges 1,10,100 --dims 0,12,25,50,75,100,150,200 --landscapes 5 --planes 10"
 exact_model="wedges?dim=500&wedges=1&short=100&seed=0" # trained in subspaces as well, beside the exact optimum
 exact_trained="12 25 50 75 100 150 200"

@@ -19,6 +19,7 @@ from wedges.readings import column_of, networks_in
 from wedges.subspaces import Curve, falls
 from wedges.widths import Arm, turning_costs_less
 
+THRESHOLD = re.compile(r"threshold=([\d.e+-]+)")
 STAR = re.compile(r"m(\d+)-(vertices|connector)-(\d+)\.json")
 ZERO = 1e-6
 """Below which the least loss on a plane counts as zero."""
@@ -33,8 +34,8 @@ class Stars:
     """Stars of so many solutions, by what they were trained on, and the lines between their solutions.
 
     Attributes:
-        highest: the largest loss on the star of each landscape, by objective.
-        lines: the largest loss on the lines between its solutions, their mean.
+        highest: the largest distance from the wedges on the star of each landscape, by objective.
+        lines: the largest on the lines between its solutions, their mean.
     """
 
     highest: dict[str, dict[tuple[str, ...], float]] = field(default_factory=lambda: {on: {} for on in OBJECTIVES})
@@ -80,21 +81,28 @@ def read_surrogate(folder: Path) -> Surrogate | None:
             own.setdefault(size, {})[key] = loss
     sizes = {int(file.stem[1:]): file for file in (folder / "subspaces").glob("d*.json")}
     trained = {size: column_of(networks_in(sizes[size]), "train_loss") for size in sorted(sizes)}
-    return Surrogate(exact["dim"], radius, least, trained, read_stars(folder / "stars"))
+    return Surrogate(exact["dim"], radius, least, trained, read_stars(folder))
 
 
 def read_stars(folder: Path) -> dict[int, Stars]:
     """Return the trained stars, by number of solutions, in increasing order."""
     stars: dict[int, Stars] = {}
-    for file in sorted(folder.glob("m*.json")):
+    for file in sorted((folder / "stars").glob("m*.json")):
         if match := STAR.fullmatch(file.name):
             size, objective, landscape = int(match[1]), match[2], match[3]
             key, body = (f"landscape-{landscape}",), read(file)
             own = stars.setdefault(size, Stars())
-            own.highest[objective][key] = body["connector"]["loss"]["train"]["max"]
+            unit = distance_of(folder / "solutions" / f"landscape{landscape}.json")
+            own.highest[objective][key] = unit * body["connector"]["loss"]["train"]["max"]
             names = set(map(name_of, body["networks"]))
-            own.lines[key] = between(folder / f"lines-{landscape}.json", names)
+            own.lines[key] = unit * between(folder / "stars" / f"lines-{landscape}.json", names)
     return dict(sorted(stars.items()))
+
+
+def distance_of(file: Path) -> float:
+    """Return which distance a loss of 1 is, in the landscape that networks were trained in."""
+    model = THRESHOLD.search(read(file)["provenance"]["arguments"]["model"])
+    return float(model[1]) / math.log(2) if model else 1.0
 
 
 def between(file: Path, names: set[str]) -> float:
@@ -220,4 +228,5 @@ def star_heights(found: Surrogate) -> str:
         [str(size), spread(stars.lines), *(spread(stars.highest[on], 5) for on in OBJECTIVES)]
         for size, stars in found.stars.items()
     ]
-    return table("### Stars: largest loss", ["solutions", "lines between them", "centre alone", "on points"], rows)
+    head = ["solutions", "lines between them", "centre alone", "on points"]
+    return table("### Stars: largest distance from the wedges", head, rows)

@@ -5,19 +5,19 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/wedges.sh"
 begin "$@"
 
-# landscape_of NUMBER WEDGES: the model of one landscape
-landscape_of() { echo "wedges?dim=$wedge_dim&wedges=$2&short=$wedge_short&seed=$1"; }
+# landscape_of NUMBER: the model of one landscape
+landscape_of() { echo "wedges?dim=$wedge_dim&wedges=$wedges&short=$wedge_short&seed=$1&threshold=$wedge_threshold"; }
 
 for study in $(of_surrogate); do
   task "$study" exact.json "python '$here/exact.py' $exact"
   for dim in $exact_trained; do
     job "$study" "subspaces/d$dim.json" "train --model '$exact_model' --data wedges $surrogate_subspace" \
-      "--subspace-dim $dim --runs $landscapes --seed 1 -o 'subspaces/d$dim-{seed}.st'"
+      "--subspace-dim $dim --runs $landscapes --seed 1 --force -o 'subspaces/d$dim-{seed}.st'"
   done
   for ((number = 0; number < landscapes; number++)); do
     job "$study" "solutions/landscape$number.json" \
-      "train --model '$(landscape_of "$number" "$wedges")' --data wedges $surrogate_solutions" \
-      "--runs ${star_sizes##* } --seed 1 -o 'solutions/landscape$number-{seed}.st'"
+      "train --model '$(landscape_of "$number")' --data wedges $surrogate_solutions" \
+      "--runs ${star_sizes##* } --seed 1 --force -o 'solutions/landscape$number-{seed}.st'"
   done
 done | carry_out "the surrogate: exact optimum, solutions"
 

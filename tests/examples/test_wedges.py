@@ -208,6 +208,7 @@ def make_up_surrogate(folder: Path, *, far: float = 1.0, zero: float = 1e-12, st
             for k, a in enumerate(names)
             for b in names[:k]
         ]
+        made.write(f"solutions/landscape{landscape}.json", {}, model="wedges?dim=1000&threshold=0.0693147181")
         made.write(f"stars/lines-{landscape}.json", {"pairs": pairs})
         for size in (2, 3):
             for on, part in (("vertices", 0.6), ("connector", star)):
@@ -275,6 +276,12 @@ def test_a_width_out_of_order_does_not_hold(tmp_path: Path, arm: str, angle: flo
 )
 def test_another_surrogate_does_not_hold(tmp_path: Path, change: dict[str, Any], expected: set[str]) -> None:
     assert failing(make_up_surrogate(tmp_path, **change)) == expected
+
+
+def test_losses_of_stars_are_shown_as_distances(tmp_path: Path) -> None:
+    found = read_study(make_up_surrogate(tmp_path)).surrogate
+    assert found is not None
+    assert list(found.stars[2].lines.values()) == pytest.approx([0.34] * 3, rel=0.05)
 
 
 def test_equal_networks_are_within_noise(tmp_path: Path) -> None:
