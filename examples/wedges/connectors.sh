@@ -27,7 +27,7 @@ for study in $(of_networks); do
           name=m$size-$kind-$on-$((set + 1)) picture=
           if [ "$set-$size-$on" = 0-3-vertices ]; then picture="--plot connectors/$name.png"; fi # for the page
           job "$study" "connectors/$name.json" \
-            "path $members --kind connector --shape complex ${how[$kind]} --train-on $on --points $nodes $bend" \
+            "path $members --kind connector --shape complex ${how[$kind]} --train-on $on --points ${nodes[$size]} $bend" \
             "--connector-out 'connectors/$name-{vertex}.st' $picture --force $(measuring "$network")"
         done
       done

@@ -18,5 +18,5 @@ declare -gA of_solution=([lenet]="--filters 10,20 --hidden 100 --lr 0.05 --epoch
 set_sizes=3
 objectives=([3]="vertices connector")
 aligning="--align cosine"
-nodes=7 # of an edge of a facet's grid
+nodes=([3]=7) # of an edge of a facet's grid, by the size of the set
 bend="--epochs 15 --lr 0.02"

@@ -61,7 +61,7 @@ declare -gA of_solution=(
 set_sizes="3 4"
 objectives=([3]="vertices connector" [4]="vertices")
 aligning="--align cosine"
-nodes=7 # of an edge of a facet's grid
+nodes=([3]=7 [4]=5) # of an edge of a facet's grid, by the size of the set
 bend="--epochs 50 --lr 0.02"
 
 # Finding 11. SWA's rate is constant and its members the networks of the last epochs; forks go on as the others do.
