@@ -398,6 +398,15 @@ def test_every_command_of_a_setting_parses(settings: str, studies: int) -> None:
     assert len({line.split()[1] for line in lines}) == studies
 
 
+def test_a_wrong_option_does_not_parse() -> None:
+    line = next(line for line in printed("small") if "--subspace-dim" in line)
+    with pytest.raises(Exception, match=r"(?i)no such option: --subspace-dims"):
+        parse(line.replace("--subspace-dim", "--subspace-dims"))
+    connector = next(line for line in printed("small") if "--kind connector" in line)
+    with pytest.raises(Exception, match=r"(?i)complexes"):
+        parse(connector.replace("--shape complex", "--shape complexes"))
+
+
 @pytest.mark.parametrize("settings", ["small", "lenet", "paper"])
 def test_what_is_measured_was_trained_before(settings: str) -> None:
     """Every network that a command reads is one that a command above it writes."""
