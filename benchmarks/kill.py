@@ -1,4 +1,4 @@
-"""Kill a training run at random moments and resume it each time: python benchmarks/kill.py [MOMENTS] [SEED].
+"""Kill a training run at random moments and resume it each time: python benchmarks/kill.py [MOMENTS] [SEED] [ALGO].
 
 The file at the end must be that of a run that nobody touched, byte for byte, and no file may ever be unreadable.
 """
@@ -18,9 +18,12 @@ from landscape_cli.io.checkpoint import read_checkpoint
 from landscape_cli.io.safetensors import read_tensors
 
 PROGRAM = [sys.executable, "-m", "landscape_cli", "train", "--hidden", "64,64", "--hmm-test", "50", "--device", "cpu"]
+TAKEN = ["--keep-snapshots", "--keep-epochs", "0,1,40,90"]
 OPTIONS = {
     "rsgd": ["--algo", "rsgd", "--runs", "2", "--epochs", "150"],
     "adv": ["--algo", "adv", "--adv-epochs", "100", "--adv-until-error", "0.1", "--lr", "0.05", "--epochs", "150"],
+    "snapshot": ["--algo", "snapshot", *TAKEN, "--runs", "2", "--epochs", "150"],
+    "fge": ["--algo", "fge", *TAKEN, "--runs", "2", "--epochs", "150"],
 }
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -88,6 +91,6 @@ def survive(algo: str, moments: int, seed: int, *options: str) -> dict[int, int]
 
 if __name__ == "__main__":
     count, base = int(sys.argv[1]) if len(sys.argv) > 1 else 20, int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    for name in OPTIONS:
+    for name in sys.argv[3:] or OPTIONS:
         faults = survive(name, count, base)
         print(name, ", ".join(f"{signal.Signals(number).name} {times}" for number, times in faults.items()))

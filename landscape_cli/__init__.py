@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "alignment.activations": ("unit_correlations",),
     "alignment.align": ("Alignment",),
+    "alignment.sets": ("SetAlignment", "align_set"),
     "alignment.verified": ("align",),
     "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
     "data.hidden_manifold": ("HiddenManifold",),
@@ -22,12 +23,14 @@ _HOMES = {
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
     "geometry.barrier": ("Barrier",),
+    "geometry.barycentre": ("barycentre",),
     "geometry.distances": ("Distance",),
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
+    "measures.ensemble": ("Ensemble", "EnsembleScores", "ensemble"),
     "measures.flatness": ("flip_energy", "local_energy"),
     "measures.local_energy": ("LocalEnergy",),
     "measures.midpoint": ("optimize_midpoint",),
@@ -35,14 +38,16 @@ _HOMES = {
     "measures.path": ("barrier", "path"),
     "measures.path_result": ("PathResult",),
     "measures.plane": ("PlaneResult", "plane"),
+    "measures.radial": ("radial_profiles",),
+    "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
     "models": ("allow_code", "build_model"),
     "models.reader": ("NetworkReader", "read_network"),
     "network": ("ModelSpec", "Params"),
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
     "samplers": (
-        *("RSGD", "SAM", "SGD", "SWA", "Adversarial", "EntropySGD", "EpochRecord", "Recipe", "Sampler", "Solution"),
-        *("TrainingObserver", "train"),
+        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "EntropySGD", "EpochNetwork", "EpochRecord", "Recipe"),
+        *("Sampler", "SnapshotEnsemble", "Solution", "TrainingObserver", "train"),
     ),
     "symmetry": (
         *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
@@ -58,6 +63,8 @@ __all__ = ["__version__", *_HOME_OF]
 if TYPE_CHECKING:
     from landscape_cli.alignment.activations import unit_correlations as unit_correlations
     from landscape_cli.alignment.align import Alignment as Alignment
+    from landscape_cli.alignment.sets import SetAlignment as SetAlignment
+    from landscape_cli.alignment.sets import align_set as align_set
     from landscape_cli.alignment.verified import align as align
     from landscape_cli.data.datasets import DataSet as DataSet
     from landscape_cli.data.datasets import DataSpec as DataSpec
@@ -73,6 +80,7 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
     from landscape_cli.geometry.barrier import Barrier as Barrier
+    from landscape_cli.geometry.barycentre import barycentre as barycentre
     from landscape_cli.geometry.distances import Distance as Distance
     from landscape_cli.geometry.geodesic import geodesic as geodesic
     from landscape_cli.geometry.linear import linear as linear
@@ -81,6 +89,9 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
+    from landscape_cli.measures.ensemble import Ensemble as Ensemble
+    from landscape_cli.measures.ensemble import EnsembleScores as EnsembleScores
+    from landscape_cli.measures.ensemble import ensemble as ensemble
     from landscape_cli.measures.flatness import flip_energy as flip_energy
     from landscape_cli.measures.flatness import local_energy as local_energy
     from landscape_cli.measures.local_energy import LocalEnergy as LocalEnergy
@@ -91,6 +102,10 @@ if TYPE_CHECKING:
     from landscape_cli.measures.path_result import PathResult as PathResult
     from landscape_cli.measures.plane import PlaneResult as PlaneResult
     from landscape_cli.measures.plane import plane as plane
+    from landscape_cli.measures.radial import radial_profiles as radial_profiles
+    from landscape_cli.measures.radial_profiles import AngularWidth as AngularWidth
+    from landscape_cli.measures.radial_profiles import RadialProfile as RadialProfile
+    from landscape_cli.measures.radial_profiles import RadialProfiles as RadialProfiles
     from landscape_cli.models import allow_code as allow_code
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader
@@ -99,15 +114,18 @@ if TYPE_CHECKING:
     from landscape_cli.network import Params as Params
     from landscape_cli.normalization.normalize import Normalization as Normalization
     from landscape_cli.normalization.verified import normalize as normalize
+    from landscape_cli.samplers import FGE as FGE
     from landscape_cli.samplers import RSGD as RSGD
     from landscape_cli.samplers import SAM as SAM
     from landscape_cli.samplers import SGD as SGD
     from landscape_cli.samplers import SWA as SWA
     from landscape_cli.samplers import Adversarial as Adversarial
     from landscape_cli.samplers import EntropySGD as EntropySGD
+    from landscape_cli.samplers import EpochNetwork as EpochNetwork
     from landscape_cli.samplers import EpochRecord as EpochRecord
     from landscape_cli.samplers import Recipe as Recipe
     from landscape_cli.samplers import Sampler as Sampler
+    from landscape_cli.samplers import SnapshotEnsemble as SnapshotEnsemble
     from landscape_cli.samplers import Solution as Solution
     from landscape_cli.samplers import TrainingObserver as TrainingObserver
     from landscape_cli.samplers import train as train

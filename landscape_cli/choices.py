@@ -79,6 +79,8 @@ class Algorithm(Choice):
     SAM = "sam", "landscape_cli.samplers.sam:SAM"
     SWA = "swa", "landscape_cli.samplers.swa:SWA"
     ESGD = "esgd", "landscape_cli.samplers.entropy_sgd:EntropySGD"
+    SNAPSHOT = "snapshot", "landscape_cli.samplers.snapshot:SnapshotEnsemble"
+    FGE = "fge", "landscape_cli.samplers.fge:FGE"
 
 
 class Optimizer(Choice):
@@ -161,6 +163,23 @@ class Metric(Choice):
     HAMMING_FRACTION = "hamming_fraction", "landscape_cli.geometry.distances:HammingFraction"
     TRAIN_DISAGREEMENT = "train_disagreement", "landscape_cli.measures.disagreement:DisagreementOnTraining"
     TEST_DISAGREEMENT = "test_disagreement", "landscape_cli.measures.disagreement:DisagreementOnTest"
+    TRAIN_NORMALISED_DISAGREEMENT = (
+        "train_normalised_disagreement",
+        "landscape_cli.measures.disagreement:NormalisedDisagreementOnTraining",
+    )
+    TEST_NORMALISED_DISAGREEMENT = (
+        "test_normalised_disagreement",
+        "landscape_cli.measures.disagreement:NormalisedDisagreementOnTest",
+    )
+    TRAIN_KL = "train_kl", "landscape_cli.measures.disagreement:DivergenceOnTraining"
+    TEST_KL = "test_kl", "landscape_cli.measures.disagreement:DivergenceOnTest"
+
+
+class FlatnessKind(Choice):
+    """What flatness is taken to be, each with how the command measures it; the first is the default."""
+
+    ENERGY = "energy", "landscape_cli.cli.flatness.energy:EnergyMeasurement"
+    RADIAL = "radial", "landscape_cli.cli.flatness.radial:RadialMeasurement"
 
 
 class Perturbation(Choice):
@@ -168,6 +187,14 @@ class Perturbation(Choice):
 
     SIGMA = "sigma", "landscape_cli.measures.noise:MultiplicativeNoise"
     FLIP = "flip", "landscape_cli.measures.flips:SignFlips"
+
+
+class Direction(Choice):
+    """The directions in which networks are moved away from themselves; the file of a network is one too."""
+
+    RANDOM = "random", "landscape_cli.measures.directions:RandomDirections"
+    GRADIENT = "gradient", "landscape_cli.measures.directions:GradientDirections"
+    RADIAL = "radial", "landscape_cli.measures.directions:Radius"
 
 
 class DataName(Choice):

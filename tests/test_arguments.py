@@ -21,6 +21,7 @@ from landscape_cli.cli.commands import align as align_command
 from landscape_cli.cli.commands import flatness as flatness_command
 from landscape_cli.cli.commands import path as path_command
 from landscape_cli.cli.commands import plane as plane_command
+from landscape_cli.cli.options import EnsembleOptions
 
 SPEC, BINARY_SPEC = (
     ll.ModelSpec(name, {"hidden": [sizes, 5]}, (9,), 2) for name, sizes in (("mlp", 6), ("binary-mlp", 7))
@@ -47,12 +48,20 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         model, network, B, data, **{"spec": SPEC, "symmetry": SYMMETRY, "recipe": RECIPE, "points": 2, **o}
     ),
     "align": lambda model=MODEL, network=A, **o: ll.align(model, B, network, **{"symmetry": SYMMETRY, **o}),
+    "align_set": lambda model=MODEL, network=A, **o: ll.align_set(model, [B, network], **{"symmetry": SYMMETRY, **o}),
     "normalize": lambda model=MODEL, network=A, **o: ll.normalize(model, network, **{"symmetry": SYMMETRY, **o}),
     "distance": lambda network=A, **o: ll.distance(network, B, **{"symmetry": SYMMETRY, **o}),
     "linear": lambda network=A, **o: ll.linear(network, B, **{"tau": 0.5, **o}),
     "geodesic": lambda network=U, **o: ll.geodesic(network, V, **{"tau": 0.5, "symmetry": SYMMETRY, **o}),
+    "barycentre": lambda network=U, **o: ll.barycentre(**{"networks": [network, V, U], "symmetry": SYMMETRY, **o}),
+    "ensemble": lambda model=MODEL, network=A, data=DATA, **o: ll.ensemble(
+        model, **{"networks": [B, network], "data": data, **o}
+    ),
     "local_energy": lambda model=MODEL, network=A, data=DATA, **o: ll.local_energy(
         model, network, data, **{"samples": 1, **o}
+    ),
+    "radial_profiles": lambda model=MODEL, network=A, data=DATA, **o: ll.radial_profiles(
+        model, network, data, **{"samples": 1, "directions": ("gradient",), "angles": (10.0,), **o}
     ),
     "flip_energy": lambda data=DATA, **o: ll.flip_energy(BINARY_MODEL, BINARY, data, **{"samples": 1, **o}),
     "disagreement": lambda model=MODEL, network=A, data=DATA, **o: ll.disagreement(model, network, B, data, **o),
@@ -145,16 +154,51 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
         "input_shape": [3, "x", (3,), (0,)],
         "device": DEVICES,
     },
+    "align_set": {
+        "symmetry": [*SYMMETRIES, None],
+        "method": [*NAMES, "activation"],
+        "rounds": [count for count in COUNTS if count != 0],
+        "orders": COUNTS,
+        "names": [["a"], "abc"],
+        "probe": ["x", X[:0]],
+        "device": DEVICES,
+    },
     "normalize": {"symmetry": [*SYMMETRIES, None], "seed": SEEDS, "device": DEVICES, "probe": ["x", X[:, :3]]},
     "distance": {"symmetry": [*SYMMETRIES, None]},
     "linear": {"tau": NUMBERS},
     "geodesic": {"tau": NUMBERS, "symmetry": [*SYMMETRIES, None]},
+    "barycentre": {
+        "networks": [None, A, [], [A, BINARY], 3, [A, None]],
+        "weights": [[0.5, 0.5], [1, 1, 1], [2, 0, -1], "abc", [math.nan, 0.5, 0.5], [None, 0.5, 0.5], 3],
+        "symmetry": SYMMETRIES,
+    },
+    "ensemble": {
+        "networks": [None, A, [], [A], [A, BINARY], 3],
+        "aligned": [A, [A], [A, BINARY], 3],
+        "symmetry": SYMMETRIES,
+        "bn": NAMES,
+        "same": [*NUMBERS, -1],
+        "device": DEVICES,
+    },
     "local_energy": {
         "sigma": [0.1, "0.1", ["0.1"], [], None, [None], [math.nan], [-1]],
         "samples": COUNTS,
         "seed": SEEDS,
         "weights": ["fc1.weight", ["x"], 3],
         "symmetry": SYMMETRIES,
+    },
+    "radial_profiles": {
+        "directions": ["random", [3], None, ["nonsense"], 3],
+        "towards": [3, A, [A], {"b": 3}, {"b": BINARY}],
+        "angles": [10, "10", ["10"], [], None, [math.nan], [0], [-5], [181], [20, 10], [10, 10], [True]],
+        "factors": [2, [], None, [math.nan], [0], [-1], [math.inf]],
+        "samples": COUNTS,
+        "growth": [*NUMBERS, 0, -0.1, 1.5, True],
+        "align": NAMES,
+        "bn": NAMES,
+        "seed": SEEDS,
+        "symmetry": SYMMETRIES,
+        "device": DEVICES,
     },
     "flip_energy": {"flip": [0.1, [], None, [2]], "samples": COUNTS, "latents": ["x", ["x"], 3]},
     "Evaluator": {
@@ -224,7 +268,10 @@ def test_what_is_right_is_not_refused(name: str) -> None:
     FUNCTIONS[name]()
 
 
-@pytest.mark.parametrize("kind", [ll.Recipe, ll.RSGD, ll.Adversarial, ll.SAM, ll.SWA, ll.EntropySGD])
+SETTINGS = [ll.Recipe, ll.RSGD, ll.Adversarial, ll.SAM, ll.SWA, ll.EntropySGD, ll.SnapshotEnsemble, ll.FGE]
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
 def test_settings_of_other_types_are_refused(kind: type) -> None:
     for field in fields(kind):
         if "bool" in field.type or field.type == "str | None":
@@ -285,7 +332,9 @@ def test_readers_of_no_model(tmp_path: Path, model: Any) -> None:
         reader.read_all([])
 
 
-@pytest.mark.parametrize("name", ["path", "plane", "local_energy", "disagreement", "Evaluator", "optimize_midpoint"])
+@pytest.mark.parametrize(
+    "name", ["path", "plane", "local_energy", "disagreement", "ensemble", "Evaluator", "optimize_midpoint"]
+)
 def test_data_is_the_same_in_every_form(name: str) -> None:
     def found(data: Any) -> Any:
         result = FUNCTIONS[name](data=data)
@@ -301,7 +350,9 @@ def test_defaults_are_those_of_the_command_line() -> None:
         (ll.path, path_command.path, ("kind", "points", "orders", "loss", "bn")),
         (ll.plane, plane_command.plane, ("grid", "margin", "loss", "bn")),
         (ll.local_energy, flatness_command.flatness, ("samples",)),
+        (ll.radial_profiles, flatness_command.flatness, ("samples", "bn")),
         (ll.align, align_command.align, ("method",)),
+        (ll.ensemble, EnsembleOptions, ("same", "bn")),
     ):
         ours, theirs = inspect.signature(function).parameters, inspect.signature(command).parameters
         for name in names:

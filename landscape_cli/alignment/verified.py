@@ -87,20 +87,14 @@ def align(
         Remark: of "activation": naming the groups without correlations.
     """
     check_method(method)
-    if method == Method.ACTIVATION and inputs is None:
-        raise GeometryError("the method 'activation' needs `inputs=`, samples to correlate units on")
-    if method != Method.ACTIVATION and inputs is not None:
-        raise GeometryError(f"`inputs=` are for the method 'activation', not {method!r}: leave them out")
-    check_whole("orders", orders, GeometryError)
-    if orders < 1:
-        raise GeometryError(f"`orders=` must be at least 1, not {orders}")
+    check_inputs(method, inputs, orders)
     check_network("the reference", model, reference)
     check_network(name, model, network)
     check_symmetry(symmetry, reference)
     device = device_of(device)
     correlations = None
     if inputs is not None:
-        correlations = _correlate(model, reference, network, symmetry, inputs, device=device, advance=advance)
+        correlations = correlate(model, reference, network, symmetry, inputs, device=device, advance=advance)
     alignment = match_networks(
         reference, network, symmetry, method=method, orders=orders, seed=seed, correlations=correlations
     )
@@ -109,10 +103,33 @@ def align(
     if probe is None:
         probe = probe_batch(model, network, input_shape or symmetry.input_shape, seed=seed, device=device)
     check_probe(probe)
-    return replace(alignment, proof=_proof(model, network, alignment, symmetry, probe.to(device), name=name))
+    return replace(alignment, proof=prove_alignment(model, network, alignment, symmetry, probe.to(device), name=name))
 
 
-def _correlate(
+def check_inputs(method: str, inputs: Tensor | None, orders: int) -> None:
+    """Check that a method of aligning has the samples that it needs, and no others, and orders to descend in.
+
+    Raises:
+        GeometryError: if not.
+    """
+    if method == Method.ACTIVATION and inputs is None:
+        raise GeometryError("the method 'activation' needs `inputs=`, samples to correlate units on")
+    if method != Method.ACTIVATION and inputs is not None:
+        raise GeometryError(f"`inputs=` are for the method 'activation', not {method!r}: leave them out")
+    check_whole("orders", orders, GeometryError)
+    if orders < 1:
+        raise GeometryError(f"`orders=` must be at least 1, not {orders}")
+
+
+def drawn_inputs(method: str, inputs: Tensor | None, seed: int, samples: int) -> Tensor | None:
+    """Return the samples that "activation" correlates units on, drawn of training inputs; None of other methods."""
+    if method != Method.ACTIVATION:
+        return None
+    assert inputs is not None
+    return inputs[torch.randperm(len(inputs), generator=generator(seed))[:samples]]
+
+
+def correlate(
     model: nn.Module,
     reference: Params,
     network: Params,
@@ -132,7 +149,7 @@ def _correlate(
     return correlations
 
 
-def _proof(
+def prove_alignment(
     model: nn.Module, network: Params, alignment: Alignment, symmetry: Symmetry, probe: Tensor, *, name: str
 ) -> Difference:
     """Return how far a permuted network's outputs are from what they were, checking that it is no more than allowed."""
@@ -179,10 +196,7 @@ class PairAligner:
         """
         self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders
         self._seed, self._device = seed, device
-        self._inputs = None
-        if method == Method.ACTIVATION:
-            assert inputs is not None
-            self._inputs = inputs[torch.randperm(len(inputs), generator=generator(seed))[:samples]]
+        self._inputs = drawn_inputs(method, inputs, seed, samples)
         self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
         self._warned_of_scale = self._aligned_any = False
 
@@ -210,7 +224,7 @@ class PairAligner:
             Remark: naming the groups without correlations.
         """
         if differ_in_scale(reference, network, self._symmetry):
-            _warn_of_scale(reference, network)
+            warn_of_scale(reference, network)
         return self._match(reference, network, advance)
 
     def align(self, reference: Checkpoint, network: Checkpoint) -> Checkpoint:
@@ -225,7 +239,7 @@ class PairAligner:
         """
         if not self._warned_of_scale and differ_in_scale(reference, network, self._symmetry):
             self._warned_of_scale = True
-            _warn_of_scale(reference, network)
+            warn_of_scale(reference, network)
         with warnings.catch_warnings():
             if self._aligned_any:
                 warnings.simplefilter("ignore", LandscapeWarning)
@@ -258,7 +272,12 @@ def differ_in_scale(reference: Checkpoint, network: Checkpoint, symmetry: Symmet
     return (reference.normalized is None) != (network.normalized is None) and not symmetry.is_binary
 
 
-def _warn_of_scale(reference: Checkpoint, network: Checkpoint) -> None:
+def warn_of_scale(reference: Checkpoint, network: Checkpoint) -> None:
+    """Say that one of two networks alone is normalised.
+
+    Warns:
+        LandscapeWarning: naming them.
+    """
     warnings.warn(
         f"only one of {reference.path} and {network.path} is normalised: matches will be poor", LandscapeWarning, 3
     )

@@ -33,7 +33,7 @@ COMMANDS = {
     "distance": "Measure how far apart networks are.",
     "path": "Measure the error along the path between two networks.",
     "plane": "Measure the error in the plane through three networks.",
-    "flatness": "Measure flatness as local energy.",
+    "flatness": "Measure flatness: as local energy, or by the angle that all units may turn.",
 }
 """The commands, each a function of its name in a module of its name."""
 

@@ -151,6 +151,42 @@ class TerminalOptions(Group):
     debug: Debug = False
 
 
+# of `distance` alone
+EnsembleFlag = Annotated[
+    bool,
+    typer.Option(
+        "--ensemble",
+        help="Also measure the ensemble of all networks, or of each family with --pairs: its predictions, the mean of "
+        "its weights, and which networks share a wedge.",
+    ),
+]
+Same = Annotated[
+    float,
+    typer.Option(
+        "--same", help="Networks share a wedge where the mean of their weights errs no more than they do, and this."
+    ),
+]
+MeanBatchNorm = Annotated[
+    Statistics,
+    typer.Option(
+        "--bn",
+        help="Batch-norm statistics of a mean of weights: keep the mean of the networks', or recompute them over the "
+        "training set.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class EnsembleOptions(Group):
+    """What is measured of networks together."""
+
+    panel = "Ensembles"
+
+    ensemble: EnsembleFlag = False
+    same: Same = 0.01
+    bn: MeanBatchNorm = Statistics.KEEP
+
+
 # of `path` alone
 Points = Annotated[int, typer.Option("--points", min=2, help="Points on the path, evenly spaced, ends included.")]
 PathKind = Annotated[

@@ -34,23 +34,35 @@ NOT_RECORDED = {
     "checkpoint_every",
     "resume",
     "keep_replicas",
+    "keep_snapshots",
+    "keep_epochs",
 }
 
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
-IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer")
+IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "ensemble")
 IF_USED += tuple(kind.value for kind in Perturbation)
+
+IF_GIVEN = ("cycles", "fge_start", "cycle_epochs", "lr_min")
+"""Likewise, but for options that may be zero."""
 
 
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
 """Options of `path` that only `--optimize-midpoint` uses."""
 
 
+OF_ENSEMBLE = ("same", "bn")
+"""Options of `distance` that only `--ensemble` uses."""
+
+
 def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
     """Return the command's options as the provenance keeps them."""
     unused = {name for name in IF_USED if not context.params.get(name)}
+    unused.update(name for name in IF_GIVEN if context.params.get(name) is None)
     if "optimize_midpoint" in unused and "optimize_midpoint" in context.params:
         unused.update(OF_MIDPOINT)
+    if "ensemble" in unused and "ensemble" in context.params:
+        unused.update(OF_ENSEMBLE)
     left_out = NOT_RECORDED | unused
     values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
     kind = values.get("kind")

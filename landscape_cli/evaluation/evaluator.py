@@ -88,10 +88,10 @@ class Evaluator:
         }
         self.samples = sum(len(split.y) for split in self.splits.values())
         self._constants = {name: buffer.to(self.device) for name, buffer in unsaved_buffers(self.model).items()}
-        self._advance = advance
-        self._recompute_on = recompute_on
+        self.advance = advance
+        self.recompute_on = recompute_on
         self._kinds = _kinds(self.model.state_dict())
-        self._batch_size = batch_size or _batch_size(elements, self.device)
+        self.batch_size = batch_size or _batch_size(elements, self.device)
         self._integers = None if integers is False else integer_model(self.model, self.device)
         self._tried = integers is not None
         self._levels: dict[tuple[str, torch.dtype], Tensor | None] = {}
@@ -128,6 +128,24 @@ class Evaluator:
         return torch.cat([decide(logits) for _, logits, _ in self._outputs(chunk, self._pack(chunk), split)]).cpu()
 
     @torch.inference_mode()
+    def logits(self, networks: Sequence[Params], split: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the logits of all networks, shape (networks, batch, outputs), and the labels, batch by batch.
+
+        Raises:
+            DataError: if there is no such split.
+            ModelError: if a network does not fit the model.
+        """
+        self.model.eval()
+        check_name(split, self.splits)
+        chunk = [self._prepare(params) for params in networks]
+        of_batch: list[Tensor] = []
+        for _, logits, y in self._outputs(chunk, self._pack(chunk), split):
+            of_batch.append(logits if logits.dtype == torch.float64 else logits.float())
+            if len(of_batch) == len(chunk):
+                yield torch.stack(of_batch), y
+                of_batch = []
+
+    @torch.inference_mode()
     def _scores(self, networks: Iterable[Params], splits: Mapping[str, Split]) -> dict[str, Scores]:
         self.model.eval()  # again: training may have gone on with it since
         wrong: dict[str, list[Tensor]] = {name: [] for name in splits}
@@ -144,8 +162,8 @@ class Evaluator:
                     chunk_wrong[k] += torch.count_nonzero(decisions != y)
                     chunk_undecided[k] += torch.count_nonzero(decisions == UNDECIDED)
                     chunk_loss[k] += cross_entropy(logits.double(), y, reduction="sum")
-                    if self._advance is not None:
-                        self._advance(len(y))
+                    if self.advance is not None:
+                        self.advance(len(y))
                 wrong[name].append(chunk_wrong)
                 loss[name].append(chunk_loss)
                 undecided[name].append(chunk_undecided)
@@ -189,9 +207,9 @@ class Evaluator:
         """Return a network on the device, with recomputed statistics if they are asked for, and the model's tables."""
         self._check_fits(params)
         network = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
-        if self._recompute_on is not None:
-            inputs = self.splits[self._recompute_on].x
-            network = recompute_statistics(self.model, network, inputs, advance=self._advance)
+        if self.recompute_on is not None:
+            inputs = self.splits[self.recompute_on].x
+            network = recompute_statistics(self.model, network, inputs, advance=self.advance)
         return cast_floats(self._constants, float_type(network), self.device) | network
 
     def _outputs(
@@ -199,8 +217,8 @@ class Evaluator:
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield the index of each network in the chunk, its logits on a batch, and the labels, batch by batch."""
         split = self.splits[name]
-        for start in range(0, len(split.y), self._batch_size):
-            batch = slice(start, start + self._batch_size)
+        for start in range(0, len(split.y), self.batch_size):
+            batch = slice(start, start + self.batch_size)
             y = split.y[batch]
             inputs: dict[torch.dtype, Tensor] = {}
             for k, params in enumerate(chunk):
@@ -223,7 +241,7 @@ class Evaluator:
     def _integers_are_faster(self, network: Params) -> bool:
         if self._integers is None:
             return False
-        model, x = self._integers, next(iter(self.splits.values())).x[: min(TRIAL_SAMPLES, self._batch_size)]
+        model, x = self._integers, next(iter(self.splits.values())).x[: min(TRIAL_SAMPLES, self.batch_size)]
         levels, packed = model.levels(x.to(float_type(network))), model.pack(network)
         if levels is None:
             return False
@@ -234,7 +252,7 @@ class Evaluator:
     def _levels_of(self, name: str, dtype: torch.dtype) -> Tensor | None:
         """Return the inputs of a split as whole numbers, made once for all networks of a type."""
         if self._integers is not None and (name, dtype) not in self._levels:
-            inputs = self.splits[name].x.split(self._batch_size)
+            inputs = self.splits[name].x.split(self.batch_size)
             parts = [self._integers.levels(x.to(dtype)) for x in inputs]
             levels = [part for part in parts if part is not None]
             self._levels[name, dtype] = torch.cat(levels) if len(levels) == len(parts) else None

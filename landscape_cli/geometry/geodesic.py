@@ -77,8 +77,8 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
         if name not in spheres:
             return (1 - tau) * u + tau * v
         sphere = spheres[name]
-        rows = _slerp(_vectors(u, sphere), _vectors(v, sphere), tau)
-        return _unvectors(rows, u.shape, sphere)
+        rows = _slerp(sphere_rows(u, sphere), sphere_rows(v, sphere), tau)
+        return from_sphere_rows(rows, u.shape, sphere)
 
     return interpolate(start, end, tau, point)
 
@@ -99,7 +99,7 @@ def angular_distance(a: Params, b: Params, symmetry: Symmetry) -> AngularDistanc
     for sphere in symmetry.spheres:
         if sphere.tensor not in learned:  # another name of one that was counted
             continue
-        u, v = (_vectors(network[sphere.tensor].double(), sphere) for network in (a, b))
+        u, v = (sphere_rows(network[sphere.tensor].double(), sphere) for network in (a, b))
         radii = u.norm(dim=1), v.norm(dim=1)
         theta = angle(u, v)
         angles.append(theta)
@@ -155,14 +155,15 @@ def _any_great_circle(u: Tensor, v: Tensor, tau: float) -> Tensor:
     return moved
 
 
-def _vectors(tensor: Tensor, sphere: Sphere) -> Tensor:
+def sphere_rows(tensor: Tensor, sphere: Sphere) -> Tensor:
     """Return one row for each unit that has a sphere of its own; one for the whole of a last layer."""
     if sphere.dim is None:
         return tensor.reshape(1, -1)
     return tensor.movedim(sphere.dim, 0).reshape(tensor.shape[sphere.dim], -1)
 
 
-def _unvectors(rows: Tensor, shape: torch.Size, sphere: Sphere) -> Tensor:
+def from_sphere_rows(rows: Tensor, shape: torch.Size, sphere: Sphere) -> Tensor:
+    """Return the tensor of a shape that has these rows, as `sphere_rows` returns them."""
     if sphere.dim is None:
         return rows.reshape(shape)
     moved = torch.empty(shape).movedim(sphere.dim, 0).shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tempfile
 from pathlib import Path
@@ -53,6 +54,12 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed process may have left of a file that it was about to write."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def _publish(temporary: Path, path: Path, *, force: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -13,11 +14,9 @@ from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
 from landscape_cli.evaluation.splits import Data
 from landscape_cli.forward.outputs import UNDECIDED
 from landscape_cli.geometry.distances import Distance
+from landscape_cli.measures.predictions import Predictions, predict
 from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
-
-Predictions = Mapping[str, Tensor]
-"""The class that a network decides for, by split, shape (samples,), int64; UNDECIDED where outputs are NaN."""
 
 
 class PredictionDistance(ABC):
@@ -25,9 +24,11 @@ class PredictionDistance(ABC):
 
     Attributes:
         itself: the distance of a network to itself.
+        usual: whether it is shown where nothing is said; others go with ensembles, or are asked for by name.
     """
 
     itself: ClassVar[float] = 0.0
+    usual: ClassVar[bool] = True
 
     @abstractmethod
     def between(self, a: Predictions, b: Predictions) -> float | None:
@@ -50,6 +51,53 @@ class DisagreementOnTest(DisagreementOnTraining):
     split = "test"
 
 
+class NormalisedDisagreementOnTraining(PredictionDistance):
+    """The disagreement on the training set over the mean error of both (Fort, Hu & Lakshminarayanan, 2019)."""
+
+    usual = False
+    split: ClassVar[str] = "train"
+
+    def between(self, a: Predictions, b: Predictions) -> float | None:
+        """Return the ratio; None where neither errs."""
+        differing = fraction_differing(a[self.split], b[self.split])
+        return None if differing is None else normalised(differing, [a.errors[self.split], b.errors[self.split]])
+
+
+class NormalisedDisagreementOnTest(NormalisedDisagreementOnTraining):
+    """The disagreement on the test set over the mean error of both (Fort, Hu & Lakshminarayanan, 2019)."""
+
+    split = "test"
+
+
+class DivergenceOnTraining(PredictionDistance):
+    """The mean over the training set, and over both directions, of the Kullback-Leibler divergence, in nats."""
+
+    usual = False
+    split: ClassVar[str] = "train"
+
+    def between(self, a: Predictions, b: Predictions) -> float | None:
+        """Return the divergence."""
+        return divergence(a, b, self.split)
+
+
+class DivergenceOnTest(DivergenceOnTraining):
+    """The mean over the test set, and over both directions, of the Kullback-Leibler divergence, in nats."""
+
+    split = "test"
+
+
+def normalised(disagreement: float, errors: Sequence[float]) -> float | None:
+    """Return a disagreement over the mean of errors; None where that is zero, or one is missing."""
+    mean = sum(errors) / len(errors)
+    return disagreement / mean if mean > 0 else None
+
+
+def divergence(a: Predictions, b: Predictions, split: str) -> float | None:
+    """Return the mean Kullback-Leibler divergence of two networks, over samples and both directions; None for NaN."""
+    mean = float(a.divergences[split][b.index] + b.divergences[split][a.index]) / 2
+    return mean if math.isfinite(mean) else None
+
+
 def fraction_differing(a: Tensor, b: Tensor) -> float | None:
     """Return on which fraction of the samples two predictions differ; None where any is missing.
 
@@ -60,30 +108,6 @@ def fraction_differing(a: Tensor, b: Tensor) -> float | None:
     if bool(((a == UNDECIDED) | (b == UNDECIDED)).any()):
         return None
     return float((a != b).double().mean())
-
-
-def is_undecided(predictions: Predictions) -> bool:
-    """Tell whether any prediction is missing, as outputs are NaN."""
-    return any(bool((classes == UNDECIDED).any()) for classes in predictions.values())
-
-
-def predict(
-    networks: Sequence[Params], evaluator: Evaluator, *, advance: Callable[[int], None] | None = None
-) -> Sequence[Predictions]:
-    """Return the predictions of each network on every split of the evaluator.
-
-    Args:
-        networks: of the evaluator's model.
-        evaluator: holds the data.
-        advance: called with 1 for every network and split.
-    """
-    predictions: list[dict[str, Tensor]] = [{} for _ in networks]
-    for split in evaluator.splits:
-        for params, classes in zip(networks, predictions, strict=True):
-            classes[split] = evaluator.predictions(params, split)
-            if advance:
-                advance(1)
-    return predictions
 
 
 def disagreement(

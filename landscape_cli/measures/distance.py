@@ -13,7 +13,8 @@ from landscape_cli.errors import GeometryError, LandscapeWarning, Remark, listed
 from landscape_cli.geometry.distances import Distance, NetworkPair, WeightDistance
 from landscape_cli.geometry.linear import check_alike
 from landscape_cli.io.checkpoint import Checkpoint, to_device
-from landscape_cli.measures.disagreement import PredictionDistance, Predictions, is_undecided
+from landscape_cli.measures.disagreement import PredictionDistance
+from landscape_cli.measures.predictions import Predictions
 from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
@@ -62,15 +63,22 @@ def weight_distances(*, binary: bool) -> dict[str, WeightDistance]:
     return dict(sorted(there.items(), key=lambda entry: entry[1].binary and entry[1].continuous))
 
 
-def prediction_distances() -> dict[str, PredictionDistance]:
-    """Return the distances between predictions, by name."""
+def prediction_distances(*, every: bool = False) -> dict[str, PredictionDistance]:
+    """Return the usual distances between predictions, or every one, by name."""
     kinds = {metric.value: metric.load() for metric in Metric}
-    return {name: kind() for name, kind in kinds.items() if issubclass(kind, PredictionDistance)}
+    return {
+        name: kind() for name, kind in kinds.items() if issubclass(kind, PredictionDistance) and (every or kind.usual)
+    }
 
 
 def needs_predictions(metric: Metric) -> bool:
     """Tell whether a distance is one between predictions, for which data is needed."""
     return issubclass(metric.load(), PredictionDistance)
+
+
+def needs_distributions(metric: Metric) -> bool:
+    """Tell whether a distance is one of those that are shown with ensembles, or where they are asked for."""
+    return needs_predictions(metric) and not metric.load().usual
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,7 @@ def warn_of_undecided(networks: Sequence[Checkpoint], predictions: Sequence[Pred
         LandscapeWarning: naming one.
     """
     for network, classes in zip(networks, predictions, strict=True):
-        if is_undecided(classes):
+        if classes.undecided:
             warnings.warn(
                 f"outputs of {network.path} are NaN, so its disagreement is missing", LandscapeWarning, stacklevel=2
             )
@@ -151,6 +159,7 @@ def measure_distances(
     distances: WeightDistances,
     *,
     predictions: Sequence[Predictions] | None = None,
+    distributions: bool = False,
     align: Callable[[Checkpoint, Checkpoint], Checkpoint] | None = None,
     device: torch.device,
     advance: Callable[[int], None] | None = None,
@@ -162,6 +171,7 @@ def measure_distances(
         pairs: which of them, by index.
         distances: those in weights.
         predictions: of each network; None to compare none.
+        distributions: whether these compare distributions over classes, so that all distances are shown.
         align: returns the second of two networks, aligned to the first; None to compare weights as they are.
         device: where to compute.
         advance: called with 1 for every pair.
@@ -169,7 +179,7 @@ def measure_distances(
     Raises:
         GeometryError: if binary networks have other weights too.
     """
-    compared = {} if predictions is None else prediction_distances()
+    compared = {} if predictions is None else prediction_distances(every=distributions)
     tensors = [to_device(network, device) for network in networks]
     rows: list[dict[str, Any]] = []
     for pair in pairs:

@@ -11,46 +11,58 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from landscape_cli.samplers.adversarial import Adversarial
     from landscape_cli.samplers.entropy_sgd import EntropySGD
+    from landscape_cli.samplers.fge import FGE
     from landscape_cli.samplers.recipe import Recipe
-    from landscape_cli.samplers.records import EpochRecord, TrainingObserver
+    from landscape_cli.samplers.records import EpochNetwork, EpochRecord, TrainingObserver, check_keep_epochs
     from landscape_cli.samplers.rsgd import RSGD
     from landscape_cli.samplers.sam import SAM
     from landscape_cli.samplers.sampler import Sampler
     from landscape_cli.samplers.sgd import SGD
-    from landscape_cli.samplers.state import TrainingState, records_of
+    from landscape_cli.samplers.snapshot import SnapshotEnsemble
+    from landscape_cli.samplers.state import TrainingState, last_epochs, records_of
     from landscape_cli.samplers.swa import SWA
     from landscape_cli.samplers.training import Solution, train
 
 _HOMES = {
     "Adversarial": "adversarial",
     "EntropySGD": "entropy_sgd",
+    "EpochNetwork": "records",
     "EpochRecord": "records",
+    "FGE": "fge",
     "RSGD": "rsgd",
     "Recipe": "recipe",
     "SAM": "sam",
     "SGD": "sgd",
     "SWA": "swa",
     "Sampler": "sampler",
+    "SnapshotEnsemble": "snapshot",
     "Solution": "training",
     "TrainingObserver": "records",
     "TrainingState": "state",
+    "check_keep_epochs": "records",
+    "last_epochs": "state",
     "records_of": "state",
     "train": "training",
 }
 
 __all__ = [
+    "FGE",
     "RSGD",
     "SAM",
     "SGD",
     "SWA",
     "Adversarial",
     "EntropySGD",
+    "EpochNetwork",
     "EpochRecord",
     "Recipe",
     "Sampler",
+    "SnapshotEnsemble",
     "Solution",
     "TrainingObserver",
     "TrainingState",
+    "check_keep_epochs",
+    "last_epochs",
     "records_of",
     "train",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from landscape_cli.forward.memory import as_channels_last
 from landscape_cli.network import Params
 from landscape_cli.samplers.augment import augment, check_augment
 from landscape_cli.samplers.context import StepContext
-from landscape_cli.samplers.records import EpochRecord, TrainingObserver
+from landscape_cli.samplers.records import EpochNetwork, EpochRecord, TrainingObserver
 from landscape_cli.samplers.sampler import Phase, Sampler
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import AUGMENTATION, epoch_order
@@ -48,6 +48,7 @@ class Loop:
         black: Tensor | None = None,
         observer: TrainingObserver | None = None,
         diverged: Sequence[bool] = (),
+        taken: Mapping[int, int | None] | None = None,
     ) -> None:
         """Prepare training.
 
@@ -61,6 +62,7 @@ class Loop:
             black: the standardised value of a black pixel, shape (channels,); needed to augment.
             observer: whom to tell.
             diverged: runs that are lost already.
+            taken: after which epochs the observer gets the networks, and which snapshot each is, if any.
 
         Raises:
             TrainingError: if the networks cannot be trained on such batches, or inputs to augment are no images.
@@ -68,7 +70,7 @@ class Loop:
         recipe = phase.recipe
         check_augment(data[0].x, recipe.augment)
         self.stack, self.recipe, self.sampler, self.phase = stack, recipe, sampler, phase
-        self.observer = observer or TrainingObserver()
+        self.observer, self._taken = observer or TrainingObserver(), taken or {}
         shared: dict[int, Split] = {}
         self.data = [
             shared.setdefault(id(split.x), Split(as_channels_last(split.x), split.y)) for split in data
@@ -91,8 +93,10 @@ class Loop:
         return self.context.epoch >= self.recipe.epochs or not any(self.context.active)
 
     def begin(self) -> None:
-        """Let the sampler make its state."""
+        """Let the sampler make its state; what is wanted of epoch 0 is what there is now."""
         self.context.state = self.sampler.begin(self.stack, self.data, self.recipe)
+        for run in range(self.stack.runs):
+            self._take(run, 0)
 
     def run(self, pause: Callable[[bool], None] = lambda epoch_ended: None) -> None:
         """Train to the end.
@@ -175,6 +179,7 @@ class Loop:
             if context.active[run]:
                 members = self.stack.members(run)
                 self._record(run, losses[members], errors[members], rate)
+                self._take(run, context.epoch + 1)
         context.epoch, context.step = context.epoch + 1, 0
 
     def _record(self, run: int, losses: list[float], errors: list[float], rate: float) -> None:
@@ -212,6 +217,12 @@ class Loop:
         if self.diverged[run]:
             line = f"seed {seed} diverged in epoch {context.epoch + 1} (loss {loss:.3g}): lower `learning_rate=`, now "
             self.observer.diverged(seed, f"{line}{self.recipe.initial_rate}")
+
+    def _take(self, run: int, epoch: int) -> None:
+        """Give the observer a run's network, if it is wanted after this epoch."""
+        if epoch in self._taken and not self.diverged[run]:
+            seed = self.context.seeds[run]
+            self.observer.network(EpochNetwork(seed, epoch, self._taken[epoch], self.solution(run)))
 
     def _solution_error(self, run: int) -> float:
         """Return the training error of a run's network as it would be returned."""

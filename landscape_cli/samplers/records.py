@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from landscape_cli.arguments import check_kind, check_whole
+from landscape_cli.errors import TrainingError
+
+if TYPE_CHECKING:
+    from landscape_cli.network import Params
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,23 @@ class EpochRecord:
     replica_distances: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class EpochNetwork:
+    """A run's network as it was after an epoch: what training would have returned, had it ended there.
+
+    Attributes:
+        seed: of the run.
+        epoch: of the last phase, counted from 1; 0 for the network that the phase began with.
+        snapshot: which of its sampler's snapshots it is, counted from 1; None if it is none.
+        params: the network.
+    """
+
+    seed: int
+    epoch: int
+    snapshot: int | None
+    params: Params = field(repr=False)
+
+
 @dataclass(frozen=True)
 class TrainingObserver:
     """Whom to tell how training goes.
@@ -50,6 +74,9 @@ class TrainingObserver:
         epoch: called after every epoch of every run.
         diverged: called with a run's seed and a line that says what happened, when its loss stops being finite.
         thorough: whether records are to hold the error of a solution that training itself does not look at.
+        network: called with a run's network after each of `keep_epochs`, and with each snapshot where the sampler
+            keeps them. A training that is resumed takes those alone that come after the state it goes on from.
+        keep_epochs: after which epochs of the last phase a network is wanted; 0 for the one that it begins with.
     """
 
     start: Callable[[str, int, int, int], None] = lambda phase, epochs, steps, done: None
@@ -57,3 +84,24 @@ class TrainingObserver:
     epoch: Callable[[EpochRecord], None] = lambda record: None
     diverged: Callable[[int, str], None] = lambda seed, line: None
     thorough: bool = False
+    network: Callable[[EpochNetwork], None] = lambda network: None
+    keep_epochs: Sequence[int] = ()
+
+
+def check_keep_epochs(epochs: Sequence[int], last: int) -> None:
+    """Check after which epochs networks are wanted.
+
+    Args:
+        epochs: counted from 1; 0 for the beginning.
+        last: the last that there is.
+
+    Raises:
+        TrainingError: if one is none of this training's, or is named twice.
+    """
+    check_kind("keep_epochs", epochs, Sequence, "give a list of epochs, as in [0, 5, 10]", TrainingError)
+    for epoch in epochs:
+        check_whole("keep_epochs", epoch, TrainingError, least=0)
+        if epoch > last:
+            raise TrainingError(f"`keep_epochs=` names epoch {epoch}, and training ends with epoch {last}")
+        if list(epochs).count(epoch) > 1:
+            raise TrainingError(f"`keep_epochs=` names epoch {epoch} twice: name it once")

@@ -65,6 +65,10 @@ class Sampler:
         """How many of them its solution brings along."""
         return 0
 
+    def snapshots(self, epochs: int) -> tuple[int, ...]:
+        """Return after which epochs of a training of so many the observer gets the network, in their order."""
+        return ()
+
     def phases(self, recipe: Recipe, *, binary: bool) -> tuple[Phase, ...]:
         """Return the phases of a training by this recipe, of a binary network or another."""
         return (Phase("train", recipe),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.context import StepContext
 from landscape_cli.samplers.loop import Loop
 from landscape_cli.samplers.records import EpochRecord
+from landscape_cli.samplers.sampler import Phase
 
 TUPLES = ("replica_errors", "replica_distances")
 SAMPLER = "method."
@@ -91,6 +92,26 @@ def records_of(state: TrainingState) -> list[EpochRecord]:
         records: list[dict[str, Any]] = state.facts["records"]
         return [EpochRecord(**record | {key: tuple(record[key]) for key in TUPLES}) for record in records]
     except (KeyError, TypeError, AttributeError) as cause:
+        raise TrainingError(f"the saved state is malformed ({cause!r}): remove it to begin anew") from cause
+
+
+def last_epochs(state: TrainingState, phases: Sequence[Phase], seeds: Sequence[int]) -> dict[int, int]:
+    """Return the last epoch of the last phase after which each run had a network, by its seed.
+
+    It is 0 for runs that have just begun, -1 for runs that never had one; no run is there before the last phase.
+
+    Raises:
+        TrainingError: if the state is malformed.
+    """
+    if state.facts.get("phase") != len(phases) - 1:
+        return {}
+    epochs = dict.fromkeys(seeds, 0)
+    for record in records_of(state):
+        if record.phase == phases[-1].name:
+            epochs[record.seed] = record.epoch
+    try:
+        return {seed: epochs[seed] - bool(lost) for seed, lost in zip(seeds, state.facts["diverged"], strict=True)}
+    except (KeyError, TypeError, ValueError) as cause:
         raise TrainingError(f"the saved state is malformed ({cause!r}): remove it to begin anew") from cause
 
 

@@ -18,7 +18,7 @@ from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import generator
 from landscape_cli.samplers.loop import Loop
 from landscape_cli.samplers.recipe import Recipe
-from landscape_cli.samplers.records import EpochRecord, TrainingObserver
+from landscape_cli.samplers.records import EpochRecord, TrainingObserver, check_keep_epochs
 from landscape_cli.samplers.sampler import Phase, Sampler
 from landscape_cli.samplers.sgd import SGD
 from landscape_cli.samplers.stack import Stack
@@ -105,6 +105,8 @@ def train(
     split, classes, black = _learnt(spec, data, classes, black)
     stack = Stack(spec, _starts(spec, sampler, seeds, initial), device, replicas=sampler.networks)
     phases = _phases(sampler, recipe, binary=bool(latent_names(stack.networks[0])))
+    check_keep_epochs(observer.keep_epochs, phases[-1].recipe.epochs)
+    taken = dict.fromkeys(observer.keep_epochs) | {e: k for k, e in enumerate(sampler.snapshots(recipe.epochs), 1)}
     split = split.to(device)
     earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
     for record in earlier:
@@ -131,6 +133,7 @@ def train(
             black=black,
             observer=observer,
             diverged=diverged,
+            taken=taken if number == len(phases) - 1 else {},
         )
         if resume is not None and number == first:
             restore(loop, resume)

@@ -21,6 +21,7 @@ from landscape_cli.measures.disagreement import disagreement, fraction_differing
 from landscape_cli.measures.distance import (
     WeightDistances,
     distance,
+    needs_distributions,
     needs_predictions,
     prediction_distances,
     weight_distances,
@@ -46,7 +47,9 @@ def test_what_is_registered_decides_which_distances_there_are() -> None:
     assert list(weight_distances(binary=False)) == ["geodesic", "rms_angle", "euclidean", "cosine"]
     assert list(weight_distances(binary=True)) == ["hamming", "hamming_fraction", "cosine"]
     assert list(prediction_distances()) == ["train_disagreement", "test_disagreement"]
-    assert [metric.value for metric in Metric if needs_predictions(metric)] == [*prediction_distances()]
+    assert [metric.value for metric in Metric if needs_predictions(metric)] == [*prediction_distances(every=True)]
+    others = [metric.value for metric in Metric if needs_distributions(metric)]
+    assert others == ["train_normalised_disagreement", "test_normalised_disagreement", "train_kl", "test_kl"]
     assert {metric.value: metric.load().itself for metric in Metric if metric.load().itself} == {"cosine": 1.0}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from landscape_cli.choices import Algorithm
 from landscape_cli.errors import TrainingError
-from landscape_cli.samplers import RSGD, SAM, SWA, Adversarial, EntropySGD, Recipe, Sampler
+from landscape_cli.samplers import FGE, RSGD, SAM, SWA, Adversarial, EntropySGD, Recipe, Sampler, SnapshotEnsemble
 from landscape_cli.samplers.options import options_of
 
 
@@ -39,6 +39,13 @@ from landscape_cli.samplers.options import options_of
         lambda: EntropySGD(steps=0),
         lambda: EntropySGD(memory=1.0),
         lambda: EntropySGD(gamma_growth=math.inf),
+        lambda: SnapshotEnsemble(cycles=0),
+        lambda: FGE(start=1.0),
+        lambda: FGE(start=math.nan),
+        lambda: FGE(cycle_epochs=3),
+        lambda: FGE(cycle_epochs=0),
+        lambda: FGE(lr_min=-0.1),
+        lambda: FGE(lr_min=math.inf),
         lambda: Adversarial(copies=0),
         lambda: Adversarial(zero_fraction=1.5),
     ],

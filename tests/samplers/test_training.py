@@ -109,15 +109,15 @@ def test_one_run_diverges_and_the_others_go_on() -> None:
         assert equal(alone.params, found[k].params)
 
 
-@pytest.mark.filterwarnings("ignore:the random labels")
+@pytest.mark.filterwarnings("ignore:the random labels", "ignore:of 5 snapshots")
 def test_python_trains_as_the_command_line_does(landscape) -> None:
     """What is left open is filled in alike, for every sampler and for binary networks."""
     data = load_data(DataSpec("hmm", hmm=HiddenManifold(11, 21, 33, 50)))
-    command = ["train", "--hmm-latent", 11, "--hmm-dim", 21, "--hmm-test", 50, "--epochs", 3, "--device", "cpu"]
+    command = ["train", "--hmm-latent", 11, "--hmm-dim", 21, "--hmm-test", 50, "--epochs", 10, "--device", "cpu"]
     for model in ("mlp", "binary-mlp"):
         spec = ModelSpec(model, {"hidden": [9], "bias": True} if model == "mlp" else {"hidden": [9]}, (21,), 1)
         for algo in Algorithm:
-            [solution] = train(spec, data, algo.load()(), recipe=Recipe(3), seeds=[2])
+            [solution] = train(spec, data, algo.load()(), recipe=Recipe(10), seeds=[2])
             done = landscape(*command, "--model", model, "--hidden", 9, "--algo", algo.value, "--seed", 2, "-o", "x.st")
             assert done.code == 0
             assert solution.params is not None

@@ -13,15 +13,18 @@ from landscape_cli.data.datasets import Split
 from landscape_cli.models import build_model
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.samplers import (
+    FGE,
     RSGD,
     SAM,
     SGD,
     SWA,
     Adversarial,
     EntropySGD,
+    EpochNetwork,
     EpochRecord,
     Recipe,
     Sampler,
+    SnapshotEnsemble,
     Solution,
     TrainingObserver,
     train,
@@ -53,6 +56,8 @@ SAMPLERS: dict[str, tuple[Sampler, Recipe]] = {
     "sam": (SAM(), SHORT),
     "swa": (SWA(start=0.3), SHORT),
     "esgd": (EntropySGD(steps=3), SHORT),
+    "snapshot": (SnapshotEnsemble(2, keep_snapshots=True), SHORT),
+    "fge": (FGE(start=0.5, cycle_epochs=2, keep_snapshots=True), Recipe(4, 0.05, batch_size=16)),
 }
 SEEDS = (3, 4, 5)
 
@@ -154,6 +159,21 @@ def run(spec: ModelSpec, sampler: Sampler, recipe: Recipe, seeds: Sequence[int] 
     """Train runs on noise."""
     black = torch.zeros(spec.input_shape[0] if len(spec.input_shape) == 3 else 1)
     return train(spec, noise(spec), sampler, recipe=recipe, seeds=seeds, black=black, **more)
+
+
+def networks_of(
+    spec: ModelSpec,
+    sampler: Sampler,
+    recipe: Recipe,
+    seeds: Sequence[int] = SEEDS,
+    *,
+    keep_epochs: Sequence[int] = (),
+    **more: Any,
+) -> tuple[list[Solution], list[EpochNetwork]]:
+    """Train runs on noise; return their solutions, and the networks that were taken on the way."""
+    taken: list[EpochNetwork] = []
+    observer = TrainingObserver(network=taken.append, keep_epochs=keep_epochs)
+    return run(spec, sampler, recipe, seeds, observer=observer, **more), taken
 
 
 def equal(a: Params, b: Params) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from landscape_cli.cli.options import (
     Align,
     ComputeOptions,
     DataOptions,
+    EnsembleOptions,
     ModelOptions,
     Pairs,
     ResultOptions,
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.choices import Pairing
+    from landscape_cli.cli.ensembles import SetAligner
     from landscape_cli.cli.pairs import Chosen
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.measures.disagreement import Predictions
+    from landscape_cli.measures.ensemble import Ensemble
+    from landscape_cli.measures.predictions import Predictions
+    from landscape_cli.symmetry import Symmetry
 
 
 def distance(
@@ -57,6 +61,7 @@ def distance(
     ] = True,
     pairs: Pairs = None,
     align: Align = None,
+    ensembles: EnsembleOptions,
     data: DataOptions,
     strict: Strict = False,
     foreign: ModelOptions,
@@ -71,14 +76,20 @@ def distance(
     distances in weights are taken. Between binary networks there is the Hamming distance: how many signs differ, and
     which fraction of them all.
 
+    With --ensemble: what the networks predict together (the mean of their softmax), their disagreement and
+    Kullback-Leibler divergence, what the mean of their weights does, taken on the spheres of normalised networks and
+    after aligning them as a set with --align, and which of them share a wedge.
+
     \b
     Examples:
       landscape distance a_n.st b_aligned.st
       landscape distance normal/*.st --matrix geodesic --no-functions -o distances.csv
       landscape distance 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine -o distances.json
+      landscape distance fork-*.st --ensemble --align cosine
       landscape distance binary-*.st --matrix hamming_fraction --no-functions
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.binary.layers import latent_owners
+    from landscape_cli.cli.ensembles import FunctionMeasurement, check_options, ensemble_groups
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
@@ -86,52 +97,51 @@ def distance(
     from landscape_cli.measures.distance import (
         WeightDistances,
         measure_distances,
+        needs_distributions,
         needs_predictions,
         warn_of_undecided,
     )
 
-    listen(quiet=terminal.quiet)
+    quiet = terminal.quiet
+    listen(quiet=quiet)
     check_result_output(result.output, result.form, None, force=result.force)
-    families, files, chosen = _choose(networks, pairs)
+    chosen = _choose(networks, pairs)
     if matrix is not None and needs_predictions(matrix) and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
+    check_options(context, ensembles, functions=functions)
     device = resolve_device(compute.device)
-    checkpoints, model = read_networks(files, foreign)
+    checkpoints, model = read_networks(chosen.files, foreign)
     latents = latent_owners(model)
     needed = not latents or strict or align is not None
-    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=terminal.quiet) if needed else None
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet) if needed else None
     distances = WeightDistances(symmetry, latents)
     distances.check(matrix, checkpoints[0])
     distances.warn_of_scales(checkpoints)
-    loaded = None
-    if functions or align is Method.ACTIVATION:
-        loaded = data_of(checkpoints, data, quiet=terminal.quiet)
-    predictions = None
+    loaded = data_of(checkpoints, data, quiet=quiet) if functions or align is Method.ACTIVATION else None
+    of_pairs, of_sets = _aligners(model, checkpoints[0], symmetry, align, loaded, seed=compute.seed, device=device)
+    distributions = ensembles.ensemble or (matrix is not None and needs_distributions(matrix))
+    predictions: Sequence[Predictions] | None = None
+    together: Mapping[str, Ensemble] = {}
     if functions:
         assert loaded is not None
-        predictions = _predict(model, checkpoints, loaded, device, quiet=terminal.quiet)
+        groups = ensemble_groups(chosen, ensembles)
+        measurement = FunctionMeasurement(model, checkpoints, loaded, groups, ensembles, symmetry, of_sets, device)
+        predictions, together = measurement.measure(distributions=distributions, quiet=quiet)
         warn_of_undecided(checkpoints, predictions)
-    aligned = None
-    if align is not None:
-        from landscape_cli.alignment.verified import PairAligner
-
-        assert symmetry is not None
-        inputs = None if loaded is None else loaded.train.x
-        setting = {"method": align.value, "inputs": inputs, "seed": compute.seed, "device": device}
-        aligned = PairAligner(model, checkpoints[0], symmetry, **setting).align
-    with progress("distances", len(chosen), "pairs", quiet=terminal.quiet) as advance:
+    with progress("distances", len(chosen.pairs), "pairs", quiet=quiet) as advance:
         rows = measure_distances(
             checkpoints,
-            chosen,
+            chosen.pairs,
             distances,
             predictions=predictions,
-            align=aligned,
+            distributions=distributions,
+            align=of_pairs,
             device=device,
             advance=advance,
         )
     provenance = make_provenance(context, device=device, seed=compute.seed, networks=checkpoints, data=loaded)
-    report = Report([network.path for network in checkpoints], chosen, rows, matrix)
-    report.write(families, provenance, result, quiet=terminal.quiet)
+    report = Report([network.path for network in checkpoints], chosen.pairs, rows, matrix, together)
+    report.write(chosen.families, provenance, result, quiet=quiet)
 
 
 def _choose(networks: list[Path], pairs: Pairing | None) -> Chosen:
@@ -152,13 +162,24 @@ def _choose(networks: list[Path], pairs: Pairing | None) -> Chosen:
     return Chosen({}, networks, [Pair(i, j) for i, j in combinations(range(len(networks)), 2)])
 
 
-def _predict(
-    model: nn.Module, networks: list[Checkpoint], data: DataSet, device: torch.device, *, quiet: bool
-) -> Sequence[Predictions]:
-    """Return what every network predicts of both sets."""
-    from landscape_cli.evaluation.evaluator import Evaluator
-    from landscape_cli.measures.disagreement import predict
+def _aligners(
+    model: nn.Module,
+    like: Checkpoint,
+    symmetry: Symmetry | None,
+    align: Method | None,
+    data: DataSet | None,
+    *,
+    seed: int,
+    device: torch.device,
+) -> tuple[Callable[[Checkpoint, Checkpoint], Checkpoint] | None, SetAligner | None]:
+    """Return what aligns the second network of a pair, and what aligns a set; nothing if none are to be aligned."""
+    if align is None:
+        return None, None
+    from landscape_cli.alignment.sets import align_checkpoints
+    from landscape_cli.alignment.verified import PairAligner
 
-    evaluator = Evaluator(model, {"train": data.train, "test": data.test}, device=device)
-    with progress("predicting", len(evaluator.splits) * len(networks), "sets", quiet=quiet) as advance:
-        return predict([network.params for network in networks], evaluator, advance=advance)
+    assert symmetry is not None
+    setting: dict[str, Any] = {"method": align.value, "inputs": None if data is None else data.train.x}
+    setting |= {"seed": seed, "device": device}
+    pairs = PairAligner(model, like, symmetry, **setting)
+    return pairs.align, lambda networks: align_checkpoints(model, networks, symmetry, **setting)

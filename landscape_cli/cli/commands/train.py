@@ -56,11 +56,12 @@ def train(
     from landscape_cli.cli.inputs import resolve_device
     from landscape_cli.cli.outputs import check_distinct
     from landscape_cli.cli.provenance import recorded
-    from landscape_cli.cli.training.files import FIELD, CheckpointFiles
+    from landscape_cli.cli.training.files import CheckpointFiles
     from landscape_cli.cli.training.log import check_log, watch
+    from landscape_cli.cli.training.names import FIELD
     from landscape_cli.cli.training.resume import TrainingCheckpointer
     from landscape_cli.data.datasets import load_data
-    from landscape_cli.samplers import records_of
+    from landscape_cli.samplers import last_epochs, records_of
     from landscape_cli.samplers import train as train_stack
 
     quiet, log, resume = terminal.quiet, interruption.log, interruption.resume
@@ -70,8 +71,18 @@ def train(
     runs, recipe, sampler = optimization.runs, optimization.recipe(), settings.sampler(algo)
     seeds = list(range(compute.seed, compute.seed + runs))
     template = target.output or Path(f"{algo.value}-{FIELD}.st")
-    files = CheckpointFiles(template, seeds, replicas=sampler.kept, force=target.force, resume=resume)
-    check_distinct(log, files.state, *files.paths)
+    phases = sampler.phases(recipe, binary=False)  # of binary networks there are as many, of as many epochs
+    keep_epochs = target.kept_epochs(phases[-1].recipe.epochs)
+    files = CheckpointFiles(
+        template,
+        seeds,
+        replicas=sampler.kept,
+        snapshots=sampler.snapshots(recipe.epochs),
+        keep_epochs=keep_epochs,
+        force=target.force,
+        resume=resume,
+    )
+    check_distinct(log, files.state, *files.all_paths)
     if not resume:
         check_log(log, None, sampler.networks, force=target.force)
     starts = read_starts(start, network.model)
@@ -86,12 +97,14 @@ def train(
     checkpointer = TrainingCheckpointer(files.state, identity, every=every, resume=resume, quiet=quiet)
     state = checkpointer.read() if resume else None
     if state is None and files.are_finished():
-        say(f"{files.paths[0]} is finished already: nothing to resume", quiet=quiet)
+        say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
         _show(files.finished_rows(), files, target, quiet=quiet)
         return
+    if state is not None:
+        files.find_taken(last_epochs(state, phases, seeds))
     if resume:
         check_log(log, None if state is None else records_of(state), sampler.networks, force=target.force)
-    with checkpointer.on_guard(), watch(log, runs, sampler.networks, quiet=quiet) as observer:
+    with checkpointer.on_guard(), watch(log, runs, sampler.networks, files.take, keep_epochs, quiet=quiet) as observer:
         solutions = train_stack(
             spec,
             loaded,
@@ -105,7 +118,7 @@ def train(
             resume=state,
         )
     checkpointer.save_end()
-    rows = files.write(solutions, checkpointer.path)
+    rows = files.write(solutions)
     if len(rows) == runs:
         checkpointer.remove()
     _show(rows, files, target, quiet=quiet)
@@ -114,9 +127,11 @@ def train(
 
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:
     """Print what is known of the networks, a row for each that was written."""
+    from landscape_cli.cli.training.files import flattened
     from landscape_cli.io.results import Result
 
     if not rows:
         return
     body = rows[0] if len(files.seeds) == 1 else {"networks": rows}
-    emit(Result(body, rows, files.provenance), output=None, form=target.form, force=target.force, quiet=quiet)
+    result = Result(body, flattened(rows), files.provenance)
+    emit(result, output=None, form=target.form, force=target.force, quiet=quiet)

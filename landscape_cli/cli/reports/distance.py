@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.cli.console import emit, print_table
+from landscape_cli.choices import Format
+from landscape_cli.cli.console import emit, print_table, say
 from landscape_cli.cli.pairs import listing
 from landscape_cli.cli.reports.families import shown_distances
 from landscape_cli.io.results import Result
@@ -16,6 +17,7 @@ from landscape_cli.measures.families import Pair, distance_summary
 if TYPE_CHECKING:
     from landscape_cli.choices import Metric
     from landscape_cli.cli.options import ResultOptions
+    from landscape_cli.measures.ensemble import Ensemble
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Report:
         pairs: which of them were compared.
         rows: the distances of each pair.
         matrix: the distance to show as a matrix; None for a row for each pair.
+        ensembles: what was measured of networks together, by family; of networks named one by one there is one.
     """
 
     names: Sequence[str]
     pairs: Sequence[Pair]
     rows: Sequence[Mapping[str, Any]]
     matrix: Metric | None
+    ensembles: Mapping[str, Ensemble] = field(default_factory=dict)
 
     def write(
         self,
@@ -60,14 +64,56 @@ class Report:
         if self.matrix is not None:
             rows = as_matrix(rows, self.names, self.matrix)
             body |= {"matrix": {"metric": self.matrix.value, "rows": rows}}
+        together = self._together(families)
+        if together:
+            body["ensemble"] = together if families else together[""]
+
+        def show(result: Result) -> None:
+            print_table(result if table is None else replace(result, rows=table), self.names)
+            if together:
+                print_table(replace(result, rows=ensemble_rows(together)))
+                print(*wedge_lines(together), sep="\n")
+
         emit(
             Result(body, rows, provenance),
             output=options.output,
             form=options.form,
             force=options.force,
             quiet=quiet,
-            show=lambda result: print_table(result if table is None else replace(result, rows=table), self.names),
+            show=show,
         )
+        if together and (
+            options.form is Format.CSV or (options.output is not None and options.output.suffix == ".csv")
+        ):
+            say("a CSV has the pairs alone, not the ensemble: that is in JSON, or in a table", quiet=quiet)
+
+    def _together(self, families: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
+        """Return what results hold of the ensembles, by family."""
+        names = {name: [str(file) for file in files] for name, files in families.items()} or {"": list(self.names)}
+        return {family: ensemble.to_dict(names[family]) for family, ensemble in self.ensembles.items()}
+
+
+def ensemble_rows(together: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for every ensemble and split, as a table shows them."""
+    rows = []
+    for family, measured in together.items():
+        for split in (key for key, value in measured.items() if isinstance(value, Mapping)):
+            scores = dict(measured[split])
+            member = scores.pop("member_error")
+            first = {"family": family} if family else {}
+            values = {"error": scores.pop("error"), "member error": member["mean"], "least": member["least"]}
+            rows.append(first | {"networks": len(measured["networks"]), "set": split} | values | scores)
+    return rows
+
+
+def wedge_lines(together: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a line for every ensemble that says which networks share a wedge."""
+    lines = []
+    for family, measured in together.items():
+        if "wedges" in measured:
+            wedges = ", ".join(f"[{', '.join(wedge)}]" for wedge in measured["wedges"])
+            lines.append(f"wedges{f' of {family}' if family else ''}: [{wedges}]")
+    return lines
 
 
 def as_matrix(rows: Sequence[Mapping[str, Any]], names: Sequence[str], metric: Metric) -> list[dict[str, Any]]:

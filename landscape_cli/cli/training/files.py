@@ -1,8 +1,13 @@
-"""What `landscape train` writes: a checkpoint for every run, and for every replica where asked."""
+"""What `landscape train` writes: a checkpoint for every run; for replicas, snapshots and epochs where asked.
+
+Networks of epochs are written at once, whole, before the state of training can come to stand after them: whatever is
+killed, a training that goes on from its state finds them there, or takes them again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +15,10 @@ import typer
 
 from landscape_cli.cli.console import say
 from landscape_cli.cli.provenance import make_provenance
-from landscape_cli.errors import CheckpointError, TrainingError
-from landscape_cli.io.atomic import check_output
-from landscape_cli.io.checkpoint import Checkpoint, check_checkpoint_name, read_checkpoint, write_checkpoint
+from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
+from landscape_cli.errors import CheckpointError, TrainingError, listed
+from landscape_cli.io.atomic import check_output, remove_leftovers
+from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -20,28 +26,36 @@ if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.network import ModelSpec, Params
-    from landscape_cli.samplers import Solution
-
-FIELD = "{seed}"
+    from landscape_cli.samplers import EpochNetwork, Solution
 
 
 class CheckpointFiles:
     """The files of one training: where they go, what they say of themselves, and whether they are there already.
 
     Attributes:
-        paths: one a run.
-        replica_paths: of each run, one a replica that is written as well.
         state: where the state of training is kept meanwhile.
         provenance: how the networks were made, once `describe` has been told.
     """
 
-    def __init__(self, template: Path, seeds: Sequence[int], *, replicas: int, force: bool, resume: bool) -> None:
+    def __init__(
+        self,
+        template: Path,
+        seeds: Sequence[int],
+        *,
+        replicas: int,
+        snapshots: Sequence[int],
+        keep_epochs: Sequence[int],
+        force: bool,
+        resume: bool,
+    ) -> None:
         """Check, before any work, that all may be written.
 
         Args:
             template: the name; with several runs, with a field for the seed.
             seeds: one a run.
             replicas: how many of each run are written as well; 0 for none.
+            snapshots: the epochs of the snapshots that are written as well.
+            keep_epochs: other epochs whose networks are written as well; 0 for the beginning.
             force: whether existing files may be replaced.
             resume: whether files may exist that this very training has written.
 
@@ -49,23 +63,17 @@ class CheckpointFiles:
             BadParameter: if several runs would write one file.
             CheckpointError: if a name is not a checkpoint's, or a file stands in the way.
         """
-        check_checkpoint_name(template)
-        text = str(template)
-        if len(seeds) > 1 and FIELD not in template.name:
-            named = template.with_name(f"{template.stem}-{FIELD}{template.suffix}")
-            raise typer.BadParameter(f"--runs writes one file a run: put the seed into its name, as in -o '{named}'")
-        if "{" in text.replace(FIELD, ""):
-            raise typer.BadParameter(f"{template} has a field that is not known: only {FIELD} is")
+        check_template(template, seeds)
         self.seeds = list(seeds)
-        self.paths = [Path(text.replace(FIELD, str(seed))) for seed in seeds]
-        self.replica_paths = [
-            [path.with_name(f"{path.stem}-replica{number + 1}{path.suffix}") for number in range(replicas)]
-            for path in self.paths
-        ]
-        span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]}..{seeds[-1]}"
-        self.state = Path(f"{text.replace(FIELD, span)}.resume")
+        self._runs = {
+            seed: run_files(template, seed, replicas=replicas, snapshots=snapshots, keep_epochs=keep_epochs)
+            for seed in seeds
+        }
+        self.state = state_file(template, seeds)
+        self._taken: dict[Path, dict[str, float]] = {}
+        self._evaluator: Evaluator | None = None
         self.force, self.resume = force, resume
-        for path, _ in self._all():
+        for path in self.all_paths:
             if not (resume and path.is_file()):
                 check_output(path, force=force, error=CheckpointError)
         if self.state.is_dir():
@@ -75,6 +83,11 @@ class CheckpointFiles:
                 f"{self.state} is left of a training that was interrupted: add --resume to go on, or --force to begin "
                 "anew"
             )
+
+    @property
+    def all_paths(self) -> list[Path]:
+        """Every file that a checkpoint goes to."""
+        return [file.path for file in self._all()]
 
     def describe(
         self,
@@ -96,15 +109,35 @@ class CheckpointFiles:
         self.provenance = make_provenance(context, device=device, seed=self.seeds[0], networks=starts, data=data)
         self._earlier = tuple(step for start in starts for step in start.history)
         if self.resume and not self.force:
-            for path, seed in self._all():
-                if path.exists() and not self._is_of_this_training(path, seed):
+            for file in self._all():
+                if file.path.exists() and not self._is_of_this_training(file):
                     raise CheckpointError(
-                        f"{path} exists already, of another training: choose another name, or --force"
+                        f"{file.path} exists already, of another training: choose another name, or --force"
                     )
 
+    def find_taken(self, last_epochs: Mapping[int, int]) -> None:
+        """Find the networks of epochs that were written before the state which training goes on from.
+
+        Args:
+            last_epochs: the last epoch before the state after which each run had a network, by its seed.
+
+        Raises:
+            CheckpointError: if one is not there, as it cannot be had any more.
+        """
+        for file in self._on_the_way():
+            if file.extra["epoch"] > last_epochs.get(file.seed, -1):
+                continue
+            if not self._is_of_this_training(file):
+                raise CheckpointError(
+                    f"{file.path} is not there, and {self.state} stands after epoch {file.extra['epoch']}: put it "
+                    "back, do not ask for it, or begin anew with --force and without --resume"
+                )
+            self._taken[file.path] = dict(read_checkpoint(file.path).metrics)
+
     def are_finished(self) -> bool:
-        """Tell whether all files are there, written by this training."""
-        return self.resume and not self.force and all(path.exists() for path, _ in self._all())
+        """Tell whether the networks are there, written by this training; what is written on the way was before."""
+        ends = [file.path for files in self._runs.values() for file in files.at_the_end]
+        return self.resume and not self.force and all(path.exists() for path in ends)
 
     def finished_rows(self) -> list[dict[str, Any]]:
         """Return a row for each network that is there already.
@@ -112,30 +145,42 @@ class CheckpointFiles:
         Raises:
             CheckpointError: if one cannot be read.
         """
-        return [
-            {"network": str(path), "algo": self.algo, "seed": seed} | dict(read_checkpoint(path).metrics)
-            for path, seed in zip(self.paths, self.seeds, strict=True)
-        ]
+        for file in self._on_the_way():
+            if file.path.exists():
+                self._taken[file.path] = dict(read_checkpoint(file.path).metrics)
+        missing = [file.path for file in self._on_the_way() if file.path not in self._taken]
+        if missing:
+            say(f"not there: {listed(missing)}", quiet=self.quiet)
+        return [self._row(file, read_checkpoint(file.path).metrics) for file in self._solutions()]
 
-    def write(self, solutions: Sequence[Solution], state: Path) -> list[dict[str, Any]]:
-        """Measure and write every network; return a row for each.
+    def take(self, network: EpochNetwork) -> None:
+        """Measure and write a network of an epoch.
 
-        Args:
-            solutions: of the runs.
-            state: where the state of training is, if it was saved.
+        Raises:
+            CheckpointError: if it cannot be written; it says where the state of training is, if it was saved.
+        """
+        for file in self._runs[network.seed].on_the_way:
+            if file.extra["epoch"] == network.epoch:
+                with self._saved_in_state("the state of training is"):
+                    self._taken[file.path] = self._write(file, network.params)
+
+    def write(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
+        """Measure and write every network; return a row for each run that has one.
 
         Raises:
             CheckpointError: if one cannot be written; it says where the trained networks still are.
         """
-        try:
-            return self._write_all(solutions)
-        except CheckpointError as error:
-            if not state.exists():
-                raise
-            raise CheckpointError(
-                f"{error} (the trained networks are safe in {state}: once the way is free, repeat the command with "
-                "--resume)"
-            ) from error
+        with self._saved_in_state("the trained networks are"):
+            rows = self._write_all(solutions)
+        for solution in solutions:
+            paths = [file.path for file in self._runs[solution.seed].on_the_way if file.path not in self._taken]
+            if paths:
+                ended = "diverged in" if solution.params is None else "ended with"
+                say(
+                    f"not written: {listed(paths)}, as seed {solution.seed} {ended} epoch {solution.epochs}",
+                    quiet=self.quiet,
+                )
+        return rows
 
     def check_all_written(self, solutions: Sequence[Solution]) -> None:
         """Raise if a run has come to nothing.
@@ -152,27 +197,20 @@ class CheckpointFiles:
             )
 
     def _write_all(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
-        from landscape_cli.evaluation.evaluator import Evaluator
-        from landscape_cli.models import build_model
-
-        networks = [solution.params for solution in solutions if solution.params is not None]
-        if not networks:
-            return []
-        splits = {"train": self.data.train, "test": self.data.test}
-        evaluator = Evaluator(build_model(self.spec, networks[0]), splits, device=self.device)
         rows: list[dict[str, Any]] = []
-        for solution, path, replica_paths in zip(solutions, self.paths, self.replica_paths, strict=True):
+        for solution in solutions:
             if solution.params is None:
                 continue
-            rows.append(self._write(evaluator, path, solution.params, solution.seed) | {"epochs": solution.epochs})
-            for number, (replica, replica_path) in enumerate(zip(solution.replicas, replica_paths, strict=True)):
-                self._write(evaluator, replica_path, replica, solution.seed, {"replica": number + 1})
+            files = self._runs[solution.seed]
+            metrics = self._write(files.solution, solution.params)
+            rows.append(self._row(files.solution, metrics) | {"epochs": solution.epochs})
+            for replica, file in zip(solution.replicas, files.replicas, strict=True):
+                self._write(file, replica)
         return rows
 
-    def _write(
-        self, evaluator: Evaluator, path: Path, params: Params, seed: int, extra: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        scores = evaluator.evaluate([params])
+    def _write(self, file: CheckpointFile, params: Params) -> dict[str, float]:
+        """Measure and write a network; return what was measured."""
+        scores = self._evaluator_of(params).evaluate([params])
         metrics = {f"{split}_error": float(score.error) for split, score in scores.items()} | {
             f"{split}_loss": float(score.loss) for split, score in scores.items()
         }
@@ -180,32 +218,82 @@ class CheckpointFiles:
             {name: tensor.cpu() for name, tensor in params.items()},
             self.spec,
             self.data.record,
-            history=(*self._earlier, self._provenance_of(seed) | (extra or {})),
+            history=(*self._earlier, self._provenance_of(file)),
             metrics=metrics,
         )
-        force = self.force or (self.resume and self._is_of_this_training(path, seed))
-        write_checkpoint(path, checkpoint, force=force)
-        say(f"wrote {path}", quiet=self.quiet)
-        return {"network": str(path), "algo": self.algo, "seed": seed} | metrics
+        write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
+        remove_leftovers(file.path)
+        say(f"wrote {file.path}", quiet=self.quiet)
+        return metrics
 
-    def _provenance_of(self, seed: int) -> dict[str, Any]:
-        """Return a run's provenance: on the CPU, where it gives the same bytes, that of the run trained alone."""
-        arguments = dict(self.provenance["arguments"]) | {"seed": seed}
+    def _evaluator_of(self, params: Params) -> Evaluator:
+        """Return the evaluator of all networks, which the first of them makes."""
+        from landscape_cli.evaluation.evaluator import Evaluator
+        from landscape_cli.models import build_model
+
+        if self._evaluator is None:
+            splits = {"train": self.data.train, "test": self.data.test}
+            self._evaluator = Evaluator(build_model(self.spec, params), splits, device=self.device)
+        return self._evaluator
+
+    def _row(self, file: CheckpointFile, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """Return the row of a run, with those of its networks that were written on the way."""
+        row: dict[str, Any] = {"network": str(file.path), "algo": self.algo, "seed": file.seed, **metrics}
+        run = self._runs[file.seed]
+        for key, files in (("kept", run.epochs), ("snapshots", run.snapshots)):
+            if files:
+                row[key] = [
+                    {"network": str(each.path), **each.extra, **self._taken[each.path]}
+                    for each in files
+                    if each.path in self._taken
+                ]
+        return row
+
+    def _provenance_of(self, file: CheckpointFile) -> dict[str, Any]:
+        """Return a network's provenance: on the CPU, where it gives the same bytes, that of the run trained alone."""
+        arguments = dict(self.provenance["arguments"]) | {"seed": file.seed}
         if self.device.type == "cpu":
             arguments["runs"] = 1
-        return self.provenance | {"arguments": arguments, "seed": seed}
+        return self.provenance | {"arguments": arguments, "seed": file.seed} | dict(file.extra)
 
-    def _is_of_this_training(self, path: Path, seed: int) -> bool:
+    def _is_of_this_training(self, file: CheckpointFile) -> bool:
         try:
-            last = read_checkpoint(path).history[-1]
+            return read_checkpoint(file.path).history[-1] == self._provenance_of(file)
         except (CheckpointError, IndexError):
             return False
-        return {key: value for key, value in last.items() if key != "replica"} == self._provenance_of(seed)
 
-    def _all(self) -> list[tuple[Path, int]]:
-        """Return every file, and the seed of its run."""
-        return [
-            (path, seed)
-            for seed, network, replicas in zip(self.seeds, self.paths, self.replica_paths, strict=True)
-            for path in (network, *replicas)
-        ]
+    @contextmanager
+    def _saved_in_state(self, what: str) -> Iterator[None]:
+        """Let an error of writing say what is safe in the state of training, if that was saved."""
+        try:
+            yield
+        except CheckpointError as error:
+            if not self.state.exists():
+                raise
+            raise CheckpointError(
+                f"{error} ({what} safe in {self.state}: once the way is free, repeat the command with --resume)"
+            ) from error
+
+    def _solutions(self) -> list[CheckpointFile]:
+        """Return the files of the networks that runs come to."""
+        return [files.solution for files in self._runs.values()]
+
+    def _on_the_way(self) -> list[CheckpointFile]:
+        """Return the files of epochs and snapshots."""
+        return [file for files in self._runs.values() for file in files.on_the_way]
+
+    def _all(self) -> list[CheckpointFile]:
+        """Return every file."""
+        return [file for files in self._runs.values() for file in (*files.at_the_end, *files.on_the_way)]
+
+
+def flattened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each network: those of epochs and snapshots, trained for so many epochs, follow their run."""
+    flat = []
+    for row in rows:
+        alone = {key: value for key, value in row.items() if key not in {"kept", "snapshots"}}
+        flat.append(alone)
+        for each in (*row.get("kept", ()), *row.get("snapshots", ())):
+            scores = {key: value for key, value in each.items() if key not in {"epoch", "snapshot"}}
+            flat.append(alone | scores | {"epochs": each["epoch"]})
+    return flat

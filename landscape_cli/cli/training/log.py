@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from landscape_cli.cli.console import REFRESH_SECONDS, make_progress, say, shows_progress
 from landscape_cli.errors import ResultError
 from landscape_cli.io.atomic import check_output
-from landscape_cli.samplers.records import EpochRecord, TrainingObserver
+from landscape_cli.samplers.records import EpochNetwork, EpochRecord, TrainingObserver
 
 
 def check_log(log: Path | None, records: Sequence[EpochRecord] | None, replicas: int, *, force: bool) -> None:
@@ -38,8 +38,24 @@ def check_log(log: Path | None, records: Sequence[EpochRecord] | None, replicas:
 
 
 @contextmanager
-def watch(log: Path | None, runs: int, replicas: int, *, quiet: bool) -> Iterator[TrainingObserver]:
+def watch(
+    log: Path | None,
+    runs: int,
+    replicas: int,
+    take: Callable[[EpochNetwork], None] = lambda network: None,
+    keep_epochs: Sequence[int] = (),
+    *,
+    quiet: bool,
+) -> Iterator[TrainingObserver]:
     """Yield an observer that keeps the log, from the first step or record on, and the progress bar.
+
+    Args:
+        log: the file, if any.
+        runs: how many are trained.
+        replicas: of each run.
+        take: what becomes of networks that are taken on the way.
+        keep_epochs: after which epochs they are, beside snapshots.
+        quiet: whether to show nothing.
 
     Raises:
         ResultError: if the log cannot be written.
@@ -67,8 +83,12 @@ def watch(log: Path | None, runs: int, replicas: int, *, quiet: bool) -> Iterato
             if runs > 1:  # one alone is an error, which is said at the end
                 say(f"warning: {line}{'; other runs go on' * (lost < runs)}")
 
+        def network(taken: EpochNetwork) -> None:
+            with nullcontext() if bar is None else bar.hidden():
+                take(taken)
+
         step = (lambda: None) if bar is None else bar.step
-        yield TrainingObserver(start, step, epoch, diverged, thorough=lines is not None)
+        yield TrainingObserver(start, step, epoch, diverged, lines is not None, network, keep_epochs)
 
 
 class _EpochLog:
@@ -167,6 +187,15 @@ class _ProgressBar:
         )
         self._done = self._begun = done
         self._start = self._shown = time.monotonic()
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Make way for lines on standard error."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
 
     def step(self) -> None:
         self._done += 1

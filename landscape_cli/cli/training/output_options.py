@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import Force, Form
+from landscape_cli.cli.options import Force, Form, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,37 @@ class CheckpointOptions(Group):
             show_default=False,
         ),
     ] = None
+    keep_epochs: Annotated[
+        str | None,
+        typer.Option(
+            "--keep-epochs",
+            metavar="EPOCHS",
+            help="Write the networks after these epochs as well, NAME-epoch5.st; 0: the initial one. As in 0,1,2,5,10.",
+            show_default=False,
+        ),
+    ] = None
     force: Force = False
     form: Form = None
+
+    def kept_epochs(self, last: int) -> list[int]:
+        """Return after which epochs networks are to be written.
+
+        Args:
+            last: the last epoch that there is.
+
+        Raises:
+            BadParameter: if the option is malformed.
+            TrainingError: if an epoch is none of this training's, or is named twice.
+        """
+        from landscape_cli.samplers import check_keep_epochs
+
+        if self.keep_epochs is None:
+            return []
+        epochs = whole_numbers(self.keep_epochs, "--keep-epochs")
+        if not epochs:
+            raise typer.BadParameter("--keep-epochs names no epoch: give some, as in 0,1,5, or leave it out")
+        check_keep_epochs(epochs, last)
+        return epochs
 
 
 @dataclass(frozen=True)

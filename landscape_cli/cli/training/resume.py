@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from landscape_cli.cli.console import say
 from landscape_cli.errors import CheckpointError, TrainingError
-from landscape_cli.io.atomic import write_atomic
+from landscape_cli.io.atomic import remove_leftovers, write_atomic
 from landscape_cli.io.safetensors import pack, read_tensors
 
 if TYPE_CHECKING:
@@ -96,8 +95,7 @@ class TrainingCheckpointer:
 
     def remove(self) -> None:
         """Remove the file, if there is one, and what a killed process may have left of one."""
-        for leftover in self.path.parent.glob(f".{glob.escape(self.path.name[:100])}.*.tmp"):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(self.path)
         self.path.unlink(missing_ok=True)
 
     def pause(self, epoch_ended: bool, state: Callable[[], TrainingState]) -> None:

@@ -122,4 +122,5 @@ def _help(declared: list[tuple[Algorithm, Option]]) -> str:
         if option.help != first.help:
             text += f" {algo.value}: {option.help}"
         defaults.append(f"{algo.value}: {option.shown}")
-    return text if defaults == [""] else f"{text}  [default: {'; '.join(defaults)}]"
+    has_defaults = any(option.shown for _, option in declared)
+    return f"{text}  [default: {'; '.join(defaults)}]" if has_defaults else text

@@ -1,4 +1,4 @@
-"""The options of `landscape flatness` that perturbations bring: `--sigma`, `--flip`, one for each registered."""
+"""The options of `flatness --kind energy`: strengths of perturbations, one option for each registered."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ from landscape_cli.cli.options import flag, numbers
 from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.measures.perturbation import WeightPerturbation, check_suits, default_perturbation, listed_numbers
 
+PANEL = "Kind energy: how the error grows as weights are perturbed"
+AllParameters = Annotated[
+    bool,
+    typer.Option(
+        "--all-parameters", help="Perturb biases and norm layers too, not only weights.", rich_help_panel=PANEL
+    ),
+]
+
 
 def _option(kind: type[WeightPerturbation], name: str) -> Any:
     text = f"{kind.help}  [default: {listed_numbers(kind.default)}]"
@@ -25,11 +33,14 @@ if TYPE_CHECKING:
     class StrengthOptions(Group):
         """Strengths of each perturbation as the user wrote them, separated by commas; None where not given."""
 
+        panel = PANEL
+
 else:
     StrengthOptions = make_dataclass(
         "StrengthOptions",
         [(choice.value, _option(choice.load(), choice.value), None) for choice in Perturbation],
         bases=(Group,),
+        namespace={"panel": PANEL},
         frozen=True,
     )
 

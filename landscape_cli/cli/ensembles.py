@@ -1,0 +1,136 @@
+"""The ensembles of `landscape distance`: which networks are in each, and what is measured of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from landscape_cli.cli.console import progress
+from landscape_cli.cli.options import EnsembleOptions, given
+from landscape_cli.errors import Remark
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from landscape_cli.cli.pairs import Chosen
+    from landscape_cli.data.datasets import DataSet
+    from landscape_cli.evaluation.evaluator import Evaluator
+    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.measures.ensemble import Ensemble
+    from landscape_cli.measures.predictions import Mixture, Predictions
+    from landscape_cli.symmetry import Symmetry
+
+SetAligner = Callable[[Sequence["Checkpoint"]], Sequence["Checkpoint"]]
+
+
+def check_options(context: typer.Context, options: EnsembleOptions, *, functions: bool) -> None:
+    """Check that options of ensembles go with one, and that there are predictions.
+
+    Raises:
+        BadParameter: if not.
+        GeometryError: if `--same` is no number that it may be.
+    """
+    if not options.ensemble:
+        for name in ("same", "bn"):
+            if given(context, name):
+                raise typer.BadParameter(f"--{name} goes with --ensemble")
+        return
+    if not functions:
+        raise typer.BadParameter("--ensemble needs the data: leave out --no-functions")
+    from landscape_cli.measures.ensemble import check_same
+
+    check_same(options.same)
+
+
+def ensemble_groups(chosen: Chosen, options: EnsembleOptions) -> dict[str, list[int]]:
+    """Return the networks of each ensemble, by family; of networks named one by one there is one, without a name.
+
+    Warns:
+        Remark: naming families of one network.
+    """
+    if not options.ensemble:
+        return {}
+    if not chosen.families:
+        return {"": list(range(len(chosen.files)))}
+    groups, count = {}, 0
+    for name, files in chosen.families.items():
+        groups[name] = list(range(count, count + len(files)))
+        count += len(files)
+    for name in [name for name, group in groups.items() if len(group) < 2]:
+        warnings.warn(f"{name} is one network, and no ensemble", Remark, stacklevel=2)
+        del groups[name]
+    return groups
+
+
+@dataclass(frozen=True)
+class FunctionMeasurement:
+    """What is measured of the functions that networks compute, one by one and together.
+
+    Attributes:
+        model: the architecture.
+        networks: all that there are.
+        data: the training and the test set.
+        groups: which of the networks are in each ensemble, as `ensemble_groups` returns them.
+        options: what the user says of ensembles.
+        symmetry: of the networks; None where it is not known.
+        align: returns networks aligned as a set; None to average their weights as they are.
+        device: where to compute.
+    """
+
+    model: nn.Module
+    networks: Sequence[Checkpoint]
+    data: DataSet
+    groups: Mapping[str, Sequence[int]]
+    options: EnsembleOptions
+    symmetry: Symmetry | None
+    align: SetAligner | None
+    device: torch.device
+
+    def measure(self, *, distributions: bool, quiet: bool) -> tuple[list[Predictions], dict[str, Ensemble]]:
+        """Return what every network predicts, and what every ensemble does, by family.
+
+        Args:
+            distributions: whether distributions over classes are compared; else decisions are enough.
+            quiet: whether to show no progress.
+        """
+        from landscape_cli.evaluation.evaluator import Evaluator
+        from landscape_cli.measures.predictions import predict, predict_distributions, samples_predicted
+
+        evaluator = Evaluator(self.model, {"train": self.data.train, "test": self.data.test}, device=self.device)
+        params = [network.params for network in self.networks]
+        total = samples_predicted(len(params), evaluator)
+        with progress("predicting", total, "samples", quiet=quiet) as advance:
+            if not distributions:
+                return predict(params, evaluator, advance=advance), {}
+            groups = list(self.groups.values())
+            predictions, mixtures = predict_distributions(params, evaluator, groups, advance=advance)
+        return predictions, self._ensembles(evaluator, predictions, mixtures, quiet=quiet) if groups else {}
+
+    def _ensembles(
+        self, evaluator: Evaluator, predictions: Sequence[Predictions], mixtures: Sequence[Mixture], *, quiet: bool
+    ) -> dict[str, Ensemble]:
+        from landscape_cli.measures.ensemble import WeightMeans
+
+        means = WeightMeans(evaluator, self.networks[0].params, bn=self.options.bn, same=self.options.same)
+        total = sum(means.samples(len(group)) for group in self.groups.values())
+        ensembles = {}
+        with progress("means of weights", total, "samples", quiet=quiet) as advance:
+            for (name, group), mixture in zip(self.groups.items(), mixtures, strict=True):
+                networks: Sequence[Checkpoint] = [self.networks[k] for k in group]
+                spherical = all(network.normalized is not None for network in networks)
+                if self.align is not None and means.there_are:
+                    networks = self.align(networks)
+                ensembles[name] = means.measure(
+                    [predictions[k] for k in group],
+                    mixture,
+                    [network.params for network in networks],
+                    symmetry=self.symmetry if spherical else None,
+                    advance=advance,
+                )
+        means.warn_of_missing()
+        return ensembles

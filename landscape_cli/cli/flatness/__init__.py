@@ -1,0 +1,1 @@
+"""What the kinds of flatness are to `landscape flatness`: their options, and how they measure."""

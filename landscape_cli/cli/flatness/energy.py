@@ -1,0 +1,95 @@
+"""`flatness --kind energy`: how the error grows as weights are perturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landscape_cli.choices import Perturbation
+from landscape_cli.cli.console import progress
+from landscape_cli.cli.flatness.energy_options import choose_perturbation, parse_strengths
+from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand, Measured
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.measures.perturbation import WeightPerturbation
+    from landscape_cli.symmetry import Symmetry
+
+
+class EnergyMeasurement(FlatnessMeasurement):
+    """Local energy under noise, of binary networks under flips of signs."""
+
+    takes = (*(choice.value for choice in Perturbation), "all_parameters", "samples", "test", "bn")
+
+    def __init__(self, options: FlatnessOptions) -> None:
+        """Parse the strengths of every perturbation, before it is known which suits the networks.
+
+        Raises:
+            BadParameter: if one is no number, or no strength.
+        """
+        self._options = options
+        self._parsed = parse_strengths(options.strengths)
+        self._perturbation: WeightPerturbation | None = None
+        self._names: tuple[str, ...] = ()
+
+    def choose(self, networks: Sequence[Checkpoint], model: nn.Module) -> dict[str, Any]:
+        """Choose the perturbation by whether networks are binary.
+
+        Raises:
+            BadParameter: if options are for networks of the other kind, or for several perturbations.
+        """
+        from landscape_cli.binary.layers import latent_names
+
+        binary = bool(latent_names(model))
+        self.needs_symmetry = not (binary or self._options.all_parameters)
+        self._perturbation, self._levels, text = choose_perturbation(
+            self._parsed,
+            self._options.strengths,
+            networks[0].path,
+            binary=binary,
+            all_parameters=self._options.all_parameters,
+        )
+        return {self._perturbation.name: text}
+
+    def prepare(self, model: nn.Module, symmetry: Symmetry | None) -> None:
+        """Settle which tensors are perturbed."""
+        from landscape_cli.measures.flatness import perturbed_names
+
+        self._names = perturbed_names(model, symmetry, all_parameters=self._options.all_parameters)
+
+    def measure(self, measurand: Measurand) -> Measured:
+        """Measure the local energy of every network."""
+        from landscape_cli.evaluation.evaluator import Evaluator
+        from landscape_cli.io.checkpoint import to_device
+        from landscape_cli.measures.flatness import perturbed_energy, warn_of_missing_draws
+        from landscape_cli.measures.missing import samples_recomputed
+
+        assert self._perturbation is not None
+        networks, model, data, options = measurand.networks, measurand.model, measurand.data, self._options
+        splits = {"train": data.train} | ({"test": data.test} if options.test else {})
+        recomputed = samples_recomputed(model, networks[0].params, data.train, options.bn)
+        each = recomputed + sum(len(split.y) for split in splits.values())
+        total = len(networks) * (1 + options.samples * len(self._levels)) * each
+        rows: list[dict[str, Any]] = []
+        details: list[dict[str, Any]] = []
+        with progress("flatness", total, "samples", quiet=measurand.quiet) as advance:
+            recompute_on = "train" if recomputed else None
+            evaluator = Evaluator(model, splits, device=measurand.device, advance=advance, recompute_on=recompute_on)
+            drawn: dict[str, Any] = {"names": self._names, "samples": options.samples, "seed": measurand.seed}
+            for network in networks:
+                params = to_device(network, measurand.device)
+                energy = perturbed_energy(params, evaluator, self._perturbation, self._levels, **drawn)
+                warn_of_missing_draws(energy, network.path)
+                rows += [{"network": network.path} | row for row in energy.rows()]
+                details.append({"network": network.path} | energy.to_dict())
+        return Measured({"perturbed": list(self._names), "samples": options.samples, "networks": details}, rows)
+
+    def plot(self, path: Path, measured: Measured, *, force: bool) -> None:
+        """Draw the local energy of every network against the strength."""
+        from landscape_cli.figures.flatness import plot_flatness
+
+        assert self._perturbation is not None
+        plot_flatness(path, measured.rows, kind=self._perturbation.name, label=self._perturbation.label, force=force)

@@ -1,0 +1,59 @@
+"""The gradient of the loss over a whole split, in evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.forward.functional import (
+    cast_floats,
+    errors_of_forward,
+    float_type,
+    parameter_owners,
+    run_with,
+    unsaved_buffers,
+)
+from landscape_cli.forward.memory import as_channels_last
+from landscape_cli.forward.outputs import cross_entropy, logits_of
+from landscape_cli.network import Params
+
+BATCHES_OF_EVALUATOR = 2
+"""A graph that is differentiated holds about twice what an evaluation needs of a sample."""
+
+
+def loss_gradient(evaluator: Evaluator, params: Params, names: Sequence[str], split: str) -> dict[str, Tensor]:
+    """Return the gradient of the mean cross-entropy by some tensors, summed over batches in float64.
+
+    Args:
+        evaluator: of the model; it has the data, the size of batches and the progress.
+        params: the network, which the model fits; its batch-norm statistics are constants.
+        names: the tensors to differentiate by; one that goes by several names has the gradient under each.
+        split: the name of the split of the evaluator's that the loss is of.
+
+    Returns:
+        By name, of the tensors' shapes, in float64 on the evaluator's device.
+    """
+    model, data = evaluator.model, evaluator.splits[split]
+    model.eval()
+    kind = torch.promote_types(torch.float32, float_type(params))
+    network = cast_floats(unsaved_buffers(model) | dict(params), kind, evaluator.device)
+    network = {name: as_channels_last(tensor).detach() for name, tensor in network.items()}
+    owners = parameter_owners(model)
+    leaves = {owners.get(name, name): network[name].clone().requires_grad_(True) for name in names}
+    network |= {name: leaves[owner] for name, owner in owners.items() if owner in leaves} | leaves
+    total = {owner: torch.zeros(leaf.shape, dtype=torch.float64, device=leaf.device) for owner, leaf in leaves.items()}
+    size = max(1, evaluator.batch_size // BATCHES_OF_EVALUATOR)
+    for x, y in zip(data.x.split(size), data.y.split(size), strict=True):
+        with torch.enable_grad(), errors_of_forward("the samples, with gradients"):
+            loss = cross_entropy(logits_of(run_with(model, network, x.to(kind))), y, reduction="sum")
+            if loss.requires_grad:
+                slopes = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+                for owner, slope in zip(leaves, slopes, strict=True):
+                    if slope is not None:
+                        total[owner] += slope
+        if evaluator.advance is not None:
+            evaluator.advance(len(y))
+    return {name: total[owners.get(name, name)] / len(data.y) for name in names}
