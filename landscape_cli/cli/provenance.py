@@ -41,9 +41,10 @@ NOT_RECORDED = {
 
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
-IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble")
-IF_USED += ("density_probes", "density_steps")
-IF_USED += ("b", "c", "third")
+IF_USED = (
+    *("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble"),
+    *("density_probes", "density_steps"),
+    *("b", "c", "third")
 IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
