@@ -30,6 +30,8 @@ _HOMES = {
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
     "measures.curvature": ("curvature",),
     "measures.curvature_result": ("Curvature", "SpectralDensity"),
+    "measures.connector": ("connector",),
+    "measures.connector_result": ("ConnectorResult",),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
     "measures.ensemble": ("Ensemble", "EnsembleScores", "ensemble"),
@@ -49,8 +51,9 @@ _HOMES = {
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
     "samplers": (
-        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "EntropySGD", "EpochNetwork", "EpochRecord", "Recipe"),
-        *("Sampler", "SnapshotEnsemble", "Solution", "TrainingObserver", "train"),
+        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "Displacement", "EntropySGD", "EpochNetwork"),
+        *("EpochRecord", "ModelBasis", "Recipe", "Sampler", "SnapshotEnsemble", "Solution", "Subspace"),
+        *("TrainingObserver", "subspace_basis", "train"),
     ),
     "symmetry": (
         *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
@@ -90,6 +93,8 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
+    from landscape_cli.measures.connector import connector as connector
+    from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.curvature import curvature as curvature
     from landscape_cli.measures.curvature_result import Curvature as Curvature
     from landscape_cli.measures.curvature_result import SpectralDensity as SpectralDensity
@@ -127,14 +132,18 @@ if TYPE_CHECKING:
     from landscape_cli.samplers import SGD as SGD
     from landscape_cli.samplers import SWA as SWA
     from landscape_cli.samplers import Adversarial as Adversarial
+    from landscape_cli.samplers import Displacement as Displacement
     from landscape_cli.samplers import EntropySGD as EntropySGD
     from landscape_cli.samplers import EpochNetwork as EpochNetwork
     from landscape_cli.samplers import EpochRecord as EpochRecord
+    from landscape_cli.samplers import ModelBasis as ModelBasis
     from landscape_cli.samplers import Recipe as Recipe
     from landscape_cli.samplers import Sampler as Sampler
     from landscape_cli.samplers import SnapshotEnsemble as SnapshotEnsemble
     from landscape_cli.samplers import Solution as Solution
+    from landscape_cli.samplers import Subspace as Subspace
     from landscape_cli.samplers import TrainingObserver as TrainingObserver
+    from landscape_cli.samplers import subspace_basis as subspace_basis
     from landscape_cli.samplers import train as train
     from landscape_cli.symmetry import Symmetry as Symmetry
     from landscape_cli.symmetry import flip as flip

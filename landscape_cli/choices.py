@@ -98,6 +98,13 @@ class Schedule(Choice):
     STEP = "step"
 
 
+class Basis(Choice):
+    """How the basis of a random subspace is drawn."""
+
+    DISJOINT = "disjoint", "landscape_cli.samplers.bases:DisjointBasis"
+    GAUSSIAN = "gaussian", "landscape_cli.samplers.bases:GaussianBasis"
+
+
 class GammaSchedule(Choice):
     """How the coupling of replicas grows."""
 
@@ -127,6 +134,33 @@ class Kind(Choice):
     LINEAR = "linear", "landscape_cli.geometry.linear:LinearPath"
     GEODESIC = "geodesic", "landscape_cli.geometry.geodesic:GeodesicPath"
     SHORTEST = "shortest", "landscape_cli.geometry.shortest:ShortestPath"
+    CONNECTOR = "connector", "landscape_cli.measures.connector:connector"
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it leads from one network to another: a connector goes through any number of them."""
+        return self is not Kind.CONNECTOR
+
+
+class Shape(Choice):
+    """The shapes of connectors."""
+
+    COMPLEX = "complex"
+    STAR = "star"
+
+
+class Target(Choice):
+    """What is trained of a connector: each vertex alone, or all vertices on points drawn between them."""
+
+    VERTICES = "vertices"
+    CONNECTOR = "connector"
+
+
+class Geometry(Choice):
+    """The simplices of a connector: flat, or on the spheres of normalised networks."""
+
+    LINEAR = "linear"
+    SPHERICAL = "spherical"
 
 
 class Method(Choice):

@@ -55,6 +55,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "optimize_midpoint": lambda model=MODEL, network=A, data=DATA, **o: ll.optimize_midpoint(
         model, network, B, data, **{"spec": SPEC, "symmetry": SYMMETRY, "recipe": RECIPE, "points": 2, **o}
     ),
+    "connector": lambda model=MODEL, network=A, data=DATA, **o: ll.connector(
+        model, [network, B], data, **{"spec": SPEC, "symmetry": SYMMETRY, "recipe": RECIPE, "points": 2, **o}
+    ),
     "align": lambda model=MODEL, network=A, **o: ll.align(model, B, network, **{"symmetry": SYMMETRY, **o}),
     "align_set": lambda model=MODEL, network=A, **o: ll.align_set(model, [B, network], **{"symmetry": SYMMETRY, **o}),
     "normalize": lambda model=MODEL, network=A, **o: ll.normalize(model, network, **{"symmetry": SYMMETRY, **o}),
@@ -89,6 +92,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "trace_symmetry": lambda model=MODEL, **o: ll.trace_symmetry(model, **{"example_input": X[:2], **o}),
     "build_model": lambda network=A, **o: ll.build_model(**{"spec": SPEC, "params": network, **o}),
     "train": lambda data=DATA, **o: ll.train(**{"spec": SPEC, "data": data, "recipe": RECIPE, **o}),
+    "subspace_basis": lambda **o: ll.subspace_basis(**{"spec": SPEC, "subspace": ll.Subspace(3), **o}),
 }
 MODELS: dict[str, Any] = {
     "none": None,
@@ -159,6 +163,21 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
         "recipe": [None, 3],
         "method": NAMES,
         "seed": SEEDS,
+    },
+    "connector": {
+        "spec": [None, "mlp", A],
+        "symmetry": [*SYMMETRIES, None],
+        "recipe": [None, 3],
+        "shape": [name for name in NAMES if name],
+        "centres": [*COUNTS, 2.0],
+        "train_on": NAMES,
+        "orthogonal": ["x", None, 1],
+        "geometry": [*NAMES, "spherical"],
+        "points": [*COUNTS, 1, 10**9],
+        "names": ["ab", ["a"], ["a", "a"], 3],
+        "bn": NAMES,
+        "seed": SEEDS,
+        "device": DEVICES,
     },
     "align": {
         "symmetry": [*SYMMETRIES, None],
@@ -258,6 +277,13 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
         "device": DEVICES,
         "classes": ["3", 2.5],
         "initial": [[A], A, [[A, B]], [[NETWORKS["numpy"]]], [[BINARY]], 3],
+        "init_scale": [*NUMBERS, 0, -1, True],
+        "subspace": ["64", 64, ll.Subspace, ll.Subspace(10**6)],
+    },
+    "subspace_basis": {
+        "spec": [None, "mlp", A],
+        "subspace": [None, 64, "disjoint", ll.Subspace(10**6)],
+        "seed": SEEDS,
     },
 }
 CASES = [
@@ -363,7 +389,7 @@ def test_readers_of_no_model(tmp_path: Path, model: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["path", "plane", "local_energy", "disagreement", "ensemble", "Evaluator", "optimize_midpoint"]
+    "name", ["path", "plane", "local_energy", "disagreement", "ensemble", "Evaluator", "optimize_midpoint", "connector"]
 )
 def test_data_is_the_same_in_every_form(name: str) -> None:
     def found(data: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from landscape_cli.choices import Kind
 from landscape_cli.cli.options import flag, given
 from landscape_cli.cli.outputs import check_distinct
 from landscape_cli.cli.provenance import OF_MIDPOINT
@@ -19,21 +20,22 @@ if TYPE_CHECKING:
 
 
 def midpoint_recipe(context: typer.Context) -> Recipe | None:
-    """Return how the command's options say to train midpoints; None where there are to be none.
+    """Return how the command's options say to train midpoints, or vertices; None where there are to be none.
 
     Without a learning rate it has that which suits the networks, once these are known (`Recipe.with_defaults`).
 
     Raises:
-        BadParameter: if an option of training is given without `--optimize-midpoint`, or is out of range.
+        BadParameter: if an option of training is given where nothing is trained, or is out of range.
         TrainingError: if one makes no sense.
     """
     from landscape_cli.samplers import Recipe
 
     options = context.params
-    if not options["optimize_midpoint"]:
+    if not options["optimize_midpoint"] and options["kind"] is not Kind.CONNECTOR:
         for name in (*OF_MIDPOINT, "midpoint_out"):
             if given(context, name):
-                raise typer.BadParameter(f"{flag(name)} is for --optimize-midpoint: leave it out")
+                connects = "" if name == "midpoint_out" else " or --kind connector"
+                raise typer.BadParameter(f"{flag(name)} is for --optimize-midpoint{connects}: leave it out")
         return None
     until = options["until_error"]
     if not 0 <= until <= 1:

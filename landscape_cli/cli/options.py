@@ -14,7 +14,13 @@ from landscape_cli.cli.groups import Group
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
 ]
-FLAGS = {"form": "--format", "learning_rate": "--lr", "model_name": "--model"}
+FLAGS = {
+    "form": "--format",
+    "learning_rate": "--lr",
+    "model_name": "--model",
+    "subspace": "--subspace-dim",
+    "basis": "--subspace-basis",
+}
 """Options that are not spelled as the parameters are."""
 LARGEST_SEED = (1 << 63) - 1
 Seed = Annotated[
@@ -74,7 +80,11 @@ Pairs = Annotated[
 ]
 Align = Annotated[
     Method | None,
-    typer.Option("--align", help="First align the second network of each pair to the first, as landscape align does."),
+    typer.Option(
+        "--align",
+        help="First align the second network of each pair to the first, as landscape align does; of a set (connector, "
+        "ensemble) all to its first.",
+    ),
 ]
 ModelName = Annotated[
     str | None,
@@ -188,13 +198,19 @@ class EnsembleOptions(Group):
 
 
 # of `path` alone
-Points = Annotated[int, typer.Option("--points", min=2, help="Points on the path, evenly spaced, ends included.")]
+Points = Annotated[
+    int,
+    typer.Option(
+        "--points", min=2, help="Points on the path, evenly spaced, ends included; of a connector on each edge [7]."
+    ),
+]
 PathKind = Annotated[
     Kind | None,
     typer.Option(
         "--kind",
         help="Straight line, or geodesic between normalised networks; shortest: fewest flips of signs, between binary "
-        "networks. By default linear, for binary networks shortest.",
+        "networks; connector: a low-loss set through all networks named. By default linear, for binary networks "
+        "shortest.",
     ),
 ]
 Orders = Annotated[
@@ -206,16 +222,18 @@ OptimizeMidpoint = Annotated[
     typer.Option("--optimize-midpoint", help="Train the middle of the path by SGD, and measure the path through it."),
 ]
 MidpointEpochs = Annotated[
-    int, typer.Option("--epochs", min=1, help="Midpoint: passes over the training set, at most.")
+    int, typer.Option("--epochs", min=1, help="Midpoint or vertex: passes over the training set, at most.")
 ]
 MidpointRate = Annotated[
     float | None,
-    typer.Option("--lr", help="Midpoint: learning rate; a cosine anneals it to zero.  [default: 0.02; binary: 20]"),
+    typer.Option(
+        "--lr", help="Midpoint or vertex: learning rate; a cosine anneals it to zero.  [default: 0.02; binary: 20]"
+    ),
 ]
-MidpointMomentum = Annotated[float, typer.Option("--momentum", help="Midpoint: Nesterov momentum.")]
-MidpointBatch = Annotated[int, typer.Option("--batch-size", min=1, help="Midpoint: samples in a mini-batch.")]
+MidpointMomentum = Annotated[float, typer.Option("--momentum", help="Midpoint or vertex: Nesterov momentum.")]
+MidpointBatch = Annotated[int, typer.Option("--batch-size", min=1, help="Midpoint or vertex: samples in a mini-batch.")]
 MidpointUntil = Annotated[
-    float, typer.Option("--until-error", help="Midpoint: stop once the training error is this low.")
+    float, typer.Option("--until-error", help="Midpoint or vertex: stop once the training error is this low.")
 ]
 MidpointOut = Annotated[
     Path | None,

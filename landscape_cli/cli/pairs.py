@@ -49,7 +49,9 @@ def choose_two(start: Path, end: Path, more: Sequence[Path]) -> Chosen:
         BadParameter: if more are named, or a pattern.
     """
     if more:
-        raise typer.BadParameter(f"path takes two networks, or families with --pairs: leave out {more[0]}")
+        raise typer.BadParameter(
+            f"path takes two networks, several with --kind connector, or families with --pairs: leave out {more[0]}"
+        )
     check_no_patterns([start, end])
     return Chosen({}, [start, end], [Pair(0, 1)])
 

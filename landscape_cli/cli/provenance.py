@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.choices import Kind, Perturbation
+from landscape_cli.choices import Kind, Perturbation, Target
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +30,7 @@ NOT_RECORDED = {
     "plot",
     "permutations",
     "midpoint_out",
+    "connector_out",
     "download",
     "checkpoint_every",
     "resume",
@@ -40,17 +41,22 @@ NOT_RECORDED = {
 
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
-IF_USED: tuple[str, ...] = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "ensemble")
-IF_USED += ("density_probes", "density_steps")
-IF_USED += ("b", "c", "third")
+IF_USED = (
+    *("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble"),
+    *("density_probes", "density_steps"),
+    *("b", "c", "third")
 IF_USED += tuple(kind.value for kind in Perturbation)
 
-IF_GIVEN = ("cycles", "fge_start", "cycle_epochs", "lr_min")
+IF_GIVEN = (
+    *("cycles", "fge_start", "cycle_epochs", "lr_min"),
+    *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+)
 """Likewise, but for options that may be zero."""
 
-
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
-"""Options of `path` that only `--optimize-midpoint` uses."""
+"""Options of `path` that only `--optimize-midpoint` and `--kind connector` use."""
+OF_CONNECTOR = ("shape", "centres", "train_on", "orthogonal", "geometry", "align_rounds")
+"""Options of `path` that only `--kind connector` uses; but midpoints are trained on something, too."""
 
 
 OF_ENSEMBLE = ("same", "bn")
@@ -61,16 +67,27 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
     """Return the command's options as the provenance keeps them."""
     unused = {name for name in IF_USED if not context.params.get(name)}
     unused.update(name for name in IF_GIVEN if context.params.get(name) is None)
-    if "optimize_midpoint" in unused and "optimize_midpoint" in context.params:
-        unused.update(OF_MIDPOINT)
+    if "optimize_midpoint" in context.params:
+        unused.update(_unused_by_path(context.params))
     if "ensemble" in unused and "ensemble" in context.params:
         unused.update(OF_ENSEMBLE)
     left_out = NOT_RECORDED | unused
     values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
     kind = values.get("kind")
-    if isinstance(kind, Kind) and not kind.load().random:  # which has no use for `--orders`
+    if isinstance(kind, Kind) and (kind is Kind.CONNECTOR or not kind.load().random):  # which has no use for `--orders`
         values.pop("orders", None)
     return {key: _plain(value) for key, value in values.items()}
+
+
+def _unused_by_path(options: Mapping[str, Any]) -> set[str]:
+    """Return which options of `path` have no say in what was measured."""
+    connects, bends = options["kind"] is Kind.CONNECTOR, options["optimize_midpoint"]
+    unused = set() if connects or bends else set(OF_MIDPOINT)
+    if not connects:
+        unused.update(OF_CONNECTOR)
+        if bends and options["train_on"] is not Target.VERTICES:
+            unused.remove("train_on")
+    return unused
 
 
 def _plain(value: Any) -> Any:

@@ -11,35 +11,35 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from landscape_cli.alignment.align import check_method
 from landscape_cli.alignment.verified import PairAligner
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_owners
-from landscape_cli.choices import Statistics
+from landscape_cli.choices import Statistics, Target, check_choice
 from landscape_cli.errors import DataError, TrainingError
 from landscape_cli.evaluation.splits import TRAIN, Data, named_splits
-from landscape_cli.forward.functional import cast_floats
 from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.measures.connector_training import spheres_of, train_simplices, train_vertex
 from landscape_cli.measures.distance import WeightDistances
 from landscape_cli.measures.optimized_path import OptimizedPath
 from landscape_cli.measures.path_evaluator import PathEvaluator
 from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import ModelSpec
 from landscape_cli.normalization.verified import normalize_checkpoint
-from landscape_cli.samplers import SGD, Recipe, TrainingObserver, train
+from landscape_cli.samplers import Recipe, TrainingObserver
 from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from landscape_cli.data.datasets import Split
     from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
 
 Advance = Callable[[int], None]
 RECIPE = Recipe(epochs=20, until_error=0.0)
+PIECES = ((0, 2), (1, 2))
+"""Both pieces of a path through a midpoint, of start, end and midpoint."""
 
 
 def optimize_midpoint(
@@ -52,6 +52,7 @@ def optimize_midpoint(
     symmetry: Symmetry,
     kind: str | None = None,
     recipe: Recipe = RECIPE,
+    train_on: str = "vertices",
     method: str = "cosine",
     points: int = 21,
     orders: int = 10,
@@ -80,6 +81,8 @@ def optimize_midpoint(
         kind: as for `path`.
         recipe: how to train; not at all where the middle's error is at most `until_error`. Without a
             learning rate, at the usual one of such networks: 0.02, or 20 of binary ones.
+        train_on: what the loss is of: "vertices", of the midpoint; "connector", of points drawn from both pieces
+            (Garipov et al., 2018), where `until_error` is of the mean error half-way along these.
         method: by what units are matched: "cosine", "weight" or "activation".
         points: how many points on each piece, ends included.
         orders: as for `path`.
@@ -97,7 +100,7 @@ def optimize_midpoint(
 
     Raises:
         GeometryError, ModelError, DataError: as `path` does, or if the midpoint cannot be normalised or aligned.
-        TrainingError: if training diverges.
+        TrainingError: if training diverges, or paths between binary networks are to be trained on.
         ProofError: if the midpoint, normalised or aligned, does not compute what it did.
     """
     check_networks(model, {"start": start, "end": end})
@@ -105,6 +108,7 @@ def optimize_midpoint(
     check_kind("recipe", recipe, Recipe, "give a Recipe, as in Recipe(epochs=20)", TrainingError)
     check_symmetry(symmetry, start)
     check_method(method)
+    check_choice("`train_on=`", train_on, Target, TrainingError, joined=" or ")
     splits = named_splits(data)
     if len(splits) > 1 and TRAIN not in splits:
         raise DataError(f"midpoints are trained on the training set: name one of the splits {TRAIN!r}")
@@ -127,7 +131,7 @@ def optimize_midpoint(
     inputs = evaluator.evaluator.splits[evaluator.train].x.cpu()
     aligner = PairAligner(model, ends[0], symmetry, method=method, inputs=inputs, seed=seed, device=evaluator.device)
     recipe = recipe.with_defaults(binary=evaluator.paths.binary)
-    optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed)
+    optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=Target(train_on))
     optimized = optimizer.optimize(
         *ends,
         watching=lambda: nullcontext(observer or TrainingObserver()),
@@ -147,6 +151,10 @@ class MidpointOptimizer:
         aligner: what fits a trained midpoint to where it started from.
         recipe: how to train.
         seed: of the training, the same for every pair.
+        target: what is trained: the midpoint alone, or on points of both pieces of the path.
+
+    Raises:
+        TrainingError: if paths between binary networks are to be trained on.
     """
 
     evaluator: PathEvaluator
@@ -154,6 +162,12 @@ class MidpointOptimizer:
     aligner: PairAligner
     recipe: Recipe
     seed: int
+    target: Target = Target.VERTICES
+
+    def __post_init__(self) -> None:
+        """Check that there are such paths to train on."""
+        if self.target is Target.CONNECTOR and self.evaluator.paths.binary:
+            raise TrainingError("signs flip one by one between binary networks, so `train_on=` must be vertices")
 
     def optimize(
         self,
@@ -183,18 +197,9 @@ class MidpointOptimizer:
         errors = evaluator.errors(middle)
         trained: Params = middle
         epochs = 0
-        if not self._suffices(errors):
+        if not self._suffices(start, middle, end, errors):
             with watching() as observer:
-                trained, epochs = train_midpoint(
-                    start.model,
-                    middle,
-                    evaluator.evaluator.splits[evaluator.train],  # on the device already
-                    self.recipe,
-                    seed=self.seed,
-                    device=evaluator.device,
-                    observer=observer,
-                    phase=phase,
-                )
+                trained, epochs = self._train(start, middle, end, observer, phase)
             trained = evaluator.with_statistics(trained)
         network = self._fitted(middle, trained, start, end)
         midpoint = evaluator.on_device(network.params)
@@ -210,9 +215,40 @@ class MidpointOptimizer:
             names=(start.path, end.path),
         )
 
-    def _suffices(self, errors: Mapping[str, float]) -> bool:
-        until = self.recipe.until_error
-        return until is not None and errors[f"{self.evaluator.train}_error"] <= until
+    def _train(
+        self, start: Checkpoint, middle: Params, end: Checkpoint, observer: TrainingObserver, phase: str
+    ) -> tuple[Params, int]:
+        """Return the trained midpoint, and for how many epochs it was trained."""
+        evaluator, recipe, seed, device = self.evaluator, self.recipe, self.seed, self.evaluator.device
+        data = evaluator.evaluator.splits[evaluator.train]  # on the device already
+        if self.target is Target.VERTICES:
+            return train_vertex(
+                start.model, middle, data, recipe, seed=seed, device=device, observer=observer, phase=phase
+            )
+        [trained], epochs = train_simplices(
+            evaluator.model,
+            start.model,
+            [start.params, end.params],
+            [middle],
+            PIECES,
+            data,
+            recipe,
+            seed=seed,
+            device=device,
+            spheres=spheres_of(self.symmetry) if evaluator.paths.needs_normalized else {},
+            observer=observer,
+            name="midpoint",
+            phase=phase,
+        )
+        return trained, epochs
+
+    def _suffices(self, start: Checkpoint, middle: Params, end: Checkpoint, errors: Mapping[str, float]) -> bool:
+        """Tell whether the error is low enough before training: the middle's, or the mean half-way to it."""
+        until, name = self.recipe.until_error, f"{self.evaluator.train}_error"
+        if until is None or self.target is Target.VERTICES:
+            return until is not None and errors[name] <= until
+        ways = (self.evaluator.middle(end.params, middle) for end in (start, end))
+        return sum(self.evaluator.errors(way)[name] for way in ways) / len(PIECES) <= until
 
     def _fitted(self, middle: Params, trained: Params, start: Checkpoint, end: Checkpoint) -> Checkpoint:
         """Return the trained network, normalised where the ends are, its units permuted to match the middle's.
@@ -233,55 +269,6 @@ class MidpointOptimizer:
         distances = WeightDistances(self.symmetry, latent_owners(self.evaluator.model))
         params, trained = (self.evaluator.on_device(network.params) for network in (end, midpoint))
         return distances.columns(end, params, midpoint, trained)
-
-
-def train_midpoint(
-    spec: ModelSpec,
-    middle: Params,
-    data: Split,
-    recipe: Recipe,
-    *,
-    seed: int,
-    device: torch.device,
-    observer: TrainingObserver | None = None,
-    phase: str = "midpoint",
-) -> tuple[dict[str, Tensor], int]:
-    """Return the network that SGD makes of another, and for how many epochs it ran.
-
-    It trains in float32, whatever the network's dtypes, which the result has again.
-
-    Args:
-        spec: the model.
-        middle: the network to start from.
-        data: the training set.
-        recipe: how long and how fast.
-        seed: of everything random.
-        device: where to train.
-        observer: whom to tell.
-        phase: what to call the training to the observer.
-
-    Raises:
-        TrainingError: if training diverges.
-    """
-    observer = observer or TrainingObserver()
-    begin = observer.start
-    start: Callable[[str, int, int, int], None] = lambda _, *numbers: begin(phase, *numbers)  # noqa: E731
-    [solution] = train(
-        spec,
-        data,
-        SGD(),
-        recipe=recipe,
-        seeds=[seed],
-        device=device,
-        initial=[[cast_floats(middle, torch.float32, device)]],
-        observer=replace(observer, start=start),
-    )
-    if solution.params is None:
-        raise TrainingError(
-            f"training the midpoint diverged in epoch {solution.epochs} (weights or loss are not finite): lower "
-            f"`learning_rate=`, now {recipe.learning_rate}"
-        )
-    return {name: solution.params[name].to(tensor.dtype) for name, tensor in middle.items()}, solution.epochs
 
 
 def _checkpoint(params: Params, model: ModelSpec, name: str) -> Checkpoint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from landscape_cli.symmetry.checks import check_symmetry
 if TYPE_CHECKING:
     from torch import nn
 
+    from landscape_cli.evaluation.scores import Scores
     from landscape_cli.geometry.path_kind import PathKind
     from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
@@ -133,6 +134,21 @@ class PathEvaluator:
             return network
         return recompute_statistics(self.model, network, self.evaluator.splits[self.train].x)
 
+    def evaluate(
+        self, networks: Iterable[Params], *, advance: Callable[[int], None] | None = None
+    ) -> dict[str, Scores]:
+        """Return the scores of networks, which count as measured points; they are read once, a few at a time.
+
+        Args:
+            networks: on the device.
+            advance: called with the number of samples done.
+        """
+        self._advance = advance
+        scores = self.evaluator.evaluate(networks)
+        self._advance = None
+        self._undecided.append({split: score.undecided for split, score in scores.items()})
+        return scores
+
     def measure(self, stops: Sequence[Params], *, advance: Callable[[int], None] | None = None) -> PathResult:
         """Measure the path through two networks or more, each of which is measured once.
 
@@ -149,10 +165,7 @@ class PathEvaluator:
             for name, steps in self.paths.counts(start, end, self.points).items():
                 before = counts.setdefault(name, [0])
                 before += [before[-1] + step for step in steps[1:]]
-        self._advance = advance
-        scores = self.evaluator.evaluate(self._visited(stops))
-        self._advance = None
-        self._undecided.append({split: score.undecided for split, score in scores.items()})
+        scores = self.evaluate(self._visited(stops), advance=advance)
         return PathResult(
             self.kind.value,
             {split: self._along(score.error, len(stops)) for split, score in scores.items()},
@@ -210,10 +223,10 @@ def suitable_kind(model: nn.Module, kind: str | None, *, name: str = "the model"
         GeometryError: if there is no such kind, or none between networks of the model.
     """
     binary = bool(latent_names(model))
-    suitable = [choice for choice in Kind if choice.load().binary == binary]
+    suitable = [choice for choice in Kind if choice.is_path and choice.load().binary == binary]
     if kind is None:
         return suitable[0]
-    check_choice("kind of path", kind, Kind, GeometryError)
+    check_choice("kind of path", kind, [choice for choice in Kind if choice.is_path], GeometryError)
     choice = Kind(kind)
     if choice in suitable:
         return choice

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -46,6 +46,7 @@ class Sampler:
         own_statistics: whether running statistics of batch-norm belong to the weights that are returned.
         uses_gradients: whether a step looks at `stack.gradients` or changes them: if not, they need not be there.
         reports_solution: whether the log should hold the error of the solution.
+        one_batch: whether the networks of a run see the same mini-batches.
     """
 
     summary: ClassVar[str] = "stochastic gradient descent"
@@ -54,6 +55,7 @@ class Sampler:
     own_statistics: ClassVar[bool] = True
     uses_gradients: ClassVar[bool] = False
     reports_solution: ClassVar[bool] = False
+    one_batch: ClassVar[bool] = False
 
     @property
     def networks(self) -> int:
@@ -115,6 +117,10 @@ class Sampler:
     def solution(self, context: StepContext, run: int) -> Params:
         """Return a run's network, with whatever statistics there are."""
         return context.stack.centre(run)
+
+    def judged(self, context: StepContext, run: int) -> Iterable[Params]:
+        """Yield the networks whose mean training error is a run's: its solution."""
+        yield self.solution(context, run)
 
     def end_phase(self, phase: Phase, records: Sequence[EpochRecord]) -> None:
         """Warn of what a phase did not come to, given the records so far."""

@@ -119,7 +119,7 @@ def test_the_rate_is_the_usual_one_of_such_networks(
         recipes.append(recipe)
         return middle, 1
 
-    monkeypatch.setattr("landscape_cli.measures.midpoint.train_midpoint", keep)
+    monkeypatch.setattr("landscape_cli.measures.midpoint.train_vertex", keep)
     ends = make_ends(spec)
     measure = partial(optimize_midpoint, ends.model, ends.start, ends.end, ends.data, points=2, orders=1)
     for learning_rate in (None, 0.5):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from landscape_cli.choices import Kind, Method, Statistics
+from landscape_cli.cli.connector.options import ConnectorOptions, check_options
 from landscape_cli.cli.console import in_options, listen, progress, say
 from landscape_cli.cli.options import (
     Align,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from landscape_cli.measures.midpoint import MidpointOptimizer
     from landscape_cli.measures.optimized_path import OptimizedPath
     from landscape_cli.measures.path_evaluator import PathEvaluator
+    from landscape_cli.symmetry import Symmetry
 
 
 def path(
@@ -57,7 +59,8 @@ def path(
         ),
     ],
     more: Annotated[
-        list[Path] | None, typer.Argument(help="Further families, with --pairs.", show_default=False)
+        list[Path] | None,
+        typer.Argument(help="Further families, with --pairs, or networks of a connector.", show_default=False),
     ] = None,
     *,
     kind: PathKind = None,
@@ -72,6 +75,7 @@ def path(
     batch_size: MidpointBatch = 128,
     until_error: MidpointUntil = 0.0,
     midpoint_out: MidpointOut = None,
+    connector: ConnectorOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     data: DataOptions,
@@ -91,6 +95,9 @@ def path(
 
     With --optimize-midpoint the middle of the path is trained, and the path leads through it in two pieces.
 
+    With --kind connector it is no path but a set through two networks or more: simplices on them and on new vertices,
+    which start at barycentres and are trained.
+
     \b
     Examples:
       landscape path a.st b.st
@@ -100,6 +107,7 @@ def path(
       landscape path a.st b.st --align weight --optimize-midpoint --midpoint-out middle.st
       landscape path 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine --kind geodesic -o paths.json
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
+      landscape path a.st b.st c.st --kind connector --align cosine --connector-out 'c-{vertex}.st' --plot c.png
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe
@@ -111,9 +119,16 @@ def path(
 
     quiet, seed, force = terminal.quiet, compute.seed, result.force
     listen(quiet=quiet)
-    check_result_output(result.output, result.form, result.plot, force=force)
-    recipe = midpoint_recipe(context)
     named = more or []
+    if kind is Kind.CONNECTOR:
+        from landscape_cli.cli.connector.command import connect
+
+        groups: dict[str, Any] = {"data": data, "foreign": foreign, "compute": compute}
+        connect(context, [start, end, *named], connector, **groups, result=result, terminal=terminal)
+        return
+    check_result_output(result.output, result.form, result.plot, force=force)
+    check_options(context)
+    recipe = midpoint_recipe(context)
     chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
     ends = [(chosen.files[pair.start], chosen.files[pair.end]) for pair in chosen.pairs]
     outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=force)
@@ -127,13 +142,7 @@ def path(
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
 
-    def make_aligner(method: Method) -> PairAligner:
-        from landscape_cli.alignment.verified import PairAligner
-
-        assert symmetry is not None
-        inputs = loaded.train.x
-        return PairAligner(model, networks[0], symmetry, method=method.value, inputs=inputs, seed=seed, device=device)
-
+    make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=loaded.train.x, seed=seed, device=device)
     aligner = None if align is None else make_aligner(align)
     evaluator = PathEvaluator(
         model,
@@ -155,7 +164,9 @@ def path(
         from landscape_cli.measures.midpoint import MidpointOptimizer
 
         assert symmetry is not None
-        optimizer = MidpointOptimizer(evaluator, symmetry, aligner or make_aligner(Method.COSINE), recipe, seed=seed)
+        aligner = aligner or make_aligner(Method.COSINE)
+        target = connector.train_on
+        optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=target)
         write = partial(_write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
         measured = _optimize(aligned, outs, optimizer, write, quiet=quiet)
     evaluator.warn_of_missing()
@@ -183,6 +194,16 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
                     f"'landscape normalize {network.path} -o FILE' first"
                 )
     return kind
+
+
+def _make_aligner(
+    model: nn.Module, networks: Sequence[Checkpoint], symmetry: Symmetry | None, method: Method, **setting: Any
+) -> PairAligner:
+    """Return what aligns pairs of the networks."""
+    from landscape_cli.alignment.verified import PairAligner
+
+    assert symmetry is not None
+    return PairAligner(model, networks[0], symmetry, method=method.value, **setting)
 
 
 def _measure(

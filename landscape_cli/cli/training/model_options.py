@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,15 @@ class NetworkOptions(Group):
     bias: Annotated[
         bool | None, typer.Option("--bias/--no-bias", help="mlp, lenet: biases in every layer, or none.")
     ] = None
+    dropout: Annotated[
+        float | None,
+        typer.Option(
+            "--dropout",
+            min=0,
+            max=1,
+            help="mlp, lenet: fraction dropped of what every layer but the first reads, while training.  [default: 0]",
+        ),
+    ] = None
     outputs: Annotated[
         int | None,
         typer.Option("--outputs", min=1, help="Outputs: by default one a class, or one with a sign for two classes."),
@@ -74,6 +84,7 @@ class NetworkOptions(Group):
             "blocks": self.blocks,
             "norm": self.norm,
             "bias": self.bias,
+            "dropout": self.dropout,
             "outputs": self.outputs,
         }
         return {name: size for name, size in sizes.items() if size is not None}
@@ -93,7 +104,22 @@ class StartOptions(Group):
             show_default=False,
         ),
     ] = None
+    init_scale: Annotated[
+        float | None,
+        typer.Option("--init-scale", help="Factor of the initial weights, biases too.  [default: 1]"),
+    ] = None
     input_shape: InputShape = None
+
+    def scale(self) -> float:
+        """Return the factor of the initial weights.
+
+        Raises:
+            BadParameter: if it is none.
+        """
+        scale = self.init_scale
+        if scale is not None and not (math.isfinite(scale) and scale > 0):
+            raise typer.BadParameter(f"--init-scale must be a positive number, and is {scale}")
+        return 1.0 if scale is None else scale
 
 
 def read_starts(options: StartOptions, model: str | None) -> list[Checkpoint]:

@@ -103,7 +103,7 @@ def test_a_permutation_of_the_midpoint_is_undone(
     symmetry = trace_symmetry(model, torch.zeros(2, *network.model.input_shape))
     orders = {group.name: torch.arange(group.units).roll(1) for group in symmetry.permutations}
     module = importlib.import_module("landscape_cli.measures.midpoint")
-    monkeypatch.setattr(module, "train_midpoint", lambda spec, middle, *_, **__: (permute(middle, symmetry, orders), 1))
+    monkeypatch.setattr(module, "train_vertex", lambda spec, middle, *_, **__: (permute(middle, symmetry, orders), 1))
     ends = ["n/a.st", "n/b.st", "--kind", kind, "--loss"]
     straight = json.loads(landscape("path", *ends, "--points", "9").out)
     bent = json.loads(landscape("path", *ends, *BEND).out)
@@ -201,7 +201,7 @@ def test_statistics_before_training(
     model = save("Residual")
     module = importlib.import_module("landscape_cli.measures.midpoint")
     seen: list[Any] = []
-    monkeypatch.setattr(module, "train_midpoint", lambda spec, middle, *_, **__: (seen.append(middle), (middle, 1))[1])
+    monkeypatch.setattr(module, "train_vertex", lambda spec, middle, *_, **__: (seen.append(middle), (middle, 1))[1])
     ends = ["1.pt", "2.pt", "--model", "nets:Residual", "--input-shape", "3,3,3", "--data", "data.safetensors"]
     for bn in ("recompute", "keep"):
         done = landscape("path", *ends, "--optimize-midpoint", "--points", "2", "--bn", bn)
@@ -253,7 +253,7 @@ def test_midpoints_of_families(landscape: Callable[..., Any], monkeypatch: pytes
     table = landscape(*command, "--format", "table", "--quiet").out
     assert "euclidean to start" in " ".join(table.split())
 
-    module = importlib.import_module("landscape_cli.measures.midpoint")
+    module = importlib.import_module("landscape_cli.measures.connector_training")
     trained = module.train
     calls: list[int] = []
 

@@ -1,0 +1,1 @@
+"""`path --kind connector`: its options, and what it does."""
