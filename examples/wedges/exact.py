@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from landscape_cli.models.wedges import least_loss_on_plane, wedges
 
+from landscape_cli.models.wedges import least_loss_on_plane, wedges
 from landscape_cli.rng import generator
 
 

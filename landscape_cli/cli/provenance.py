@@ -44,7 +44,8 @@ NOT_RECORDED = {
 IF_USED = (
     *("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
-    *("b", "c", "third")
+    *("b", "c", "third"),
+)
 IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
