@@ -22,6 +22,7 @@ TAKEN = ["--keep-snapshots", "--keep-epochs", "0,1,40,90"]
 OPTIONS = {
     "rsgd": ["--algo", "rsgd", "--runs", "2", "--epochs", "150"],
     "adv": ["--algo", "adv", "--adv-epochs", "100", "--adv-until-error", "0.1", "--lr", "0.05", "--epochs", "150"],
+    "subspace": ["--subspace-dim", "200", "--runs", "2", "--epochs", "150"],
     "snapshot": ["--algo", "snapshot", *TAKEN, "--runs", "2", "--epochs", "150"],
     "fge": ["--algo", "fge", *TAKEN, "--runs", "2", "--epochs", "150"],
 }

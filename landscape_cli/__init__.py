@@ -28,6 +28,8 @@ _HOMES = {
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
+    "measures.curvature": ("curvature",),
+    "measures.curvature_result": ("Curvature", "SpectralDensity"),
     "measures.connector": ("connector",),
     "measures.connector_result": ("ConnectorResult",),
     "measures.disagreement": ("disagreement",),
@@ -44,12 +46,14 @@ _HOMES = {
     "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
     "models": ("allow_code", "build_model"),
     "models.reader": ("NetworkReader", "read_network"),
+    "models.wedges": ("least_loss_on_plane",),
     "network": ("ModelSpec", "Params"),
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
     "samplers": (
-        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "EntropySGD", "EpochNetwork", "EpochRecord", "Recipe"),
-        *("Sampler", "SnapshotEnsemble", "Solution", "TrainingObserver", "train"),
+        *("FGE", "RSGD", "SAM", "SGD", "SWA", "Adversarial", "Displacement", "EntropySGD", "EpochNetwork"),
+        *("EpochRecord", "ModelBasis", "Recipe", "Sampler", "SnapshotEnsemble", "Solution", "Subspace"),
+        *("TrainingObserver", "subspace_basis", "train"),
     ),
     "symmetry": (
         *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
@@ -91,6 +95,9 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
     from landscape_cli.measures.connector import connector as connector
     from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
+    from landscape_cli.measures.curvature import curvature as curvature
+    from landscape_cli.measures.curvature_result import Curvature as Curvature
+    from landscape_cli.measures.curvature_result import SpectralDensity as SpectralDensity
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
     from landscape_cli.measures.ensemble import Ensemble as Ensemble
@@ -114,6 +121,7 @@ if TYPE_CHECKING:
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader
     from landscape_cli.models.reader import read_network as read_network
+    from landscape_cli.models.wedges import least_loss_on_plane as least_loss_on_plane
     from landscape_cli.network import ModelSpec as ModelSpec
     from landscape_cli.network import Params as Params
     from landscape_cli.normalization.normalize import Normalization as Normalization
@@ -124,14 +132,18 @@ if TYPE_CHECKING:
     from landscape_cli.samplers import SGD as SGD
     from landscape_cli.samplers import SWA as SWA
     from landscape_cli.samplers import Adversarial as Adversarial
+    from landscape_cli.samplers import Displacement as Displacement
     from landscape_cli.samplers import EntropySGD as EntropySGD
     from landscape_cli.samplers import EpochNetwork as EpochNetwork
     from landscape_cli.samplers import EpochRecord as EpochRecord
+    from landscape_cli.samplers import ModelBasis as ModelBasis
     from landscape_cli.samplers import Recipe as Recipe
     from landscape_cli.samplers import Sampler as Sampler
     from landscape_cli.samplers import SnapshotEnsemble as SnapshotEnsemble
     from landscape_cli.samplers import Solution as Solution
+    from landscape_cli.samplers import Subspace as Subspace
     from landscape_cli.samplers import TrainingObserver as TrainingObserver
+    from landscape_cli.samplers import subspace_basis as subspace_basis
     from landscape_cli.samplers import train as train
     from landscape_cli.symmetry import Symmetry as Symmetry
     from landscape_cli.symmetry import flip as flip

@@ -98,6 +98,13 @@ class Schedule(Choice):
     STEP = "step"
 
 
+class Basis(Choice):
+    """How the basis of a random subspace is drawn."""
+
+    DISJOINT = "disjoint", "landscape_cli.samplers.bases:DisjointBasis"
+    GAUSSIAN = "gaussian", "landscape_cli.samplers.bases:GaussianBasis"
+
+
 class GammaSchedule(Choice):
     """How the coupling of replicas grows."""
 
@@ -179,6 +186,13 @@ class Statistics(Choice):
     RECOMPUTE = "recompute"
 
 
+class Third(Choice):
+    """What stands in for the third network of a plane."""
+
+    ORIGIN = "origin"
+    RANDOM = "random"
+
+
 class Metric(Choice):
     """The distances between two networks, in the order in which they are shown: in weights, then in predictions."""
 
@@ -206,7 +220,15 @@ class FlatnessKind(Choice):
     """What flatness is taken to be, each with how the command measures it; the first is the default."""
 
     ENERGY = "energy", "landscape_cli.cli.flatness.energy:EnergyMeasurement"
+    CURVATURE = "curvature", "landscape_cli.cli.flatness.curvature:CurvatureMeasurement"
     RADIAL = "radial", "landscape_cli.cli.flatness.radial:RadialMeasurement"
+
+
+class HessianMetric(Choice):
+    """In which coordinates curvature is measured: multiples of the weights, or the numbers in the file."""
+
+    RELATIVE = "relative"
+    EUCLIDEAN = "euclidean"
 
 
 class Perturbation(Choice):
@@ -231,6 +253,7 @@ class DataName(Choice):
     MNIST = "mnist", "landscape_cli.data.images:MNIST"
     FASHION_MNIST = "fashion-mnist", "landscape_cli.data.images:FASHION_MNIST"
     CIFAR10 = "cifar10", "landscape_cli.data.images:CIFAR10"
+    WEDGES = "wedges", "landscape_cli.data.wedges:SOURCE"
 
 
 class Task(Choice):

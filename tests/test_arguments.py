@@ -33,6 +33,8 @@ A, B, C = (s.params for s in ll.train(SPEC, DATA, recipe=RECIPE, seeds=[1, 2, 3]
 BINARY, OTHER_BINARY = (s.params for s in ll.train(BINARY_SPEC, DATA, recipe=RECIPE, seeds=[1, 2]))
 MODEL, BINARY_MODEL = ll.build_model(SPEC, A), ll.build_model(BINARY_SPEC, BINARY)
 SYMMETRY, BINARY_SYMMETRY = (ll.trace_symmetry(model, X[:2]) for model in (MODEL, BINARY_MODEL))
+POSITION = {"position": torch.ones(9)}
+WEDGES = ll.build_model(ll.ModelSpec("wedges", {"dim": 9, "wedges": 2, "short": 3}, (1,), 2), POSITION)
 U, V = (ll.normalize(MODEL, params, SYMMETRY).params for params in (A, B))
 
 # Each as a function of what may be wrong: the model, a network, the data, and keyword arguments.
@@ -44,6 +46,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     "shortest path": lambda data=DATA, **o: ll.path(BINARY_MODEL, BINARY, OTHER_BINARY, data, **{"points": 3, **o}),
     "plane": lambda model=MODEL, network=A, data=DATA, **o: ll.plane(model, network, B, C, data, **{"grid": 2, **o}),
+    "plane with a third": lambda model=MODEL, network=A, data=DATA, **o: ll.plane(
+        model, network, B, None, data, **{"grid": 2, "third": "random", **o}
+    ),
+    "least_loss_on_plane": lambda model=WEDGES, network=POSITION, **o: ll.least_loss_on_plane(
+        model, network, **{"basis": torch.eye(9)[:, :2], **o}
+    ),
     "optimize_midpoint": lambda model=MODEL, network=A, data=DATA, **o: ll.optimize_midpoint(
         model, network, B, data, **{"spec": SPEC, "symmetry": SYMMETRY, "recipe": RECIPE, "points": 2, **o}
     ),
@@ -63,6 +71,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "local_energy": lambda model=MODEL, network=A, data=DATA, **o: ll.local_energy(
         model, network, data, **{"samples": 1, **o}
     ),
+    "curvature": lambda model=MODEL, network=A, data=DATA, **o: ll.curvature(
+        model, network, data, **{"trace_samples": 1, **o}
+    ),
     "radial_profiles": lambda model=MODEL, network=A, data=DATA, **o: ll.radial_profiles(
         model, network, data, **{"samples": 1, "directions": ("gradient",), "angles": (10.0,), **o}
     ),
@@ -81,6 +92,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "trace_symmetry": lambda model=MODEL, **o: ll.trace_symmetry(model, **{"example_input": X[:2], **o}),
     "build_model": lambda network=A, **o: ll.build_model(**{"spec": SPEC, "params": network, **o}),
     "train": lambda data=DATA, **o: ll.train(**{"spec": SPEC, "data": data, "recipe": RECIPE, **o}),
+    "subspace_basis": lambda **o: ll.subspace_basis(**{"spec": SPEC, "subspace": ll.Subspace(3), **o}),
 }
 MODELS: dict[str, Any] = {
     "none": None,
@@ -141,6 +153,10 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
     "shortest path": {"kind": ["linear", "geodesic"], "seed": SEEDS, "orders": COUNTS},
     "barrier": {"points": [1]},
     "plane": {"grid": [*COUNTS, 1], "margin": [*NUMBERS, -1], "bn": NAMES, "device": DEVICES},
+    "plane with a third": {"third": [*NAMES, None], "seed": SEEDS},
+    "least_loss_on_plane": {
+        "basis": [None, torch.ones(9), torch.ones(8, 2), torch.ones(9, 2).long(), torch.full((9, 1), math.nan)],
+    },
     "optimize_midpoint": {
         "spec": [None, "mlp", A],
         "symmetry": [*SYMMETRIES, None],
@@ -205,6 +221,21 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
         "weights": ["fc1.weight", ["x"], 3],
         "symmetry": SYMMETRIES,
     },
+    "curvature": {
+        "eigenvalues": ["3", None, -1, 2.5, math.nan, math.inf, True, [1], 10**6],
+        "smallest": ["yes", 1, None],
+        "trace_samples": ["3", None, -1, 2.5, math.nan, True],
+        "density": ["yes", 1, None],
+        "density_probes": COUNTS,
+        "density_steps": COUNTS,
+        "metric": NAMES,
+        "tolerance": [*NUMBERS, -0.1, 1],
+        "curvature_samples": [count for count in COUNTS if count is not None],
+        "weights": ["fc1.weight", ["x"], 3, []],
+        "symmetry": SYMMETRIES,
+        "seed": SEEDS,
+        "device": DEVICES,
+    },
     "radial_profiles": {
         "directions": ["random", [3], None, ["nonsense"], 3],
         "towards": [3, A, [A], {"b": 3}, {"b": BINARY}],
@@ -246,6 +277,13 @@ OPTIONS: dict[str, dict[str, Iterable[Any]]] = {
         "device": DEVICES,
         "classes": ["3", 2.5],
         "initial": [[A], A, [[A, B]], [[NETWORKS["numpy"]]], [[BINARY]], 3],
+        "init_scale": [*NUMBERS, 0, -1, True],
+        "subspace": ["64", 64, ll.Subspace, ll.Subspace(10**6)],
+    },
+    "subspace_basis": {
+        "spec": [None, "mlp", A],
+        "subspace": [None, 64, "disjoint", ll.Subspace(10**6)],
+        "seed": SEEDS,
     },
 }
 CASES = [
@@ -366,7 +404,7 @@ def test_data_is_the_same_in_every_form(name: str) -> None:
 def test_defaults_are_those_of_the_command_line() -> None:
     for function, command, names in (
         (ll.path, path_command.path, ("kind", "points", "orders", "loss", "bn")),
-        (ll.plane, plane_command.plane, ("grid", "margin", "loss", "bn")),
+        (ll.plane, plane_command.plane, ("third", "grid", "margin", "loss", "bn", "seed")),
         (ll.local_energy, flatness_command.flatness, ("samples",)),
         (ll.radial_profiles, flatness_command.flatness, ("samples", "bn")),
         (ll.align, align_command.align, ("method",)),

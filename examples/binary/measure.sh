@@ -7,9 +7,7 @@ begin "$@"
 
 for study in "${studies[@]}"; do
   size=${subset_of[${study%/*}]:-}
-  if [ -n "$size" ]; then
-    task "$study" measured.safetensors "python '$here/../study/subset.py' $(name_of_data "${study%/*}") data $size"
-  fi
+  if [ -n "$size" ]; then subset_of_study "$study" "$size"; fi
 done | carry_out "data to measure on"
 
 # options_of STUDY: those of path, flatness, distance and plane

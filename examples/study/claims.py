@@ -13,6 +13,8 @@ from study.verdicts import Comparison, Values, below, positive, sampler_of, smal
 
 LEVELS = ((PAIRS[0],), (PAIRS[1], PAIRS[2]), (PAIRS[3], PAIRS[4]), (PAIRS[5],))
 """Pairs of samplers by the barrier between them, from low to high."""
+SHOWN = "no verdict"
+"""Of what is measured beside the findings, and has no inequality."""
 NEAR_ZERO = 0.01
 """The training error up to which a barrier is near zero."""
 
@@ -25,7 +27,7 @@ class Finding:
         label: its number, and a letter for a part.
         claim: what the paper says.
         numbers: what was measured, in lines.
-        comparisons: the inequalities it comes down to.
+        comparisons: the inequalities it comes down to; none of what is only shown.
     """
 
     label: str
@@ -36,7 +38,7 @@ class Finding:
     @property
     def verdict(self) -> str:
         """What the data say."""
-        return verdict(self.comparisons)
+        return verdict(self.comparisons) if self.comparisons else SHOWN
 
 
 def flatter_energies(study: Study) -> Finding:

@@ -84,12 +84,21 @@ def overview(title: str, names: Sequence[str], found: Sequence[Sequence[Finding]
     """Return a table of verdicts, a column for each name."""
     claims = {finding.label: finding.claim for own in found for finding in own}
     told_of = [{finding.label: told(finding) for finding in own} for own in found]
-    rows = [[f"{label}. {claims[label]}", *(own.get(label, "-") for own in told_of)] for label in sorted(claims)]
+    labels = sorted(claims, key=place)
+    rows = [[f"{label}. {claims[label]}", *(own.get(label, "-") for own in told_of)] for label in labels]
     return table(title, ["finding (inequalities that hold)", *names], rows)
+
+
+def place(label: str) -> tuple[int, str]:
+    """Return where a finding stands among others: by number, then by letter."""
+    letter = label.lstrip("0123456789")
+    return int(label.removesuffix(letter)), letter
 
 
 def told(finding: Finding) -> str:
     """Return a verdict, and how many inequalities hold."""
+    if not finding.comparisons:
+        return finding.verdict
     holding = sum(one.verdict == HOLDS for one in finding.comparisons)
     return f"**{finding.verdict}** ({holding} of {len(finding.comparisons)})"
 

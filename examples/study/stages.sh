@@ -2,16 +2,17 @@
 # A stage is called with SETTINGS DATA_DIR RESULTS [STUDY...]; see toroids/run.sh. With DRY=1 it prints its commands only.
 # `here` is the folder of the study that the stages belong to.
 
+folders=(raw normal aligned normal-aligned paths planes midpoints) # of a study; a study that has others says so
+stages=(train symmetries measure)                               # unless the settings say so
+
 # begin ARGUMENTS: read the settings, go to the folder of results, make one for each study
 begin() {
   if [ $# -lt 3 ]; then
     echo "usage: bash $0 SETTINGS DATA_DIR RESULTS [STUDY...]    (SETTINGS: $(settings_here) or a file; STUDY: DATA/MODEL)" >&2
     exit 2
   fi
-  local settings=$1
-  if [ ! -f "$settings" ]; then settings=$here/$settings.sh; fi
   # shellcheck disable=SC1090
-  source "$settings"
+  source "$(file_of_settings "$1")"
   data=$(realpath -m "$2")
   results=$(realpath -m "$3")
   shift 3
@@ -23,7 +24,7 @@ begin() {
   use_landscape
   for study in "${studies[@]}"; do
     local folder=$results/${study/\//-}
-    mkdir -p "$folder"/{raw,normal,aligned,normal-aligned,paths,planes,midpoints}
+    mkdir -p "${folders[@]/#/$folder/}"
     ln -sfn "$data" "$folder/data" # so that results do not speak of one machine's folders
   done
   cd "$results"
@@ -50,6 +51,20 @@ settings_here() {
   printf '%s' "${found[*]}"
 }
 
+# file_of_settings SETTINGS: their file
+file_of_settings() { if [ -f "$1" ]; then echo "$1"; else echo "$here/$1.sh"; fi; }
+
+# stages_of SETTINGS: the stages that they go through
+stages_of() (
+  local settings
+  settings=$(file_of_settings "$1")
+  if [ -f "$settings" ]; then
+    # shellcheck disable=SC1090
+    source "$settings"
+  fi
+  echo "${stages[@]}"
+)
+
 # run_stages ARGUMENTS: all stages, one after another, and the page
 run_stages() {
   if [ -n "${DOWNLOAD:-}" ] && [ -z "${DRY:-}" ] && [ $# -ge 3 ]; then
@@ -62,7 +77,7 @@ run_stages() {
     )
   fi
   local stage results
-  for stage in train symmetries measure; do
+  for stage in $(stages_of "${1:-}"); do
     bash "$here/$stage.sh" "$@"
   done
   if [ -z "${DRY:-}" ] && [ $# -eq 3 ]; then # not where several runs share a folder, each with a study of its own
@@ -106,6 +121,11 @@ line() {
   if [ -n "${DRY:-}" ] || [ ! -s "$folder/$2" ]; then
     echo "cd $folder && $3 && mv $2.part $2"
   fi
+}
+
+# subset_of_study STUDY SIZES: the line that writes the data to measure on, so many training and test images of its own
+subset_of_study() {
+  task "$1" measured.safetensors "python '$here/../study/subset.py' $(name_of_data "${1%/*}") data $2"
 }
 
 # carry_out WORDS: run the lines of standard input, so many at a time as the settings say; stop if one fails

@@ -8,7 +8,7 @@ begin "$@"
 
 if [ -n "$subset" ]; then
   for study in "${studies[@]}"; do
-    task "$study" measured.safetensors "python '$here/../study/subset.py' ${study%/*} data $subset"
+    subset_of_study "$study" "$subset"
   done | carry_out "data to measure on"
 fi
 

@@ -14,7 +14,13 @@ from landscape_cli.cli.groups import Group
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
 ]
-FLAGS = {"form": "--format", "learning_rate": "--lr", "model_name": "--model"}
+FLAGS = {
+    "form": "--format",
+    "learning_rate": "--lr",
+    "model_name": "--model",
+    "subspace": "--subspace-dim",
+    "basis": "--subspace-basis",
+}
 """Options that are not spelled as the parameters are."""
 LARGEST_SEED = (1 << 63) - 1
 Seed = Annotated[
@@ -55,7 +61,7 @@ Plot = Annotated[
 ]
 DataName = Annotated[
     str | None,
-    typer.Option("--data", help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, FILE.safetensors."),
+    typer.Option("--data", help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, wedges, FILE.safetensors."),
 ]
 DataTask = Annotated[
     Task | None,

@@ -41,12 +41,18 @@ NOT_RECORDED = {
 
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
-IF_USED = ("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "ensemble")
+IF_USED = (
+    *("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble"),
+    *("density_probes", "density_steps"),
+    *("b", "c", "third"),
+)
 IF_USED += tuple(kind.value for kind in Perturbation)
 
-IF_GIVEN = ("cycles", "fge_start", "cycle_epochs", "lr_min")
+IF_GIVEN = (
+    *("cycles", "fge_start", "cycle_epochs", "lr_min"),
+    *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+)
 """Likewise, but for options that may be zero."""
-
 
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
 """Options of `path` that only `--optimize-midpoint` and `--kind connector` use."""

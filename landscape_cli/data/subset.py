@@ -8,8 +8,15 @@ from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError
 
 
-def balanced_subset(train: Split, classes: int, size: int, seed: int) -> Split:
+def balanced_subset(train: Split, classes: int, size: int, seed: int, *, name: str = "train_size") -> Split:
     """Return `size` samples, as many of each class as of any other (one more of some, if it must be), in their order.
+
+    Args:
+        train: what to choose from.
+        classes: the number of classes.
+        size: how many samples.
+        seed: of the choice.
+        name: the parameter that asks for so many.
 
     Raises:
         DataError: if there are not so many samples, of some class or of all.
@@ -18,7 +25,7 @@ def balanced_subset(train: Split, classes: int, size: int, seed: int) -> Split:
         return train
     if not classes <= size <= len(train.y):
         raise DataError(
-            f"`train_size=` {size} must lie between {classes}, the number of classes, and {len(train.y)}, the whole set"
+            f"`{name}=` {size} must lie between {classes}, the number of classes, and {len(train.y)}, the whole set"
         )
     generator = torch.Generator().manual_seed(seed)
     quota = torch.full((classes,), size // classes)
@@ -29,7 +36,7 @@ def balanced_subset(train: Split, classes: int, size: int, seed: int) -> Split:
         members = order[train.y[order] == label]
         if len(members) < quota[label]:
             raise DataError(
-                f"`train_size=` {size} needs {int(quota[label])} samples of class {label}, which has {len(members)}: "
+                f"`{name}=` {size} needs {int(quota[label])} samples of class {label}, which has {len(members)}: "
                 f"at most {classes * int(torch.bincount(train.y, minlength=classes).min())} can be balanced"
             )
         chosen.append(members[: int(quota[label])])

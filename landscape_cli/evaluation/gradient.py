@@ -11,12 +11,10 @@ from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import (
     cast_floats,
     errors_of_forward,
-    float_type,
     parameter_owners,
     run_with,
     unsaved_buffers,
 )
-from landscape_cli.forward.memory import as_channels_last
 from landscape_cli.forward.outputs import cross_entropy, logits_of
 from landscape_cli.network import Params
 
@@ -36,14 +34,9 @@ def loss_gradient(evaluator: Evaluator, params: Params, names: Sequence[str], sp
     Returns:
         By name, of the tensors' shapes, in float64 on the evaluator's device.
     """
-    model, data = evaluator.model, evaluator.splits[split]
-    model.eval()
-    kind = torch.promote_types(torch.float32, float_type(params))
-    network = cast_floats(unsaved_buffers(model) | dict(params), kind, evaluator.device)
-    network = {name: as_channels_last(tensor).detach() for name, tensor in network.items()}
+    model, data = evaluator.model.eval(), evaluator.splits[split]
     owners = parameter_owners(model)
-    leaves = {owners.get(name, name): network[name].clone().requires_grad_(True) for name in names}
-    network |= {name: leaves[owner] for name, owner in owners.items() if owner in leaves} | leaves
+    network, leaves, kind = differentiable(evaluator, params, names)
     total = {owner: torch.zeros(leaf.shape, dtype=torch.float64, device=leaf.device) for owner, leaf in leaves.items()}
     size = max(1, evaluator.batch_size // BATCHES_OF_EVALUATOR)
     for x, y in zip(data.x.split(size), data.y.split(size), strict=True):
@@ -57,3 +50,28 @@ def loss_gradient(evaluator: Evaluator, params: Params, names: Sequence[str], sp
         if evaluator.advance is not None:
             evaluator.advance(len(y))
     return {name: total[owners.get(name, name)] / len(data.y) for name in names}
+
+
+def differentiable(
+    evaluator: Evaluator, params: Params, names: Sequence[str]
+) -> tuple[dict[str, Tensor], dict[str, Tensor], torch.dtype]:
+    """Return a network whose loss can be differentiated by some tensors, on the evaluator's device.
+
+    Args:
+        evaluator: of the model.
+        params: the network, which stays what it is.
+        names: the tensors to differentiate by.
+
+    Returns:
+        The network, with the model's unsaved buffers, a tensor of several names being one; the tensors to differentiate
+        by, by the first name of each; and the type that both are in: float32, or float64 if any tensor is.
+    """
+    owners, kind = parameter_owners(evaluator.model), torch.float32
+    for tensor in params.values():
+        kind = torch.promote_types(kind, tensor.dtype) if tensor.is_floating_point() else kind
+    network = cast_floats(unsaved_buffers(evaluator.model) | dict(params), kind, evaluator.device)
+    network = {name: tensor.detach().contiguous() for name, tensor in network.items()}
+    first = dict.fromkeys(owners.get(name, name) for name in names)
+    leaves = {name: network[name].clone().requires_grad_(True) for name in first}
+    network |= leaves
+    return network | {name: network[owner] for name, owner in owners.items()}, leaves, kind

@@ -11,7 +11,7 @@ from landscape_cli.figures.figure import new_figure, save
 
 
 def plot_plane(path: Path, plane: Mapping[str, Any], *, force: bool) -> None:
-    """Draw the train and test error in a plane, with the three networks in it.
+    """Draw the train and test error in a plane, with the three networks in it, or what stands in for them.
 
     Args:
         path: the picture.
@@ -31,9 +31,10 @@ def plot_plane(path: Path, plane: Mapping[str, Any], *, force: bool) -> None:
             filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")
             figure.colorbar(filled, ax=ax, label=f"{split} error")
         for corner in corners:
-            ax.plot(corner["x"], corner["y"], "o", color="white", markeredgecolor="black")
+            stands_in = "third" in corner  # no network: a cross, and what it is
+            ax.plot(corner["x"], corner["y"], "X" if stands_in else "o", color="white", markeredgecolor="black")
             ax.annotate(
-                corner["name"],
+                corner["network"] if stands_in else corner["name"],
                 (corner["x"], corner["y"]),
                 xytext=(5, 5),
                 textcoords="offset points",

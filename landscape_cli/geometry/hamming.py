@@ -24,6 +24,8 @@ Latents = Mapping[str, str]
 
 PATHS = 1000
 """The stream that the orders of flips are drawn from."""
+FLIPS = 1002
+"""The stream that flips at random are drawn from."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,27 @@ def midpoint(start: Params, end: Params, latents: Latents, *, seed: int, order: 
     flipped = differing[: planned_flips(len(differing), 3)[1]]
     mixed[flipped] = v[flipped]
     return _with(start, latents, mixed)
+
+
+def flip_at_random(params: Params, latents: Latents, flips: int, *, seed: int, number: int = 0) -> dict[str, Tensor]:
+    """Return a network at a Hamming distance in a random direction: so many latents, drawn among all, negated.
+
+    Args:
+        params: the network.
+        latents: names of the latents, and their owners.
+        flips: the distance.
+        seed: of all draws.
+        number: which of them.
+
+    Raises:
+        GeometryError: if it has tensors of floating point other than latents.
+    """
+    _signs(params, params, latents)
+    flat = _flat(params, latents)
+    chosen = torch.randperm(len(flat), generator=generator(seed, FLIPS, number))[:flips].to(flat.device)
+    # Zero counts as +, and so has no negative: the largest number below it stands for -.
+    negative = torch.where(flat == 0, -torch.finfo(flat.dtype).tiny, -flat)
+    return _with(params, latents, flat.index_copy(0, chosen, negative[chosen]))
 
 
 def _signs(a: Params, b: Params, latents: Latents) -> tuple[Tensor, Tensor]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -12,22 +11,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from landscape_cli.arguments import check_kind, check_tensors, device_of
+from landscape_cli.arguments import check_kind, device_of
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import Statistics
+from landscape_cli.choices import Statistics, Third
 from landscape_cli.data.datasets import Split
-from landscape_cli.errors import GeometryError, LandscapeWarning
+from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.scores import score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
-from landscape_cli.geometry.plane import Plane, span_plane
+from landscape_cli.geometry.plane import Plane
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import finite
+from landscape_cli.measures.corners import LETTERS, Corners, check_third, find_corners, span_corners, tensors_on
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
-from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
-
-CORNERS = "abc"
 
 
 @dataclass(frozen=True)
@@ -35,13 +32,15 @@ class PlaneResult:
     """What was measured in a plane.
 
     Attributes:
-        names: of the three networks: their files, or a, b and c.
+        names: of the three networks: their files, or a, b and c; of what stands in for one, what it is.
         corners: their coordinates (x, y), in units of Euclidean distance.
         xs: the x coordinates of the grid.
         ys: its y coordinates.
         points: a row for each node, y by y: `x`, `y`, `train_error`, … (NaN where outputs are).
         corner_scores: the same columns for each of the three.
         binary: whether the networks are binary, and the plane that of their latent weights.
+        third: what stands in for networks: "origin" or "random"; None where nothing does.
+        given: how many of the three are networks; the others stand in.
     """
 
     names: tuple[str, ...]
@@ -51,6 +50,8 @@ class PlaneResult:
     points: tuple[Mapping[str, float], ...]
     corner_scores: tuple[Mapping[str, float], ...]
     binary: bool = False
+    third: Third | None = None
+    given: int = len(LETTERS)
 
     def grid(self, column: str) -> list[list[float]]:
         """Return a column, such as `train_error`, as a list of rows, one for each y, from the lowest."""
@@ -59,11 +60,15 @@ class PlaneResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the body of the result of `landscape plane`, missing errors being None."""
-        networks = [
+        networks: list[dict[str, Any]] = [
             {"name": corner, "network": name, "x": x, "y": y, **scores}
-            for corner, name, (x, y), scores in zip(CORNERS, self.names, self.corners, self.corner_scores, strict=True)
+            for corner, name, (x, y), scores in zip(LETTERS, self.names, self.corners, self.corner_scores, strict=True)
         ]
-        kind = {"binary": True} if self.binary else {}
+        kind: dict[str, Any] = {"binary": True} if self.binary else {}
+        if self.third is not None:
+            kind["third"] = self.third.value
+            for stand_in in networks[self.given :]:
+                stand_in["third"] = self.third.value
         body = {"networks": networks, "x": self.xs, "y": self.ys, "points": self.points}
         return dict(finite(kind | body))
 
@@ -71,34 +76,39 @@ class PlaneResult:
 def plane(
     model: nn.Module,
     a: Params | Checkpoint,
-    b: Params | Checkpoint,
-    c: Params | Checkpoint,
+    b: Params | Checkpoint | None,
+    c: Params | Checkpoint | None,
     data: Data,
     *,
+    third: Third | str | None = None,
     grid: int = 25,
     margin: float = 0.2,
     loss: bool = False,
     bn: Statistics | str = Statistics.KEEP,
+    seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
 ) -> PlaneResult:
     """Measure the error on a grid in the plane through three networks (Garipov et al., 2018).
 
-    See docs/method.md: Planes.
+    Something may stand in for the third, or for all but the first. See docs/method.md: Planes.
 
     Of binary networks the plane is that of their latent weights; at every node the network is the signs there.
 
     Args:
         model: the architecture; its own parameters are not used.
         a: the network at the origin.
-        b: the network on the x axis.
-        c: the network above it.
+        b: the network on the x axis; None, with c, for a random direction.
+        c: the network above it; None for what stands in for it.
         data: what to measure on; of splits by name, "train" is the training set, or else the first.
+        third: what stands in for networks that are None: "origin", the zero network; "random", the first network plus
+            a random direction in which each unit's row is as long as the network's, of a binary network random signs.
         grid: nodes along each side.
         margin: round the three, as a fraction of their extent.
         loss: whether to report the mean cross-entropy, in nats, beside the error.
         bn: "keep" batch-norm statistics as they move along with the networks, or "recompute" them over the training
             set for every network.
+        seed: of random directions.
         device: where to compute.
         advance: called with the number of samples done, for a progress bar; `samples_of_plane` of them in all.
 
@@ -108,24 +118,29 @@ def plane(
         outputs are.
 
     Raises:
-        GeometryError: if two networks are equal, the three lie on one line, or the grid is no grid.
+        GeometryError: if two networks are equal, the three lie on one line, there are too few or too many with what
+            stands in, or the grid is no grid.
         ModelError: if a network does not fit the model.
         DataError: if the data is something else.
 
     Warns:
-        LandscapeWarning: if only some are normalised, or the outputs are NaN at some node.
+        LandscapeWarning: if only some are normalised, the outputs are NaN at some node, or, for a random direction,
+            units are not wholly known.
     """
     check_grid(grid, margin)
     statistics, splits = statistics_of(bn), named_splits(data)
-    networks, device = [a, b, c], device_of(device)
-    tensors = [tensors_on(network, device) for network in networks]
-    check_networks(model, dict(zip(names_of(networks), tensors, strict=True)))
-    spanned = span_networks(networks, tensors)
-    train = training_split(splits)
+    if b is None and c is not None:
+        raise GeometryError("`c=` is a network and `b=` is none: give the second network as `b=`")
+    networks = [a, *(network for network in (b, c) if network is not None)]
+    check_third(len(networks), third, seed)
+    train, device = training_split(splits), device_of(device)
+    shape = splits[train].x.shape[1:]
+    corners = find_corners(model, networks, third, input_shape=shape, seed=seed, device=device)
+    spanned = span_corners(corners)
     example = tensors_on(a, splits[train].x.device)
     recomputed = samples_recomputed(model, example, splits[train], statistics)
     evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
-    result = measure_plane(spanned, networks, tensors, evaluator, grid=grid, margin=margin, loss=loss)
+    result = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
     warn_of_missing_nodes(result, model, example, splits[train], statistics)
     return result
 
@@ -143,46 +158,14 @@ def check_grid(grid: int, margin: float) -> None:
         raise GeometryError(f"`margin=` must be a finite number{' that is not negative' * (margin < 0)}, not {margin}")
 
 
-def tensors_on(network: Params | Checkpoint, device: torch.device | str) -> Params:
-    """Return the tensors of a network, on a device."""
-    params = network.params if isinstance(network, Checkpoint) else network
-    check_tensors(params)
-    return {name: tensor.to(device) for name, tensor in params.items()}
-
-
-def span_networks(networks: Sequence[Params | Checkpoint], tensors: Sequence[Params]) -> Plane:
-    """Return the plane through three networks.
-
-    Args:
-        networks: the three.
-        tensors: theirs, on the device to compute on.
-
-    Raises:
-        GeometryError: naming the files, if the three lie on one line.
-
-    Warns:
-        LandscapeWarning: if only some are normalised.
-    """
-    checkpoints = [network for network in networks if isinstance(network, Checkpoint)]
-    if len({network.normalized is None for network in checkpoints}) > 1:
-        warnings.warn("some of the networks are normalised and some are not", LandscapeWarning, 2)
-    a, b, c = tensors
-    try:
-        return span_plane(a, b, c)
-    except GeometryError as error:
-        named = ", ".join(network.path for network in checkpoints if network.path)
-        raise GeometryError(f"{named}: {error}" if named else str(error)) from error
-
-
 def samples_of_plane(grid: int, each: int) -> int:
     """Return how many samples are evaluated in all, where one network takes so many."""
-    return (grid * grid + len(CORNERS)) * each
+    return (grid * grid + len(LETTERS)) * each
 
 
 def measure_plane(
     spanned: Plane,
-    networks: Sequence[Params | Checkpoint],
-    tensors: Sequence[Params],
+    corners: Corners,
     evaluator: Evaluator,
     *,
     grid: int,
@@ -193,8 +176,7 @@ def measure_plane(
 
     Args:
         spanned: the plane.
-        networks: the three.
-        tensors: theirs, on the evaluator's device.
+        corners: what it goes through, on the evaluator's device.
         evaluator: measures the errors on its splits.
         grid: nodes along each side.
         margin: round the three, as a fraction of their extent.
@@ -202,16 +184,18 @@ def measure_plane(
     """
     xs, ys = spanned.grid(grid, margin)
     nodes = [(x, y) for y in ys for x in xs]
-    corner_scores = evaluator.evaluate(tensors)
+    corner_scores = evaluator.evaluate(corners.networks)
     scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
     return PlaneResult(
-        names=names_of(networks),
+        names=corners.names,
         corners=spanned.corners,
         xs=tuple(xs),
         ys=tuple(ys),
         points=tuple({"x": x, "y": y} | score_columns(scores, k, loss=loss) for k, (x, y) in enumerate(nodes)),
-        corner_scores=tuple(score_columns(corner_scores, k, loss=loss) for k in range(len(CORNERS))),
+        corner_scores=tuple(score_columns(corner_scores, k, loss=loss) for k in range(len(LETTERS))),
         binary=bool(latent_names(evaluator.model)),
+        third=corners.third,
+        given=corners.given,
     )
 
 
@@ -231,11 +215,3 @@ def warn_of_missing_nodes(result: PlaneResult, model: nn.Module, params: Params,
     errors = [column for column in result.points[0] if column.endswith("_error")]
     missing = [torch.tensor([math.isnan(point[column]) for point in result.points]) for column in errors]
     warn_of_missing(missing, "nodes", model=model, params=params, train=train, bn=bn)
-
-
-def names_of(networks: Sequence[Params | Checkpoint]) -> tuple[str, ...]:
-    """Return the files that the three networks were read from; else what they are in the plane: a, b or c."""
-    return tuple(
-        (network.path if isinstance(network, Checkpoint) else "") or corner
-        for network, corner in zip(networks, CORNERS, strict=True)
-    )

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.errors import ModelError
+from landscape_cli.models.dropout import check_dropout
 
 KERNEL = 5
 POOL = 2
@@ -20,7 +21,13 @@ class LeNet(nn.Module):
     """Convolution, pooling, ReLU, twice; then two fully connected layers: (n, c, h, w) to (n, outputs)."""
 
     def __init__(
-        self, input_shape: tuple[int, ...], outputs: int, filters: Sequence[int], hidden: int, bias: bool
+        self,
+        input_shape: tuple[int, ...],
+        outputs: int,
+        filters: Sequence[int],
+        hidden: int,
+        bias: bool,
+        dropout: float,
     ) -> None:
         super().__init__()
         channels, *size = input_shape
@@ -29,13 +36,14 @@ class LeNet(nn.Module):
         self.conv2 = nn.Conv2d(filters[0], filters[1], KERNEL, bias=bias)
         self.fc1 = nn.Linear(filters[1] * rows * columns, hidden, bias=bias)
         self.fc2 = nn.Linear(hidden, outputs, bias=bias)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""
         # Pooling first gives exactly the values of ReLU first, and the ReLU then works on a quarter of them.
-        x = F.relu(F.max_pool2d(self.conv1(x), POOL))
-        x = F.relu(F.max_pool2d(self.conv2(x), POOL))
-        out: Tensor = self.fc2(F.relu(self.fc1(x.flatten(1))))
+        x = self.dropout(F.relu(F.max_pool2d(self.conv1(x), POOL)))
+        x = self.dropout(F.relu(F.max_pool2d(self.conv2(x), POOL)))
+        out: Tensor = self.fc2(self.dropout(F.relu(self.fc1(x.flatten(1)))))
         return out
 
 
@@ -46,11 +54,14 @@ def lenet(
     filters: Sequence[int] = (20, 50),
     hidden: int = 500,
     bias: bool = True,
+    dropout: float = 0.0,
 ) -> nn.Module:
     """Return a LeNet for images of shape (channels, height, width), both at least 16.
 
+    While it trains, a fraction `dropout` of what every layer but the first reads is dropped.
+
     Raises:
-        ModelError: if the inputs are no images or too small, or a width is not positive.
+        ModelError: if the inputs are no images or too small, a width is not positive, or the fraction is none.
     """
     if len(input_shape) != 3 or min(input_shape[1:]) < 16:
         raise ModelError(
@@ -59,4 +70,5 @@ def lenet(
         )
     if len(filters) != 2 or min(*filters, hidden) < 1:
         raise ModelError(f"lenet needs two positive numbers of filters and one hidden width, not {filters}, {hidden}")
-    return LeNet(input_shape, outputs, filters, hidden, bias)
+    check_dropout(dropout)
+    return LeNet(input_shape, outputs, filters, hidden, bias, dropout)

@@ -14,7 +14,7 @@ from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
 from landscape_cli.io.safetensors import digest_of
 from landscape_cli.models.factories import allow_code
 from landscape_cli.models.fitting import check_network, fit_tensors
-from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for
+from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _check_same_model(network: Checkpoint, first: Checkpoint) -> None:
     Raises:
         ModelError: saying of which each is.
     """
-    if network.model != first.model:
+    if measured(network.model) != measured(first.model):
         _check_same_kind(network, first)
         raise ModelError(
             f"{network.path} is {describe_model(network.model)}, but {first.path} is "

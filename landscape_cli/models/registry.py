@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,8 +34,11 @@ MODELS: Mapping[str, str | Factory] = {
     "committee": "landscape_cli.models.binary:committee",
     "binary-mlp": "landscape_cli.models.binary:binary_mlp",
     "binary-conv": "landscape_cli.models.binary:binary_conv",
+    "wedges": "landscape_cli.models.wedges:wedges",
 }
 """The registry: where each factory is defined, or the function itself."""
+LATER: Mapping[str, Any] = {"dropout": 0}
+"""Arguments that models have got since checkpoints are written, and the values with which they are what they were."""
 
 
 def create_model(spec: ModelSpec, *, seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -102,14 +106,24 @@ def is_request_for(request: ModelRequest, spec: ModelSpec) -> bool:
     return full_arguments(request) == recorded and request.arguments.get("outputs", spec.outputs) == spec.outputs
 
 
+def measured(spec: ModelSpec) -> ModelSpec:
+    """Return the model as it is measured, without what it does only while it trains: dropout."""
+    if spec.name not in MODELS or "dropout" not in spec.arguments:
+        return spec
+    return replace(spec, arguments={name: value for name, value in spec.arguments.items() if name != "dropout"})
+
+
 def full_arguments(request: ModelRequest) -> dict[str, Any]:
     """Return a registry model's arguments with its defaults, so that a checkpoint does not lean on those.
+
+    What checkpoints were once written without is left out where it changes nothing (`LATER`).
 
     Raises:
         ModelError: if the registry does not have it.
     """
     given = {name: value for name, value in request.arguments.items() if name != "outputs"}
-    return default_arguments(request.name) | given
+    arguments = default_arguments(request.name) | given
+    return {name: value for name, value in arguments.items() if not (name in LATER and value == LATER[name])}
 
 
 def default_arguments(name: str) -> dict[str, Any]:

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from landscape_cli.samplers.sgd import SGD
     from landscape_cli.samplers.snapshot import SnapshotEnsemble
     from landscape_cli.samplers.state import TrainingState, last_epochs, records_of
+    from landscape_cli.samplers.subspace import Displacement, ModelBasis, Subspace, subspace_basis
     from landscape_cli.samplers.swa import SWA
     from landscape_cli.samplers.training import Solution, train
 
 _HOMES = {
     "Adversarial": "adversarial",
+    "Displacement": "subspace",
     "EntropySGD": "entropy_sgd",
     "EpochNetwork": "records",
     "EpochRecord": "records",
     "FGE": "fge",
+    "ModelBasis": "subspace",
     "RSGD": "rsgd",
     "Recipe": "recipe",
     "SAM": "sam",
@@ -37,11 +40,13 @@ _HOMES = {
     "Sampler": "sampler",
     "SnapshotEnsemble": "snapshot",
     "Solution": "training",
+    "Subspace": "subspace",
     "TrainingObserver": "records",
     "TrainingState": "state",
     "check_keep_epochs": "records",
     "last_epochs": "state",
     "records_of": "state",
+    "subspace_basis": "subspace",
     "train": "training",
 }
 
@@ -52,18 +57,22 @@ __all__ = [
     "SGD",
     "SWA",
     "Adversarial",
+    "Displacement",
     "EntropySGD",
     "EpochNetwork",
     "EpochRecord",
+    "ModelBasis",
     "Recipe",
     "Sampler",
     "SnapshotEnsemble",
     "Solution",
+    "Subspace",
     "TrainingObserver",
     "TrainingState",
     "check_keep_epochs",
     "last_epochs",
     "records_of",
+    "subspace_basis",
     "train",
 ]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from landscape_cli.rng import derive_seed, generator
 from landscape_cli.samplers import gradients
@@ -13,6 +14,7 @@ from landscape_cli.samplers.optimizer import DTYPES, make_optimizer
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import MODULES, NOISE
+from landscape_cli.samplers.subspace import ConfinedStack
 
 
 class StepContext:
@@ -33,12 +35,21 @@ class StepContext:
         loss_sum: sum of the losses of the epoch's samples so far, shape (networks,), float64.
         wrong: how many of them were misclassified, shape (networks,), int64.
         optimizer: of all networks.
+        confined: the networks in their subspaces, where training is confined to such; else None.
         collects: whether gradients are rows of `stack.gradients`: where nobody looks, autograd's own serve, and save
             two passes over memory.
     """
 
     def __init__(
-        self, stack: Stack, recipe: Recipe, x: Tensor, *, seeds: Sequence[int], phase: int, uses_gradients: bool
+        self,
+        stack: Stack,
+        recipe: Recipe,
+        x: Tensor,
+        *,
+        seeds: Sequence[int],
+        phase: int,
+        uses_gradients: bool,
+        confined: ConfinedStack | None = None,
     ) -> None:
         """Prepare the first step.
 
@@ -49,17 +60,22 @@ class StepContext:
             seeds: one a run.
             phase: the phase's number, for its streams of randomness.
             uses_gradients: whether the sampler looks at `stack.gradients`.
+            confined: the networks in their subspaces, if training is confined to such.
         """
         self.stack, self.recipe, self.seeds, self.phase = stack, recipe, list(seeds), phase
+        self.confined = confined
         self.state: dict[str, Tensor] = {}
         self.active = [True] * stack.runs
         self.epoch = self.step = self.steps = 0
         self.rate = 0.0
         self.batches: list[gradients.Batch] = []
-        self.optimizer = make_optimizer(recipe, [each for parameters in stack.parameters for each in parameters])
+        self.optimizer = make_optimizer(
+            recipe if confined is None else replace(recipe, weight_decay=0.0),  # of the weights, not the coordinates
+            [each for parameters in self.trained for each in parameters],
+        )
         self._draws = gradients.draws_at_random(stack, x)
         self._gradients, together = gradients.choose(stack, x, recipe.batch_size, DTYPES[recipe.precision])
-        self.collects = together or uses_gradients or recipe.clip_norm is not None
+        self.collects = together or uses_gradients or recipe.clip_norm is not None or confined is not None
         device = stack.weights.device
         self.loss_sum = torch.zeros(len(stack.networks), device=device, dtype=torch.float64)
         self.wrong = torch.zeros(len(stack.networks), device=device, dtype=torch.int64)
@@ -68,6 +84,11 @@ class StepContext:
     def indices(self) -> list[int]:
         """Which networks still train."""
         return [k for k in range(len(self.stack.networks)) if self.active[k // self.stack.replicas]]
+
+    @property
+    def trained(self) -> list[list[nn.Parameter]]:
+        """What the optimiser moves of each network: its parameters, or its coordinates."""
+        return self.stack.parameters if self.confined is None else [[z] for z in self.confined.coordinates]
 
     def clear(self) -> None:
         """Set all gradients to zero."""
@@ -115,12 +136,17 @@ class StepContext:
 
     def update(self, factor: float = 1.0) -> None:
         """Let the optimiser take its step, at `factor` times the learning rate."""
+        indices, confined = self.indices, self.confined
+        gradients = [self.stack.gradients[k] for k in indices] if confined is None else confined.project(indices)
         if self.recipe.clip_norm is not None:
-            for k in self.indices:
-                gradient = self.stack.gradients[k]
+            for gradient in gradients:
                 gradient.mul_((self.recipe.clip_norm / (gradient.norm() + 1e-12)).clamp_max(1.0))
+        if confined is not None and self.recipe.weight_decay:
+            confined.decay(indices, self.recipe.weight_decay)
         self.optimizer.param_groups[0]["lr"] = self.rate * factor
         self.optimizer.step()
+        if confined is not None:
+            confined.place(indices)
         self.stack.clip()
 
     def noise(self, k: int) -> Tensor:

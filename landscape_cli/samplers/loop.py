@@ -22,6 +22,7 @@ from landscape_cli.samplers.records import EpochNetwork, EpochRecord, TrainingOb
 from landscape_cli.samplers.sampler import Phase, Sampler
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import AUGMENTATION, epoch_order
+from landscape_cli.samplers.subspace import ConfinedStack, Displacement
 
 
 class Loop:
@@ -48,6 +49,7 @@ class Loop:
         black: Tensor | None = None,
         observer: TrainingObserver | None = None,
         diverged: Sequence[bool] = (),
+        confined: ConfinedStack | None = None,
         taken: Mapping[int, int | None] | None = None,
     ) -> None:
         """Prepare training.
@@ -62,6 +64,7 @@ class Loop:
             black: the standardised value of a black pixel, shape (channels,); needed to augment.
             observer: whom to tell.
             diverged: runs that are lost already.
+            confined: the networks in their subspaces, if training is confined to such.
             taken: after which epochs the observer gets the networks, and which snapshot each is, if any.
 
         Raises:
@@ -79,13 +82,26 @@ class Loop:
         self.black = torch.zeros(x.shape[1]) if black is None else black
         self.samples = len(self.data[0].y)
         self.ends = batch_ends(stack.networks[0], self.samples, recipe.batch_size)
-        self.context = StepContext(stack, recipe, x, seeds=seeds, phase=number, uses_gradients=sampler.uses_gradients)
+        self.context = StepContext(
+            stack,
+            recipe,
+            x,
+            seeds=seeds,
+            phase=number,
+            uses_gradients=sampler.uses_gradients,
+            confined=confined,
+        )
         self.context.steps = len(self.ends)
         self.diverged = list(diverged) or [False] * stack.runs
         self.context.active = [not lost for lost in self.diverged]
         self.records: list[EpochRecord] = []
         self._orders: list[Tensor] = []
         self._evaluators: dict[int, Evaluator] = {}
+
+    @property
+    def own_statistics(self) -> bool:
+        """Whether running statistics of batch-norm are to stay as training left them."""
+        return self.sampler.own_statistics and self.context.confined is None
 
     @property
     def done(self) -> bool:
@@ -125,12 +141,17 @@ class Loop:
     def solution(self, run: int) -> Params:
         """Return a run's network as it stands, its batch-norm statistics recomputed if they are not its own."""
         params = self.sampler.solution(self.context, run)
-        if self.sampler.own_statistics:
+        if self.own_statistics:
             return params
         model = self.stack.networks[self.stack.members(run).start]
         recomputed = recompute_statistics(model, params, self.data[run].x)
         model.train()
         return recomputed
+
+    def displacement(self, run: int) -> Displacement | None:
+        """Return how far a run has come in its subspace, if it is in one."""
+        confined = self.context.confined
+        return None if confined is None else confined.displacement(run)
 
     def _rate_of(self, step: int) -> float:
         done = self.context.epoch * self.context.steps + step
@@ -225,13 +246,14 @@ class Loop:
         """Give the observer a run's network, if it is wanted after this epoch."""
         if epoch in self._taken and not self.diverged[run]:
             seed = self.context.seeds[run]
-            self.observer.network(EpochNetwork(seed, epoch, self._taken[epoch], self.solution(run)))
+            network = EpochNetwork(seed, epoch, self._taken[epoch], self.solution(run), self.displacement(run))
+            self.observer.network(network)
 
     def _solution_error(self, run: int) -> float:
         """Return the training error of a run's network as it would be returned: the mean over all it is judged by."""
         data = self.data[run]
         if id(data) not in self._evaluators:
-            recompute_on = None if self.sampler.own_statistics else "data"
+            recompute_on = None if self.own_statistics else "data"
             network = self.stack.networks[self.stack.members(run).start]
             self._evaluators[id(data)] = Evaluator(
                 network, data, device=self.stack.weights.device, recompute_on=recompute_on

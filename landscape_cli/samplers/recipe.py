@@ -15,6 +15,8 @@ from landscape_cli.errors import TrainingError
 LEARNING_RATES = {"sgd": 0.02, "adam": 0.001}
 # A step has to take latent weights across zero: rates from 3 to 100 (adam: 0.03 to 0.3) measured alike.
 BINARY_RATES = {"sgd": 20.0, "adam": 0.05}
+# Adam's is one of a random subspace's coordinates, each of many weights: 0.02 to 0.3 measured alike.
+SUBSPACE_RATES = {"sgd": 0.3, "adam": 0.1}
 MOMENTUM = 0.9
 
 
@@ -25,11 +27,11 @@ class Recipe:
     Attributes:
         epochs: passes over the training set.
         learning_rate: at the start; None for the optimiser's usual one (`LEARNING_RATES`, or `BINARY_RATES` for a
-            binary network).
+            binary network, `SUBSPACE_RATES` in a subspace).
         momentum: Nesterov momentum; 0 for plain SGD; None for the sampler's usual one. Adam has its own.
         batch_size: samples in a mini-batch.
         until_error: stop once the training error is this low; None to run all epochs.
-        optimizer: "sgd" or "adam".
+        optimizer: "sgd" or "adam"; None for the usual one: sgd, in a subspace adam.
         schedule: how the learning rate falls: "cosine" to zero, "constant", or "step" by `decay` at `milestones`.
         milestones: fractions of the training after which "step" multiplies the learning rate.
         decay: by what it multiplies.
@@ -47,7 +49,7 @@ class Recipe:
     momentum: float | None = None
     batch_size: int = 128
     until_error: float | None = None
-    optimizer: str = Optimizer.SGD
+    optimizer: str | None = None
     schedule: str = Schedule.COSINE
     milestones: tuple[float, ...] = (0.5, 0.75)
     decay: float = 0.1
@@ -64,7 +66,8 @@ class Recipe:
         rate = 1.0 if self.learning_rate is None else self.learning_rate
         if not (math.isfinite(rate) and rate > 0 and 0 <= (self.momentum or 0.0) < 1):
             raise TrainingError("the learning rate must be positive, and the momentum at least 0 and below 1")
-        check_choice("optimiser", self.optimizer, Optimizer, TrainingError)
+        if self.optimizer is not None:
+            check_choice("optimiser", self.optimizer, Optimizer, TrainingError)
         check_choice("schedule", self.schedule, Schedule, TrainingError)
         check_choice("precision", self.precision, Precision, TrainingError)
         check_choice("augmentation", self.augment, Augment, TrainingError)
@@ -83,19 +86,26 @@ class Recipe:
     @property
     def initial_rate(self) -> float:
         """The learning rate at the start, whether it was given or not."""
-        return LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
+        usual = LEARNING_RATES[self.optimizer or Optimizer.SGD]
+        return usual if self.learning_rate is None else self.learning_rate
 
-    def with_defaults(self, *, momentum: float = MOMENTUM, binary: bool = False) -> Recipe:
+    def with_defaults(self, *, momentum: float = MOMENTUM, binary: bool = False, subspace: bool = False) -> Recipe:
         """Return the recipe with what it leaves open.
 
         Args:
             momentum: the sampler's.
             binary: whether the model is a binary network.
+            subspace: whether training is confined to a subspace.
+
+        Raises:
+            TrainingError: if momentum is given, and the usual optimiser is adam.
         """
-        rates = BINARY_RATES if binary else LEARNING_RATES
-        rate = rates[self.optimizer] if self.learning_rate is None else self.learning_rate
-        has_momentum = self.momentum is None and self.optimizer == Optimizer.SGD
-        return replace(self, learning_rate=rate, momentum=momentum if has_momentum else self.momentum)
+        optimizer = self.optimizer or (Optimizer.ADAM if subspace else Optimizer.SGD)
+        rates = SUBSPACE_RATES if subspace else BINARY_RATES if binary else LEARNING_RATES
+        rate = rates[optimizer] if self.learning_rate is None else self.learning_rate
+        takes_momentum = self.momentum is None and optimizer == Optimizer.SGD
+        given = momentum if takes_momentum else self.momentum
+        return replace(self, optimizer=optimizer, learning_rate=rate, momentum=given)
 
     def rate(self, fraction: float) -> float:
         """Return the learning rate after this fraction of the training."""

@@ -11,6 +11,7 @@ from landscape_cli.errors import TrainingError
 
 if TYPE_CHECKING:
     from landscape_cli.network import Params
+    from landscape_cli.samplers.subspace import Displacement
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,14 @@ class EpochNetwork:
         epoch: of the last phase, counted from 1; 0 for the network that the phase began with.
         snapshot: which of its sampler's snapshots it is, counted from 1; None if it is none.
         params: the network.
+        subspace: how far it came, if it trains in a subspace.
     """
 
     seed: int
     epoch: int
     snapshot: int | None
     params: Params = field(repr=False)
+    subspace: Displacement | None = None
 
 
 @dataclass(frozen=True)

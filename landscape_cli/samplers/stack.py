@@ -104,6 +104,25 @@ class Stack:
         """View a matrix shaped as `weights` as parameters by name, shape (networks, *shape)."""
         return {name: _shaped(matrix, start, shape) for name, start, shape in self._layout}
 
+    @property
+    def size(self) -> int:
+        """How many numbers the parameters of a network are, shared ones counted once."""
+        return sum(shape.numel() for _, _, shape in self._layout)
+
+    def lay_out(self, vector: Tensor, gap: float) -> Tensor:
+        """Return one number a weight, in the order of the `state_dict`, as a row; `gap` where there is no weight."""
+        row = vector.new_full(self.weights.shape[1:], gap)
+        pieces = vector.split([shape.numel() for _, _, shape in self._layout])
+        for piece, (_, start, shape) in zip(pieces, self._layout, strict=True):
+            _shaped(row, start, shape).copy_(piece.view(shape))
+        return row
+
+    def scale(self, factor: float) -> None:
+        """Multiply all parameters."""
+        if factor != 1:
+            self.weights.mul_(factor)
+            self.clip()
+
     def params(self, k: int, row: Tensor | None = None) -> Params:
         """Return a copy of network k; with `row`, of a network with these parameters and k's buffers."""
         tensors = dict(self.networks[k].state_dict())

@@ -25,7 +25,8 @@ class TrainingState:
     """Where training stands.
 
     Attributes:
-        tensors: the stack, its buffers, the optimiser's and the sampler's, and the sums over the epoch so far.
+        tensors: the stack (in a subspace the coordinates), its buffers, the optimiser's and the sampler's, and the sums
+            over the epoch so far.
         facts: phase, epoch, step, which runs are active or diverged, and the records so far, as JSON values.
     """
 
@@ -65,6 +66,8 @@ def restore(loop: Loop, state: TrainingState) -> None:
         if saved is None or saved.shape != target.shape or saved.dtype != target.dtype:
             raise TrainingError(f"the saved state does not fit this training ({name}): remove it to begin anew")
         target.copy_(saved)
+    if context.confined is not None:
+        context.confined.place(range(runs))
     context.state = {  # strengths and counts stay on the CPU, where they are read
         name: tensor.clone().to(weights.device if tensor.shape == weights.shape else "cpu")
         for name, tensor in _under(SAMPLER, tensors)
@@ -117,13 +120,17 @@ def last_epochs(state: TrainingState, phases: Sequence[Phase], seeds: Sequence[i
 
 def _targets(context: StepContext) -> dict[str, Tensor]:
     """Return what every training has, by its name in the state."""
-    tensors = {"stack.weights": context.stack.weights, "loop.loss_sum": context.loss_sum, "loop.wrong": context.wrong}
+    tensors = {"loop.loss_sum": context.loss_sum, "loop.wrong": context.wrong}
+    if context.confined is None:
+        tensors["stack.weights"] = context.stack.weights
+    else:
+        tensors |= {f"subspace.{k}": z.detach() for k, z in enumerate(context.confined.coordinates)}
     return tensors | {f"buffer.{name}": buffer for name, buffer in context.stack.buffers.items()}
 
 
 def _parameters(context: StepContext) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield what names of the optimiser's tensors begin with, and whose they are."""
-    for k, parameters in enumerate(context.stack.parameters):
+    for k, parameters in enumerate(context.trained):
         for number, parameter in enumerate(parameters):
             yield f"optimizer.{k}.{number}.", parameter
 

@@ -12,7 +12,7 @@ from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import derive_seed, generator
 
-INITIALIZATION, ORDER, CORRUPTION, MODULES, AUGMENTATION, NOISE, POINTS = range(7)
+INITIALIZATION, ORDER, CORRUPTION, MODULES, AUGMENTATION, NOISE, SUBSPACE, POINTS = range(8)
 
 
 def initial_params(spec: ModelSpec, seed: int, replica: int = 0) -> Params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape_cli.arguments import check_kind, check_tensors, check_whole, device_of
+from landscape_cli.arguments import check_kind, check_number, check_tensors, check_whole, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet, Split
-from landscape_cli.errors import TrainingError
+from landscape_cli.errors import Remark, TrainingError
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import generator
 from landscape_cli.samplers.loop import Loop
@@ -24,6 +25,7 @@ from landscape_cli.samplers.sgd import SGD
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.state import TrainingState, records_of, restore, state_of
 from landscape_cli.samplers.streams import CORRUPTION, initial_params
+from landscape_cli.samplers.subspace import ConfinedStack, Displacement, Subspace
 
 Pause = Callable[[bool, Callable[[], TrainingState]], None]
 
@@ -37,16 +39,19 @@ class Solution:
         params: the network; None if the run diverged.
         replicas: the networks it is the centre of, with their own statistics, where the sampler keeps them.
         epochs: how many it trained in the last phase, up to where it diverged.
+        subspace: how far it came, if it trained in a subspace, and did not diverge.
     """
 
     seed: int
     params: Params | None = field(repr=False)
     replicas: tuple[Params, ...] = field(default=(), repr=False)
     epochs: int = 0
+    subspace: Displacement | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is to be said of it beside its tensors, as JSON values."""
-        return {"seed": self.seed, "epochs": self.epochs, "diverged": self.params is None}
+        facts = {"seed": self.seed, "epochs": self.epochs, "diverged": self.params is None}
+        return facts if self.subspace is None else facts | {"subspace": self.subspace.to_dict()}
 
 
 def train(
@@ -60,6 +65,8 @@ def train(
     classes: int | None = None,
     black: Tensor | None = None,
     initial: Sequence[Sequence[Params]] | None = None,
+    init_scale: float = 1.0,
+    subspace: Subspace | None = None,
     observer: TrainingObserver | None = None,
     pause: Pause = lambda epoch_ended, state: None,
     resume: TrainingState | None = None,
@@ -83,6 +90,9 @@ def train(
         black: the standardised value of a zero pixel, shape (channels,); by default as the data set says. Of a split
             alone, ADV needs it, and augmentation takes it to be 0.
         initial: for each run, its replicas to start from, instead of new ones.
+        init_scale: what the parameters of all these networks are multiplied by first.
+        subspace: the random affine subspace that training is confined to, with `SGD()` alone; None for the whole
+            space. The coordinates are trained, by Adam where the recipe names no optimiser.
         observer: whom to tell.
         pause: called before the first step and after every step, with whether an epoch has ended (or the first is
             about to begin), and with a function that returns the state of training: may save it, or raise to stop.
@@ -98,15 +108,20 @@ def train(
 
     Warns:
         UserWarning: if random labels were not learnt as well as asked.
+        Remark: in a subspace, that it is not invariant under scales.
     """
     sampler, recipe, observer = sampler or SGD(), recipe or Recipe(), observer or TrainingObserver()
     _check_kinds(spec, sampler, recipe, observer)
     device = device_of(device)
     split, classes, black = _learnt(spec, data, classes, black)
+    _check_start(init_scale, subspace, sampler)
     stack = Stack(spec, _starts(spec, sampler, seeds, initial), device, replicas=sampler.networks)
-    phases = _phases(sampler, recipe, binary=bool(latent_names(stack.networks[0])))
+    stack.scale(init_scale)
+    binary = bool(latent_names(stack.networks[0]))
+    phases = _phases(sampler, recipe, binary=binary, subspace=subspace is not None)
     check_keep_epochs(observer.keep_epochs, phases[-1].recipe.epochs)
     taken = dict.fromkeys(observer.keep_epochs) | {e: k for k, e in enumerate(sampler.snapshots(recipe.epochs), 1)}
+    confined = _confine(stack, subspace, seeds, binary=binary)
     split = split.to(device)
     earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
     for record in earlier:
@@ -133,6 +148,7 @@ def train(
             black=black,
             observer=observer,
             diverged=diverged,
+            confined=confined,
             taken=taken if number == len(phases) - 1 else {},
         )
         if resume is not None and number == first:
@@ -151,6 +167,44 @@ def _check_kinds(spec: object, sampler: object, recipe: object, observer: object
     check_kind("sampler", sampler, Sampler, "give one with its settings, as in RSGD(replicas=3)", TrainingError)
     check_kind("recipe", recipe, Recipe, "give a Recipe, as in Recipe(epochs=20)", TrainingError)
     check_kind("observer", observer, TrainingObserver, "give a TrainingObserver", TrainingError)
+
+
+def _check_start(init_scale: object, subspace: object, sampler: Sampler) -> None:
+    """Check where training is to start, and where it may go.
+
+    Raises:
+        TrainingError: if a factor is not positive, or the sampler does not train in subspaces.
+    """
+    check_number("init_scale", init_scale, TrainingError)
+    if not init_scale > 0:  # type: ignore[operator]
+        raise TrainingError(f"`init_scale=` must be positive, and is {init_scale}")
+    if subspace is not None:
+        check_kind("subspace", subspace, Subspace, "give one, as in Subspace(64)", TrainingError)
+        if type(sampler) is not SGD:
+            raise TrainingError("`subspace=` goes with `algo=` sgd")
+
+
+def _confine(stack: Stack, subspace: Subspace | None, seeds: Sequence[int], *, binary: bool) -> ConfinedStack | None:
+    """Return the networks in their subspaces; None if there are none.
+
+    Raises:
+        TrainingError: if they are binary, or the subspace is too large for them or for memory.
+
+    Warns:
+        Remark: that the subspace depends on the scales of units.
+    """
+    if subspace is None:
+        return None
+    if binary:
+        raise TrainingError("`subspace=` is not for binary networks, whose latent weights are cut back at each step")
+    confined = ConfinedStack(stack, subspace, seeds)
+    warnings.warn(
+        "`subspace=` is not invariant under scales: through the same function with its units rescaled goes another "
+        "subspace",
+        Remark,
+        stacklevel=3,
+    )
+    return confined
 
 
 def _learnt(
@@ -197,7 +251,7 @@ def _starts(
     return [params for replicas in starts for params in replicas]
 
 
-def _phases(sampler: Sampler, recipe: Recipe, *, binary: bool) -> tuple[Phase, ...]:
+def _phases(sampler: Sampler, recipe: Recipe, *, binary: bool, subspace: bool) -> tuple[Phase, ...]:
     """Return a sampler's phases, nothing left open in their recipes.
 
     Raises:
@@ -205,7 +259,8 @@ def _phases(sampler: Sampler, recipe: Recipe, *, binary: bool) -> tuple[Phase, .
     """
     if sampler.own_schedule and recipe.schedule != Recipe.schedule:
         raise TrainingError(f"{type(sampler).__name__} has a schedule of its own: leave out `schedule=`")
-    return sampler.phases(recipe.with_defaults(momentum=sampler.momentum, binary=binary), binary=binary)
+    recipe = recipe.with_defaults(momentum=sampler.momentum, binary=binary, subspace=subspace)
+    return sampler.phases(recipe, binary=binary)
 
 
 def _run(loop: Loop, earlier: list[EpochRecord], pause: Pause, *, begins: bool) -> None:
@@ -231,4 +286,4 @@ def _solution(loop: Loop, run: int, records: Sequence[EpochRecord]) -> Solution:
         return Solution(seed, None, (), epochs)
     members = loop.stack.members(run)
     replicas = tuple(loop.stack.params(k) for k in range(members.start, members.start + loop.sampler.kept))
-    return Solution(seed, loop.solution(run), replicas, epochs)
+    return Solution(seed, loop.solution(run), replicas, epochs, loop.displacement(run))

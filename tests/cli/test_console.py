@@ -14,7 +14,7 @@ from landscape_cli.cli.console import in_options, listen
 from landscape_cli.errors import LandscapeWarning, Remark
 
 PACKAGE = Path(landscape_cli.__file__).parent
-PYTHON_ALONE = {"paths"}
+PYTHON_ALONE = {"b", "basis", "c", "paths"}
 """Parameters that messages name where no command line leads to."""
 
 

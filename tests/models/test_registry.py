@@ -71,8 +71,8 @@ def test_layer_norm_over_channels() -> None:
 
 
 def test_sizes_are_what_factories_take_by_keyword() -> None:
-    assert default_arguments("mlp") == {"hidden": [512, 512, 512], "bias": True}
-    assert default_arguments("lenet") == {"filters": [20, 50], "hidden": 500, "bias": True}
+    assert default_arguments("mlp") == {"hidden": [512, 512, 512], "bias": True, "dropout": 0.0}
+    assert default_arguments("lenet") == {"filters": [20, 50], "hidden": 500, "bias": True, "dropout": 0.0}
     assert default_arguments("binary-perceptron") == {}
     assert all(list(default_arguments(name)) for name in MODELS if name != "binary-perceptron")
     with pytest.raises(ModelError, match="unknown model 'nonsense': choose mlp or lenet or "):

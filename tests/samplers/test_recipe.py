@@ -25,7 +25,14 @@ def test_what_a_recipe_leaves_open() -> None:
     assert adam.with_defaults(binary=True).learning_rate == 0.05
     assert adam.with_defaults().momentum is None
     assert Recipe().with_defaults(momentum=Adversarial.momentum).momentum == 0.0
-    assert Recipe(learning_rate=0.3, momentum=0.5).with_defaults(binary=True) == Recipe(learning_rate=0.3, momentum=0.5)
+    given = Recipe(learning_rate=0.3, momentum=0.5, optimizer="sgd")
+    assert given.with_defaults(binary=True) == given
+    assert Recipe(learning_rate=0.3, momentum=0.5).with_defaults() == given
+    confined = Recipe().with_defaults(subspace=True)
+    assert (confined.optimizer, confined.learning_rate, confined.momentum) == ("adam", 0.1, None)
+    assert Recipe(optimizer="sgd").with_defaults(subspace=True).learning_rate == 0.3
+    with pytest.raises(TrainingError, match="adam has its own"):
+        Recipe(momentum=0.5).with_defaults(subspace=True)
     assert Recipe().rate(0.0) == 0.02
 
 

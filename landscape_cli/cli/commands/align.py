@@ -95,7 +95,7 @@ def align(
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
     from landscape_cli.cli.outputs import write_networks
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.alignment import alignment_result, show, write_permutations
+    from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
 
     listen(quiet=terminal.quiet)
     if explain:
@@ -122,6 +122,8 @@ def align(
         seed=compute.seed,
         device=device,
     )
+    for remark in alignment_remarks(movers, symmetry):
+        say(remark, quiet=terminal.quiet)
     alignments = [_match(aligner, target, network, quiet=terminal.quiet) for network in movers]
     aligned = []
     for network, alignment in zip(movers, alignments, strict=True):

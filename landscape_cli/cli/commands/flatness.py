@@ -9,6 +9,7 @@ import typer
 
 from landscape_cli.choices import FlatnessKind, Statistics
 from landscape_cli.cli.console import emit, listen
+from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
 from landscape_cli.cli.flatness.energy_options import AllParameters, StrengthOptions
 from landscape_cli.cli.flatness.measurement import FlatnessOptions, Measurand, start_measurement
 from landscape_cli.cli.flatness.radial_options import RadialOptions
@@ -31,7 +32,8 @@ def flatness(
         FlatnessKind,
         typer.Option(
             "--kind",
-            help="What is measured. energy: how the error grows under noise; radial: how it grows as all units turn.",
+            help="What is measured. energy: how the error grows under noise; radial: how it grows as all units turn; "
+            "curvature: eigenvalues and trace of the training loss's Hessian.",
         ),
     ] = FlatnessKind.ENERGY,
     strengths: StrengthOptions,
@@ -39,6 +41,7 @@ def flatness(
         int, typer.Option("--samples", min=1, help="Draws, the same for every network and strength.")
     ] = 20,
     all_parameters: AllParameters = False,
+    curvature: CurvatureOptions,
     radial: RadialOptions,
     test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
     bn: BatchNorm = Statistics.KEEP,
@@ -61,12 +64,17 @@ def flatness(
     normalising puts units on. The angular width is the angle at which the error has grown by --growth in the mean: no
     scale, permutation or sign of units changes it.
 
+    With --kind curvature the largest eigenvalues and the trace of the training loss's Hessian, in multiples of the
+    weights: these no scale, permutation or sign of units changes either.
+
     \b
     Examples:
       landscape flatness sgd.st rsgd.st adv.st
       landscape flatness runs/*.st --sigma 0.05,0.1,0.2 --samples 50 -o flatness.json --plot flatness.png
       landscape flatness binary-*.st --flip 0.01,0.05,0.1
       landscape flatness runs/*.st --kind radial -o width.json --plot width.png
+      landscape flatness runs/*.st --kind curvature --eigenvalues 3 --curvature-samples 1000
+      landscape flatness a.st --kind curvature --density --smallest -o spectrum.json --plot spectrum.png
       landscape flatness a.st --kind radial --directions random,gradient,b.st --angles 2,5,10,20,40 --loss
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
@@ -78,7 +86,14 @@ def flatness(
     listen(quiet=quiet)
     check_result_output(result.output, result.form, result.plot, force=result.force)
     options = FlatnessOptions(
-        context, strengths=strengths, all_parameters=all_parameters, radial=radial, samples=samples, test=test, bn=bn
+        context,
+        strengths=strengths,
+        all_parameters=all_parameters,
+        curvature=curvature,
+        radial=radial,
+        samples=samples,
+        test=test,
+        bn=bn,
     )
     measurement = start_measurement(context, kind, options)
     device = resolve_device(compute.device)

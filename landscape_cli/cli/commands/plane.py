@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from landscape_cli.choices import Statistics
+from landscape_cli.choices import Statistics, Third
 from landscape_cli.cli.console import emit, listen, progress
 from landscape_cli.cli.options import (
     BatchNorm,
@@ -16,8 +16,8 @@ from landscape_cli.cli.options import (
     Loss,
     ModelOptions,
     PictureOptions,
+    Seed,
     TerminalOptions,
-    UnusedSeed,
 )
 from landscape_cli.cli.usage import errors_of_usage
 
@@ -25,9 +25,18 @@ from landscape_cli.cli.usage import errors_of_usage
 def plane(
     context: typer.Context,
     a: Annotated[Path, typer.Argument(help="The network at the origin.", show_default=False)],
-    b: Annotated[Path, typer.Argument(help="The network on the x axis.", show_default=False)],
-    c: Annotated[Path, typer.Argument(help="The network above it.", show_default=False)],
+    b: Annotated[Path | None, typer.Argument(help="The network on the x axis.", show_default=False)] = None,
+    c: Annotated[Path | None, typer.Argument(help="The network above it.", show_default=False)] = None,
     *,
+    third: Annotated[
+        Third | None,
+        typer.Option(
+            "--third",
+            help="In place of the third network: origin, the zero network; random, the first plus a random direction "
+            "in which each unit's weights are as long as its own (binary: random signs). Of one network, random is two "
+            "such directions.",
+        ),
+    ] = None,
     grid: Annotated[int, typer.Option("--grid", min=2, help="Nodes along each side.")] = 25,
     margin: Annotated[
         float,
@@ -38,11 +47,11 @@ def plane(
     data: DataOptions,
     foreign: ModelOptions,
     device: Device = "auto",
-    seed: UnusedSeed = 0,
+    seed: Seed = 0,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
-    """Measure the error on a grid in the plane through three networks.
+    """Measure the error on a grid in the plane through three networks, or through fewer and what stands in for some.
 
     Distances in the plane are Euclidean; the coordinates of the three networks are part of the JSON result.
 
@@ -52,31 +61,35 @@ def plane(
     Examples:
       landscape plane a.st b.st b_aligned.st -o plane.json --plot plane.png
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
+      landscape plane a.st b.st --third origin --plot radial.png
+      landscape plane a.st --third random --seed 1
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
-    from landscape_cli.io.checkpoint import to_device
     from landscape_cli.io.results import Result
+    from landscape_cli.measures.corners import check_third, find_corners, span_corners
     from landscape_cli.measures.missing import samples_recomputed
     from landscape_cli.measures.plane import (
         check_grid,
         measure_plane,
         samples_of_plane,
-        span_networks,
         warn_of_missing_nodes,
     )
 
     listen(quiet=terminal.quiet)
     check_result_output(result.output, result.form, result.plot, force=result.force)
+    paths = [path for path in (a, b, c) if path is not None]
     with errors_of_usage():
         check_grid(grid, margin)
+        check_third(len(paths), third, seed)
     compute_on = resolve_device(device)
-    networks, model = read_networks([a, b, c], foreign)
-    tensors = [to_device(network, compute_on) for network in networks]
-    spanned = span_networks(networks, tensors)
+    networks, model = read_networks(paths, foreign)
+    shape = networks[0].model.input_shape
+    corners = find_corners(model, networks, third, input_shape=shape, seed=seed, device=compute_on)
+    spanned = span_corners(corners)
     loaded = data_of(networks, data, quiet=terminal.quiet)
     splits = named_splits(loaded)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
@@ -84,7 +97,7 @@ def plane(
     with progress("plane", samples, "samples", quiet=terminal.quiet) as advance:
         recompute_on = "train" if recomputed else None
         evaluator = Evaluator(model, splits, device=compute_on, advance=advance, recompute_on=recompute_on)
-        measured = measure_plane(spanned, networks, tensors, evaluator, grid=grid, margin=margin, loss=loss)
+        measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
     warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
     provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
     body = measured.to_dict()

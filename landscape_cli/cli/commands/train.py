@@ -21,6 +21,7 @@ from landscape_cli.cli.training.model_options import (
 from landscape_cli.cli.training.output_options import CheckpointOptions, ResumeOptions
 from landscape_cli.cli.training.recipe_options import RecipeOptions, check_precision
 from landscape_cli.cli.training.sampler_options import SamplerOptions, summaries
+from landscape_cli.cli.training.subspace_options import SubspaceOptions
 
 if TYPE_CHECKING:
     from landscape_cli.cli.training.files import CheckpointFiles
@@ -35,6 +36,7 @@ def train(
     optimization: RecipeOptions,
     settings: SamplerOptions,
     start: StartOptions,
+    confinement: SubspaceOptions,
     interruption: ResumeOptions,
     compute: ComputeOptions,
     target: CheckpointOptions,
@@ -68,7 +70,9 @@ def train(
     listen(quiet=quiet)
     settings.check_belong(algo)
     optimization.check_belong(algo)
-    runs, recipe, sampler = optimization.runs, optimization.recipe(), settings.sampler(algo)
+    confinement.check_belong(algo, optimization)
+    runs, recipe, sampler = optimization.runs, optimization.recipe(confinement.optimizer), settings.sampler(algo)
+    subspace, init_scale = confinement.subspace(), start.scale()
     seeds = list(range(compute.seed, compute.seed + runs))
     template = target.output or Path(f"{algo.value}-{FIELD}.st")
     phases = sampler.phases(recipe, binary=False)  # of binary networks there are as many, of as many epochs
@@ -90,8 +94,11 @@ def train(
     check_precision(optimization.precision, device, quiet=quiet)
     loaded = load_data(data_spec(context, data, starts), download=data.download)
     spec = model_spec(network, starts, loaded)
-    files.describe(context, algo.value, spec=spec, data=loaded, starts=starts, device=device, quiet=quiet)
-    identity = recorded(context, device=None, data_dir=None, init=[each.sha256 for each in starts])
+    chosen = {"optimizer": recipe.optimizer}
+    files.describe(
+        context, algo.value, spec=spec, data=loaded, starts=starts, device=device, quiet=quiet, chosen=chosen
+    )
+    identity = recorded(context, device=None, data_dir=None, init=[each.sha256 for each in starts], **chosen)
     identity["data"] = loaded.record["sha256"]
     every = interruption.checkpoint_every
     checkpointer = TrainingCheckpointer(files.state, identity, every=every, resume=resume, quiet=quiet)
@@ -113,6 +120,8 @@ def train(
             seeds=seeds,
             device=device,
             initial=initial_networks(starts, sampler.networks, runs),
+            init_scale=init_scale,
+            subspace=subspace,
             observer=observer,
             pause=checkpointer.pause,
             resume=state,

@@ -18,7 +18,9 @@ PANEL = "Kind energy: how the error grows as weights are perturbed"
 AllParameters = Annotated[
     bool,
     typer.Option(
-        "--all-parameters", help="Perturb biases and norm layers too, not only weights.", rich_help_panel=PANEL
+        "--all-parameters",
+        help="Perturb biases and norm layers too, not only weights; with --kind curvature: differentiate by them too.",
+        rich_help_panel=PANEL,
     ),
 ]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
     from landscape_cli.cli.flatness.energy_options import StrengthOptions
     from landscape_cli.cli.flatness.radial_options import RadialOptions
     from landscape_cli.data.datasets import DataSet
@@ -37,6 +38,7 @@ class FlatnessOptions:
 
     context: typer.Context
     strengths: StrengthOptions
+    curvature: CurvatureOptions
     all_parameters: bool
     radial: RadialOptions
     samples: int

@@ -59,6 +59,13 @@ def group_rows(network: Checkpoint, alignment: Alignment, symmetry: Symmetry) ->
     ]
 
 
+def alignment_remarks(networks: Sequence[Checkpoint], symmetry: Symmetry) -> list[str]:
+    """Return what the user should be told of networks: that there is nothing in them to permute or flip."""
+    if symmetry.permutations or symmetry.signs:
+        return []
+    return [f"{network.path}: its model has nothing to permute: all is left as it is" for network in networks]
+
+
 def show(result: Result) -> None:
     """Print the rows as a table, headed by the word of the field: the key of results is older."""
     rows = [{HEADINGS.get(key, key): value for key, value in row.items()} for row in result.rows]

@@ -26,6 +26,8 @@ def normalization_remarks(path: Path, symmetry: Symmetry, normalization: Normali
     remarks = []
     if symmetry.is_binary:
         remarks.append(f"{path} is binary: there is no scale to remove; its latent weights become their signs")
+    elif not symmetry.scales and not symmetry.output:
+        remarks.append(f"{path}: its model has no scale to remove: all is left as it is")
     if normalization.unsettled:
         remarks.append(
             f"warning: {path}: the scales of {', '.join(normalization.unsettled)} share their tensors so that no one "

@@ -29,7 +29,8 @@ class TrainingDataOptions(Group):
         str | None,
         typer.Option(
             "--data",
-            help="hmm (generated), mnist, fashion-mnist, cifar10, FILE.safetensors.  [default: hmm, or --init's]",
+            help="hmm (generated), mnist, fashion-mnist, cifar10, wedges (of --model wedges), FILE.safetensors.  "
+            "[default: hmm, or --init's]",
         ),
     ] = None
     task: Annotated[

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.network import ModelSpec, Params
     from landscape_cli.samplers import EpochNetwork, Solution
+    from landscape_cli.samplers.subspace import Displacement
+
+SUBSPACE = "subspace"
+"""What a checkpoint says of its training beside how that was started: how far it came in a subspace."""
 
 
 class CheckpointFiles:
@@ -99,14 +103,16 @@ class CheckpointFiles:
         starts: Sequence[Checkpoint],
         device: torch.device,
         quiet: bool,
+        chosen: Mapping[str, Any],
     ) -> None:
-        """Take note of what checkpoints say of themselves.
+        """Take note of what checkpoints say of themselves; `chosen` are options that were left to the command.
 
         Raises:
             CheckpointError: if a file stands in the way that is not of this training.
         """
         self.algo, self.spec, self.data, self.device, self.quiet = algo, spec, data, device, quiet
-        self.provenance = make_provenance(context, device=device, seed=self.seeds[0], networks=starts, data=data)
+        seed = self.seeds[0]
+        self.provenance = make_provenance(context, device=device, seed=seed, networks=starts, data=data, **chosen)
         self._earlier = tuple(step for start in starts for step in start.history)
         if self.resume and not self.force:
             for file in self._all():
@@ -132,7 +138,7 @@ class CheckpointFiles:
                     f"{file.path} is not there, and {self.state} stands after epoch {file.extra['epoch']}: put it "
                     "back, do not ask for it, or begin anew with --force and without --resume"
                 )
-            self._taken[file.path] = dict(read_checkpoint(file.path).metrics)
+            self._taken[file.path] = _facts_of(read_checkpoint(file.path))
 
     def are_finished(self) -> bool:
         """Tell whether the networks are there, written by this training; what is written on the way was before."""
@@ -147,11 +153,11 @@ class CheckpointFiles:
         """
         for file in self._on_the_way():
             if file.path.exists():
-                self._taken[file.path] = dict(read_checkpoint(file.path).metrics)
+                self._taken[file.path] = _facts_of(read_checkpoint(file.path))
         missing = [file.path for file in self._on_the_way() if file.path not in self._taken]
         if missing:
             say(f"not there: {listed(missing)}", quiet=self.quiet)
-        return [self._row(file, read_checkpoint(file.path).metrics) for file in self._solutions()]
+        return [self._row(file, _facts_of(read_checkpoint(file.path))) for file in self._solutions()]
 
     def take(self, network: EpochNetwork) -> None:
         """Measure and write a network of an epoch.
@@ -162,7 +168,7 @@ class CheckpointFiles:
         for file in self._runs[network.seed].on_the_way:
             if file.extra["epoch"] == network.epoch:
                 with self._saved_in_state("the state of training is"):
-                    self._taken[file.path] = self._write(file, network.params)
+                    self._taken[file.path] = self._write(file, network.params, network.subspace)
 
     def write(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
         """Measure and write every network; return a row for each run that has one.
@@ -202,29 +208,30 @@ class CheckpointFiles:
             if solution.params is None:
                 continue
             files = self._runs[solution.seed]
-            metrics = self._write(files.solution, solution.params)
-            rows.append(self._row(files.solution, metrics) | {"epochs": solution.epochs})
+            facts = self._write(files.solution, solution.params, solution.subspace)
+            rows.append(self._row(files.solution, facts) | {"epochs": solution.epochs})
             for replica, file in zip(solution.replicas, files.replicas, strict=True):
                 self._write(file, replica)
         return rows
 
-    def _write(self, file: CheckpointFile, params: Params) -> dict[str, float]:
-        """Measure and write a network; return what was measured."""
+    def _write(self, file: CheckpointFile, params: Params, subspace: Displacement | None = None) -> dict[str, Any]:
+        """Measure and write a network; return what was measured, and how far it came in its subspace, if any."""
         scores = self._evaluator_of(params).evaluate([params])
         metrics = {f"{split}_error": float(score.error) for split, score in scores.items()} | {
             f"{split}_loss": float(score.loss) for split, score in scores.items()
         }
+        moved = {} if subspace is None else {SUBSPACE: subspace.to_dict()}
         checkpoint = Checkpoint(
             {name: tensor.cpu() for name, tensor in params.items()},
             self.spec,
             self.data.record,
-            history=(*self._earlier, self._provenance_of(file)),
+            history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
         remove_leftovers(file.path)
         say(f"wrote {file.path}", quiet=self.quiet)
-        return metrics
+        return metrics | moved
 
     def _evaluator_of(self, params: Params) -> Evaluator:
         """Return the evaluator of all networks, which the first of them makes."""
@@ -236,9 +243,9 @@ class CheckpointFiles:
             self._evaluator = Evaluator(build_model(self.spec, params), splits, device=self.device)
         return self._evaluator
 
-    def _row(self, file: CheckpointFile, metrics: Mapping[str, float]) -> dict[str, Any]:
+    def _row(self, file: CheckpointFile, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return the row of a run, with those of its networks that were written on the way."""
-        row: dict[str, Any] = {"network": str(file.path), "algo": self.algo, "seed": file.seed, **metrics}
+        row: dict[str, Any] = {"network": str(file.path), "algo": self.algo, "seed": file.seed, **facts}
         run = self._runs[file.seed]
         for key, files in (("kept", run.epochs), ("snapshots", run.snapshots)):
             if files:
@@ -258,9 +265,10 @@ class CheckpointFiles:
 
     def _is_of_this_training(self, file: CheckpointFile) -> bool:
         try:
-            return read_checkpoint(file.path).history[-1] == self._provenance_of(file)
+            last = read_checkpoint(file.path).history[-1]
         except (CheckpointError, IndexError):
             return False
+        return {key: value for key, value in last.items() if key != SUBSPACE} == self._provenance_of(file)
 
     @contextmanager
     def _saved_in_state(self, what: str) -> Iterator[None]:
@@ -287,13 +295,27 @@ class CheckpointFiles:
         return [file for files in self._runs.values() for file in (*files.at_the_end, *files.on_the_way)]
 
 
+def _facts_of(network: Checkpoint) -> dict[str, Any]:
+    """Return what was measured of a network, and how far it came in its subspace, if any."""
+    return dict(network.metrics) | {key: value for key, value in network.history[-1].items() if key == SUBSPACE}
+
+
 def flattened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a row for each network: those of epochs and snapshots, trained for so many epochs, follow their run."""
     flat = []
     for row in rows:
         alone = {key: value for key, value in row.items() if key not in {"kept", "snapshots"}}
-        flat.append(alone)
+        flat.append(_columns(alone))
         for each in (*row.get("kept", ()), *row.get("snapshots", ())):
             scores = {key: value for key, value in each.items() if key not in {"epoch", "snapshot"}}
-            flat.append(alone | scores | {"epochs": each["epoch"]})
+            flat.append(_columns(alone | scores | {"epochs": each["epoch"]}))
     return flat
+
+
+def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row in which the values of an object are columns of their own."""
+    columns: dict[str, Any] = {}
+    for key, value in row.items():
+        parts = value.items() if isinstance(value, Mapping) else ()
+        columns |= {f"{key}_{name}": part for name, part in parts} or {key: value}
+    return columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli.choices import Norm
+from landscape_cli.choices import DataName, Norm
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import InputShape, ModelOptions, whole_numbers
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from landscape_cli.network import ModelSpec, Params
 
 DEFAULT = "mlp"
+WEDGES = "wedges"
+"""The model that is not of a network, with data of its own."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class NetworkOptions(Group):
         str | None,
         typer.Option(
             "--model",
-            help="mlp, lenet, vgg16, resnet20, binary-perceptron, committee, binary-mlp, binary-conv, "
+            help="mlp, lenet, vgg16, resnet20, binary-perceptron, committee, binary-mlp, binary-conv, wedges, "
             "torchvision:NAME?num_classes=10, package.module:factory?arg=1.  "
             "[default: mlp, or --init's]",
         ),
@@ -58,6 +61,15 @@ class NetworkOptions(Group):
     bias: Annotated[
         bool | None, typer.Option("--bias/--no-bias", help="mlp, lenet: biases in every layer, or none.")
     ] = None
+    dropout: Annotated[
+        float | None,
+        typer.Option(
+            "--dropout",
+            min=0,
+            max=1,
+            help="mlp, lenet: fraction dropped of what every layer but the first reads, while training.  [default: 0]",
+        ),
+    ] = None
     outputs: Annotated[
         int | None,
         typer.Option("--outputs", min=1, help="Outputs: by default one a class, or one with a sign for two classes."),
@@ -72,6 +84,7 @@ class NetworkOptions(Group):
             "blocks": self.blocks,
             "norm": self.norm,
             "bias": self.bias,
+            "dropout": self.dropout,
             "outputs": self.outputs,
         }
         return {name: size for name, size in sizes.items() if size is not None}
@@ -91,7 +104,22 @@ class StartOptions(Group):
             show_default=False,
         ),
     ] = None
+    init_scale: Annotated[
+        float | None,
+        typer.Option("--init-scale", help="Factor of the initial weights, biases too.  [default: 1]"),
+    ] = None
     input_shape: InputShape = None
+
+    def scale(self) -> float:
+        """Return the factor of the initial weights.
+
+        Raises:
+            BadParameter: if it is none.
+        """
+        scale = self.init_scale
+        if scale is not None and not (math.isfinite(scale) and scale > 0):
+            raise typer.BadParameter(f"--init-scale must be a positive number, and is {scale}")
+        return 1.0 if scale is None else scale
 
 
 def read_starts(options: StartOptions, model: str | None) -> list[Checkpoint]:
@@ -176,10 +204,12 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
         full_arguments,
         parse_request,
     )
+    from landscape_cli.models.wedges import OUTPUTS
     from landscape_cli.network import ModelSpec
 
     given = options.given()
     request = parse_request(options.model or DEFAULT)
+    _check_own_data(request.name, data)
     if request.name not in MODELS:
         if given and ":" in request.name:
             raise typer.BadParameter(
@@ -189,7 +219,8 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
     arguments = dict(request.arguments)
     if "outputs" in arguments:
         raise typer.BadParameter("give the number of outputs with --outputs, not in --model")
-    outputs = given.pop("outputs", None) or default_outputs(data.classes)
+    usual = OUTPUTS if request.name == WEDGES else default_outputs(data.classes)
+    outputs = given.pop("outputs", None) or usual
     for name, size in given.items():
         if name not in default_arguments(request.name):
             takers = [model for model in MODELS if name in default_arguments(model)]
@@ -202,6 +233,20 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
 
         arguments.setdefault("hidden", default_hidden(data.input_shape))
     return ModelSpec(request.name, full_arguments(ModelRequest(request.name, arguments)), data.input_shape, outputs)
+
+
+def _check_own_data(model: str, data: DataSet) -> None:
+    """Refuse the data of the surrogate landscape to other models of landscape's own, which would learn two samples.
+
+    Raises:
+        BadParameter: if the model is one of them.
+    """
+    from landscape_cli.models import MODELS
+
+    if data.record["name"] == DataName.WEDGES.value and model in MODELS and model != WEDGES:
+        raise typer.BadParameter(
+            f"--data {DataName.WEDGES.value} is for --model {WEDGES}, a landscape without a network, not {model}"
+        )
 
 
 def _hidden(text: str, model: str) -> list[int] | int:

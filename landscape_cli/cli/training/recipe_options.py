@@ -29,10 +29,16 @@ class RecipeOptions(Group):
     runs: Annotated[
         int, typer.Option("--runs", min=1, help="Independent networks trained as one, of seeds --seed and following.")
     ] = 1
-    optimizer: Annotated[Optimizer, typer.Option("--optimizer", help="sgd or adam.")] = Optimizer.SGD
+    optimizer: Annotated[
+        Optimizer | None, typer.Option("--optimizer", help="sgd or adam.  [default: sgd; --subspace-dim: adam]")
+    ] = None
     lr: Annotated[
         float | None,
-        typer.Option("--lr", help="Learning rate at the start.  [default: 0.02, adam 0.001; binary: 20, adam 0.05]"),
+        typer.Option(
+            "--lr",
+            help="Learning rate at the start.  [default: 0.02, adam 0.001; binary: 20, adam 0.05; "
+            "--subspace-dim: adam 0.1, sgd 0.3]",
+        ),
     ] = None
     lr_schedule: Annotated[
         Schedule, typer.Option("--lr-schedule", help="How it falls: by a cosine to zero, not at all, or in steps.")
@@ -74,8 +80,11 @@ class RecipeOptions(Group):
         if algo.load().own_schedule and self.lr_schedule is not Schedule.COSINE:
             raise typer.BadParameter(f"--algo {algo.value} has a schedule of its own: leave out --lr-schedule")
 
-    def recipe(self) -> Recipe:
+    def recipe(self, optimizer: Optimizer) -> Recipe:
         """Return the recipe; it leaves open what was not given, as that depends on the sampler and the model.
+
+        Args:
+            optimizer: where none was given.
 
         Raises:
             BadParameter: if an option is malformed.
@@ -95,7 +104,7 @@ class RecipeOptions(Group):
             self.momentum,
             self.batch_size,
             until,
-            optimizer=self.optimizer,
+            optimizer=self.optimizer or optimizer,
             schedule=self.lr_schedule,
             weight_decay=self.weight_decay,
             clip_norm=self.clip_norm,

@@ -1,0 +1,114 @@
+"""`flatness --kind curvature`: eigenvalues, trace and density of the Hessian of the training loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from landscape_cli.cli.console import progress
+from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
+from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand, Measured
+from landscape_cli.cli.usage import errors_of_usage
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.measures.curvature_result import Curvature
+    from landscape_cli.measures.curvature_settings import CurvatureSettings
+    from landscape_cli.symmetry import Symmetry
+
+
+class CurvatureMeasurement(FlatnessMeasurement):
+    """The curvature of the loss: relative to the weights, or Euclidean."""
+
+    takes = (*(field.name for field in fields(CurvatureOptions)), "all_parameters", "bn")
+
+    def __init__(self, options: FlatnessOptions) -> None:
+        """Check what the options ask for.
+
+        Raises:
+            BadParameter: if one is impossible, or of no use.
+        """
+        self._options = options
+        self._settings: CurvatureSettings = options.curvature.settings(seed=0)
+        if options.all_parameters and not self._settings.is_relative:
+            raise typer.BadParameter("--metric euclidean is of all parameters: leave out --all-parameters")
+        self.needs_symmetry = self._settings.is_relative and not options.all_parameters
+        self._networks: Sequence[Checkpoint] = ()
+        self._names: tuple[str, ...] = ()
+        self._measured: dict[str, Curvature] = {}
+
+    def choose(self, networks: Sequence[Checkpoint], model: nn.Module) -> dict[str, Any]:
+        """Check that the loss has second derivatives.
+
+        Raises:
+            BadParameter: if it has none.
+        """
+        from landscape_cli.measures.curvature import check_differentiable
+
+        with errors_of_usage():
+            check_differentiable(model, networks[0].path)
+        self._networks = networks
+        settings = self._settings
+        density = {"density_probes": settings.density_probes, "density_steps": settings.density_steps}
+        return density if settings.density else {}
+
+    def prepare(self, model: nn.Module, symmetry: Symmetry | None) -> None:
+        """Settle which tensors are differentiated by, and check that this fits in memory.
+
+        Raises:
+            BadParameter: if it does not.
+        """
+        from landscape_cli.measures.curvature import differentiated_names, size_and_type
+
+        self._names = differentiated_names(model, symmetry, self._settings, all_parameters=self._options.all_parameters)
+        with errors_of_usage():
+            for network in self._networks:
+                self._settings.check_size(*size_and_type(model, network.params, self._names))
+
+    def measure(self, measurand: Measurand) -> Measured:
+        """Measure the curvature of every network."""
+        from landscape_cli.evaluation.batch_norm import recompute_statistics
+        from landscape_cli.evaluation.evaluator import Evaluator
+        from landscape_cli.io.checkpoint import to_device
+        from landscape_cli.measures.curvature import (
+            loss_curvature,
+            remark_of_metric,
+            training_subset,
+            warn_of_curvature,
+            warn_of_losses,
+        )
+        from landscape_cli.measures.missing import samples_recomputed
+
+        networks, model, data, options = measurand.networks, measurand.model, measurand.data, self._options
+        settings = options.curvature.settings(measurand.seed)
+        subset = training_subset(data.train, options.curvature.curvature_samples, measurand.seed)
+        remark_of_metric(settings)
+        recomputed = samples_recomputed(model, networks[0].params, data.train, options.bn)
+        total = len(networks) * (recomputed + (1 + settings.usual_products) * len(subset.y))
+        self._measured = {}
+        with progress("curvature", total, "samples", quiet=measurand.quiet) as advance:
+            evaluator = Evaluator(model, {"train": subset}, device=measurand.device, advance=advance)
+            inputs = data.train.x.to(measurand.device) if recomputed else data.train.x
+            for network in networks:
+                params = to_device(network, measurand.device)
+                if recomputed:
+                    params = recompute_statistics(model, params, inputs, advance=advance)
+                result = loss_curvature(params, evaluator, settings, names=self._names, symmetry=measurand.symmetry)
+                warn_of_curvature(result, network.path)
+                self._measured[network.path] = result
+        warn_of_losses(self._measured)
+        rows = [{"network": path} | row for path, result in self._measured.items() for row in result.rows()]
+        details = [{"network": path} | result.to_dict() for path, result in self._measured.items()]
+        return Measured({"parameters": list(self._names), "samples": len(subset.y), "networks": details}, rows)
+
+    def plot(self, path: Path, measured: Measured, *, force: bool) -> None:
+        """Draw the largest eigenvalues of every network, and the density if there is one."""
+        from landscape_cli.figures.curvature import plot_curvature
+
+        plot_curvature(path, self._measured, force=force)
