@@ -249,7 +249,6 @@ def test_planted_findings_hold(tmp_path: Path) -> None:
         ({"excess": ENSEMBLES | {"independent": 0.05}}, {"11b"}),
         ({"fork": 1.5}, {"11c", "11d"}),
     ],
-    ids=str,
 )
 def test_what_is_otherwise_does_not_hold(tmp_path: Path, change: dict[str, Any], expected: set[str]) -> None:
     assert failing(make_up(tmp_path, **change)) == expected
@@ -272,7 +271,6 @@ def test_a_width_out_of_order_does_not_hold(tmp_path: Path, arm: str, angle: flo
 @pytest.mark.parametrize(
     ("change", "expected"),
     [({"far": 1.3}, {"12a"}), ({"far": 0.7}, {"12a"}), ({"zero": 1e-3}, {"12a"}), ({"star": 0.7}, {"10c", "12b"})],
-    ids=str,
 )
 def test_another_surrogate_does_not_hold(tmp_path: Path, change: dict[str, Any], expected: set[str]) -> None:
     assert failing(make_up_surrogate(tmp_path, **change)) == expected
