@@ -18,15 +18,18 @@ from landscape_cli import (
     Evaluator,
     ModelSpec,
     Recipe,
+    Subspace,
     build_model,
     least_loss_on_plane,
     load_data,
+    subspace_basis,
     trace_symmetry,
     train,
 )
 from landscape_cli.errors import ModelError
 from landscape_cli.models import construct_template, create_model
 from landscape_cli.models.wedges import Wedges
+from landscape_cli.samplers.streams import initial_params
 
 DATA = load_data(DataSpec("wedges"))
 X, LABELS = DATA.train
@@ -378,3 +381,18 @@ def test_disjoint_bases_have_no_threshold() -> None:
     left = [float((position[group] - position[group].mean()).square().sum()) for group in groups if group]
     assert max(map(len, groups)) > 1
     assert least_loss_on_plane(model, {"position": position}, basis) == pytest.approx(math.sqrt(sum(left)))
+
+
+@pytest.mark.filterwarnings("ignore:`subspace=` is not invariant")
+@pytest.mark.parametrize(("basis", "dim"), [("gaussian", 50), ("disjoint", 50), ("disjoint", 30)])
+def test_training_in_a_subspace_reaches_its_exact_optimum(basis: str, dim: int) -> None:
+    """Within 5 %, far above s = 12: zero in dense subspaces, not in disjoint ones, where short axes share columns."""
+    spec = spec_of(dim=200, wedges=1)
+    subspace = Subspace(dim, basis=basis)
+    [solution] = train(spec, DATA, recipe=Recipe(600, batch_size=2), subspace=subspace)
+    assert solution.params is not None
+    model, start, columns = make(dim=200, wedges=1), initial_params(spec, 0), subspace_basis(spec, subspace, seed=0)
+    plane = torch.stack([columns.combine(unit)["position"] for unit in torch.eye(dim)], 1)
+    optimum, before = least_loss_on_plane(model, start, plane), distance(model, start["position"])
+    assert (optimum > 0.01 * before) == (basis == "disjoint")
+    assert distance(model, solution.params["position"]) == pytest.approx(optimum, rel=0.05, abs=1e-4 * before)
