@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import landscape_cli.models.wedges  # noqa: F401 - which defines an operator of its own
 from landscape_cli.symmetry.tracing import rules
 from landscape_cli.symmetry.tracing.operators import OPERATORS, Operator, operator_of, register, rule
 from landscape_cli.symmetry.tracing.rules import operator_of as looked_up
@@ -30,7 +31,7 @@ def test_what_is_known_of_an_operator() -> None:
 @pytest.mark.parametrize("name", [name for name, operator in OPERATORS.items() if operator.contracts])
 def test_contracted_arguments_are_tensors(name: str) -> None:
     """What an operator is said to contract are tensors in every overload of it."""
-    packet = getattr(torch.ops.aten, name)
+    packet = getattr(torch.ops.aten, name, None) or getattr(torch.ops.landscape, name)
     for overload in packet.overloads():
         arguments = getattr(packet, overload)._schema.arguments
         assert all("Tensor" in str(arguments[index].type) for index in OPERATORS[name].contracts)
