@@ -80,7 +80,8 @@ def curvature(
         density_probes: random vectors for it.
         density_steps: Lanczos steps for each.
         metric: "relative", or "euclidean" for the Hessian H itself, by default of all parameters.
-        tolerance: residuals of eigenvalues, relative to them, at which these are exact enough.
+        tolerance: residuals of eigenvalues, relative to them, at which these are exact enough; relative to a
+            ten-thousandth of the largest where that is more, and never below what rounding leaves.
         curvature_samples: the size of a class-balanced subset of the training set; by default all of it.
         weights: names of the tensors to differentiate by; by default the symmetry's, in the Euclidean metric all.
         symmetry: of the model, which tells weights from biases and gains; by default it is derived.
@@ -168,6 +169,7 @@ def loss_curvature(
                 hessian = _in_order(hessian, params, symmetry)
             ends = _eigenvalues(hessian, settings)
             draws, density = _trace_and_density(hessian, settings)
+            ends = not_above_nodes(ends, density)
         except NotFiniteError:
             pass  # what there is not is missing, and warned of
     largest, least = ends
@@ -181,7 +183,8 @@ def loss_curvature(
         residuals=largest.residuals,
         smallest=None if least is None else least.values[0],
         smallest_residual=None if least is None else least.residuals[0],
-        converged=largest.converged and (least is None or least.converged),
+        eigenvalues_converged=largest.converged,
+        smallest_converged=None if least is None else least.converged[0],
         trace_draws=draws,
         density=density,
         products=hessian.products,
@@ -269,9 +272,12 @@ def warn_of_curvature(result: Curvature, path: str) -> None:
             stacklevel=2,
         )
     elif not result.converged:
+        reached = zip(range(1, 1 + len(result.eigenvalues)), result.eigenvalues_converged, strict=True)
+        ranks = [f"eigenvalue {rank}" for rank, converged in reached if not converged]
+        least = ["the smallest eigenvalue"] if result.smallest_converged is False else []
         warnings.warn(
-            f"the eigenvalues of {path} have not converged after {result.products} products: how far they may be off "
-            "is in `residuals`; a larger `tolerance=` is reached sooner",
+            f"not converged of {path}: {listed([*least, *ranks])}, whose residuals say how far a true eigenvalue may be "
+            f"({_remedy(ranks)})",
             LandscapeWarning,
             stacklevel=2,
         )
@@ -311,8 +317,30 @@ def remark_of_metric(settings: CurvatureSettings) -> None:
         )
 
 
+def not_above_nodes(
+    ends: tuple[Eigenvalues, Eigenvalues | None], density: SpectralDensity | None
+) -> tuple[Eigenvalues, Eigenvalues | None]:
+    """Return the ends of the spectrum, the least eigenvalue not converged if the density has a node below it.
+
+    Nodes are Ritz values, none of which lies below the least eigenvalue.
+    """
+    largest, least = ends
+    if density is None or least is None:
+        return ends
+    lowest = min(nodes[0] for nodes in density.nodes)
+    missed = lowest < least.values[0] - least.residuals[0]
+    return largest, least._replace(converged=(False,)) if missed else least
+
+
+def _remedy(ranks: Sequence[str]) -> str:
+    """Return what helps where eigenvalues do not converge."""
+    if ranks:
+        return "ask for fewer `eigenvalues=`, or for less with a larger `tolerance=`"
+    return "it is too small, or its neighbours are too near: ask for less with a larger `tolerance=`"
+
+
 def _missing(count: int) -> Eigenvalues:
-    return Eigenvalues((math.nan,) * count, (math.nan,) * count, converged=not count)
+    return Eigenvalues((math.nan,) * count, (math.nan,) * count, (not count,) * count)
 
 
 def _in_order(hessian: Hessian, params: Params, symmetry: Symmetry) -> Hessian:
@@ -327,10 +355,11 @@ def _in_order(hessian: Hessian, params: Params, symmetry: Symmetry) -> Hessian:
 def _eigenvalues(hessian: Hessian, settings: CurvatureSettings) -> tuple[Eigenvalues, Eigenvalues | None]:
     start = hessian.signs(generator(settings.seed, START))
     common: dict[str, Any] = {"tolerance": settings.tolerance, "seed": derive_seed(settings.seed, START)}
-    largest = Eigenvalues((), (), converged=True)
+    largest = Eigenvalues((), (), ())
     if settings.eigenvalues:
         largest = end_of_spectrum(hessian, settings.eigenvalues, start, least=False, **common)
-    return largest, end_of_spectrum(hessian, 1, start, least=True, **common) if settings.smallest else None
+    least = end_of_spectrum(hessian, 1, start, least=True, **common) if settings.smallest else None
+    return largest, least
 
 
 def _trace_and_density(

@@ -67,10 +67,9 @@ class CurvatureSettings:
     @property
     def usual_products(self) -> int:
         """About how many products of the Hessian with a vector it takes: for a progress bar."""
-        ends = (self.eigenvalues > 0) + self.smallest
         density = self.density * self.density_probes
         trace = max(0, self.trace_samples - density)
-        return 1 + 25 * ends + 10 * self.eigenvalues + density * self.density_steps + trace
+        return 1 + 25 * (self.eigenvalues > 0) + 150 * self.smallest + 10 * self.eigenvalues + density * self.density_steps + trace
 
     def check_size(self, size: int, dtype: torch.dtype) -> None:
         """Check that there are so many eigenvalues, and that the Lanczos vectors for them fit in memory.
