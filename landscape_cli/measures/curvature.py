@@ -276,8 +276,8 @@ def warn_of_curvature(result: Curvature, path: str) -> None:
         ranks = [f"eigenvalue {rank}" for rank, converged in reached if not converged]
         least = ["the smallest eigenvalue"] if result.smallest_converged is False else []
         warnings.warn(
-            f"not converged of {path}: {listed([*least, *ranks])}, whose residuals say how far a true eigenvalue may be "
-            f"({_remedy(ranks)})",
+            f"not converged of {path}: {listed([*least, *ranks])}, whose residuals say how far a true eigenvalue may "
+            f"be ({_remedy(ranks)})",
             LandscapeWarning,
             stacklevel=2,
         )

@@ -69,7 +69,8 @@ class CurvatureSettings:
         """About how many products of the Hessian with a vector it takes: for a progress bar."""
         density = self.density * self.density_probes
         trace = max(0, self.trace_samples - density)
-        return 1 + 25 * (self.eigenvalues > 0) + 150 * self.smallest + 10 * self.eigenvalues + density * self.density_steps + trace
+        ends = 25 * (self.eigenvalues > 0) + 10 * self.eigenvalues + 150 * self.smallest
+        return 1 + ends + density * self.density_steps + trace
 
     def check_size(self, size: int, dtype: torch.dtype) -> None:
         """Check that there are so many eigenvalues, and that the Lanczos vectors for them fit in memory.

@@ -209,7 +209,7 @@ class _Search(NamedTuple):
 def _prepared(
     matrix: SymmetricMatrix, count: int, start: Vector, tolerance: float
 ) -> tuple[Vector, float, list[_Search]]:
-    """Return where to look for the least eigenvalues: a start vector, the spectrum's size, and ways from fine to coarse.
+    """Return where to look for the least eigenvalues: start, the spectrum's size, and ways from fine to coarse.
 
     A few Lanczos steps tell about how small they are. The shift makes tolerances relative to the spectrum's size, as
     the least eigenvalue may be 0.
