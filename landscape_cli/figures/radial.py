@@ -37,16 +37,18 @@ def plot_radial(path: Path, networks: Sequence[Mapping[str, Any]], *, force: boo
 def radial_figure(networks: Sequence[Mapping[str, Any]]) -> Figure:
     """Return the figure: a row of panels for angles, one for factors, in each a panel for each error and loss.
 
-    A color for each network, and a line style and marker for each direction, with a band of one standard error on either side. A
-    thin line down from where the error has grown so much is where the angular width is taken. Profiles without any
-    number are left out.
+    A color for each network, and a line style and marker for each direction, with a band of one standard error on
+    either side. A thin line down from where the error has grown so much is where the angular width is taken. Profiles
+    without any number are left out.
     """
     profiles = [profile for network in networks for profile in network["profiles"]]
     kinds = [kind for kind in ("angles", "factors") if any(kind in profile for profile in profiles)]
     measured = list(dict.fromkeys(key for profile in profiles for key, value in profile.items() if _is_measured(value)))
-    styles = dict(
-        zip(dict.fromkeys(profile["direction"] for profile in profiles), STYLES * len(profiles), strict=False)
-    )
+    directions = list(dict.fromkeys(profile["direction"] for profile in profiles))
+    styles = {
+        direction: {"linestyle": STYLES[k % len(STYLES)], "marker": MARKERS[k % len(MARKERS)], "markersize": 4}
+        for k, direction in enumerate(directions)
+    }
     figure, rows = new_grid(len(kinds), len(measured))
     legend: dict[str, Any] = {}
     for kind, row in zip(kinds, rows, strict=True):
