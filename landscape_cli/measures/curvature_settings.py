@@ -14,6 +14,8 @@ from landscape_cli.measures.spectrum import vectors_of_eigenvalues, vectors_of_q
 GIB = 1 << 30
 MOST_BYTES = 4 * GIB
 """What Lanczos vectors may take."""
+DENSITY_STEPS = 64
+"""Steps that are taken where nothing is said: of fewer weights, as many as there are."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class CurvatureSettings:
     trace_samples: int = 16
     density: bool = False
     density_probes: int = 4
-    density_steps: int = 64
+    density_steps: int = DENSITY_STEPS
     metric: HessianMetric | str = HessianMetric.RELATIVE
     tolerance: float = 1e-2
     seed: int = 0
@@ -86,6 +88,8 @@ class CurvatureSettings:
             raise GeometryError("there are no weights to differentiate by: name some, or take all parameters")
         if self.eigenvalues > size:
             raise GeometryError(f"`eigenvalues=` {self.eigenvalues} of {size} weights: there are at most {size}")
+        if self.density and self.density_steps > max(size, DENSITY_STEPS):
+            raise GeometryError(f"`density_steps=` {self.density_steps} of {size} weights: there are at most {size}")
         each = size * (8 if dtype == torch.float64 else 4)
         fitting = MOST_BYTES // each
         count, steps = max(self.eigenvalues, int(self.smallest)), min(self.density_steps, size)
