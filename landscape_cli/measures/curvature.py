@@ -10,12 +10,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from landscape_cli.arguments import check_whole
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import HessianMetric
+from landscape_cli.choices import HessianMetric, Statistics
 from landscape_cli.data.source import Split
 from landscape_cli.data.subset import balanced_subset
 from landscape_cli.errors import DataError, GeometryError, LandscapeWarning, Remark, listed
@@ -27,6 +28,7 @@ from landscape_cli.measures.curvature_result import Curvature, SpectralDensity
 from landscape_cli.measures.curvature_settings import CurvatureSettings
 from landscape_cli.measures.flatness import perturbed_names
 from landscape_cli.measures.hessian import Hessian
+from landscape_cli.measures.missing import samples_recomputed, statistics_of
 from landscape_cli.measures.spectrum import Eigenvalues, NotFiniteError, end_of_spectrum, lanczos, quadratic_form
 from landscape_cli.measures.unit_order import order_of_units
 from landscape_cli.models.fitting import check_networks
@@ -57,6 +59,7 @@ def curvature(
     curvature_samples: int | None = None,
     weights: Sequence[str] | None = None,
     symmetry: Symmetry | None = None,
+    bn: Statistics | str = Statistics.KEEP,
     seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
@@ -85,6 +88,8 @@ def curvature(
         curvature_samples: the size of a class-balanced subset of the training set; by default all of it.
         weights: names of the tensors to differentiate by; by default the symmetry's, in the Euclidean metric all.
         symmetry: of the model, which tells weights from biases and gains; by default it is derived.
+        bn: "keep" batch-norm statistics, or "recompute" them over the whole training set first; an `Evaluator` that
+            recomputes them does so in any case.
         seed: of random vectors and the subset.
         device: where to compute, with a model.
         advance: called with the number of samples done, with a model.
@@ -101,7 +106,7 @@ def curvature(
 
     Warns:
         LandscapeWarning: if eigenvalues do not converge, or nothing can be computed.
-        Remark: that the Euclidean metric is not invariant.
+        Remark: that the Euclidean metric is not invariant; if statistics are to be recomputed, and there are none.
     """
     settings = CurvatureSettings(
         eigenvalues, smallest, trace_samples, density, density_probes, density_steps, metric, tolerance, seed
@@ -119,6 +124,8 @@ def curvature(
         weights = differentiated_names(evaluator.model, symmetry, settings)
     if evaluator.recompute_on is not None:
         params = recompute_statistics(evaluator.model, params, evaluator.splits[evaluator.recompute_on].x)
+    elif samples_recomputed(evaluator.model, params, train, statistics_of(bn)):
+        params = recompute_statistics(evaluator.model, params, train.x)
     measured_on = Evaluator(
         evaluator.model,
         {TRAIN: subset},
@@ -370,8 +377,8 @@ def _trace_and_density(
     probes = settings.density_probes if settings.density else 0
     for k in range(max(probes, settings.trace_samples)):
         probe = hessian.signs(generator(settings.seed, PROBES, k))
-        if k >= probes:
-            draws.append(quadratic_form(hessian, probe))
+        if k >= probes:  # of a unit vector, as Lanczos steps take it: the same number, to the last digit
+            draws.append(hessian.size * quadratic_form(hessian, probe / np.linalg.norm(probe)))
             continue
         projected = lanczos(hessian, probe, settings.density_steps)
         draws.append(hessian.size * float(projected.diagonal[0]))

@@ -213,7 +213,7 @@ class RadialEvaluator:
         exact = self._representative(network, name)
         both = [cast_like(params, like) for params in (reference, exact)]
         if not all(bool(tensor.isfinite().all()) for params in both for tensor in params.values()):
-            both = [reference, exact]  # in float64 their numbers are not too large
+            both = [dict(reference), exact]  # in float64 their numbers are not too large
         method = self._settings.align
         inputs: dict[str, Any] = {"inputs": self._inputs} if method == Method.ACTIVATION else {}
         return align(

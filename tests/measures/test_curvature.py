@@ -69,6 +69,17 @@ def test_density_has_the_moments_of_the_spectrum() -> None:
     assert float((density[1:] * (grid[1:] - grid[:-1])).sum()) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_density_does_not_change_the_trace(dtype: torch.dtype) -> None:
+    case = make_case("mlp", dtype=dtype)
+    options: dict[str, Any] = {"eigenvalues": 0, "trace_samples": 4, "symmetry": case.symmetry}
+    alone, beside = (
+        curvature(case.model, case.params, Split(case.inputs, Y), density=density, density_probes=2, **options)
+        for density in (False, True)
+    )
+    assert alone.trace_draws == beside.trace_draws
+
+
 def test_trace_is_the_growth_of_the_loss_under_little_noise() -> None:
     """½ σ² tr(DHD) is E[L(θ + σ z ⊙ θ)] - L(θ) as σ → 0, by a plain loop with noise and its negative."""
     source, sigma = torch.Generator().manual_seed(0), 1e-3
@@ -220,6 +231,9 @@ def test_recomputed_statistics_are_those_of_the_whole_training_set() -> None:
     recomputed = curvature(evaluator, net.params, **options)
     by_hand = curvature(net.model, recompute_statistics(net.model, net.params, net.inputs), data, **options)
     assert recomputed.to_dict() == by_hand.to_dict()
+    assert curvature(net.model, net.params, data, bn="recompute", **options).to_dict() == by_hand.to_dict()
+    with pytest.raises(GeometryError, match="`bn=`"):
+        curvature(net.model, net.params, data, bn="magic", **options)
     assert recomputed.loss != curvature(net.model, net.params, data, **options).loss
 
 

@@ -13,7 +13,7 @@ from landscape_cli.io.results import Result
 
 
 def show_profiles(result: Result, *, networks: Sequence[Mapping[str, Any]]) -> None:
-    """Print the widths of the networks, if random directions were measured, and means ± standard errors on all profiles.
+    """Print the widths of the networks, if random directions were measured, and means ± standard errors on profiles.
 
     Args:
         result: what was measured.

@@ -153,6 +153,8 @@ def test_a_network_that_overflows_is_missing(landscape: Callable[..., Any], file
         (["--kind", "radial", "--directions", "gradient", "--samples", "5"], "--samples goes with --directions random"),
         (["--kind", "radial", "--directions", "gradient", "--growth", "0.5"], "--growth goes with --directions random"),
         (["--kind", "radial", "--directions", "sideways"], "--directions takes random, gradient, radial or files of"),
+        (["--kind", "radial", "--directions", "nothere.st"], "--directions names the file nothere.st, which does not"),
+        (["--kind", "radial", "--directions", "there/not"], "--directions names the file there/not, which does not"),
         (["--kind", "radial", "--directions", ""], "--directions takes random, gradient, radial or files of networks"),
         (["--kind", "radial", "--directions", "random,random"], "--directions names random twice: once is enough"),
         (["--kind", "radial", "--angles", "20,10"], "--angles takes degrees that rise, from above 0 to at most 180"),
