@@ -21,7 +21,7 @@ WORK_VECTORS = 4
 MOST_RESTARTS = 30
 """Restarts after which eigenvalues are taken as they are: some 300 products, where one usually takes 20 to 50."""
 MOST_RESTARTS_LEAST = 50
-"""The same of the least eigenvalue, which has nearer neighbours: it usually takes 100 to 200 products."""
+"""The same of the least eigenvalue, which has nearer neighbours: it takes 100 to 600 products."""
 MARGIN = 10.0
 """By how much finer than the tolerance the least eigenvalue is sought, as its residual does not tell neighbours."""
 NEGLIGIBLE = 1e-4
