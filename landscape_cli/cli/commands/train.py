@@ -136,6 +136,7 @@ def train(
 
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:
     """Print what is known of the networks, a row for each that was written."""
+    from landscape_cli.cli.reports.training import show_networks
     from landscape_cli.cli.training.files import flattened
     from landscape_cli.io.results import Result
 
@@ -143,4 +144,4 @@ def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: Checkpoint
         return
     body = rows[0] if len(files.seeds) == 1 else {"networks": rows}
     result = Result(body, flattened(rows), files.provenance)
-    emit(result, output=None, form=target.form, force=target.force, quiet=quiet)
+    emit(result, output=None, form=target.form, force=target.force, quiet=quiet, show=show_networks)

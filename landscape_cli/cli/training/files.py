@@ -301,14 +301,21 @@ def _facts_of(network: Checkpoint) -> dict[str, Any]:
 
 
 def flattened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each network: those of epochs and snapshots, trained for so many epochs, follow their run."""
+    """Return a row for each network: those of epochs and snapshots, trained for so many epochs, follow their run.
+
+    Where there are such, columns of their own say which they are.
+    """
+    kinds = {"epoch": "kept", "snapshot": "snapshots"}
+    columns = [column for column, key in kinds.items() if any(key in row for row in rows)]
     flat = []
     for row in rows:
-        alone = {key: value for key, value in row.items() if key not in {"kept", "snapshots"}}
-        flat.append(_columns(alone))
-        for each in (*row.get("kept", ()), *row.get("snapshots", ())):
-            scores = {key: value for key, value in each.items() if key not in {"epoch", "snapshot"}}
-            flat.append(_columns(alone | scores | {"epochs": each["epoch"]}))
+        alone = {key: value for key, value in row.items() if key not in kinds.values()}
+        first = {key: alone.pop(key) for key in ("network", "algo", "seed")} | dict.fromkeys(columns)
+        flat.append(_columns(first | alone))
+        for column in columns:
+            for each in row.get(kinds[column], ()):
+                which = {"network": each["network"], column: each[column], "epochs": each["epoch"]}
+                flat.append(_columns(first | alone | {k: v for k, v in each.items() if k not in kinds} | which))
     return flat
 
 

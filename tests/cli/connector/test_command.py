@@ -20,6 +20,7 @@ from landscape_cli.models import build_model
 from landscape_cli.samplers import Recipe
 from landscape_cli.symmetry import trace_symmetry
 from tests.cli.test_app import TRAIN
+from tests.support.terminal import cells_of, shown_on_terminal
 
 LEARN = [*TRAIN, "--epochs", "30", "--lr", "0.2"]
 NAMES = ["a.st", "b.st", "c.st"]
@@ -240,3 +241,27 @@ def test_networks_that_are_one_up_to_a_permutation(landscape: Callable[..., Any]
     done = landscape("path", "a.st", "b.st", "moved.st", *CONNECT, "--align", "cosine")
     done.check_refused("a.st, aligned, and moved.st, aligned, are the same network", "moved")
     assert landscape("path", "a.st", "moved.st", *CONNECT).code == 0
+
+
+def test_tables_at_80_columns(landscape: Callable[..., Any], networks: list[str]) -> None:
+    long = "a-name-as-people-give-them-to-networks.st"
+    shutil.copy("a.st", long)
+    command = ["path", long, *networks[1:], *CONNECT, "--loss", "--quiet"]
+    shown = shown_on_terminal(*command)
+    body = json.loads(landscape(*command).out)
+    assert "…" not in shown
+    rows = cells_of(shown)
+    names = [[str(Path(body["networks"][k]).name) for k in vertex["of"]] for vertex in body["vertices"]]
+    for cells, vertex, of in zip(rows, body["vertices"], names, strict=False):
+        assert (cells[0], cells[1].replace(" ", "")) == (vertex["name"], "".join(of))
+        assert cells[3] == f"{vertex['train_error']:.4g}"
+    sets = [("connector", body["connector"]), ("before training", body["before"])]
+    sets.append(("networks' simplex", body["simplex"]))
+    expected = [
+        [name, str(values["points"]), f"{split} {what}"]
+        + [f"{(values if what == 'error' else values['loss'])[split][figure]:.4g}" for figure in ("max", "mean")]
+        for name, values in sets
+        for what in ("error", "loss")
+        for split in ("train", "test")
+    ]
+    assert [cells[:5] for cells in rows[len(names) :]] == expected

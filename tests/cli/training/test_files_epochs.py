@@ -52,6 +52,7 @@ def test_networks_of_epochs_are_written(landscape) -> None:
         ("y.st", "3", "4", row["test_loss"]),
         *((f"y-epoch{kept['epoch']}.st", "3", str(kept["epoch"]), kept["test_loss"]) for kept in row["kept"]),
     ]
+    assert [each["epoch"] for each in rows] == ["", "0", "1", "3"]
     assert landscape(*TRAIN, "--epochs", "4", "-o", "z.st", "--seed", "3").code == 0
     assert Path("z.st").read_bytes() == Path("x.st").read_bytes()
 
@@ -70,6 +71,12 @@ def test_snapshots_are_written(landscape, command: list[str], epochs: list[int])
     assert not equal(first.params, last.params)
     assert last.metrics == network.metrics
     assert {key: first.history[-1][key] for key in ("snapshot", "epoch")} == {"snapshot": 1, "epoch": epochs[0]}
+    table = landscape(*command, "-o", "x.st", "--force", "--format", "csv").out.partition("\n")[2]
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [(each["snapshot"], each["epochs"]) for each in rows if each["snapshot"]] == [
+        ("1", str(epochs[0])),
+        ("2", str(epochs[1])),
+    ]
     alone = [word for word in command if word != "--keep-snapshots"]
     done = landscape(*alone, "-o", "y.st")
     assert (done.code, "of 2 snapshots 1 will be thrown away, all but the last: --keep-snapshots" in done.err) == (
