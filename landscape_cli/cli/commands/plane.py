@@ -101,9 +101,9 @@ def plane(
     warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
     provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
     body = measured.to_dict()
+    written = Result(body, body["points"], provenance)
+    emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet)
     if result.plot is not None:
         from landscape_cli.figures.plane import plot_plane
 
         plot_plane(result.plot, body, force=result.force)
-    written = Result(body, body["points"], provenance)
-    emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet)

@@ -43,11 +43,6 @@ class Report:
             TrainingError: once all is written, if a vertex is missing.
         """
         options = self.options
-        if options.plot is not None:
-            from landscape_cli.figures.connector import connector_figure
-            from landscape_cli.figures.figure import save
-
-            save(connector_figure(measured, title=_title(measured)), options.plot, force=options.force)
         body = measured.to_dict()
         for vertex in body["vertices"]:
             if "failure" in vertex:
@@ -57,6 +52,11 @@ class Report:
         result = Result(body, measured.rows, self.provenance)
         show = lambda result: _show(result, body)  # noqa: E731
         emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
+        if options.plot is not None:
+            from landscape_cli.figures.connector import connector_figure
+            from landscape_cli.figures.figure import save
+
+            save(connector_figure(measured, title=_title(measured)), options.plot, force=options.force)
         missing = measured.missing
         if missing:
             count = len(measured.complex.trained)

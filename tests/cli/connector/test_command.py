@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -166,6 +167,37 @@ def test_a_diverging_vertex_is_reported(
     assert [Path(f"v-{name}.st").exists() for name in ("ab", "ac", "bc", "abc")] == [True, True, False, True]
     done = landscape("path", *networks, *CONNECT[:-4], "--lr", "1e30")
     done.check_refused("training the vertex abc diverged", "all")
+
+
+def test_a_full_disk_costs_the_vertices_and_not_the_result(
+    landscape: Callable[..., Any], networks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from landscape_cli.io import atomic
+
+    plain: Callable[..., None] = atomic._stage
+
+    def stage(path: Path, *rest: Any) -> None:
+        plain(path, *rest)
+        if path.name in {"v-bc.st", "m.st"}:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic, "_stage", stage)
+    before = set(Path().iterdir())
+    command = ["path", *networks, *CONNECT, "--connector-out", "v-{vertex}.st", "-o", "x.json"]
+    done = landscape(*command)
+    assert done.code == 2
+    words = "cannot write v-bc.st: No space left on device: no vertex was written, the result was"
+    assert done.err.splitlines()[-1] == f"landscape: error: {words}"
+    assert set(Path().iterdir()) - before == {Path("x.json")}
+    assert not any("path" in vertex for vertex in json.loads(Path("x.json").read_text())["vertices"])
+    Path("x.json").unlink()
+    Path("v-ab.st").write_text("precious")
+    assert landscape(*command, "--force").code == 2
+    assert Path("v-ab.st").read_text() == "precious"
+    bend = ["path", *networks[:2], "--optimize-midpoint", "--epochs", "1", "--points", "3", "--midpoint-out", "m.st"]
+    done = landscape(*bend)
+    assert (done.code, json.loads(done.out)["midpoint"].get("path"), Path("m.st").exists()) == (2, None, False)
+    assert "m.st: No space left on device: 1 of 1 midpoints were not written, the result was" in done.err
 
 
 COMMON = ["--kind", "connector"]
