@@ -86,6 +86,7 @@ def train(
         force=target.force,
         resume=resume,
     )
+    files.check_not_read({"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]})
     check_distinct(log, files.state, *files.all_paths)
     if not resume:
         check_log(log, None, sampler.networks, force=target.force)

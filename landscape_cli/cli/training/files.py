@@ -88,6 +88,24 @@ class CheckpointFiles:
                 "anew"
             )
 
+    def check_not_read(self, inputs: Mapping[str, Sequence[Path]]) -> None:
+        """Check that nothing which training reads is written over.
+
+        Args:
+            inputs: the files, by the option that names them.
+
+        Raises:
+            CheckpointError: naming the file.
+        """
+        written = {path.resolve(): path for path in (*self.all_paths, self.state)}
+        for option, paths in inputs.items():
+            for path in paths:
+                if path.resolve() in written:
+                    raise CheckpointError(
+                        f"{written[path.resolve()]} is what {option} reads, and would be written over: choose another "
+                        "name with -o"
+                    )
+
     @property
     def all_paths(self) -> list[Path]:
         """Every file that a checkpoint goes to."""

@@ -160,6 +160,22 @@ def test_files_in_the_way_are_seen_before_any_work(landscape) -> None:
     landscape(*KEEP, "-o", "x.st", "--resume").check_refused("x-epoch0.st exists already, of another training", "seed")
 
 
+def test_what_is_read_is_not_written_over(landscape) -> None:
+    assert landscape(*TRAIN, "--epochs", "1", "-o", "x-epoch1.st").code == 0
+    before = files()
+    Path("linked.st").symlink_to("x-epoch1.st")
+    again = ["train", "--init", "x-epoch1.st", "--epochs", "2", "--force"]
+    words = "is what --init reads, and would be written over: choose another name with -o"
+    for more in (["-o", "x-epoch1.st"], ["-o", "linked.st"], ["-o", "x.st", "--keep-epochs", "1"]):
+        landscape(*again, *more).check_refused(words, " ".join(more))
+    landscape(*again, "-o", "x-epoch1.st", "--resume").check_refused(words, "resumed")
+    own = ["train", "--data", "x-epoch1.st", "-o", "x-epoch1.st", "--force"]
+    landscape(*own).check_refused("is what --data reads", "data")
+    Path("linked.st").unlink()
+    assert files() == before
+    assert landscape(*again, "-o", "x.st", "--keep-epochs", "2").code == 0
+
+
 @pytest.mark.parametrize("command", [SNAPSHOTS, FGE], ids=["snapshot", "fge"])
 def test_stopped_after_any_step_it_comes_to_the_same_files(
     landscape, monkeypatch: pytest.MonkeyPatch, command: list[str]
