@@ -69,7 +69,7 @@ def train(
     quiet, log, resume = terminal.quiet, interruption.log, interruption.resume
     listen(quiet=quiet)
     settings.check_belong(algo)
-    optimization.check_belong(algo)
+    optimization.check_belong(context, algo)
     confinement.check_belong(algo, optimization)
     runs, recipe, sampler = optimization.runs, optimization.recipe(confinement.optimizer), settings.sampler(algo)
     subspace, init_scale = confinement.subspace(), start.scale()

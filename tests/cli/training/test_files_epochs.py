@@ -90,7 +90,7 @@ def test_what_was_given_is_recorded_where_it_was(landscape) -> None:
     """Zero is something; and what is kept does not belong to how a network was made."""
     assert landscape(*FGE[:-5], "--fge-start", "0", "--cycle-epochs", "6", "--lr-min", "0", "-o", "x.st").code == 0
     arguments = read_checkpoint("x.st").history[-1]["arguments"]
-    given = ("fge_start", "cycle_epochs", "lr_min", "cycles", "keep_snapshots", "keep_epochs")
+    given = ("fge_start", "cycle_epochs", "lr_min", "cycles", "keep_snapshots", "keep_epochs", "lr_schedule")
     assert {name: arguments[name] for name in given if name in arguments} == {
         "fge_start": 0.0,
         "cycle_epochs": 6,
@@ -123,7 +123,11 @@ def test_runs_write_what_they_would_alone(landscape) -> None:
         (["--algo", "snapshot"], "4 epochs are not 5 cycles of as many epochs: give --epochs 5, or other --cycles"),
         (["--algo", "snapshot", "--cycles", "0"], "--cycles must be at least 1"),
         (["--algo", "snapshot", "--cycles", "2", "--lr-min", "0"], "--lr-min is for --algo fge, not snapshot"),
-        (["--algo", "snapshot", "--cycles", "2", "--lr-schedule", "step"], "has a schedule of its own"),
+        *(
+            (["--algo", algo, *more, "--lr-schedule", schedule], f"--algo {algo} has a schedule of its own")
+            for algo, more in (("snapshot", ["--cycles", "2"]), ("fge", ["--fge-start", "0"]), ("swa", []))
+            for schedule in ("cosine", "constant", "step")
+        ),
         (
             ["--algo", "fge"],
             "of 4 epochs 2 are before the cycles, and the others are no whole cycles of 4: give --epochs 9",
