@@ -220,6 +220,14 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "until": ([*COMMON, "--until-error", "2"], "a fraction from 0 to 1"),
     "rate": ([*COMMON, "--lr", "-1"], "learning rate must be positive"),
     "epochs": ([*COMMON, "--epochs", "0"], "--epochs"),
+    "unknown field": (
+        [*COMMON, "--connector-out", "{vertex}-{foo}.st"],
+        "{vertex}-{foo}.st has a field that is not known: only {vertex} is",
+    ),
+    "field of a midpoint": (
+        ["--optimize-midpoint", "--midpoint-out", "{start}-{vertex}.st"],
+        "{start}-{vertex}.st has a field that is not known: only {start} and {end} are",
+    ),
     "one file": ([*COMMON, "--connector-out", "v.st"], "several vertices would be written to v.st"),
     "suffix": ([*COMMON, "--connector-out", "v-{vertex}.pt"], ".st or .safetensors"),
     "folder": ([*COMMON, "--connector-out", "missing/{vertex}.st"], "create it first"),
