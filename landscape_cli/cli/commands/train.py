@@ -132,7 +132,7 @@ def train(
     if len(rows) == runs:
         checkpointer.remove()
     _show(rows, files, target, quiet=quiet)
-    files.check_all_written(solutions)
+    files.check_all_written(solutions, scaled=start.init_scale is not None)
 
 
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:

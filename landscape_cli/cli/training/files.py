@@ -206,8 +206,12 @@ class CheckpointFiles:
                 )
         return rows
 
-    def check_all_written(self, solutions: Sequence[Solution]) -> None:
+    def check_all_written(self, solutions: Sequence[Solution], *, scaled: bool) -> None:
         """Raise if a run has come to nothing.
+
+        Args:
+            solutions: of all runs.
+            scaled: whether the user chose the scale of initial weights.
 
         Raises:
             TrainingError: naming the seeds.
@@ -215,9 +219,12 @@ class CheckpointFiles:
         lost = [solution for solution in solutions if solution.params is None]
         if lost:
             seeds = ", ".join(f"{solution.seed} in epoch {solution.epochs}" for solution in lost)
+            kept = any(file.path in self._taken for each in lost for file in self._runs[each.seed].on_the_way)
+            at_once = scaled and all(solution.epochs <= 1 for solution in lost)
             raise TrainingError(
                 f"training diverged (seed {seeds}: weights or loss are not finite), so no network was written for "
-                f"{'it' if len(lost) == 1 else 'them'}: lower --lr"
+                f"{'it' if len(lost) == 1 else 'them'}{' but those on the way' * kept}: lower "
+                f"{'--init-scale, or ' * at_once}--lr"
             )
 
     def _write_all(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:

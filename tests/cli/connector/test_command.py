@@ -166,7 +166,7 @@ def test_a_diverging_vertex_is_reported(
     assert result["connector"]["train"]["max"] is None
     assert [Path(f"v-{name}.st").exists() for name in ("ab", "ac", "bc", "abc")] == [True, True, False, True]
     done = landscape("path", *networks, *CONNECT[:-4], "--lr", "1e30")
-    done.check_refused("training the vertex abc diverged", "all")
+    done.check_refused("every vertex is missing (ab, ac, bc, abc): training the vertex abc diverged", "all")
 
 
 def test_a_full_disk_costs_the_vertices_and_not_the_result(
@@ -218,7 +218,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "points": ([*COMMON, "--points", "300"], "lower --points"),
     "one point": ([*COMMON, "--points", "1"], "--points"),
     "until": ([*COMMON, "--until-error", "2"], "a fraction from 0 to 1"),
-    "rate": ([*COMMON, "--lr", "-1"], "learning rate must be positive"),
+    "rate": ([*COMMON, "--lr", "-1"], "--lr must be a positive number, and is -1.0"),
     "epochs": ([*COMMON, "--epochs", "0"], "--epochs"),
     "unknown field": (
         [*COMMON, "--connector-out", "{vertex}-{foo}.st"],

@@ -288,6 +288,7 @@ def test_epochs_that_are_not_reached_are_named(landscape) -> None:
     lost = landscape(*KEEP, "--lr", "1e30", "-o", "y.st")
     assert lost.code == 2
     assert "not written: y-epoch1.st, y-epoch3.st, as seed 0 diverged in epoch 1" in lost.err
+    assert lost.err.endswith("so no network was written for it but those on the way: lower --lr\n")
     assert sorted(path.name for path in Path().glob("y*")) == ["y-epoch0.st"]
 
 
