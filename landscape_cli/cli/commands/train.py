@@ -144,5 +144,5 @@ def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: Checkpoint
     if not rows:
         return
     body = rows[0] if len(files.seeds) == 1 else {"networks": rows}
-    result = Result(body, flattened(rows), files.provenance)
+    result = Result(body, flattened(rows), files.of_result)
     emit(result, output=None, form=target.form, force=target.force, quiet=quiet, show=show_networks)

@@ -38,7 +38,12 @@ class ConnectorOptions(Group):
             "centres. By default a complex of up to four networks.",
         ),
     ] = None
-    centres: Annotated[int, typer.Option("--centres", min=1, help="Star: trained vertices that all share.")] = 1
+    centres: Annotated[
+        int,
+        typer.Option(
+            "--centres", min=1, help="Star: trained vertices that all share; of several, without --shape, a star."
+        ),
+    ] = 1
     train_on: Annotated[
         Target,
         typer.Option(

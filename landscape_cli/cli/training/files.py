@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from landscape_cli.samplers import EpochNetwork, Solution
     from landscape_cli.samplers.subspace import Displacement
 
+OF_RESULT = ("keep_epochs", "keep_snapshots")
+"""Options that the result records: networks are byte for byte what they are without."""
 SUBSPACE = "subspace"
 """What a checkpoint says of its training beside how that was started: how far it came in a subspace."""
 
@@ -39,6 +41,7 @@ class CheckpointFiles:
     Attributes:
         state: where the state of training is kept meanwhile.
         provenance: how the networks were made, once `describe` has been told.
+        of_result: the same for the result, with what was kept on the way.
     """
 
     def __init__(
@@ -131,6 +134,8 @@ class CheckpointFiles:
         self.algo, self.spec, self.data, self.device, self.quiet = algo, spec, data, device, quiet
         seed = self.seeds[0]
         self.provenance = make_provenance(context, device=device, seed=seed, networks=starts, data=data, **chosen)
+        kept = {name: context.params[name] for name in OF_RESULT if context.params.get(name)}
+        self.of_result = self.provenance | {"arguments": self.provenance["arguments"] | kept}
         self._earlier = tuple(step for start in starts for step in start.history)
         if self.resume and not self.force:
             for file in self._all():

@@ -37,6 +37,8 @@ def test_networks_of_epochs_are_written(landscape) -> None:
         f"landscape: wrote {name}.st" for name in ("x-epoch0", "x-epoch1", "x-epoch3", "x")
     ]
     row = json.loads(done.out)
+    assert row["provenance"]["arguments"]["keep_epochs"] == "0,1,3"
+    assert "keep_epochs" not in read_checkpoint("x.st").history[-1]["arguments"]
     assert [each["network"] for each in row["kept"]] == ["x-epoch0.st", "x-epoch1.st", "x-epoch3.st"]
     for each in row["kept"]:
         network = read_checkpoint(each["network"])
@@ -66,6 +68,8 @@ def test_snapshots_are_written(landscape, command: list[str], epochs: list[int])
         (f"x-snapshot{number}.st", number, epoch) for number, epoch in enumerate(epochs, 1)
     ]
     assert row["epochs"] == epochs[-1]
+    assert row["provenance"]["arguments"]["keep_snapshots"] is True
+    assert "keep_snapshots" not in read_checkpoint("x.st").history[-1]["arguments"]
     first, last, network = (read_checkpoint(f"x{name}.st") for name in ("-snapshot1", "-snapshot2", ""))
     assert equal(last.params, network.params)
     assert not equal(first.params, last.params)
