@@ -27,7 +27,9 @@ REFRESH_SECONDS = 0.1
 FIGURE = re.compile(r"-$|[-+]?[0-9.]+(e[-+][0-9]+)?( ±|$)")
 """What text in a table is a number, or a mean ± its deviation."""
 NAME_WIDTH = 14
-"""Characters of a name that stay together at least, where it folds."""
+"""Characters of a name that stay together at least in each of several tables."""
+LEAST_TEXT = 5
+"""The same where all is in one table."""
 
 
 def say(message: str, *, quiet: bool = False) -> None:
@@ -128,8 +130,9 @@ def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str
             table.add_column(header, justify=justify, no_wrap=not column.folds, overflow="fold")  # type: ignore[arg-type]
         for row in zip(*(column.cells for column in part), strict=True):
             table.add_row(*row)
-        least = sum(column.least for column in part) + _frame(len(part))
-        Console(file=sys.stdout, width=max(console.width, least), markup=False, highlight=False).print(table)
+        Console(file=sys.stdout, width=max(console.width, _least_width(part)), markup=False, highlight=False).print(
+            table
+        )
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,11 @@ def _side_by_side(columns: Sequence[_Column], width: int) -> list[tuple[list[_Co
     """Return columns by table, each with the keys, and whether headers are folded there: one table if all fit."""
     if sum(column.width if not column.folds else column.least for column in columns) + _frame(len(columns)) <= width:
         return [(list(columns), False)]
+    if (
+        sum(min(each.least, LEAST_TEXT) if each.folds else each.least for each in columns) + _frame(len(columns))
+        <= width
+    ):
+        return [(list(columns), True)]
     keys = [column for column in columns if column.is_key]
     parts: list[list[_Column]] = [[]]
     for column in (column for column in columns if not column.is_key):
@@ -183,6 +191,12 @@ def _side_by_side(columns: Sequence[_Column], width: int) -> list[tuple[list[_Co
             parts.append([])
         parts[-1].append(column)
     return [([*keys, *part], True) for part in parts]
+
+
+def _least_width(columns: Sequence[_Column]) -> int:
+    """Return how wide a table has to be at least."""
+    each = [min(column.least, LEAST_TEXT) if column.folds else column.least for column in columns]
+    return sum(each) + _frame(len(columns))
 
 
 def _frame(columns: int) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.errors import CheckpointError, ResultError
@@ -80,6 +82,24 @@ def write_networks(
     for path, network in zip(paths, networks, strict=True):
         write_checkpoint(path, network, force=force)
         say(f"wrote {path}", quiet=quiet)
+
+
+def check_fields(template: Path, fields: Sequence[str]) -> None:
+    """Check that a name has no other fields than those that stand for something.
+
+    Args:
+        template: the name.
+        fields: those that it may have, such as {seed}.
+
+    Raises:
+        BadParameter: naming those that are known.
+    """
+    rest = str(template)
+    for field in fields:
+        rest = rest.replace(field, "")
+    if "{" in rest:
+        known = f"only {fields[0]} is" if len(fields) == 1 else f"only {' and '.join(fields)} are"
+        raise typer.BadParameter(f"{template} has a field that is not known: {known}")
 
 
 def check_distinct(*outputs: Path | None) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,27 +34,56 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
     Raises:
         error: if the folder is missing, the file exists (without `force`), or the disk refuses.
     """
-    check_output(path, force=force, error=error)
+    write_set([(path, content)], force=force, error=error)
+
+
+def write_set(files: Iterable[tuple[Path, bytes]], *, force: bool, error: type[LandscapeError]) -> None:
+    """Write several files as `write_atomic` does one: none gets its name before all are on the disk.
+
+    Args:
+        files: their names and contents, one in memory at a time.
+        force: whether existing files may be replaced.
+        error: what to raise.
+
+    Raises:
+        error: if a folder is missing, a file exists (without `force`), or the disk refuses; nothing is written then.
+    """
+    temporaries: dict[Path, Path] = {}
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
-    except OSError as cause:
-        raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
+        for path, content in files:
+            check_output(path, force=force, error=error)
+            with _errors_of(path, error):
+                _stage(path, content, temporaries)
+        for path, temporary in temporaries.items():
+            with _errors_of(path, error):
+                _publish(temporary, path, force=force)
+    finally:
+        for temporary in temporaries.values():
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _errors_of(path: Path, error: type[LandscapeError]) -> Iterator[None]:
+    """Say of which file an error of the disk is."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        _publish(Path(name), path, force=force)
+        yield
     except FileExistsError as cause:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it") from cause
     except OSError as cause:
         raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+
+
+def _stage(path: Path, content: bytes, temporaries: dict[Path, Path]) -> None:
+    """Write a temporary file beside `path`, of which note is taken as soon as it is there."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+    temporaries[path] = Path(name)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(name, 0o666 & ~umask)
 
 
 def remove_leftovers(path: Path) -> None:

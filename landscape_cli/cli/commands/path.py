@@ -35,6 +35,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
     given,
 )
+from landscape_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -171,6 +172,11 @@ def path(
         measured = _optimize(aligned, outs, optimizer, write, quiet=quiet)
     evaluator.warn_of_missing()
     Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
+    refusals = [pair.refusal for pair in measured if pair.refusal is not None]
+    if refusals:
+        raise CheckpointError(
+            f"{refusals[0]}: {len(refusals)} of {len(outs)} midpoints were not written, the result was"
+        )
 
 
 def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: nn.Module) -> Kind:
@@ -251,9 +257,13 @@ def _optimize(
             say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}")
             measured.append(Measured(a.path, b.path, None, failure=in_options(str(error))))
             continue
-        measured.append(Measured(a.path, b.path, optimized, out))
+        refusal = None
         if out is not None:
-            write(optimized, out, (a, b))
+            try:
+                write(optimized, out, (a, b))
+            except CheckpointError as error:  # the result goes on: it takes the time
+                refusal = str(error)
+        measured.append(Measured(a.path, b.path, optimized, out if refusal is None else None, refusal=refusal))
     return measured
 
 

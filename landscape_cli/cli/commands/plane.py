@@ -67,6 +67,7 @@ def plane(
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
+    from landscape_cli.cli.reports.plane import show_plane
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
     from landscape_cli.io.results import Result
@@ -101,9 +102,9 @@ def plane(
     warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
     provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
     body = measured.to_dict()
+    written = Result(body, body["points"], provenance)
+    emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)
     if result.plot is not None:
         from landscape_cli.figures.plane import plot_plane
 
         plot_plane(result.plot, body, force=result.force)
-    written = Result(body, body["points"], provenance)
-    emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet)

@@ -16,7 +16,7 @@ from landscape_cli.cli.console import progress, say
 from landscape_cli.cli.midpoints import midpoint_recipe
 from landscape_cli.cli.options import given
 from landscape_cli.cli.training.log import watch
-from landscape_cli.errors import GeometryError
+from landscape_cli.errors import CheckpointError, GeometryError
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +55,7 @@ def connect(
 
     Raises:
         LandscapeError: if there is no such connector, or an output stands in the way.
+        CheckpointError: once the result is written, if vertices cannot be.
         BadParameter: if an option does not go with connectors.
         TrainingError: once all is written, if a vertex is missing.
     """
@@ -113,8 +114,14 @@ def connect(
     paths.warn_of_missing()
     used: dict[str, Any] = {"lr": recipe.learning_rate, "points": points, "shape": complex_.shape, "geometry": geometry}
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
-    _write_vertices(measured, outs, networks, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
+    refusal = None
+    try:
+        _write_vertices(measured, outs, networks, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
+    except CheckpointError as error:  # the result is written all the same: it took the time
+        refusal, outs = error, {}
     Report(provenance(networks=networks), result, quiet).write(measured, outs)
+    if refusal is not None:
+        raise CheckpointError(f"{refusal}: no vertex was written, the result was") from refusal
 
 
 def _check_files(files: Sequence[Path]) -> None:
@@ -182,17 +189,23 @@ def _write_vertices(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Write trained vertices as checkpoints, whose history is that of their networks and this command."""
-    from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
+    """Write trained vertices as checkpoints, all or none; their history is that of their networks and this command.
+
+    Raises:
+        CheckpointError: if one cannot be written.
+    """
+    from landscape_cli.io.checkpoint import Checkpoint, write_checkpoints
 
     trained = measured.trained
+    checkpoints = {}
     for k, vertex in enumerate(measured.complex.vertices):
         if vertex.name not in outs or vertex.name not in trained or not vertex.trained:
             continue
         ends = [networks[index] for index in vertex.of]
         history = (*(step for end in ends for step in end.history), provenance(networks=networks))
-        checkpoint = Checkpoint(
+        checkpoints[outs[vertex.name]] = Checkpoint(
             trained[vertex.name], networks[0].model, data, history=history, metrics=measured.metrics(k)
         )
-        write_checkpoint(outs[vertex.name], checkpoint, force=force)
-        say(f"wrote {outs[vertex.name]}", quiet=quiet)
+    write_checkpoints(checkpoints, force=force)
+    for path in checkpoints:
+        say(f"wrote {path}", quiet=quiet)

@@ -43,11 +43,6 @@ class Report:
             TrainingError: once all is written, if a vertex is missing.
         """
         options = self.options
-        if options.plot is not None:
-            from landscape_cli.figures.connector import connector_figure
-            from landscape_cli.figures.figure import save
-
-            save(connector_figure(measured, title=_title(measured)), options.plot, force=options.force)
         body = measured.to_dict()
         for vertex in body["vertices"]:
             if "failure" in vertex:
@@ -57,6 +52,11 @@ class Report:
         result = Result(body, measured.rows, self.provenance)
         show = lambda result: _show(result, body)  # noqa: E731
         emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
+        if options.plot is not None:
+            from landscape_cli.figures.connector import connector_figure
+            from landscape_cli.figures.figure import save
+
+            save(connector_figure(measured, title=_title(measured)), options.plot, force=options.force)
         missing = measured.missing
         if missing:
             count = len(measured.complex.trained)
@@ -92,10 +92,7 @@ def _show(result: Result, body: Mapping[str, Any]) -> None:
     print_table(replace(result, rows=vertices))
     rows = []
     for key, name in SETS.items():
-        row: dict[str, Any] = {"set": name, "points": body[key]["points"]}
-        splits = {split: values for split, values in body[key].items() if split not in {"points", "loss"}}
+        splits = {f"{split} error": values for split, values in body[key].items() if split not in {"points", "loss"}}
         splits |= {f"{split} loss": values for split, values in body[key].get("loss", {}).items()}
-        for split, values in splits.items():
-            row |= {f"{split} {figure}": value for figure, value in values.items()}
-        rows.append(row)
+        rows += [{"set": name, "points": body[key]["points"], "of": of} | values for of, values in splits.items()]
     print_table(replace(result, rows=rows))

@@ -31,6 +31,7 @@ class Measured:
         result: what was measured; None where the training of the midpoint failed.
         midpoint: the file of the midpoint, if it was written.
         failure: why there is no result.
+        refusal: why the midpoint was not written.
     """
 
     start: str
@@ -38,6 +39,7 @@ class Measured:
     result: PathResult | OptimizedPath | None
     midpoint: Path | None = None
     failure: str | None = None
+    refusal: str | None = None
 
     def body(self) -> dict[str, Any]:
         """Return what the result of the command holds of this pair."""
@@ -81,6 +83,8 @@ class Report:
         """Write what was measured of one pair."""
         assert measured.result is not None
         path = measured.result.path if isinstance(measured.result, OptimizedPath) else measured.result
+        body = measured.body()
+        self._emit(Result(path.about() | body, body["points"], self.provenance))
         if self.options.plot is not None:
             from landscape_cli.figures.figure import save
             from landscape_cli.figures.path import path_figure
@@ -88,8 +92,6 @@ class Report:
             ends = f"{Path(measured.start).name} to {Path(measured.end).name}"
             figure = path_figure(path, title=f"{ends} ({self._title(path.about())})")
             save(figure, self.options.plot, force=self.options.force)
-        body = measured.body()
-        self._emit(Result(path.about() | body, body["points"], self.provenance))
         train = path.barrier["train"]
         if not math.isnan(train.max):
             spread = "" if train.deviation is None or math.isnan(train.deviation) else f" ± {train.deviation:.2g}"
@@ -101,12 +103,6 @@ class Report:
         bodies = [pair.body() for pair in measured]
         summary = path_summary(chosen.pairs, bodies)
         about = next(pair.result.about() for pair in measured if pair.result is not None)  # all fail: an error before
-        if self.options.plot is not None:
-            from landscape_cli.figures.families import families_figure
-            from landscape_cli.figures.figure import save
-
-            figure = families_figure(summary, title=f"{self._title(about)}: mean and deviation over pairs")
-            save(figure, self.options.plot, force=self.options.force)
         entries: list[dict[str, Any]] = []
         rows: list[dict[str, Any]] = []
         for pair, body in zip(chosen.pairs, bodies, strict=True):
@@ -116,6 +112,12 @@ class Report:
             rows += [which | row for row in body["points"] or [{"tau": None}]]
         whole = about | {"families": listing(chosen.families), "pairs": entries, "summary": summary}
         self._emit(Result(whole, rows, self.provenance), shown_paths(summary))
+        if self.options.plot is not None:
+            from landscape_cli.figures.families import families_figure
+            from landscape_cli.figures.figure import save
+
+            figure = families_figure(summary, title=f"{self._title(about)}: mean and deviation over pairs")
+            save(figure, self.options.plot, force=self.options.force)
         failed = sum(pair.failure is not None for pair in measured)
         if failed:
             raise TrainingError(
