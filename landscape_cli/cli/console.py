@@ -130,9 +130,8 @@ def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str
             table.add_column(header, justify=justify, no_wrap=not column.folds, overflow="fold")  # type: ignore[arg-type]
         for row in zip(*(column.cells for column in part), strict=True):
             table.add_row(*row)
-        Console(file=sys.stdout, width=max(console.width, _least_width(part)), markup=False, highlight=False).print(
-            table
-        )
+        wide = max(console.width, _least_width(part))
+        Console(file=sys.stdout, width=wide, markup=False, highlight=False).print(table)
 
 
 @dataclass(frozen=True)
