@@ -177,10 +177,7 @@ def _side_by_side(columns: Sequence[_Column], width: int) -> list[tuple[list[_Co
     """Return columns by table, each with the keys, and whether headers are folded there: one table if all fit."""
     if sum(column.width if not column.folds else column.least for column in columns) + _frame(len(columns)) <= width:
         return [(list(columns), False)]
-    if (
-        sum(min(each.least, LEAST_TEXT) if each.folds else each.least for each in columns) + _frame(len(columns))
-        <= width
-    ):
+    if _least_width(columns) <= width:
         return [(list(columns), True)]
     keys = [column for column in columns if column.is_key]
     parts: list[list[_Column]] = [[]]
