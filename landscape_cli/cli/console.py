@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.options import flag
+from landscape_cli.cli.streams import writing_stdout
 from landscape_cli.errors import LandscapeWarning, Remark
 
 if TYPE_CHECKING:
@@ -91,12 +92,15 @@ def emit(
         write_result(output, result, force=force)
         say(f"wrote {output}", quiet=quiet)
         return
+    if sys.stdout is None:  # closed, as by `>&-`
+        return
     form = form or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
-    if form is Format.TABLE:
-        (show or print_table)(result)
-    else:
-        sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv())
-    sys.stdout.flush()
+    with writing_stdout():
+        if form is Format.TABLE:
+            (show or print_table)(result)
+        else:
+            sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv())
+        sys.stdout.flush()
 
 
 def print_table(result: Result, names: Sequence[str] = ()) -> None:

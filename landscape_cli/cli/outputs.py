@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
+from landscape_cli.cli.streams import check_stdout
 from landscape_cli.errors import CheckpointError, ResultError
 from landscape_cli.io.atomic import check_output
 
@@ -102,6 +103,7 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
     """
     from landscape_cli.io.results import check_result_name
 
+    check_stdout(output)
     if output is not None:
         check_result_name(output, force=force)
         if form is not None and output.suffix != f".{form.value}":
