@@ -16,7 +16,7 @@ from landscape_cli import __version__
 from landscape_cli.cli.console import in_options, listen
 from landscape_cli.cli.groups import Command, grouped
 from landscape_cli.cli.signals import INTERRUPTED, SIGNALS_OF_THIS_PROCESS, TERMINATED, Terminated
-from landscape_cli.cli.streams import leave_stdout, writing_stdout
+from landscape_cli.cli.stdout import leave_stdout, writing_stdout
 from landscape_cli.errors import LandscapeError
 
 OURS, USERS, NO_READER = 1, 2, 141

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.options import flag
-from landscape_cli.cli.streams import writing_stdout
+from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.errors import LandscapeWarning, Remark
 
 if TYPE_CHECKING:

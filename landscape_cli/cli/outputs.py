@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
-from landscape_cli.cli.streams import check_stdout
+from landscape_cli.cli.stdout import check_stdout
 from landscape_cli.errors import CheckpointError, ResultError
 from landscape_cli.io.atomic import check_output
 

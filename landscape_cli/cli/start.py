@@ -7,7 +7,7 @@ SIGNALS_OF_THIS_PROCESS.start()  # while this module is imported: a script has n
 
 def main() -> None:
     """Run the program and exit, as `landscape_cli.cli.app.main` does."""
-    from landscape_cli.cli.streams import open_streams
+    from landscape_cli.cli.stdout import open_streams
 
     open_streams()
     from landscape_cli.cli.app import main as run
