@@ -17,6 +17,7 @@ from landscape_cli.cli.console import in_options, listen
 from landscape_cli.cli.groups import Command, grouped
 from landscape_cli.cli.signals import INTERRUPTED, SIGNALS_OF_THIS_PROCESS, TERMINATED, Terminated
 from landscape_cli.cli.stdout import leave_stdout, writing_stdout
+from landscape_cli.cli.streams import unfailing_stderr
 from landscape_cli.errors import LandscapeError
 
 OURS, USERS, NO_READER = 1, 2, 141
@@ -97,6 +98,7 @@ def _program(
     """  # noqa: D301 - \b keeps the help's lines as they are
 
 
+@unfailing_stderr()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0; 1 our fault; 2 the user's; 130 Ctrl-C; 143 SIGTERM; 141 without a reader."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
