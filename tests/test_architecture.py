@@ -16,12 +16,12 @@ import landscape_cli
 PACKAGE = Path(landscape_cli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
-    *("errors", "arguments", "rng", "network", "choices", "torchvision_compat"),
+    *("errors", "files", "arguments", "rng", "network", "choices", "torchvision_compat"),
     *("io", "data", "forward", "binary", "models"),
     *("evaluation", "symmetry", "normalization", "alignment", "geometry", "samplers", "measures", "figures", "cli"),
 )
 """The way that data goes: what comes earlier knows nothing of what comes later."""
-ROOT = {"errors", "arguments", "rng", "network", "choices", "torchvision_compat"}
+ROOT = {"errors", "files", "arguments", "rng", "network", "choices", "torchvision_compat"}
 TERMINAL = {"typer", "rich", "argparse", "click"}
 # What each folder imports from others, beside the root's modules; the command line may import everything.
 ALLOWED = {

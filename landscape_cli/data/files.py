@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from landscape_cli.choices import Task
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.errors import DataError
+from landscape_cli.files import check_regular
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
@@ -32,6 +33,7 @@ class SafetensorsFile(DataSource):
         """
         path = Path(spec.name)
         try:
+            check_regular(path)
             tensors = load_file(path)
         except SafetensorError as cause:
             raise DataError(f"{path} is not a whole safetensors file ({cause})") from cause

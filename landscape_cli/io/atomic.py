@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landscape_cli.files import check_regular
+
 if TYPE_CHECKING:
     from landscape_cli.errors import LandscapeError
 
@@ -23,6 +25,10 @@ def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> Non
         raise error(f"{path} is a directory: name a file in it")
     if not path.parent.is_dir():
         raise error(f"{path.parent} is not a directory: create it first (mkdir -p {path.parent})")
+    try:
+        check_regular(path)
+    except OSError as cause:
+        raise error(f"cannot write {path}: {cause.strerror}") from cause
     if path.exists() and not force:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it")
 

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from landscape_cli.errors import CheckpointError
+from landscape_cli.files import check_regular
 from landscape_cli.network import Params
 
 SUFFIXES = (".st", ".safetensors")
@@ -53,6 +54,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         SafetensorError: if it is none, or not a whole one.
         OSError: if it cannot be read.
     """
+    check_regular(path)
     with safe_open(path, framework="pt") as opened:
         return {name: opened.get_tensor(name) for name in sorted(opened.keys())}, opened.metadata() or {}
 
@@ -63,6 +65,7 @@ def looks_like_pickle(path: Path) -> bool:
     Raises:
         OSError: if it cannot be read.
     """
+    check_regular(path)
     with path.open("rb") as file:
         start = file.read(9)
         size = file.seek(0, 2)
@@ -77,6 +80,7 @@ def digest_of(path: Path) -> str:
     Raises:
         OSError: if it cannot be read.
     """
+    check_regular(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
-from importlib import import_module, invalidate_caches
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from landscape_cli.errors import ModelError, one_line
+from landscape_cli.models.imports import import_from
 from landscape_cli.models.request import TORCHVISION, format_request, needs_code, refuse_downloads
 from landscape_cli.models.template import plain_tensors
 from landscape_cli.network import TYPES
@@ -42,7 +42,7 @@ def allow_code(name: str) -> None:
     with _user_code(f"importing {module_name}"):
         prepare_torchvision()
         try:
-            named: Any = import_module(module_name)
+            named: Any = import_from(os.getcwd(), module_name)
         except ModuleNotFoundError as cause:
             if cause.name is None or not f"{module_name}.".startswith(f"{cause.name}."):
                 raise  # the module is there, and lacks something itself
@@ -130,14 +130,11 @@ def _first_tensor(module: nn.Module, inputs: Any, output: Any) -> Any:
 
 @contextmanager
 def _user_code(what: str) -> Iterator[None]:
-    """Run code of others: the current folder comes first, what it prints is no result, what it raises is one line.
+    """Run code of others: what it prints is no result, what it raises is one line.
 
     Raises:
         ModelError: if the code raises or exits.
     """
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    invalidate_caches()
     try:
         with redirect_stdout(sys.stderr):
             yield
@@ -146,10 +143,6 @@ def _user_code(what: str) -> Iterator[None]:
     except (Exception, SystemExit) as cause:
         reason = one_line(cause)
         raise ModelError(f"{what} failed: {type(cause).__name__}{f': {reason}' if reason else ''}") from cause
-    finally:
-        sys.path.remove(folder)
-        if folder not in sys.path:
-            sys.path.append(folder)  # for imports within functions; behind everything that is installed
 
 
 def _similar(name: str, names: list[str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from landscape_cli.cli.console import say
 from landscape_cli.errors import CheckpointError, TrainingError
+from landscape_cli.files import check_regular
 from landscape_cli.io.atomic import remove_leftovers, write_atomic
 from landscape_cli.io.safetensors import pack, read_tensors
 
@@ -38,7 +39,14 @@ class TrainingCheckpointer:
             every: epochs between two savings; None not to save on the way.
             resume: whether this training goes on from such a file: then signals save, whatever `every` is.
             quiet: whether to leave out remarks.
+
+        Raises:
+            CheckpointError: if there is something else than a file.
         """
+        try:
+            check_regular(path)
+        except OSError as cause:
+            raise CheckpointError(f"cannot use {path}: {cause.strerror}") from cause
         self._guards = every is not None or resume
         self.path, self.identity, self.every, self.quiet = path, dict(identity), every, quiet
         self._epochs = -1  # what is saved first is the beginning
