@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,8 +46,9 @@ def output_paths(
         doubles = sorted({str(path) for path in paths if paths.count(path) > 1})
         if doubles:
             raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
-        if out_dir.exists() and not out_dir.is_dir():
-            raise CheckpointError(f"{out_dir} is not a folder: name another with --out-dir")
+        there = next(folder for folder in (out_dir, *out_dir.parents) if os.path.lexists(folder))
+        if not there.is_dir():
+            raise CheckpointError(f"{there} is not a folder: name another with --out-dir")
     for path in paths:
         check_checkpoint_name(path)
         if output is not None or path.exists():
@@ -84,7 +86,7 @@ def write_networks(
 
 
 def check_distinct(*outputs: Path | None) -> None:
-    """Check that no two outputs are one file.
+    """Check that no two outputs are one file, and that none is the folder of another.
 
     Raises:
         ResultError: naming the file that two are.
@@ -93,6 +95,9 @@ def check_distinct(*outputs: Path | None) -> None:
     for path in named:
         if named.count(path) > 1:
             raise ResultError(f"two outputs are the same file, {path.name}: name them apart")
+        inside = next((other for other in named if path in other.parents), None)
+        if inside is not None:
+            raise ResultError(f"{path.name} is to be a file, and the folder of {inside.name}: name them apart")
 
 
 def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:

@@ -6,6 +6,7 @@ Nothing is imported here that takes time: this is what the program begins with.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -123,12 +124,9 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def _say_last(number: int) -> None:
-    try:
-        os.write(
-            2, b"landscape: error: interrupted\n" if number == signal.SIGINT else b"landscape: error: terminated\n"
-        )
-    except OSError:
-        pass
+    word = b"interrupted" if number == signal.SIGINT else b"terminated"
+    with contextlib.suppress(OSError):
+        os.write(2, b"landscape: error: " + word + b"\n")
 
 
 SIGNALS_OF_THIS_PROCESS = _Signals()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,15 @@ from landscape_cli.files import check_regular
 if TYPE_CHECKING:
     from landscape_cli.errors import LandscapeError
 
+SYSTEM_FOLDERS = (Path("/dev"), Path("/proc"), Path("/sys"))
+"""Where no file of ours belongs: `/dev/null.st` is a slip."""
+SHARED_MEMORY = Path("/dev/shm")
+
 
 def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> None:
     """Check that `path` may be written: its folder exists and no file is overwritten unasked.
+
+    Of a link, what counts is the file that it leads to: that is what is written, and the link stays.
 
     Raises:
         error: saying what stands in the way.
@@ -29,6 +36,13 @@ def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> Non
         check_regular(path)
     except OSError as cause:
         raise error(f"cannot write {path}: {cause.strerror}") from cause
+    target = _target(path, error)
+    if not target.parent.is_dir():
+        raise error(f"{path} is a link to {target}, whose folder does not exist: make that, or remove the link")
+    inside = Path(os.path.realpath(target.parent) + "/file").parents
+    for folder in SYSTEM_FOLDERS:
+        if folder in inside and SHARED_MEMORY not in inside:
+            raise error(f"{path} lies in {folder}, which is the system's: name a file elsewhere")
     if path.exists() and not force:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it")
 
@@ -36,10 +50,13 @@ def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> Non
 def write_atomic(path: Path, content: bytes, *, force: bool, error: type[LandscapeError]) -> None:
     """Write `content` to a temporary file in the same folder, flush it to disk, and rename it to `path`.
 
+    What is replaced leaves its mode to the new file. A link stays, and the file that it leads to is replaced.
+
     Raises:
         error: if the folder is missing, the file exists (without `force`), or the disk refuses.
     """
     check_output(path, force=force, error=error)
+    path = _target(path, error)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
     except OSError as cause:
@@ -49,9 +66,7 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
+        os.chmod(name, _mode(path))
         _publish(Path(name), path, force=force)
     except FileExistsError as cause:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it") from cause
@@ -66,6 +81,26 @@ def remove_leftovers(path: Path) -> None:
     """Remove what a killed process may have left of a file that it was about to write."""
     for leftover in path.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp"):
         leftover.unlink(missing_ok=True)
+
+
+def _target(path: Path, error: type[LandscapeError]) -> Path:
+    """Return the file that is written: of a link, the one that it leads to."""
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise error(f"{path} is a link that leads back to itself: remove it, or name another file")
+    return target
+
+
+def _mode(path: Path) -> int:
+    """Return the mode that a file gets: that of the file which it replaces, or what the umask leaves."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask
 
 
 def _publish(temporary: Path, path: Path, *, force: bool) -> None:

@@ -29,7 +29,7 @@ class Result:
     Attributes:
         body: the whole of it, as JSON values.
         rows: the same as a long table, for CSV and for a terminal.
-        provenance: command, arguments, versions, device, seed, and the digest of each input.
+        provenance: command, arguments, versions, device, threads, seed, and the digest of each input.
     """
 
     body: Mapping[str, Any]
@@ -68,10 +68,18 @@ def provenance(
         "command": f"landscape {command}",
         "arguments": dict(arguments),
         "device": device,
+        "threads": threads(),
         "seed": seed,
         "inputs": dict(inputs),
         "versions": versions(),
     }
+
+
+def threads() -> int:
+    """Return how many threads compute: sums are taken in another order with another number of them."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 def versions() -> dict[str, str]:

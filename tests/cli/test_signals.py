@@ -39,8 +39,9 @@ def test_a_second_signal_changes_nothing() -> None:
 
 def test_a_later_signal_ends_what_does_not_end() -> None:
     done = run(
-        f"{BEGUN}import landscape_cli.cli.signals as module\nmodule.GRACE_SECONDS = 0.05\nsignals.start()\nsignals.begin()\n"
-        "signals.end()\nsignals.will_exit(7)\ntime.sleep(0.1)\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+        f"{BEGUN}import landscape_cli.cli.signals as module\nmodule.GRACE_SECONDS = 0.05\n"
+        "signals.start()\nsignals.begin()\nsignals.end()\nsignals.will_exit(7)\ntime.sleep(0.1)\n"
+        "os.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
     )
     assert (done.returncode, done.stderr) == (7, "")
 
