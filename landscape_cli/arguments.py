@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from numbers import Integral, Real
@@ -14,6 +16,30 @@ if TYPE_CHECKING:
     import torch
 
 LONGEST = 60
+WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")
+DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
+
+
+def whole_number(text: str) -> int:
+    """Return the whole number that a text is; Python would take `1_000` and digits of other scripts, too.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not WHOLE.fullmatch(text.strip(" ")):
+        raise ValueError("no whole number")
+    return int(text)
+
+
+def decimal_number(text: str) -> float:
+    """Return the number that a text is, likewise.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not DECIMAL.fullmatch(text.strip(" ")):
+        raise ValueError("no number")
+    return float(text)
 
 
 def described(value: object) -> str:
@@ -53,6 +79,23 @@ def check_whole(name: str, value: object, error: type[LandscapeError], *, least:
     if not whole or (least is not None and int(value) < least):  # type: ignore[call-overload]
         bound = "" if least is None else f" of at least {least}"
         raise error(f"`{name}=` must be a whole number{bound}, and is {value!r}")
+
+
+def check_memory(what: str, size: int, error: type[LandscapeError]) -> None:
+    """Check that something fits into this machine's memory, before it is made bit by bit.
+
+    Args:
+        what: it is, and what to do, as in "10 networks: train fewer".
+        size: in bytes.
+        error: what to raise.
+
+    Raises:
+        LandscapeError: an `error`, with the two sizes.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        thing, _, remedy = what.partition(": ")
+        raise error(f"{thing} take {size / 1e9:,.0f} GB, and this machine has {memory / 1e9:,.0f} GB: {remedy}")
 
 
 def check_number(name: str, value: object, error: type[LandscapeError]) -> None:

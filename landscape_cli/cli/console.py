@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from landscape_cli.choices import Format
 from landscape_cli.cli.options import flag
 from landscape_cli.cli.stdout import writing_stdout
-from landscape_cli.errors import LandscapeWarning, Remark
+from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
+MOST_NETWORKS = 10**7
+"""No command evaluates more: that is a slip, or work for several commands."""
+MANY_NETWORKS, MANY = 10**4, 10**9
+"""What takes so much says so at the start."""
 
 
 def say(message: str, *, quiet: bool = False) -> None:
@@ -49,14 +53,44 @@ def make_progress(*extra: Any) -> Progress:
     )
 
 
+def check_networks(networks: int) -> None:
+    """Check that a command does not evaluate networks without end.
+
+    Raises:
+        LandscapeError: if they are too many.
+    """
+    if networks > MOST_NETWORKS:
+        raise LandscapeError(
+            f"{networks:,} networks would be evaluated, and {MOST_NETWORKS:,} are the most that a command takes: "
+            "lower the numbers, or measure in parts"
+        )
+
+
 def shows_progress(quiet: bool) -> bool:
     """Tell whether there is anyone to see a progress bar."""
     return not quiet and sys.stderr.isatty()
 
 
 @contextmanager
-def progress(description: str, total: int, unit: str, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """Yield a function to call with the amount done; None where nobody would see the bar."""
+def progress(
+    description: str, total: int, unit: str, *, quiet: bool, networks: int = 0
+) -> Iterator[Callable[[int], None] | None]:
+    """Yield a function to call with the amount done; None where nobody would see the bar.
+
+    Args:
+        description: what is done.
+        total: the amount of it.
+        unit: what is counted.
+        quiet: whether to show nothing.
+        networks: how many are evaluated.
+
+    Raises:
+        LandscapeError: if those are too many.
+    """
+    check_networks(networks)
+    if networks >= MANY_NETWORKS or total >= MANY:
+        size = f"{networks:,} networks, " if networks else ""
+        say(f"{description}: {size}{total:,} {unit} in all", quiet=quiet)
     if not shows_progress(quiet):
         yield None
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def output_paths(
     else:
         assert out_dir is not None
         paths = [out_dir / f"{path.stem}{suffix}.st" for path in inputs]
-        doubles = sorted({str(path) for path in paths if paths.count(path) > 1})
+        doubles = sorted(str(path) for path, count in Counter(paths).items() if count > 1)
         if doubles:
             raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
         there = next(folder for folder in (out_dir, *out_dir.parents) if os.path.lexists(folder))
@@ -92,12 +93,13 @@ def check_distinct(*outputs: Path | None) -> None:
         ResultError: naming the file that two are.
     """
     named = [path.resolve() for path in outputs if path is not None]
-    for path in named:
-        if named.count(path) > 1:
+    counts = Counter(named)
+    folders = {folder: path for path in named for folder in path.parents}
+    for path, count in counts.items():
+        if count > 1:
             raise ResultError(f"two outputs are the same file, {path.name}: name them apart")
-        inside = next((other for other in named if path in other.parents), None)
-        if inside is not None:
-            raise ResultError(f"{path.name} is to be a file, and the folder of {inside.name}: name them apart")
+        if path in folders:
+            raise ResultError(f"{path.name} is to be a file, and the folder of {folders[path].name}: name them apart")
 
 
 def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:

@@ -212,8 +212,9 @@ def _measure(
     """Return what is measured of the path between the two networks of every pair."""
     from landscape_cli.cli.reports.path import Measured
 
-    total = evaluator.samples(count * evaluator.networks())
-    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet) as advance:
+    networks = count * evaluator.networks()
+    total = evaluator.samples(networks)
+    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
         return [Measured(a.path, b.path, evaluator.measure([a.params, b.params], advance=advance)) for a, b in pairs]
 
 
