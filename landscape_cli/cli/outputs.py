@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
-from landscape_cli.errors import CheckpointError, ResultError
+from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, one_line
 from landscape_cli.io.atomic import check_output
 
 if TYPE_CHECKING:
@@ -120,3 +121,34 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
         from landscape_cli.figures.figure import check_plot
 
         check_plot(plot, force=force)
+
+
+@contextmanager
+def drawn_last(plot: Path | None, draw: Callable[[Path], None]) -> Iterator[None]:
+    """Draw a picture, if one is asked for, once results are written; or even if they cannot be.
+
+    Args:
+        plot: the picture.
+        draw: what draws and writes it.
+
+    Raises:
+        ResultError: if it cannot be drawn or written.
+    """
+    try:
+        yield
+    except (LandscapeError, OSError):
+        with suppress(ResultError):
+            _draw(plot, draw)
+        raise
+    _draw(plot, draw)
+
+
+def _draw(plot: Path | None, draw: Callable[[Path], None]) -> None:
+    if plot is None:
+        return
+    try:
+        draw(plot)
+    except (LandscapeError, MemoryError):
+        raise
+    except Exception as cause:  # whatever matplotlib thinks of fonts, names or numbers
+        raise ResultError(f"{plot} cannot be drawn: {type(cause).__name__}: {one_line(cause)}") from cause

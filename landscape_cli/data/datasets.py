@@ -155,6 +155,8 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
 
 def _seed(value: Any) -> int:
     seed = int(value)
+    if seed != value:
+        raise ValueError("the seed must be a whole number")
     if not 0 <= seed < 1 << 63:
         raise ValueError("the seed must lie between 0 and 2^63 - 1")
     return seed

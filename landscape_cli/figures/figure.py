@@ -44,13 +44,26 @@ def new_figure(panels: int) -> tuple[Figure, Any]:
 def save(figure: Figure, path: Path, *, force: bool) -> None:
     """Write a figure in the format of the suffix, whole or not at all; the same figure always gives the same bytes.
 
+    What is written in it is no formula: names of files may hold dollars.
+
     Raises:
         ResultError: if it cannot be written.
     """
     import matplotlib
 
+    _write_plainly(figure)
     content = io.BytesIO()
     dateless = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     with matplotlib.rc_context({"svg.hashsalt": "landscape"}):  # names of parts, else drawn at random
         figure.savefig(content, format=path.suffix[1:], dpi=150, metadata=dateless[path.suffix])
     write_atomic(path, content.getvalue(), force=force, error=ResultError)
+
+
+def _write_plainly(figure: Figure) -> None:
+    """Let no text in a figure be parsed as mathematics, or hold what is not printable; but for numbers at ticks."""
+    from matplotlib.text import Text
+
+    at_axes = {text for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for text in axis.findobj(Text)}
+    for text in set(figure.findobj(Text)) - at_axes:
+        text.set_parse_math(False)
+        text.set_text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.get_text()))

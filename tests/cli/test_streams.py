@@ -71,15 +71,11 @@ def test_every_command_ends_as_it_would(landscape, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "2> >(exec true)"])
-def test_exit_codes_of_the_whole_process(landscape, tmp_path: Path, redirection: str) -> None:
-    assert landscape(*SHORT, "--epochs", "1", "-o", "a.st").code == 0
-    program = f"'{sys.executable}' -m landscape_cli"
-    run = f"{program} distance a.st a.st {redirection}"
+def test_exit_codes_of_the_whole_process(tmp_path: Path, redirection: str) -> None:
+    run = f"'{sys.executable}' -m landscape_cli distance --nonsense {redirection}"  # needs no torch
     environment = os.environ | {"PYTHONPATH": str(Path(landscape_cli.__file__).parents[1])}
     done = subprocess.run(["bash", "-c", run], capture_output=True, cwd=tmp_path, env=environment, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert '"pairs"' in done.stdout
-    assert "landscape:" not in done.stdout
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 
 
 def test_what_can_be_written_is() -> None:

@@ -79,7 +79,7 @@ def flatness(
       landscape flatness a.st --kind radial --directions random,gradient,b.st --angles 2,5,10,20,40 --loss
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.outputs import check_result_output, drawn_last
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.io.results import Result
 
@@ -107,7 +107,6 @@ def flatness(
     loaded = data_of(checkpoints, data, quiet=quiet)
     measured = measurement.measure(Measurand(checkpoints, further, model, symmetry, loaded, device, seed, quiet))
     provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded)
-    if result.plot is not None:
-        measurement.plot(result.plot, measured, force=result.force)
     written = Result(measured.body, measured.rows, provenance)
-    emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)
+    with drawn_last(result.plot, lambda plot: measurement.plot(plot, measured, force=result.force)):
+        emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)

@@ -68,7 +68,7 @@ def plane(
       landscape plane a.st --third random --seed 1
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device
-    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.outputs import check_result_output, drawn_last
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
@@ -104,9 +104,12 @@ def plane(
     warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
     provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
     body = measured.to_dict()
-    if result.plot is not None:
+    written = Result(body, body["points"], provenance)
+
+    def draw(plot: Path) -> None:
         from landscape_cli.figures.plane import plot_plane
 
-        plot_plane(result.plot, body, force=result.force)
-    written = Result(body, body["points"], provenance)
-    emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet)
+        plot_plane(plot, body, force=result.force)
+
+    with drawn_last(result.plot, draw):
+        emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet)

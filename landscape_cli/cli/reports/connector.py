@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.cli.console import emit, in_options, print_table, say
+from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.errors import TrainingError
 from landscape_cli.io.results import Result
 
@@ -42,12 +43,19 @@ class Report:
         Raises:
             TrainingError: once all is written, if a vertex is missing.
         """
-        options = self.options
-        if options.plot is not None:
+
+        def draw(plot: Path) -> None:
             from landscape_cli.figures.connector import connector_figure
             from landscape_cli.figures.figure import save
 
-            save(connector_figure(measured, title=_title(measured)), options.plot, force=options.force)
+            save(connector_figure(measured, title=_title(measured)), plot, force=self.options.force)
+
+        with drawn_last(self.options.plot, draw):
+            self._emit(measured, files)
+
+    def _emit(self, measured: ConnectorResult, files: Mapping[str, Path]) -> None:
+        """Write what was measured."""
+        options = self.options
         body = measured.to_dict()
         for vertex in body["vertices"]:
             if "failure" in vertex:
