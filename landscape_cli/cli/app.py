@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from landscape_cli import __version__
 from landscape_cli.cli.console import in_options, listen
 from landscape_cli.cli.groups import Command, grouped
-from landscape_cli.errors import LandscapeError
+from landscape_cli.errors import LandscapeError, escaped
 
 RETRY_SECONDS = 0.02
 OURS, USERS, INTERRUPTED, TERMINATED, NO_READER = 1, 2, 130, 143, 141
@@ -143,7 +143,8 @@ def _report(error: BaseException, *, debug: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush complains
         return NO_READER
     if debug:
-        traceback.print_exception(error)
+        text = "".join(traceback.format_exception(error))
+        print(*map(escaped, text.splitlines()), sep="\n", file=sys.stderr)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(str(error), file=sys.stderr)
         return USERS
@@ -179,7 +180,7 @@ def _usage_message(error: BaseException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"landscape: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"landscape: error: {escaped(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

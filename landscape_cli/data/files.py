@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from landscape_cli.choices import Task
 from landscape_cli.data.source import DataSource, Split
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, one_line
 from landscape_cli.files import check_regular
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class SafetensorsFile(DataSource):
             check_regular(path)
             tensors = load_file(path)
         except SafetensorError as cause:
-            raise DataError(f"{path} is not a whole safetensors file ({cause})") from cause
+            raise DataError(f"{path} is not a whole safetensors file ({one_line(cause)})") from cause
         except OSError as cause:
             raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
         missing = [key for key in KEYS if key not in tensors]

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from landscape_cli.errors import CheckpointError, shown
+from landscape_cli.errors import CheckpointError, one_line, shown
 from landscape_cli.io.checkpoint import FORMAT
 from landscape_cli.io.safetensors import load, looks_like_pickle
 from landscape_cli.network import TYPES, Params
@@ -71,7 +71,9 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load(path)[0]
     except SafetensorError as cause:
-        raise CheckpointError(f"{path} is not a whole safetensors file ({cause}): it may be truncated") from cause
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated"
+        ) from cause
 
 
 def _load_pickle(path: Path) -> Any:
