@@ -10,7 +10,7 @@ from dataclasses import fields
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.errors import LandscapeError, ModelError, one_line
+from landscape_cli.errors import LandscapeError, ModelError, one_line, shown
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +78,7 @@ def check_whole(name: str, value: object, error: type[LandscapeError], *, least:
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or (least is not None and int(value) < least):  # type: ignore[call-overload]
         bound = "" if least is None else f" of at least {least}"
-        raise error(f"`{name}=` must be a whole number{bound}, and is {value!r}")
+        raise error(f"`{name}=` must be a whole number{bound}, and is {shown(repr(value))}")
 
 
 def check_memory(what: str, size: int, error: type[LandscapeError]) -> None:
@@ -105,7 +105,7 @@ def check_number(name: str, value: object, error: type[LandscapeError]) -> None:
         LandscapeError: an `error`.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise error(f"`{name}=` must be a finite number, and is {value!r}")
+        raise error(f"`{name}=` must be a finite number, and is {shown(repr(value))}")
 
 
 def check_numbers(name: str, values: object, error: type[LandscapeError]) -> None:
@@ -135,7 +135,7 @@ def check_settings(settings: Any, error: type[LandscapeError], *, skip: Iterable
             continue
         expected, said = words[kind]
         if not isinstance(value, expected) or (kind != "bool" and isinstance(value, bool)):
-            raise error(f"`{field.name}=` of {type(settings).__name__} must be {said}, and is {value!r}")
+            raise error(f"`{field.name}=` of {type(settings).__name__} must be {said}, and is {shown(repr(value))}")
 
 
 def device_of(device: torch.device | str) -> torch.device:
@@ -176,7 +176,7 @@ def check_tensors(params: object) -> None:
         if not isinstance(name, str):
             raise ModelError(f"expected tensors by name, and one goes by {described(name)}: give a state_dict")
         if not isinstance(tensor, torch.Tensor):
-            raise ModelError(f"{name} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
+            raise ModelError(f"{shown(name)} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
         if tensor.layout is not torch.strided or tensor.device.type == "meta":
             what = "has no values" if tensor.device.type == "meta" else f"is not stored densely ({tensor.layout})"
-            raise ModelError(f"the tensor {name!r} {what}, so nothing can be computed from it")
+            raise ModelError(f"the tensor {shown(name)!r} {what}, so nothing can be computed from it")

@@ -18,7 +18,7 @@ from landscape_cli.cli.groups import Command, grouped
 from landscape_cli.cli.signals import INTERRUPTED, SIGNALS_OF_THIS_PROCESS, TERMINATED, Terminated
 from landscape_cli.cli.stdout import leave_stdout, writing_stdout
 from landscape_cli.cli.streams import unfailing_stderr
-from landscape_cli.errors import LandscapeError
+from landscape_cli.errors import LandscapeError, escaped
 
 OURS, USERS, NO_READER = 1, 2, 141
 # typer's own errors of usage, under whichever name this version of typer keeps them
@@ -134,7 +134,8 @@ def _report(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if debug:
-        traceback.print_exception(error)
+        text = "".join(traceback.format_exception(error))
+        print(*map(escaped, text.splitlines()), sep="\n", file=sys.stderr)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(str(error), file=sys.stderr)
         return USERS
@@ -170,7 +171,7 @@ def _usage_message(error: BaseException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"landscape: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"landscape: error: {escaped(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from landscape_cli.choices import Format
 from landscape_cli.cli.options import flag
 from landscape_cli.cli.stdout import writing_stdout
-from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark
+from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -32,7 +32,7 @@ MANY_NETWORKS, MANY = 10**4, 10**9
 def say(message: str, *, quiet: bool = False) -> None:
     """Print a remark on standard error, in the words of the command line."""
     if not quiet:
-        print(f"landscape: {in_options(message)}", file=sys.stderr)
+        print(f"landscape: {escaped(in_options(message))}", file=sys.stderr)
 
 
 def make_progress(*extra: Any) -> Progress:
@@ -41,12 +41,12 @@ def make_progress(*extra: Any) -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         *(extra or (MofNCompleteColumn(),)),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, markup=False, emoji=False),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
@@ -143,14 +143,14 @@ def print_table(result: Result, names: Sequence[str] = ()) -> None:
     from rich.table import Table
 
     columns = list(dict.fromkeys(column for row in result.rows for column in row))
-    table = Table(*(column if column in names else column.replace("_", " ") for column in columns))
+    table = Table(*(shown(column if column in names else column.replace("_", " ")) for column in columns))
     for k, column in enumerate(columns):
         if all(isinstance(row.get(column), int | float | None) for row in result.rows):
             table.columns[k].justify = "right"
     for row in result.rows:
         table.add_row(*(_shown(row.get(column)) for column in columns))
     width = None if sys.stdout.isatty() else 400
-    Console(file=sys.stdout, width=width, markup=False, highlight=False).print(table)
+    Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False).print(table)
 
 
 def _shown(value: Any) -> str:
@@ -158,7 +158,7 @@ def _shown(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.2e}"
-    return str(value)
+    return shown(str(value))
 
 
 def listen(*, quiet: bool) -> None:

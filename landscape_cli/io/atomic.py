@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landscape_cli.errors import quoted
 from landscape_cli.files import check_regular
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> Non
     if path.is_dir():
         raise error(f"{path} is a directory: name a file in it")
     if not path.parent.is_dir():
-        raise error(f"{path.parent} is not a directory: create it first (mkdir -p {path.parent})")
+        raise error(f"{path.parent} is not a directory: create it first (mkdir -p {quoted(path.parent)})")
     try:
         check_regular(path)
     except OSError as cause:

@@ -180,7 +180,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
         GeometryError: if there are none.
         BadParameter: if `--orders` is given for paths that have none.
     """
-    from landscape_cli.errors import GeometryError
+    from landscape_cli.errors import GeometryError, quoted
     from landscape_cli.measures.path_evaluator import suitable_kind
 
     kind = suitable_kind(model, context.params["kind"], name=networks[0].path)
@@ -191,7 +191,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
             if network.normalized is None:
                 raise GeometryError(
                     f"{network.path} is not normalised, so no {kind.value} leads there: run "
-                    f"'landscape normalize {network.path} -o FILE' first"
+                    f"this first: landscape normalize {quoted(Path(network.path))} -o FILE"
                 )
     return kind
 

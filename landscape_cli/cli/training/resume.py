@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from landscape_cli.cli.console import say
-from landscape_cli.errors import CheckpointError, TrainingError
+from landscape_cli.errors import CheckpointError, TrainingError, shown
 from landscape_cli.files import check_regular
 from landscape_cli.io.atomic import remove_leftovers, write_atomic
 from landscape_cli.io.safetensors import pack, read_tensors
@@ -77,13 +77,15 @@ class TrainingCheckpointer:
                 key for key in {*identity, *self.identity} if identity.get(key) != self.identity.get(key)
             )
         except (KeyError, ValueError, AttributeError, TypeError) as cause:
-            raise CheckpointError(f"{self.path} is malformed ({cause!r}): {REMEDY}") from cause
+            raise CheckpointError(f"{self.path} is malformed ({shown(repr(cause))}): {REMEDY}") from cause
         if differing:
             key = differing[0]
-            was, now = ("not given" if where.get(key) is None else where[key] for where in (identity, self.identity))
+            was, now = (
+                "not given" if where.get(key) is None else shown(str(where[key])) for where in (identity, self.identity)
+            )
             raise TrainingError(
-                f"{self.path} is of a training with other settings ({key} was {was}, and is {now}): repeat the command "
-                f"as it was, or {REMEDY}"
+                f"{self.path} is of a training with other settings ({shown(key)} was {was}, and is {now}): "
+                f"repeat the command as it was, or {REMEDY}"
             )
         self._epochs = 0
         return TrainingState(tensors, facts)
