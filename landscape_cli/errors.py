@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 LONGEST_SHOWN = 100
+LONGEST_MESSAGE = 400
 LONGEST_QUOTED = 200
 
 
 def one_line(error: BaseException, longest: int = 200) -> str:
     """Return what an error of others' code says, on one line: its lines are separated by slashes."""
     lines = (" ".join(line.split()) for line in str(error).splitlines())
-    return escaped(" / ".join(line for line in lines if line))[:longest]
+    text = escaped(" / ".join(line for line in lines if line))
+    return text if len(text) <= longest else f"{_head(text, longest)}..."
 
 
 def escaped(text: str) -> str:
@@ -39,6 +41,22 @@ def quoted(text: str | PurePath) -> str:
     """Return text, or a file's name, as a word of a command that may be copied into a shell; too long a one, cut."""
     word = _cut(escaped(str(text)), LONGEST_QUOTED)
     return shlex.quote(f"./{word}" if isinstance(text, PurePath) and word.startswith("-") else word)
+
+
+def shortened(message: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return a message that is too long without words in its middle: what is wrong comes first, what to do last."""
+    if len(message) <= longest:
+        return message
+    return f"{_head(message, longest * 2 // 3)} ... {_head(message[::-1], longest // 3)[::-1]}"
+
+
+def _head(text: str, longest: int) -> str:
+    """Return the beginning of a text, in whole words unless one is very long."""
+    head = text[:longest]
+    if text[longest : longest + 1] == " ":
+        return head
+    words = head.rpartition(" ")[0]
+    return words if len(words) > longest // 2 else head
 
 
 def _cut(text: str, longest: int) -> str:

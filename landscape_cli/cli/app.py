@@ -18,7 +18,7 @@ from landscape_cli.cli.groups import Command, grouped
 from landscape_cli.cli.signals import INTERRUPTED, SIGNALS_OF_THIS_PROCESS, TERMINATED, Terminated
 from landscape_cli.cli.stdout import leave_stdout, writing_stdout
 from landscape_cli.cli.streams import unfailing_stderr
-from landscape_cli.errors import LandscapeError, escaped
+from landscape_cli.errors import LandscapeError, escaped, shortened
 
 OURS, USERS, NO_READER = 1, 2, 141
 # typer's own errors of usage, under whichever name this version of typer keeps them
@@ -171,7 +171,7 @@ def _usage_message(error: BaseException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"landscape: error: {escaped(' '.join(message.split()))}", file=sys.stderr)
+    print(f"landscape: error: {shortened(escaped(' '.join(message.split())))}", file=sys.stderr)
     return code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from landscape_cli.choices import Format
 from landscape_cli.cli.options import flag
 from landscape_cli.cli.stdout import writing_stdout
-from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shown
+from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
+OF_FIGURES = {"matplotlib", "figures"}
+"""Folders whose code remarks on how a figure looks, which is never wrong."""
 MOST_NETWORKS = 10**7
 """No command evaluates more: that is a slip, or work for several commands."""
 MANY_NETWORKS, MANY = 10**4, 10**9
@@ -32,7 +35,7 @@ MANY_NETWORKS, MANY = 10**4, 10**9
 def say(message: str, *, quiet: bool = False) -> None:
     """Print a remark on standard error, in the words of the command line."""
     if not quiet:
-        print(f"landscape: {escaped(in_options(message))}", file=sys.stderr)
+        print(f"landscape: {shortened(escaped(in_options(message)))}", file=sys.stderr)
 
 
 def make_progress(*extra: Any) -> Progress:
@@ -164,14 +167,30 @@ def _shown(value: Any) -> str:
 def listen(*, quiet: bool) -> None:
     """From here on, print what the library warns of as lines on standard error; `quiet` leaves out what it can."""
 
-    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        ours = issubclass(category, LandscapeWarning | Remark)
+    def show(message: Warning | str, category: type[Warning], filename: str = "", *_: Any, **__: Any) -> None:
+        left_out = issubclass(category, LandscapeWarning | Remark) or bool(
+            OF_FIGURES.intersection(Path(filename).parts)
+        )
         prefix = "" if issubclass(category, Remark) else "warning: "
-        say(f"{prefix}{message}", quiet=quiet and ours)
+        say(f"{prefix}{message}", quiet=quiet and left_out)
 
     for category in (LandscapeWarning, Remark):
         warnings.simplefilter("always", category)
     warnings.showwarning = show
+    log = logging.getLogger("matplotlib")
+    log.handlers, log.propagate = [_Lines(quiet)], False
+
+
+class _Lines(logging.Handler):
+    """What another package logs, as lines on standard error."""
+
+    def __init__(self, quiet: bool) -> None:
+        super().__init__(logging.WARNING)
+        self._quiet = quiet
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        say(f"warning: {' '.join(record.getMessage().split())}", quiet=self._quiet)
 
 
 def in_options(message: str) -> str:
