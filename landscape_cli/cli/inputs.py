@@ -12,7 +12,7 @@ import typer
 
 from landscape_cli.cli.console import say
 from landscape_cli.cli.options import DataOptions, ModelOptions, whole_numbers
-from landscape_cli.errors import DataError, LandscapeError
+from landscape_cli.errors import DataError, LandscapeError, shown
 
 if TYPE_CHECKING:
     import torch
@@ -51,8 +51,8 @@ def resolve_device(name: str) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise LandscapeError(f"unknown device {name!r}: choose auto, cpu, cuda or cuda:K")
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,9})?", name):
+        raise LandscapeError(f"unknown device {shown(name)!r}: choose auto, cpu, cuda or cuda:K")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise LandscapeError(f"the device {name!r} is not there (no CUDA on this machine): use --device cpu")

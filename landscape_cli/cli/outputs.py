@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
+from landscape_cli.cli.stdout import check_stdout
 from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, one_line
 from landscape_cli.io.atomic import check_output, check_takes_files
 
@@ -42,14 +45,13 @@ def output_paths(
     else:
         assert out_dir is not None
         paths = [out_dir / f"{path.stem}{suffix}.st" for path in inputs]
-        doubles = sorted({str(path) for path in paths if paths.count(path) > 1})
+        doubles = sorted(str(path) for path, count in Counter(paths).items() if count > 1)
         if doubles:
             raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
-        if out_dir.exists() and not out_dir.is_dir():
-            raise CheckpointError(f"{out_dir} is not a folder: name another with --out-dir")
-        there = next(folder for folder in (out_dir, *out_dir.absolute().parents) if folder.exists())
-        if there.is_dir():
-            check_takes_files(there, error=CheckpointError)
+        there = next(folder for folder in (out_dir, *out_dir.parents) if os.path.lexists(folder))
+        if not there.is_dir():
+            raise CheckpointError(f"{there} is not a folder: name another with --out-dir")
+        check_takes_files(there, error=CheckpointError)
     for path in paths:
         check_checkpoint_name(path)
         if output is not None or path.exists():
@@ -109,15 +111,19 @@ def check_written(errors: Sequence[LandscapeError | None]) -> None:
 
 
 def check_distinct(*outputs: Path | None) -> None:
-    """Check that no two outputs are one file.
+    """Check that no two outputs are one file, and that none is the folder of another.
 
     Raises:
         ResultError: naming the file that two are.
     """
     named = [path.resolve() for path in outputs if path is not None]
-    for path in named:
-        if named.count(path) > 1:
+    counts = Counter(named)
+    folders = {folder: path for path in named for folder in path.parents}
+    for path, count in counts.items():
+        if count > 1:
             raise ResultError(f"two outputs are the same file, {path.name}: name them apart")
+        if path in folders:
+            raise ResultError(f"{path.name} is to be a file, and the folder of {folders[path].name}: name them apart")
 
 
 def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:
@@ -128,6 +134,7 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
     """
     from landscape_cli.io.results import check_result_name
 
+    check_stdout(output)
     if output is not None:
         check_result_name(output, force=force)
         if form is not None and output.suffix != f".{form.value}":

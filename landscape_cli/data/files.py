@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 
 from landscape_cli.choices import Task
 from landscape_cli.data.source import DataSource, Split
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, one_line
 from landscape_cli.io.safetensors import load
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class SafetensorsFile(DataSource):
         try:
             tensors, _, _ = load(path)
         except SafetensorError as cause:
-            raise DataError(f"{path} is not a whole safetensors file ({cause})") from cause
+            raise DataError(f"{path} is not a whole safetensors file ({one_line(cause)})") from cause
         except OSError as cause:
             raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
         missing = [key for key in KEYS if key not in tensors]

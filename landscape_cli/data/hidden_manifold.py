@@ -11,11 +11,12 @@ from torch import Tensor
 
 from landscape_cli.choices import Nonlinearity, check_choice
 from landscape_cli.data.source import DataSource, Split
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, shown
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
 
+LARGEST = (1 << 31) - 1
 SIZES = ("latent", "dim", "patterns", "test_patterns")
 NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
     Nonlinearity.SIGN.value: lambda z: torch.where(z < 0, -1.0, 1.0),
@@ -49,6 +50,9 @@ class HiddenManifold:
         Raises:
             KeyError, TypeError, ValueError: if they are malformed.
         """
+        for name in SIZES:
+            if type(record[name]) is not int:
+                raise ValueError(f"{name} is {shown(str(record[name]))}, expected a whole number")
         return cls(**{name: int(record[name]) for name in SIZES}, nonlinearity=str(record["nonlinearity"]))
 
 
@@ -61,6 +65,8 @@ def generate(sizes: HiddenManifold, seed: int) -> list[tuple[Tensor, Tensor]]:
     for name in SIZES:
         if getattr(sizes, name) < 1:
             raise DataError(f"the hidden manifold's {name} must be at least 1, not {getattr(sizes, name)}")
+        if getattr(sizes, name) > LARGEST:
+            raise DataError(f"the hidden manifold's {name} is {getattr(sizes, name):.3g}, and {LARGEST} is the most")
     check_choice("nonlinearity", sizes.nonlinearity, NONLINEARITIES, DataError, of=" of the hidden manifold")
     generator = torch.Generator().manual_seed(seed)
     teacher = torch.randn(sizes.latent, generator=generator, dtype=torch.float64)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from traceback import walk_tb
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from landscape_cli.errors import LandscapeError, ModelError, one_line
+from landscape_cli.errors import LandscapeError, ModelError, one_line, shown
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.network import Params
 
@@ -26,7 +27,7 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
         x: inputs, shape (n, *input_shape), in the network's type and on its device.
 
     Raises:
-        ModelError: if the model's code exits.
+        ModelError: if the model's code exits, or fails: the message names the module.
     """
     # Given a module's tensors under a second name too, PyTorch would leave the new ones behind.
     modules = {name for name, _ in model.named_modules()}
@@ -36,6 +37,24 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
             return functional_call(model, once, (x,), tie_weights=False)
     except SystemExit as cause:
         raise ModelError("the forward pass ends the program (SystemExit): remove that from the model") from cause
+    except (LandscapeError, MemoryError, torch.OutOfMemoryError, torch.jit.Error):
+        raise
+    except Exception as cause:
+        if x.device.type == "meta" or "alloc" in str(cause):
+            raise
+        raise ModelError(
+            f"the forward pass fails{_in_module(model, cause)} on inputs of shape {tuple(x.shape)}: "
+            f"{type(cause).__name__}: {one_line(cause)}"
+        ) from cause
+
+
+def _in_module(model: nn.Module, error: BaseException) -> str:
+    """Return in which module an error was raised, in words; nothing if that is not known."""
+    names = {id(module): name for name, module in model.named_modules() if name}
+    innermost = ""
+    for frame, _ in walk_tb(error.__traceback__):
+        innermost = names.get(id(frame.f_locals.get("self")), innermost)
+    return f" in {shown(innermost)}" if innermost else ""
 
 
 @contextmanager

@@ -11,18 +11,27 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from landscape_cli.errors import quoted
+from landscape_cli.files import check_regular
+
 if TYPE_CHECKING:
     from landscape_cli.errors import LandscapeError
+
+SYSTEM_FOLDERS = (Path("/dev"), Path("/proc"), Path("/sys"))
+"""Where no file of ours belongs: `/dev/null.st` is a slip."""
+SHARED_MEMORY = Path("/dev/shm")
 
 
 def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> None:
     """Check, before any work, that `path` may be written: its folder takes files, none is overwritten unasked.
 
+    Of a link, what counts is the file that it leads to: that is what is written, and the link stays.
+
     Raises:
         error: saying what stands in the way.
     """
     _check_free(path, force=force, error=error)
-    check_takes_files(path.parent, error=error)
+    check_takes_files(_target(path, error).parent, error=error)
 
 
 def check_takes_files(folder: Path, *, error: type[LandscapeError]) -> None:
@@ -60,7 +69,18 @@ def _check_free(path: Path, *, force: bool, error: type[LandscapeError]) -> None
     if path.is_dir():
         raise error(f"{path} is a directory: name a file in it")
     if not path.parent.is_dir():
-        raise error(f"{path.parent} is not a directory: create it first (mkdir -p {path.parent})")
+        raise error(f"{path.parent} is not a directory: create it first (mkdir -p {quoted(path.parent)})")
+    try:
+        check_regular(path)
+    except OSError as cause:
+        raise error(f"cannot write {path}: {cause.strerror}") from cause
+    target = _target(path, error)
+    if not target.parent.is_dir():
+        raise error(f"{path} is a link to {target}, whose folder does not exist: make that, or remove the link")
+    inside = Path(os.path.realpath(target.parent) + "/file").parents
+    for folder in SYSTEM_FOLDERS:
+        if folder in inside and SHARED_MEMORY not in inside:
+            raise error(f"{path} lies in {folder}, which is the system's: name a file elsewhere")
     if path.exists() and not force:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it")
 
@@ -68,10 +88,13 @@ def _check_free(path: Path, *, force: bool, error: type[LandscapeError]) -> None
 def write_atomic(path: Path, content: bytes, *, force: bool, error: type[LandscapeError]) -> None:
     """Write `content` to a temporary file in the same folder, flush it to disk, and rename it to `path`.
 
+    What is replaced leaves its mode to the new file. A link stays, and the file that it leads to is replaced.
+
     Raises:
         error: if the folder is missing, the file exists (without `force`), or the disk refuses.
     """
     _check_free(path, force=force, error=error)
+    path = _target(path, error)
     remove_leftovers(path)
     try:
         file, temporary = _open_temporary(path)
@@ -82,9 +105,7 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
+            os.chmod(temporary, _mode(path))
             _publish(temporary, path, force=force)
     except FileExistsError as cause:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it") from cause
@@ -97,6 +118,7 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
 
 def remove_leftovers(path: Path) -> None:
     """Remove what dead processes have left of a file that they were about to write; the living have locked theirs."""
+    path = Path(os.path.realpath(path))  # of a link, the file that is written
     pattern = re.compile(rf"\.{re.escape(path.name[:100])}\.[a-z0-9_]{{8}}\.tmp")
     with contextlib.suppress(OSError):
         for name in os.listdir(path.parent):
@@ -106,7 +128,8 @@ def remove_leftovers(path: Path) -> None:
 
 def _remove_if_dead(leftover: Path) -> None:
     with contextlib.suppress(OSError):  # it is locked, somebody else's, gone, or on a file system without locks
-        handle = os.open(leftover, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        mode = os.O_RDWR if os.access(leftover, os.W_OK) else os.O_RDONLY
+        handle = os.open(leftover, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             if stat.S_ISREG(os.fstat(handle).st_mode):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,6 +154,26 @@ def is_still(name: str | Path, handle: int) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.stat(name, follow_symlinks=False), os.fstat(handle))
     return False
+
+
+def _target(path: Path, error: type[LandscapeError]) -> Path:
+    """Return the file that is written: of a link, the one that it leads to."""
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise error(f"{path} is a link that leads back to itself: remove it, or name another file")
+    return target
+
+
+def _mode(path: Path) -> int:
+    """Return the mode that a file gets: that of the file which it replaces, or what the umask leaves."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask
 
 
 def _publish(temporary: Path, path: Path, *, force: bool) -> None:

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from landscape_cli.errors import CheckpointError, shown
+from landscape_cli.errors import CheckpointError, one_line, shown
 from landscape_cli.io.checkpoint import FORMAT
 from landscape_cli.io.header import read_header
 from landscape_cli.io.safetensors import load, looks_like_pickle, read_content
@@ -75,7 +75,9 @@ def _load_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
         tensors, _, digest = load(path)
         return tensors, digest
     except SafetensorError as cause:
-        raise CheckpointError(f"{path} is not a whole safetensors file ({cause}): it may be truncated") from cause
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated"
+        ) from cause
 
 
 def _load_pickle(path: Path) -> tuple[Any, str]:

@@ -17,7 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
-from landscape_cli.errors import CheckpointError
+from landscape_cli.errors import CheckpointError, one_line, shown
+from landscape_cli.files import check_regular
 from landscape_cli.io.header import Entry, read_header
 from landscape_cli.network import Params
 
@@ -43,13 +44,13 @@ def read_tensors(path: Path, form: str, remedy: str) -> tuple[dict[str, Tensor],
         params, metadata, digest = load(path)
     except SafetensorError as cause:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({cause}): it may be truncated, or of another format"
+            f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated, or of another format"
         ) from cause
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
     actual = metadata.get("format")
     if actual != form:
-        what = "has no 'format' in its metadata" if actual is None else f"has the format {actual!r}"
+        what = "has no 'format' in its metadata" if actual is None else f"has the format {shown(actual)!r}"
         raise CheckpointError(f"{path} {what}, expected {form!r}: {remedy}")
     return params, metadata, digest
 
@@ -84,6 +85,7 @@ def read_content(path: Path) -> tuple[bytes, str]:
 @contextmanager
 def _unchanged(path: Path) -> Iterator[BinaryIO]:
     """Open a file to be read, and check afterwards that nobody has written into it meanwhile."""
+    check_regular(path)
     with path.open("rb") as file:
         before = os.fstat(file.fileno())
         yield file
@@ -119,6 +121,7 @@ def looks_like_pickle(path: Path) -> bool:
     Raises:
         OSError: if it cannot be read.
     """
+    check_regular(path)
     with path.open("rb") as file:
         start = file.read(9)
         size = file.seek(0, 2)

@@ -108,15 +108,15 @@ def check_params(model: nn.Module, params: Params) -> None:
         ModelError: naming the first few tensors of each kind of mismatch.
     """
     expected = model.state_dict()
-    missing = [name for name in expected if name not in params]
+    missing = [shown(name) for name in expected if name not in params]
     unknown = [shown(name) for name in params if name not in expected]
     shapes = [
-        f"{name} is {tuple(params[name].shape)}, expected {tuple(tensor.shape)}"
+        f"{shown(name)} is {tuple(params[name].shape)}, expected {tuple(tensor.shape)}"
         for name, tensor in expected.items()
         if name in params and params[name].shape != tensor.shape
     ]
     types = [
-        f"{name} is {params[name].dtype}"
+        f"{shown(name)} is {params[name].dtype}"
         for name, tensor in expected.items()
         if name in params and params[name].is_floating_point() != tensor.is_floating_point()
     ]
@@ -127,4 +127,4 @@ def check_params(model: nn.Module, params: Params) -> None:
     for first, *aliases in tied_names(model):
         for name in aliases:
             if not torch.equal(params[first], params[name]):
-                raise ModelError(f"{first} and {name} are one tensor in the model, but differ here")
+                raise ModelError(f"{shown(first)} and {shown(name)} are one tensor in the model, but differ here")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.errors import CheckpointError, ModelError
+from landscape_cli.errors import CheckpointError, ModelError, quoted, shown
 from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint
 from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
 from landscape_cli.models.factories import allow_code
@@ -116,10 +116,10 @@ class NetworkReader:
         if self.request is None and needs_code(spec.name):
             raise CheckpointError(
                 f"{path} is of a model that code makes, which is run only if you name it: "
-                f"add `model=` '{format_request(spec.name, spec.arguments)}'"
+                f"add `model=` {quoted(format_request(spec.name, spec.arguments))}"
             )
         if self.request is not None and not is_request_for(self.request, spec):
-            named = format_request(self.request.name, self.request.arguments)
+            named = shown(format_request(self.request.name, self.request.arguments))
             raise ModelError(f"{path} is {describe_model(spec)}, not `model=` {named}: leave that out, or correct it")
         if self.shape is not None and self.shape != spec.input_shape:
             raise ModelError(f"{path} takes inputs of shape {spec.input_shape}, not `input_shape=` {self.shape}")

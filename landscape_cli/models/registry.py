@@ -12,7 +12,7 @@ from torch import nn
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.choices import check_choice, load
-from landscape_cli.errors import ModelError, one_line
+from landscape_cli.errors import ModelError, one_line, quoted, shown
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
 from landscape_cli.models.outputs import count_outputs
@@ -140,7 +140,7 @@ def default_arguments(name: str) -> dict[str, Any]:
 def _outputs(request: ModelRequest) -> int:
     outputs = request.arguments.get("outputs")
     if not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1:
-        raise ModelError(f"say how many outputs the model has: `model=` '{request.name}?outputs=10'")
+        raise ModelError(f"say how many outputs the model has: `model=` {quoted(f'{request.name}?outputs=10')}")
     return outputs
 
 
@@ -160,4 +160,6 @@ def _construct(spec: ModelSpec) -> nn.Module:
         return factory(spec.input_shape, spec.outputs, **spec.arguments)
     except (TypeError, ValueError, RuntimeError, OverflowError) as cause:
         reason = one_line(cause)
-        raise ModelError(f"the model {spec.name!r} cannot be built from {dict(spec.arguments)}: {reason}") from cause
+        raise ModelError(
+            f"the model {shown(spec.name)!r} cannot be built from {shown(str(dict(spec.arguments)))}: {reason}"
+        ) from cause

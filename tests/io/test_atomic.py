@@ -1,108 +1,80 @@
-"""Whole files, and no litter of the dead."""
+"""What is written in place of what: modes, links, the system's folders."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from landscape_cli.errors import ResultError
-from landscape_cli.io import atomic
-from landscape_cli.io.atomic import check_room, remove_leftovers, write_atomic
-
-STALE = """
-import os, signal, sys
-from pathlib import Path
-from landscape_cli.errors import ResultError
-from landscape_cli.io import atomic
-die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-if sys.argv[2] == "publish":
-    atomic._publish = die
-elif sys.argv[2] == "unlink":
-    os.unlink = die
-else:
-    os.fsync = die
-atomic.write_atomic(Path(sys.argv[1]), b"half", force=False, error=ResultError)
-"""
+from landscape_cli.io.atomic import check_output, write_atomic
 
 
-def killed(path: Path, moment: str) -> None:
-    done = subprocess.run([sys.executable, "-c", STALE, str(path), moment])
-    assert done.returncode == -signal.SIGKILL
+def write(path: Path, *, force: bool = True) -> None:
+    write_atomic(path, b"new", force=force, error=ResultError)
 
 
-def write(path: Path, content: bytes = b"whole") -> None:
-    write_atomic(path, content, force=True, error=ResultError)
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("moment", ["fsync", "publish", "unlink"])
-@pytest.mark.parametrize("name", ["r.json", "a[1]*.st", "x" * 150 + ".st"])
-def test_the_next_writer_clears_what_the_dead_have_left(tmp_path: Path, moment: str, name: str) -> None:
-    killed(tmp_path / name, moment)
-    assert [path for path in tmp_path.iterdir() if path.suffix == ".tmp"]
-    write(tmp_path / name)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert (tmp_path / name).read_bytes() == b"whole"
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_the_mode_of_what_is_replaced_stays(mode: int) -> None:
+    path = Path("x.st")
+    path.write_text("old")
+    path.chmod(mode)
+    write(path)
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ("new", mode)
+    umask = os.umask(0o027)
+    try:
+        write(Path("y.st"))
+    finally:
+        os.umask(umask)
+    assert Path("y.st").stat().st_mode & 0o7777 == 0o640
 
 
-def test_nothing_of_the_living_or_of_others_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [
-        ".r.json.notes.tmp",
-        ".r.json.tmp",
-        ".r.json.ABCDEFGH.tmp",
-        ".r.json.st.abcdefgh.tmp",
-        "r.json.abcdefgh.tmp",
-    ]
-    for name in others:
-        (tmp_path / name).write_text("precious")
-    (tmp_path / ".r.json.folder__.tmp").mkdir()
-    (tmp_path / "target").write_text("precious")
-    (tmp_path / ".r.json.link____.tmp").symlink_to("target")
-    os.mkfifo(tmp_path / ".r.json.pipe____.tmp")
-    before = {path.name for path in tmp_path.iterdir()}
-    begun, go_on = threading.Event(), threading.Event()
-    plain = os.fsync
-
-    def slow(handle: int) -> None:
-        monkeypatch.setattr(os, "fsync", plain)
-        begun.set()
-        assert go_on.wait(10)
-        plain(handle)
-
-    monkeypatch.setattr(os, "fsync", slow)
-    first = threading.Thread(target=write, args=(tmp_path / "r.json", b"first"))
-    first.start()
-    assert begun.wait(10)
-    write(tmp_path / "r.json", b"second")
-    remove_leftovers(tmp_path / "r.json")
-    go_on.set()
-    first.join()
-    assert (tmp_path / "r.json").read_bytes() == b"first"
-    assert {path.name for path in tmp_path.iterdir()} == before | {"r.json"}
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_link_stays_and_its_file_is_replaced(steps: int) -> None:
+    Path("far").mkdir()
+    real = Path("far/real.st")
+    real.write_text("old")
+    real.chmod(0o600)
+    previous = real
+    for k in range(steps):
+        link = Path(f"link{k}.st")
+        link.symlink_to(previous)
+        previous = link
+    with pytest.raises(ResultError, match="exists already"):
+        write(previous, force=False)
+    write(previous)
+    assert previous.is_symlink()
+    assert (real.read_text(), real.stat().st_mode & 0o7777) == ("new", 0o600)
+    assert [path.name for path in Path("far").iterdir()] == ["real.st"]
 
 
-def test_without_locks_files_are_written_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed(tmp_path / "r.json", "fsync")
+def test_a_link_to_nothing() -> None:
+    """What it leads to is made, as a shell does; before any work it is known whether that can be."""
+    Path("link.st").symlink_to("real.st")
+    write(Path("link.st"), force=False)
+    assert Path("real.st").read_text() == "new"
+    Path("lost.st").symlink_to("nowhere/real.st")
+    Path("circle.st").symlink_to("circle.st")
+    for name, words in (("lost.st", "folder does not exist"), ("circle.st", "back to itself")):
+        with pytest.raises(ResultError, match=words):
+            check_output(Path(name), force=True, error=ResultError)
 
-    def none(*_: object) -> None:
-        raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(atomic.fcntl, "flock", none)
-    write(tmp_path / "r.json")
-    assert (tmp_path / "r.json").read_bytes() == b"whole"
-    assert len(list(tmp_path.iterdir())) == 2  # who knows whether its writer is dead
+@pytest.mark.parametrize("path", ["/dev/null.st", "/dev/x.json", "/proc/x.json", "/sys/x.st", "linked/x.st", "here.st"])
+def test_the_systems_folders_are_refused(path: str) -> None:
+    Path("linked").symlink_to("/dev")
+    Path("here.st").symlink_to("/dev/here.st")
+    with pytest.raises(ResultError, match=r"is the system's"):
+        check_output(Path(path), force=True, error=ResultError)
+    assert not os.path.exists("/dev/null.st")
 
 
-def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_room(tmp_path, 1, what="networks", error=ResultError)
-    disk = SimpleNamespace(f_bavail=3, f_frsize=1000, f_blocks=10)
-    monkeypatch.setattr(os, "statvfs", lambda _: disk)
-    check_room(tmp_path, 3000, what="networks", error=ResultError)
-    with pytest.raises(ResultError, match="make room"):
-        check_room(tmp_path, 3001, what="networks", error=ResultError)
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no shared memory here")
+def test_shared_memory_is_a_folder_as_others() -> None:
+    check_output(Path("/dev/shm/landscape-test.st"), force=False, error=ResultError)

@@ -136,7 +136,7 @@ REFUSED = {
     "nothing": ({}, "no tensors"),
     "other entries": ({"weight": torch.ones(2), "epoch": 3, "note": "x"}, r"epoch \(int\), note \(str\)"),
     "other names": ({1: torch.ones(2)}, r"1 \(Tensor\)"),
-    "odd names": ({"a\n\x1b[31m" * 99: 1}, r"'a\\n\\x1b\[31m.*\.\.\. \(int\)"),
+    "odd names": ({"a\n\x1b[31m" * 99: 1}, r"\(a\\n\\x1b\[31m.*\.\.\. \(int\)"),
     "deep": ({"model": {"model": {"model": {"model": {"model": STATE}}}}}, "too deep"),
     "complex": ({"weight": torch.ones(2, dtype=torch.complex64)}, "'weight' is of type torch.complex64"),
     "float8": ({"weight": torch.ones(2).to(torch.float8_e4m3fn)}, "float8"),

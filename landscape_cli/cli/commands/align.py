@@ -12,6 +12,7 @@ from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.choices import Format, Method
 from landscape_cli.cli.console import emit, listen, progress, say
 from landscape_cli.cli.options import (
+    LARGEST_COUNT,
     CheckpointOutput,
     ComputeOptions,
     DataOptions,
@@ -52,10 +53,16 @@ def align(
         ),
     ] = Method.COSINE,
     orders: Annotated[
-        int, typer.Option("--orders", min=1, help="Descents of --method weight, each in a random order; best kept.")
+        int,
+        typer.Option(
+            "--orders", min=1, max=LARGEST_COUNT, help="Descents of --method weight, each in a random order; best kept."
+        ),
     ] = ORDERS,
     samples: Annotated[
-        int, typer.Option("--samples", min=2, help="Training samples that --method activation correlates units on.")
+        int,
+        typer.Option(
+            "--samples", min=2, max=LARGEST_COUNT, help="Training samples that --method activation correlates units on."
+        ),
     ] = ALIGN_SAMPLES,
     data: DataOptions,
     permutations: Annotated[

@@ -14,6 +14,7 @@ from landscape_cli.cli.flatness.energy_options import AllParameters, StrengthOpt
 from landscape_cli.cli.flatness.measurement import FlatnessOptions, Measurand, start_measurement
 from landscape_cli.cli.flatness.radial_options import RadialOptions
 from landscape_cli.cli.options import (
+    LARGEST_COUNT,
     BatchNorm,
     ComputeOptions,
     DataOptions,
@@ -38,7 +39,7 @@ def flatness(
     ] = FlatnessKind.ENERGY,
     strengths: StrengthOptions,
     samples: Annotated[
-        int, typer.Option("--samples", min=1, help="Draws, the same for every network and strength.")
+        int, typer.Option("--samples", min=1, max=LARGEST_COUNT, help="Draws, the same for every network and strength.")
     ] = 20,
     all_parameters: AllParameters = False,
     curvature: CurvatureOptions,

@@ -183,7 +183,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
         GeometryError: if there are none.
         BadParameter: if `--orders` is given for paths that have none.
     """
-    from landscape_cli.errors import GeometryError
+    from landscape_cli.errors import GeometryError, quoted
     from landscape_cli.measures.path_evaluator import suitable_kind
 
     kind = suitable_kind(model, context.params["kind"], name=networks[0].path)
@@ -194,7 +194,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
             if network.normalized is None:
                 raise GeometryError(
                     f"{network.path} is not normalised, so no {kind.value} leads there: run "
-                    f"'landscape normalize {network.path} -o FILE' first"
+                    f"this first: landscape normalize {quoted(Path(network.path))} -o FILE"
                 )
     return kind
 
@@ -215,8 +215,9 @@ def _measure(
     """Return what is measured of the path between the two networks of every pair."""
     from landscape_cli.cli.reports.path import Measured
 
-    total = evaluator.samples(count * evaluator.networks())
-    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet) as advance:
+    networks = count * evaluator.networks()
+    total = evaluator.samples(networks)
+    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
         return [Measured(a.path, b.path, evaluator.measure([a.params, b.params], advance=advance)) for a, b in pairs]
 
 

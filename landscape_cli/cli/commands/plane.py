@@ -21,6 +21,9 @@ from landscape_cli.cli.options import (
 )
 from landscape_cli.cli.usage import errors_of_usage
 
+MOST_NODES = 3162
+"""Along each side: ten million in all."""
+
 
 def plane(
     context: typer.Context,
@@ -37,7 +40,7 @@ def plane(
             "such directions.",
         ),
     ] = None,
-    grid: Annotated[int, typer.Option("--grid", min=2, help="Nodes along each side.")] = 25,
+    grid: Annotated[int, typer.Option("--grid", min=2, max=MOST_NODES, help="Nodes along each side.")] = 25,
     margin: Annotated[
         float,
         typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
@@ -94,7 +97,7 @@ def plane(
     splits = named_splits(loaded)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
     samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
-    with progress("plane", samples, "samples", quiet=terminal.quiet) as advance:
+    with progress("plane", samples, "samples", quiet=terminal.quiet, networks=grid * grid) as advance:
         recompute_on = "train" if recomputed else None
         evaluator = Evaluator(model, splits, device=compute_on, advance=advance, recompute_on=recompute_on)
         measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)

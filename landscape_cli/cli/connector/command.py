@@ -16,7 +16,7 @@ from landscape_cli.cli.console import progress
 from landscape_cli.cli.midpoints import midpoint_recipe
 from landscape_cli.cli.options import given
 from landscape_cli.cli.training.log import watch
-from landscape_cli.errors import GeometryError
+from landscape_cli.errors import GeometryError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -142,7 +142,7 @@ def _choose_geometry(asked: Geometry | None, networks: Sequence[Checkpoint]) -> 
     if asked is Geometry.SPHERICAL and raw:
         raise GeometryError(
             f"{raw[0]} is not normalised, so no spherical connector leads there: run "
-            f"'landscape normalize {raw[0]} -o FILE' first"
+            f"this first: landscape normalize {quoted(Path(raw[0]))} -o FILE"
         )
     return asked or (Geometry.LINEAR if raw else Geometry.SPHERICAL)
 

@@ -231,9 +231,9 @@ class _ProgressBar:
         from rich.progress import TextColumn
 
         self._progress = make_progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            TextColumn("loss {task.fields[loss]}"),
-            TextColumn("train error {task.fields[error]}"),
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}", markup=False),
+            TextColumn("loss {task.fields[loss]}", markup=False),
+            TextColumn("train error {task.fields[error]}", markup=False),
         )
         self._task: Any = None
 

@@ -12,7 +12,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from landscape_cli.cli.console import say
-from landscape_cli.errors import CheckpointError, TrainingError
+from landscape_cli.errors import CheckpointError, TrainingError, shown
+from landscape_cli.files import check_regular
 from landscape_cli.io.atomic import remove_leftovers, write_atomic
 from landscape_cli.io.safetensors import pack, read_tensors
 
@@ -38,7 +39,14 @@ class TrainingCheckpointer:
             every: epochs between two savings; None not to save on the way.
             resume: whether this training goes on from such a file: then signals save, whatever `every` is.
             quiet: whether to leave out remarks.
+
+        Raises:
+            CheckpointError: if there is something else than a file.
         """
+        try:
+            check_regular(path)
+        except OSError as cause:
+            raise CheckpointError(f"cannot use {path}: {cause.strerror}") from cause
         self._guards, self._resumes = every is not None or resume, resume
         self.path, self.identity, self.every, self.quiet = path, dict(identity), every, quiet
         self._epochs = -1  # what is saved first is the beginning
@@ -72,13 +80,15 @@ class TrainingCheckpointer:
                 key for key in {*identity, *self.identity} if identity.get(key) != self.identity.get(key)
             )
         except (KeyError, ValueError, AttributeError, TypeError) as cause:
-            raise CheckpointError(f"{self.path} is malformed ({cause!r}): {REMEDY}") from cause
+            raise CheckpointError(f"{self.path} is malformed ({shown(repr(cause))}): {REMEDY}") from cause
         if differing:
             key = differing[0]
-            was, now = ("not given" if where.get(key) is None else where[key] for where in (identity, self.identity))
+            was, now = (
+                "not given" if where.get(key) is None else shown(str(where[key])) for where in (identity, self.identity)
+            )
             raise TrainingError(
-                f"{self.path} is of a training with other settings ({key} was {was}, and is {now}): repeat the command "
-                f"as it was, or {REMEDY}"
+                f"{self.path} is of a training with other settings ({shown(key)} was {was}, and is {now}): "
+                f"repeat the command as it was, or {REMEDY}"
             )
         self._epochs = 0
         return TrainingState(tensors, facts)
