@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from landscape_cli import __version__
 from landscape_cli.cli.console import in_options, listen
 from landscape_cli.cli.groups import Command, grouped
+from landscape_cli.cli.streams import unfailing_stderr
 from landscape_cli.errors import LandscapeError, escaped
 
 RETRY_SECONDS = 0.02
@@ -103,6 +104,7 @@ def _program(
     """  # noqa: D301 - \b keeps the help's lines as they are
 
 
+@unfailing_stderr()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0; 1 our fault; 2 the user's; 130 Ctrl-C; 143 SIGTERM."""
     argv = list(sys.argv[1:] if arguments is None else arguments)

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from landscape_cli.choices import Task
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.errors import DataError, one_line
-from landscape_cli.files import check_regular
+from landscape_cli.io.safetensors import load
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
@@ -33,8 +32,7 @@ class SafetensorsFile(DataSource):
         """
         path = Path(spec.name)
         try:
-            check_regular(path)
-            tensors = load_file(path)
+            tensors, _, _ = load(path)
         except SafetensorError as cause:
             raise DataError(f"{path} is not a whole safetensors file ({one_line(cause)})") from cause
         except OSError as cause:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 import warnings
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from landscape_cli.errors import CheckpointError, one_line, shown
 from landscape_cli.io.checkpoint import FORMAT
-from landscape_cli.io.safetensors import load, looks_like_pickle
+from landscape_cli.io.header import read_header
+from landscape_cli.io.safetensors import load, looks_like_pickle, read_content
 from landscape_cli.network import TYPES, Params
 
 KEYS = ("state_dict", "model_state_dict", "model")
@@ -30,17 +32,18 @@ def is_foreign(path: str | Path) -> bool:
     try:
         if looks_like_pickle(Path(path)):
             return True
-        with safe_open(path, framework="pt") as opened:
-            written_as = (opened.metadata() or {}).get("format", "")
+        with Path(path).open("rb") as file:
+            written_as = read_header(file).metadata.get("format", "")
     except (OSError, SafetensorError):
         return False
     return not written_as.startswith(FORMAT.partition("/")[0] + "/")
 
 
-def read_foreign(path: str | Path) -> Params:
+def read_foreign(path: str | Path) -> tuple[Params, str]:
     """Read the tensors of a safetensors file, or of a PyTorch file without running code of it.
 
-    The latter may be a `state_dict`, or a dictionary that holds one under one of `KEYS`.
+    The latter may be a `state_dict`, or a dictionary that holds one under one of `KEYS`. Also returned: the SHA-256 of
+    what was read.
 
     Raises:
         CheckpointError: if the file is missing, truncated, needs code to be read, holds something else than
@@ -48,13 +51,13 @@ def read_foreign(path: str | Path) -> Params:
     """
     path = Path(path)
     try:
-        content = _load_pickle(path) if looks_like_pickle(path) else _load_safetensors(path)
+        content, digest = _load_pickle(path) if looks_like_pickle(path) else _load_safetensors(path)
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
     tensors = _state_dict_in(path, content)
     for name, tensor in tensors.items():
         _check(path, name, tensor)
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+    return {name: tensor.detach() for name, tensor in tensors.items()}, digest
 
 
 def unprefixed(tensors: Params, expected: Collection[str]) -> Params:
@@ -67,20 +70,22 @@ def unprefixed(tensors: Params, expected: Collection[str]) -> Params:
     return max(reversed(candidates), key=lambda candidate: len(names & candidate.keys()))
 
 
-def _load_safetensors(path: Path) -> dict[str, Tensor]:
+def _load_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
     try:
-        return load(path)[0]
+        tensors, _, digest = load(path)
+        return tensors, digest
     except SafetensorError as cause:
         raise CheckpointError(
             f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated"
         ) from cause
 
 
-def _load_pickle(path: Path) -> Any:
+def _load_pickle(path: Path) -> tuple[Any, str]:
+    content, digest = read_content(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), digest
     except (OSError, MemoryError):
         raise
     except Exception as cause:  # a pickle that was made to do so can raise anything

@@ -11,7 +11,6 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import CheckpointError, ModelError, quoted, shown
 from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint
 from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
-from landscape_cli.io.safetensors import digest_of
 from landscape_cli.models.factories import allow_code
 from landscape_cli.models.fitting import check_network, fit_tensors
 from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
@@ -136,7 +135,7 @@ class NetworkReader:
                 f"{path} was not written by landscape: give the shape of one input as well, as in "
                 "`input_shape=` 3,32,32"
             )
-        tensors = read_foreign(path)
+        tensors, digest = read_foreign(path)
         if self._model is None:
             self._model = find_spec(self.request, self.shape)
         spec, template = self._model
@@ -145,7 +144,7 @@ class NetworkReader:
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         check_tensors(path, params)
-        return Checkpoint(params, spec, data={}, path=str(path), sha256=digest_of(path))
+        return Checkpoint(params, spec, data={}, path=str(path), sha256=digest)
 
 
 def _build(network: Checkpoint) -> nn.Module:
