@@ -160,11 +160,19 @@ def check_tensors(path: str | Path, params: Params) -> None:
             raise CheckpointError(f"{path}: the tensor {shown(name)!r} holds NaN or Inf: this network cannot be used")
 
 
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, none of whose keys occurs twice: of two values readers choose differently."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return values
+
+
 def _json(path: Path, metadata: Mapping[str, str], key: str, kind: type) -> Any:
     if key not in metadata:
         raise CheckpointError(f"{path}: the metadata key {key!r} is missing: {REMEDY}")
     try:
-        value = json.loads(metadata[key])
+        value = json.loads(metadata[key], object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as cause:
         raise CheckpointError(f"{path}: the metadata key {key!r} is not JSON: {cause}") from cause
     if not isinstance(value, kind):
