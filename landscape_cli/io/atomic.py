@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from landscape_cli.errors import quoted
-from landscape_cli.files import check_regular
+from landscape_cli.io.regular import check_regular
 
 if TYPE_CHECKING:
     from landscape_cli.errors import LandscapeError

@@ -117,7 +117,7 @@ def align(
     outputs = _checked_outputs(networks, output, out_dir, permutations, force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
     target, *movers = checkpoints
-    symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet)
+    symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet, claims=checkpoints)
     loaded = data_of(checkpoints, data, quiet=terminal.quiet) if method is Method.ACTIVATION else None
     aligner = PairAligner(
         model,

@@ -138,7 +138,7 @@ def path(
     kind = _choose_kind(context, networks, model)
     recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None
-    symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet) if needed else None
+    symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
     loaded = data_of(networks, data, quiet=quiet)
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)

@@ -84,7 +84,7 @@ def connect(
     names = [network.path for network in networks]
     check_connected(model, names, [network.params for network in networks])
     geometry = _choose_geometry(options.geometry, networks)
-    symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet)
+    symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet, claims=networks)
     loaded = data_of(networks, data, quiet=quiet)
     if params["align"] is not None:
         aligned = _aligned(networks, model, symmetry, loaded, context, device, quiet=quiet)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from landscape_cli.cli.console import say
 from landscape_cli.errors import CheckpointError, TrainingError, shown
-from landscape_cli.files import check_regular
 from landscape_cli.io.atomic import remove_leftovers, write_atomic
+from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import pack, read_tensors
 
 if TYPE_CHECKING:
