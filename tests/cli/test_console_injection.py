@@ -100,7 +100,10 @@ def test_names_of_files(landscape: Landscape) -> None:
     check_harmless(landscape("distance", f"{HOSTILE}*", names[0]))
     check_harmless(landscape(HOSTILE))
     check_harmless(landscape("distance", f"--{HOSTILE}"))
-    check_harmless(landscape("normalize", names[0], "-o", f"ok{HOSTILE}.st", "--debug"))
+    check_harmless(landscape("normalize", names[0], "-o", f"{HOSTILE}/x.st", "--debug"))
+    outcome = landscape("normalize", names[0], "-o", f"ok{names[0]}")
+    assert (outcome.code, "wrote oka\\x1b]" in outcome.err) == (0, True), outcome.err
+    check_harmless(outcome)
 
 
 def test_cells_that_spreadsheets_would_run(landscape: Landscape) -> None:
