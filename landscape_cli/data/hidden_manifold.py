@@ -66,7 +66,7 @@ def generate(sizes: HiddenManifold, seed: int) -> list[tuple[Tensor, Tensor]]:
         if getattr(sizes, name) < 1:
             raise DataError(f"the hidden manifold's {name} must be at least 1, not {getattr(sizes, name)}")
         if getattr(sizes, name) > LARGEST:
-            raise DataError(f"the hidden manifold's {name} is {getattr(sizes, name):.3g}, and {LARGEST} is the most")
+            raise DataError(f"the hidden manifold's {name} must be at most {LARGEST}")
     check_choice("nonlinearity", sizes.nonlinearity, NONLINEARITIES, DataError, of=" of the hidden manifold")
     generator = torch.Generator().manual_seed(seed)
     teacher = torch.randn(sizes.latent, generator=generator, dtype=torch.float64)

@@ -172,6 +172,8 @@ class Runner:
                 shutil.rmtree(path)
             elif path.name not in self._corpus:
                 path.unlink()
-        resumes = any(argument in {"--resume", "--force", "--log"} for argument in case.arguments)
-        for name in self._corpus if resumes else set(case.files) & set(self._corpus):
-            (self._folder / name).write_bytes(self._corpus[name])
+        resumes = any(argument in {"--resume", "--force", "--log", "--permutations"} for argument in case.arguments)
+        for name, content in self._corpus.items():
+            path = self._folder / name
+            if resumes or name in case.files or not path.is_file() or path.stat().st_size != len(content):
+                path.write_bytes(content)
