@@ -13,7 +13,7 @@ from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
 from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, one_line
-from landscape_cli.io.atomic import check_output
+from landscape_cli.io.atomic import check_output, check_takes_files
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -51,6 +51,7 @@ def output_paths(
         there = next(folder for folder in (out_dir, *out_dir.parents) if os.path.lexists(folder))
         if not there.is_dir():
             raise CheckpointError(f"{there} is not a folder: name another with --out-dir")
+        check_takes_files(there, error=CheckpointError)
     for path in paths:
         check_checkpoint_name(path)
         if output is not None or path.exists():
@@ -73,18 +74,40 @@ def make_folder(out_dir: Path | None) -> None:
 
 def write_networks(
     paths: Sequence[Path], networks: Sequence[Checkpoint], *, out_dir: Path | None, force: bool, quiet: bool
-) -> None:
-    """Write networks to their files, once there is nothing left that may fail, and say so.
+) -> list[LandscapeError]:
+    """Write networks to their files, once there is nothing left that may fail, and say so; return why some cannot be.
 
     Raises:
-        CheckpointError: if one cannot be written.
+        CheckpointError: if there is no folder for them.
     """
+    make_folder(out_dir)
+    both = zip(paths, networks, strict=True)
+    errors = (write_network(path, network, force=force, quiet=quiet) for path, network in both)
+    return [error for error in errors if error is not None]
+
+
+def write_network(path: Path, network: Checkpoint, *, force: bool, quiet: bool) -> LandscapeError | None:
+    """Write a network to its file, and say so; return why that cannot be, so that the rest is written all the same."""
     from landscape_cli.io.checkpoint import write_checkpoint
 
-    make_folder(out_dir)
-    for path, network in zip(paths, networks, strict=True):
+    try:
         write_checkpoint(path, network, force=force)
-        say(f"wrote {path}", quiet=quiet)
+    except CheckpointError as error:
+        return error
+    say(f"wrote {path}", quiet=quiet)
+    return None
+
+
+def check_written(errors: Sequence[LandscapeError | None]) -> None:
+    """Raise, at the end of a command, if something could not be written on the way.
+
+    Raises:
+        LandscapeError: the first of the errors, and how many more there are.
+    """
+    failed = [error for error in errors if error is not None]
+    if failed:
+        more = f" (and {len(failed) - 1} files more)" if len(failed) > 1 else ""
+        raise type(failed[0])(f"{failed[0]}{more}") from failed[0]
 
 
 def check_distinct(*outputs: Path | None) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import glob
+import fcntl
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from landscape_cli.errors import quoted
-from landscape_cli.files import check_regular
+from landscape_cli.io.regular import check_regular
 
 if TYPE_CHECKING:
     from landscape_cli.errors import LandscapeError
@@ -22,13 +23,49 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> None:
-    """Check that `path` may be written: its folder exists and no file is overwritten unasked.
+    """Check, before any work, that `path` may be written: its folder takes files, none is overwritten unasked.
 
     Of a link, what counts is the file that it leads to: that is what is written, and the link stays.
 
     Raises:
         error: saying what stands in the way.
     """
+    _check_free(path, force=force, error=error)
+    check_takes_files(_target(path, error).parent, error=error)
+
+
+def check_takes_files(folder: Path, *, error: type[LandscapeError]) -> None:
+    """Check that files can be made in a folder, by making one without a name.
+
+    Raises:
+        error: if they cannot, as in a folder that is read-only.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as cause:
+        raise error(f"nothing can be written into {folder} ({cause.strerror or cause}): name another folder") from cause
+
+
+def check_room(folder: Path, needed: int, *, what: str, error: type[LandscapeError]) -> None:
+    """Check that about so many bytes fit on the disk of a folder, where it says how many do.
+
+    Raises:
+        error: if they do not.
+    """
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return
+    room = disk.f_bavail * disk.f_frsize
+    if needed > room and disk.f_blocks:
+        raise error(
+            f"{what} take about {needed / 1e6:,.1f} MB, and {folder} has room for {room / 1e6:,.1f} MB: make room, or "
+            "name another folder"
+        )
+
+
+def _check_free(path: Path, *, force: bool, error: type[LandscapeError]) -> None:
     if path.is_dir():
         raise error(f"{path} is a directory: name a file in it")
     if not path.parent.is_dir():
@@ -56,32 +93,67 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
     Raises:
         error: if the folder is missing, the file exists (without `force`), or the disk refuses.
     """
-    check_output(path, force=force, error=error)
+    _check_free(path, force=force, error=error)
     path = _target(path, error)
+    remove_leftovers(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        file, temporary = _open_temporary(path)
     except OSError as cause:
         raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, _mode(path))
-        _publish(Path(name), path, force=force)
+            os.chmod(temporary, _mode(path))
+            _publish(temporary, path, force=force)
     except FileExistsError as cause:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it") from cause
     except OSError as cause:
         raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a killed process may have left of a file that it was about to write."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp"):
-        leftover.unlink(missing_ok=True)
+    """Remove what dead processes have left of a file that they were about to write; the living have locked theirs."""
+    path = Path(os.path.realpath(path))  # of a link, the file that is written
+    pattern = re.compile(rf"\.{re.escape(path.name[:100])}\.[a-z0-9_]{{8}}\.tmp")
+    with contextlib.suppress(OSError):
+        for name in os.listdir(path.parent):
+            if pattern.fullmatch(name):
+                _remove_if_dead(path.parent / name)
+
+
+def _remove_if_dead(leftover: Path) -> None:
+    with contextlib.suppress(OSError):  # it is locked, somebody else's, gone, or on a file system without locks
+        mode = os.O_RDWR if os.access(leftover, os.W_OK) else os.O_RDONLY
+        handle = os.open(leftover, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                leftover.unlink()
+        finally:
+            os.close(handle)
+
+
+def _open_temporary(path: Path) -> tuple[BinaryIO, Path]:
+    """Return a new file beside `path`, locked for as long as it is open, so that nobody takes it for a leftover."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        with contextlib.suppress(OSError):  # a file system without locks, where nobody removes leftovers
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if is_still(name, handle):  # else it was removed before it was locked
+            return os.fdopen(handle, "wb"), Path(name)
+        os.close(handle)
+
+
+def is_still(name: str | Path, handle: int) -> bool:
+    """Tell whether a name is that of an open file, which nobody has removed or replaced."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(name, follow_symlinks=False), os.fstat(handle))
+    return False
 
 
 def _target(path: Path, error: type[LandscapeError]) -> Path:

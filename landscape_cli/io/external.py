@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import struct
 import warnings
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ KEYS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 """Of `nn.DataParallel` and of `torch.compile`."""
 DEEPEST = 4
+UNPACKED, UNPACKED_EACH = 1 << 28, 4
+"""How many bytes an archive may unpack to: so many, or so many for each of its own."""
 REMEDY = "save the state_dict alone: torch.save(model.state_dict(), FILE)"
 
 
@@ -82,6 +86,7 @@ def _load_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
 
 def _load_pickle(path: Path) -> tuple[Any, str]:
     content, digest = read_content(path)
+    _check_unpacked(path, content)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -101,6 +106,31 @@ def _load_pickle(path: Path) -> tuple[Any, str]:
         raise CheckpointError(
             f"{path} is not a whole PyTorch file: it may be truncated, or of another format"
         ) from cause
+
+
+def _check_unpacked(path: Path, content: bytes) -> None:
+    """Refuse an archive that unpacks to far more than it holds: PyTorch's own are not compressed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError, struct.error, EOFError):
+        return  # none, or a broken one: what reads it says so
+    if unpacked > max(UNPACKED, UNPACKED_EACH * len(content)):
+        raise CheckpointError(
+            f"{path} holds {len(content):,} bytes that unpack to {unpacked:,}, which is too much: save it anew with "
+            "torch.save, which does not compress"
+        )
+
+
+def read_structure(path: str | Path) -> Params | None:
+    """Return the tensors that a safetensors file says it holds, without values; None if it is none, or unreadable."""
+    try:
+        if looks_like_pickle(Path(path)):
+            return None
+        with Path(path).open("rb") as file:
+            return read_header(file).tensors()
+    except (OSError, SafetensorError):
+        return None
 
 
 def _state_dict_in(path: Path, content: Any) -> dict[str, Tensor]:

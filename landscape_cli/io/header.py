@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 LONGEST = 100_000_000
 """The longest header that safetensors allows, in bytes."""
@@ -69,6 +70,18 @@ class Header:
     entries: tuple[Entry, ...]
     metadata: Mapping[str, str]
     raw: bytes
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors without values, sorted by name.
+
+        Raises:
+            SafetensorError: if one has no shape that a tensor can have.
+        """
+        try:
+            shapes = {entry.name: torch.empty(entry.shape, dtype=entry.dtype, device="meta") for entry in self.entries}
+        except (RuntimeError, TypeError, OverflowError) as cause:
+            raise SafetensorError("invalid shape") from cause
+        return {name: shapes[name] for name in sorted(shapes)}
 
 
 def read_header(file: BinaryIO) -> Header:

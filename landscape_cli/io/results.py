@@ -21,6 +21,8 @@ PACKAGES = ("landscape-cli", "torch", "torchvision", "numpy", "scipy", "safetens
 FORMATS = (".json", ".csv")
 FORMULA = re.compile(r"[=+\-@]")
 """How text begins that spreadsheets run as a formula."""
+PLAIN = re.compile(r"[+-][a-z_]+")
+"""A word after a sign, as +gradient, of which no spreadsheet makes anything."""
 
 Row = Mapping[str, Any]
 
@@ -126,15 +128,15 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, str):
         text = escaped(value)
-        return f"'{text}" if FORMULA.match(text) and not _is_number(text) else text
+        return f"'{text}" if FORMULA.match(text) and not _is_harmless(text) else text
     return "" if value is None else value
 
 
-def _is_number(text: str) -> bool:
+def _is_harmless(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return False
+        return PLAIN.fullmatch(text) is not None
     return True
 
 

@@ -18,8 +18,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from landscape_cli.errors import CheckpointError, one_line, shown
-from landscape_cli.files import check_regular
 from landscape_cli.io.header import Entry, read_header
+from landscape_cli.io.regular import check_regular
 from landscape_cli.network import Params
 
 SUFFIXES = (".st", ".safetensors")

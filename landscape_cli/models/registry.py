@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from landscape_cli.arguments import check_kind
+from landscape_cli.arguments import check_kind, check_tensors
 from landscape_cli.choices import check_choice, load
 from landscape_cli.errors import ModelError, one_line, quoted, shown
 from landscape_cli.models.factories import allow_code, make_foreign
@@ -37,6 +37,8 @@ MODELS: Mapping[str, str | Factory] = {
     "wedges": "landscape_cli.models.wedges:wedges",
 }
 """The registry: where each factory is defined, or the function itself."""
+CHECKED = {"wedges"}
+"""Models that check themselves how large they are, and hold more than a checkpoint does."""
 LATER: Mapping[str, Any] = {"dropout": 0}
 """Arguments that models have got since checkpoints are written, and the values with which they are what they were."""
 
@@ -66,16 +68,22 @@ def build_model(spec: ModelSpec, params: Params) -> nn.Module:
     Raises:
         ModelError: if there is no such model, its arguments do not fit, or `params` do not.
     """
-    return load_params(construct_template(spec), params)
+    check_tensors(params)
+    return load_params(construct_template(spec, params), params)
 
 
-def construct_template(spec: ModelSpec) -> nn.Module:
+def construct_template(spec: ModelSpec, params: Params | None = None) -> nn.Module:
     """Return the model with parameters that have shapes but, where that works, no values and no memory.
 
+    Args:
+        spec: which model.
+        params: the tensors that it is built for, if they are there already, as those of a file are: a model that they
+            could not fill is not built.
+
     Raises:
-        ModelError: if there is no such model, or its arguments do not fit.
+        ModelError: if there is no such model, its arguments do not fit, or it is too large for the tensors.
     """
-    return make_template(lambda: _construct(spec))
+    return make_template(lambda: _construct(spec), None if spec.name in CHECKED else params)
 
 
 def find_spec(request: ModelRequest, input_shape: tuple[int, ...]) -> tuple[ModelSpec, nn.Module]:

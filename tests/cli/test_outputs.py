@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from landscape_cli.figures import figure
-from landscape_cli.io import results
+from landscape_cli.io import atomic, results
 from tests.support.train_command import SHORT
 
 pytest.importorskip("matplotlib")
@@ -95,3 +95,72 @@ def test_a_picture_is_drawn_whatever_becomes_of_results(named, monkeypatch: pyte
     assert done.code == 2
     assert "No space left" in done.err
     assert Path("r.png").stat().st_size > 1000
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the disk refuse files of these names."""
+    plain = atomic.os.fsync
+
+    def fsync(handle: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{handle}"))
+        if any(path.name.startswith(f".{name}.") for name in names):
+            raise OSError(28, "No space left on device")
+        plain(handle)
+
+    monkeypatch.setattr(atomic.os, "fsync", fsync)
+
+
+CHAINS = {
+    "normalize": (["normalize", *NAMES[:2], FAMILY.replace("[123]", "1"), "--out-dir", "n"], NAMES[1], "n"),
+    "align": (["align", *NAMES, "--out-dir", "n", "--permutations", "p.json"], "$\\frac{$_aligned.st", "n"),
+    "permutations": (["align", *NAMES, "--out-dir", "n", "--permutations", "p.json"], "p.json", "n"),
+    "midpoints": (
+        [*COMMANDS["families"], "--optimize-midpoint", "--epochs", "1", "--midpoint-out", "n/{start}-{end}.st"],
+        "f$_$_1-f$_$_3.st",
+        "n",
+    ),
+    "vertices": ([*COMMANDS["connector"], "--connector-out", "n/{vertex}.st"], "ac.st", "n"),
+}
+
+
+@pytest.mark.parametrize("what", CHAINS)
+def test_where_one_file_cannot_be_written_the_others_are(named, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    command, refused, folder = CHAINS[what]
+    Path(folder).mkdir()
+    assert named(*command).code == 0
+    expected = {path: path.read_bytes() for path in [*Path(folder).iterdir(), *Path().glob("p.json")]}
+    assert any(path.name == refused for path in expected)
+    for path in expected:
+        path.unlink()
+    with monkeypatch.context() as patch:
+        refuse(patch, refused)
+        done = named(*command)
+    assert done.code == 2
+    assert "No space left on device" in done.err.splitlines()[-1]
+    assert done.err.splitlines()[-1].startswith("landscape: error: cannot write ")
+    assert json.loads(done.out)["provenance"]
+    assert f'"{folder}/{refused}"' not in done.out or what in {"normalize", "align"}
+    left = {path: content for path, content in expected.items() if path.name != refused}
+    assert {path: path.read_bytes() for path in [*Path(folder).iterdir(), *Path().glob("p.json")]} == left
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "/proc/none/x"])
+def test_folders_that_take_no_files_are_refused_before_any_work(
+    named, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    from landscape_cli.models import reader
+
+    monkeypatch.setattr(reader.NetworkReader, "read_all", lambda *_: pytest.fail("work was begun"))
+    for command, option, suffix in (
+        (["normalize", NAMES[0]], "-o", ".st"),
+        (["normalize", NAMES[0]], "--out-dir", ""),
+        (["align", *NAMES[:2], "-o", "b.st"], "--permutations", ".json"),
+        (["path", *NAMES[:2]], "-o", ".json"),
+        (["path", *NAMES[:2]], "--plot", ".png"),
+        (["train", "--epochs", "1"], "-o", ".st"),
+        (["train", "--epochs", "1", "-o", "t.st"], "--log", ".csv"),
+    ):
+        done = named(*command, option, f"{place}{suffix}")
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), (option, done.err)
+        words = ("nothing can be written into /proc", "is not a directory", "is the system's")
+        assert any(word in done.err for word in words), done.err

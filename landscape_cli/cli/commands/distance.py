@@ -113,7 +113,7 @@ def distance(
     checkpoints, model = read_networks(chosen.files, foreign)
     latents = latent_owners(model)
     needed = not latents or strict or align is not None
-    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet) if needed else None
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints) if needed else None
     distances = WeightDistances(symmetry, latents)
     distances.check(matrix, checkpoints[0])
     distances.warn_of_scales(checkpoints)

@@ -102,7 +102,7 @@ def flatness(
     checkpoints, further = read[: len(networks)], read[len(networks) :]
     context.params |= measurement.choose(checkpoints, model)  # for the provenance
     needed = strict or measurement.needs_symmetry
-    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet) if needed else None
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints) if needed else None
     measurement.prepare(model, symmetry)
     loaded = data_of(checkpoints, data, quiet=quiet)
     measured = measurement.measure(Measurand(checkpoints, further, model, symmetry, loaded, device, seed, quiet))

@@ -12,7 +12,7 @@ import typer
 
 from landscape_cli.choices import Geometry, Kind
 from landscape_cli.cli.connector.options import check_options, vertex_paths
-from landscape_cli.cli.console import progress, say
+from landscape_cli.cli.console import progress
 from landscape_cli.cli.midpoints import midpoint_recipe
 from landscape_cli.cli.options import given
 from landscape_cli.cli.training.log import watch
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landscape_cli.cli.connector.options import ConnectorOptions
     from landscape_cli.cli.options import ComputeOptions, DataOptions, ModelOptions, PictureOptions, TerminalOptions
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.connector_result import ConnectorResult
     from landscape_cli.symmetry import Symmetry
@@ -59,7 +60,7 @@ def connect(
         TrainingError: once all is written, if a vertex is missing.
     """
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.outputs import check_result_output, check_written
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.connector import Report
     from landscape_cli.geometry.simplicial import make_complex
@@ -83,7 +84,7 @@ def connect(
     names = [network.path for network in networks]
     check_connected(model, names, [network.params for network in networks])
     geometry = _choose_geometry(options.geometry, networks)
-    symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet)
+    symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet, claims=networks)
     loaded = data_of(networks, data, quiet=quiet)
     if params["align"] is not None:
         aligned = _aligned(networks, model, symmetry, loaded, context, device, quiet=quiet)
@@ -107,14 +108,17 @@ def connect(
     )
     measured = optimizer.optimize(
         aligned,
-        watching=lambda: watch(None, 1, 1, quiet=quiet),
+        watching=lambda: watch(None, 1, quiet=quiet),
         measuring=partial(progress, "connector", unit="samples", quiet=quiet),
     )
     paths.warn_of_missing()
     used: dict[str, Any] = {"lr": recipe.learning_rate, "points": points, "shape": complex_.shape, "geometry": geometry}
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
-    _write_vertices(measured, outs, networks, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
-    Report(provenance(networks=networks), result, quiet).write(measured, outs)
+    record = loaded.record
+    errors = _write_vertices(measured, outs, networks, data=record, provenance=provenance, force=force, quiet=quiet)
+    written = {name: path for name, path in outs.items() if name not in errors}
+    Report(provenance(networks=networks), result, quiet).write(measured, written)
+    check_written(list(errors.values()))
 
 
 def _check_files(files: Sequence[Path]) -> None:
@@ -181,10 +185,15 @@ def _write_vertices(
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
-) -> None:
-    """Write trained vertices as checkpoints, whose history is that of their networks and this command."""
-    from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
+) -> dict[str, LandscapeError]:
+    """Write trained vertices as checkpoints, whose history is that of their networks and this command.
 
+    Returned is why some could not be written, by their names.
+    """
+    from landscape_cli.cli.outputs import write_network
+    from landscape_cli.io.checkpoint import Checkpoint
+
+    errors = {}
     trained = measured.trained
     for k, vertex in enumerate(measured.complex.vertices):
         if vertex.name not in outs or vertex.name not in trained or not vertex.trained:
@@ -194,5 +203,7 @@ def _write_vertices(
         checkpoint = Checkpoint(
             trained[vertex.name], networks[0].model, data, history=history, metrics=measured.metrics(k)
         )
-        write_checkpoint(outs[vertex.name], checkpoint, force=force)
-        say(f"wrote {outs[vertex.name]}", quiet=quiet)
+        error = write_network(outs[vertex.name], checkpoint, force=force, quiet=quiet)
+        if error is not None:
+            errors[vertex.name] = error
+    return errors

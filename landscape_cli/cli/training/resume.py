@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from landscape_cli.cli.console import say
 from landscape_cli.errors import CheckpointError, TrainingError, shown
-from landscape_cli.files import check_regular
 from landscape_cli.io.atomic import remove_leftovers, write_atomic
+from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import pack, read_tensors
 
 if TYPE_CHECKING:
@@ -50,13 +50,16 @@ class TrainingCheckpointer:
             check_regular(path)
         except OSError as cause:
             raise CheckpointError(f"cannot use {path}: {cause.strerror}") from cause
-        self._guards = every is not None or resume
+        self._guards, self._resumes = every is not None or resume, resume
         self.path, self.identity, self.every, self.quiet = path, dict(identity), every, quiet
         self._epochs = -1  # what is saved first is the beginning
         self._stop: int | None = None
         self._state: Callable[[], TrainingState] | None = None
         self._saved = False
         self._previous: dict[int, Any] = {}
+        self._warned = False
+        self.ready: Callable[[], bool] = lambda: True
+        """Whether all is written that a state may not come to stand after."""
 
     def read(self) -> TrainingState | None:
         """Return the state to go on from; None if there is none.
@@ -121,25 +124,64 @@ class TrainingCheckpointer:
             KeyboardInterrupt: after SIGINT, once the state is saved.
             Terminated: after SIGTERM, once the state is saved.
         """
-        if not self._guards:
-            return
         self._epochs += epoch_ended
         self._state, self._saved = state, False
         if self._stop is not None:
             self._save_and_stop()
-        elif self.every is not None and epoch_ended and self._epochs % self.every == 0:
-            self.write(state())
-            self._saved = True
+        elif epoch_ended and self._is_due() and self.ready():
+            self._try_to_save()
 
     def save_end(self) -> None:
-        """Save where training ended, so that no more than what follows it can be lost.
+        """Save where training ended, so that no more than what follows it can be lost; if the disk refuses, say so."""
+        if self.every is not None and not self._saved and self.ready():
+            self._try_to_save()
 
-        Raises:
-            CheckpointError: if the disk refuses.
+    def keep_end(self) -> str:
+        """Save where training ended, whether or not that was asked for, and return where that is.
+
+        What is saved already stays where networks on the way are not written: they can be had from there alone.
         """
-        if self.every is not None and self._state is not None and not self._saved:
-            self.write(self._state())
-            self._saved = True
+        again = "once the way is free, repeat the command with --resume"
+        is_ready = self.ready()
+        if self.path.exists() and not is_ready:
+            return f"the state of training is safe in {self.path}: {again}"
+        try:
+            if not self._saved and self._state is not None:
+                self.write(self._state())
+                self._saved = True
+        except CheckpointError as error:
+            return f"nor can the state of training be saved: {error}"
+        if not is_ready:
+            return (
+                f"the trained networks are safe in {self.path}, but for those on the way: {again}, not asking for them"
+            )
+        return f"the trained networks are safe in {self.path}: {again}"
+
+    @contextmanager
+    def keeping_end(self) -> Iterator[None]:
+        """Save where training ended if what follows it does not come to its end, whatever stops it."""
+        try:
+            yield
+        except BaseException:
+            self.keep_end()
+            raise
+
+    def _is_due(self) -> bool:
+        """Tell whether to save after this epoch: also the beginning where training may be resumed, for its log."""
+        if self.every is None:
+            return self._resumes and self._epochs == 0 and not self.path.exists()
+        return self._epochs % self.every == 0
+
+    def _try_to_save(self) -> None:
+        """Save; where the disk refuses, say so once, and let training go on."""
+        try:
+            if self._state is not None:
+                self.write(self._state())
+                self._saved = True
+        except CheckpointError as error:
+            if not self._warned:
+                say(f"warning: the state of training cannot be saved now ({error}): training goes on")
+            self._warned = True
 
     @contextmanager
     def on_guard(self) -> Iterator[None]:
@@ -164,7 +206,8 @@ class TrainingCheckpointer:
     def _save_and_stop(self) -> NoReturn:
         assert self._stop is not None
         if self._state is not None:
-            self.write(self._state())
+            if self.ready() or not self.path.exists():
+                self.write(self._state())
             say(f"the state of training is in {self.path}: add --resume to go on", quiet=self.quiet)
         handler = self._previous[self._stop]
         if callable(handler):

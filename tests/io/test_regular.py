@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from landscape_cli.files import check_regular
 from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
+from landscape_cli.io.regular import check_regular
 from landscape_cli.network import ModelSpec
 from tests.conftest import Outcome
 

@@ -118,6 +118,12 @@ def test_cells_that_spreadsheets_would_run(landscape: Landscape) -> None:
 
 def test_numbers_in_cells_stay() -> None:
     text = Result({}, [{"x": -1.5, "y": "-2e-3", "z": "+x", "w": "a\x1b\n\ud800", "v": None}], {}).to_csv()
+    assert (
+        Result({}, [{"x": "-gradient", "y": "+gradient", "z": "=a", "w": "-A1", "v": "@a"}], {})
+        .to_csv()
+        .splitlines()[2]
+        == "-gradient,+gradient,'=a,'-A1,'@a"
+    )
     assert text.splitlines()[1:] == ["x,y,z,w,v", "-1.5,-2e-3,'+x,a\\x1b\\n\\ud800,"]
 
 
