@@ -106,6 +106,7 @@ def test_small_files(tmp_path: Path) -> None:
     commands["sparse"] = ["distance", str(tmp_path / "sparse.st"), str(tmp_path / "sparse.st")]
     named = ["--model", "mlp?hidden=[2]&outputs=1", "--input-shape", "3"]
     commands["sparse, foreign"] = ["normalize", str(tmp_path / "foreign.safetensors"), *named, "-o", "x.st"]
+    commands["sparse data"] = ["train", "--data", str(tmp_path / "sparse.st")]
     torch.save({"a": torch.ones(3)}, tmp_path / "deflated.pt")
     with zipfile.ZipFile(tmp_path / "deflated.pt", "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data/1", bytes(300 << 20))
