@@ -65,6 +65,7 @@ class Runner:
         self._folder, self._corpus = folder, dict(corpus)
         self._streams = folder.parent / f"{folder.name}-streams"
         self._streams.mkdir(exist_ok=True)
+        (self._streams / "base").write_text("")
         for name, content in corpus.items():
             (folder / name).write_bytes(content)
         torch.set_num_threads(1)
@@ -73,12 +74,12 @@ class Runner:
         """Run a case and say what is wrong with how it ended."""
         for name, content in case.files.items():
             (self._folder / name).write_bytes(content)
-        start, base = time.monotonic(), _pages(1)
+        start = time.monotonic()
         child = os.fork()
         if not child:
             self._become(case)
         status, peak, hung = self._wait(child, start)
-        memory = max(0, peak - base)
+        memory = max(0, peak - int((self._streams / "base").read_text() or peak))
         seconds = time.monotonic() - start
         code = os.waitstatus_to_exitcode(status)
         errors = (self._streams / "err").read_bytes().decode("utf-8", "backslashreplace")
@@ -95,6 +96,7 @@ class Runner:
             os.dup2(os.open(self._streams / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout = os.fdopen(1, "w", errors="backslashreplace", closefd=False)
         sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False, buffering=1)
+        (self._streams / "base").write_text(str(_pages(1)))
         used = _pages(0)
         resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT, used + LIMIT))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
