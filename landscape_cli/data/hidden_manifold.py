@@ -68,7 +68,7 @@ def generate(sizes: HiddenManifold, seed: int) -> list[tuple[Tensor, Tensor]]:
         if getattr(sizes, name) < 1:
             raise DataError(f"the hidden manifold's {name} must be at least 1, not {getattr(sizes, name)}")
         if getattr(sizes, name) > LARGEST:
-            raise DataError(f"the hidden manifold's {name} is {getattr(sizes, name):.3g}, and {LARGEST} is the most")
+            raise DataError(f"the hidden manifold's {name} must be at most {LARGEST}")
     count = (sizes.patterns + sizes.test_patterns) * (sizes.latent + sizes.dim) + sizes.latent * sizes.dim
     if count > MOST_NUMBERS:
         raise DataError(

@@ -44,7 +44,7 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
             raise
         raise ModelError(
             f"the forward pass fails{_in_module(model, cause)} on inputs of shape {tuple(x.shape)}: "
-            f"{type(cause).__name__}: {one_line(cause)}"
+            f"{type(cause).__name__}{f': {one_line(cause)}' if str(cause) else ''}"
         ) from cause
 
 

@@ -16,7 +16,8 @@ def draw(corpus: Mapping[str, bytes], seed: int, number: int) -> Case:
     if random.random() < 0.35:
         return Case({}, mutated(any_command(random), random))
     kinds = (".st", ".pt", ".safetensors", ".resume", ".csv")
-    name = random.choice(sorted(name for name in corpus if name.endswith(kinds)))
+    names = sorted(name for name in corpus if name.endswith(kinds))
+    name = random.choices(names, [1 if name.endswith((".resume", ".csv", ".pt")) else 3 for name in names])[0]
     content = mutated_content(name, corpus[name], random)
     path = name
     if random.random() < 0.1 and not name.endswith((".resume", ".csv")):

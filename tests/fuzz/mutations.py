@@ -41,7 +41,7 @@ def mutated(name: str, content: bytes, random: Random) -> bytes:
         elif name.endswith(".csv"):
             content = random.choice((_bits, _ends))(content, random)
         else:
-            content = random.choice((_bits, _ends, _header, _header, _header, _text, _values))(content, random)
+            content = random.choice((_bits, _ends, *[_header] * 8, _text, _values))(content, random)
     return content
 
 

@@ -65,9 +65,9 @@ class Runner:
         self._folder, self._corpus = folder, dict(corpus)
         self._streams = folder.parent / f"{folder.name}-streams"
         self._streams.mkdir(exist_ok=True)
+        (self._streams / "base").write_text("")
         for name, content in corpus.items():
             (folder / name).write_bytes(content)
-        self._base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         torch.set_num_threads(1)
 
     def run(self, case: Case) -> Ended:
@@ -78,7 +78,8 @@ class Runner:
         child = os.fork()
         if not child:
             self._become(case)
-        status, memory, hung = self._wait(child, start)
+        status, peak, hung = self._wait(child, start)
+        memory = max(0, peak - int((self._streams / "base").read_text() or peak))
         seconds = time.monotonic() - start
         code = os.waitstatus_to_exitcode(status)
         errors = (self._streams / "err").read_bytes().decode("utf-8", "backslashreplace")
@@ -95,7 +96,8 @@ class Runner:
             os.dup2(os.open(self._streams / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout = os.fdopen(1, "w", errors="backslashreplace", closefd=False)
         sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False, buffering=1)
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        (self._streams / "base").write_text(str(_pages(1)))
+        used = _pages(0)
         resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT, used + LIMIT))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         code = 70
@@ -115,7 +117,7 @@ class Runner:
         while True:
             done, status, usage = os.wait4(child, os.WNOHANG)
             if done:
-                return status, max(0, usage.ru_maxrss * 1024 - self._base), hung
+                return status, usage.ru_maxrss * 1024, hung
             if time.monotonic() - start > SECONDS and not hung:
                 hung = True
                 os.kill(child, signal.SIGKILL)
@@ -172,6 +174,13 @@ class Runner:
                 shutil.rmtree(path)
             elif path.name not in self._corpus:
                 path.unlink()
-        resumes = any(argument in {"--resume", "--force", "--log"} for argument in case.arguments)
-        for name in self._corpus if resumes else set(case.files) & set(self._corpus):
-            (self._folder / name).write_bytes(self._corpus[name])
+        resumes = any(argument in {"--resume", "--force", "--log", "--permutations"} for argument in case.arguments)
+        for name, content in self._corpus.items():
+            path = self._folder / name
+            if resumes or name in case.files or not path.is_file() or path.stat().st_size != len(content):
+                path.write_bytes(content)
+
+
+def _pages(field: int) -> int:
+    """Return the memory of this process in bytes: mapped (0), or resident (1)."""
+    return int(Path("/proc/self/statm").read_text().split()[field]) * resource.getpagesize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import pack, read_tensors
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from landscape_cli.samplers import TrainingState
 
 FORMAT = "landscape/training/1"
@@ -76,10 +79,12 @@ class TrainingCheckpointer:
             raise CheckpointError(f"{str(error).removesuffix(f': {REMEDY}')}: {REMEDY}") from error
         try:
             identity, facts = json.loads(metadata["identity"]), json.loads(metadata["facts"])
+            if metadata["sha256"] != _digest(tensors, metadata["identity"], metadata["facts"]):
+                raise CheckpointError(f"{self.path} is damaged (its content has changed): {REMEDY}")
             differing = sorted(
                 key for key in {*identity, *self.identity} if identity.get(key) != self.identity.get(key)
             )
-        except (KeyError, ValueError, AttributeError, TypeError) as cause:
+        except (KeyError, ValueError, AttributeError, TypeError, RecursionError, OverflowError) as cause:
             raise CheckpointError(f"{self.path} is malformed ({shown(repr(cause))}): {REMEDY}") from cause
         if differing:
             key = differing[0]
@@ -104,6 +109,7 @@ class TrainingCheckpointer:
             "identity": json.dumps(self.identity, sort_keys=True),
             "facts": json.dumps(state.facts, sort_keys=True),
         }
+        metadata["sha256"] = _digest(state.tensors, metadata["identity"], metadata["facts"])
         write_atomic(self.path, pack(dict(state.tensors), metadata), force=True, error=CheckpointError)
 
     def remove(self) -> None:
@@ -208,3 +214,15 @@ class TrainingCheckpointer:
             handler(self._stop, None)
         os.kill(os.getpid(), self._stop)  # with the system's own handler, which ends the process
         raise KeyboardInterrupt
+
+
+def _digest(tensors: Mapping[str, Tensor], *texts: str) -> str:
+    """Return what tells a state from one in which a bit has changed."""
+    import torch
+
+    digest = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass"))
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode("utf-8", "surrogatepass"))
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+    return digest.hexdigest()

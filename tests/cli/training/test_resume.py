@@ -87,7 +87,7 @@ def test_a_state_fits_its_own_command_only(landscape, interrupted: list[str]) ->
         (b"", "truncated"),
         (edited(whole, lambda metadata: metadata.pop("facts")), "malformed"),
         (edited(whole, lambda metadata: metadata.update(facts="[1")), "malformed"),
-        (edited(whole, lambda metadata: metadata.update(facts="{}")), "malformed"),
+        (edited(whole, lambda metadata: metadata.update(facts="{}")), "damaged"),
         (edited(whole, lambda metadata: metadata.update(format="landscape/1")), "format"),
     ]
     for content, words in breaks:
