@@ -19,7 +19,9 @@ from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
+    from rich.table import Table
 
     from landscape_cli.io.results import Result
 
@@ -30,6 +32,10 @@ MOST_NETWORKS = 10**7
 """No command evaluates more: that is a slip, or work for several commands."""
 MANY_NETWORKS, MANY = 10**4, 10**9
 """What takes so much says so at the start."""
+WIDE = 10_000
+"""Characters a line, more than any table needs."""
+LEAST_TEXT = 5
+"""Characters a line, below which folded text can no more be read."""
 
 
 def say(message: str, *, quiet: bool = False) -> None:
@@ -141,19 +147,53 @@ def emit(
 
 
 def print_table(result: Result, names: Sequence[str] = ()) -> None:
-    """Print the rows of a result as a table; columns that are names of files are headed by them as they are."""
+    """Print the rows of a result as a table; columns that are names of files are headed by them as they are.
+
+    Where it is too wide, headings of numbers have a word on each line, and text is folded: nothing is cut.
+    """
     from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 400
+    console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+    table = _table(result, names, folded=False)
+    if console.measure(table, options=console.options.update(width=WIDE)).maximum > console.width:
+        table = _table(result, names, folded=True)
+        if sum(_least_widths(console, table)) > console.width:
+            for column in table.columns:
+                column.no_wrap = False
+    console.print(table)
+
+
+def _table(result: Result, names: Sequence[str], *, folded: bool) -> Table:
+    """Return the table of the rows of a result; `folded` leaves width to numbers, which are not folded."""
     from rich.table import Table
 
     columns = list(dict.fromkeys(column for row in result.rows for column in row))
-    table = Table(*(shown(column if column in names else column.replace("_", " ")) for column in columns))
-    for k, column in enumerate(columns):
-        if all(isinstance(row.get(column), int | float | None) for row in result.rows):
-            table.columns[k].justify = "right"
+    table = Table()
+    for column in columns:
+        numeric = all(isinstance(row.get(column), int | float | None) for row in result.rows)
+        heading = shown(column if column in names else column.replace("_", " "))
+        whole = folded and numeric and column not in names
+        table.add_column(
+            heading.replace(" ", "\n") if whole else heading,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=whole,
+        )
     for row in result.rows:
         table.add_row(*(_shown(row.get(column)) for column in columns))
-    width = None if sys.stdout.isatty() else 400
-    Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False).print(table)
+    return table
+
+
+def _least_widths(console: Console, table: Table) -> list[int]:
+    """Return how wide the columns of a table have to be, with their borders."""
+    from rich.measure import measure_renderables
+
+    widths = [1]
+    for column in table.columns:
+        widest = measure_renderables(console, console.options.update(width=WIDE), [column.header, *column.cells])
+        widths.append((widest.maximum if column.no_wrap else min(widest.maximum, LEAST_TEXT)) + 3)
+    return widths
 
 
 def _shown(value: Any) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from landscape_cli.choices import Kind
 from landscape_cli.cli.options import flag, given
-from landscape_cli.cli.outputs import check_distinct
+from landscape_cli.cli.outputs import check_distinct, check_fields
 from landscape_cli.cli.provenance import OF_MIDPOINT
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
@@ -55,11 +55,13 @@ def midpoint_paths(
         force: whether existing files may be replaced.
 
     Raises:
+        BadParameter: if the template has a field that is not known.
         CheckpointError: if two would go to one file, or a file stands in the way.
         ResultError: if one would be another output.
     """
     if template is None:
         return [None] * len(ends)
+    check_fields(template, ["{start}", "{end}"])
     names = [str(template).replace("{start}", start.stem).replace("{end}", end.stem) for start, end in ends]
     for name in names:
         if names.count(name) > 1:

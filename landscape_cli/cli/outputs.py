@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
@@ -88,13 +90,19 @@ def write_networks(
 
 def write_network(path: Path, network: Checkpoint, *, force: bool, quiet: bool) -> LandscapeError | None:
     """Write a network to its file, and say so; return why that cannot be, so that the rest is written all the same."""
-    from landscape_cli.io.checkpoint import write_checkpoint
+    return write_together({path: network}, force=force, quiet=quiet)
+
+
+def write_together(networks: Mapping[Path, Checkpoint], *, force: bool, quiet: bool) -> LandscapeError | None:
+    """Write networks to their files, all or none, as `write_network` does one."""
+    from landscape_cli.io.checkpoint import write_checkpoints
 
     try:
-        write_checkpoint(path, network, force=force)
+        write_checkpoints(networks, force=force)
     except CheckpointError as error:
         return error
-    say(f"wrote {path}", quiet=quiet)
+    for path in networks:
+        say(f"wrote {path}", quiet=quiet)
     return None
 
 
@@ -108,6 +116,24 @@ def check_written(errors: Sequence[LandscapeError | None]) -> None:
     if failed:
         more = f" (and {len(failed) - 1} files more)" if len(failed) > 1 else ""
         raise type(failed[0])(f"{failed[0]}{more}") from failed[0]
+
+
+def check_fields(template: Path, fields: Sequence[str]) -> None:
+    """Check that a name has no other fields than those that stand for something.
+
+    Args:
+        template: the name.
+        fields: those that it may have, such as {seed}.
+
+    Raises:
+        BadParameter: naming those that are known.
+    """
+    rest = str(template)
+    for field in fields:
+        rest = rest.replace(field, "")
+    if "{" in rest:
+        known = f"only {fields[0]} is" if len(fields) == 1 else f"only {' and '.join(fields)} are"
+        raise typer.BadParameter(f"{template} has a field that is not known: {known}")
 
 
 def check_distinct(*outputs: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.choices import Kind, Perturbation, Target
+from landscape_cli.choices import Algorithm, Kind, Perturbation, Target
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +60,8 @@ OF_CONNECTOR = ("shape", "centres", "train_on", "orthogonal", "geometry", "align
 """Options of `path` that only `--kind connector` uses; but midpoints are trained on something, too."""
 
 
+OWN_SCHEDULES = (Algorithm.SNAPSHOT, Algorithm.FGE)
+"""Samplers with which `--lr-schedule` is not recorded, as theirs is another; SWA's networks have always held it."""
 OF_ENSEMBLE = ("same", "bn")
 """Options of `distance` that only `--ensemble` uses."""
 
@@ -72,6 +74,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(_unused_by_path(context.params))
     if "ensemble" in unused and "ensemble" in context.params:
         unused.update(OF_ENSEMBLE)
+    if context.params.get("algo") in OWN_SCHEDULES:
+        unused.add("lr_schedule")
     left_out = NOT_RECORDED | unused
     values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
     kind = values.get("kind")

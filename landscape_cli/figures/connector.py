@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Shape
-from landscape_cli.figures.figure import new_figure
+from landscape_cli.figures.figure import new_grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +22,8 @@ LABEL = {"boxstyle": "round", "facecolor": "white", "edgecolor": "none", "alpha"
 def connector_figure(result: ConnectorResult, *, title: str) -> Figure:
     """Draw the training error on a complex of three networks, before and after; of others by facet.
 
+    Where losses were measured, they are drawn too, and of three networks both splits.
+
     Args:
         result: the connector.
         title: of the figure.
@@ -32,19 +34,21 @@ def connector_figure(result: ConnectorResult, *, title: str) -> Figure:
 
 
 def _triangles(result: ConnectorResult, title: str) -> Figure:
-    """Draw the triangle before and after training on one scale of colours."""
-    figure, panels = new_figure(2)
-    split = next(iter(result.after.error))
-    values = [scores.error[split].tolist() for scores in (result.before, result.after)]
-    known = [value for row in values for value in row if not math.isnan(value)]
-    highest = max(known, default=0.0) or 1.0
-    drawn = None
-    for axes, name, row in zip(panels, ("before training", "trained"), values, strict=True):
-        drawn = _draw_triangle(axes, result, row, highest) or drawn
-        axes.set(title=name, aspect="equal")
-        axes.set_axis_off()
-    if drawn is not None:
-        figure.colorbar(drawn, ax=list(panels), label=f"{split} error")
+    """Draw the triangle before and after training on one scale of colours: the training error, with losses all."""
+    after = result.after.columns(loss=result.loss)
+    drawn = list(after) if result.loss else list(after)[:1]
+    figure, grid = new_grid(len(drawn), 2)
+    for panels, column in zip(grid, drawn, strict=True):
+        values = [scores.columns(loss=result.loss)[column].tolist() for scores in (result.before, result.after)]
+        known = [value for row in values for value in row if not math.isnan(value)]
+        highest = max(known, default=0.0) or 1.0
+        colored = None
+        for axes, name, row in zip(panels, ("before training", "trained"), values, strict=True):
+            colored = _draw_triangle(axes, result, row, highest) or colored
+            axes.set(title=name, aspect="equal")
+            axes.set_axis_off()
+        if colored is not None:
+            figure.colorbar(colored, ax=list(panels), label=column.replace("_", " "))
     figure.suptitle(title)
     return figure
 
@@ -82,19 +86,25 @@ def _draw_triangle(axes: Any, result: ConnectorResult, values: Sequence[float], 
 
 
 def _facets(result: ConnectorResult, title: str) -> Figure:
-    """Draw for each facet the largest and the mean error, and the largest before training, a panel a split."""
-    figure, panels = new_figure(len(result.after.error))
+    """Draw for each facet the largest and the mean error, and the largest before training, a panel a split.
+
+    Losses are drawn below where they were measured.
+    """
+    rows = [list(result.after.columns(loss=False))]
+    if result.loss:
+        rows.append([column for column in result.after.columns(loss=True) if column not in rows[0]])
+    figure, grid = new_grid(len(rows), len(rows[0]))
     facets = range(len(result.complex.facets))
-    for axes, split in zip(panels, result.after.error, strict=True):
+    for axes, column in zip(grid.flat, (column for row in rows for column in row), strict=True):
         curves = {
-            "max before training": _of_facets(result, result.before, split, "max"),
-            "max": _of_facets(result, result.after, split, "max"),
-            "mean": _of_facets(result, result.after, split, "mean"),
+            "max before training": _of_facets(result, result.before, column, "max"),
+            "max": _of_facets(result, result.after, column, "max"),
+            "mean": _of_facets(result, result.after, column, "mean"),
         }
         for (label, values), mark in zip(curves.items(), ("x", "o", "."), strict=True):
             axes.plot(list(facets), values, mark, label=label)
         highest = max((v for values in curves.values() for v in values if not math.isnan(v)), default=0.0)
-        axes.set(xlabel="facet", ylabel=f"{split} error", ylim=(0, 1.1 * highest or 1))
+        axes.set(xlabel="facet", ylabel=column.replace("_", " "), ylim=(0, 1.1 * highest or 1))
         if len(facets) <= MOST_LABELS:
             names = ["-".join(result.complex.vertices[k].name for k in facet) for facet in result.complex.facets]
             axes.set_xticks(list(facets), names, rotation=90 if len(facets) > 4 else 0)
@@ -103,7 +113,7 @@ def _facets(result: ConnectorResult, title: str) -> Figure:
     return figure
 
 
-def _of_facets(result: ConnectorResult, scores: PointScores, split: str, figure: str) -> list[float]:
-    """Return one figure of every facet, NaN where a point of it has no error."""
-    errors = [scores.at(points).error[split] for points in result.grid.facets]
-    return [float(values.max() if figure == "max" else values.mean()) for values in errors]
+def _of_facets(result: ConnectorResult, scores: PointScores, column: str, figure: str) -> list[float]:
+    """Return one figure of every facet, NaN where a point of it has no score."""
+    values = [scores.at(points).columns(loss=result.loss)[column] for points in result.grid.facets]
+    return [float(each.max() if figure == "max" else each.mean()) for each in values]

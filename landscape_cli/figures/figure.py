@@ -34,11 +34,16 @@ def check_plot(path: Path, *, force: bool) -> None:
 
 def new_figure(panels: int) -> tuple[Figure, Any]:
     """Return an empty figure, and its panels side by side."""
+    figure, [axes] = new_grid(1, panels)
+    return figure, axes
+
+
+def new_grid(rows: int, columns: int) -> tuple[Figure, Any]:
+    """Return an empty figure, and its panels, row by row."""
     from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
-    figure = Figure(figsize=(6.0 * panels, 4.2), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)
-    return figure, axes[0]
+    figure = Figure(figsize=(6.0 * columns, 4.2 * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def save(figure: Figure, path: Path, *, force: bool) -> None:

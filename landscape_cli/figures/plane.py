@@ -1,17 +1,22 @@
-"""The picture of a plane: the error in it, as contours."""
+"""The picture of a plane: the error in it, and the loss, as contours."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from landscape_cli.figures.figure import new_figure, save
+from landscape_cli.figures.figure import new_grid, save
+
+OUTLINE = 2.0
+"""Of labels that may lie on any color, in points."""
 
 
 def plot_plane(path: Path, plane: Mapping[str, Any], *, force: bool) -> None:
-    """Draw the train and test error in a plane, with the three networks in it, or what stands in for them.
+    """Draw the train and test error in a plane, and the losses below where they were measured.
+
+    The three networks lie in it, or what stands in for them.
 
     Args:
         path: the picture.
@@ -21,25 +26,52 @@ def plot_plane(path: Path, plane: Mapping[str, Any], *, force: bool) -> None:
     Raises:
         ResultError: if it cannot be written.
     """
-    xs, ys, corners = plane["x"], plane["y"], plane["networks"]
-    figure, axes = new_figure(2)
-    for ax, split in zip(axes, ("train", "test"), strict=True):
-        errors = [row[f"{split}_error"] for row in plane["points"]]
-        values = [math.nan if error is None else error for error in errors]
-        field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
-        if not all(map(math.isnan, values)):
-            filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")
-            figure.colorbar(filled, ax=ax, label=f"{split} error")
-        for corner in corners:
-            stands_in = "third" in corner  # no network: a cross, and what it is
-            ax.plot(corner["x"], corner["y"], "X" if stands_in else "o", color="white", markeredgecolor="black")
-            ax.annotate(
-                corner["network"] if stands_in else corner["name"],
-                (corner["x"], corner["y"]),
-                xytext=(5, 5),
-                textcoords="offset points",
-                color="white",
-            )
-        ax.set(xlabel="x", ylabel="y", aspect="equal")
-    figure.suptitle(", ".join(f"{corner['name']}: {corner['network']}" for corner in corners), fontsize=9)
+    xs, ys = plane["x"], plane["y"]
+    drawn = [what for what in ("error", "loss") if f"train_{what}" in plane["points"][0]]
+    labels = corner_labels(plane)
+    figure, grid = new_grid(len(drawn), 2)
+    for axes, what in zip(grid, drawn, strict=True):
+        for ax, split in zip(axes, ("train", "test"), strict=True):
+            scores = [row[f"{split}_{what}"] for row in plane["points"]]
+            values = [math.nan if score is None else score for score in scores]
+            field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
+            if not all(map(math.isnan, values)):
+                filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")
+                figure.colorbar(filled, ax=ax, label=f"{split} {what}")
+            _mark(ax, plane, labels, outlined="third" in plane or len(drawn) > 1)
+            ax.set(xlabel="x", ylabel="y", aspect="equal")
+    names = [f"{corner['name']}: {label}" for corner, label in zip(plane["networks"], labels, strict=True)]
+    figure.suptitle(", ".join(names), fontsize=9)
     save(figure, path, force=force)
+
+
+def corner_labels(plane: Mapping[str, Any]) -> list[str]:
+    """Return what the corners of a plane are: networks' files, or what stands in, numbered where two are the same."""
+    corners = plane["networks"]
+    same = [corner["network"] for corner in corners if "third" in corner]
+    labels = []
+    for k, corner in enumerate(corners):
+        number = sum("third" in other for other in corners[: k + 1])
+        labels.append(corner["network"] + f" {number}" * ("third" in corner and same.count(corner["network"]) > 1))
+    return labels
+
+
+def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str], *, outlined: bool) -> None:
+    """Mark the corners: networks by their letters, what stands in for one by a cross and what it is."""
+    from matplotlib.patheffects import withStroke
+
+    effects = [withStroke(linewidth=OUTLINE, foreground="black")] if outlined else None
+    middle = (min(plane["x"]) + max(plane["x"])) / 2
+    for corner, label in zip(plane["networks"], labels, strict=True):
+        stands_in = "third" in corner
+        inwards = stands_in and corner["x"] > middle  # or long words would be cut at the edge
+        ax.plot(corner["x"], corner["y"], "X" if stands_in else "o", color="white", markeredgecolor="black")
+        ax.annotate(
+            label if stands_in else corner["name"],
+            (corner["x"], corner["y"]),
+            xytext=(-5 if inwards else 5, 5),
+            textcoords="offset points",
+            color="white",
+            ha="right" if inwards else "left",
+            path_effects=effects,
+        )

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -93,27 +94,60 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
     Raises:
         error: if the folder is missing, the file exists (without `force`), or the disk refuses.
     """
-    _check_free(path, force=force, error=error)
-    path = _target(path, error)
-    remove_leftovers(path)
+    write_set([(path, content)], force=force, error=error)
+
+
+def write_set(files: Iterable[tuple[Path, bytes]], *, force: bool, error: type[LandscapeError]) -> None:
+    """Write several files as `write_atomic` does one: none gets its name before all are on the disk.
+
+    Args:
+        files: their names and contents, one in memory at a time.
+        force: whether existing files may be replaced.
+        error: what to raise.
+
+    Raises:
+        error: if a folder is missing, a file exists (without `force`), or the disk refuses; nothing is written then.
+    """
+    staged: list[tuple[Path, Path, Path]] = []
+    with contextlib.ExitStack() as stack:
+        for path, content in files:
+            _check_free(path, force=force, error=error)
+            target = _target(path, error)
+            remove_leftovers(target)
+            with _errors_of(path, error):
+                staged.append((path, target, _stage(target, content, stack)))
+        for path, target, temporary in staged:
+            with _errors_of(path, error):
+                _publish(temporary, target, force=force)
+
+
+@contextlib.contextmanager
+def _errors_of(path: Path, error: type[LandscapeError]) -> Iterator[None]:
+    """Say of which file an error of the disk is."""
     try:
-        file, temporary = _open_temporary(path)
-    except OSError as cause:
-        raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
-    try:
-        with file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(temporary, _mode(path))
-            _publish(temporary, path, force=force)
+        yield
     except FileExistsError as cause:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it") from cause
     except OSError as cause:
         raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+
+
+def _stage(path: Path, content: bytes, stack: contextlib.ExitStack) -> Path:
+    """Write a temporary file beside `path`, locked and there until `stack` is left."""
+    file, temporary = _open_temporary(path)
+    stack.callback(_discard, temporary)
+    with file:
+        stack.callback(os.close, os.dup(file.fileno()))  # the lock is held as long as this is open
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        os.chmod(temporary, _mode(path))
+    return temporary
+
+
+def _discard(temporary: Path) -> None:
+    with contextlib.suppress(OSError):
+        temporary.unlink()
 
 
 def remove_leftovers(path: Path) -> None:

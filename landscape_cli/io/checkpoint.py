@@ -15,7 +15,7 @@ from torch import Tensor
 from landscape_cli.arguments import check_kind
 from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
-from landscape_cli.io.atomic import write_atomic
+from landscape_cli.io.atomic import write_set
 from landscape_cli.io.header import read_header
 from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
@@ -125,7 +125,26 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
             (without `force`), a tensor is not finite, something beside the tensors is no JSON, or the disk refuses.
         ModelError: if the tensors are no tensors by name.
     """
-    path = Path(path)
+    write_checkpoints({Path(path): checkpoint}, force=force)
+
+
+def write_checkpoints(checkpoints: Mapping[Path, Checkpoint], *, force: bool = False) -> None:
+    """Write several checkpoints as `write_checkpoint` does one: all of them or, where one cannot be written, none.
+
+    Raises:
+        CheckpointError: as there.
+        ModelError: as there.
+    """
+    files = ((path, _content(path, checkpoint)) for path, checkpoint in checkpoints.items())
+    write_set(files, force=force, error=CheckpointError)
+
+
+def _content(path: Path, checkpoint: Checkpoint) -> bytes:
+    """Return the bytes of a checkpoint's file.
+
+    Raises:
+        CheckpointError: if the name or something that it holds is none of a checkpoint's.
+    """
     check_checkpoint_name(path)
     _check_kinds(checkpoint)
     check_tensors(path, checkpoint.params)
@@ -141,7 +160,7 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
         metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
     except (TypeError, ValueError) as cause:
         raise CheckpointError(f"{path}: what a checkpoint says of its network must be JSON values: {cause}") from cause
-    write_atomic(path, pack(checkpoint.params, metadata), force=force, error=CheckpointError)
+    return pack(checkpoint.params, metadata)
 
 
 def _check_kinds(checkpoint: Checkpoint) -> None:

@@ -175,12 +175,14 @@ class ConnectorOptimizer:
             try:
                 network, epochs = self._train_alone(like, ends, start, number, observer)
             except TrainingError as error:
-                if number + 1 == len(starts) and None not in failures:
-                    raise
                 failure = str(error)
             vertices.append(network)
             counts.append(epochs)
             failures.append(failure)
+        lost = [failure for failure in failures if failure is not None]
+        if len(lost) == len(names):
+            several = f"every vertex is missing ({', '.join(names)}): " * (len(names) > 1)
+            raise TrainingError(f"{several}{lost[-1]}")
         for name, failure in zip(names, failures, strict=True):
             if failure is not None:
                 warnings.warn(f"the vertex {name} is missing: {failure}", LandscapeWarning, 4)

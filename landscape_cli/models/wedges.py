@@ -24,6 +24,8 @@ OUTPUTS = 2
 MOST_BYTES = 1 << 30
 INDEX_BYTES = 8
 LARGEST_SEED = (1 << 63) - 1
+LEAST_LENGTH, LARGEST_LENGTH = 1e-15, 1e15
+"""Of radius and threshold: distances are roots of sums of squares, in float32."""
 
 _library = torch.library.Library("landscape", "FRAGMENT")
 _library.define("wedge_logits(Tensor position, Tensor x, Tensor short, float threshold) -> Tensor")
@@ -82,8 +84,11 @@ def wedges(
     _check_sizes(dim=dim, wedges=wedges, short=short, seed=seed)
     lengths: dict[str, object] = {"radius": radius, "threshold": threshold}
     for name, value in lengths.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
-            raise ModelError(f"wedges: {name} must be a finite number above 0, and is {value!r}")
+        if isinstance(value, bool) or not isinstance(value, Real) or not LEAST_LENGTH <= float(value) <= LARGEST_LENGTH:
+            raise ModelError(
+                f"wedges: {name} must be a number from {LEAST_LENGTH:g} to {LARGEST_LENGTH:g}, as sums of "
+                f"squares are float32 numbers, and is {value!r}"
+            )
     return Wedges(dim, draw_short_directions(dim, wedges, short, seed), float(radius), float(threshold))
 
 

@@ -63,9 +63,11 @@ class Recipe:
         check_numbers("milestones", self.milestones, TrainingError)
         if self.epochs < 1 or self.batch_size < 1:
             raise TrainingError("the numbers of epochs and of samples in a batch must be at least 1")
-        rate = 1.0 if self.learning_rate is None else self.learning_rate
-        if not (math.isfinite(rate) and rate > 0 and 0 <= (self.momentum or 0.0) < 1):
-            raise TrainingError("the learning rate must be positive, and the momentum at least 0 and below 1")
+        rate = self.learning_rate
+        if rate is not None and not (math.isfinite(rate) and rate > 0):
+            raise TrainingError(f"`learning_rate=` must be a positive number, and is {rate}")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise TrainingError(f"`momentum=` must be at least 0 and below 1, and is {self.momentum}")
         if self.optimizer is not None:
             check_choice("optimiser", self.optimizer, Optimizer, TrainingError)
         check_choice("schedule", self.schedule, Schedule, TrainingError)

@@ -120,6 +120,7 @@ def train(
     _check_start(init_scale, subspace, sampler)
     stack = Stack(spec, _starts(spec, sampler, seeds, initial), device, replicas=sampler.networks)
     stack.scale(init_scale)
+    _check_scaled(stack, init_scale)
     binary = bool(latent_names(stack.networks[0]))
     phases = _phases(sampler, recipe, binary=binary, subspace=subspace is not None)
     check_keep_epochs(observer.keep_epochs, phases[-1].recipe.epochs)
@@ -185,6 +186,16 @@ def _check_start(init_scale: object, subspace: object, sampler: Sampler) -> None
         check_kind("subspace", subspace, Subspace, "give one, as in Subspace(64)", TrainingError)
         if type(sampler) is not SGD:
             raise TrainingError("`subspace=` goes with `algo=` sgd")
+
+
+def _check_scaled(stack: Stack, init_scale: float) -> None:
+    """Check that weights to start from are finite once they are scaled.
+
+    Raises:
+        TrainingError: if they are not.
+    """
+    if init_scale != 1 and not bool(stack.weights.isfinite().all()):
+        raise TrainingError(f"`init_scale=` {init_scale:g} makes weights that float32 cannot hold: lower it")
 
 
 def _confine(stack: Stack, subspace: Subspace | None, seeds: Sequence[int], *, binary: bool) -> ConfinedStack | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,3 +57,20 @@ def test_others_by_facet(complex_: SimplicialComplex) -> None:
     assert highest.get_ydata() == pytest.approx([facet["max"] for facet in facets])
     assert mean.get_ydata() == pytest.approx([facet["mean"] for facet in facets])
     assert max(before.get_ydata()) == pytest.approx(float(measured.before.error["train"].max()))
+
+
+@pytest.mark.parametrize("complex_", [make_complex(3), make_complex(3, "star")])
+def test_losses_are_drawn_where_they_were_measured(complex_: SimplicialComplex) -> None:
+    measured = result(complex_)
+    losses = {split: 3 * values for split, values in measured.after.error.items()}
+    measured = replace(measured, loss=True, after=PointScores(measured.after.error, losses))
+    figure = connector_figure(measured, title="t")
+    names = ["train error", "test error", "train loss", "test loss"]
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel() not in {"", "facet"}]
+    assert labels == names
+    if complex_.shape == "complex":
+        assert [len(axes.collections) for axes in figure.axes[:8]] == [1] * 8
+        assert figure.axes[5].collections[0].get_array().max() == pytest.approx(float(losses["train"].max()))
+    else:
+        _, highest, _ = figure.axes[2].lines
+        assert max(highest.get_ydata()) == pytest.approx(float(losses["train"].max()))

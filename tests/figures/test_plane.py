@@ -32,3 +32,24 @@ def test_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for axes in figures[-1].axes[:2]:
             assert [line.get_marker() for line in axes.lines] == marks
             assert [text.get_text() for text in axes.texts] == words
+
+
+def test_losses_have_panels_and_random_directions_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(plane_figure, "save", lambda figure, *_, **__: figures.append(figure))
+    drawn = body()
+    for corner in drawn["networks"][1:]:
+        corner |= {"network": "random direction", "third": "random"}
+    drawn["points"] = [point | {"train_loss": point["x"], "test_loss": 2 * point["y"]} for point in drawn["points"]]
+    plot_plane(tmp_path / "plane.png", drawn, force=False)
+    panels, bars = figures[-1].axes[:4], figures[-1].axes[4:]
+    names = ["train error", "test error", "train loss", "test loss"]
+    assert [bar.get_ylabel() for bar in bars] == names
+    figures[-1].draw_without_rendering()
+    for axes, highest in zip(panels, (1, 1, 1, 2), strict=True):
+        assert axes.collections[0].get_clim()[1] == pytest.approx(highest, abs=0.11)
+        assert [text.get_text() for text in axes.texts] == ["a", "random direction 1", "random direction 2"]
+        assert all(text.get_path_effects() for text in axes.texts)
+        edge = axes.get_window_extent()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert all(edge.x0 <= box.x0 and box.x1 <= edge.x1 for box in boxes)

@@ -28,7 +28,7 @@ from landscape_cli import (
 )
 from landscape_cli.errors import ModelError
 from landscape_cli.models import construct_template, create_model
-from landscape_cli.models.wedges import Wedges
+from landscape_cli.models.wedges import LARGEST_LENGTH, LEAST_LENGTH, Wedges, wedges
 from landscape_cli.samplers.streams import initial_params
 
 DATA = load_data(DataSpec("wedges"))
@@ -91,6 +91,20 @@ def test_accuracy_in_float32() -> None:
         measured = float(Evaluator(model, DATA.train).evaluate([{"position": position}])["data"].loss)
         assert measured == pytest.approx(exact, **({"rel": 5e-7} if far >= 3e-3 else {"abs": 3e-8}))
         assert float(loss(model, position)) == pytest.approx(exact, rel=2e-7, abs=1e-7)
+
+
+@pytest.mark.parametrize("threshold", [LEAST_LENGTH, LARGEST_LENGTH])
+@pytest.mark.parametrize("radius", [LEAST_LENGTH, LARGEST_LENGTH])
+def test_float32_holds_the_extremes(radius: float, threshold: float) -> None:
+    model = wedges((1,), 2, dim=40_000, wedges=2, short=20_000, radius=radius, threshold=threshold)
+    inputs, labels = torch.tensor([[-1.0], [1.0]]), torch.tensor([0, 1])
+    loss = cross_entropy(model(inputs), labels)
+    loss.backward()
+    [gradient] = [parameter.grad for parameter in model.parameters()]
+    assert gradient is not None
+    assert gradient.norm() == pytest.approx(math.log(2) / threshold, rel=1e-3)
+    expected = radius * math.sqrt(20_000) * math.log(2) / threshold
+    assert float(loss.detach()) == pytest.approx(expected, rel=0.02, abs=1e-6)
 
 
 def test_no_tie_at_the_threshold() -> None:
@@ -214,10 +228,14 @@ def test_training_finds_a_wedge() -> None:
         ({"short": 60}, "wedges: short must be less than dim, 60, and is 60"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"seed": 1 << 63}, "seed must be below 2"),
-        ({"radius": 0}, "radius must be a finite number above 0, and is 0"),
-        ({"radius": math.nan}, "radius must be a finite number above 0"),
-        ({"threshold": math.inf}, "threshold must be a finite number above 0"),
-        ({"threshold": None}, "threshold must be a finite number above 0"),
+        ({"radius": 0}, "radius must be a number from 1e-15 to 1e\\+15, .*, and is 0"),
+        ({"radius": math.nan}, "radius must be a number"),
+        ({"radius": 1e300}, "radius must be a number from 1e-15 to 1e\\+15, .*, and is 1e\\+300"),
+        ({"radius": True}, "radius must be a number"),
+        ({"threshold": math.inf}, "threshold must be a number"),
+        ({"threshold": 1e-40}, "threshold must be a number from 1e-15 to 1e\\+15, .*, and is 1e-40"),
+        ({"threshold": 1e300}, "threshold must be a number"),
+        ({"threshold": None}, "threshold must be a number"),
         ({"dim": 10**6, "wedges": 10**6}, "1000000 wedges of 1000000 dimensions need 931 GiB: at most 1 GiB"),
         ({"dim": 10**5, "short": 99_999, "wedges": 2000}, "2000 wedges of 100000 dimensions need 1.49 GiB"),
         ({"depth": 1}, "cannot be built"),

@@ -70,6 +70,7 @@ def plane(
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device
     from landscape_cli.cli.outputs import check_result_output, drawn_last
     from landscape_cli.cli.provenance import make_provenance
+    from landscape_cli.cli.reports.plane import show_plane
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
     from landscape_cli.io.results import Result
@@ -112,4 +113,4 @@ def plane(
         plot_plane(plot, body, force=result.force)
 
     with drawn_last(result.plot, draw):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet)
+        emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)

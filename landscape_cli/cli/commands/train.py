@@ -71,7 +71,7 @@ def train(
     quiet, log, resume = terminal.quiet, interruption.log, interruption.resume
     listen(quiet=quiet)
     settings.check_belong(algo)
-    optimization.check_belong(algo)
+    optimization.check_belong(context, algo)
     confinement.check_belong(algo, optimization)
     runs, recipe, sampler = optimization.runs, optimization.recipe(confinement.optimizer), settings.sampler(algo)
     subspace, init_scale = confinement.subspace(), start.scale()
@@ -91,6 +91,7 @@ def train(
         force=target.force,
         resume=resume,
     )
+    files.check_not_read({"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]})
     check_distinct(log, files.state, *files.all_paths)
     if not resume:
         check_log(log, None, sampler.networks, force=target.force, resume=False)
@@ -144,18 +145,19 @@ def train(
         files.remove_leftovers()
     _show(rows, files, target, quiet=quiet)
     files.check_no_failure(kept)
-    files.check_all_written(solutions)
+    files.check_all_written(solutions, scaled=start.init_scale is not None)
     if lines is not None:
         lines.check_complete()
 
 
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:
     """Print what is known of the networks, a row for each that was written."""
+    from landscape_cli.cli.reports.training import show_networks
     from landscape_cli.cli.training.files import flattened
     from landscape_cli.io.results import Result
 
     if not rows:
         return
     body = rows[0] if len(files.seeds) == 1 else {"networks": rows}
-    result = Result(body, flattened(rows), files.provenance)
-    emit(result, output=None, form=target.form, force=target.force, quiet=quiet)
+    result = Result(body, flattened(rows), files.of_result)
+    emit(result, output=None, form=target.form, force=target.force, quiet=quiet, show=show_networks)

@@ -16,7 +16,7 @@ from landscape_cli.cli.console import progress
 from landscape_cli.cli.midpoints import midpoint_recipe
 from landscape_cli.cli.options import given
 from landscape_cli.cli.training.log import watch
-from landscape_cli.errors import GeometryError, quoted
+from landscape_cli.errors import CheckpointError, GeometryError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -56,6 +56,7 @@ def connect(
 
     Raises:
         LandscapeError: if there is no such connector, or an output stands in the way.
+        CheckpointError: once the result is written, if vertices cannot be.
         BadParameter: if an option does not go with connectors.
         TrainingError: once all is written, if a vertex is missing.
     """
@@ -114,11 +115,11 @@ def connect(
     paths.warn_of_missing()
     used: dict[str, Any] = {"lr": recipe.learning_rate, "points": points, "shape": complex_.shape, "geometry": geometry}
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
-    record = loaded.record
-    errors = _write_vertices(measured, outs, networks, data=record, provenance=provenance, force=force, quiet=quiet)
-    written = {name: path for name, path in outs.items() if name not in errors}
-    Report(provenance(networks=networks), result, quiet).write(measured, written)
-    check_written(list(errors.values()))
+    error = _write_vertices(
+        measured, outs, networks, data=loaded.record, provenance=provenance, force=force, quiet=quiet
+    )
+    Report(provenance(networks=networks), result, quiet).write(measured, outs if error is None else {})
+    check_written([error])
 
 
 def _check_files(files: Sequence[Path]) -> None:
@@ -185,25 +186,23 @@ def _write_vertices(
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
-) -> dict[str, LandscapeError]:
-    """Write trained vertices as checkpoints, whose history is that of their networks and this command.
+) -> LandscapeError | None:
+    """Write trained vertices as checkpoints, all or none; return why they cannot be.
 
-    Returned is why some could not be written, by their names.
+    Their history is that of their networks and this command.
     """
-    from landscape_cli.cli.outputs import write_network
+    from landscape_cli.cli.outputs import write_together
     from landscape_cli.io.checkpoint import Checkpoint
 
-    errors = {}
     trained = measured.trained
+    checkpoints = {}
     for k, vertex in enumerate(measured.complex.vertices):
         if vertex.name not in outs or vertex.name not in trained or not vertex.trained:
             continue
         ends = [networks[index] for index in vertex.of]
         history = (*(step for end in ends for step in end.history), provenance(networks=networks))
-        checkpoint = Checkpoint(
+        checkpoints[outs[vertex.name]] = Checkpoint(
             trained[vertex.name], networks[0].model, data, history=history, metrics=measured.metrics(k)
         )
-        error = write_network(outs[vertex.name], checkpoint, force=force, quiet=quiet)
-        if error is not None:
-            errors[vertex.name] = error
-    return errors
+    error = write_together(checkpoints, force=force, quiet=quiet)
+    return None if error is None else CheckpointError(f"{error}: no vertex was written, the result was")

@@ -12,7 +12,7 @@ import typer
 from landscape_cli.choices import Geometry, Kind, Shape, Target
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import LARGEST_STACK, flag, given
-from landscape_cli.cli.outputs import check_distinct
+from landscape_cli.cli.outputs import check_distinct, check_fields
 from landscape_cli.cli.provenance import OF_CONNECTOR
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
@@ -20,6 +20,7 @@ from landscape_cli.io.atomic import check_output
 if TYPE_CHECKING:
     from landscape_cli.geometry.simplicial import SimplicialComplex
 
+FIELD = "{vertex}"
 OF_PATHS = ("pairs", "orders", "optimize_midpoint", "midpoint_out")
 
 
@@ -38,7 +39,13 @@ class ConnectorOptions(Group):
         ),
     ] = None
     centres: Annotated[
-        int, typer.Option("--centres", min=1, max=LARGEST_STACK, help="Star: trained vertices that all share.")
+        int,
+        typer.Option(
+            "--centres",
+            min=1,
+            max=LARGEST_STACK,
+            help="Star: trained vertices that all share; of several, without --shape, a star.",
+        ),
     ] = 1
     train_on: Annotated[
         Target,
@@ -116,6 +123,7 @@ def vertex_paths(
         force: whether existing files may be replaced.
 
     Raises:
+        BadParameter: if the template has a field that is not known.
         CheckpointError: if two would go to one file, or a file stands in the way.
         ResultError: if one would be another output.
     """
@@ -123,13 +131,14 @@ def vertex_paths(
 
     if template is None:
         return {}
+    check_fields(template, [FIELD])
     names = [complex_.vertices[k].name for k in complex_.trained]
-    if len(names) > 1 and "{vertex}" not in str(template):
+    if len(names) > 1 and FIELD not in str(template):
         raise CheckpointError(
-            f"several vertices would be written to {template}: tell them apart by {{vertex}} in --connector-out, which "
+            f"several vertices would be written to {template}: tell them apart by {FIELD} in --connector-out, which "
             "stands for their names"
         )
-    paths = {name: Path(str(template).replace("{vertex}", name)) for name in names}
+    paths = {name: Path(str(template).replace(FIELD, name)) for name in names}
     read = {path.resolve() for path in networks}
     for path in paths.values():
         check_checkpoint_name(path)

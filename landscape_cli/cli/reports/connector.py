@@ -100,10 +100,7 @@ def _show(result: Result, body: Mapping[str, Any]) -> None:
     print_table(replace(result, rows=vertices))
     rows = []
     for key, name in SETS.items():
-        row: dict[str, Any] = {"set": name, "points": body[key]["points"]}
-        splits = {split: values for split, values in body[key].items() if split not in {"points", "loss"}}
+        splits = {f"{split} error": values for split, values in body[key].items() if split not in {"points", "loss"}}
         splits |= {f"{split} loss": values for split, values in body[key].get("loss", {}).items()}
-        for split, values in splits.items():
-            row |= {f"{split} {figure}": value for figure, value in values.items()}
-        rows.append(row)
+        rows += [{"set": name, "points": body[key]["points"], "of": of} | values for of, values in splits.items()]
     print_table(replace(result, rows=rows))

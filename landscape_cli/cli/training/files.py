@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from landscape_cli.samplers import EpochNetwork, Solution
     from landscape_cli.samplers.subspace import Displacement
 
+OF_RESULT = ("keep_epochs", "keep_snapshots")
+"""Options that the result records: networks are byte for byte what they are without."""
 SUBSPACE = "subspace"
 """What a checkpoint says of its training beside how that was started: how far it came in a subspace."""
 
@@ -39,6 +41,7 @@ class CheckpointFiles:
     Attributes:
         state: where the state of training is kept meanwhile.
         provenance: how the networks were made, once `describe` has been told.
+        of_result: the same for the result, with what was kept on the way.
     """
 
     def __init__(
@@ -90,6 +93,24 @@ class CheckpointFiles:
                 "anew"
             )
 
+    def check_not_read(self, inputs: Mapping[str, Sequence[Path]]) -> None:
+        """Check that nothing which training reads is written over.
+
+        Args:
+            inputs: the files, by the option that names them.
+
+        Raises:
+            CheckpointError: naming the file.
+        """
+        written = {path.resolve(): path for path in (*self.all_paths, self.state)}
+        for option, paths in inputs.items():
+            for path in paths:
+                if path.resolve() in written:
+                    raise CheckpointError(
+                        f"{written[path.resolve()]} is what {option} reads, and would be written over: choose another "
+                        "name with -o"
+                    )
+
     @property
     def all_paths(self) -> list[Path]:
         """Every file that a checkpoint goes to."""
@@ -115,6 +136,8 @@ class CheckpointFiles:
         self.algo, self.spec, self.data, self.device, self.quiet = algo, spec, data, device, quiet
         seed = self.seeds[0]
         self.provenance = make_provenance(context, device=device, seed=seed, networks=starts, data=data, **chosen)
+        kept = {name: context.params[name] for name in OF_RESULT if context.params.get(name)}
+        self.of_result = self.provenance | {"arguments": self.provenance["arguments"] | kept}
         self._earlier = tuple(step for start in starts for step in start.history)
         self._check_room()
         if self.resume and not self.force:
@@ -242,8 +265,12 @@ class CheckpointFiles:
         for path in (*self.all_paths, self.state):
             remove_leftovers(path)
 
-    def check_all_written(self, solutions: Sequence[Solution]) -> None:
+    def check_all_written(self, solutions: Sequence[Solution], *, scaled: bool) -> None:
         """Raise if a run has come to nothing.
+
+        Args:
+            solutions: of all runs.
+            scaled: whether the user chose the scale of initial weights.
 
         Raises:
             TrainingError: naming the seeds.
@@ -251,9 +278,12 @@ class CheckpointFiles:
         lost = [solution for solution in solutions if solution.params is None]
         if lost:
             seeds = ", ".join(f"{solution.seed} in epoch {solution.epochs}" for solution in lost)
+            kept = any(file.path in self._taken for each in lost for file in self._runs[each.seed].on_the_way)
+            at_once = scaled and all(solution.epochs <= 1 for solution in lost)
             raise TrainingError(
                 f"training diverged (seed {seeds}: weights or loss are not finite), so no network was written for "
-                f"{'it' if len(lost) == 1 else 'them'}: lower --lr"
+                f"{'it' if len(lost) == 1 else 'them'}{' but those on the way' * kept}: lower "
+                f"{'--init-scale, or ' * at_once}--lr"
             )
 
     def _write_all(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
@@ -353,14 +383,21 @@ def _facts_of(network: Checkpoint) -> dict[str, Any]:
 
 
 def flattened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each network: those of epochs and snapshots, trained for so many epochs, follow their run."""
+    """Return a row for each network: those of epochs and snapshots, trained for so many epochs, follow their run.
+
+    Where there are such, columns of their own say which they are.
+    """
+    kinds = {"epoch": "kept", "snapshot": "snapshots"}
+    columns = [column for column, key in kinds.items() if any(key in row for row in rows)]
     flat = []
     for row in rows:
-        alone = {key: value for key, value in row.items() if key not in {"kept", "snapshots"}}
-        flat.append(_columns(alone))
-        for each in (*row.get("kept", ()), *row.get("snapshots", ())):
-            scores = {key: value for key, value in each.items() if key not in {"epoch", "snapshot"}}
-            flat.append(_columns(alone | scores | {"epochs": each["epoch"]}))
+        alone = {key: value for key, value in row.items() if key not in kinds.values()}
+        first = {key: alone.pop(key) for key in ("network", "algo", "seed")} | dict.fromkeys(columns)
+        flat.append(_columns(first | alone))
+        for column in columns:
+            for each in row.get(kinds[column], ()):
+                which = {"network": each["network"], column: each[column], "epochs": each["epoch"]}
+                flat.append(_columns(first | alone | {k: v for k, v in each.items() if k not in kinds} | which))
     return flat
 
 

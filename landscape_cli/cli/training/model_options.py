@@ -65,9 +65,8 @@ class NetworkOptions(Group):
         float | None,
         typer.Option(
             "--dropout",
-            min=0,
-            max=1,
-            help="mlp, lenet: fraction dropped of what every layer but the first reads, while training.  [default: 0]",
+            help="mlp, lenet: fraction dropped, below 1, of what every layer but the first reads, while training.  "
+            "[default: 0]",
         ),
     ] = None
     outputs: Annotated[
@@ -204,7 +203,7 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
         full_arguments,
         parse_request,
     )
-    from landscape_cli.models.wedges import OUTPUTS
+    from landscape_cli.models.wedges import INPUT_SHAPE, OUTPUTS
     from landscape_cli.network import ModelSpec
 
     given = options.given()
@@ -216,6 +215,10 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
                 f"--{next(iter(given))} is for landscape's own models: give {request.name} arguments instead"
             )
         return find_spec(request, data.input_shape)[0]
+    if request.name == WEDGES and (data.input_shape, data.classes) != (INPUT_SHAPE, OUTPUTS):
+        raise typer.BadParameter(f"--model {WEDGES} is for --data {DataName.WEDGES.value}, not {data.record['name']}")
+    if request.name == WEDGES and given.get("outputs", OUTPUTS) != OUTPUTS:
+        raise typer.BadParameter(f"--model {WEDGES} has {OUTPUTS} outputs, not {given['outputs']}: leave out --outputs")
     arguments = dict(request.arguments)
     if "outputs" in arguments:
         raise typer.BadParameter("give the number of outputs with --outputs, not in --model")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from landscape_cli.cli.outputs import check_fields
 from landscape_cli.errors import quoted
 from landscape_cli.io.checkpoint import check_checkpoint_name
 
@@ -67,8 +68,7 @@ def check_template(template: Path, seeds: Sequence[int]) -> None:
     if len(seeds) > 1 and FIELD not in template.name:
         named = template.with_name(f"{template.stem}-{FIELD}{template.suffix}")
         raise typer.BadParameter(f"--runs writes one file a run: put the seed into its name, as in -o {quoted(named)}")
-    if "{" in str(template).replace(FIELD, ""):
-        raise typer.BadParameter(f"{template} has a field that is not known: only {FIELD} is")
+    check_fields(template, [FIELD])
 
 
 def run_files(

@@ -10,7 +10,7 @@ import typer
 from landscape_cli.choices import Algorithm, Augment, Optimizer, Precision, Schedule
 from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_STACK, flag, numbers
+from landscape_cli.cli.options import LARGEST_STACK, flag, given, numbers
 from landscape_cli.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class RecipeOptions(Group):
         float | None, typer.Option("--until-error", help="Stop once the training error is this low.")
     ] = None
 
-    def check_belong(self, algo: Algorithm) -> None:
+    def check_belong(self, context: typer.Context, algo: Algorithm) -> None:
         """Refuse options of another optimizer, schedule or sampler: an option silently ignored misleads.
 
         Raises:
@@ -83,7 +83,7 @@ class RecipeOptions(Group):
         for name, value in (("lr_milestones", self.lr_milestones), ("lr_decay", self.lr_decay)):
             if value is not None and self.lr_schedule is not Schedule.STEP:
                 raise typer.BadParameter(f"{flag(name)} is for --lr-schedule step, not {self.lr_schedule.value}")
-        if algo.load().own_schedule and self.lr_schedule is not Schedule.COSINE:
+        if algo.load().own_schedule and given(context, "lr_schedule"):
             raise typer.BadParameter(f"--algo {algo.value} has a schedule of its own: leave out --lr-schedule")
 
     def recipe(self, optimizer: Optimizer) -> Recipe:

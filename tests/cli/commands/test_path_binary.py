@@ -347,7 +347,7 @@ HOSTILE = {
     "matrix euclidean": (["distance", "1.st", "2.st", "--matrix", "euclidean"], "use hamming, hamming_fraction"),
     "matrix hamming": (["distance", "c.st", "c.st", "--matrix", "hamming"], "c.st is not a binary network"),
     "matrix fraction": (["distance", "c.st", "c.st", "--matrix", "hamming_fraction"], "use geodesic, rms_angle"),
-    "rate": (["path", "1.st", "2.st", *MIDDLE, "--lr", "-1"], "learning rate must be positive"),
+    "rate": (["path", "1.st", "2.st", *MIDDLE, "--lr", "-1"], "--lr must be a positive number, and is -1.0"),
 }
 
 

@@ -293,7 +293,7 @@ HOSTILE = {
     "out alone": (["--midpoint-out", "m.st"], "--midpoint-out is for --optimize-midpoint"),
     "until": (["--optimize-midpoint", "--until-error", "2"], "a fraction from 0 to 1"),
     "until nan": (["--optimize-midpoint", "--until-error", "nan"], "a fraction from 0 to 1"),
-    "rate": (["--optimize-midpoint", "--lr", "-1"], "learning rate must be positive"),
+    "rate": (["--optimize-midpoint", "--lr", "-1"], "--lr must be a positive number, and is -1.0"),
     "no epochs": (["--optimize-midpoint", "--epochs", "0"], "--epochs"),
     "diverging": (["--optimize-midpoint", "--lr", "1e30"], "diverged"),
     "suffix": ([*OUT, "m.pt"], ".st or .safetensors"),

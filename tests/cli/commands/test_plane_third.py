@@ -14,6 +14,7 @@ from landscape_cli.data.datasets import DataSpec
 from landscape_cli.models import build_model
 from tests.cli.commands.test_align_binary import BINARY
 from tests.cli.test_app import TRAIN
+from tests.support.terminal import cells_of, shown_on_terminal
 
 
 def train_two(landscape: Callable[..., Any], options: list[str]) -> None:
@@ -84,3 +85,18 @@ def test_binary_networks_have_no_origin(landscape: Callable[..., Any]) -> None:
     train_two(landscape, [*BINARY, "--hidden", "15,12"])
     refused = landscape("plane", "1.st", "2.st", "--third", "origin")
     refused.check_refused("binary networks have no origin, as their weights are signs: use --third random", "binary")
+
+
+def test_the_table_says_where_corners_lie_and_what_they_are(landscape: Callable[..., Any]) -> None:
+    train_two(landscape, [*TRAIN])
+    command = ["plane", "1.st", "--third", "random", "--grid", "2", "--loss", "--quiet"]
+    body = json.loads(landscape(*command).out)
+    rows = cells_of(shown_on_terminal(*command))
+    expected = [
+        [letter, name.replace(" ", ""), f"{corner['x']:.4g}", f"{corner['y']:.4g}", f"{corner['train_error']:.4g}"]
+        for letter, name, corner in zip(
+            "abc", ["1.st", "random direction 1", "random direction 2"], body["networks"], strict=True
+        )
+    ]
+    assert [[cells[0], cells[1].replace(" ", ""), *cells[2:5]] for cells in rows[:3]] == expected
+    assert len(rows) == 3 + 4

@@ -94,8 +94,11 @@ def test_refusals(landscape: Callable[..., Any]) -> None:
     for words, arguments in (
         ("--data wedges is for --model wedges, a landscape without a network, not mlp", ["--data", "wedges"]),
         ("not committee", ["--data", "wedges", "--model", "committee"]),
-        ("inputs of shape (1,) in 2 classes, not (401,) in 2: name them with --data wedges", ["--model", "wedges"]),
-        ("not (1,) in 3", ["--data", "wedges", "--model", "wedges", "--outputs", "3"]),
+        ("--model wedges is for --data wedges, not hmm", ["--model", "wedges"]),
+        *(
+            (f"--model wedges has 2 outputs, not {count}: leave out", ["--data", "wedges", "--model", "wedges", *more])
+            for count, more in ((3, ["--outputs", "3"]), (1, ["--outputs", "1"]))
+        ),
         ("--hidden is for --model mlp", ["--data", "wedges", "--model", "wedges", "--hidden", "3"]),
         (
             "short must be less than dim, 1000, and is 1000",

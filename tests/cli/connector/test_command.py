@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from landscape_cli.models import build_model
 from landscape_cli.samplers import Recipe
 from landscape_cli.symmetry import trace_symmetry
 from tests.cli.test_app import TRAIN
+from tests.support.terminal import cells_of, shown_on_terminal
 
 LEARN = [*TRAIN, "--epochs", "30", "--lr", "0.2"]
 NAMES = ["a.st", "b.st", "c.st"]
@@ -164,7 +166,39 @@ def test_a_diverging_vertex_is_reported(
     assert result["connector"]["train"]["max"] is None
     assert [Path(f"v-{name}.st").exists() for name in ("ab", "ac", "bc", "abc")] == [True, True, False, True]
     done = landscape("path", *networks, *CONNECT[:-4], "--lr", "1e30")
-    done.check_refused("training the vertex abc diverged", "all")
+    done.check_refused("every vertex is missing (ab, ac, bc, abc): training the vertex abc diverged", "all")
+
+
+def test_a_full_disk_costs_the_vertices_and_not_the_result(
+    landscape: Callable[..., Any], networks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from landscape_cli.io import atomic
+
+    plain: Callable[..., Path] = atomic._stage
+
+    def stage(path: Path, *rest: Any) -> Path:
+        staged = plain(path, *rest)
+        if path.name in {"v-bc.st", "m.st"}:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return staged
+
+    monkeypatch.setattr(atomic, "_stage", stage)
+    before = set(Path().iterdir())
+    command = ["path", *networks, *CONNECT, "--connector-out", "v-{vertex}.st", "-o", "x.json"]
+    done = landscape(*command)
+    assert done.code == 2
+    words = "cannot write v-bc.st: No space left on device: no vertex was written, the result was"
+    assert done.err.splitlines()[-1] == f"landscape: error: {words}"
+    assert set(Path().iterdir()) - before == {Path("x.json")}
+    assert not any("path" in vertex for vertex in json.loads(Path("x.json").read_text())["vertices"])
+    Path("x.json").unlink()
+    Path("v-ab.st").write_text("precious")
+    assert landscape(*command, "--force").code == 2
+    assert Path("v-ab.st").read_text() == "precious"
+    bend = ["path", *networks[:2], "--optimize-midpoint", "--epochs", "1", "--points", "3", "--midpoint-out", "m.st"]
+    done = landscape(*bend)
+    assert (done.code, json.loads(done.out)["midpoint"].get("path"), Path("m.st").exists()) == (2, None, False)
+    assert done.err.splitlines()[-1] == "landscape: error: cannot write m.st: No space left on device"
 
 
 COMMON = ["--kind", "connector"]
@@ -185,8 +219,16 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "points": ([*COMMON, "--points", "300"], "lower --points"),
     "one point": ([*COMMON, "--points", "1"], "--points"),
     "until": ([*COMMON, "--until-error", "2"], "a fraction from 0 to 1"),
-    "rate": ([*COMMON, "--lr", "-1"], "learning rate must be positive"),
+    "rate": ([*COMMON, "--lr", "-1"], "--lr must be a positive number, and is -1.0"),
     "epochs": ([*COMMON, "--epochs", "0"], "--epochs"),
+    "unknown field": (
+        [*COMMON, "--connector-out", "{vertex}-{foo}.st"],
+        "{vertex}-{foo}.st has a field that is not known: only {vertex} is",
+    ),
+    "field of a midpoint": (
+        ["--optimize-midpoint", "--midpoint-out", "{start}-{vertex}.st"],
+        "{start}-{vertex}.st has a field that is not known: only {start} and {end} are",
+    ),
     "one file": ([*COMMON, "--connector-out", "v.st"], "several vertices would be written to v.st"),
     "suffix": ([*COMMON, "--connector-out", "v-{vertex}.pt"], ".st or .safetensors"),
     "folder": ([*COMMON, "--connector-out", "missing/{vertex}.st"], "create it first"),
@@ -240,3 +282,27 @@ def test_networks_that_are_one_up_to_a_permutation(landscape: Callable[..., Any]
     done = landscape("path", "a.st", "b.st", "moved.st", *CONNECT, "--align", "cosine")
     done.check_refused("a.st, aligned, and moved.st, aligned, are the same network", "moved")
     assert landscape("path", "a.st", "moved.st", *CONNECT).code == 0
+
+
+def test_tables_at_80_columns(landscape: Callable[..., Any], networks: list[str]) -> None:
+    long = "a-name-as-people-give-them-to-networks.st"
+    shutil.copy("a.st", long)
+    command = ["path", long, *networks[1:], *CONNECT, "--loss", "--quiet"]
+    shown = shown_on_terminal(*command)
+    body = json.loads(landscape(*command).out)
+    assert "…" not in shown
+    rows = cells_of(shown)
+    names = [[str(Path(body["networks"][k]).name) for k in vertex["of"]] for vertex in body["vertices"]]
+    for cells, vertex, of in zip(rows, body["vertices"], names, strict=False):
+        assert (cells[0], cells[1].replace(" ", "")) == (vertex["name"], "".join(of))
+        assert cells[3] == f"{vertex['train_error']:.4g}"
+    sets = [("connector", body["connector"]), ("before training", body["before"])]
+    sets.append(("networks' simplex", body["simplex"]))
+    expected = [
+        [name, str(values["points"]), f"{split} {what}"]
+        + [f"{(values if what == 'error' else values['loss'])[split][figure]:.4g}" for figure in ("max", "mean")]
+        for name, values in sets
+        for what in ("error", "loss")
+        for split in ("train", "test")
+    ]
+    assert [cells[:5] for cells in rows[len(names) :]] == expected

@@ -37,6 +37,8 @@ def test_networks_of_epochs_are_written(landscape) -> None:
         f"landscape: wrote {name}.st" for name in ("x-epoch0", "x-epoch1", "x-epoch3", "x")
     ]
     row = json.loads(done.out)
+    assert row["provenance"]["arguments"]["keep_epochs"] == "0,1,3"
+    assert "keep_epochs" not in read_checkpoint("x.st").history[-1]["arguments"]
     assert [each["network"] for each in row["kept"]] == ["x-epoch0.st", "x-epoch1.st", "x-epoch3.st"]
     for each in row["kept"]:
         network = read_checkpoint(each["network"])
@@ -52,6 +54,7 @@ def test_networks_of_epochs_are_written(landscape) -> None:
         ("y.st", "3", "4", row["test_loss"]),
         *((f"y-epoch{kept['epoch']}.st", "3", str(kept["epoch"]), kept["test_loss"]) for kept in row["kept"]),
     ]
+    assert [each["epoch"] for each in rows] == ["", "0", "1", "3"]
     assert landscape(*TRAIN, "--epochs", "4", "-o", "z.st", "--seed", "3").code == 0
     assert Path("z.st").read_bytes() == Path("x.st").read_bytes()
 
@@ -65,11 +68,19 @@ def test_snapshots_are_written(landscape, command: list[str], epochs: list[int])
         (f"x-snapshot{number}.st", number, epoch) for number, epoch in enumerate(epochs, 1)
     ]
     assert row["epochs"] == epochs[-1]
+    assert row["provenance"]["arguments"]["keep_snapshots"] is True
+    assert "keep_snapshots" not in read_checkpoint("x.st").history[-1]["arguments"]
     first, last, network = (read_checkpoint(f"x{name}.st") for name in ("-snapshot1", "-snapshot2", ""))
     assert equal(last.params, network.params)
     assert not equal(first.params, last.params)
     assert last.metrics == network.metrics
     assert {key: first.history[-1][key] for key in ("snapshot", "epoch")} == {"snapshot": 1, "epoch": epochs[0]}
+    table = landscape(*command, "-o", "x.st", "--force", "--format", "csv").out.partition("\n")[2]
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [(each["snapshot"], each["epochs"]) for each in rows if each["snapshot"]] == [
+        ("1", str(epochs[0])),
+        ("2", str(epochs[1])),
+    ]
     alone = [word for word in command if word != "--keep-snapshots"]
     done = landscape(*alone, "-o", "y.st")
     assert (done.code, "of 2 snapshots 1 will be thrown away, all but the last: --keep-snapshots" in done.err) == (
@@ -83,7 +94,7 @@ def test_what_was_given_is_recorded_where_it_was(landscape) -> None:
     """Zero is something; and what is kept does not belong to how a network was made."""
     assert landscape(*FGE[:-5], "--fge-start", "0", "--cycle-epochs", "6", "--lr-min", "0", "-o", "x.st").code == 0
     arguments = read_checkpoint("x.st").history[-1]["arguments"]
-    given = ("fge_start", "cycle_epochs", "lr_min", "cycles", "keep_snapshots", "keep_epochs")
+    given = ("fge_start", "cycle_epochs", "lr_min", "cycles", "keep_snapshots", "keep_epochs", "lr_schedule")
     assert {name: arguments[name] for name in given if name in arguments} == {
         "fge_start": 0.0,
         "cycle_epochs": 6,
@@ -116,7 +127,11 @@ def test_runs_write_what_they_would_alone(landscape) -> None:
         (["--algo", "snapshot"], "4 epochs are not 5 cycles of as many epochs: give --epochs 5, or other --cycles"),
         (["--algo", "snapshot", "--cycles", "0"], "--cycles must be at least 1"),
         (["--algo", "snapshot", "--cycles", "2", "--lr-min", "0"], "--lr-min is for --algo fge, not snapshot"),
-        (["--algo", "snapshot", "--cycles", "2", "--lr-schedule", "step"], "has a schedule of its own"),
+        *(
+            (["--algo", algo, *more, "--lr-schedule", schedule], f"--algo {algo} has a schedule of its own")
+            for algo, more in (("snapshot", ["--cycles", "2"]), ("fge", ["--fge-start", "0"]), ("swa", []))
+            for schedule in ("cosine", "constant", "step")
+        ),
         (
             ["--algo", "fge"],
             "of 4 epochs 2 are before the cycles, and the others are no whole cycles of 4: give --epochs 9",
@@ -151,6 +166,22 @@ def test_files_in_the_way_are_seen_before_any_work(landscape) -> None:
     ]
     Path("x.st").unlink()
     landscape(*KEEP, "-o", "x.st", "--resume").check_refused("x-epoch0.st exists already, of another training", "seed")
+
+
+def test_what_is_read_is_not_written_over(landscape) -> None:
+    assert landscape(*TRAIN, "--epochs", "1", "-o", "x-epoch1.st").code == 0
+    before = files()
+    Path("linked.st").symlink_to("x-epoch1.st")
+    again = ["train", "--init", "x-epoch1.st", "--epochs", "2", "--force"]
+    words = "is what --init reads, and would be written over: choose another name with -o"
+    for more in (["-o", "x-epoch1.st"], ["-o", "linked.st"], ["-o", "x.st", "--keep-epochs", "1"]):
+        landscape(*again, *more).check_refused(words, " ".join(more))
+    landscape(*again, "-o", "x-epoch1.st", "--resume").check_refused(words, "resumed")
+    own = ["train", "--data", "x-epoch1.st", "-o", "x-epoch1.st", "--force"]
+    landscape(*own).check_refused("is what --data reads", "data")
+    Path("linked.st").unlink()
+    assert files() == before
+    assert landscape(*again, "-o", "x.st", "--keep-epochs", "2").code == 0
 
 
 @pytest.mark.parametrize("command", [SNAPSHOTS, FGE], ids=["snapshot", "fge"])
@@ -261,6 +292,7 @@ def test_epochs_that_are_not_reached_are_named(landscape) -> None:
     lost = landscape(*KEEP, "--lr", "1e30", "-o", "y.st")
     assert lost.code == 2
     assert "not written: y-epoch1.st, y-epoch3.st, as seed 0 diverged in epoch 1" in lost.err
+    assert lost.err.endswith("so no network was written for it but those on the way: lower --lr\n")
     assert sorted(path.name for path in Path().glob("y*")) == ["y-epoch0.st"]
 
 

@@ -142,6 +142,16 @@ def test_init_scale_goes_with_every_sampler_and_with_init(landscape) -> None:
     assert all(torch.allclose(tensor, 2 * new[name]) for name, tensor in read_checkpoint("b.st").params.items())
 
 
+def test_scales_that_are_too_large(landscape) -> None:
+    for scale, words in (
+        ("1e300", "--init-scale 1e+300 makes weights that float32 cannot hold: lower it"),
+        ("1e30", "so no network was written for it: lower --init-scale, or --lr"),
+    ):
+        landscape(*SHORT, "--init-scale", scale, "-o", "x.st").check_refused(words, scale)
+    late = landscape(*SHORT, "--lr", "1e30", "-o", "x.st")
+    assert late.err.endswith("so no network was written for it: lower --lr\n")
+
+
 def test_dropout_is_a_size_of_the_model(landscape) -> None:
     assert landscape(*SHORT, "-o", "plain.st").code == 0
     assert landscape(*SHORT, "--dropout", "0", "-o", "none.st").code == 0
@@ -184,9 +194,12 @@ def test_dropout_is_a_size_of_the_model(landscape) -> None:
         (["--init-scale", "-1"], "--init-scale must be a positive number"),
         (["--init-scale", "nan"], "--init-scale must be a positive number"),
         (["--init-scale", "inf"], "--init-scale must be a positive number"),
-        (["--dropout", "1"], "--dropout must be at least 0 and below 1"),
-        (["--dropout", "-0.1"], "--dropout"),
-        (["--dropout", "nan"], "--dropout"),
+        *(
+            (["--dropout", value], f"--dropout must be at least 0 and below 1, and is {value}")
+            for value in ("1.0", "-0.1", "nan", "inf")
+        ),
+        (["--momentum", "2"], "--momentum must be at least 0 and below 1, and is 2.0"),
+        (["--lr", "nan"], "--lr must be a positive number, and is nan"),
         (["--dropout", "x"], "--dropout"),
     ],
 )
