@@ -6,10 +6,12 @@ import logging
 import math
 import re
 import sys
+import textwrap
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,7 @@ from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
-    from rich.table import Table
 
     from landscape_cli.io.results import Result
 
@@ -32,10 +32,12 @@ MOST_NETWORKS = 10**7
 """No command evaluates more: that is a slip, or work for several commands."""
 MANY_NETWORKS, MANY = 10**4, 10**9
 """What takes so much says so at the start."""
-WIDE = 10_000
-"""Characters a line, more than any table needs."""
+FIGURE = re.compile(r"-$|[-+]?[0-9.]+(e[-+][0-9]+)?( ±|$)")
+"""What text in a table is a number, or a mean ± its deviation."""
+NAME_WIDTH = 14
+"""Characters of a name that stay together at least in each of several tables."""
 LEAST_TEXT = 5
-"""Characters a line, below which folded text can no more be read."""
+"""The same where all is in one table."""
 
 
 def say(message: str, *, quiet: bool = False) -> None:
@@ -146,54 +148,97 @@ def emit(
         sys.stdout.flush()
 
 
-def print_table(result: Result, names: Sequence[str] = ()) -> None:
-    """Print the rows of a result as a table; columns that are names of files are headed by them as they are.
+def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str] = ()) -> None:
+    """Print the rows of a result as a table, or as several below each other where its figures do not fit side by side.
 
-    Where it is too wide, headings of numbers have a word on each line, and text is folded: nothing is cut.
+    No figure is cut. Names of files fold.
+
+    Args:
+        result: what to print the rows of.
+        names: columns that are names of files, and headed by them as they are.
+        keys: columns that say what a row is of, which each of several tables has; by default those with text.
     """
     from rich.console import Console
-
-    width = None if sys.stdout.isatty() else 400
-    console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
-    table = _table(result, names, folded=False)
-    if console.measure(table, options=console.options.update(width=WIDE)).maximum > console.width:
-        table = _table(result, names, folded=True)
-        if sum(_least_widths(console, table)) > console.width:
-            for column in table.columns:
-                column.no_wrap = False
-    console.print(table)
-
-
-def _table(result: Result, names: Sequence[str], *, folded: bool) -> Table:
-    """Return the table of the rows of a result; `folded` leaves width to numbers, which are not folded."""
     from rich.table import Table
 
-    columns = list(dict.fromkeys(column for row in result.rows for column in row))
-    table = Table()
-    for column in columns:
-        numeric = all(isinstance(row.get(column), int | float | None) for row in result.rows)
-        heading = shown(column if column in names else column.replace("_", " "))
-        whole = folded and numeric and column not in names
-        table.add_column(
-            heading.replace(" ", "\n") if whole else heading,
-            justify="right" if numeric else "left",
-            overflow="fold",
-            no_wrap=whole,
-        )
-    for row in result.rows:
-        table.add_row(*(_shown(row.get(column)) for column in columns))
-    return table
+    columns = [_Column.of(column, result.rows, column in names, column in keys) for column in _columns_of(result.rows)]
+    width = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 400).width
+    for part, folded in _side_by_side(columns, width):
+        table = Table()
+        for column in part:
+            header = column.folded if folded else column.header
+            justify = "right" if column.is_number else "left"
+            table.add_column(header, justify=justify, no_wrap=not column.folds, overflow="fold")  # type: ignore[arg-type]
+        for row in zip(*(column.cells for column in part), strict=True):
+            table.add_row(*row)
+        wide = max(width, _least_width(part))
+        Console(file=sys.stdout, width=wide, markup=False, emoji=False, highlight=False).print(table)
 
 
-def _least_widths(console: Console, table: Table) -> list[int]:
-    """Return how wide the columns of a table have to be, with their borders."""
-    from rich.measure import measure_renderables
+@dataclass(frozen=True)
+class _Column:
+    """A column of a table: its header, on one line and on several, and its cells."""
 
-    widths = [1]
-    for column in table.columns:
-        widest = measure_renderables(console, console.options.update(width=WIDE), [column.header, *column.cells])
-        widths.append((widest.maximum if column.no_wrap else min(widest.maximum, LEAST_TEXT)) + 3)
-    return widths
+    header: str
+    folded: str
+    cells: tuple[str, ...]
+    is_number: bool
+    is_key: bool
+    folds: bool
+
+    @classmethod
+    def of(cls, name: str, rows: Sequence[Mapping[str, Any]], is_name: bool, is_key: bool) -> _Column:
+        """Return the column of that name; `is_name` says that this is a file's, `is_key` that it tells rows apart."""
+        values = [row.get(name) for row in rows]
+        cells = tuple(map(_shown, values))
+        is_number = all(isinstance(value, int | float | None) for value in values)
+        folds = any(isinstance(value, str) and not FIGURE.match(value) for value in values)
+        header = shown(name if is_name else name.replace("_", " "))
+        width = max((*map(len, cells), *map(len, header.split())), default=0)
+        folded = header if folds else "\n".join(textwrap.wrap(header, max(width, 1)))
+        return cls(header, folded, cells, is_number, is_key or folds, folds)
+
+    @property
+    def width(self) -> int:
+        """How wide it is with all on one line."""
+        return max(map(len, (self.header, *self.cells)))
+
+    @property
+    def least(self) -> int:
+        """How wide it has to be: names fold, figures do not."""
+        width = max(map(len, (*self.folded.split("\n"), *self.cells)))
+        return min(width, NAME_WIDTH) if self.folds else width
+
+
+def _columns_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def _side_by_side(columns: Sequence[_Column], width: int) -> list[tuple[list[_Column], bool]]:
+    """Return columns by table, each with the keys, and whether headers are folded there: one table if all fit."""
+    if sum(column.width if not column.folds else column.least for column in columns) + _frame(len(columns)) <= width:
+        return [(list(columns), False)]
+    if _least_width(columns) <= width:
+        return [(list(columns), True)]
+    keys = [column for column in columns if column.is_key]
+    parts: list[list[_Column]] = [[]]
+    for column in (column for column in columns if not column.is_key):
+        wanted = [*keys, *parts[-1], column]
+        if parts[-1] and sum(each.least for each in wanted) + _frame(len(wanted)) > width:
+            parts.append([])
+        parts[-1].append(column)
+    return [([*keys, *part], True) for part in parts]
+
+
+def _least_width(columns: Sequence[_Column]) -> int:
+    """Return how wide a table has to be at least."""
+    each = [min(column.least, LEAST_TEXT) if column.folds else column.least for column in columns]
+    return sum(each) + _frame(len(columns))
+
+
+def _frame(columns: int) -> int:
+    """Return what a table is wider than its columns: a space on either side of each, and lines."""
+    return 3 * columns + 1
 
 
 def _shown(value: Any) -> str:

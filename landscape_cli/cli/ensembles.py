@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from landscape_cli.cli.console import progress
-from landscape_cli.cli.options import EnsembleOptions, given
+from landscape_cli.cli.options import EnsembleOptions, flag, given
+from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.errors import Remark
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def check_options(context: typer.Context, options: EnsembleOptions, *, functions
     """Check that options of ensembles go with one, and that there are predictions.
 
     Raises:
-        BadParameter: if not.
-        GeometryError: if `--same` is no number that it may be.
+        BadParameter: if not, or `--same` is no number that it may be.
     """
     if not options.ensemble:
         for name in ("same", "bn"):
@@ -44,7 +44,21 @@ def check_options(context: typer.Context, options: EnsembleOptions, *, functions
         raise typer.BadParameter("--ensemble needs the data: leave out --no-functions")
     from landscape_cli.measures.ensemble import check_same
 
-    check_same(options.same)
+    with errors_of_usage():
+        check_same(options.same)
+
+
+def check_binary(context: typer.Context, path: str, *, binary: bool) -> None:
+    """Refuse options of the mean of weights for networks that have none.
+
+    Raises:
+        BadParameter: naming the first.
+    """
+    for name in ("same", "bn"):
+        if binary and given(context, name):
+            raise typer.BadParameter(
+                f"{path} is binary, and binary networks have no mean of weights: leave out {flag(name)}"
+            )
 
 
 def ensemble_groups(chosen: Chosen, options: EnsembleOptions) -> dict[str, list[int]]:
@@ -114,7 +128,7 @@ class FunctionMeasurement:
     def _ensembles(
         self, evaluator: Evaluator, predictions: Sequence[Predictions], mixtures: Sequence[Mixture], *, quiet: bool
     ) -> dict[str, Ensemble]:
-        from landscape_cli.measures.ensemble import WeightMeans
+        from landscape_cli.measures.ensemble import WeightMeans, warn_of_doubtful
 
         means = WeightMeans(evaluator, self.networks[0].params, bn=self.options.bn, same=self.options.same)
         total = sum(means.samples(len(group)) for group in self.groups.values())
@@ -132,5 +146,6 @@ class FunctionMeasurement:
                     symmetry=self.symmetry if spherical else None,
                     advance=advance,
                 )
+                warn_of_doubtful(ensembles[name], [network.path for network in networks])
         means.warn_of_missing()
         return ensembles

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import HessianMetric
 from landscape_cli.figures.figure import new_figure, save
-from landscape_cli.measures.curvature_result import Curvature
+from landscape_cli.measures.curvature_result import BROADENING, Curvature
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,25 +34,72 @@ def plot_curvature(path: Path, curvatures: Mapping[str, Curvature], *, force: bo
 
 
 def curvature_figure(curvatures: Mapping[str, Curvature]) -> Figure:
-    """Return the figure: eigenvalues with their residuals, the least one dotted, and a panel for the density."""
-    has_density = any(curvature.density is not None for curvature in curvatures.values())
-    figure, axes = new_figure(1 + has_density)
+    """Return the figure: a panel for eigenvalues with their residuals, the least one dotted, and one for the density.
+
+    Of neither there may be any: then the traces, with their standard errors. What is missing is left out.
+    """
+    panels = [draw for draw in (_draw_eigenvalues, _draw_density) if draw(None, curvatures)] or [_draw_traces]
+    figure, axes = new_figure(len(panels))
     matrix = MATRICES[next(iter(curvatures.values())).metric]
-    for network, curvature in curvatures.items():
-        ranks = range(1, 1 + len(curvature.eigenvalues))
-        name = f"{network} (trace {curvature.trace:.3g})" if curvature.trace_draws else network
-        axes[0].errorbar(ranks, curvature.eigenvalues, curvature.residuals, fmt=".-", capsize=2, label=name)
-        if curvature.smallest is not None:
-            axes[0].axhline(curvature.smallest, color=axes[0].lines[-1].get_color(), linestyle=":")
-        if curvature.density is not None:
-            grid, density = curvature.density.smooth()
-            density[density <= LOWEST * density.max(initial=0)] = np.nan
-            axes[1].semilogy(grid, density, label=network)
-    most = max(len(curvature.eigenvalues) for curvature in curvatures.values())
-    axes[0].set(xlabel="rank", ylabel=f"eigenvalue of {matrix} (training loss)", xlim=(0.5, max(1, most) + 0.5))
-    axes[0].locator_params(axis="x", integer=True)
-    axes[0].legend()
-    if has_density:
-        axes[1].set(xlabel=f"eigenvalue of {matrix}", ylabel="density")
-        axes[1].legend()
+    for panel, draw in zip(axes, panels, strict=True):
+        draw(panel, curvatures)
+        panel.set(**{key: text.replace("MATRIX", matrix) for key, text in LABELS[draw.__name__].items()})
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend()
     return figure
+
+
+LABELS = {
+    "_draw_eigenvalues": {"xlabel": "rank", "ylabel": "eigenvalue of MATRIX (training loss)"},
+    "_draw_density": {
+        "xlabel": "eigenvalue of MATRIX",
+        "ylabel": f"density (each node a Gaussian of {BROADENING:.0%} of the width)",
+    },
+    "_draw_traces": {"xlabel": "", "ylabel": "trace of MATRIX (training loss)"},
+}
+
+
+def _draw_eigenvalues(axes: Any, curvatures: Mapping[str, Curvature]) -> bool:
+    """Draw eigenvalues by their rank; without axes tell whether there are any."""
+    most = max(len(curvature.eigenvalues) for curvature in curvatures.values())
+    if axes is None:
+        return most > 0 or any(curvature.smallest is not None for curvature in curvatures.values())
+    for k, (network, curvature) in enumerate(curvatures.items()):
+        color, ranks = f"C{k}", range(1, 1 + len(curvature.eigenvalues))
+        name = f"{network} (trace {curvature.trace:.3g})" if curvature.trace_draws else network
+        if not all(map(math.isnan, curvature.eigenvalues)):
+            style = {"fmt": ".-", "capsize": 2, "color": color, "label": name}
+            axes.errorbar(ranks, curvature.eigenvalues, curvature.residuals, **style)
+        if curvature.smallest is not None and not math.isnan(curvature.smallest):
+            axes.axhline(curvature.smallest, color=color, linestyle=":", label=f"{network}: smallest")
+    axes.set_xlim(0.5, max(1, most) + 0.5)
+    axes.locator_params(axis="x", integer=True)
+    if not most:
+        axes.set_xticks([])
+    return True
+
+
+def _draw_density(axes: Any, curvatures: Mapping[str, Curvature]) -> bool:
+    """Draw the density of all eigenvalues; without axes tell whether there is any."""
+    densities = {name: each.density for name, each in curvatures.items() if each.density is not None}
+    if axes is None:
+        return bool(densities)
+    highest = 0.0
+    for k, network in enumerate(curvatures):
+        if network in densities:
+            grid, density = densities[network].smooth()
+            axes.semilogy(grid, density, color=f"C{k}", label=network)
+            highest = max(highest, float(density.max(initial=0)))
+    if highest:
+        axes.set_ylim(LOWEST * highest, 2 * highest)
+    return True
+
+
+def _draw_traces(axes: Any, curvatures: Mapping[str, Curvature]) -> bool:
+    """Draw the traces with their standard errors."""
+    for k, (network, curvature) in enumerate(curvatures.items()):
+        if curvature.trace_draws and not math.isnan(curvature.trace):
+            error = 0.0 if math.isnan(curvature.trace_standard_error) else curvature.trace_standard_error
+            axes.errorbar([k], [curvature.trace], [error], fmt=".", capsize=4, color=f"C{k}", label=network)
+    axes.set_xticks([])
+    return True

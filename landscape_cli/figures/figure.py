@@ -34,12 +34,12 @@ def check_plot(path: Path, *, force: bool) -> None:
 
 def new_figure(panels: int) -> tuple[Figure, Any]:
     """Return an empty figure, and its panels side by side."""
-    figure, [axes] = new_grid(1, panels)
-    return figure, axes
+    figure, axes = new_grid(1, panels)
+    return figure, axes[0]
 
 
 def new_grid(rows: int, columns: int) -> tuple[Figure, Any]:
-    """Return an empty figure, and its panels, row by row."""
+    """Return an empty figure, and its panels by row and column."""
     from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
     figure = Figure(figsize=(6.0 * columns, 4.2 * rows), layout="constrained")

@@ -10,12 +10,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from landscape_cli.arguments import check_whole
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import HessianMetric
+from landscape_cli.choices import HessianMetric, Statistics
 from landscape_cli.data.source import Split
 from landscape_cli.data.subset import balanced_subset
 from landscape_cli.errors import DataError, GeometryError, LandscapeWarning, Remark, listed
@@ -27,6 +28,7 @@ from landscape_cli.measures.curvature_result import Curvature, SpectralDensity
 from landscape_cli.measures.curvature_settings import CurvatureSettings
 from landscape_cli.measures.flatness import perturbed_names
 from landscape_cli.measures.hessian import Hessian
+from landscape_cli.measures.missing import samples_recomputed, statistics_of
 from landscape_cli.measures.spectrum import Eigenvalues, NotFiniteError, end_of_spectrum, lanczos, quadratic_form
 from landscape_cli.measures.unit_order import order_of_units
 from landscape_cli.models.fitting import check_networks
@@ -57,6 +59,7 @@ def curvature(
     curvature_samples: int | None = None,
     weights: Sequence[str] | None = None,
     symmetry: Symmetry | None = None,
+    bn: Statistics | str = Statistics.KEEP,
     seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
@@ -80,10 +83,13 @@ def curvature(
         density_probes: random vectors for it.
         density_steps: Lanczos steps for each.
         metric: "relative", or "euclidean" for the Hessian H itself, by default of all parameters.
-        tolerance: residuals of eigenvalues, relative to them, at which these are exact enough.
+        tolerance: residuals of eigenvalues, relative to them, at which these are exact enough; relative to a
+            ten-thousandth of the largest where that is more, and never below what rounding leaves.
         curvature_samples: the size of a class-balanced subset of the training set; by default all of it.
         weights: names of the tensors to differentiate by; by default the symmetry's, in the Euclidean metric all.
         symmetry: of the model, which tells weights from biases and gains; by default it is derived.
+        bn: "keep" batch-norm statistics, or "recompute" them over the whole training set first; an `Evaluator` that
+            recomputes them does so in any case.
         seed: of random vectors and the subset.
         device: where to compute, with a model.
         advance: called with the number of samples done, with a model.
@@ -100,7 +106,7 @@ def curvature(
 
     Warns:
         LandscapeWarning: if eigenvalues do not converge, or nothing can be computed.
-        Remark: that the Euclidean metric is not invariant.
+        Remark: that the Euclidean metric is not invariant; if statistics are to be recomputed, and there are none.
     """
     settings = CurvatureSettings(
         eigenvalues, smallest, trace_samples, density, density_probes, density_steps, metric, tolerance, seed
@@ -118,6 +124,8 @@ def curvature(
         weights = differentiated_names(evaluator.model, symmetry, settings)
     if evaluator.recompute_on is not None:
         params = recompute_statistics(evaluator.model, params, evaluator.splits[evaluator.recompute_on].x)
+    elif samples_recomputed(evaluator.model, params, train, statistics_of(bn)):
+        params = recompute_statistics(evaluator.model, params, train.x)
     measured_on = Evaluator(
         evaluator.model,
         {TRAIN: subset},
@@ -168,6 +176,7 @@ def loss_curvature(
                 hessian = _in_order(hessian, params, symmetry)
             ends = _eigenvalues(hessian, settings)
             draws, density = _trace_and_density(hessian, settings)
+            ends = not_above_nodes(ends, density)
         except NotFiniteError:
             pass  # what there is not is missing, and warned of
     largest, least = ends
@@ -181,7 +190,8 @@ def loss_curvature(
         residuals=largest.residuals,
         smallest=None if least is None else least.values[0],
         smallest_residual=None if least is None else least.residuals[0],
-        converged=largest.converged and (least is None or least.converged),
+        eigenvalues_converged=largest.converged,
+        smallest_converged=None if least is None else least.converged[0],
         trace_draws=draws,
         density=density,
         products=hessian.products,
@@ -269,9 +279,12 @@ def warn_of_curvature(result: Curvature, path: str) -> None:
             stacklevel=2,
         )
     elif not result.converged:
+        reached = zip(range(1, 1 + len(result.eigenvalues)), result.eigenvalues_converged, strict=True)
+        ranks = [f"eigenvalue {rank}" for rank, converged in reached if not converged]
+        least = ["the smallest eigenvalue"] if result.smallest_converged is False else []
         warnings.warn(
-            f"the eigenvalues of {path} have not converged after {result.products} products: how far they may be off "
-            "is in `residuals`; a larger `tolerance=` is reached sooner",
+            f"not converged of {path}: {listed([*least, *ranks])}, whose residuals say how far a true eigenvalue may "
+            f"be ({_remedy(ranks)})",
             LandscapeWarning,
             stacklevel=2,
         )
@@ -311,8 +324,30 @@ def remark_of_metric(settings: CurvatureSettings) -> None:
         )
 
 
+def not_above_nodes(
+    ends: tuple[Eigenvalues, Eigenvalues | None], density: SpectralDensity | None
+) -> tuple[Eigenvalues, Eigenvalues | None]:
+    """Return the ends of the spectrum, the least eigenvalue not converged if the density has a node below it.
+
+    Nodes are Ritz values, none of which lies below the least eigenvalue.
+    """
+    largest, least = ends
+    if density is None or least is None:
+        return ends
+    lowest = min(nodes[0] for nodes in density.nodes)
+    missed = lowest < least.values[0] - least.residuals[0]
+    return largest, least._replace(converged=(False,)) if missed else least
+
+
+def _remedy(ranks: Sequence[str]) -> str:
+    """Return what helps where eigenvalues do not converge."""
+    if ranks:
+        return "ask for fewer `eigenvalues=`, or for less with a larger `tolerance=`"
+    return "it is too small, or its neighbours are too near: ask for less with a larger `tolerance=`"
+
+
 def _missing(count: int) -> Eigenvalues:
-    return Eigenvalues((math.nan,) * count, (math.nan,) * count, converged=not count)
+    return Eigenvalues((math.nan,) * count, (math.nan,) * count, (not count,) * count)
 
 
 def _in_order(hessian: Hessian, params: Params, symmetry: Symmetry) -> Hessian:
@@ -327,10 +362,11 @@ def _in_order(hessian: Hessian, params: Params, symmetry: Symmetry) -> Hessian:
 def _eigenvalues(hessian: Hessian, settings: CurvatureSettings) -> tuple[Eigenvalues, Eigenvalues | None]:
     start = hessian.signs(generator(settings.seed, START))
     common: dict[str, Any] = {"tolerance": settings.tolerance, "seed": derive_seed(settings.seed, START)}
-    largest = Eigenvalues((), (), converged=True)
+    largest = Eigenvalues((), (), ())
     if settings.eigenvalues:
         largest = end_of_spectrum(hessian, settings.eigenvalues, start, least=False, **common)
-    return largest, end_of_spectrum(hessian, 1, start, least=True, **common) if settings.smallest else None
+    least = end_of_spectrum(hessian, 1, start, least=True, **common) if settings.smallest else None
+    return largest, least
 
 
 def _trace_and_density(
@@ -341,8 +377,8 @@ def _trace_and_density(
     probes = settings.density_probes if settings.density else 0
     for k in range(max(probes, settings.trace_samples)):
         probe = hessian.signs(generator(settings.seed, PROBES, k))
-        if k >= probes:
-            draws.append(quadratic_form(hessian, probe))
+        if k >= probes:  # of a unit vector, as Lanczos steps take it: the same number, to the last digit
+            draws.append(hessian.size * quadratic_form(hessian, probe / np.linalg.norm(probe)))
             continue
         projected = lanczos(hessian, probe, settings.density_steps)
         draws.append(hessian.size * float(projected.diagonal[0]))

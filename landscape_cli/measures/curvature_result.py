@@ -71,9 +71,10 @@ class Curvature:
         norm: the Euclidean norm of the weights differentiated by.
         eigenvalues: the largest, descending, in nats.
         residuals: of each eigenvalue; the nearest true eigenvalue is no farther.
+        eigenvalues_converged: of each, whether it is as exact as was asked for; if not, it is a Ritz value.
         smallest: the least eigenvalue; None if it was not asked for.
         smallest_residual: of that.
-        converged: whether all eigenvalues are as exact as was asked for; if not, they are Ritz values.
+        smallest_converged: of that.
         trace_draws: an estimate of the trace for each random vector.
         density: of the eigenvalues; None if it was not asked for.
         products: how many products of the matrix with a vector were computed.
@@ -86,9 +87,10 @@ class Curvature:
     norm: float
     eigenvalues: tuple[float, ...]
     residuals: tuple[float, ...]
+    eigenvalues_converged: tuple[bool, ...]
     smallest: float | None
     smallest_residual: float | None
-    converged: bool
+    smallest_converged: bool | None
     trace_draws: tuple[float, ...] = field(repr=False)
     density: SpectralDensity | None
     products: int
@@ -105,6 +107,11 @@ class Curvature:
         return spread(draws).deviation / math.sqrt(len(draws)) if draws else math.nan
 
     @property
+    def converged(self) -> bool:
+        """Whether all eigenvalues are as exact as was asked for."""
+        return all(self.eigenvalues_converged) and self.smallest_converged is not False
+
+    @property
     def is_missing(self) -> bool:
         """Whether the curvature could not be computed, as losses or products are not finite."""
         least = () if self.smallest is None else (self.smallest,)
@@ -113,16 +120,16 @@ class Curvature:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row for each eigenvalue, the least one last, with what belongs to all of them."""
-        ends = [*zip(self.eigenvalues, self.residuals, strict=True)]
+        ends: list[Any] = [*zip(self.eigenvalues, self.residuals, self.eigenvalues_converged, strict=True)]
         ranks: list[Any] = [*range(1, 1 + len(ends))]
         if self.smallest is not None:
-            ends.append((self.smallest, self.smallest_residual or 0.0))
+            ends.append((self.smallest, self.smallest_residual, self.smallest_converged))
             ranks.append("smallest")
         whole = {"trace": self.trace, "trace_standard_error": self.trace_standard_error}
-        whole |= {"train_loss": self.loss, "train_error": self.error}
+        whole |= {"loss": self.loss, "error": self.error}
         named = [
-            {"rank": rank, "eigenvalue": value, "residual": residual}
-            for rank, (value, residual) in zip(ranks, ends, strict=True)
+            {"rank": rank, "eigenvalue": value, "residual": residual, "converged": converged}
+            for rank, (value, residual, converged) in zip(ranks, ends, strict=True)
         ]
         return [row | whole for row in named or [{}]]
 
@@ -136,9 +143,11 @@ class Curvature:
             "norm": self.norm,
             "eigenvalues": list(self.eigenvalues),
             "residuals": list(self.residuals),
+            "eigenvalues_converged": list(self.eigenvalues_converged),
         }
         if self.smallest is not None:
             result |= {"smallest": self.smallest, "smallest_residual": self.smallest_residual}
+            result["smallest_converged"] = self.smallest_converged
         result["converged"] = self.converged
         if self.trace_draws:
             result["trace"] = {"mean": self.trace, "standard_error": self.trace_standard_error}

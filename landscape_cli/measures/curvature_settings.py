@@ -14,6 +14,8 @@ from landscape_cli.measures.spectrum import vectors_of_eigenvalues, vectors_of_q
 GIB = 1 << 30
 MOST_BYTES = 4 * GIB
 """What Lanczos vectors may take."""
+DENSITY_STEPS = 64
+"""Steps that are taken where nothing is said: of fewer weights, as many as there are."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class CurvatureSettings:
     trace_samples: int = 16
     density: bool = False
     density_probes: int = 4
-    density_steps: int = 64
+    density_steps: int = DENSITY_STEPS
     metric: HessianMetric | str = HessianMetric.RELATIVE
     tolerance: float = 1e-2
     seed: int = 0
@@ -67,10 +69,10 @@ class CurvatureSettings:
     @property
     def usual_products(self) -> int:
         """About how many products of the Hessian with a vector it takes: for a progress bar."""
-        ends = (self.eigenvalues > 0) + self.smallest
         density = self.density * self.density_probes
         trace = max(0, self.trace_samples - density)
-        return 1 + 25 * ends + 10 * self.eigenvalues + density * self.density_steps + trace
+        ends = 25 * (self.eigenvalues > 0) + 10 * self.eigenvalues + 150 * self.smallest
+        return 1 + ends + density * self.density_steps + trace
 
     def check_size(self, size: int, dtype: torch.dtype) -> None:
         """Check that there are so many eigenvalues, and that the Lanczos vectors for them fit in memory.
@@ -86,6 +88,8 @@ class CurvatureSettings:
             raise GeometryError("there are no weights to differentiate by: name some, or take all parameters")
         if self.eigenvalues > size:
             raise GeometryError(f"`eigenvalues=` {self.eigenvalues} of {size} weights: there are at most {size}")
+        if self.density and self.density_steps > max(size, DENSITY_STEPS):
+            raise GeometryError(f"`density_steps=` {self.density_steps} of {size} weights: there are at most {size}")
         each = size * (8 if dtype == torch.float64 else 4)
         fitting = MOST_BYTES // each
         count, steps = max(self.eigenvalues, int(self.smallest)), min(self.density_steps, size)

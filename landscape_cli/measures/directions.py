@@ -79,6 +79,10 @@ class Direction(ABC):
     def along(self, start: Departure) -> Iterator[Mapping[str, Tensor]]:
         """Yield vectors along which to go, by tensor of weights, profile by profile and draw by draw."""
 
+    def lost(self, network: str) -> str:
+        """Return what is wrong where nothing can be moved, of a network that is called so."""
+        return f"no unit of {network} has a {self.name} direction to turn in"
+
     def move(self, start: Departure, directions: Mapping[str, Tensor], strength: float) -> Mapping[str, Tensor]:
         """Return the network moved along the tangents of such vectors, by an angle in degrees, or by a factor."""
         return turn(start.params, directions, math.radians(strength), start.symmetry)
@@ -131,6 +135,10 @@ class Radius(Direction):
         """Yield the weights."""
         yield {name: start.params[name] for name in start.symmetry.weights}
 
+    def lost(self, network: str) -> str:
+        """Say that there is nothing to multiply."""
+        return f"all weights of {network} are 0"
+
     def move(self, start: Departure, directions: Mapping[str, Tensor], strength: float) -> Mapping[str, Tensor]:
         """Return the network with its weights multiplied."""
         return dict(start.params) | {name: strength * weight for name, weight in directions.items()}
@@ -147,3 +155,7 @@ class TowardsNetwork(Direction):
     def along(self, start: Departure) -> Iterator[Mapping[str, Tensor]]:
         """Yield the other network's weights."""
         yield {name: self._network[name] for name in start.symmetry.weights}
+
+    def lost(self, network: str) -> str:
+        """Say that the other network lies in no direction, as where it is the same."""
+        return f"no direction leads from {network} to {self.name}"

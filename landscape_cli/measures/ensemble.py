@@ -15,7 +15,7 @@ import torch
 from landscape_cli.arguments import check_kind, check_number
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics
-from landscape_cli.errors import GeometryError, LandscapeWarning, Remark
+from landscape_cli.errors import GeometryError, LandscapeWarning, Remark, listed
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
 from landscape_cli.evaluation.splits import training_split
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from landscape_cli.symmetry import Symmetry
 
 SAME = 0.01
+CHANCE = 0.9
+"""The part of the error of always guessing the commonest class from which on a network is no solution."""
 JUDGED = "test"
 """The split on which networks share a wedge or not, where there is one of that name."""
 
@@ -108,12 +110,15 @@ class Ensemble:
         scores: by split.
         wedges: the networks by wedge, each list of indices in ascending order; None where weights have no mean.
         spherical: whether means of weights were taken on spheres; None where there is none.
+        doubtful: the networks that share a wedge only as they err so much: about as much as guessing does, or so much
+            more than the one they share it with that this one's error alone would not allow it.
     """
 
     networks: int
     scores: Mapping[str, EnsembleScores]
     wedges: tuple[tuple[int, ...], ...] | None
     spherical: bool | None
+    doubtful: tuple[int, ...] = ()
 
     def to_dict(self, names: Sequence[str] | None = None) -> dict[str, Any]:
         """Return all as JSON values, wedges by the names of the networks, or else their indices."""
@@ -163,12 +168,12 @@ def ensemble(
 
     Raises:
         GeometryError: if there are fewer than two networks, `aligned` are others, the symmetry is of another model, or
-            `same` or `bn` is none that there is.
+            `same` or `bn` is none that there is, or means of weights are meant that there are not.
         ModelError: if a network does not fit the model.
         DataError: if there is no data, or it is malformed.
 
     Warns:
-        LandscapeWarning: if outputs are NaN.
+        LandscapeWarning: if outputs are NaN, or networks share a wedge that are no solutions.
         Remark: if the networks are binary, or there are no statistics to recompute.
     """
     check_same(same)
@@ -195,6 +200,7 @@ def ensemble(
     means = WeightMeans(evaluator, networks[0], bn=kept, same=same)
     measured = means.measure(predictions, mixture, averaged, symmetry=symmetry if spherical else None, advance=advance)
     means.warn_of_missing()
+    warn_of_doubtful(measured, [f"network {k + 1}" for k in range(len(networks))])
     return measured
 
 
@@ -204,6 +210,9 @@ class WeightMeans:
     def __init__(self, evaluator: Evaluator, like: Params, *, bn: Statistics, same: float) -> None:
         """Find out what is to be measured; `like` is one of the networks, all else is what `ensemble` says.
 
+        Raises:
+            GeometryError: if statistics are to be recomputed for binary networks.
+
         Warns:
             Remark: if the networks are binary, or there are no statistics to recompute.
         """
@@ -211,10 +220,10 @@ class WeightMeans:
         self._train = evaluator.splits[training_split(evaluator.splits)]
         self.there_are = not latent_names(evaluator.model)
         if not self.there_are:
+            if bn is Statistics.RECOMPUTE:
+                raise GeometryError("`bn=` recompute is of a mean of weights, which binary networks do not have")
             warnings.warn(
-                "the weights of binary networks have no mean: the ensemble is told of without, and without wedges",
-                Remark,
-                2,
+                "binary networks have no mean of weights, so the result says nothing of one, nor of wedges", Remark, 2
             )
         recomputed = samples_recomputed(evaluator.model, like, self._train, bn) if self.there_are else 0
         self._recompute = bool(recomputed)
@@ -253,14 +262,25 @@ class WeightMeans:
         if scores is None:
             return Ensemble(len(predictions), of_splits, None, None)
         judged = JUDGED if JUDGED in scores else training_split(self._evaluator.splits)
-        errors = scores[judged].error.tolist()
         pairs = list(combinations(range(len(averaged)), 2))
-        joined = [
-            (i, j)
-            for (i, j), error in zip(pairs, errors[-len(pairs) :], strict=True)
-            if error <= (predictions[i].errors[judged] + predictions[j].errors[judged]) / 2 + self._same
-        ]
-        return Ensemble(len(predictions), of_splits, _components(len(averaged), joined), symmetry is not None)
+        means = dict(zip(pairs, scores[judged].error.tolist()[-len(pairs) :], strict=True))
+        members = [of_network.errors[judged] for of_network in predictions]
+        joined = [(i, j) for (i, j), error in means.items() if error <= (members[i] + members[j]) / 2 + self._same]
+        labels = self._evaluator.splits[judged].y
+        chance = 1 - float(torch.bincount(labels).max()) / len(labels)
+        doubtful = {
+            max(i, j, key=members.__getitem__)
+            for i, j in joined
+            if max(members[i], members[j]) >= CHANCE * chance > 0
+            or means[i, j] > min(members[i], members[j]) + 2 * self._same
+        }
+        return Ensemble(
+            len(predictions),
+            of_splits,
+            _components(len(averaged), joined),
+            symmetry is not None,
+            tuple(sorted(doubtful)),
+        )
 
     def warn_of_missing(self) -> None:
         """Say how many of all means measured so far have no error.
@@ -302,6 +322,26 @@ class WeightMeans:
                 advance(self._evaluator.samples)
 
 
+def warn_of_doubtful(measured: Ensemble, names: Sequence[str]) -> None:
+    """Say which networks share a wedge by the rule, but may be in none.
+
+    Args:
+        measured: the ensemble.
+        names: of its networks.
+
+    Warns:
+        LandscapeWarning: naming them.
+    """
+    if measured.doubtful:
+        warnings.warn(
+            f"sharing a wedge says little of {listed(names[k] for k in measured.doubtful)}: the error is near that of "
+            "guessing, or far above that of the other network, and the mean of both is what the mean of their weights "
+            "is held against",
+            LandscapeWarning,
+            stacklevel=2,
+        )
+
+
 def check_same(same: float) -> None:
     """Check how much more a mean of weights may err where networks share a wedge.
 
@@ -310,7 +350,7 @@ def check_same(same: float) -> None:
     """
     check_number("same", same, GeometryError)
     if same < 0:
-        raise GeometryError(f"`same=` must be at least 0, and is {same}")
+        raise GeometryError(f"`same=` must be at least 0, and is {same:g}")
 
 
 def _on_device(network: Params, evaluator: Evaluator) -> Params:

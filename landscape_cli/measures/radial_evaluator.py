@@ -175,7 +175,7 @@ class RadialEvaluator:
         scores = self._evaluator.evaluate(networks())
         if any(lost):
             warnings.warn(
-                f"no direction leads from {name} to {direction.name}: its profile is missing (null)",
+                f"{direction.lost(name)}: that profile is missing (null)",
                 LandscapeWarning,
                 stacklevel=4,
             )
@@ -216,13 +216,16 @@ class RadialEvaluator:
 
     def _aligned(self, reference: Params, network: Params, like: Params, name: str) -> Params:
         """Return a network to go towards, without scales and aligned to the one that is measured."""
-        stands_for = cast_like(self._representative(network, name), like)
+        exact = self._representative(network, name)
+        both = [cast_like(params, like) for params in (reference, exact)]
+        if not all(bool(tensor.isfinite().all()) for params in both for tensor in params.values()):
+            both = [dict(reference), exact]  # in float64 their numbers are not too large
         method = self._settings.align
         inputs: dict[str, Any] = {"inputs": self._inputs} if method == Method.ACTIVATION else {}
         return align(
             self._model,
-            cast_like(reference, like),
-            stands_for,
+            both[0],
+            both[1],
             self._symmetry,
             method=method,
             seed=self._seed,

@@ -25,7 +25,7 @@ class AngularWidth:
         standard_error: of the angle, by the jackknife over directions; NaN for one direction, and where leaving one out
             leaves no angle.
         reached: in how many single directions the error grows so much.
-        directions: how many there are.
+        directions: how many have any error.
     """
 
     growth: float
@@ -79,7 +79,8 @@ class RadialProfile:
         if count > 1 and not any(map(math.isnan, without)):
             mean = math.fsum(without) / count
             spread = math.sqrt((count - 1) / count * math.fsum((value - mean) ** 2 for value in without))
-        return AngularWidth(growth, angle, spread, int((grown >= growth).any(dim=0).sum()), count)
+        measured = int((~grown.isnan()).any(dim=0).sum())
+        return AngularWidth(growth, angle, spread, int((grown >= growth).any(dim=0).sum()), measured)
 
     def to_dict(self, *, loss: bool) -> dict[str, Any]:
         """Return it as JSON values, losses where they are asked for; None for NaN."""

@@ -49,7 +49,8 @@ def representative(
         ProofError: if it computes something else.
 
     Warns:
-        LandscapeWarning: naming groups of units of whose scale no one form is found.
+        LandscapeWarning: naming groups of units of whose scale no one form is found, or if numbers of the
+            representative are too large for the network's type.
     """
     before = to_double(params, CPU)
     normalized = normalize_params(before, symmetry, keep_last_layer=True)
@@ -61,12 +62,21 @@ def representative(
             stacklevel=2,
         )
     exact = match_networks(_random_network(model, before, symmetry, source), normalized.params, symmetry).params
+    stored = cast_like(exact, params)
+    if not all(bool(tensor.isfinite().all()) for tensor in stored.values()):
+        warnings.warn(
+            f"{name}: once it is normalised, weights are too large for the type of its numbers: what is measured is "
+            "missing (null)",
+            LandscapeWarning,
+            stacklevel=2,
+        )
+        stored = exact  # of infinite weights there is nothing to prove
     if symmetry.input_shape is not None:
         proof = prove_equivalence(
             model,
             to_double(params, device),
             to_double(exact, device),
-            cast_like(exact, params),
+            stored,
             probe_batch(model, params, symmetry.input_shape, seed=0, device=device),
             what=f"normalising and permuting {name}",
         )

@@ -7,7 +7,6 @@ spectral density by stochastic Lanczos quadrature. See docs/method.md: Curvature
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -21,6 +20,14 @@ WORK_VECTORS = 4
 """Vectors that it works with besides: its three, and the residual."""
 MOST_RESTARTS = 30
 """Restarts after which eigenvalues are taken as they are: some 300 products, where one usually takes 20 to 50."""
+MOST_RESTARTS_LEAST = 50
+"""The same of the least eigenvalue, which has nearer neighbours: it takes 100 to 600 products."""
+MARGIN = 10.0
+"""By how much finer than the tolerance the least eigenvalue is sought, as its residual does not tell neighbours."""
+NEGLIGIBLE = 1e-4
+"""The part of the spectrum's size below which tolerances are relative to that: 0 has no size of its own."""
+ROUNDING = 16.0
+"""Residuals that rounding leaves, in units of it and of the spectrum's size: ARPACK's in float32 were up to 16."""
 
 Vector = NDArray[Any]
 
@@ -50,12 +57,12 @@ class Eigenvalues(NamedTuple):
     Attributes:
         values: from the end inwards; NaN where there are not so many.
         residuals: of each, the norm of A x - λ x, x its unit vector: an eigenvalue lies within that distance.
-        converged: whether all are as exact as was asked for; if not, they are Ritz values.
+        converged: of each, whether it is as exact as was asked for, or as rounding lets it be; else it is a Ritz value.
     """
 
     values: tuple[float, ...]
     residuals: tuple[float, ...]
-    converged: bool
+    converged: tuple[bool, ...]
 
 
 class Tridiagonal(NamedTuple):
@@ -92,44 +99,40 @@ def end_of_spectrum(
 ) -> Eigenvalues:
     """Return the largest (or least) eigenvalues.
 
-    A matrix no larger than the basis of Lanczos vectors is made whole, from as many products, and solved.
+    A matrix no larger than the basis of Lanczos vectors is made whole, from as many products, and solved. The least
+    eigenvalues are sought with one neighbour more, and more finely than they are judged.
 
     Args:
         matrix: the matrix.
         count: how many, at least 1 and at most its size.
         start: the first Lanczos vector, random.
         least: the least ones, in place of the largest.
-        tolerance: of residuals, relative to the eigenvalues.
+        tolerance: of residuals, relative to each eigenvalue, or to `NEGLIGIBLE` times the spectrum's size, the largest
+            eigenvalue without its sign, if that is more.
         seed: of further start vectors, where the first one's space is complete.
 
     Raises:
         NotFiniteError: if a product is not finite.
     """
-    if matrix.size <= _basis_size(count):
+    if matrix.size <= _basis_size(count) + least:
         return _dense(matrix, count, least=least)
     start = start / np.linalg.norm(start)
-    scale = float(np.linalg.norm(_product(matrix, start)))
-    if scale == 0:  # a random vector lies in no kernel but that of the zero matrix
-        return Eigenvalues((0.0,) * count, (0.0,) * count, converged=True)
+    size = float(np.linalg.norm(_product(matrix, start)))
+    if size == 0:  # a random vector lies in no kernel but that of the zero matrix
+        return Eigenvalues((0.0,) * count, (0.0,) * count, (True,) * count)
     # Scaled, as ARPACK is content with residuals below its tolerance times 2e-5 (float32), whatever the eigenvalues.
-    operator = LinearOperator(
-        (matrix.size, matrix.size),
-        matvec=lambda vector: (_product(matrix, vector) / scale).astype(matrix.dtype),
-        dtype=matrix.dtype,
-    )
-    settings: dict[str, Any] = {"k": count, "which": "SA" if least else "LA", "ncv": _basis_size(count)}
-    settings |= {"v0": start.astype(matrix.dtype), "tol": tolerance, "maxiter": MOST_RESTARTS}
-    if "rng" in inspect.signature(eigsh).parameters:  # before scipy 1.17 ARPACK draws itself, always the same
-        settings["rng"] = np.random.default_rng(seed)
-    try:
-        values, vectors = eigsh(operator, **settings)
-        order = np.argsort(values if least else -values)
-        return _with_residuals(matrix, scale * values[order].astype(float), vectors[:, order], converged=True)
-    except ArpackNoConvergence as failure:
-        start = start + failure.eigenvectors.sum(axis=1)  # what has converged is in the space of the next line
-    except ArpackError:
-        pass
-    return _ritz(matrix, count, start, least=least)
+    searches = [_Search(size, 0.0, max(tolerance, _rounding(matrix)), MOST_RESTARTS)]
+    if least:
+        start, size, searches = _prepared(matrix, count, start, tolerance)
+    vectors = np.zeros((matrix.size, 0), dtype=matrix.dtype)
+    for search in searches:
+        vectors = _arpack(matrix, count + least, start, search, least=least, seed=seed)
+        if vectors.shape[1] >= count:
+            break
+        start = start + vectors.sum(axis=1)  # what has converged is in the space that comes next
+    if vectors.shape[1] < count:
+        vectors = _ritz_vectors(matrix, count, start, least=least)
+    return _judged(matrix, count, vectors, least=least, tolerance=tolerance, size=size)
 
 
 def lanczos(matrix: SymmetricMatrix, start: Vector, steps: int) -> Tridiagonal:
@@ -191,25 +194,92 @@ def _dense(matrix: SymmetricMatrix, count: int, *, least: bool) -> Eigenvalues:
     values, vectors = np.linalg.eigh((columns + columns.T) / 2)
     chosen = range(count) if least else range(matrix.size - 1, matrix.size - 1 - count, -1)
     residuals = [float(np.linalg.norm(columns @ vectors[:, k] - values[k] * vectors[:, k])) for k in chosen]
-    return Eigenvalues(tuple(float(values[k]) for k in chosen), tuple(residuals), converged=True)
+    return Eigenvalues(tuple(float(values[k]) for k in chosen), tuple(residuals), (True,) * count)
 
 
-def _ritz(matrix: SymmetricMatrix, count: int, start: Vector, *, least: bool) -> Eigenvalues:
-    """Return the Ritz values of one round of Lanczos steps, for eigenvalues that do not converge."""
+class _Search(NamedTuple):
+    """How ARPACK is run: on (A - shift) / scale, until residuals are below a tolerance, or so many restarts."""
+
+    scale: float
+    shift: float
+    tolerance: float
+    restarts: int
+
+
+def _prepared(
+    matrix: SymmetricMatrix, count: int, start: Vector, tolerance: float
+) -> tuple[Vector, float, list[_Search]]:
+    """Return where to look for the least eigenvalues: start, the spectrum's size, and ways from fine to coarse.
+
+    A few Lanczos steps tell about how small they are. The shift makes tolerances relative to the spectrum's size, as
+    the least eigenvalue may be 0.
+    """
+    first = lanczos(matrix, start, FEWEST_VECTORS)
+    nodes, components = eigh_tridiagonal(first.diagonal, first.beside)
+    size = float(abs(nodes).max())
+    allowed = _allowed(float(nodes[0]), tolerance, size, matrix)
+    fine = max(allowed / MARGIN, _rounding(matrix) * size) / size
+    if len(nodes) < FEWEST_VECTORS:  # the start vector's space is complete, and a shift may leave nothing of it
+        return start, size, [_Search(size, 0.0, fine, MOST_RESTARTS_LEAST)]
+    lowest = components[:, : count + 1].sum(axis=1)
+    shifted = [_Search(size, size, fine, MOST_RESTARTS_LEAST), _Search(size, size, allowed / size, MOST_RESTARTS)]
+    return lowest.astype(matrix.dtype) @ first.vectors, size, shifted
+
+
+def _arpack(
+    matrix: SymmetricMatrix, count: int, start: Vector, search: _Search, *, least: bool, seed: int
+) -> NDArray[np.float64]:
+    """Return eigenvectors, shape (size, count), of fewer columns where not all have converged."""
+
+    def product(vector: Vector) -> Vector:
+        shifted: Vector = (_product(matrix, vector) - search.shift * vector.astype(float)) / search.scale
+        return shifted.astype(matrix.dtype)
+
+    operator = LinearOperator((matrix.size, matrix.size), matvec=product, dtype=matrix.dtype)
+    settings: dict[str, Any] = {"k": count, "which": "SA" if least else "LA", "ncv": _basis_size(count)}
+    settings |= {"v0": start.astype(matrix.dtype), "tol": search.tolerance, "maxiter": search.restarts}
+    if "rng" in inspect.signature(eigsh).parameters:  # before scipy 1.17 ARPACK draws itself, always the same
+        settings["rng"] = np.random.default_rng(seed)
+    vectors = np.zeros((matrix.size, 0))
+    try:
+        vectors = eigsh(operator, **settings)[1]
+    except ArpackNoConvergence as failure:
+        vectors = failure.eigenvectors
+    except ArpackError:
+        pass
+    return vectors
+
+
+def _ritz_vectors(matrix: SymmetricMatrix, count: int, start: Vector, *, least: bool) -> Vector:
+    """Return the Ritz vectors of one round of Lanczos steps, for eigenvalues that do not converge."""
     projected = lanczos(matrix, start, _basis_size(count))
     values, components = eigh_tridiagonal(projected.diagonal, projected.beside)
     order = np.argsort(values if least else -values)[:count]
-    vectors = projected.vectors.T @ components[:, order].astype(matrix.dtype)
-    ritz = _with_residuals(matrix, values[order], vectors, converged=False)
-    missing = (float("nan"),) * (count - len(order))
-    return Eigenvalues(ritz.values + missing, ritz.residuals + missing, converged=False)
+    vectors: Vector = projected.vectors.T @ components[:, order].astype(matrix.dtype)
+    return vectors
 
 
-def _with_residuals(
-    matrix: SymmetricMatrix, values: Sequence[float], vectors: Vector, *, converged: bool
+def _judged(
+    matrix: SymmetricMatrix, count: int, vectors: Vector, *, least: bool, tolerance: float, size: float
 ) -> Eigenvalues:
-    residuals = []
-    for value, vector in zip(values, vectors.T, strict=True):
-        image = _product(matrix, vector)
-        residuals.append(float(np.linalg.norm(image - float(value) * vector.astype(float)) / np.linalg.norm(vector)))
-    return Eigenvalues(tuple(map(float, values)), tuple(residuals), converged)
+    """Return the Rayleigh quotients of vectors, with their residuals; NaN where there are not so many."""
+    pairs = []
+    for vector in vectors.T:
+        image, exact = _product(matrix, vector.astype(matrix.dtype)), vector.astype(float)
+        value = float(exact @ image / (exact @ exact))
+        pairs.append((value, float(np.linalg.norm(image - value * exact) / np.linalg.norm(exact))))
+    pairs = sorted(pairs, reverse=not least)[:count]
+    size = max([size, *(abs(value) for value, _ in pairs)])
+    pairs += [(float("nan"),) * 2] * (count - len(pairs))
+    values, residuals = zip(*pairs, strict=True)
+    allowed = [_allowed(value, tolerance, size, matrix) for value in values]
+    return Eigenvalues(values, residuals, tuple(r <= most for r, most in zip(residuals, allowed, strict=True)))
+
+
+def _allowed(value: float, tolerance: float, size: float, matrix: SymmetricMatrix) -> float:
+    """Return the residual at which an eigenvalue is exact enough."""
+    return max(tolerance * max(abs(value), NEGLIGIBLE * size), 2 * _rounding(matrix) * size)
+
+
+def _rounding(matrix: SymmetricMatrix) -> float:
+    return ROUNDING * float(np.finfo(matrix.dtype).eps)

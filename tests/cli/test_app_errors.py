@@ -102,7 +102,7 @@ CASES = {
     "log is output": ([*TRAIN, "-o", "x.st", "--log", "x.st"], "same file"),
     "data seed": ([*TRAIN, "--data-seed", "9" * 25, "-o", "out.st"], "--data-seed"),
     "filters of mlp": ([*TRAIN, "--filters", "3,4", "-o", "out.st"], "for --model lenet"),
-    "learning rate": ([*TRAIN, "--lr", "-1", "-o", "out.st"], "learning rate"),
+    "learning rate": ([*TRAIN, "--lr", "-1", "-o", "out.st"], "--lr must be a positive number"),
     "outputs": ([*TRAIN, "--outputs", "1", "--init", "2.st", "-o", "out.st"], "brings its model"),
     "device": (["path", "1.st", "2.st", "--device", "tpu", "-o", "out.json"], "unknown device"),
     "device not there": (["path", "1.st", "2.st", "--device", "cuda:77", "-o", "out.json"], "not there"),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import landscape_cli
 from landscape_cli.cli.app import COMMANDS, build_command
-from landscape_cli.cli.console import in_options, listen
+from landscape_cli.cli.console import in_options, listen, print_table
 from landscape_cli.errors import LandscapeWarning, Remark
+from landscape_cli.io.results import Result
 
 PACKAGE = Path(landscape_cli.__file__).parent
 PYTHON_ALONE = {"b", "basis", "c", "paths"}
@@ -56,3 +59,37 @@ def test_warnings_are_lines(capsys: pytest.CaptureFixture[str], quiet: bool) -> 
         "landscape: warning: of others, or never to be missed",
     ]
     assert captured.out == ""
+
+
+def tables_at(width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **options: Any) -> str:
+    """Return what is printed of five pairs with nine figures each, on a terminal of some columns."""
+    rows = [
+        {"a": f"runs/of-a-long-name-{k}.st", "b": "b.st"}
+        | {f"train_normalised_disagreement_{j}": -1.2345e-12 * (k + j + 1) for j in range(9)}
+        | {"spread": "-" if k else "1.234 ± 0.0056"}
+        for k in range(5)
+    ]
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_table(Result({}, rows, {}), **options)
+    return re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 400])
+def test_no_figure_is_cut(width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """However narrow the terminal: figures that do not fit go into another table, with the names of its rows."""
+    shown = tables_at(width, monkeypatch, capsys)
+    for k in range(5):
+        for j in range(9):
+            assert f" {-1.2345e-12 * (k + j + 1):.2e} " in shown
+    assert "…" not in shown
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= max(width, 50)
+    assert shown.count("┏") == {40: 10, 80: 4, 120: 2, 400: 1}[width]
+    assert len([line for line in lines if "│ b.st" in line]) == 5 * shown.count("┏")
+
+
+def test_keys_are_in_every_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = tables_at(80, monkeypatch, capsys, keys=("train_normalised_disagreement_3",))
+    assert shown.count("-1.11e-11 ") >= shown.count("┏") > 3
+    assert shown.count(" 1.234 ± 0.0056 ") == 1

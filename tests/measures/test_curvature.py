@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ from landscape_cli.errors import DataError, GeometryError, LandscapeWarning, Rem
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.measures import spectrum
-from landscape_cli.measures.curvature import training_subset, warn_of_curvature, warn_of_losses
-from landscape_cli.measures.curvature_result import Curvature
+from landscape_cli.measures.curvature import not_above_nodes, training_subset, warn_of_curvature, warn_of_losses
+from landscape_cli.measures.curvature_result import Curvature, SpectralDensity
+from landscape_cli.measures.spectrum import Eigenvalues
 from landscape_cli.symmetry import Symmetry, flip, permute, random_permutations, random_signs, rescale, trace_symmetry
 from tests.support.alignment_nets import Net as AlignmentNet
 from tests.support.binaries import make_binary
@@ -65,6 +67,17 @@ def test_density_has_the_moments_of_the_spectrum() -> None:
         assert result.density.moment(power) == pytest.approx(expected, rel=0.25)
     grid, density = result.density.smooth()
     assert float((density[1:] * (grid[1:] - grid[:-1])).sum()) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_density_does_not_change_the_trace(dtype: torch.dtype) -> None:
+    case = make_case("mlp", dtype=dtype)
+    options: dict[str, Any] = {"eigenvalues": 0, "trace_samples": 4, "symmetry": case.symmetry}
+    alone, beside = (
+        curvature(case.model, case.params, Split(case.inputs, Y), density=density, density_probes=2, **options)
+        for density in (False, True)
+    )
+    assert alone.trace_draws == beside.trace_draws
 
 
 def test_trace_is_the_growth_of_the_loss_under_little_noise() -> None:
@@ -218,6 +231,9 @@ def test_recomputed_statistics_are_those_of_the_whole_training_set() -> None:
     recomputed = curvature(evaluator, net.params, **options)
     by_hand = curvature(net.model, recompute_statistics(net.model, net.params, net.inputs), data, **options)
     assert recomputed.to_dict() == by_hand.to_dict()
+    assert curvature(net.model, net.params, data, bn="recompute", **options).to_dict() == by_hand.to_dict()
+    with pytest.raises(GeometryError, match="`bn=`"):
+        curvature(net.model, net.params, data, bn="magic", **options)
     assert recomputed.loss != curvature(net.model, net.params, data, **options).loss
 
 
@@ -254,12 +270,51 @@ def test_products_that_overflow() -> None:
 
 def test_no_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spectrum, "MOST_RESTARTS", 1)
-    with pytest.warns(LandscapeWarning, match="the eigenvalues of the network have not converged after .* products"):
+    with pytest.warns(LandscapeWarning, match="not converged of the network: .* 2, eigenvalue 3 and 6 more, whose"):
         result = curvature(CASE.model, CASE.params, DATA, eigenvalues=9, symmetry=CASE.symmetry, tolerance=0.0)
     assert not result.converged
     values = torch.linalg.eigvalsh(MATRIX)
     for value, residual in zip(result.eigenvalues, result.residuals, strict=True):
         assert float((values - value).abs().min()) <= residual + 1e-12
+
+
+def test_which_have_not_converged_is_said() -> None:
+    whole = replace(result_with(0.1), eigenvalues=(2.0, 1.0), residuals=(0.1, 0.2), eigenvalues_converged=(True, True))
+    least = replace(whole, smallest=-1e-9, smallest_residual=1e-7, smallest_converged=False)
+    with pytest.warns(LandscapeWarning, match=r"not converged of a\.st: the smallest eigenvalue, whose .*too small"):
+        warn_of_curvature(least, "a.st")
+    second = replace(whole, eigenvalues_converged=(True, False))
+    with pytest.warns(LandscapeWarning, match=r"of a\.st: eigenvalue 2, whose .*\(ask for fewer `eigenvalues=`, or"):
+        warn_of_curvature(second, "a.st")
+    assert [row["converged"] for row in least.rows()] == [True, True, False]
+    written = least.to_dict()
+    assert (written["eigenvalues_converged"], written["smallest_converged"]) == ([True, True], False)
+    assert not written["converged"]
+    assert whole.converged
+
+
+def test_the_least_is_not_above_the_nodes_of_the_density(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Eigenvalues((-0.1,), (0.01,), (True,))
+    for node, expected in ((-0.2, False), (-0.105, True), (0.0, True)):
+        density = SpectralDensity(((0.5, 1.0), (node, 1.0)), ((0.5, 0.5), (0.5, 0.5)))
+        least = not_above_nodes((Eigenvalues((), (), ()), found), density)[1]
+        assert least is not None
+        assert least.converged == (expected,)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_smallest_is_the_same_under_symmetries(dtype: torch.dtype) -> None:
+    """Of a network with more weights than Lanczos vectors, at the usual tolerance, far closer than that."""
+    case = make_case("mlp", dtype=dtype)
+    data = Split(case.inputs, Y)
+    options: dict[str, Any] = {"eigenvalues": 0, "smallest": True, "trace_samples": 0, "symmetry": case.symmetry}
+    matrix = dense_hessian(CASE.model, {k: t.double() for k, t in case.params.items()}, WEIGHTS, *DATA)
+    truth = float(torch.linalg.eigvalsh(matrix)[0])
+    for seed in range(3):
+        moved = transformed(case.params, case.symmetry, "scales signs permutations", seed)
+        result = curvature(case.model, moved, data, **options)
+        assert result.smallest == pytest.approx(truth, rel=1e-4)
+        assert result.smallest_converged
 
 
 def result_with(loss: float) -> Curvature:
@@ -271,9 +326,10 @@ def result_with(loss: float) -> Curvature:
         norm=1.0,
         eigenvalues=(1.0,),
         residuals=(0.1,),
+        eigenvalues_converged=(True,),
         smallest=None,
         smallest_residual=None,
-        converged=True,
+        smallest_converged=None,
         trace_draws=(),
         density=None,
         products=21,

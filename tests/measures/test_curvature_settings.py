@@ -63,6 +63,12 @@ def test_memory_of_the_largest_networks() -> None:
 
 
 def test_small_networks_have_fewer_steps() -> None:
-    CurvatureSettings(density=True, density_steps=1 << 40).check_size(100, torch.float64)
+    CurvatureSettings(density=True).check_size(10, torch.float64)
     with pytest.raises(GeometryError, match="there are no weights to differentiate by"):
         CurvatureSettings().check_size(0, torch.float32)
+
+
+def test_no_more_steps_than_weights() -> None:
+    with pytest.raises(GeometryError, match="`density_steps=` 1000000 of 30 weights: there are at most 30"):
+        CurvatureSettings(density=True, density_steps=1000000).check_size(30, torch.float32)
+    CurvatureSettings(density_steps=1000000).check_size(30, torch.float32)  # of no density

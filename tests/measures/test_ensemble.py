@@ -228,7 +228,7 @@ def test_the_test_set_judges_wedges_where_there_is_one() -> None:
 def test_binary_networks_have_functions_alone() -> None:
     binary = make_binary("mlp")
     data = Split(binary.inputs, torch.zeros(len(binary.inputs), dtype=torch.int64))
-    with pytest.warns(Remark, match="^the weights of binary networks have no mean"):
+    with pytest.warns(Remark, match="^binary networks have no mean of weights"):
         measured = ensemble(binary.model, [binary.params, binary.moved(1), make_binary("mlp", 1).params], data)
     assert (measured.wedges, measured.spherical) == (None, None)
     values = measured.to_dict()
@@ -278,3 +278,22 @@ def test_nonsense_is_refused(planted: Planted) -> None:
         planted.measure([a, {}])
     with pytest.raises(ModelError, match=r"^aligned, 2: the tensors do not fit"):
         planted.measure([a, b], aligned=[a, {}])
+
+
+def test_networks_that_are_no_solutions_share_no_wedge_without_a_warning() -> None:
+    """Half of a network's weights decide as it does, so that its mean with the zero network errs no more."""
+    model = torch.nn.Linear(2, 2, bias=False)
+    x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0).long()
+    data = Split(torch.cat([x, x]), torch.cat([y, torch.arange(200) % 2]))  # errors of 0.25 and 0.5
+    solution = {"weight": torch.tensor([[-1.0, 0.0], [1.0, 0.0]])}
+    turned = {"weight": torch.tensor([[-1.0, 0.02], [1.0, 0.0]])}
+    guessing = {"weight": torch.zeros(2, 2)}
+    poor = {"weight": torch.tensor([[1.0, 0.0], [-1.0, 0.0]]) / 100}
+    with pytest.warns(LandscapeWarning, match="sharing a wedge says little of network 2: the error is near that of g"):
+        measured = ensemble(model, [solution, guessing], data)
+    assert (measured.wedges, measured.doubtful) == (((0, 1),), (1,))
+    with pytest.warns(LandscapeWarning, match="sharing a wedge says little of network 1"):
+        assert ensemble(model, [poor, solution], data).doubtful == (0,)
+    measured = ensemble(model, [solution, turned], data)  # and no warning
+    assert (measured.wedges, measured.doubtful) == (((0, 1),), ())

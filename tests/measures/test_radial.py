@@ -188,7 +188,7 @@ def test_towards_a_network_and_itself() -> None:
         result = radial_profiles(model, params, data, towards={"b.st": other}, align=method, **options)
         assert [profile.direction for profile in result.profiles] == ["b.st"]
         assert not result.profiles[0].errors["data"].isnan().any()
-    with pytest.warns(LandscapeWarning, match=r"no direction leads from the network to me: its profile is missing"):
+    with pytest.warns(LandscapeWarning, match=r"no direction leads from the network to me: that profile is missing"):
         same = radial_profiles(model, params, data, towards={"me": disguised(params, symmetry, 1)}, **options)
     assert same.profiles[0].errors["data"].shape == (3, 1)
     assert same.profiles[0].errors["data"].isnan().all()

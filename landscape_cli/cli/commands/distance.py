@@ -89,7 +89,7 @@ def distance(
       landscape distance binary-*.st --matrix hamming_fraction --no-functions
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.binary.layers import latent_owners
-    from landscape_cli.cli.ensembles import FunctionMeasurement, check_options, ensemble_groups
+    from landscape_cli.cli.ensembles import FunctionMeasurement, check_binary, check_options, ensemble_groups
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
@@ -112,6 +112,7 @@ def distance(
     device = resolve_device(compute.device)
     checkpoints, model = read_networks(chosen.files, foreign)
     latents = latent_owners(model)
+    check_binary(context, checkpoints[0].path, binary=bool(latents))
     needed = not latents or strict or align is not None
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints) if needed else None
     distances = WeightDistances(symmetry, latents)

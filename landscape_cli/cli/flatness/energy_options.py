@@ -20,7 +20,7 @@ AllParameters = Annotated[
     typer.Option(
         "--all-parameters",
         help="Perturb biases and norm layers too, not only weights; with --kind curvature: differentiate by them too.",
-        rich_help_panel=PANEL,
+        rich_help_panel="Kinds energy and curvature",
     ),
 ]
 

@@ -46,6 +46,8 @@ class RadialMeasurement(FlatnessMeasurement):
         ]
         for name in named:
             if name not in NAMES and not Path(name).is_file():
+                if Path(name).suffix or len(Path(name).parts) > 1:
+                    raise typer.BadParameter(f"--directions names the file {name}, which does not exist")
                 raise typer.BadParameter(
                     f"--directions takes {', '.join(NAMES)} or files of networks, separated by commas, and {name!r} is "
                     "none of them"

@@ -72,8 +72,7 @@ class Report:
         def show(result: Result) -> None:
             print_table(result if table is None else replace(result, rows=table), self.names)
             if together:
-                print_table(replace(result, rows=ensemble_rows(together)))
-                print(*wedge_lines(together), sep="\n")
+                show_ensembles(result, together)
 
         emit(
             Result(body, rows, provenance),
@@ -94,17 +93,33 @@ class Report:
         return {family: ensemble.to_dict(names[family]) for family, ensemble in self.ensembles.items()}
 
 
-def ensemble_rows(together: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for every ensemble and split, as a table shows them."""
-    rows = []
+def show_ensembles(result: Result, together: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print a table for every ensemble, a row for each figure and a column for each split, then who shares a wedge."""
     for family, measured in together.items():
-        for split in (key for key, value in measured.items() if isinstance(value, Mapping)):
-            scores = dict(measured[split])
-            member = scores.pop("member_error")
-            first = {"family": family} if family else {}
-            values = {"error": scores.pop("error"), "member error": member["mean"], "least": member["least"]}
-            rows.append(first | {"networks": len(measured["networks"]), "set": split} | values | scores)
-    return rows
+        of = f" of {family}" if family else ""
+        geometry = f", {measured['geometry']} mean of weights" if "geometry" in measured else ""
+        print(f"ensemble{of}: {len(measured['networks'])} networks{geometry}")
+        print_table(replace(result, rows=ensemble_rows(measured)))
+    print(*wedge_lines(together), sep="\n")
+
+
+def ensemble_rows(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for every figure of an ensemble, as a table shows them."""
+    splits = {key: _flat(value) for key, value in measured.items() if isinstance(value, Mapping)}
+    figures = dict.fromkeys(figure for values in splits.values() for figure in values)
+    return [{"": figure} | {split: values.get(figure) for split, values in splits.items()} for figure in figures]
+
+
+def _flat(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of a split by how a table calls them."""
+    flat: dict[str, Any] = {}
+    for name, value in scores.items():
+        words = name.replace("_", " ")
+        if isinstance(value, Mapping):
+            flat |= {f"{words}, {key}": part for key, part in value.items()}
+        else:
+            flat[words] = value
+    return flat
 
 
 def wedge_lines(together: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from landscape_cli.cli.console import print_table
+from landscape_cli.cli.reports.families import shown_spread
 from landscape_cli.io.results import Result
 
 
 def show_profiles(result: Result, *, networks: Sequence[Mapping[str, Any]]) -> None:
-    """Print the widths of the networks, if random directions were measured, and the rows of the result without them.
+    """Print the widths of the networks, if random directions were measured, and means ± standard errors on profiles.
 
     Args:
         result: what was measured.
@@ -32,5 +34,26 @@ def show_profiles(result: Result, *, networks: Sequence[Mapping[str, Any]]) -> N
     ]
     if widths:
         print_table(replace(result, rows=widths))
-    rows = [{key: value for key, value in row.items() if "width" not in key} for row in result.rows]
-    print_table(replace(result, rows=rows))
+    rows = [
+        {"network": network["network"], "direction": profile["direction"]} | row
+        for network in networks
+        for profile in network["profiles"]
+        for row in _moved(profile)
+    ]
+    print_table(replace(result, rows=rows), keys=("moved",))
+
+
+def _moved(profile: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return a row for each angle or factor: means and their standard errors."""
+    turns = "angles" in profile
+    splits = [key for key, value in profile.items() if isinstance(value, Mapping)]
+    rows = []
+    for k, strength in enumerate(profile["angles" if turns else "factors"]):
+        row = {"moved": f"{strength:g}°" if turns else f"× {strength:g}"}
+        for split in splits:
+            mean, deviation = (profile[split][key][k] for key in ("mean", "standard_error"))
+            spread = {"mean": mean, "deviation": deviation}
+            name = split.replace("_", " ") if split.endswith("_loss") else f"{split} error"
+            row[name] = shown_spread({key: math.nan if value is None else value for key, value in spread.items()})
+        rows.append(row)
+    return rows

@@ -129,7 +129,8 @@ def test_relabelled_copies_share_a_wedge_once_aligned(landscape: Callable[..., A
 
 def test_as_a_table_and_as_csv(landscape: Callable[..., Any], files: list[str]) -> None:
     shown = landscape("distance", *files, "--ensemble", "--format", "table").out
-    assert shown.count("member error") == 1
+    assert shown.count("member error, mean") == shown.count("member error, least") == 1
+    assert "ensemble: 4 networks, linear mean of weights" in shown
     assert shown.splitlines()[-1].startswith("wedges: [[a1.st")
     by_family = landscape("distance", "a*.st", "b*.st", "--pairs", "all", "--ensemble", "--format", "table").out
     assert [line.split(": ")[0] for line in by_family.splitlines()[-2:]] == ["wedges of a*.st", "wedges of b*.st"]
@@ -148,8 +149,13 @@ def test_binary_networks(landscape: Callable[..., Any]) -> None:
         assert landscape(*BINARY, "--hidden", "15,12", "--seed", seed, "-o", f"{seed}.st").code == 0
     done = landscape("distance", "1.st", "2.st", "--ensemble", "--align", "cosine")
     assert done.err == (
-        "landscape: the weights of binary networks have no mean: the ensemble is told of without, and without wedges\n"
+        "landscape: binary networks have no mean of weights, so the result says nothing of one, nor of wedges\n"
     )
+    for options in (("--same", "0.1"), ("--bn", "recompute"), ("--bn", "keep")):
+        refused = landscape("distance", "1.st", "2.st", "--ensemble", *options)
+        refused.check_refused(
+            f"1.st is binary, and binary networks have no mean of weights: leave out {options[0]}", ""
+        )
     result = json.loads(done.out)
     assert list(result["ensemble"]) == ["networks", "train", "test"]
     assert result["ensemble"]["test"]["kl"] == pytest.approx(result["pairs"][0]["test_kl"])
@@ -173,6 +179,7 @@ def test_what_does_not_belong_is_refused(landscape: Callable[..., Any], files: l
         (("--bn", "recompute"), "--bn goes with --ensemble"),
         (("--ensemble", "--no-functions"), "--ensemble needs the data: leave out --no-functions"),
         (("--ensemble", "--same", "-0.1"), "--same must be at least 0, and is -0.1"),
+        (("--ensemble", "--same", "-1"), "--same must be at least 0, and is -1 (see"),
         (("--ensemble", "--same", "nan"), "--same must be a finite number, and is nan"),
         (("--ensemble", "--bn", "magic"), "--bn"),
         (("--matrix", "test_kl", "--no-functions"), "--matrix test_kl needs the data"),

@@ -60,6 +60,8 @@ def test_command_and_library_agree(landscape: Callable[..., Any], files: tuple[s
     landscape("flatness", "a.st", *KIND, *options, "--curvature-samples", "20", "--seed", "7", "-o", "a.csv")
     rows = rows_of(Path("a.csv").read_text())
     assert [row["rank"] for row in rows] == ["1", "2", "smallest"]
+    assert [float(rows[0][key]) for key in ("loss", "error")] == [measured.loss, measured.error]  # of the subset
+    assert {row["converged"] for row in rows} == {"True"}
     assert [float(row["eigenvalue"]) for row in rows] == [*measured.eigenvalues, measured.smallest]
 
 
@@ -92,6 +94,7 @@ def test_networks_at_different_losses(landscape: Callable[..., Any], files: tupl
         (["a.st", "--tolerance", "nan"], "--tolerance must be a finite number, and is nan"),
         (["a.st", "--eigenvalues", "0", "--trace-samples", "0"], "nothing of the curvature is asked for: give"),
         (["a.st", "--eigenvalues", "4000"], "--eigenvalues 4000 of 369 weights: there are at most 369"),
+        (["a.st", "--density", "--density-steps", "1000000"], "--density-steps 1000000 of 369 weights: there are at"),
         (["a.st", "--density-steps", "9"], "--density-steps goes with --density"),
         (["a.st", "--density-probes", "9"], "--density-probes goes with --density"),
         (["a.st", "--metric", "euclidean", "--all-parameters"], "--metric euclidean is of all parameters: leave out"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from landscape_cli import load_data, radial_profiles, read_checkpoint
+from landscape_cli import load_data, radial_profiles, read_checkpoint, write_checkpoint
 from landscape_cli.data.datasets import DataSpec
 from landscape_cli.models import build_model
 from tests.cli.commands.test_align_binary import BINARY
@@ -117,8 +118,22 @@ def test_a_width_that_is_not_reached_is_said(landscape: Callable[..., Any], file
 
 def test_the_network_itself_is_in_no_direction(landscape: Callable[..., Any], files: tuple[str, str]) -> None:
     done = landscape(*RADIAL, "--directions", "a.st", "--angles", "3,5")
-    assert "warning: no direction leads from a.st to a.st: its profile is missing (null)" in done.err
+    assert "warning: no direction leads from a.st to a.st: that profile is missing (null)" in done.err
     assert json.loads(done.out)["networks"][0]["profiles"][0]["train"]["mean"] == [None, None]
+
+
+def test_a_network_that_overflows_is_missing(landscape: Callable[..., Any], files: tuple[str, str]) -> None:
+    """Finite numbers, whose products are too large for their type: as of other kinds, a warning and no numbers."""
+    network = read_checkpoint("a.st")
+    write_checkpoint("large.st", replace(network, params={key: 1e18 * t for key, t in network.params.items()}))
+    done = landscape("flatness", "large.st", "--kind", "radial", "--directions", "random,gradient,b.st", *SMALL)
+    assert done.code == 0
+    assert "large.st: once it is normalised, weights are too large for the type of its numbers: what is" in done.err
+    assert "of 9 networks on the random profile of large.st have no error (missing, null)" in done.err
+    [measured] = json.loads(done.out)["networks"]
+    assert measured["train_error"] is measured["width"]["angle"] is None
+    assert {mean for profile in measured["profiles"] for mean in profile["train"]["mean"]} == {None}
+    assert landscape(*RADIAL, "--directions", "large.st", "--angles", "10").code == 0
 
 
 @pytest.mark.parametrize(
@@ -138,6 +153,8 @@ def test_the_network_itself_is_in_no_direction(landscape: Callable[..., Any], fi
         (["--kind", "radial", "--directions", "gradient", "--samples", "5"], "--samples goes with --directions random"),
         (["--kind", "radial", "--directions", "gradient", "--growth", "0.5"], "--growth goes with --directions random"),
         (["--kind", "radial", "--directions", "sideways"], "--directions takes random, gradient, radial or files of"),
+        (["--kind", "radial", "--directions", "nothere.st"], "--directions names the file nothere.st, which does not"),
+        (["--kind", "radial", "--directions", "there/not"], "--directions names the file there/not, which does not"),
         (["--kind", "radial", "--directions", ""], "--directions takes random, gradient, radial or files of networks"),
         (["--kind", "radial", "--directions", "random,random"], "--directions names random twice: once is enough"),
         (["--kind", "radial", "--angles", "20,10"], "--angles takes degrees that rise, from above 0 to at most 180"),

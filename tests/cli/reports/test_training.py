@@ -18,7 +18,7 @@ LONG = "a-name-as-people-give-them-to-networks"
     "options",
     [
         ["--keep-epochs", "0,1", "--algo", "snapshot", "--cycles", "2", "--keep-snapshots"],
-        ["--subspace-dim", "20", "--keep-epochs", "0,1", "--subspace-seed", str(10**18)],
+        ["--subspace-dim", "20", "--keep-epochs", "0,1", "--subspace-seed", str(10**9)],
     ],
     ids=["way", "subspace"],
 )
