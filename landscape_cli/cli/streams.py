@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-STANDARD_ERROR = 2
-
 
 class UnfailingStream:
     """A text stream whose failures to write are ignored; all else is the stream's own."""
@@ -45,7 +43,6 @@ class UnfailingStream:
 @contextmanager
 def unfailing_stderr() -> Iterator[None]:
     """Let everything that writes to standard error go on where that is full, closed, or without a reader."""
-    _occupy_standard_streams()
     original = sys.stderr
     stream = original if original is not None else open(os.devnull, "w")  # noqa: SIM115 - while the program runs
     sys.stderr = cast("TextIO", UnfailingStream(stream))
@@ -57,14 +54,6 @@ def unfailing_stderr() -> Iterator[None]:
             stream.flush()
         except (OSError, ValueError):
             _discard(stream)
-
-
-def _occupy_standard_streams() -> None:
-    """Open the null device in place of closed standard streams, or the next file would be written into as one."""
-    with suppress(OSError):
-        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
-            pass
-        os.close(descriptor)
 
 
 def _discard(stream: TextIO) -> None:

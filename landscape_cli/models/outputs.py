@@ -28,9 +28,10 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     except Exception:  # operators without a rule for shapes alone, looks at values: the numbers are needed
         try:
             output = _run(model, input_shape, "cpu")
-        except ModelError:
-            raise
-        except Exception as cause:
+        except Exception as error:
+            cause = error.__cause__ if isinstance(error, ModelError) else error
+            if not isinstance(cause, Exception):
+                raise
             reason = one_line(cause)
             raise ModelError(
                 f"the model does not run on inputs of shape {input_shape} ({type(cause).__name__}: {reason}): "

@@ -9,6 +9,7 @@ import pytest
 
 from landscape_cli.arguments import decimal_number, whole_number
 from landscape_cli.cli import console
+from landscape_cli.cli.training import files
 from tests.cli.test_app import TRAIN, trained  # noqa: F401 - a fixture
 
 BILLION = str(10**9)
@@ -102,7 +103,8 @@ def test_long_work_says_its_size_at_the_start(landscape, monkeypatch: pytest.Mon
     assert "in all" not in landscape("plane", "1.st", "2.st", "--third", "random", "--grid", "4").err
 
 
-def test_what_memory_cannot_hold_is_refused_with_both_sizes(landscape) -> None:
+def test_what_memory_cannot_hold_is_refused_with_both_sizes(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "check_room", lambda *_, **__: None)  # the disk is asked first
     wide = ["train", "--model", "mlp", "--hidden", "3000,3000"]
     for more in (["--runs", "100000"], ["--algo", "rsgd", "--replicas", "100000"]):
         done = landscape(*wide, *more, "-o", "{seed}.st")
