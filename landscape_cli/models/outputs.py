@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from landscape_cli.errors import ModelError, one_line
-from landscape_cli.forward.functional import run_with
+from landscape_cli.forward.functional import ForwardError, run_with
 from landscape_cli.forward.outputs import all_outputs
 
 BATCH = 2
@@ -29,9 +29,9 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
         try:
             output = _run(model, input_shape, "cpu")
         except Exception as error:
-            cause = error.__cause__ if isinstance(error, ModelError) else error
-            if not isinstance(cause, Exception):
+            if isinstance(error, ModelError) and not isinstance(error, ForwardError):
                 raise
+            cause = error.reason if isinstance(error, ForwardError) else error
             reason = one_line(cause)
             raise ModelError(
                 f"the model does not run on inputs of shape {input_shape} ({type(cause).__name__}: {reason}): "

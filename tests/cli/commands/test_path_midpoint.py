@@ -307,7 +307,7 @@ TEMPLATES = {
     "m.st": "several midpoints would be written to m.st",
     "m-{start}.st": "several midpoints would be written to m-a.st",
     "m-{end}.st": "several midpoints would be written to m-c.st",
-    "m-{start}-{begin}.st": "several midpoints",
+    "m-{start}-{begin}.st": "has a field that is not known: only {start} and {end} are",
     "missing/{start}-{end}.st": "create it first",
     "taken-{start}-{end}.st": "taken-a-b.st exists already",
 }
