@@ -83,6 +83,7 @@ def construct_template(spec: ModelSpec, params: Params | None = None) -> nn.Modu
     Raises:
         ModelError: if there is no such model, its arguments do not fit, or it is too large for the tensors.
     """
+    check_kind("spec", spec, ModelSpec, "give a ModelSpec, such as `Checkpoint.model`", ModelError)
     return make_template(lambda: _construct(spec), None if spec.name in CHECKED else params)
 
 
@@ -160,7 +161,6 @@ def _registered(name: str) -> Factory:
 
 
 def _construct(spec: ModelSpec) -> nn.Module:
-    check_kind("spec", spec, ModelSpec, "give a ModelSpec, such as `Checkpoint.model`", ModelError)
     if ":" in spec.name:
         return make_foreign(spec.name, spec.arguments)
     factory = _registered(spec.name)
