@@ -34,7 +34,8 @@ _HOMES = {
     "measures.connector_result": ("ConnectorResult",),
     "measures.disagreement": ("disagreement",),
     "measures.distance": ("distance",),
-    "measures.ensemble": ("Ensemble", "EnsembleScores", "ensemble"),
+    "measures.ensemble": ("ensemble",),
+    "measures.ensemble_result": ("Ensemble", "EnsembleScores"),
     "measures.flatness": ("flip_energy", "local_energy"),
     "measures.local_energy": ("LocalEnergy",),
     "measures.midpoint": ("optimize_midpoint",),
@@ -100,9 +101,9 @@ if TYPE_CHECKING:
     from landscape_cli.measures.curvature_result import SpectralDensity as SpectralDensity
     from landscape_cli.measures.disagreement import disagreement as disagreement
     from landscape_cli.measures.distance import distance as distance
-    from landscape_cli.measures.ensemble import Ensemble as Ensemble
-    from landscape_cli.measures.ensemble import EnsembleScores as EnsembleScores
     from landscape_cli.measures.ensemble import ensemble as ensemble
+    from landscape_cli.measures.ensemble_result import Ensemble as Ensemble
+    from landscape_cli.measures.ensemble_result import EnsembleScores as EnsembleScores
     from landscape_cli.measures.flatness import flip_energy as flip_energy
     from landscape_cli.measures.flatness import local_energy as local_energy
     from landscape_cli.measures.local_energy import LocalEnergy as LocalEnergy

@@ -6,8 +6,7 @@ See docs/method.md: Curvature.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,14 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import HessianMetric, Statistics
 from landscape_cli.data.source import Split
 from landscape_cli.data.subset import balanced_subset
-from landscape_cli.errors import DataError, GeometryError, LandscapeWarning, Remark, listed
+from landscape_cli.errors import DataError, GeometryError, listed
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
 from landscape_cli.evaluation.splits import TRAIN, Data, training_split
 from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.measures.curvature_result import Curvature, SpectralDensity
 from landscape_cli.measures.curvature_settings import CurvatureSettings
+from landscape_cli.measures.curvature_warnings import remark_of_metric, warn_of_curvature
 from landscape_cli.measures.flatness import perturbed_names
 from landscape_cli.measures.hessian import Hessian
 from landscape_cli.measures.missing import samples_recomputed, statistics_of
@@ -37,8 +37,6 @@ from landscape_cli.rng import derive_seed, generator
 from landscape_cli.symmetry import Symmetry, permute, trace_symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
-ALIKE = 1.5
-"""Training losses are alike up to this ratio."""
 START, PROBES, SUBSET = range(3)
 """Streams of randomness: the first Lanczos vector, probes of trace and density, the samples chosen."""
 
@@ -265,65 +263,6 @@ def training_subset(train: Split, samples: int | None, seed: int) -> Split:
     return Split(train.x[chosen], train.y[chosen])
 
 
-def warn_of_curvature(result: Curvature, path: str) -> None:
-    """Say what of a network's curvature is missing, or not exact.
-
-    Warns:
-        LandscapeWarning: if anything is.
-    """
-    if result.is_missing:
-        what = "loss" if not math.isfinite(result.loss) else "Hessian"
-        warnings.warn(
-            f"the {what} of {path} is not finite, so that its curvature is missing (null)",
-            LandscapeWarning,
-            stacklevel=2,
-        )
-    elif not result.converged:
-        reached = zip(range(1, 1 + len(result.eigenvalues)), result.eigenvalues_converged, strict=True)
-        ranks = [f"eigenvalue {rank}" for rank, converged in reached if not converged]
-        least = ["the smallest eigenvalue"] if result.smallest_converged is False else []
-        warnings.warn(
-            f"not converged of {path}: {listed([*least, *ranks])}, whose residuals say how far a true eigenvalue may "
-            f"be ({_remedy(ranks)})",
-            LandscapeWarning,
-            stacklevel=2,
-        )
-
-
-def warn_of_losses(results: Mapping[str, Curvature]) -> None:
-    """Say that networks at different training losses are not to be compared by their curvature.
-
-    Args:
-        results: by the networks' files.
-
-    Warns:
-        LandscapeWarning: if losses differ by more than a half.
-    """
-    losses = [result.loss for result in results.values() if math.isfinite(result.loss)]
-    if losses and max(losses) > ALIKE * min(losses):
-        warnings.warn(
-            f"training losses range from {min(losses):.3g} to {max(losses):.3g}: the curvature of the cross-entropy "
-            "falls with the loss, so compare networks of about the same",
-            LandscapeWarning,
-            stacklevel=2,
-        )
-
-
-def remark_of_metric(settings: CurvatureSettings) -> None:
-    """Say that the Euclidean metric is not invariant.
-
-    Warns:
-        Remark: if it is that metric.
-    """
-    if not settings.is_relative:
-        warnings.warn(
-            "`metric=` euclidean depends on the scales of hidden units, which the network's function does not: "
-            "compare networks in the relative metric",
-            Remark,
-            stacklevel=2,
-        )
-
-
 def not_above_nodes(
     ends: tuple[Eigenvalues, Eigenvalues | None], density: SpectralDensity | None
 ) -> tuple[Eigenvalues, Eigenvalues | None]:
@@ -337,13 +276,6 @@ def not_above_nodes(
     lowest = min(nodes[0] for nodes in density.nodes)
     missed = lowest < least.values[0] - least.residuals[0]
     return largest, least._replace(converged=(False,)) if missed else least
-
-
-def _remedy(ranks: Sequence[str]) -> str:
-    """Return what helps where eigenvalues do not converge."""
-    if ranks:
-        return "ask for fewer `eigenvalues=`, or for less with a larger `tolerance=`"
-    return "it is too small, or its neighbours are too near: ask for less with a larger `tolerance=`"
 
 
 def _missing(count: int) -> Eigenvalues:

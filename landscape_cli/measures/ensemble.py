@@ -6,9 +6,8 @@ import math
 import statistics
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,8 +19,8 @@ from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
 from landscape_cli.evaluation.splits import training_split
 from landscape_cli.geometry.barycentre import Barycentre
-from landscape_cli.io.results import finite
-from landscape_cli.measures.disagreement import divergence, fraction_differing, normalised
+from landscape_cli.measures.disagreement import divergence, fraction_differing
+from landscape_cli.measures.ensemble_result import Ensemble, EnsembleScores
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.predictions import predict_distributions, samples_predicted
 from landscape_cli.models.fitting import check_networks
@@ -42,94 +41,6 @@ CHANCE = 0.9
 """The part of the error of always guessing the commonest class from which on a network is no solution."""
 JUDGED = "test"
 """The split on which networks share a wedge or not, where there is one of that name."""
-
-
-@dataclass(frozen=True)
-class EnsembleScores:
-    """How several networks do on one split, together and alone.
-
-    Attributes:
-        error: of the mean of their distributions over classes; NaN where outputs of one are.
-        loss: the mean cross-entropy of that mean, in nats.
-        member_errors: of each network.
-        member_losses: of each network.
-        disagreement: the mean over pairs; None where a prediction is missing.
-        kl: the mean over ordered pairs of the Kullback-Leibler divergence, in nats; None likewise.
-        weights_error: of the network whose weights are the mean; None where there is none.
-        weights_loss: of that network.
-    """
-
-    error: float
-    loss: float
-    member_errors: tuple[float, ...]
-    member_losses: tuple[float, ...]
-    disagreement: float | None
-    kl: float | None
-    weights_error: float | None
-    weights_loss: float | None
-
-    @property
-    def member_error(self) -> float:
-        """The mean error of a network alone."""
-        return statistics.fmean(self.member_errors)
-
-    @property
-    def gain(self) -> float:
-        """By how much the error is below the mean error of a network alone."""
-        return self.member_error - self.error
-
-    @property
-    def normalised_disagreement(self) -> float | None:
-        """The disagreement over the mean error of a network alone (Fort, Hu & Lakshminarayanan, 2019)."""
-        return None if self.disagreement is None else normalised(self.disagreement, self.member_errors)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return them as JSON values, None for what is missing; without a mean of weights nothing is said of one."""
-        least = math.nan if any(map(math.isnan, self.member_errors)) else min(self.member_errors)
-        weights = {"weights_error": self.weights_error, "weights_loss": self.weights_loss}
-        values = {
-            "error": self.error,
-            "loss": self.loss,
-            "member_error": {"mean": self.member_error, "least": least},
-            "member_loss": statistics.fmean(self.member_losses),
-            "gain": self.gain,
-            **({} if self.weights_error is None else weights),
-            "disagreement": self.disagreement,
-            "normalised_disagreement": self.normalised_disagreement,
-            "kl": self.kl,
-        }
-        return dict(finite(values))
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Several networks of one model as an ensemble.
-
-    Attributes:
-        networks: how many they are.
-        scores: by split.
-        wedges: the networks by wedge, each list of indices in ascending order; None where weights have no mean.
-        spherical: whether means of weights were taken on spheres; None where there is none.
-        doubtful: the networks that share a wedge only as they err so much: about as much as guessing does, or so much
-            more than the one they share it with that this one's error alone would not allow it.
-    """
-
-    networks: int
-    scores: Mapping[str, EnsembleScores]
-    wedges: tuple[tuple[int, ...], ...] | None
-    spherical: bool | None
-    doubtful: tuple[int, ...] = ()
-
-    def to_dict(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Return all as JSON values, wedges by the names of the networks, or else their indices."""
-        shown: list[Any] = list(range(self.networks)) if names is None else list(names)
-        body: dict[str, Any] = {"networks": shown}
-        if self.spherical is not None:
-            body["geometry"] = "spherical" if self.spherical else "linear"
-        body |= {split: scores.to_dict() for split, scores in self.scores.items()}
-        if self.wedges is not None:
-            body["wedges"] = [[shown[k] for k in wedge] for wedge in self.wedges]
-        return body
 
 
 def ensemble(

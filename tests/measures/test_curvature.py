@@ -19,8 +19,9 @@ from landscape_cli.errors import DataError, GeometryError, LandscapeWarning, Rem
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.measures import spectrum
-from landscape_cli.measures.curvature import not_above_nodes, training_subset, warn_of_curvature, warn_of_losses
+from landscape_cli.measures.curvature import not_above_nodes, training_subset
 from landscape_cli.measures.curvature_result import Curvature, SpectralDensity
+from landscape_cli.measures.curvature_warnings import warn_of_curvature, warn_of_losses
 from landscape_cli.measures.spectrum import Eigenvalues
 from landscape_cli.symmetry import Symmetry, flip, permute, random_permutations, random_signs, rescale, trace_symmetry
 from tests.support.alignment_nets import Net as AlignmentNet

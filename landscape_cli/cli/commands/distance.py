@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from landscape_cli.cli.pairs import Chosen
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.measures.ensemble import Ensemble
+    from landscape_cli.measures.ensemble_result import Ensemble
     from landscape_cli.measures.predictions import Predictions
     from landscape_cli.symmetry import Symmetry
 

@@ -76,13 +76,8 @@ class CurvatureMeasurement(FlatnessMeasurement):
         from landscape_cli.evaluation.batch_norm import recompute_statistics
         from landscape_cli.evaluation.evaluator import Evaluator
         from landscape_cli.io.checkpoint import to_device
-        from landscape_cli.measures.curvature import (
-            loss_curvature,
-            remark_of_metric,
-            training_subset,
-            warn_of_curvature,
-            warn_of_losses,
-        )
+        from landscape_cli.measures.curvature import loss_curvature, training_subset
+        from landscape_cli.measures.curvature_warnings import remark_of_metric, warn_of_curvature, warn_of_losses
         from landscape_cli.measures.missing import samples_recomputed
 
         networks, model, data, options = measurand.networks, measurand.model, measurand.data, self._options

@@ -18,7 +18,7 @@ from landscape_cli.measures.families import Pair, distance_summary
 if TYPE_CHECKING:
     from landscape_cli.choices import Metric
     from landscape_cli.cli.options import ResultOptions
-    from landscape_cli.measures.ensemble import Ensemble
+    from landscape_cli.measures.ensemble_result import Ensemble
 
 
 @dataclass(frozen=True)
