@@ -49,6 +49,7 @@ def create_model(spec: ModelSpec, *, seed: int, dtype: torch.dtype = torch.float
     Raises:
         ModelError: if there is no such model, or its arguments do not fit.
     """
+    _check_kind(spec)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _construct(spec).to("cpu", dtype)
@@ -83,7 +84,7 @@ def construct_template(spec: ModelSpec, params: Params | None = None) -> nn.Modu
     Raises:
         ModelError: if there is no such model, its arguments do not fit, or it is too large for the tensors.
     """
-    check_kind("spec", spec, ModelSpec, "give a ModelSpec, such as `Checkpoint.model`", ModelError)
+    _check_kind(spec)
     return make_template(lambda: _construct(spec), None if spec.name in CHECKED else params)
 
 
@@ -158,6 +159,10 @@ def _registered(name: str) -> Factory:
     registered = MODELS[name]
     factory: Factory = load(registered) if isinstance(registered, str) else registered
     return factory
+
+
+def _check_kind(spec: ModelSpec) -> None:
+    check_kind("spec", spec, ModelSpec, "give a ModelSpec, such as `Checkpoint.model`", ModelError)
 
 
 def _construct(spec: ModelSpec) -> nn.Module:
