@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.errors import LandscapeError, ModelError, one_line
+from landscape_cli.errors import LandscapeError, ModelError, one_line, shown
 
 if TYPE_CHECKING:
     import torch
 
 LONGEST = 60
+WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")
+DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
+
+
+def whole_number(text: str) -> int:
+    """Return the whole number that a text is; Python would take `1_000` and digits of other scripts, too.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not WHOLE.fullmatch(text.strip(" ")):
+        raise ValueError("no whole number")
+    return int(text)
+
+
+def decimal_number(text: str) -> float:
+    """Return the number that a text is, likewise.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not DECIMAL.fullmatch(text.strip(" ")):
+        raise ValueError("no number")
+    return float(text)
 
 
 def described(value: object) -> str:
@@ -52,7 +78,24 @@ def check_whole(name: str, value: object, error: type[LandscapeError], *, least:
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or (least is not None and int(value) < least):  # type: ignore[call-overload]
         bound = "" if least is None else f" of at least {least}"
-        raise error(f"`{name}=` must be a whole number{bound}, and is {value!r}")
+        raise error(f"`{name}=` must be a whole number{bound}, and is {shown(repr(value))}")
+
+
+def check_memory(what: str, size: int, error: type[LandscapeError]) -> None:
+    """Check that something fits into this machine's memory, before it is made bit by bit.
+
+    Args:
+        what: it is, and what to do, as in "10 networks: train fewer".
+        size: in bytes.
+        error: what to raise.
+
+    Raises:
+        LandscapeError: an `error`, with the two sizes.
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size > memory:
+        thing, _, remedy = what.partition(": ")
+        raise error(f"{thing} take {size / 1e9:,.0f} GB, and this machine has {memory / 1e9:,.0f} GB: {remedy}")
 
 
 def check_number(name: str, value: object, error: type[LandscapeError]) -> None:
@@ -62,7 +105,7 @@ def check_number(name: str, value: object, error: type[LandscapeError]) -> None:
         LandscapeError: an `error`.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise error(f"`{name}=` must be a finite number, and is {value!r}")
+        raise error(f"`{name}=` must be a finite number, and is {shown(repr(value))}")
 
 
 def check_numbers(name: str, values: object, error: type[LandscapeError]) -> None:
@@ -92,7 +135,7 @@ def check_settings(settings: Any, error: type[LandscapeError], *, skip: Iterable
             continue
         expected, said = words[kind]
         if not isinstance(value, expected) or (kind != "bool" and isinstance(value, bool)):
-            raise error(f"`{field.name}=` of {type(settings).__name__} must be {said}, and is {value!r}")
+            raise error(f"`{field.name}=` of {type(settings).__name__} must be {said}, and is {shown(repr(value))}")
 
 
 def device_of(device: torch.device | str) -> torch.device:
@@ -133,7 +176,7 @@ def check_tensors(params: object) -> None:
         if not isinstance(name, str):
             raise ModelError(f"expected tensors by name, and one goes by {described(name)}: give a state_dict")
         if not isinstance(tensor, torch.Tensor):
-            raise ModelError(f"{name} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
+            raise ModelError(f"{shown(name)} is a {type(tensor).__name__}, expected a tensor: see torch.as_tensor")
         if tensor.layout is not torch.strided or tensor.device.type == "meta":
             what = "has no values" if tensor.device.type == "meta" else f"is not stored densely ({tensor.layout})"
-            raise ModelError(f"the tensor {name!r} {what}, so nothing can be computed from it")
+            raise ModelError(f"the tensor {shown(name)!r} {what}, so nothing can be computed from it")

@@ -7,7 +7,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any
 
-from landscape_cli.errors import LandscapeError
+from landscape_cli.errors import LandscapeError, shown
 
 
 class Choice(str, Enum):
@@ -59,7 +59,7 @@ def check_choice(
     """
     names = [str.__str__(name) for name in choices]
     if value not in names:
-        raise error(f"unknown {what} {value!r}{of}: choose {joined.join(names)}{more}")
+        raise error(f"unknown {what} {shown(repr(value))}{of}: choose {joined.join(names)}{more}")
 
 
 class Format(Choice):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ Params = Mapping[str, Tensor]
 """A network: the tensors of a `state_dict`, under PyTorch's own names."""
 
 
+MOST_INPUTS = 1 << 22
+"""The most numbers in one input: 3 x 1182 x 1182."""
+MOST_AXES = 16
 TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 TYPES |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
@@ -46,6 +50,8 @@ class ModelSpec:
         for size in self.input_shape:
             check_whole("input_shape", size, ModelError, least=1)
         check_whole("outputs", self.outputs, ModelError, least=1)
+        if reason := _too_large(self.input_shape):
+            raise ModelError(f"`input_shape=` {reason}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that the checkpoint's metadata holds."""
@@ -71,9 +77,21 @@ class ModelSpec:
             raise ValueError("'name' must be text and 'arguments' an object")
         if not isinstance(shape, list) or not shape or not all(_is_positive(size) for size in shape):
             raise ValueError("'input_shape' must list positive whole numbers")
+        if reason := _too_large(shape):
+            raise ValueError(f"'input_shape' {reason}")
         if not isinstance(outputs, int) or not _is_positive(outputs):
             raise ValueError("'outputs' must be a positive whole number")
         return cls(name, arguments, tuple(shape), outputs)
+
+
+def _too_large(shape: Sequence[int]) -> str:
+    """Return what is too large about the shape of one input; empty if nothing is."""
+    if len(shape) > MOST_AXES:
+        return f"has {len(shape)} sizes: at most {MOST_AXES}"
+    if math.prod(shape) > MOST_INPUTS:
+        count = math.prod(shape)
+        return f"makes an input of {f'{count:,}' if count < 1 << 63 else 'very many'} numbers: at most {MOST_INPUTS:,}"
+    return ""
 
 
 def all_finite(tensor: Tensor) -> bool:

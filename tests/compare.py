@@ -30,7 +30,7 @@ from safetensors.torch import load
 
 SUPPORT = Path(__file__).parent / "support"
 KINDS = {"!": "process", "~": "stopped"}
-PROVENANCE = ("command", "arguments", "device", "seed", "inputs", "versions", "data")
+PROVENANCE = ("command", "arguments", "device", "threads", "seed", "inputs", "versions", "data")
 """Keys of provenance, in the steps of a checkpoint's history too."""
 WIDTH = 160
 """Characters of a line that a difference shows."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 from typing import Annotated, Any, cast
 
 import typer
@@ -18,10 +15,12 @@ from typer.core import TyperGroup
 from landscape_cli import __version__
 from landscape_cli.cli.console import in_options, listen
 from landscape_cli.cli.groups import Command, grouped
-from landscape_cli.errors import LandscapeError
+from landscape_cli.cli.signals import INTERRUPTED, SIGNALS_OF_THIS_PROCESS, TERMINATED, Terminated
+from landscape_cli.cli.stdout import leave_stdout, writing_stdout
+from landscape_cli.cli.streams import unfailing_stderr
+from landscape_cli.errors import LandscapeError, escaped, shortened
 
-RETRY_SECONDS = 0.02
-OURS, USERS, INTERRUPTED, TERMINATED, NO_READER = 1, 2, 130, 143, 141
+OURS, USERS, NO_READER = 1, 2, 141
 # typer's own errors of usage, under whichever name this version of typer keeps them
 UsageProblem = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -75,10 +74,6 @@ app = typer.Typer(
 )
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"landscape {__version__}")
@@ -103,47 +98,44 @@ def _program(
     """  # noqa: D301 - \b keeps the help's lines as they are
 
 
+@unfailing_stderr()
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit: 0; 1 our fault; 2 the user's; 130 Ctrl-C; 143 SIGTERM."""
+    """Run the program and exit: 0; 1 our fault; 2 the user's; 130 Ctrl-C; 143 SIGTERM; 141 without a reader."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    listen(quiet=False)
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)  # also where a shell has started a background job with it ignored
+    signals = SIGNALS_OF_THIS_PROCESS
     try:
-        code = app(argv, prog_name="landscape", standalone_mode=False)
-        sys.stdout.flush()
-        if code == INTERRUPTED:  # newer versions of typer catch Ctrl-C themselves
-            raise KeyboardInterrupt
+        try:
+            signals.begin()
+            listen(quiet=False)
+            result = app(argv, prog_name="landscape", standalone_mode=False)
+            if sys.stdout is not None:
+                with writing_stdout():
+                    sys.stdout.flush()
+            if result == INTERRUPTED:  # newer versions of typer catch Ctrl-C themselves
+                raise KeyboardInterrupt
+        finally:
+            signals.end()
+        code = result if isinstance(result, int) else 0
     except BaseException as error:  # the boundary: whatever happened becomes one line and an exit code
-        sys.exit(_report(error, debug="--debug" in argv))
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Raise what stops the program; within an import, which would swallow or mangle it, a moment later."""
-    inner = frame
-    while inner is not None:
-        if inner.f_code.co_filename.startswith("<frozen importlib"):
-            signal.signal(signal.SIGALRM, lambda _, later: _stop(number, later))
-            signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
-            return
-        inner = inner.f_back
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        code = _report(error, debug="--debug" in argv)
+    signals.will_exit(code)
+    sys.exit(code)
 
 
 def _report(error: BaseException, *, debug: bool) -> int:
     """Print what a person needs to know of an error; return the exit code."""
+    leave_stdout()
+    if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):  # typer's, rich's exits
+        return NO_READER
     if isinstance(error, SystemExit):
         if isinstance(error.code, int) and error.code:  # click's, where nobody reads on
             return error.code
         return _fail("code of the model ended the program (SystemExit): remove that from the model", USERS)
     if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's last flush complains
-        return NO_READER
     if debug:
-        traceback.print_exception(error)
+        text = "".join(traceback.format_exception(error))
+        print(*map(escaped, text.splitlines()), sep="\n", file=sys.stderr)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(str(error), file=sys.stderr)
         return USERS
@@ -179,7 +171,7 @@ def _usage_message(error: BaseException) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"landscape: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"landscape: error: {shortened(escaped(' '.join(message.split())))}", file=sys.stderr)
     return code
 
 

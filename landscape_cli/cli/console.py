@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import sys
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.options import flag
-from landscape_cli.errors import LandscapeWarning, Remark
+from landscape_cli.cli.stdout import writing_stdout
+from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -24,6 +26,12 @@ if TYPE_CHECKING:
     from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
+OF_FIGURES = {"matplotlib", "figures"}
+"""Folders whose code remarks on how a figure looks, which is never wrong."""
+MOST_NETWORKS = 10**7
+"""No command evaluates more: that is a slip, or work for several commands."""
+MANY_NETWORKS, MANY = 10**4, 10**9
+"""What takes so much says so at the start."""
 FIGURE = re.compile(r"-$|[-+]?[0-9.]+(e[-+][0-9]+)?( ±|$)")
 """What text in a table is a number, or a mean ± its deviation."""
 NAME_WIDTH = 14
@@ -35,7 +43,7 @@ LEAST_TEXT = 5
 def say(message: str, *, quiet: bool = False) -> None:
     """Print a remark on standard error, in the words of the command line."""
     if not quiet:
-        print(f"landscape: {in_options(message)}", file=sys.stderr)
+        print(f"landscape: {shortened(escaped(in_options(message)))}", file=sys.stderr)
 
 
 def make_progress(*extra: Any) -> Progress:
@@ -44,16 +52,29 @@ def make_progress(*extra: Any) -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         *(extra or (MofNCompleteColumn(),)),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[rate]}", markup=False),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(stderr=True, markup=False, emoji=False),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
     )
+
+
+def check_networks(networks: int) -> None:
+    """Check that a command does not evaluate networks without end.
+
+    Raises:
+        LandscapeError: if they are too many.
+    """
+    if networks > MOST_NETWORKS:
+        raise LandscapeError(
+            f"{networks:,} networks would be evaluated, and {MOST_NETWORKS:,} are the most that a command takes: "
+            "lower the numbers, or measure in parts"
+        )
 
 
 def shows_progress(quiet: bool) -> bool:
@@ -62,8 +83,25 @@ def shows_progress(quiet: bool) -> bool:
 
 
 @contextmanager
-def progress(description: str, total: int, unit: str, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """Yield a function to call with the amount done; None where nobody would see the bar."""
+def progress(
+    description: str, total: int, unit: str, *, quiet: bool, networks: int = 0
+) -> Iterator[Callable[[int], None] | None]:
+    """Yield a function to call with the amount done; None where nobody would see the bar.
+
+    Args:
+        description: what is done.
+        total: the amount of it.
+        unit: what is counted.
+        quiet: whether to show nothing.
+        networks: how many are evaluated.
+
+    Raises:
+        LandscapeError: if those are too many.
+    """
+    check_networks(networks)
+    if networks >= MANY_NETWORKS or total >= MANY:
+        size = f"{networks:,} networks, " if networks else ""
+        say(f"{description}: {size}{total:,} {unit} in all", quiet=quiet)
     if not shows_progress(quiet):
         yield None
         return
@@ -99,12 +137,15 @@ def emit(
         write_result(output, result, force=force)
         say(f"wrote {output}", quiet=quiet)
         return
+    if sys.stdout is None:  # closed, as by `>&-`
+        return
     form = form or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
-    if form is Format.TABLE:
-        (show or print_table)(result)
-    else:
-        sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv())
-    sys.stdout.flush()
+    with writing_stdout():
+        if form is Format.TABLE:
+            (show or print_table)(result)
+        else:
+            sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv())
+        sys.stdout.flush()
 
 
 def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str] = ()) -> None:
@@ -121,8 +162,8 @@ def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str
     from rich.table import Table
 
     columns = [_Column.of(column, result.rows, column in names, column in keys) for column in _columns_of(result.rows)]
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 400, markup=False, highlight=False)
-    for part, folded in _side_by_side(columns, console.width):
+    width = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 400).width
+    for part, folded in _side_by_side(columns, width):
         table = Table()
         for column in part:
             header = column.folded if folded else column.header
@@ -130,8 +171,8 @@ def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str
             table.add_column(header, justify=justify, no_wrap=not column.folds, overflow="fold")  # type: ignore[arg-type]
         for row in zip(*(column.cells for column in part), strict=True):
             table.add_row(*row)
-        wide = max(console.width, _least_width(part))
-        Console(file=sys.stdout, width=wide, markup=False, highlight=False).print(table)
+        wide = max(width, _least_width(part))
+        Console(file=sys.stdout, width=wide, markup=False, emoji=False, highlight=False).print(table)
 
 
 @dataclass(frozen=True)
@@ -152,7 +193,7 @@ class _Column:
         cells = tuple(map(_shown, values))
         is_number = all(isinstance(value, int | float | None) for value in values)
         folds = any(isinstance(value, str) and not FIGURE.match(value) for value in values)
-        header = name if is_name else name.replace("_", " ")
+        header = shown(name if is_name else name.replace("_", " "))
         width = max((*map(len, cells), *map(len, header.split())), default=0)
         folded = header if folds else "\n".join(textwrap.wrap(header, max(width, 1)))
         return cls(header, folded, cells, is_number, is_key or folds, folds)
@@ -205,20 +246,36 @@ def _shown(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.2e}"
-    return str(value)
+    return shown(str(value))
 
 
 def listen(*, quiet: bool) -> None:
     """From here on, print what the library warns of as lines on standard error; `quiet` leaves out what it can."""
 
-    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        ours = issubclass(category, LandscapeWarning | Remark)
+    def show(message: Warning | str, category: type[Warning], filename: str = "", *_: Any, **__: Any) -> None:
+        left_out = issubclass(category, LandscapeWarning | Remark) or bool(
+            OF_FIGURES.intersection(Path(filename).parts)
+        )
         prefix = "" if issubclass(category, Remark) else "warning: "
-        say(f"{prefix}{message}", quiet=quiet and ours)
+        say(f"{prefix}{message}", quiet=quiet and left_out)
 
     for category in (LandscapeWarning, Remark):
         warnings.simplefilter("always", category)
     warnings.showwarning = show
+    log = logging.getLogger("matplotlib")
+    log.handlers, log.propagate = [_Lines(quiet)], False
+
+
+class _Lines(logging.Handler):
+    """What another package logs, as lines on standard error."""
+
+    def __init__(self, quiet: bool) -> None:
+        super().__init__(logging.WARNING)
+        self._quiet = quiet
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print it."""
+        say(f"warning: {' '.join(record.getMessage().split())}", quiet=self._quiet)
 
 
 def in_options(message: str) -> str:

@@ -6,13 +6,19 @@ import inspect
 from collections.abc import Callable
 from copy import copy
 from dataclasses import MISSING, fields
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast, get_args, get_type_hints
 
+import typer
 from typer.core import TyperArgument, TyperCommand
+
+from landscape_cli.arguments import decimal_number, whole_number
+from landscape_cli.errors import shown
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+LARGEST = (1 << 63) - 1
 
 
 class Group:
@@ -72,6 +78,15 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 class Command(TyperCommand):
     """A command whose help lists arguments, and then options by panel, in the order of the signature."""
 
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        """Let options that are numbers take what people write as numbers, and no number that is beyond all use."""
+        super().__init__(*arguments, **attributes)
+        for parameter in self.params:
+            kind = _number_kind(parameter)
+            if kind is not None:
+                process = partial(_process_number, parameter, kind, parameter.process_value)
+                setattr(parameter, "process_value", process)  # noqa: B010 - a method for mypy
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the lists."""
         panels: dict[str, list[tuple[str, str]]] = {}
@@ -84,3 +99,26 @@ class Command(TyperCommand):
         for panel, records in panels.items():
             with formatter.section(panel):
                 formatter.write_dl(records)
+
+
+def _number_kind(parameter: Any) -> type | None:
+    """Return which numbers a parameter takes, in any version of typer; None if it takes others things."""
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is not None:
+        return descriptor.annotation if descriptor.annotation in (int, float) else None
+    name = getattr(parameter.type, "name", "")
+    return {"integer": int, "float": float}.get(name.removesuffix(" range"))
+
+
+def _process_number(parameter: Any, kind: type, process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    """Refuse what Python reads as a number and people do not, before typer reads it."""
+    if isinstance(value, str):
+        try:
+            number = whole_number(value) if kind is int else decimal_number(value)
+        except ValueError:
+            word = "a valid integer" if kind is int else "a valid float"
+            raise typer.BadParameter(f"{shown(value)!r} is not {word}", ctx=context, param=parameter) from None
+        if kind is int and abs(number) > LARGEST:
+            problem = f"{shown(value)} is beyond {LARGEST}, the largest whole number here"
+            raise typer.BadParameter(problem, ctx=context, param=parameter)
+    return process(context, value)

@@ -12,7 +12,7 @@ import typer
 
 from landscape_cli.cli.console import say
 from landscape_cli.cli.options import DataOptions, ModelOptions, whole_numbers
-from landscape_cli.errors import DataError, LandscapeError
+from landscape_cli.errors import DataError, LandscapeError, shown
 
 if TYPE_CHECKING:
     import torch
@@ -51,8 +51,8 @@ def resolve_device(name: str) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise LandscapeError(f"unknown device {name!r}: choose auto, cpu, cuda or cuda:K")
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,9})?", name):
+        raise LandscapeError(f"unknown device {shown(name)!r}: choose auto, cpu, cuda or cuda:K")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise LandscapeError(f"the device {name!r} is not there (no CUDA on this machine): use --device cpu")
@@ -96,21 +96,33 @@ def open_networks(
     return networks, model, resolved
 
 
-def symmetry_of(network: Checkpoint, model: nn.Module, *, strict: bool, quiet: bool) -> Symmetry:
+def symmetry_of(
+    network: Checkpoint, model: nn.Module, *, strict: bool, quiet: bool, claims: Sequence[Checkpoint] = ()
+) -> Symmetry:
     """Derive the symmetry of a checkpoint's model, and warn of what could not be established.
 
+    Args:
+        network: a checkpoint.
+        model: its model.
+        strict: whether that is an error.
+        quiet: whether to warn of nothing.
+        claims: networks of the model that are to be what they say of being normalised.
+
     Raises:
+        GeometryError: if one is not.
         TraceError: if the model cannot be followed; with `strict`, also for what is a warning otherwise.
     """
     import torch
 
     from landscape_cli.forward.functional import float_type
+    from landscape_cli.normalization.verified import check_claims
     from landscape_cli.symmetry import trace_symmetry
 
     example = torch.zeros(2, *network.model.input_shape, dtype=float_type(network.params))
     symmetry = trace_symmetry(model, example, strict=strict)
     for note in symmetry.notes:
         say(f"warning: {note}", quiet=quiet)
+    check_claims(claims, symmetry)
     return symmetry
 
 
@@ -130,12 +142,14 @@ def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool
     elif options.task is not None:
         raise DataError("--task goes with --data: checkpoints say what is to be told from their own data")
     else:
-        data = _data_trained_on(networks, first, options.data_dir)
+        data = _data_trained_on(networks, first, options.data_dir, quiet=quiet)
     _check_data_fits(data, first)
     return data
 
 
-def _data_trained_on(networks: Sequence[Checkpoint], first: Checkpoint, directory: str | None) -> DataSet:
+def _data_trained_on(
+    networks: Sequence[Checkpoint], first: Checkpoint, directory: str | None, *, quiet: bool
+) -> DataSet:
     """Load the data that all networks were trained on, `first` among them."""
     from landscape_cli.data.datasets import DataSpec, load_data
 
@@ -154,7 +168,20 @@ def _data_trained_on(networks: Sequence[Checkpoint], first: Checkpoint, director
             f"{data.record['name']} is not the data that {first.path} was trained on (its contents differ): "
             "find the right one with --data-dir, or measure on this one with --data"
         )
+    warn_of_generated(data, networks, quiet=quiet)
     return data
+
+
+def warn_of_generated(data: DataSet, networks: Sequence[Checkpoint], *, quiet: bool) -> None:
+    """Say if data that were generated anew are not, bit for bit, those that a network was trained on."""
+    for network in networks:
+        if network.data.get("name") == "hmm" and network.data.get("sha256") not in (None, data.record["sha256"]):
+            say(
+                f"warning: the data generated here are not those that {network.path} records (their SHA-256 differ): "
+                "on another kind of machine the last bits may differ, else the file has been changed",
+                quiet=quiet,
+            )
+            return
 
 
 def _other_data(name: str, first: Checkpoint, options: DataOptions, *, quiet: bool) -> DataSet:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from landscape_cli.arguments import decimal_number, whole_number
 from landscape_cli.choices import Format, Kind, Method, Pairing, Statistics, Task
 from landscape_cli.cli.groups import Group
 
@@ -23,11 +24,18 @@ FLAGS = {
 }
 """Options that are not spelled as the parameters are."""
 LARGEST_SEED = (1 << 63) - 1
+LARGEST_COUNT = 10**7
+"""Of networks that are evaluated, draws and the like: more is a slip."""
+LARGEST_STACK = 10**5
+"""Of networks that are trained as one, and copies of data."""
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of everything random in this command.")
 ]
 UnusedSeed = Annotated[
-    int, typer.Option("--seed", min=0, help="Recorded with the result; this command draws nothing at random.")
+    int,
+    typer.Option(
+        "--seed", min=0, max=LARGEST_SEED, help="Recorded with the result; this command draws nothing at random."
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -201,7 +209,10 @@ class EnsembleOptions(Group):
 Points = Annotated[
     int,
     typer.Option(
-        "--points", min=2, help="Points on the path, evenly spaced, ends included; of a connector on each edge [7]."
+        "--points",
+        min=2,
+        max=LARGEST_COUNT,
+        help="Points on the path, evenly spaced, ends included; of a connector on each edge [7].",
     ),
 ]
 PathKind = Annotated[
@@ -215,7 +226,12 @@ PathKind = Annotated[
 ]
 Orders = Annotated[
     int,
-    typer.Option("--orders", min=1, help="Binary networks: random orders of the flips, over which means are taken."),
+    typer.Option(
+        "--orders",
+        min=1,
+        max=LARGEST_COUNT,
+        help="Binary networks: random orders of the flips, over which means are taken.",
+    ),
 ]
 OptimizeMidpoint = Annotated[
     bool,
@@ -251,7 +267,7 @@ def numbers(text: str, option: str) -> list[float]:
         BadParameter: if one is no number.
     """
     try:
-        return [float(part) for part in text.split(",")]
+        return [decimal_number(part) for part in text.split(",")]
     except ValueError:
         raise typer.BadParameter(f"{option} takes numbers separated by commas, not {text!r}") from None
 
@@ -263,7 +279,7 @@ def whole_numbers(text: str, option: str) -> list[int]:
         BadParameter: if one is no whole number.
     """
     try:
-        return [int(part) for part in text.split(",")] if text else []
+        return [whole_number(part) for part in text.split(",")] if text else []
     except ValueError:
         raise typer.BadParameter(f"{option} takes whole numbers separated by commas, not {text!r}") from None
 

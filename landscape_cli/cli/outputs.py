@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +13,9 @@ import typer
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
-from landscape_cli.errors import CheckpointError, ResultError
-from landscape_cli.io.atomic import check_output
+from landscape_cli.cli.stdout import check_stdout
+from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, one_line
+from landscape_cli.io.atomic import check_output, check_takes_files
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -43,11 +47,13 @@ def output_paths(
     else:
         assert out_dir is not None
         paths = [out_dir / f"{path.stem}{suffix}.st" for path in inputs]
-        doubles = sorted({str(path) for path in paths if paths.count(path) > 1})
+        doubles = sorted(str(path) for path, count in Counter(paths).items() if count > 1)
         if doubles:
             raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
-        if out_dir.exists() and not out_dir.is_dir():
-            raise CheckpointError(f"{out_dir} is not a folder: name another with --out-dir")
+        there = next(folder for folder in (out_dir, *out_dir.parents) if os.path.lexists(folder))
+        if not there.is_dir():
+            raise CheckpointError(f"{there} is not a folder: name another with --out-dir")
+        check_takes_files(there, error=CheckpointError)
     for path in paths:
         check_checkpoint_name(path)
         if output is not None or path.exists():
@@ -70,18 +76,46 @@ def make_folder(out_dir: Path | None) -> None:
 
 def write_networks(
     paths: Sequence[Path], networks: Sequence[Checkpoint], *, out_dir: Path | None, force: bool, quiet: bool
-) -> None:
-    """Write networks to their files, once there is nothing left that may fail, and say so.
+) -> list[LandscapeError]:
+    """Write networks to their files, once there is nothing left that may fail, and say so; return why some cannot be.
 
     Raises:
-        CheckpointError: if one cannot be written.
+        CheckpointError: if there is no folder for them.
     """
-    from landscape_cli.io.checkpoint import write_checkpoint
-
     make_folder(out_dir)
-    for path, network in zip(paths, networks, strict=True):
-        write_checkpoint(path, network, force=force)
+    both = zip(paths, networks, strict=True)
+    errors = (write_network(path, network, force=force, quiet=quiet) for path, network in both)
+    return [error for error in errors if error is not None]
+
+
+def write_network(path: Path, network: Checkpoint, *, force: bool, quiet: bool) -> LandscapeError | None:
+    """Write a network to its file, and say so; return why that cannot be, so that the rest is written all the same."""
+    return write_together({path: network}, force=force, quiet=quiet)
+
+
+def write_together(networks: Mapping[Path, Checkpoint], *, force: bool, quiet: bool) -> LandscapeError | None:
+    """Write networks to their files, all or none, as `write_network` does one."""
+    from landscape_cli.io.checkpoint import write_checkpoints
+
+    try:
+        write_checkpoints(networks, force=force)
+    except CheckpointError as error:
+        return error
+    for path in networks:
         say(f"wrote {path}", quiet=quiet)
+    return None
+
+
+def check_written(errors: Sequence[LandscapeError | None]) -> None:
+    """Raise, at the end of a command, if something could not be written on the way.
+
+    Raises:
+        LandscapeError: the first of the errors, and how many more there are.
+    """
+    failed = [error for error in errors if error is not None]
+    if failed:
+        more = f" (and {len(failed) - 1} files more)" if len(failed) > 1 else ""
+        raise type(failed[0])(f"{failed[0]}{more}") from failed[0]
 
 
 def check_fields(template: Path, fields: Sequence[str]) -> None:
@@ -103,15 +137,19 @@ def check_fields(template: Path, fields: Sequence[str]) -> None:
 
 
 def check_distinct(*outputs: Path | None) -> None:
-    """Check that no two outputs are one file.
+    """Check that no two outputs are one file, and that none is the folder of another.
 
     Raises:
         ResultError: naming the file that two are.
     """
     named = [path.resolve() for path in outputs if path is not None]
-    for path in named:
-        if named.count(path) > 1:
+    counts = Counter(named)
+    folders = {folder: path for path in named for folder in path.parents}
+    for path, count in counts.items():
+        if count > 1:
             raise ResultError(f"two outputs are the same file, {path.name}: name them apart")
+        if path in folders:
+            raise ResultError(f"{path.name} is to be a file, and the folder of {folders[path].name}: name them apart")
 
 
 def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:
@@ -122,6 +160,7 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
     """
     from landscape_cli.io.results import check_result_name
 
+    check_stdout(output)
     if output is not None:
         check_result_name(output, force=force)
         if form is not None and output.suffix != f".{form.value}":
@@ -131,3 +170,34 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
         from landscape_cli.figures.figure import check_plot
 
         check_plot(plot, force=force)
+
+
+@contextmanager
+def drawn_last(plot: Path | None, draw: Callable[[Path], None]) -> Iterator[None]:
+    """Draw a picture, if one is asked for, once results are written; or even if they cannot be.
+
+    Args:
+        plot: the picture.
+        draw: what draws and writes it.
+
+    Raises:
+        ResultError: if it cannot be drawn or written.
+    """
+    try:
+        yield
+    except (LandscapeError, OSError):
+        with suppress(ResultError):
+            _draw(plot, draw)
+        raise
+    _draw(plot, draw)
+
+
+def _draw(plot: Path | None, draw: Callable[[Path], None]) -> None:
+    if plot is None:
+        return
+    try:
+        draw(plot)
+    except (LandscapeError, MemoryError):
+        raise
+    except Exception as cause:  # whatever matplotlib thinks of fonts, names or numbers
+        raise ResultError(f"{plot} cannot be drawn: {type(cause).__name__}: {one_line(cause)}") from cause

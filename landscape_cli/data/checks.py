@@ -75,7 +75,7 @@ def check_labels(name: str, labels: Tensor, outputs: int) -> None:
 
 
 def _check_tensors(name: str, x: Tensor, y: Tensor, *, suffix: str = "") -> None:
-    """Check shapes and types of inputs and labels."""
+    """Check shapes and types of inputs and labels, and that inputs are finite if they have values."""
     if x.ndim < 2 or x.numel() == 0:
         raise DataError(f"{name}: x{suffix} has shape {tuple(x.shape)}, expected (samples, ...), none empty")
     if y.shape != x.shape[:1]:
@@ -86,7 +86,7 @@ def _check_tensors(name: str, x: Tensor, y: Tensor, *, suffix: str = "") -> None
         raise DataError(f"{name}: y{suffix} holds {y.dtype}, expected whole numbers from 0")
     if x.dtype not in INPUT_TYPES:
         raise DataError(f"{name}: x{suffix} holds {x.dtype}, expected uint8 or another plain number type")
-    if not all_finite(x):
+    if not x.is_meta and not all_finite(x):
         raise DataError(f"{name}: x{suffix} holds NaN or Inf")
 
 

@@ -18,7 +18,7 @@ from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.data.preprocessing import channel_statistics, recorded_statistics, standardize
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.data.subset import balanced_subset
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, shown
 
 __all__ = ["DataSet", "DataSpec", "Split", "load_data"]
 
@@ -61,7 +61,7 @@ class DataSpec:
             )
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError(
-                f"the checkpoint's metadata key 'data' is malformed ({cause!r}): name the data with `data=`"
+                f"the checkpoint's metadata key 'data' is malformed ({shown(repr(cause))}): name the data with `data=`"
             ) from cause
 
 
@@ -155,6 +155,8 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
 
 def _seed(value: Any) -> int:
     seed = int(value)
+    if seed != value:
+        raise ValueError("the seed must be a whole number")
     if not 0 <= seed < 1 << 63:
         raise ValueError("the seed must lie between 0 and 2^63 - 1")
     return seed

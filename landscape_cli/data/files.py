@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from landscape_cli.choices import Task
+from landscape_cli.data.checks import check_splits
 from landscape_cli.data.source import DataSource, Split
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, one_line
+from landscape_cli.io.header import read_header
+from landscape_cli.io.regular import check_regular
+from landscape_cli.io.safetensors import load
+from landscape_cli.network import Params
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
@@ -28,17 +32,24 @@ class SafetensorsFile(DataSource):
         """Return what the file holds.
 
         Raises:
-            DataError: if it cannot be read, or lacks a tensor.
+            DataError: if it cannot be read, or lacks a tensor, or one is of a shape or type that it cannot be.
         """
         path = Path(spec.name)
         try:
-            tensors = load_file(path)
+            check_regular(path)
+            with path.open("rb") as file:
+                check_splits(spec.name, *_splits_of(path, read_header(file).tensors()))  # before values are read
+            tensors, _, _ = load(path)
         except SafetensorError as cause:
-            raise DataError(f"{path} is not a whole safetensors file ({cause})") from cause
+            raise DataError(f"{path} is not a whole safetensors file ({one_line(cause)})") from cause
         except OSError as cause:
             raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
-        missing = [key for key in KEYS if key not in tensors]
-        if missing:
-            raise DataError(f"{path} lacks {', '.join(missing)}: a data file holds {', '.join(KEYS)}")
-        x_train, y_train, x_test, y_test = (tensors[key] for key in KEYS)
-        return Split(x_train, y_train), Split(x_test, y_test)
+        return _splits_of(path, tensors)
+
+
+def _splits_of(path: Path, tensors: Params) -> tuple[Split, Split]:
+    missing = [key for key in KEYS if key not in tensors]
+    if missing:
+        raise DataError(f"{path} lacks {', '.join(missing)}: a data file holds {', '.join(KEYS)}")
+    x_train, y_train, x_test, y_test = (tensors[key] for key in KEYS)
+    return Split(x_train, y_train), Split(x_test, y_test)

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from landscape_cli.choices import Nonlinearity, check_choice
 from landscape_cli.data.source import DataSource, Split
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, shown
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
 
+LARGEST = (1 << 31) - 1
+MOST_NUMBERS = 1 << 26
+"""Of all hidden patterns and inputs together, and of the features: half a GiB in float64."""
 SIZES = ("latent", "dim", "patterns", "test_patterns")
 NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
     Nonlinearity.SIGN.value: lambda z: torch.where(z < 0, -1.0, 1.0),
@@ -49,6 +52,9 @@ class HiddenManifold:
         Raises:
             KeyError, TypeError, ValueError: if they are malformed.
         """
+        for name in SIZES:
+            if type(record[name]) is not int:
+                raise ValueError(f"{name} is {shown(str(record[name]))}, expected a whole number")
         return cls(**{name: int(record[name]) for name in SIZES}, nonlinearity=str(record["nonlinearity"]))
 
 
@@ -56,11 +62,19 @@ def generate(sizes: HiddenManifold, seed: int) -> list[tuple[Tensor, Tensor]]:
     """Return inputs, shape (patterns, N), float32, and labels, shape (patterns,), int64: for training and for tests.
 
     Raises:
-        DataError: if a size is no size, or the nonlinearity unknown.
+        DataError: if a size is no size, they are too large, or the nonlinearity is unknown.
     """
     for name in SIZES:
         if getattr(sizes, name) < 1:
             raise DataError(f"the hidden manifold's {name} must be at least 1, not {getattr(sizes, name)}")
+        if getattr(sizes, name) > LARGEST:
+            raise DataError(f"the hidden manifold's {name} must be at most {LARGEST}")
+    count = (sizes.patterns + sizes.test_patterns) * (sizes.latent + sizes.dim) + sizes.latent * sizes.dim
+    if count > MOST_NUMBERS:
+        raise DataError(
+            f"the hidden manifold is too large: {sizes.patterns} and {sizes.test_patterns} patterns of "
+            f"{sizes.latent} + {sizes.dim} numbers, and features, make {count:,} numbers: at most {MOST_NUMBERS:,}"
+        )
     check_choice("nonlinearity", sizes.nonlinearity, NONLINEARITIES, DataError, of=" of the hidden manifold")
     generator = torch.Generator().manual_seed(seed)
     teacher = torch.randn(sizes.latent, generator=generator, dtype=torch.float64)
@@ -81,7 +95,7 @@ class HiddenManifoldData(DataSource):
         """Return the patterns, the same for the same sizes and seed.
 
         Raises:
-            DataError: if a size is no size, or the nonlinearity unknown.
+            DataError: if a size is no size, they are too large, or the nonlinearity is unknown.
         """
         train, test = generate(spec.hmm, spec.seed)
         return Split(*train), Split(*test)

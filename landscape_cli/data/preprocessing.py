@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, shown
 
 
 def channel_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,8 +36,10 @@ def recorded_statistics(record: Mapping[str, Any], x: Tensor) -> tuple[Tensor, T
     try:
         mean = torch.tensor(record["mean"], dtype=torch.float64)
         deviation = torch.tensor(record["deviation"], dtype=torch.float64)
-    except (KeyError, TypeError, ValueError) as cause:
-        raise DataError(f"the checkpoint's metadata key 'data' lacks mean or deviation ({cause!r})") from cause
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as cause:
+        raise DataError(
+            f"the checkpoint's metadata key 'data' lacks mean or deviation ({shown(repr(cause))})"
+        ) from cause
     channels = _as_channels(x[:1]).shape[1]
     if mean.shape != (channels,) or deviation.shape != (channels,):
         raise DataError(f"the checkpoint was trained on {mean.numel()} channels, this data has {channels}")

@@ -19,7 +19,14 @@ from landscape_cli.errors import (
     ProofError,
     listed,
 )
-from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
+from landscape_cli.forward.functional import (
+    ForwardError,
+    cast_floats,
+    errors_of_forward,
+    float_type,
+    run_with,
+    unsaved_buffers,
+)
 from landscape_cli.forward.memory import largest_activation
 from landscape_cli.forward.nonfinite import not_finite
 from landscape_cli.forward.outputs import all_outputs, decide, logits_of
@@ -173,9 +180,10 @@ def _expected(
     """Return the outputs of a network, and the type they could be computed in: float64, or else its own, `fallback`."""
     try:
         return torch.float64, _outputs(model, before, probe, torch.float64)
-    except (LandscapeError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception:  # code of others; what is wrong with it in its own type is told below
+    except Exception as error:  # code of others; what is wrong with it in its own type is told below
+        known = isinstance(error, LandscapeError | MemoryError | torch.OutOfMemoryError)
+        if known and not isinstance(error, ForwardError):
+            raise
         with errors_of_forward():
             return fallback, _outputs(model, before, probe, fallback)
 

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from traceback import walk_tb
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from landscape_cli.errors import LandscapeError, ModelError, one_line
+from landscape_cli.errors import LandscapeError, ModelError, one_line, shown
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.network import Params
+
+
+class ForwardError(ModelError):
+    """A forward pass, code of others, that fails.
+
+    Attributes:
+        reason: what it raised.
+        where: in which module, in words; empty if that is not known.
+    """
+
+    def __init__(self, inputs: str, reason: Exception, where: str = "") -> None:
+        """Say on which inputs it fails, and why."""
+        text = f": {one_line(reason)}" if str(reason) else ""
+        super().__init__(f"the forward pass fails{where} on {inputs}: {type(reason).__name__}{text}")
+        self.reason, self.where = reason, where
 
 
 def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
@@ -26,7 +42,8 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
         x: inputs, shape (n, *input_shape), in the network's type and on its device.
 
     Raises:
-        ModelError: if the model's code exits.
+        ForwardError: if the model's code fails: the message names the module.
+        ModelError: if it exits.
     """
     # Given a module's tensors under a second name too, PyTorch would leave the new ones behind.
     modules = {name for name, _ in model.named_modules()}
@@ -36,6 +53,21 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
             return functional_call(model, once, (x,), tie_weights=False)
     except SystemExit as cause:
         raise ModelError("the forward pass ends the program (SystemExit): remove that from the model") from cause
+    except (LandscapeError, MemoryError, torch.OutOfMemoryError, torch.jit.Error):
+        raise
+    except Exception as cause:
+        if x.device.type == "meta" or "alloc" in str(cause):
+            raise
+        raise ForwardError(f"inputs of shape {tuple(x.shape)}", cause, _in_module(model, cause)) from cause
+
+
+def _in_module(model: nn.Module, error: BaseException) -> str:
+    """Return in which module an error was raised, in words; nothing if that is not known."""
+    names = {id(module): name for name, module in model.named_modules() if name}
+    innermost = ""
+    for frame, _ in walk_tb(error.__traceback__):
+        innermost = names.get(id(frame.f_locals.get("self")), innermost)
+    return f" in {shown(innermost)}" if innermost else ""
 
 
 @contextmanager
@@ -43,15 +75,16 @@ def errors_of_forward(inputs: str = "random inputs") -> Iterator[None]:
     """Run a forward pass, code of others, whose errors become one line.
 
     Raises:
-        ModelError: if it fails on such inputs.
+        ForwardError: if it fails on such inputs.
     """
     try:
         yield
+    except ForwardError as error:
+        raise ForwardError(inputs, error.reason, error.where) from error.reason
     except (LandscapeError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as cause:
-        reason = one_line(cause)
-        raise ModelError(f"the forward pass fails on {inputs}: {type(cause).__name__}: {reason}") from cause
+        raise ForwardError(inputs, cause) from cause
 
 
 def parameter_owners(model: nn.Module) -> dict[str, str]:

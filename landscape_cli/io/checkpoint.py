@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_set
+from landscape_cli.io.header import read_header
+from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
 
@@ -81,6 +84,22 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         path=str(path),
         sha256=digest,
     )
+
+
+def read_structure(path: str | Path) -> tuple[ModelSpec, Params] | None:
+    """Return which model a checkpoint is of, and its tensors without values, of its header alone.
+
+    Returns:
+        None if the file cannot be read, or is malformed: `read_checkpoint` says why.
+    """
+    try:
+        check_regular(path)
+        with Path(path).open("rb") as file:
+            header = read_header(file)
+        spec = ModelSpec.from_json(_json(Path(path), header.metadata, "model", dict))
+        return None if header.metadata.get("format") != FORMAT else (spec, header.tensors())
+    except (OSError, SafetensorError, CheckpointError, ValueError):
+        return None
 
 
 def check_checkpoint_name(path: Path) -> None:
@@ -179,11 +198,19 @@ def check_tensors(path: str | Path, params: Params) -> None:
             raise CheckpointError(f"{path}: the tensor {shown(name)!r} holds NaN or Inf: this network cannot be used")
 
 
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, none of whose keys occurs twice: of two values readers choose differently."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return values
+
+
 def _json(path: Path, metadata: Mapping[str, str], key: str, kind: type) -> Any:
     if key not in metadata:
         raise CheckpointError(f"{path}: the metadata key {key!r} is missing: {REMEDY}")
     try:
-        value = json.loads(metadata[key])
+        value = json.loads(metadata[key], object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as cause:
         raise CheckpointError(f"{path}: the metadata key {key!r} is not JSON: {cause}") from cause
     if not isinstance(value, kind):

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
+import struct
 import warnings
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
-from landscape_cli.errors import CheckpointError, shown
+from landscape_cli.errors import CheckpointError, one_line, shown
 from landscape_cli.io.checkpoint import FORMAT
-from landscape_cli.io.safetensors import load, looks_like_pickle
+from landscape_cli.io.header import read_header
+from landscape_cli.io.safetensors import load, looks_like_pickle, read_content
 from landscape_cli.network import TYPES, Params
 
 KEYS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 """Of `nn.DataParallel` and of `torch.compile`."""
 DEEPEST = 4
+UNPACKED, UNPACKED_EACH = 1 << 28, 4
+"""How many bytes an archive may unpack to: so many, or so many for each of its own."""
 REMEDY = "save the state_dict alone: torch.save(model.state_dict(), FILE)"
 
 
@@ -30,17 +36,18 @@ def is_foreign(path: str | Path) -> bool:
     try:
         if looks_like_pickle(Path(path)):
             return True
-        with safe_open(path, framework="pt") as opened:
-            written_as = (opened.metadata() or {}).get("format", "")
+        with Path(path).open("rb") as file:
+            written_as = read_header(file).metadata.get("format", "")
     except (OSError, SafetensorError):
         return False
     return not written_as.startswith(FORMAT.partition("/")[0] + "/")
 
 
-def read_foreign(path: str | Path) -> Params:
+def read_foreign(path: str | Path) -> tuple[Params, str]:
     """Read the tensors of a safetensors file, or of a PyTorch file without running code of it.
 
-    The latter may be a `state_dict`, or a dictionary that holds one under one of `KEYS`.
+    The latter may be a `state_dict`, or a dictionary that holds one under one of `KEYS`. Also returned: the SHA-256 of
+    what was read.
 
     Raises:
         CheckpointError: if the file is missing, truncated, needs code to be read, holds something else than
@@ -48,13 +55,13 @@ def read_foreign(path: str | Path) -> Params:
     """
     path = Path(path)
     try:
-        content = _load_pickle(path) if looks_like_pickle(path) else _load_safetensors(path)
+        content, digest = _load_pickle(path) if looks_like_pickle(path) else _load_safetensors(path)
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
     tensors = _state_dict_in(path, content)
     for name, tensor in tensors.items():
         _check(path, name, tensor)
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+    return {name: tensor.detach() for name, tensor in tensors.items()}, digest
 
 
 def unprefixed(tensors: Params, expected: Collection[str]) -> Params:
@@ -67,18 +74,23 @@ def unprefixed(tensors: Params, expected: Collection[str]) -> Params:
     return max(reversed(candidates), key=lambda candidate: len(names & candidate.keys()))
 
 
-def _load_safetensors(path: Path) -> dict[str, Tensor]:
+def _load_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
     try:
-        return load(path)[0]
+        tensors, _, digest = load(path)
+        return tensors, digest
     except SafetensorError as cause:
-        raise CheckpointError(f"{path} is not a whole safetensors file ({cause}): it may be truncated") from cause
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated"
+        ) from cause
 
 
-def _load_pickle(path: Path) -> Any:
+def _load_pickle(path: Path) -> tuple[Any, str]:
+    content, digest = read_content(path)
+    _check_unpacked(path, content)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), digest
     except (OSError, MemoryError):
         raise
     except Exception as cause:  # a pickle that was made to do so can raise anything
@@ -94,6 +106,31 @@ def _load_pickle(path: Path) -> Any:
         raise CheckpointError(
             f"{path} is not a whole PyTorch file: it may be truncated, or of another format"
         ) from cause
+
+
+def _check_unpacked(path: Path, content: bytes) -> None:
+    """Refuse an archive that unpacks to far more than it holds: PyTorch's own are not compressed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError, struct.error, EOFError):
+        return  # none, or a broken one: what reads it says so
+    if unpacked > max(UNPACKED, UNPACKED_EACH * len(content)):
+        raise CheckpointError(
+            f"{path} holds {len(content):,} bytes that unpack to {unpacked:,}, which is too much: save it anew with "
+            "torch.save, which does not compress"
+        )
+
+
+def read_structure(path: str | Path) -> Params | None:
+    """Return the tensors that a safetensors file says it holds, without values; None if it is none, or unreadable."""
+    try:
+        if looks_like_pickle(Path(path)):
+            return None
+        with Path(path).open("rb") as file:
+            return read_header(file).tensors()
+    except (OSError, SafetensorError):
+        return None
 
 
 def _state_dict_in(path: Path, content: Any) -> dict[str, Tensor]:

@@ -7,17 +7,22 @@ import io
 import json
 import math
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from landscape_cli.errors import ResultError
+from landscape_cli.errors import ResultError, escaped
 from landscape_cli.io.atomic import check_output, write_atomic
 
 PACKAGES = ("landscape-cli", "torch", "torchvision", "numpy", "scipy", "safetensors")
 FORMATS = (".json", ".csv")
+FORMULA = re.compile(r"[=+\-@]")
+"""How text begins that spreadsheets run as a formula."""
+PLAIN = re.compile(r"[+-][a-z_]+")
+"""A word after a sign, as +gradient, of which no spreadsheet makes anything."""
 
 Row = Mapping[str, Any]
 
@@ -29,7 +34,7 @@ class Result:
     Attributes:
         body: the whole of it, as JSON values.
         rows: the same as a long table, for CSV and for a terminal.
-        provenance: command, arguments, versions, device, seed, and the digest of each input.
+        provenance: command, arguments, versions, device, threads, seed, and the digest of each input.
     """
 
     body: Mapping[str, Any]
@@ -42,13 +47,16 @@ class Result:
         return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
-        """Return the rows as CSV text, after one comment line (#) with the provenance."""
+        """Return the rows as CSV text, after one comment line (#) with the provenance.
+
+        Text that a spreadsheet would take for a formula (it begins with =, +, - or @) has an apostrophe before it.
+        """
         text = io.StringIO()
         text.write(f"# {json.dumps(finite(self.provenance), allow_nan=False)}\n")
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({column: _cell(value) for column, value in row.items()} for row in self.rows)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(map(_cell, columns))
+        writer.writerows([_cell(row.get(column)) for column in columns] for row in self.rows)
         return text.getvalue()
 
 
@@ -68,10 +76,18 @@ def provenance(
         "command": f"landscape {command}",
         "arguments": dict(arguments),
         "device": device,
+        "threads": threads(),
         "seed": seed,
         "inputs": dict(inputs),
         "versions": versions(),
     }
+
+
+def threads() -> int:
+    """Return how many threads compute: sums are taken in another order with another number of them."""
+    import torch
+
+    return torch.get_num_threads()
 
 
 def versions() -> dict[str, str]:
@@ -110,7 +126,18 @@ def write_result(path: Path, result: Result, *, force: bool) -> None:
 def _cell(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return ""
+    if isinstance(value, str):
+        text = escaped(value)
+        return f"'{text}" if FORMULA.match(text) and not _is_harmless(text) else text
     return "" if value is None else value
+
+
+def _is_harmless(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return PLAIN.fullmatch(text) is not None
+    return True
 
 
 def finite(value: Any) -> Any:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from safetensors import SafetensorError, safe_open
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
-from landscape_cli.errors import CheckpointError
+from landscape_cli.errors import CheckpointError, one_line, shown
+from landscape_cli.io.header import Entry, read_header
+from landscape_cli.io.regular import check_regular
 from landscape_cli.network import Params
 
 SUFFIXES = (".st", ".safetensors")
+BLOCK = 1 << 24
+"""Bytes read at once."""
+CHANGED = "it changed while it was read: repeat the command once it is written"
 
 
 def read_tensors(path: Path, form: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, str], str]:
@@ -31,30 +41,78 @@ def read_tensors(path: Path, form: str, remedy: str) -> tuple[dict[str, Tensor],
     """
     _check_looks_like_safetensors(path)
     try:
-        digest = digest_of(path)
-        params, metadata = load(path)
+        params, metadata, digest = load(path)
     except SafetensorError as cause:
         raise CheckpointError(
-            f"{path} is not a whole safetensors file ({cause}): it may be truncated, or of another format"
+            f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated, or of another format"
         ) from cause
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
     actual = metadata.get("format")
     if actual != form:
-        what = "has no 'format' in its metadata" if actual is None else f"has the format {actual!r}"
+        what = "has no 'format' in its metadata" if actual is None else f"has the format {shown(actual)!r}"
         raise CheckpointError(f"{path} {what}, expected {form!r}: {remedy}")
     return params, metadata, digest
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of any safetensors file, sorted by name, and its metadata.
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    """Return the tensors of any safetensors file, sorted by name, its metadata, and the digest of what was read.
+
+    The file is read once, into memory: whoever writes into it later changes nothing.
 
     Raises:
         SafetensorError: if it is none, or not a whole one.
-        OSError: if it cannot be read.
+        OSError: if it cannot be read, or changes meanwhile.
     """
-    with safe_open(path, framework="pt") as opened:
-        return {name: opened.get_tensor(name) for name in sorted(opened.keys())}, opened.metadata() or {}
+    with _unchanged(path) as file:
+        header = read_header(file)
+        digest = hashlib.sha256(header.raw)
+        tensors = {entry.name: _read_tensor(file, entry, digest) for entry in header.entries}
+    return {name: tensors[name] for name in sorted(tensors)}, dict(header.metadata), digest.hexdigest()
+
+
+def read_content(path: Path) -> tuple[bytes, str]:
+    """Return the content of a file, which is read once, and its SHA-256.
+
+    Raises:
+        OSError: if it cannot be read, or changes meanwhile.
+    """
+    with _unchanged(path) as file:
+        content = file.read(os.fstat(file.fileno()).st_size)
+    return content, hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to be read, and check afterwards that nobody has written into it meanwhile."""
+    check_regular(path)
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        yield file
+        after = os.fstat(file.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise OSError(errno.EBUSY, CHANGED)
+
+
+def _read_tensor(file: BinaryIO, entry: Entry, digest: Any) -> Tensor:
+    """Return the next tensor of a file, in memory of its own."""
+    try:
+        tensor = torch.empty(entry.shape, dtype=entry.dtype)
+    except (RuntimeError, TypeError, OverflowError) as cause:
+        if "allocate" in str(cause):
+            raise
+        raise SafetensorError("invalid shape") from cause
+    if not tensor.numel():
+        return tensor
+    content = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+    begin = 0
+    while begin < len(content):
+        count = file.readinto(content[begin : begin + BLOCK])  # type: ignore[attr-defined]
+        if not count:
+            raise OSError(errno.EBUSY, CHANGED)
+        digest.update(content[begin : begin + count])
+        begin += count
+    return tensor
 
 
 def looks_like_pickle(path: Path) -> bool:
@@ -63,25 +121,13 @@ def looks_like_pickle(path: Path) -> bool:
     Raises:
         OSError: if it cannot be read.
     """
+    check_regular(path)
     with path.open("rb") as file:
         start = file.read(9)
         size = file.seek(0, 2)
     if start[8:] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
         return False  # a safetensors file whose header happens to have such a length: 640, 896, ... bytes
     return start[:4] == b"PK\x03\x04" or start[:2] in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
-
-
-def digest_of(path: Path) -> str:
-    """Return a file's SHA-256.
-
-    Raises:
-        OSError: if it cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def pack(params: Params, metadata: Mapping[str, str]) -> bytes:

@@ -88,17 +88,23 @@ class RadialEvaluator:
             recompute_on=self._train if self._recomputed else None,
         )
 
-    def samples(self, targets: int = 0) -> int:
-        """Return how many samples measuring a network takes, with so many others to go towards."""
-        named = [name.load()(name.value) for name in map(DirectionName, self._settings.directions)]
+    def networks(self, targets: int = 0) -> int:
+        """Return how many networks are evaluated to measure one, with so many others to go towards."""
         networks = 1 + targets * len(self._settings.angles)
-        passes = 0
-        for direction in named:
+        for direction in self._named():
             draws = len(direction.profiles()) * direction.draws(self._settings.samples)
             networks += draws * len(self._strengths(direction))
-            passes += direction.passes
+        return networks
+
+    def samples(self, targets: int = 0) -> int:
+        """Return how many samples measuring a network takes, with so many others to go towards."""
+        passes = sum(direction.passes for direction in self._named())
         train = len(self._evaluator.splits[self._train].y)
-        return networks * (self._recomputed + self._evaluator.samples) + passes * (train + self._recomputed)
+        each = self._recomputed + self._evaluator.samples
+        return self.networks(targets) * each + passes * (train + self._recomputed)
+
+    def _named(self) -> list[Direction]:
+        return [name.load()(name.value) for name in map(DirectionName, self._settings.directions)]
 
     def measure(
         self,

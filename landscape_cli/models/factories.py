@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
-from importlib import import_module, invalidate_caches
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from landscape_cli.errors import ModelError, one_line
+from landscape_cli.errors import ModelError, one_line, quoted, shown
+from landscape_cli.models.imports import import_from
 from landscape_cli.models.request import TORCHVISION, format_request, needs_code, refuse_downloads
 from landscape_cli.models.template import plain_tensors
 from landscape_cli.network import TYPES
@@ -38,11 +38,11 @@ def allow_code(name: str) -> None:
     module_name, _, attribute = name.partition(":")
     parts = [*module_name.split("."), *attribute.split(".")]
     if not all(part.isidentifier() for part in parts) or module_name.endswith(".py"):
-        raise ModelError(f"{name!r} names no factory: write package.module:factory, without slashes or '.py'")
+        raise ModelError(f"{shown(name)!r} names no factory: write package.module:factory, without slashes or '.py'")
     with _user_code(f"importing {module_name}"):
         prepare_torchvision()
         try:
-            named: Any = import_module(module_name)
+            named: Any = import_from(os.getcwd(), module_name)
         except ModuleNotFoundError as cause:
             if cause.name is None or not f"{module_name}.".startswith(f"{cause.name}."):
                 raise  # the module is there, and lacks something itself
@@ -69,7 +69,7 @@ def check_torchvision(name: str) -> None:
     names = models.list_models(module=models)
     short = name.removeprefix(TORCHVISION)
     if short not in names:
-        raise ModelError(f"torchvision has no classification model {short!r}{_similar(short.lower(), names)}")
+        raise ModelError(f"torchvision has no classification model {shown(short)!r}{_similar(short.lower(), names)}")
 
 
 def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -79,29 +79,30 @@ def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         ModelError: if there is no such model, its code was not named by the user, or it cannot be made.
     """
     refuse_downloads(name, arguments)
-    shown = format_request(name, arguments)
+    request = format_request(name, arguments)
+    what = shown(request)
     if needs_code(name):
         if name not in _allowed:
             raise ModelError(
-                f"the model is made by code, which is run only if you name it: add `model=` '{shown}'"
+                f"the model is made by code, which is run only if you name it: add `model=` {quoted(request)}"
                 " (in Python: landscape_cli.models.allow_code)"
             )
-        with _user_code(shown):
+        with _user_code(what):
             model = _allowed[name](**arguments)
     else:
         check_torchvision(name)
         models = import_torchvision("models")
-        with _user_code(shown), warnings.catch_warnings():
+        with _user_code(what), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of initialisations, which are not kept
             model = models.get_model(name.removeprefix(TORCHVISION), **({"weights": None} | dict(arguments)))
     if not isinstance(model, nn.Module):
-        raise ModelError(f"{shown} returned a {type(model).__name__}, expected a torch.nn.Module")
-    _check_tensors(shown, model)
+        raise ModelError(f"{what} returned a {type(model).__name__}, expected a torch.nn.Module")
+    _check_tensors(what, model)
     model.register_forward_hook(_first_tensor)
     return model
 
 
-def _check_tensors(shown: str, model: nn.Module) -> None:
+def _check_tensors(what: str, model: nn.Module) -> None:
     """Refuse models that a checkpoint's tensors could not fully describe."""
     registered = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
     fault = None
@@ -118,7 +119,7 @@ def _check_tensors(shown: str, model: nn.Module) -> None:
             "use nn.ParameterList or the parameter's own name"
         )
     if fault is not None:
-        raise ModelError(f"{shown} {fault}")
+        raise ModelError(f"{what} {fault}")
 
 
 def _first_tensor(module: nn.Module, inputs: Any, output: Any) -> Any:
@@ -130,14 +131,11 @@ def _first_tensor(module: nn.Module, inputs: Any, output: Any) -> Any:
 
 @contextmanager
 def _user_code(what: str) -> Iterator[None]:
-    """Run code of others: the current folder comes first, what it prints is no result, what it raises is one line.
+    """Run code of others: what it prints is no result, what it raises is one line.
 
     Raises:
         ModelError: if the code raises or exits.
     """
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    invalidate_caches()
     try:
         with redirect_stdout(sys.stderr):
             yield
@@ -146,10 +144,6 @@ def _user_code(what: str) -> Iterator[None]:
     except (Exception, SystemExit) as cause:
         reason = one_line(cause)
         raise ModelError(f"{what} failed: {type(cause).__name__}{f': {reason}' if reason else ''}") from cause
-    finally:
-        sys.path.remove(folder)
-        if folder not in sys.path:
-            sys.path.append(folder)  # for imports within functions; behind everything that is installed
 
 
 def _similar(name: str, names: list[str]) -> str:

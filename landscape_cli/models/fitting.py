@@ -64,17 +64,31 @@ def fit_tensors(model: nn.Module, tensors: Params) -> dict[str, Tensor]:
     Raises:
         ModelError: if they do not fit.
     """
-    expected = model.state_dict()
+    complete = _completed(model, tensors)
+    check_params(model, complete)
+    return {name: complete[name].detach().clone(memory_format=torch.contiguous_format) for name in sorted(complete)}
+
+
+def check_structure(model: nn.Module, tensors: Params, *, foreign: bool = False) -> None:
+    """Check names, shapes and types of tensors, which may be without values; of foreign files as `fit_tensors` does.
+
+    Raises:
+        ModelError: naming the first few tensors of each kind of mismatch.
+    """
+    _check_structure(model, _completed(model, tensors) if foreign else tensors)
+
+
+def _completed(model: nn.Module, tensors: Params) -> dict[str, Tensor]:
+    """Return a foreign file's tensors with those of the model that such files lack and that need not be there."""
     complete = dict(tensors)
-    for name in expected:
+    for name in model.state_dict():
         if name not in complete and name.rpartition(".")[2] == COUNTER:
             complete[name] = torch.zeros((), dtype=torch.int64)
     for group in tied_names(model):
         present = [name for name in group if name in complete]
         if present:
             complete |= {name: complete[present[0]] for name in group if name not in complete}
-    check_params(model, complete)
-    return {name: complete[name].detach().clone(memory_format=torch.contiguous_format) for name in sorted(complete)}
+    return complete
 
 
 def check_network(name: str, model: nn.Module, params: Params) -> None:
@@ -107,16 +121,24 @@ def check_params(model: nn.Module, params: Params) -> None:
     Raises:
         ModelError: naming the first few tensors of each kind of mismatch.
     """
+    _check_structure(model, params)
+    for first, *aliases in tied_names(model):
+        for name in aliases:
+            if not torch.equal(params[first], params[name]):
+                raise ModelError(f"{shown(first)} and {shown(name)} are one tensor in the model, but differ here")
+
+
+def _check_structure(model: nn.Module, params: Params) -> None:
     expected = model.state_dict()
-    missing = [name for name in expected if name not in params]
+    missing = [shown(name) for name in expected if name not in params]
     unknown = [shown(name) for name in params if name not in expected]
     shapes = [
-        f"{name} is {tuple(params[name].shape)}, expected {tuple(tensor.shape)}"
+        f"{shown(name)} is {tuple(params[name].shape)}, expected {tuple(tensor.shape)}"
         for name, tensor in expected.items()
         if name in params and params[name].shape != tensor.shape
     ]
     types = [
-        f"{name} is {params[name].dtype}"
+        f"{shown(name)} is {params[name].dtype}"
         for name, tensor in expected.items()
         if name in params and params[name].is_floating_point() != tensor.is_floating_point()
     ]
@@ -124,7 +146,3 @@ def check_params(model: nn.Module, params: Params) -> None:
     faults = [f"{kind}: {listed(names)}" for kind, names in kinds.items() if names]
     if faults:
         raise ModelError(f"the tensors do not fit the model ({'; '.join(faults)}): is it of another architecture?")
-    for first, *aliases in tied_names(model):
-        for name in aliases:
-            if not torch.equal(params[first], params[name]):
-                raise ModelError(f"{first} and {name} are one tensor in the model, but differ here")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from landscape_cli.errors import ModelError, one_line
-from landscape_cli.forward.functional import run_with
+from landscape_cli.forward.functional import ForwardError, run_with
 from landscape_cli.forward.outputs import all_outputs
 
 BATCH = 2
@@ -28,9 +28,10 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     except Exception:  # operators without a rule for shapes alone, looks at values: the numbers are needed
         try:
             output = _run(model, input_shape, "cpu")
-        except ModelError:
-            raise
-        except Exception as cause:
+        except Exception as error:
+            if isinstance(error, ModelError) and not isinstance(error, ForwardError):
+                raise
+            cause = error.reason if isinstance(error, ForwardError) else error
             reason = one_line(cause)
             raise ModelError(
                 f"the model does not run on inputs of shape {input_shape} ({type(cause).__name__}: {reason}): "

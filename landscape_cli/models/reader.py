@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.errors import CheckpointError, ModelError
-from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint
+from landscape_cli.errors import CheckpointError, ModelError, quoted, shown
+from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint, read_structure
 from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
-from landscape_cli.io.safetensors import digest_of
+from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.models.factories import allow_code
-from landscape_cli.models.fitting import check_network, fit_tensors
+from landscape_cli.models.fitting import check_network, check_structure, fit_tensors
 from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.network import ModelSpec
+    from landscape_cli.network import ModelSpec, Params
 
 
 def read_network(
@@ -69,6 +69,7 @@ class NetworkReader:
         if self.request is not None and needs_code(self.request.name):
             allow_code(self.request.name)
         self._model: tuple[ModelSpec, nn.Module] | None = None  # of foreign files, once there is one
+        self._template: tuple[ModelSpec, nn.Module] | None = None  # of the last file of landscape's own
 
     def read_all(self, paths: Sequence[str | Path]) -> tuple[list[Checkpoint], nn.Module]:
         """Read files of one model; return the networks and the model.
@@ -103,9 +104,27 @@ class NetworkReader:
         return self._read_foreign(path) if is_foreign(path) else self._read_checkpoint(path)
 
     def _read_checkpoint(self, path: Path) -> Checkpoint:
+        described = read_structure(path)
+        if described is not None:
+            spec, tensors = described
+            self._check_request(path, spec)
+            self._check_structure(path, spec, tensors)
         network = read_checkpoint(path)
         self._check_request(path, network.model)
         return network
+
+    def _check_structure(self, path: Path, spec: ModelSpec, tensors: Params) -> None:
+        """Check the tensors that a file promises against its model, before they are read.
+
+        Raises:
+            ModelError: if they do not fit, or the model cannot be built.
+        """
+        try:
+            if self._template is None or self._template[0] != measured(spec):
+                self._template = measured(spec), construct_template(measured(spec), tensors)
+            check_structure(self._template[1], tensors)
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
 
     def _check_request(self, path: Path, spec: ModelSpec) -> None:
         """Check what the user says of a model against what a checkpoint of landscape's does.
@@ -117,10 +136,10 @@ class NetworkReader:
         if self.request is None and needs_code(spec.name):
             raise CheckpointError(
                 f"{path} is of a model that code makes, which is run only if you name it: "
-                f"add `model=` '{format_request(spec.name, spec.arguments)}'"
+                f"add `model=` {quoted(format_request(spec.name, spec.arguments))}"
             )
         if self.request is not None and not is_request_for(self.request, spec):
-            named = format_request(self.request.name, self.request.arguments)
+            named = shown(format_request(self.request.name, self.request.arguments))
             raise ModelError(f"{path} is {describe_model(spec)}, not `model=` {named}: leave that out, or correct it")
         if self.shape is not None and self.shape != spec.input_shape:
             raise ModelError(f"{path} takes inputs of shape {spec.input_shape}, not `input_shape=` {self.shape}")
@@ -136,16 +155,20 @@ class NetworkReader:
                 f"{path} was not written by landscape: give the shape of one input as well, as in "
                 "`input_shape=` 3,32,32"
             )
-        tensors = read_foreign(path)
+        promised = read_foreign_structure(path)
+        tensors, digest = read_foreign(path) if promised is None else (promised, "")
         if self._model is None:
             self._model = find_spec(self.request, self.shape)
         spec, template = self._model
         try:
+            if promised is not None:
+                check_structure(template, unprefixed(promised, template.state_dict().keys()), foreign=True)
+                tensors, digest = read_foreign(path)
             params = fit_tensors(template, unprefixed(tensors, template.state_dict().keys()))
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         check_tensors(path, params)
-        return Checkpoint(params, spec, data={}, path=str(path), sha256=digest_of(path))
+        return Checkpoint(params, spec, data={}, path=str(path), sha256=digest)
 
 
 def _build(network: Checkpoint) -> nn.Module:
@@ -195,7 +218,7 @@ def _check_same_kind(*networks: Checkpoint) -> None:
     by_kind = {}
     for network in networks:
         try:
-            by_kind[bool(latent_names(construct_template(network.model)))] = network.path
+            by_kind[bool(latent_names(construct_template(network.model, network.params)))] = network.path
         except ModelError as error:
             raise ModelError(f"{network.path}: {error}") from error
     if len(by_kind) > 1:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from landscape_cli.arguments import check_kind
+from landscape_cli.arguments import check_kind, check_tensors
 from landscape_cli.choices import check_choice, load
-from landscape_cli.errors import ModelError, one_line
+from landscape_cli.errors import ModelError, one_line, quoted, shown
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
 from landscape_cli.models.outputs import count_outputs
@@ -37,6 +37,8 @@ MODELS: Mapping[str, str | Factory] = {
     "wedges": "landscape_cli.models.wedges:wedges",
 }
 """The registry: where each factory is defined, or the function itself."""
+CHECKED = {"wedges"}
+"""Models that check themselves how large they are, and hold more than a checkpoint does."""
 LATER: Mapping[str, Any] = {"dropout": 0}
 """Arguments that models have got since checkpoints are written, and the values with which they are what they were."""
 
@@ -47,6 +49,7 @@ def create_model(spec: ModelSpec, *, seed: int, dtype: torch.dtype = torch.float
     Raises:
         ModelError: if there is no such model, or its arguments do not fit.
     """
+    _check_kind(spec)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _construct(spec).to("cpu", dtype)
@@ -66,16 +69,23 @@ def build_model(spec: ModelSpec, params: Params) -> nn.Module:
     Raises:
         ModelError: if there is no such model, its arguments do not fit, or `params` do not.
     """
-    return load_params(construct_template(spec), params)
+    check_tensors(params)
+    return load_params(construct_template(spec, params), params)
 
 
-def construct_template(spec: ModelSpec) -> nn.Module:
+def construct_template(spec: ModelSpec, params: Params | None = None) -> nn.Module:
     """Return the model with parameters that have shapes but, where that works, no values and no memory.
 
+    Args:
+        spec: which model.
+        params: the tensors that it is built for, if they are there already, as those of a file are: a model that they
+            could not fill is not built.
+
     Raises:
-        ModelError: if there is no such model, or its arguments do not fit.
+        ModelError: if there is no such model, its arguments do not fit, or it is too large for the tensors.
     """
-    return make_template(lambda: _construct(spec))
+    _check_kind(spec)
+    return make_template(lambda: _construct(spec), None if spec.name in CHECKED else params)
 
 
 def find_spec(request: ModelRequest, input_shape: tuple[int, ...]) -> tuple[ModelSpec, nn.Module]:
@@ -140,7 +150,7 @@ def default_arguments(name: str) -> dict[str, Any]:
 def _outputs(request: ModelRequest) -> int:
     outputs = request.arguments.get("outputs")
     if not isinstance(outputs, int) or isinstance(outputs, bool) or outputs < 1:
-        raise ModelError(f"say how many outputs the model has: `model=` '{request.name}?outputs=10'")
+        raise ModelError(f"say how many outputs the model has: `model=` {quoted(f'{request.name}?outputs=10')}")
     return outputs
 
 
@@ -151,8 +161,11 @@ def _registered(name: str) -> Factory:
     return factory
 
 
-def _construct(spec: ModelSpec) -> nn.Module:
+def _check_kind(spec: ModelSpec) -> None:
     check_kind("spec", spec, ModelSpec, "give a ModelSpec, such as `Checkpoint.model`", ModelError)
+
+
+def _construct(spec: ModelSpec) -> nn.Module:
     if ":" in spec.name:
         return make_foreign(spec.name, spec.arguments)
     factory = _registered(spec.name)
@@ -160,4 +173,6 @@ def _construct(spec: ModelSpec) -> nn.Module:
         return factory(spec.input_shape, spec.outputs, **spec.arguments)
     except (TypeError, ValueError, RuntimeError, OverflowError) as cause:
         reason = one_line(cause)
-        raise ModelError(f"the model {spec.name!r} cannot be built from {dict(spec.arguments)}: {reason}") from cause
+        raise ModelError(
+            f"the model {shown(spec.name)!r} cannot be built from {shown(str(dict(spec.arguments)))}: {reason}"
+        ) from cause

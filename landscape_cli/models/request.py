@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import ModelError, shown
 
 if TYPE_CHECKING:
     from landscape_cli.network import ModelSpec
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TORCHVISION = "torchvision:"
 DOWNLOADING = ("weights", "pretrained")
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
+ERRORS = "surrogatepass"
+"""Text may hold halves of surrogates, as JSON can."""
 SAFE = "/:,+[]{}\"' "
 HOW = "torchvision:NAME?num_classes=10, or package.module:factory?argument=1 for code of yours"
 
@@ -42,18 +44,19 @@ def parse_request(text: str) -> ModelRequest:
     """
     name, _, query = text.partition("?")
     if not name or not name.isprintable() or any(part.isspace() for part in name):
-        raise ModelError(f"`model=` {text!r} names no model: write {HOW}")
+        raise ModelError(f"`model=` {shown(text)!r} names no model: write {HOW}")
     arguments: dict[str, Any] = {}
     for part in query.split("&") if query else ():
         key, equals, value = part.partition("=")
-        key = unquote(key)
+        key = unquote(key, errors=ERRORS)
         if not equals or not key.isidentifier():
             raise ModelError(
-                f"`model=` {text!r}: {part!r} is no argument: write name=value after the '?', several joined by '&'"
+                f"`model=` {shown(text)!r}: {shown(part)!r} is no argument: write name=value after the '?', several "
+                "joined by '&'"
             )
         if key in arguments:
-            raise ModelError(f"`model=` {text!r} gives the argument {key!r} twice: leave one out")
-        arguments[key] = _value(unquote(value))
+            raise ModelError(f"`model=` {shown(text)!r} gives the argument {shown(key)!r} twice: leave one out")
+        arguments[key] = _value(unquote(value, errors=ERRORS))
     refuse_downloads(name, arguments)
     return ModelRequest(name, arguments)
 
@@ -64,8 +67,8 @@ def format_request(name: str, arguments: Mapping[str, Any]) -> str:
     for key, value in arguments.items():
         # Text that would be read as something else is written as a JSON string.
         plain = isinstance(value, str) and _value(value) == value
-        shown = value if plain else json.dumps(value, separators=(",", ":"))
-        parts.append(f"{quote(key)}={quote(shown, safe=SAFE)}")
+        text = value if plain else json.dumps(value, separators=(",", ":"))
+        parts.append(f"{quote(key, errors=ERRORS)}={quote(text, safe=SAFE, errors=ERRORS)}")
     return f"{name}?{'&'.join(parts)}" if parts else name
 
 
@@ -73,7 +76,7 @@ def describe_model(spec: ModelSpec) -> str:
     """Return a model with its sizes, in words."""
     shape = "x".join(map(str, spec.input_shape))
     options = ", ".join(f"{key}={value}" for key, value in sorted(spec.arguments.items()))
-    return f"{spec.name}({options}) from {shape} to {spec.outputs}"
+    return f"{shown(spec.name)}({shown(options)}) from {shape} to {spec.outputs}"
 
 
 def needs_code(name: str) -> bool:
@@ -90,7 +93,8 @@ def refuse_downloads(name: str, arguments: Mapping[str, Any]) -> None:
     for key, value in arguments.items():
         if key.split("_")[0] in DOWNLOADING and value is not None and value is not False and ":" in name:
             raise ModelError(
-                f"the argument {key!r} of {name!r} would fetch weights, but those come from your file: leave it out"
+                f"the argument {shown(key)!r} of {shown(name)!r} would fetch weights, but those come from your file: "
+                "leave it out"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from landscape_cli.forward.functional import unsaved_buffers
+from landscape_cli.models.budget import Budget, ModelTooLargeError
+from landscape_cli.network import Params
 
 DEEPEST = 4
 REGISTERED = {"_parameters", "_buffers", "_modules"}
@@ -41,25 +44,36 @@ class _Unfilled(TorchFunctionMode):
         return result
 
 
-def make_template(make: Callable[[], nn.Module]) -> nn.Module:
+def make_template(make: Callable[[], nn.Module], params: Params | None = None) -> nn.Module:
     """Return the model that `make` returns, with parameters without values if that works, else with random ones.
 
     Either way every tensor that is not in the `state_dict` has its value, always the same.
+
+    Args:
+        make: makes the model.
+        params: the tensors that it is made for, if any: then it may not be much larger than they are.
+
+    Raises:
+        ModelTooLargeError: if it is.
     """
+    within = (lambda: nullcontext()) if params is None else (lambda: Budget(params))
     with torch.random.fork_rng(devices=[]):
         try:
             torch.manual_seed(0)
-            with _Unfilled() as unfilled:
+            with within(), _Unfilled() as unfilled:
                 model = make()
             # Others without values are tables that forward will read; objects and closures may hide theirs.
             filled_later = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
             unsaved = (*unsaved_buffers(model).values(), *plain_tensors(model), *unfilled.left())
             if not any(tensor.is_meta and id(tensor) not in filled_later for tensor in unsaved):
                 return model
+        except ModelTooLargeError:
+            raise
         except Exception:  # whatever it is: it is raised again below unless the missing values are to blame
             pass
         torch.manual_seed(0)
-        return make().cpu()
+        with within():
+            return make().cpu()
 
 
 def plain_tensors(model: nn.Module) -> Iterator[Tensor]:

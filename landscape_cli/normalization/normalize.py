@@ -118,17 +118,20 @@ def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: boo
     return Normalization(stored, output_factor, degenerate, factors, tuple(unsettled))
 
 
-def is_normalized(params: Params, symmetry: Symmetry) -> bool:
+def is_normalized(params: Params, symmetry: Symmetry, *, last_layer: bool = False) -> bool:
     """Tell whether hidden units have the scales that normalising gives them, to the rounding of the network's type.
 
-    The last layer may have any scale, and so may groups of which normalising finds no one form.
+    Groups of which normalising finds no one form may have any scale, and so may the last layer unless it is asked
+    after with `last_layer`; latent weights of binary layers may have any size.
 
     Raises:
         GeometryError: if the network cannot be normalised.
     """
-    normalization = normalize_params(params, symmetry, keep_last_layer=True)
+    normalization = normalize_params(params, symmetry, keep_last_layer=not last_layer)
     allowed = ROUNDINGS * torch.finfo(float_type(params)).eps
     settled = (factor for name, factor in normalization.factors.items() if name not in normalization.unsettled)
+    if abs(normalization.output_factor - 1) > allowed:
+        return False
     return all(bool(((factor - 1).abs() <= allowed).all()) for factor in settled)
 
 

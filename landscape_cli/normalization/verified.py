@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from landscape_cli.arguments import device_of
-from landscape_cli.errors import GeometryError
+from landscape_cli.binary.layers import to_signs
+from landscape_cli.errors import GeometryError, quoted
 from landscape_cli.evaluation.equivalence import (
     Difference,
     cast_like,
@@ -22,7 +24,13 @@ from landscape_cli.evaluation.equivalence import (
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
-from landscape_cli.normalization.normalize import Normalization, check_range, normalize_params, one_at_a_time
+from landscape_cli.normalization.normalize import (
+    Normalization,
+    check_range,
+    is_normalized,
+    normalize_params,
+    one_at_a_time,
+)
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -125,6 +133,37 @@ def normalize_checkpoint(
         name=network.path,
     )
     return replace(network, params=normalization.params, normalized=normalization.normalized), normalization
+
+
+def check_claims(networks: Sequence[Checkpoint], symmetry: Symmetry) -> None:
+    """Check that networks whose checkpoints say that they are normalised are so: their norms, not their outputs.
+
+    Args:
+        networks: checkpoints of one model; those that say nothing may be what they like.
+        symmetry: of the model.
+
+    Raises:
+        GeometryError: naming one that is not.
+    """
+    for network in networks:
+        if network.normalized is None:
+            continue
+        last_layer = not (symmetry.is_binary or network.normalized.get("keep_last_layer"))
+        try:
+            kept = is_normalized(network.params, symmetry, last_layer=last_layer) and _are_signs(network, symmetry)
+        except GeometryError:
+            kept = False
+        if not kept:
+            raise GeometryError(
+                f"{network.path} says that it is normalised, and is not: run this first: landscape normalize "
+                f"{quoted(Path(network.path))} -o FILE"
+            )
+
+
+def _are_signs(network: Checkpoint, symmetry: Symmetry) -> bool:
+    """Tell whether the latent weights are signs, as normalising leaves them."""
+    signs = to_signs(network.params, symmetry.latents)
+    return all(torch.equal(network.params[name], signs[name]) for name in symmetry.latents)
 
 
 def _record(normalization: Normalization, symmetry: Symmetry, *, keep_last_layer: bool) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from landscape_cli.arguments import check_settings
+from landscape_cli.arguments import check_memory, check_settings
 from landscape_cli.choices import Optimizer
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
@@ -139,6 +139,8 @@ def corrupt(data: Split, settings: Adversarial, *, classes: int, black: Tensor, 
 
     from landscape_cli.data.datasets import Split
 
+    size = settings.copies * data.x.numel() * data.x.element_size() * 2  # twice: as parts, and put together
+    check_memory(f"{settings.copies:,} copies of the data: lower `adv_copies=`", size, TrainingError)
     inputs, labels = [], []
     for _ in range(settings.copies):
         flat = data.x.cpu().reshape(len(data.x), len(black), -1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from landscape_cli.arguments import check_settings
+from landscape_cli.arguments import check_settings, decimal_number
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.sampler import Sampler
@@ -31,7 +31,7 @@ def number(text: str) -> float:
     if text == "auto":
         raise ValueError("`gamma_init=` takes a number for `algo=` esgd")
     try:
-        return float(text)
+        return decimal_number(text)
     except ValueError:
         raise ValueError(f"`gamma_init=` takes a number or auto, not {text!r}") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from landscape_cli.arguments import check_settings
+from landscape_cli.arguments import check_settings, decimal_number
 from landscape_cli.choices import GammaSchedule, check_choice
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
@@ -34,7 +34,7 @@ def number_or_auto(text: str) -> float | None:
     if text == "auto":
         return None
     try:
-        return float(text)
+        return decimal_number(text)
     except ValueError:
         raise ValueError(f"`gamma_init=` takes a number or auto, not {text!r}") from None
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape_cli.arguments import check_kind, check_number, check_tensors, check_whole, device_of
+from landscape_cli.arguments import check_kind, check_memory, check_number, check_tensors, check_whole, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet, Split
@@ -28,6 +28,9 @@ from landscape_cli.samplers.streams import CORRUPTION, initial_params
 from landscape_cli.samplers.subspace import ConfinedStack, Displacement, Subspace
 
 Pause = Callable[[bool, Callable[[], TrainingState]], None]
+
+FEW_NETWORKS = 100
+"""Whose size nobody needs to ask for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,6 +259,10 @@ def _starts(
             check_kind("initial", replicas, Sequence, "give for each run the list of its networks", TrainingError)
             for params in replicas:
                 check_tensors(params)
+    if initial is None and count * len(seeds) > FEW_NETWORKS:
+        each = sum(tensor.numel() * tensor.element_size() for tensor in initial_params(spec, seeds[0], 0).values())
+        networks = f"{count * len(seeds):,} networks with their gradients: train fewer as one"
+        check_memory(networks, 2 * each * count * len(seeds), TrainingError)
     starts = initial or [[initial_params(spec, seed, replica) for replica in range(count)] for seed in seeds]
     if [len(replicas) for replicas in starts] != [count] * len(seeds):
         raise TrainingError(f"`initial=` takes {count} networks for each of {len(seeds)} runs")

@@ -128,7 +128,7 @@ def test_where_the_probe_comes_from() -> None:
     few = pair.align(symmetry=shapeless, probe=pair.inputs[:9]).proof
     assert few is not None
     assert few.probes == 9
-    with pytest.raises(ModelError, match="the forward pass fails on random inputs"):
+    with pytest.raises(ModelError, match="the forward pass fails in 0 on random inputs"):
         pair.align(input_shape=(6,))
 
 

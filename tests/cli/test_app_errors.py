@@ -198,7 +198,7 @@ def test_signal_within_an_import_waits_for_its_end(tmp_path: Path) -> None:
         "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(0.1)\nprint('imported')\n"
     )
     code = (
-        "import signal, time\nfrom landscape_cli.cli.app import _stop\nsignal.signal(signal.SIGINT, _stop)\n"
+        "import time\nfrom landscape_cli.cli.signals import SIGNALS_OF_THIS_PROCESS\nSIGNALS_OF_THIS_PROCESS.begin()\n"
         "import slow\n"
         "try:\n    time.sleep(30)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
     )

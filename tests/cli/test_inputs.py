@@ -269,7 +269,7 @@ MISTAKES = {
     "list": (["list.pt", *MAKE], "holds a list"),
     "complex": (["complex.pt", *MAKE], "complex64"),
     "NaN": (["nan.pt", *MAKE], "'3.bias' holds NaN"),
-    "odd names": (["odd.pt", *MAKE], r"not in the model: 'a\n\x1b[31m'"),
+    "odd names": (["odd.pt", *MAKE], r"not in the model: a\n\x1b[31m"),
     "mixed": (["mixed.pt", *MAKE], "mixes floating-point types"),
     "a data set": (["data.safetensors", *MAKE], "not in the model: x_test"),
     "file names code": (["named.st"], "add --model 'evil:make?x=1'"),

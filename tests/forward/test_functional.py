@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.data.datasets import Split
-from landscape_cli.errors import ProofError
+from landscape_cli.errors import ModelError, ProofError
 from landscape_cli.evaluation.batch_norm import recompute_statistics, tracked_statistics
 from landscape_cli.evaluation.equivalence import compare, prove_equivalence
 from landscape_cli.evaluation.evaluator import Evaluator
@@ -74,7 +74,7 @@ def test_running_leaves_the_model_as_it_is(model: nn.Module) -> None:
     x = torch.randn(4, 5)
     own = model(x)
     found = run_with(model, tensors, x.double())
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ModelError):
         run_with(model, tensors, x)
     assert everything(model) == before
     assert torch.equal(model(x), own)

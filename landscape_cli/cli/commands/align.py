@@ -12,6 +12,7 @@ from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.choices import Format, Method
 from landscape_cli.cli.console import emit, listen, progress, say
 from landscape_cli.cli.options import (
+    LARGEST_COUNT,
     CheckpointOutput,
     ComputeOptions,
     DataOptions,
@@ -52,10 +53,16 @@ def align(
         ),
     ] = Method.COSINE,
     orders: Annotated[
-        int, typer.Option("--orders", min=1, help="Descents of --method weight, each in a random order; best kept.")
+        int,
+        typer.Option(
+            "--orders", min=1, max=LARGEST_COUNT, help="Descents of --method weight, each in a random order; best kept."
+        ),
     ] = ORDERS,
     samples: Annotated[
-        int, typer.Option("--samples", min=2, help="Training samples that --method activation correlates units on.")
+        int,
+        typer.Option(
+            "--samples", min=2, max=LARGEST_COUNT, help="Training samples that --method activation correlates units on."
+        ),
     ] = ALIGN_SAMPLES,
     data: DataOptions,
     permutations: Annotated[
@@ -93,9 +100,10 @@ def align(
 
     from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
-    from landscape_cli.cli.outputs import write_networks
+    from landscape_cli.cli.outputs import check_written, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
+    from landscape_cli.errors import ResultError
 
     listen(quiet=terminal.quiet)
     if explain:
@@ -109,7 +117,7 @@ def align(
     outputs = _checked_outputs(networks, output, out_dir, permutations, force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
     target, *movers = checkpoints
-    symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet)
+    symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet, claims=checkpoints)
     loaded = data_of(checkpoints, data, quiet=terminal.quiet) if method is Method.ACTIVATION else None
     aligner = PairAligner(
         model,
@@ -129,13 +137,17 @@ def align(
     for network, alignment in zip(movers, alignments, strict=True):
         provenance = make_provenance(context, device=device, seed=compute.seed, networks=[target, network], data=loaded)
         aligned.append(replace(network, params=alignment.params, history=(*network.history, provenance)))
-    write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=terminal.quiet)
+    errors = write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=terminal.quiet)
     summary = make_provenance(context, device=device, seed=compute.seed, networks=checkpoints, data=loaded)
     if permutations is not None:
-        write_permutations(permutations, target, movers, alignments, summary, force=force)
-        say(f"wrote {permutations}", quiet=terminal.quiet)
+        try:
+            write_permutations(permutations, target, movers, alignments, summary, force=force)
+            say(f"wrote {permutations}", quiet=terminal.quiet)
+        except ResultError as error:
+            errors.append(error)
     result = alignment_result(target, movers, outputs, alignments, symmetry, summary)
     emit(result, output=None, form=form, force=force, quiet=terminal.quiet, show=show)
+    check_written(errors)
 
 
 def check_used(context: typer.Context, method: Method) -> None:

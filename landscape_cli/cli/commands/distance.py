@@ -114,7 +114,7 @@ def distance(
     latents = latent_owners(model)
     check_binary(context, checkpoints[0].path, binary=bool(latents))
     needed = not latents or strict or align is not None
-    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet) if needed else None
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints) if needed else None
     distances = WeightDistances(symmetry, latents)
     distances.check(matrix, checkpoints[0])
     distances.warn_of_scales(checkpoints)

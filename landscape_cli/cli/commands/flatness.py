@@ -14,6 +14,7 @@ from landscape_cli.cli.flatness.energy_options import AllParameters, StrengthOpt
 from landscape_cli.cli.flatness.measurement import FlatnessOptions, Measurand, start_measurement
 from landscape_cli.cli.flatness.radial_options import RadialOptions
 from landscape_cli.cli.options import (
+    LARGEST_COUNT,
     BatchNorm,
     ComputeOptions,
     DataOptions,
@@ -38,7 +39,7 @@ def flatness(
     ] = FlatnessKind.ENERGY,
     strengths: StrengthOptions,
     samples: Annotated[
-        int, typer.Option("--samples", min=1, help="Draws, the same for every network and strength.")
+        int, typer.Option("--samples", min=1, max=LARGEST_COUNT, help="Draws, the same for every network and strength.")
     ] = 20,
     all_parameters: AllParameters = False,
     curvature: CurvatureOptions,
@@ -78,7 +79,7 @@ def flatness(
       landscape flatness a.st --kind radial --directions random,gradient,b.st --angles 2,5,10,20,40 --loss
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.outputs import check_result_output, drawn_last
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.io.results import Result
 
@@ -101,12 +102,11 @@ def flatness(
     checkpoints, further = read[: len(networks)], read[len(networks) :]
     context.params |= measurement.choose(checkpoints, model)  # for the provenance
     needed = strict or measurement.needs_symmetry
-    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet) if needed else None
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints) if needed else None
     measurement.prepare(model, symmetry)
     loaded = data_of(checkpoints, data, quiet=quiet)
     measured = measurement.measure(Measurand(checkpoints, further, model, symmetry, loaded, device, seed, quiet))
     provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded)
-    if result.plot is not None:
-        measurement.plot(result.plot, measured, force=result.force)
     written = Result(measured.body, measured.rows, provenance)
-    emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)
+    with drawn_last(result.plot, lambda plot: measurement.plot(plot, measured, force=result.force)):
+        emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)

@@ -35,13 +35,13 @@ from landscape_cli.cli.options import (
     TerminalOptions,
     given,
 )
-from landscape_cli.errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.cli.reports.path import Measured
+    from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.families import Pair
     from landscape_cli.measures.midpoint import MidpointOptimizer
@@ -112,7 +112,7 @@ def path(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe
-    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.outputs import check_result_output, check_written
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
@@ -138,7 +138,7 @@ def path(
     kind = _choose_kind(context, networks, model)
     recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None
-    symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet) if needed else None
+    symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
     loaded = data_of(networks, data, quiet=quiet)
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
@@ -159,6 +159,7 @@ def path(
         device=device,
     )
     aligned = _aligned(networks, chosen.pairs, aligner)
+    errors: list[LandscapeError] = []
     if recipe is None:
         measured = _measure(aligned, len(ends), evaluator, quiet=quiet)
     else:
@@ -169,14 +170,10 @@ def path(
         target = connector.train_on
         optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=target)
         write = partial(_write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
-        measured = _optimize(aligned, outs, optimizer, write, quiet=quiet)
+        measured = _optimize(aligned, outs, optimizer, write, errors, quiet=quiet)
     evaluator.warn_of_missing()
     Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
-    refusals = [pair.refusal for pair in measured if pair.refusal is not None]
-    if refusals:
-        raise CheckpointError(
-            f"{refusals[0]}: {len(refusals)} of {len(outs)} midpoints were not written, the result was"
-        )
+    check_written(errors)
 
 
 def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: nn.Module) -> Kind:
@@ -186,7 +183,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
         GeometryError: if there are none.
         BadParameter: if `--orders` is given for paths that have none.
     """
-    from landscape_cli.errors import GeometryError
+    from landscape_cli.errors import GeometryError, quoted
     from landscape_cli.measures.path_evaluator import suitable_kind
 
     kind = suitable_kind(model, context.params["kind"], name=networks[0].path)
@@ -197,7 +194,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
             if network.normalized is None:
                 raise GeometryError(
                     f"{network.path} is not normalised, so no {kind.value} leads there: run "
-                    f"'landscape normalize {network.path} -o FILE' first"
+                    f"this first: landscape normalize {quoted(Path(network.path))} -o FILE"
                 )
     return kind
 
@@ -218,8 +215,9 @@ def _measure(
     """Return what is measured of the path between the two networks of every pair."""
     from landscape_cli.cli.reports.path import Measured
 
-    total = evaluator.samples(count * evaluator.networks())
-    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet) as advance:
+    networks = count * evaluator.networks()
+    total = evaluator.samples(networks)
+    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
         return [Measured(a.path, b.path, evaluator.measure([a.params, b.params], advance=advance)) for a, b in pairs]
 
 
@@ -227,11 +225,14 @@ def _optimize(
     pairs: Iterable[tuple[Checkpoint, Checkpoint]],
     outs: Sequence[Path | None],
     optimizer: MidpointOptimizer,
-    write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], None],
+    write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], LandscapeError | None],
+    errors: list[LandscapeError],
     *,
     quiet: bool,
 ) -> list[Measured]:
     """Return what is measured of the optimised path of every pair, or why it is missing; `write` writes midpoints.
+
+    To `errors` is added why a midpoint could not be written.
 
     Raises:
         TrainingError: if every midpoint is missing.
@@ -247,7 +248,7 @@ def _optimize(
             optimized = optimizer.optimize(
                 a,
                 b,
-                watching=lambda: watch(None, 1, 1, quiet=quiet),
+                watching=lambda: watch(None, 1, quiet=quiet),
                 measuring=partial(progress, f"path{count}", unit="samples", quiet=quiet),
                 phase=f"midpoint{count}",
             )
@@ -257,13 +258,9 @@ def _optimize(
             say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}")
             measured.append(Measured(a.path, b.path, None, failure=in_options(str(error))))
             continue
-        refusal = None
-        if out is not None:
-            try:
-                write(optimized, out, (a, b))
-            except CheckpointError as error:  # the result goes on: it takes the time
-                refusal = str(error)
-        measured.append(Measured(a.path, b.path, optimized, out if refusal is None else None, refusal=refusal))
+        refused = None if out is None else write(optimized, out, (a, b))
+        measured.append(Measured(a.path, b.path, optimized, out if refused is None else None))
+        errors += [] if refused is None else [refused]
     return measured
 
 
@@ -276,9 +273,10 @@ def _write_midpoint(
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
-) -> None:
-    """Write a midpoint as a checkpoint, whose history is that of both ends and this command."""
-    from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
+) -> LandscapeError | None:
+    """Write a midpoint as a checkpoint, with the history of both ends and this command; return why it cannot be."""
+    from landscape_cli.cli.outputs import write_network
+    from landscape_cli.io.checkpoint import Checkpoint
 
     history = (*(step for end in ends for step in end.history), provenance(networks=ends))
     midpoint = Checkpoint(
@@ -289,8 +287,7 @@ def _write_midpoint(
         metrics=optimized.metrics,
         normalized=optimized.normalized,
     )
-    write_checkpoint(out, midpoint, force=force)
-    say(f"wrote {out}", quiet=quiet)
+    return write_network(out, midpoint, force=force, quiet=quiet)
 
 
 def _aligned(

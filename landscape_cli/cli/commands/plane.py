@@ -21,6 +21,9 @@ from landscape_cli.cli.options import (
 )
 from landscape_cli.cli.usage import errors_of_usage
 
+MOST_NODES = 3162
+"""Along each side: ten million in all."""
+
 
 def plane(
     context: typer.Context,
@@ -37,7 +40,7 @@ def plane(
             "such directions.",
         ),
     ] = None,
-    grid: Annotated[int, typer.Option("--grid", min=2, help="Nodes along each side.")] = 25,
+    grid: Annotated[int, typer.Option("--grid", min=2, max=MOST_NODES, help="Nodes along each side.")] = 25,
     margin: Annotated[
         float,
         typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
@@ -65,7 +68,7 @@ def plane(
       landscape plane a.st --third random --seed 1
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device
-    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.outputs import check_result_output, drawn_last
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.plane import show_plane
     from landscape_cli.evaluation.evaluator import Evaluator
@@ -95,7 +98,7 @@ def plane(
     splits = named_splits(loaded)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
     samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
-    with progress("plane", samples, "samples", quiet=terminal.quiet) as advance:
+    with progress("plane", samples, "samples", quiet=terminal.quiet, networks=grid * grid) as advance:
         recompute_on = "train" if recomputed else None
         evaluator = Evaluator(model, splits, device=compute_on, advance=advance, recompute_on=recompute_on)
         measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
@@ -103,8 +106,11 @@ def plane(
     provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
     body = measured.to_dict()
     written = Result(body, body["points"], provenance)
-    emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)
-    if result.plot is not None:
+
+    def draw(plot: Path) -> None:
         from landscape_cli.figures.plane import plot_plane
 
-        plot_plane(result.plot, body, force=result.force)
+        plot_plane(plot, body, force=result.force)
+
+    with drawn_last(result.plot, draw):
+        emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)

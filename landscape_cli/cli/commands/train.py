@@ -55,14 +55,16 @@ def train(
       landscape train --model lenet --data mnist --runs 8 -o 'sgd-{seed}.st'
       landscape train --model vgg16 --data cifar10 --checkpoint-every 1 --resume
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import resolve_device
+    from landscape_cli.cli.inputs import resolve_device, warn_of_generated
     from landscape_cli.cli.outputs import check_distinct
     from landscape_cli.cli.provenance import recorded
     from landscape_cli.cli.training.files import CheckpointFiles
-    from landscape_cli.cli.training.log import check_log, watch
-    from landscape_cli.cli.training.names import FIELD
+    from landscape_cli.cli.training.log import EpochLog, check_log, watch
+    from landscape_cli.cli.training.names import FIELD, check_template, state_file
     from landscape_cli.cli.training.resume import TrainingCheckpointer
     from landscape_cli.data.datasets import load_data
+    from landscape_cli.errors import TrainingError
+    from landscape_cli.io.lock import locked
     from landscape_cli.samplers import last_epochs, records_of
     from landscape_cli.samplers import train as train_stack
 
@@ -77,6 +79,9 @@ def train(
     template = target.output or Path(f"{algo.value}-{FIELD}.st")
     phases = sampler.phases(recipe, binary=False)  # of binary networks there are as many, of as many epochs
     keep_epochs = target.kept_epochs(phases[-1].recipe.epochs)
+    check_template(template, seeds)
+    other = "another training that writes it"
+    context.with_resource(locked(state_file(template, seeds), what=other, error=TrainingError))
     files = CheckpointFiles(
         template,
         seeds,
@@ -89,11 +94,12 @@ def train(
     files.check_not_read({"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]})
     check_distinct(log, files.state, *files.all_paths)
     if not resume:
-        check_log(log, None, sampler.networks, force=target.force)
+        check_log(log, None, sampler.networks, force=target.force, resume=False)
     starts = read_starts(start, network.model)
     device = resolve_device(compute.device)
     check_precision(optimization.precision, device, quiet=quiet)
     loaded = load_data(data_spec(context, data, starts), download=data.download)
+    warn_of_generated(loaded, starts if data.data is None else (), quiet=quiet)
     spec = model_spec(network, starts, loaded)
     chosen = {"optimizer": recipe.optimizer}
     files.describe(
@@ -111,8 +117,11 @@ def train(
     if state is not None:
         files.find_taken(last_epochs(state, phases, seeds))
     if resume:
-        check_log(log, None if state is None else records_of(state), sampler.networks, force=target.force)
-    with checkpointer.on_guard(), watch(log, runs, sampler.networks, files.take, keep_epochs, quiet=quiet) as observer:
+        seen = None if state is None else records_of(state)
+        check_log(log, seen, sampler.networks, force=target.force, resume=True)
+    lines = None if log is None else EpochLog(log, sampler.networks, force=target.force)
+    checkpointer.ready = files.write_waiting
+    with checkpointer.on_guard(), watch(lines, runs, files.take, keep_epochs, quiet=quiet) as observer:
         solutions = train_stack(
             spec,
             loaded,
@@ -128,11 +137,17 @@ def train(
             resume=state,
         )
     checkpointer.save_end()
-    rows = files.write(solutions)
-    if len(rows) == runs:
+    with checkpointer.keeping_end():
+        rows = files.write(solutions)
+    kept = checkpointer.keep_end() if files.has_failed else ""
+    if len(rows) == runs and not files.has_failed:
         checkpointer.remove()
+        files.remove_leftovers()
     _show(rows, files, target, quiet=quiet)
+    files.check_no_failure(kept)
     files.check_all_written(solutions, scaled=start.init_scale is not None)
+    if lines is not None:
+        lines.check_complete()
 
 
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:

@@ -12,11 +12,11 @@ import typer
 
 from landscape_cli.choices import Geometry, Kind
 from landscape_cli.cli.connector.options import check_options, vertex_paths
-from landscape_cli.cli.console import progress, say
+from landscape_cli.cli.console import progress
 from landscape_cli.cli.midpoints import midpoint_recipe
 from landscape_cli.cli.options import given
 from landscape_cli.cli.training.log import watch
-from landscape_cli.errors import CheckpointError, GeometryError
+from landscape_cli.errors import CheckpointError, GeometryError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landscape_cli.cli.connector.options import ConnectorOptions
     from landscape_cli.cli.options import ComputeOptions, DataOptions, ModelOptions, PictureOptions, TerminalOptions
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.connector_result import ConnectorResult
     from landscape_cli.symmetry import Symmetry
@@ -60,7 +61,7 @@ def connect(
         TrainingError: once all is written, if a vertex is missing.
     """
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.outputs import check_result_output, check_written
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.connector import Report
     from landscape_cli.geometry.simplicial import make_complex
@@ -84,7 +85,7 @@ def connect(
     names = [network.path for network in networks]
     check_connected(model, names, [network.params for network in networks])
     geometry = _choose_geometry(options.geometry, networks)
-    symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet)
+    symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet, claims=networks)
     loaded = data_of(networks, data, quiet=quiet)
     if params["align"] is not None:
         aligned = _aligned(networks, model, symmetry, loaded, context, device, quiet=quiet)
@@ -108,20 +109,17 @@ def connect(
     )
     measured = optimizer.optimize(
         aligned,
-        watching=lambda: watch(None, 1, 1, quiet=quiet),
+        watching=lambda: watch(None, 1, quiet=quiet),
         measuring=partial(progress, "connector", unit="samples", quiet=quiet),
     )
     paths.warn_of_missing()
     used: dict[str, Any] = {"lr": recipe.learning_rate, "points": points, "shape": complex_.shape, "geometry": geometry}
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
-    refusal = None
-    try:
-        _write_vertices(measured, outs, networks, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
-    except CheckpointError as error:  # the result is written all the same: it took the time
-        refusal, outs = error, {}
-    Report(provenance(networks=networks), result, quiet).write(measured, outs)
-    if refusal is not None:
-        raise CheckpointError(f"{refusal}: no vertex was written, the result was") from refusal
+    error = _write_vertices(
+        measured, outs, networks, data=loaded.record, provenance=provenance, force=force, quiet=quiet
+    )
+    Report(provenance(networks=networks), result, quiet).write(measured, outs if error is None else {})
+    check_written([error])
 
 
 def _check_files(files: Sequence[Path]) -> None:
@@ -145,7 +143,7 @@ def _choose_geometry(asked: Geometry | None, networks: Sequence[Checkpoint]) -> 
     if asked is Geometry.SPHERICAL and raw:
         raise GeometryError(
             f"{raw[0]} is not normalised, so no spherical connector leads there: run "
-            f"'landscape normalize {raw[0]} -o FILE' first"
+            f"this first: landscape normalize {quoted(Path(raw[0]))} -o FILE"
         )
     return asked or (Geometry.LINEAR if raw else Geometry.SPHERICAL)
 
@@ -188,13 +186,13 @@ def _write_vertices(
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
-) -> None:
-    """Write trained vertices as checkpoints, all or none; their history is that of their networks and this command.
+) -> LandscapeError | None:
+    """Write trained vertices as checkpoints, all or none; return why they cannot be.
 
-    Raises:
-        CheckpointError: if one cannot be written.
+    Their history is that of their networks and this command.
     """
-    from landscape_cli.io.checkpoint import Checkpoint, write_checkpoints
+    from landscape_cli.cli.outputs import write_together
+    from landscape_cli.io.checkpoint import Checkpoint
 
     trained = measured.trained
     checkpoints = {}
@@ -206,6 +204,5 @@ def _write_vertices(
         checkpoints[outs[vertex.name]] = Checkpoint(
             trained[vertex.name], networks[0].model, data, history=history, metrics=measured.metrics(k)
         )
-    write_checkpoints(checkpoints, force=force)
-    for path in checkpoints:
-        say(f"wrote {path}", quiet=quiet)
+    error = write_together(checkpoints, force=force, quiet=quiet)
+    return None if error is None else CheckpointError(f"{error}: no vertex was written, the result was")

@@ -11,7 +11,7 @@ import typer
 
 from landscape_cli.choices import Geometry, Kind, Shape, Target
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import flag, given
+from landscape_cli.cli.options import LARGEST_STACK, flag, given
 from landscape_cli.cli.outputs import check_distinct, check_fields
 from landscape_cli.cli.provenance import OF_CONNECTOR
 from landscape_cli.errors import CheckpointError
@@ -41,7 +41,10 @@ class ConnectorOptions(Group):
     centres: Annotated[
         int,
         typer.Option(
-            "--centres", min=1, help="Star: trained vertices that all share; of several, without --shape, a star."
+            "--centres",
+            min=1,
+            max=LARGEST_STACK,
+            help="Star: trained vertices that all share; of several, without --shape, a star.",
         ),
     ] = 1
     train_on: Annotated[
@@ -68,6 +71,7 @@ class ConnectorOptions(Group):
         typer.Option(
             "--align-rounds",
             min=0,
+            max=LARGEST_STACK,
             help="With --align: rounds, at most, in which each network is aligned to the mean of the others.",
         ),
     ] = 0

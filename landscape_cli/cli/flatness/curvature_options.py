@@ -9,7 +9,7 @@ import typer
 
 from landscape_cli.choices import HessianMetric
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import flag
+from landscape_cli.cli.options import LARGEST_COUNT, flag
 from landscape_cli.cli.usage import errors_of_usage
 
 if TYPE_CHECKING:
@@ -26,11 +26,20 @@ class CurvatureOptions(Group):
     panel = "Kind curvature: the Hessian of the training loss"
 
     eigenvalues: Annotated[
-        int, typer.Option("--eigenvalues", min=0, help="How many of the largest eigenvalues; 0 for none.")
+        int,
+        typer.Option(
+            "--eigenvalues", min=0, max=LARGEST_COUNT, help="How many of the largest eigenvalues; 0 for none."
+        ),
     ] = 1
     smallest: Annotated[bool, typer.Option("--smallest", help="Compute the least eigenvalue too.")] = False
     trace_samples: Annotated[
-        int, typer.Option("--trace-samples", min=0, help="Random vectors to estimate the trace with; 0 for no trace.")
+        int,
+        typer.Option(
+            "--trace-samples",
+            min=0,
+            max=LARGEST_COUNT,
+            help="Random vectors to estimate the trace with; 0 for no trace.",
+        ),
     ] = 16
     density: Annotated[
         bool, typer.Option("--density", help="Estimate the density of all eigenvalues too, as --plot draws it.")
@@ -38,13 +47,19 @@ class CurvatureOptions(Group):
     density_probes: Annotated[
         int | None,
         typer.Option(
-            "--density-probes", min=1, help=f"Density: random vectors to estimate it with.  [default: {PROBES}]"
+            "--density-probes",
+            min=1,
+            max=LARGEST_COUNT,
+            help=f"Density: random vectors to estimate it with.  [default: {PROBES}]",
         ),
     ] = None
     density_steps: Annotated[
         int | None,
         typer.Option(
-            "--density-steps", min=1, help=f"Density: Lanczos steps, and so nodes, for each.  [default: {STEPS}]"
+            "--density-steps",
+            min=1,
+            max=LARGEST_COUNT,
+            help=f"Density: Lanczos steps, and so nodes, for each.  [default: {STEPS}]",
         ),
     ] = None
     metric: Annotated[

@@ -72,10 +72,11 @@ class EnergyMeasurement(FlatnessMeasurement):
         splits = {"train": data.train} | ({"test": data.test} if options.test else {})
         recomputed = samples_recomputed(model, networks[0].params, data.train, options.bn)
         each = recomputed + sum(len(split.y) for split in splits.values())
-        total = len(networks) * (1 + options.samples * len(self._levels)) * each
+        count = len(networks) * (1 + options.samples * len(self._levels))
+        total = count * each
         rows: list[dict[str, Any]] = []
         details: list[dict[str, Any]] = []
-        with progress("flatness", total, "samples", quiet=measurand.quiet) as advance:
+        with progress("flatness", total, "samples", quiet=measurand.quiet, networks=count) as advance:
             recompute_on = "train" if recomputed else None
             evaluator = Evaluator(model, splits, device=measurand.device, advance=advance, recompute_on=recompute_on)
             drawn: dict[str, Any] = {"names": self._names, "samples": options.samples, "seed": measurand.seed}

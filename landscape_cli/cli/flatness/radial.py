@@ -113,7 +113,8 @@ class RadialMeasurement(FlatnessMeasurement):
         rows: list[dict[str, Any]] = []
         details: list[dict[str, Any]] = []
         total = len(networks) * evaluator.samples(len(targets))
-        with progress("flatness", total, "samples", quiet=measurand.quiet) as advance:
+        count = len(networks) * evaluator.networks(len(targets))
+        with progress("flatness", total, "samples", quiet=measurand.quiet, networks=count) as advance:
             for network in networks:
                 profiles = evaluator.measure(network.params, targets, name=network.path, advance=advance)
                 rows += [{"network": network.path} | row for row in profiles.rows()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.cli.console import emit, in_options, print_table, say
+from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.errors import TrainingError
 from landscape_cli.io.results import Result
 
@@ -42,6 +43,18 @@ class Report:
         Raises:
             TrainingError: once all is written, if a vertex is missing.
         """
+
+        def draw(plot: Path) -> None:
+            from landscape_cli.figures.connector import connector_figure
+            from landscape_cli.figures.figure import save
+
+            save(connector_figure(measured, title=_title(measured)), plot, force=self.options.force)
+
+        with drawn_last(self.options.plot, draw):
+            self._emit(measured, files)
+
+    def _emit(self, measured: ConnectorResult, files: Mapping[str, Path]) -> None:
+        """Write what was measured."""
         options = self.options
         body = measured.to_dict()
         for vertex in body["vertices"]:
@@ -52,11 +65,6 @@ class Report:
         result = Result(body, measured.rows, self.provenance)
         show = lambda result: _show(result, body)  # noqa: E731
         emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
-        if options.plot is not None:
-            from landscape_cli.figures.connector import connector_figure
-            from landscape_cli.figures.figure import save
-
-            save(connector_figure(measured, title=_title(measured)), options.plot, force=options.force)
         missing = measured.missing
         if missing:
             count = len(measured.complex.trained)

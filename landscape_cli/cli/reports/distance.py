@@ -11,6 +11,7 @@ from landscape_cli.choices import Format
 from landscape_cli.cli.console import emit, print_table, say
 from landscape_cli.cli.pairs import listing
 from landscape_cli.cli.reports.families import shown_distances
+from landscape_cli.errors import shown
 from landscape_cli.io.results import Result
 from landscape_cli.measures.families import Pair, distance_summary
 
@@ -126,8 +127,8 @@ def wedge_lines(together: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lines = []
     for family, measured in together.items():
         if "wedges" in measured:
-            wedges = ", ".join(f"[{', '.join(wedge)}]" for wedge in measured["wedges"])
-            lines.append(f"wedges{f' of {family}' if family else ''}: [{wedges}]")
+            wedges = ", ".join(f"[{', '.join(map(shown, wedge))}]" for wedge in measured["wedges"])
+            lines.append(f"wedges{f' of {shown(family)}' if family else ''}: [{wedges}]")
     return lines
 
 

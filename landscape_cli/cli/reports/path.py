@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.cli.console import emit, print_table, say
+from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.pairs import Chosen, listing
 from landscape_cli.cli.reports.families import shown_paths
 from landscape_cli.errors import TrainingError
@@ -31,7 +32,6 @@ class Measured:
         result: what was measured; None where the training of the midpoint failed.
         midpoint: the file of the midpoint, if it was written.
         failure: why there is no result.
-        refusal: why the midpoint was not written.
     """
 
     start: str
@@ -39,7 +39,6 @@ class Measured:
     result: PathResult | OptimizedPath | None
     midpoint: Path | None = None
     failure: str | None = None
-    refusal: str | None = None
 
     def body(self) -> dict[str, Any]:
         """Return what the result of the command holds of this pair."""
@@ -83,15 +82,22 @@ class Report:
         """Write what was measured of one pair."""
         assert measured.result is not None
         path = measured.result.path if isinstance(measured.result, OptimizedPath) else measured.result
-        body = measured.body()
-        self._emit(Result(path.about() | body, body["points"], self.provenance))
-        if self.options.plot is not None:
+
+        def draw(plot: Path) -> None:
             from landscape_cli.figures.figure import save
             from landscape_cli.figures.path import path_figure
 
             ends = f"{Path(measured.start).name} to {Path(measured.end).name}"
             figure = path_figure(path, title=f"{ends} ({self._title(path.about())})")
-            save(figure, self.options.plot, force=self.options.force)
+            save(figure, plot, force=self.options.force)
+
+        with drawn_last(self.options.plot, draw):
+            body = measured.body()
+            self._emit(Result(path.about() | body, body["points"], self.provenance))
+            self._say_barrier(path)
+
+    def _say_barrier(self, path: PathResult) -> None:
+        """Say how high the barrier is."""
         train = path.barrier["train"]
         if not math.isnan(train.max):
             spread = "" if train.deviation is None or math.isnan(train.deviation) else f" ± {train.deviation:.2g}"
@@ -111,18 +117,22 @@ class Report:
             which = {"a": body["start"], "b": body["end"], "family_a": pair.families[0], "family_b": pair.families[1]}
             rows += [which | row for row in body["points"] or [{"tau": None}]]
         whole = about | {"families": listing(chosen.families), "pairs": entries, "summary": summary}
-        self._emit(Result(whole, rows, self.provenance), shown_paths(summary))
-        if self.options.plot is not None:
+
+        def draw(plot: Path) -> None:
             from landscape_cli.figures.families import families_figure
             from landscape_cli.figures.figure import save
 
             figure = families_figure(summary, title=f"{self._title(about)}: mean and deviation over pairs")
-            save(figure, self.options.plot, force=self.options.force)
-        failed = sum(pair.failure is not None for pair in measured)
-        if failed:
-            raise TrainingError(
-                f"{failed} of {len(measured)} midpoints are missing, and with them their families' means: lower --lr"
-            )
+            save(figure, plot, force=self.options.force)
+
+        with drawn_last(self.options.plot, draw):
+            self._emit(Result(whole, rows, self.provenance), shown_paths(summary))
+            failed = sum(pair.failure is not None for pair in measured)
+            if failed:
+                raise TrainingError(
+                    f"{failed} of {len(measured)} midpoints are missing, and with them their families' means: "
+                    "lower --lr"
+                )
 
     def _title(self, about: Mapping[str, Any]) -> str:
         """Return what a plot says of the paths."""

@@ -11,6 +11,7 @@ import typer
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import emit
 from landscape_cli.cli.options import flag, given
+from landscape_cli.errors import escaped, shown
 from landscape_cli.io.results import Result
 from landscape_cli.models.request import describe_model
 from landscape_cli.symmetry.explain import (
@@ -65,7 +66,7 @@ def emit_explanation(
         form=form,
         force=False,
         quiet=quiet,
-        show=lambda _: print_explanation(symmetry, title=f"{network.path}, {model}"),
+        show=lambda _: print_explanation(symmetry, title=f"{shown(network.path)}, {model}"),
     )
 
 
@@ -73,8 +74,9 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
     """Print a symmetry as a heading and a table for each kind of group, and one for what is fixed."""
     from rich.console import Console
 
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH, markup=False, highlight=False)
-    console.print(f"{title}: {summary(symmetry)}", soft_wrap=True)
+    width = None if sys.stdout.isatty() else WIDTH
+    console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
+    console.print(f"{escaped(title)}: {escaped(summary(symmetry))}", soft_wrap=True)
     group_tables: dict[str, Sequence[Row]] = {
         "Units permuted together": _permutation_rows(symmetry),
         "Free scales (x multiplied, / divided by a unit's factor)": _scale_rows(symmetry),
@@ -125,6 +127,6 @@ def _table(title: str, first: str, second: str, rows: Sequence[Row], *, last: st
     table.add_column(second, justify="right")
     table.add_column(last, overflow="fold")
     for name, size, axes in rows:
-        lines = (f"{role} {', '.join(names)}".strip() for role, names in axes.items())
-        table.add_row(name, size, "\n".join(lines))
+        lines = (f"{role} {', '.join(map(shown, names))}".strip() for role, names in axes.items())
+        table.add_row(shown(name), size, "\n".join(lines))
     return table

@@ -6,8 +6,8 @@ killed, a training that goes on from its state finds them there, or takes them a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from landscape_cli.cli.console import say
 from landscape_cli.cli.provenance import make_provenance
 from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
 from landscape_cli.errors import CheckpointError, TrainingError, listed
-from landscape_cli.io.atomic import check_output, remove_leftovers
+from landscape_cli.io.atomic import check_output, check_room, remove_leftovers
 from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class CheckpointFiles:
         }
         self.state = state_file(template, seeds)
         self._taken: dict[Path, dict[str, float]] = {}
+        self._waiting: dict[Path, tuple[CheckpointFile, EpochNetwork]] = {}
+        self._failures: dict[Path, CheckpointError] = {}
         self._evaluator: Evaluator | None = None
         self.force, self.resume = force, resume
         for path in self.all_paths:
@@ -129,7 +131,7 @@ class CheckpointFiles:
         """Take note of what checkpoints say of themselves; `chosen` are options that were left to the command.
 
         Raises:
-            CheckpointError: if a file stands in the way that is not of this training.
+            CheckpointError: if a file stands in the way that is not of this training, or the disk is too full for all.
         """
         self.algo, self.spec, self.data, self.device, self.quiet = algo, spec, data, device, quiet
         seed = self.seeds[0]
@@ -137,12 +139,28 @@ class CheckpointFiles:
         kept = {name: context.params[name] for name in OF_RESULT if context.params.get(name)}
         self.of_result = self.provenance | {"arguments": self.provenance["arguments"] | kept}
         self._earlier = tuple(step for start in starts for step in start.history)
+        self._check_room()
         if self.resume and not self.force:
             for file in self._all():
                 if file.path.exists() and not self._is_of_this_training(file):
                     raise CheckpointError(
                         f"{file.path} exists already, of another training: choose another name, or --force"
                     )
+
+    def _check_room(self) -> None:
+        """Check that the networks roughly fit on the disk, beside what is there already.
+
+        Raises:
+            CheckpointError: if they do not.
+        """
+        from landscape_cli.models.registry import construct_template
+
+        tensors = construct_template(self.spec).state_dict().values()
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        missing = [path for path in self.all_paths if not path.exists()]
+        what = f"{len(missing)} networks" if len(missing) > 1 else "the network"
+        if missing:
+            check_room(missing[0].parent, size * len(missing), what=what, error=CheckpointError)
 
     def find_taken(self, last_epochs: Mapping[int, int]) -> None:
         """Find the networks of epochs that were written before the state which training goes on from.
@@ -174,6 +192,7 @@ class CheckpointFiles:
         Raises:
             CheckpointError: if one cannot be read.
         """
+        self.remove_leftovers()
         for file in self._on_the_way():
             if file.path.exists():
                 self._taken[file.path] = _facts_of(read_checkpoint(file.path))
@@ -183,26 +202,37 @@ class CheckpointFiles:
         return [self._row(file, _facts_of(read_checkpoint(file.path))) for file in self._solutions()]
 
     def take(self, network: EpochNetwork) -> None:
-        """Measure and write a network of an epoch.
-
-        Raises:
-            CheckpointError: if it cannot be written; it says where the state of training is, if it was saved.
-        """
+        """Measure and write a network of an epoch; where the disk refuses it is kept, and tried again later."""
         for file in self._runs[network.seed].on_the_way:
             if file.extra["epoch"] == network.epoch:
-                with self._saved_in_state("the state of training is"):
-                    self._taken[file.path] = self._write(file, network.params, network.subspace)
+                params = {name: tensor.detach().clone() for name, tensor in network.params.items()}
+                self._waiting[file.path] = file, replace(network, params=params)
+        self.write_waiting()
+
+    def write_waiting(self) -> bool:
+        """Write the networks of epochs that are not written yet; tell whether all are."""
+        for path, (file, network) in list(self._waiting.items()):
+            try:
+                self._taken[path] = self._write(file, network.params, network.subspace)
+            except CheckpointError as error:
+                if path not in self._failures:
+                    say(f"warning: {error}: training goes on, and this is tried again")
+                self._failures[path] = error
+            else:
+                del self._waiting[path]
+                self._failures.pop(path, None)
+        return not self._waiting
 
     def write(self, solutions: Sequence[Solution]) -> list[dict[str, Any]]:
-        """Measure and write every network; return a row for each run that has one.
+        """Measure and write every network that can be; return a row for each run that has one.
 
-        Raises:
-            CheckpointError: if one cannot be written; it says where the trained networks still are.
+        `check_all_written` says which could not be written.
         """
-        with self._saved_in_state("the trained networks are"):
-            rows = self._write_all(solutions)
+        rows = self._write_all(solutions)
+        self.write_waiting()
         for solution in solutions:
-            paths = [file.path for file in self._runs[solution.seed].on_the_way if file.path not in self._taken]
+            files = self._runs[solution.seed].on_the_way
+            paths = [file.path for file in files if file.path not in self._taken and file.path not in self._waiting]
             if paths:
                 ended = "diverged in" if solution.params is None else "ended with"
                 say(
@@ -210,6 +240,30 @@ class CheckpointFiles:
                     quiet=self.quiet,
                 )
         return rows
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a network could not be written."""
+        return bool(self._failures)
+
+    def check_no_failure(self, kept: str) -> None:
+        """Raise if a network could not be written.
+
+        Args:
+            kept: where the networks still are.
+
+        Raises:
+            CheckpointError: naming the files.
+        """
+        if self._failures:
+            first, *more = self._failures
+            others = f", nor can {listed(more)} be written" if more else ""
+            raise CheckpointError(f"{self._failures[first]}{others} ({kept})") from self._failures[first]
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed processes have left beside the files."""
+        for path in (*self.all_paths, self.state):
+            remove_leftovers(path)
 
     def check_all_written(self, solutions: Sequence[Solution], *, scaled: bool) -> None:
         """Raise if a run has come to nothing.
@@ -238,11 +292,22 @@ class CheckpointFiles:
             if solution.params is None:
                 continue
             files = self._runs[solution.seed]
-            facts = self._write(files.solution, solution.params, solution.subspace)
-            rows.append(self._row(files.solution, facts) | {"epochs": solution.epochs})
+            facts = self._try_to_write(files.solution, solution.params, solution.subspace)
+            if facts is not None:
+                rows.append(self._row(files.solution, facts) | {"epochs": solution.epochs})
             for replica, file in zip(solution.replicas, files.replicas, strict=True):
-                self._write(file, replica)
+                self._try_to_write(file, replica)
         return rows
+
+    def _try_to_write(
+        self, file: CheckpointFile, params: Params, subspace: Displacement | None = None
+    ) -> dict[str, Any] | None:
+        """Measure and write a network; return what was measured, or None where the disk refuses: others may go."""
+        try:
+            return self._write(file, params, subspace)
+        except CheckpointError as error:
+            self._failures[file.path] = error
+            return None
 
     def _write(self, file: CheckpointFile, params: Params, subspace: Displacement | None = None) -> dict[str, Any]:
         """Measure and write a network; return what was measured, and how far it came in its subspace, if any."""
@@ -259,7 +324,6 @@ class CheckpointFiles:
             metrics=metrics,
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
-        remove_leftovers(file.path)
         say(f"wrote {file.path}", quiet=self.quiet)
         return metrics | moved
 
@@ -299,18 +363,6 @@ class CheckpointFiles:
         except (CheckpointError, IndexError):
             return False
         return {key: value for key, value in last.items() if key != SUBSPACE} == self._provenance_of(file)
-
-    @contextmanager
-    def _saved_in_state(self, what: str) -> Iterator[None]:
-        """Let an error of writing say what is safe in the state of training, if that was saved."""
-        try:
-            yield
-        except CheckpointError as error:
-            if not self.state.exists():
-                raise
-            raise CheckpointError(
-                f"{error} ({what} safe in {self.state}: once the way is free, repeat the command with --resume)"
-            ) from error
 
     def _solutions(self) -> list[CheckpointFile]:
         """Return the files of the networks that runs come to."""

@@ -6,42 +6,67 @@ import csv
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from landscape_cli.cli.console import REFRESH_SECONDS, make_progress, say, shows_progress
 from landscape_cli.errors import ResultError
-from landscape_cli.io.atomic import check_output
+from landscape_cli.io.atomic import check_output, remove_leftovers, write_atomic
 from landscape_cli.samplers.records import EpochNetwork, EpochRecord, TrainingObserver
 
 
-def check_log(log: Path | None, records: Sequence[EpochRecord] | None, replicas: int, *, force: bool) -> None:
-    """Check that the log can be written; that of the training which is resumed is written anew.
+def check_log(
+    log: Path | None, records: Sequence[EpochRecord] | None, replicas: int, *, force: bool, resume: bool
+) -> None:
+    """Check that the log can be written, and is no other training's.
+
+    That of the training which is resumed holds what its state has seen and perhaps more, or a part of that, where its
+    process was killed or its disk was full: it is completed.
 
     Args:
         log: the file, if any.
         records: what the state that is resumed has seen; None to begin.
         replicas: of each run.
         force: whether an existing file may be replaced.
+        resume: whether an existing file may be completed.
 
     Raises:
-        ResultError: if it cannot, or is of another training.
+        ResultError: if it cannot be written, or is of another training.
     """
     if log is None:
         return
-    if records is None or not log.is_file():
+    if not (resume and log.is_file()):
         check_output(log, force=force, error=ResultError)
-    elif not force and not log.read_bytes().startswith(_text(records, replicas).encode()):
-        raise ResultError(f"{log} is not the log of this training: choose another name, or pass --force to replace it")
+        return
+    check_output(log, force=True, error=ResultError)
+    seen = _text(records or (), replicas).encode()
+    content = _content(log, len(seen) + (records is None))  # without a state, no line may be there
+    if force or seen.startswith(content):
+        return
+    if records is None:
+        check_output(log, force=False, error=ResultError)
+    raise ResultError(f"{log} is not the log of this training: choose another name, or pass --force to replace it")
+
+
+def _content(log: Path, most: int | None = None) -> bytes:
+    """Return the content of a log, or its beginning.
+
+    Raises:
+        ResultError: if it cannot be read.
+    """
+    try:
+        with log.open("rb") as file:
+            return file.read(-1 if most is None else most)
+    except OSError as cause:
+        raise ResultError(f"cannot read the log {log}: {cause.strerror or cause}") from cause
 
 
 @contextmanager
 def watch(
-    log: Path | None,
+    log: EpochLog | None,
     runs: int,
-    replicas: int,
     take: Callable[[EpochNetwork], None] = lambda network: None,
     keep_epochs: Sequence[int] = (),
     *,
@@ -50,19 +75,18 @@ def watch(
     """Yield an observer that keeps the log, from the first step or record on, and the progress bar.
 
     Args:
-        log: the file, if any.
+        log: what keeps records, if any.
         runs: how many are trained.
-        replicas: of each run.
         take: what becomes of networks that are taken on the way.
         keep_epochs: after which epochs they are, beside snapshots.
         quiet: whether to show nothing.
 
     Raises:
-        ResultError: if the log cannot be written.
+        ResultError: if the log cannot be begun.
     """
     with ExitStack() as stack:
         bar = stack.enter_context(_ProgressBar()) if shows_progress(quiet) else None
-        lines = None if log is None else stack.enter_context(_EpochLog(log, replicas))
+        lines = None if log is None else stack.enter_context(log)
         lost = 0
 
         def start(phase: str, epochs: int, steps: int, done: int) -> None:
@@ -91,38 +115,86 @@ def watch(
         yield TrainingObserver(start, step, epoch, diverged, lines is not None, network, keep_epochs)
 
 
-class _EpochLog:
-    """A CSV file with a line for every record, whole lines at any time."""
+class EpochLog:
+    """A CSV file with a line for every record, whole lines at any time.
 
-    def __init__(self, path: Path, replicas: int) -> None:
-        self._path, self._replicas = path, replicas
-        self._file: TextIO | None = None
+    It is made whole, with what the state that training goes on from has seen, and then appended to: at no time does it
+    hold less. Where the disk refuses lines they are kept, and tried again with the next.
+    """
 
-    def __enter__(self) -> _EpochLog:
+    def __init__(self, path: Path, replicas: int, *, force: bool) -> None:
+        """Take note of the file, and whether to replace it."""
+        self._path, self._replicas, self._force = path, replicas, force
+        self._file: BinaryIO | None = None
+        self._waiting = _text((), replicas).encode()
+        self._length = 0
+        self._failure = ""
+
+    def __enter__(self) -> EpochLog:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
+            self._write()
             self._file.close()
 
     def begin(self) -> None:
-        """Write the header, once."""
-        if self._file is None:
-            self._write(_text((), self._replicas))
+        """Make the file, with all records so far, or go on with the one that holds them; once.
 
-    def add(self, record: EpochRecord) -> None:
-        """Write a line."""
-        self.begin()
-        self._write(_text([record], self._replicas, header=False))
-
-    def _write(self, text: str) -> None:
+        Raises:
+            ResultError: if it cannot be made.
+        """
+        if self._file is not None:
+            return
+        seen = self._waiting
+        there = _content(self._path) if self._path.is_file() else None
         try:
-            if self._file is None:
-                self._file = self._path.open("w", newline="")
-            self._file.write(text)
-            self._file.flush()
+            if there is None or not there.startswith(seen):
+                is_part = there is not None and seen.startswith(there)
+                write_atomic(self._path, seen, force=self._force or is_part, error=ResultError)
+            remove_leftovers(self._path)
+            self._file = self._path.open("r+b", buffering=0)
+            self._length = len(seen)
+            self._file.truncate(self._length)
+            self._file.seek(self._length)
         except OSError as cause:
             raise ResultError(f"cannot write the log {self._path}: {cause.strerror or cause}") from cause
+        self._waiting = b""
+
+    def add(self, record: EpochRecord) -> None:
+        """Write a line; one of an earlier process belongs to the beginning."""
+        self._waiting += _text([record], self._replicas, header=False).encode()
+        if self._file is not None:
+            self._write()
+
+    def check_complete(self) -> None:
+        """Check that every line was written.
+
+        Raises:
+            ResultError: if not.
+        """
+        if self._waiting and self._failure:
+            lines = self._waiting.count(b"\n")
+            raise ResultError(f"the log {self._path} lacks its last {lines} lines: {self._failure}")
+
+    def _write(self) -> None:
+        """Write what waits, whole lines or nothing."""
+        assert self._file is not None
+        try:
+            written = 0
+            while written < len(self._waiting):
+                written += self._file.write(self._waiting[written:])
+        except OSError as cause:
+            with suppress(OSError):
+                self._file.truncate(self._length)
+            self._file.seek(self._length)
+            if not self._failure:
+                reason = cause.strerror or cause
+                say(f"warning: the log {self._path} cannot be written now ({reason}): training goes on")
+            self._failure = cause.strerror or str(cause)
+            return
+        self._length += len(self._waiting)
+        self._waiting, self._failure = b"", ""
 
 
 PER_REPLICA = {"replica_errors": "error", "replica_distances": "distance"}
@@ -159,9 +231,9 @@ class _ProgressBar:
         from rich.progress import TextColumn
 
         self._progress = make_progress(
-            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-            TextColumn("loss {task.fields[loss]}"),
-            TextColumn("train error {task.fields[error]}"),
+            TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}", markup=False),
+            TextColumn("loss {task.fields[loss]}", markup=False),
+            TextColumn("train error {task.fields[error]}", markup=False),
         )
         self._task: Any = None
 

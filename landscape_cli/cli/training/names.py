@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from landscape_cli.cli.outputs import check_fields
+from landscape_cli.errors import quoted
 from landscape_cli.io.checkpoint import check_checkpoint_name
 
 FIELD = "{seed}"
@@ -66,7 +67,7 @@ def check_template(template: Path, seeds: Sequence[int]) -> None:
     check_checkpoint_name(template)
     if len(seeds) > 1 and FIELD not in template.name:
         named = template.with_name(f"{template.stem}-{FIELD}{template.suffix}")
-        raise typer.BadParameter(f"--runs writes one file a run: put the seed into its name, as in -o '{named}'")
+        raise typer.BadParameter(f"--runs writes one file a run: put the seed into its name, as in -o {quoted(named)}")
     check_fields(template, [FIELD])
 
 

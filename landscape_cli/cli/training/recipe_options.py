@@ -10,7 +10,7 @@ import typer
 from landscape_cli.choices import Algorithm, Augment, Optimizer, Precision, Schedule
 from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import flag, given, numbers
+from landscape_cli.cli.options import LARGEST_STACK, flag, given, numbers
 from landscape_cli.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -27,7 +27,13 @@ class RecipeOptions(Group):
 
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training set.")] = 100
     runs: Annotated[
-        int, typer.Option("--runs", min=1, help="Independent networks trained as one, of seeds --seed and following.")
+        int,
+        typer.Option(
+            "--runs",
+            min=1,
+            max=LARGEST_STACK,
+            help="Independent networks trained as one, of seeds --seed and following.",
+        ),
     ] = 1
     optimizer: Annotated[
         Optimizer | None, typer.Option("--optimizer", help="sgd or adam.  [default: sgd; --subspace-dim: adam]")

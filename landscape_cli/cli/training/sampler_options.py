@@ -11,7 +11,7 @@ import typer
 from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import in_options
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import flag
+from landscape_cli.cli.options import LARGEST_STACK, flag
 from landscape_cli.samplers.options import Option, options_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class SamplerOptions(Group):
                 flag(name),
                 help=_help(list(declared.items())),
                 metavar=first.metavar,
+                max=LARGEST_STACK if first.kind is int else None,
                 rich_help_panel=_panel(first_algo, names),
                 show_default=False,
             )

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill import survive
+from landscape_cli.errors import TrainingError
 from landscape_cli.io.checkpoint import read_checkpoint
+from landscape_cli.io.lock import locked
 from landscape_cli.samplers.context import StepContext
 from tests.support.train_command import SHORT, stopping_at
 
@@ -85,7 +87,7 @@ def test_a_state_fits_its_own_command_only(landscape, interrupted: list[str]) ->
         (b"", "truncated"),
         (edited(whole, lambda metadata: metadata.pop("facts")), "malformed"),
         (edited(whole, lambda metadata: metadata.update(facts="[1")), "malformed"),
-        (edited(whole, lambda metadata: metadata.update(facts="{}")), "malformed"),
+        (edited(whole, lambda metadata: metadata.update(facts="{}")), "damaged"),
         (edited(whole, lambda metadata: metadata.update(format="landscape/1")), "format"),
     ]
     for content, words in breaks:
@@ -170,3 +172,24 @@ def test_a_finished_file_of_another_training_is_not_replaced(landscape, interrup
     assert done.code == 2
     assert "of another training" in done.err
     assert Path("x.st").read_bytes() == Path("other.st").read_bytes()
+
+
+def test_two_jobs_on_one_training(landscape, interrupted: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    with locked(Path("x.st.resume"), what="another", error=TrainingError):
+        for more in (["--resume"], [], ["--force"], ["--resume", "--force"]):
+            landscape(*interrupted, *more).check_refused("x.st.resume is in use: another training that writes it", more)
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+    stopping_at(monkeypatch, signal.SIGTERM, 1)
+    assert landscape(*interrupted, "--resume").code == 143
+    assert {path.name for path in Path().iterdir()} == {path.name for path in before}
+
+
+def test_what_killed_runs_have_left_is_cleared(landscape, interrupted: list[str]) -> None:
+    for name in (".x.st.abcdefgh.tmp", ".x.st.resume.abcdefgh.tmp", ".x.st.resume.lock"):
+        Path(name).write_text("half")
+    assert landscape(*interrupted, "--resume").code == 0
+    assert [path.name for path in Path().iterdir()] == ["x.st"]
+    Path(".x.st.abcdefgh.tmp").write_text("half")
+    assert "finished already" in landscape(*interrupted, "--resume").err
+    assert [path.name for path in Path().iterdir()] == ["x.st"]

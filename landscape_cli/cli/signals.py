@@ -1,0 +1,132 @@
+"""Ctrl-C and SIGTERM: one of them ends the program in one line, at any moment, and a second changes nothing.
+
+Nothing is imported here that takes time: this is what the program begins with.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import time
+from enum import Enum
+from types import FrameType
+from typing import Any
+
+INTERRUPTED, TERMINATED = 130, 143
+RETRY_SECONDS = 0.02
+GRACE_SECONDS = 1.0
+"""So long a program that ends may take; then a further signal ends it at once."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+class _Phase(Enum):
+    OUTSIDE = "the signals are not ours"
+    STARTING = "nothing has been done yet: a signal ends the process"
+    WORKING = "a signal raises what ends the command"
+    ENDING = "a signal has come, or the command has ended"
+
+
+class _Signals:
+    """Which of its phases the program is in, and so what a signal does."""
+
+    def __init__(self) -> None:
+        self.phase = _Phase.OUTSIDE
+        self._ending_since = 0.0
+        self._code = 0
+        self._previous: dict[int, Any] | None = None
+
+    def start(self) -> None:
+        """Take the signals over, for the rest of the process."""
+        self.phase = _Phase.STARTING
+        self._install()
+        atexit.register(self._ignore)  # as the first: it is called last, when Python has no handlers any more
+
+    def begin(self) -> None:
+        """Let a signal raise; within a process that is not this program's, until `end`."""
+        if self.phase is not _Phase.STARTING:
+            self._previous = {number: signal.getsignal(number) for number in SIGNALS}
+        self.phase = _Phase.WORKING
+        self._install()
+
+    def end(self) -> None:
+        """Let no signal raise any more: what was to be done has been done, or a signal has come."""
+        if self.phase is _Phase.WORKING:
+            self._ending()
+        if self._previous is not None:
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
+            self._previous, self.phase = None, _Phase.OUTSIDE
+
+    def will_exit(self, code: int) -> None:
+        """Take note of the exit code, with which a further signal ends a program that does not end."""
+        self._code = code
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Do what a signal does in this phase.
+
+        Raises:
+            KeyboardInterrupt: for SIGINT, in a command.
+            Terminated: for SIGTERM, in a command.
+        """
+        if self.phase is _Phase.STARTING:
+            _say_last(number)
+            os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
+        if self.phase is _Phase.ENDING:
+            if time.monotonic() - self._ending_since > GRACE_SECONDS:
+                os._exit(self._code)
+            return
+        if _is_importing(frame):  # which would swallow or mangle what is raised
+            self._retry(number)
+            return
+        self._code = INTERRUPTED if number == signal.SIGINT else TERMINATED
+        self._ending()
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    def _ending(self) -> None:
+        self.phase, self._ending_since = _Phase.ENDING, time.monotonic()
+
+    def _install(self) -> None:
+        for number in SIGNALS:  # also where a shell has started a background job with SIGINT ignored
+            signal.signal(number, self.handle)
+        sys.unraisablehook = self._raise_again
+
+    def _retry(self, number: int) -> None:
+        signal.signal(signal.SIGALRM, lambda _, frame: self.handle(number, frame))
+        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+
+    def _raise_again(self, ignored: sys.UnraisableHookArgs) -> None:
+        """Raise a moment later what was raised where Python ignores it, as in a destructor."""
+        if self.phase is _Phase.ENDING and issubclass(ignored.exc_type, KeyboardInterrupt | Terminated):
+            self.phase = _Phase.WORKING
+            self._retry(signal.SIGTERM if issubclass(ignored.exc_type, Terminated) else signal.SIGINT)
+        else:
+            sys.__unraisablehook__(ignored)
+
+    @staticmethod
+    def _ignore() -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _say_last(number: int) -> None:
+    word = b"interrupted" if number == signal.SIGINT else b"terminated"
+    with contextlib.suppress(OSError):
+        os.write(2, b"landscape: error: " + word + b"\n")
+
+
+SIGNALS_OF_THIS_PROCESS = _Signals()

@@ -1,0 +1,1 @@
+"""Files and command lines mutated at random: `python -m tests.fuzz --help`."""

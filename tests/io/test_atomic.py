@@ -1,0 +1,80 @@
+"""What is written in place of what: modes, links, the system's folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from landscape_cli.errors import ResultError
+from landscape_cli.io.atomic import check_output, write_atomic
+
+
+def write(path: Path, *, force: bool = True) -> None:
+    write_atomic(path, b"new", force=force, error=ResultError)
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_the_mode_of_what_is_replaced_stays(mode: int) -> None:
+    path = Path("x.st")
+    path.write_text("old")
+    path.chmod(mode)
+    write(path)
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ("new", mode)
+    umask = os.umask(0o027)
+    try:
+        write(Path("y.st"))
+    finally:
+        os.umask(umask)
+    assert Path("y.st").stat().st_mode & 0o7777 == 0o640
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_link_stays_and_its_file_is_replaced(steps: int) -> None:
+    Path("far").mkdir()
+    real = Path("far/real.st")
+    real.write_text("old")
+    real.chmod(0o600)
+    previous = real
+    for k in range(steps):
+        link = Path(f"link{k}.st")
+        link.symlink_to(previous)
+        previous = link
+    with pytest.raises(ResultError, match="exists already"):
+        write(previous, force=False)
+    write(previous)
+    assert previous.is_symlink()
+    assert (real.read_text(), real.stat().st_mode & 0o7777) == ("new", 0o600)
+    assert [path.name for path in Path("far").iterdir()] == ["real.st"]
+
+
+def test_a_link_to_nothing() -> None:
+    """What it leads to is made, as a shell does; before any work it is known whether that can be."""
+    Path("link.st").symlink_to("real.st")
+    write(Path("link.st"), force=False)
+    assert Path("real.st").read_text() == "new"
+    Path("lost.st").symlink_to("nowhere/real.st")
+    Path("circle.st").symlink_to("circle.st")
+    for name, words in (("lost.st", "folder does not exist"), ("circle.st", "back to itself")):
+        with pytest.raises(ResultError, match=words):
+            check_output(Path(name), force=True, error=ResultError)
+
+
+@pytest.mark.parametrize("path", ["/dev/null.st", "/dev/x.json", "/proc/x.json", "/sys/x.st", "linked/x.st", "here.st"])
+def test_the_systems_folders_are_refused(path: str) -> None:
+    Path("linked").symlink_to("/dev")
+    Path("here.st").symlink_to("/dev/here.st")
+    with pytest.raises(ResultError, match=r"is the system's"):
+        check_output(Path(path), force=True, error=ResultError)
+    assert not os.path.exists("/dev/null.st")
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no shared memory here")
+def test_shared_memory_is_a_folder_as_others() -> None:
+    check_output(Path("/dev/shm/landscape-test.st"), force=False, error=ResultError)
