@@ -17,6 +17,7 @@ from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_set
 from landscape_cli.io.header import read_header
+from landscape_cli.io.origin import Origin
 from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
@@ -36,6 +37,7 @@ class Checkpoint:
         history: every command that made it, oldest first.
         metrics: errors and losses measured when it was made.
         normalized: how it was normalised (docs/method.md: Normalize), or None.
+        origin: what another program's file, in which it was once, called its tensors; None if that says nothing.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
     """
@@ -46,6 +48,7 @@ class Checkpoint:
     history: tuple[Mapping[str, Any], ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     normalized: Mapping[str, Any] | None = None
+    origin: Origin | None = None
     path: str = ""
     sha256: str = ""
 
@@ -71,6 +74,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         model = ModelSpec.from_json(_json(path, metadata, "model", dict))
     except ValueError as cause:
         raise CheckpointError(f"{path}: the metadata key 'model' is malformed: {cause}") from cause
+    try:
+        origin = Origin.from_json(_json(path, metadata, "origin", dict)) if "origin" in metadata else None
+    except ValueError as cause:
+        raise CheckpointError(f"{path}: the metadata key 'origin' is malformed: {cause}") from cause
     history = _json(path, metadata, "history", list)
     if not all(isinstance(step, dict) for step in history):
         raise CheckpointError(f"{path}: the metadata key 'history' must list JSON objects")
@@ -81,6 +88,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         history=tuple(history),
         metrics=_json(path, metadata, "metrics", dict),
         normalized=normalized,
+        origin=origin,
         path=str(path),
         sha256=digest,
     )
@@ -156,6 +164,8 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
     }
     if checkpoint.normalized is not None:
         values["normalized"] = dict(checkpoint.normalized)
+    if checkpoint.origin is not None:
+        values["origin"] = checkpoint.origin.to_json()
     try:
         metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
     except (TypeError, ValueError) as cause:
@@ -178,6 +188,8 @@ def _check_kinds(checkpoint: Checkpoint) -> None:
         check_kind(name, getattr(checkpoint, name), Mapping, "give a dict, such as data.record or {}", CheckpointError)
     if checkpoint.normalized is not None:
         check_kind("normalized", checkpoint.normalized, Mapping, "give Normalization.normalized", CheckpointError)
+    if checkpoint.origin is not None:
+        check_kind("origin", checkpoint.origin, Origin, "give that of a network that was read", CheckpointError)
     check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
     for step in checkpoint.history:
         check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)
