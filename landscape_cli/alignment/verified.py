@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from landscape_cli.alignment.activations import Correlations, unit_correlations
 from landscape_cli.alignment.align import Alignment, check_method, match_networks, one_at_a_time
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
-from landscape_cli.arguments import check_whole, device_of
+from landscape_cli.alignment.learned import PathLearner
+from landscape_cli.alignment.learning import Learning
+from landscape_cli.arguments import check_kind, check_whole, device_of
 from landscape_cli.choices import Method
 from landscape_cli.errors import GeometryError, LandscapeWarning, Remark
 from landscape_cli.evaluation.equivalence import (
@@ -23,6 +25,7 @@ from landscape_cli.evaluation.equivalence import (
     to_double,
     warn_of_precision,
 )
+from landscape_cli.evaluation.splits import Data
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
@@ -41,6 +44,8 @@ def align(
     orders: int = ORDERS,
     seed: int = 0,
     inputs: Tensor | None = None,
+    data: Data | None = None,
+    learning: Learning | None = None,
     prove: bool = True,
     probe: Tensor | None = None,
     input_shape: tuple[int, ...] | None = None,
@@ -62,32 +67,38 @@ def align(
         symmetry: of the model, as `trace_symmetry` returns it.
         method: what is made largest: "cosine", the sum of the cosines of matched units' incoming weights (Pittorino
             et al., 2022, algorithm 2); "weight", the inner product of the networks (Git Re-Basin, Ainsworth et al.,
-            2022); "activation", the correlations of units on data (Li et al., 2015). `match_networks` says how.
-        orders: of "weight": in how many random orders of the groups to descend; the best is kept.
-        seed: of these orders, and of the probe batch.
+            2022); "activation", the correlations of units on data (Li et al., 2015). "learned" makes the loss on the
+            straight path small, from "weight" on (Peña et al., 2023). `match_networks` says how.
+        orders: of "weight" and "learned": in how many random orders of the groups to descend; the best is kept.
+        seed: of these orders, of what is learned, and of the probe batch.
         inputs: of "activation": samples to correlate units on, shape (n, *input_shape).
+        data: of "learned": samples with labels to learn on, such as a `Split`; of several the training set.
+        learning: of "learned": how, if not as `Learning()` says.
         prove: whether to compare the outputs before and after.
         probe: inputs to compare them on, shape (n, *input_shape); by default standard normal ones, at most 256.
         input_shape: the shape of one input, for these; by default that which the symmetry was traced with.
         device: where activations and outputs are computed.
         name: what to call the network in messages.
-        advance: called with the number of inputs correlated.
+        advance: called with the number of inputs correlated, or of samples learned on.
 
     Returns:
         The network, in its dtypes and on its device; its permutations and signs by group, shape (units,), int64; mean
-        cosines with the reference, in [-1, 1], before and after; and the proof.
+        cosines with the reference, in [-1, 1], before and after; the proof; and of "learned" the loss on the path, in
+        nats, before and after.
 
     Raises:
-        GeometryError: if the method is unknown, lacks its inputs, has no use for them, or finds numbers that are not
-            finite.
+        GeometryError: if the method is unknown, lacks its inputs or data, has no use for them, or finds numbers that
+            are not finite; if binary networks are to be learned.
+        DataError: if the data is something else than samples with labels.
         ModelError: if a network does not fit the model, or the model does not run.
         ProofError: if the function changed, naming the groups at fault.
 
     Warns:
         Remark: of "activation": naming the groups without correlations.
     """
-    check_method(method)
+    check_method(method, learns=data is not None)
     check_inputs(method, inputs, orders)
+    check_learning(method, data, learning, symmetry)
     check_network("the reference", model, reference)
     check_network(name, model, network)
     check_symmetry(symmetry, reference)
@@ -95,8 +106,18 @@ def align(
     correlations = None
     if inputs is not None:
         correlations = correlate(model, reference, network, symmetry, inputs, device=device, advance=advance)
+    learner = None
+    if data is not None:
+        learner = PathLearner(model, data, learning or Learning(), seed=seed, device=device, advance=advance)
     alignment = match_networks(
-        reference, network, symmetry, method=method, orders=orders, seed=seed, correlations=correlations
+        reference,
+        network,
+        symmetry,
+        method=method,
+        orders=orders,
+        seed=seed,
+        correlations=correlations,
+        learner=learner,
     )
     if not prove:
         return alignment
@@ -119,6 +140,27 @@ def check_inputs(method: str, inputs: Tensor | None, orders: int) -> None:
     check_whole("orders", orders, GeometryError)
     if orders < 1:
         raise GeometryError(f"`orders=` must be at least 1, not {orders}")
+
+
+def check_learning(method: str, data: Data | None, learning: Learning | None, symmetry: Symmetry) -> None:
+    """Check that what is to be learned can be, and that other methods have nothing to learn.
+
+    Raises:
+        GeometryError: if not.
+    """
+    if method != Method.LEARNED:
+        for name, value in (("data", data), ("learning", learning)):
+            if value is not None:
+                raise GeometryError(f"`{name}=` is for the method 'learned', not {method!r}: leave it out")
+        return
+    if learning is not None:
+        check_kind("learning", learning, Learning, "give a Learning, as in Learning(epochs=20)", GeometryError)
+        learning.check()
+    if symmetry.latents:
+        raise GeometryError(
+            "the method 'learned' follows the loss on straight paths, and there are none between binary networks: "
+            "choose another"
+        )
 
 
 def drawn_inputs(method: str, inputs: Tensor | None, seed: int, samples: int) -> Tensor | None:
@@ -180,6 +222,8 @@ class PairAligner:
         device: torch.device,
         orders: int = ORDERS,
         samples: int = ALIGN_SAMPLES,
+        data: Data | None = None,
+        learning: Learning | None = None,
     ) -> None:
         """Draw what is the same for every pair: the inputs of the proof, and those to correlate units on.
 
@@ -187,16 +231,22 @@ class PairAligner:
             model: the architecture.
             like: one of the networks.
             symmetry: of all of them.
-            method: "cosine", "weight" or "activation".
+            method: "cosine", "weight", "activation" or "learned".
             inputs: training inputs, shape (n, *input_shape), of which "activation" draws some; others do without.
             seed: of all that is drawn.
             device: where outputs and activations are computed.
             orders: descents of "weight".
             samples: how many inputs "activation" draws, or all if there are fewer.
+            data: of "learned": samples with labels.
+            learning: of "learned": how.
+
+        Raises:
+            GeometryError: if the method is "learned", and there are no data.
         """
+        check_method(method, learns=data is not None)
         self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders
         self._seed, self._device = seed, device
-        self._inputs = drawn_inputs(method, inputs, seed, samples)
+        self._inputs, self._data, self._learning = drawn_inputs(method, inputs, seed, samples), data, learning
         self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
         self._warned_of_scale = self._aligned_any = False
 
@@ -258,6 +308,8 @@ class PairAligner:
             orders=self._orders,
             seed=self._seed,
             inputs=self._inputs,
+            data=self._data,
+            learning=self._learning,
             probe=self._probe,
             device=self._device,
             name=network.path,
