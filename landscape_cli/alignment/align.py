@@ -148,8 +148,8 @@ def check_method(method: str, *, learns: bool = False) -> None:
     check_choice("alignment method", method, Method, GeometryError)
     if method == Method.LEARNED and not learns:
         raise GeometryError(
-            "the method 'learned' trains on labelled data, which only aligning one network to another does: align "
-            "first (landscape align, or `align` with `data=`), and measure the result"
+            "the method 'learned' trains on labelled data, which is done only where one network is aligned to another: "
+            "align first, and measure the result"
         )
 
 

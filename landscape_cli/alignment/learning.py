@@ -8,6 +8,8 @@ from landscape_cli.arguments import check_number, check_whole
 from landscape_cli.choices import Relaxation, check_choice
 from landscape_cli.errors import GeometryError
 
+LARGEST = 1e6
+"""Of rates and temperatures: more is a slip."""
 RATES = {Relaxation.SINKHORN: 0.5, Relaxation.STRAIGHT_THROUGH: 0.001}
 """Learning rates of Adam by default: of logits, and of weights."""
 
@@ -48,5 +50,5 @@ class Learning:
         for name, value in (("learning_rate", self.learning_rate), ("temperature", self.temperature)):
             if value is not None:
                 check_number(name, value, GeometryError)
-                if value <= 0:
-                    raise GeometryError(f"`{name}=` must be positive, not {value:g}")
+                if not 0 < value <= LARGEST:
+                    raise GeometryError(f"`{name}=` must be positive, and at most {LARGEST:g}, not {value:g}")

@@ -14,9 +14,9 @@ from landscape_cli.alignment.align import Alignment, check_method, match_network
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.alignment.learned import PathLearner
 from landscape_cli.alignment.learning import Learning
-from landscape_cli.arguments import check_kind, check_whole, device_of
-from landscape_cli.choices import Method
-from landscape_cli.errors import GeometryError, LandscapeWarning, Remark
+from landscape_cli.alignment.requirements import check_inputs, check_learning, drawn_data, drawn_inputs
+from landscape_cli.arguments import device_of
+from landscape_cli.errors import LandscapeWarning, Remark
 from landscape_cli.evaluation.equivalence import (
     Difference,
     check_probe,
@@ -25,11 +25,10 @@ from landscape_cli.evaluation.equivalence import (
     to_double,
     warn_of_precision,
 )
-from landscape_cli.evaluation.splits import Data
+from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
-from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -127,50 +126,6 @@ def align(
     return replace(alignment, proof=prove_alignment(model, network, alignment, symmetry, probe.to(device), name=name))
 
 
-def check_inputs(method: str, inputs: Tensor | None, orders: int) -> None:
-    """Check that a method of aligning has the samples that it needs, and no others, and orders to descend in.
-
-    Raises:
-        GeometryError: if not.
-    """
-    if method == Method.ACTIVATION and inputs is None:
-        raise GeometryError("the method 'activation' needs `inputs=`, samples to correlate units on")
-    if method != Method.ACTIVATION and inputs is not None:
-        raise GeometryError(f"`inputs=` are for the method 'activation', not {method!r}: leave them out")
-    check_whole("orders", orders, GeometryError)
-    if orders < 1:
-        raise GeometryError(f"`orders=` must be at least 1, not {orders}")
-
-
-def check_learning(method: str, data: Data | None, learning: Learning | None, symmetry: Symmetry) -> None:
-    """Check that what is to be learned can be, and that other methods have nothing to learn.
-
-    Raises:
-        GeometryError: if not.
-    """
-    if method != Method.LEARNED:
-        for name, value in (("data", data), ("learning", learning)):
-            if value is not None:
-                raise GeometryError(f"`{name}=` is for the method 'learned', not {method!r}: leave it out")
-        return
-    if learning is not None:
-        check_kind("learning", learning, Learning, "give a Learning, as in Learning(epochs=20)", GeometryError)
-        learning.check()
-    if symmetry.latents:
-        raise GeometryError(
-            "the method 'learned' follows the loss on straight paths, and there are none between binary networks: "
-            "choose another"
-        )
-
-
-def drawn_inputs(method: str, inputs: Tensor | None, seed: int, samples: int) -> Tensor | None:
-    """Return the samples that "activation" correlates units on, drawn of training inputs; None of other methods."""
-    if method != Method.ACTIVATION:
-        return None
-    assert inputs is not None
-    return inputs[torch.randperm(len(inputs), generator=generator(seed))[:samples]]
-
-
 def correlate(
     model: nn.Module,
     reference: Params,
@@ -236,8 +191,8 @@ class PairAligner:
             seed: of all that is drawn.
             device: where outputs and activations are computed.
             orders: descents of "weight".
-            samples: how many inputs "activation" draws, or all if there are fewer.
-            data: of "learned": samples with labels.
+            samples: how many inputs "activation" draws, or samples "learned", or all if there are fewer.
+            data: of "learned": samples with labels; of several splits, the training set.
             learning: of "learned": how.
 
         Raises:
@@ -246,13 +201,22 @@ class PairAligner:
         check_method(method, learns=data is not None)
         self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders
         self._seed, self._device = seed, device
-        self._inputs, self._data, self._learning = drawn_inputs(method, inputs, seed, samples), data, learning
+        self._inputs, self._data = drawn_inputs(method, inputs, seed, samples), drawn_data(data, seed, samples)
+        self._learning = learning
         self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
         self._warned_of_scale = self._aligned_any = False
 
     @property
+    def work(self) -> str:
+        """What takes long of a match, in a word."""
+        return "activations" if self._data is None else "learning"
+
+    @property
     def samples(self) -> int:
-        """On how many inputs the units of each pair are correlated."""
+        """What `advance` is called with in all for each pair: inputs correlated, or samples learned on."""
+        if self._data is not None:
+            [split] = named_splits(self._data).values()
+            return (self._learning or Learning()).epochs * len(split.y)
         return 0 if self._inputs is None else len(self._inputs)
 
     def match(

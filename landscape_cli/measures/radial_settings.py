@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from landscape_cli.arguments import check_number, check_numbers, check_whole
 from landscape_cli.alignment.align import check_method
+from landscape_cli.arguments import check_number, check_numbers, check_whole
 from landscape_cli.choices import Direction, Method, check_choice
 from landscape_cli.errors import GeometryError
 
