@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from landscape_cli.choices import Task
 from landscape_cli.data.items import image_tensor
 from landscape_cli.data.samples import Batch, Samples
 from landscape_cli.data.source import DataSource
@@ -30,8 +29,6 @@ Size = tuple[int, int]
 
 class ImageFolder(DataSource):
     """A folder of images, three channels of bytes each, of classes numbered in the order of their folders' names."""
-
-    tasks = tuple(task.value for task in Task)
 
     def load(self, spec: DataSpec, *, download: bool) -> tuple[Samples, Samples]:
         """Return the images of both sets, not read yet.
@@ -158,7 +155,9 @@ def _check_same_classes(train: Path, classes: Sequence[str], test: Path, tested:
     """
     more = [name for name in tested if name not in set(classes)]
     if more:
-        raise DataError(f"{test} holds classes that {train} does not: {listed(map(shown, more))}: they need one name each")
+        raise DataError(
+            f"{test} holds classes that {train} does not: {listed(map(shown, more))}: they need one name each"
+        )
     missing = [name for name in classes if name not in set(tested)]
     if missing:
         warnings.warn(

@@ -62,7 +62,9 @@ def tensor_of(value: Any, called: str) -> Tensor:
         if isinstance(value, int | list | tuple):
             return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError, OverflowError) as cause:
-        raise DataError(f"{called} is no tensor ({one_line(cause, 100)}): give numbers in rows of one length") from cause
+        raise DataError(
+            f"{called} is no tensor ({one_line(cause, 100)}): give numbers in rows of one length"
+        ) from cause
     raise DataError(f"{called} is a {type(value).__name__}, expected a tensor, an array, a number or an image")
 
 
@@ -86,8 +88,8 @@ def _pair_in(item: Mapping[Any, Any], called: str) -> tuple[Any, Any]:
     if len(inputs) != 1:
         named = f"several inputs ({listed(map(shown, inputs))})" if inputs else "no input beside its label"
         raise DataError(
-            f"{called} has {named}, and networks are measured on one: give pairs (input, label), and a model that makes "
-            "the others of it, as a mask of the tokens that are not padding"
+            f"{called} has {named}, and networks are measured on one: give pairs (input, label), and a model that "
+            "makes the others of it, as a mask of the tokens that are not padding"
         )
     return next(iter(inputs.values())), item[label]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, Remark
 
 EXPECTED = "expected tensors (x, y), a Dataset or a DataLoader"
+NO_DATASETS = (str, bytes, list, tuple, Mapping, Tensor, np.ndarray)
 TARGETS = ("targets", "labels")
 """Attributes under which torchvision's data sets keep the labels of all samples."""
 
@@ -46,25 +47,28 @@ def samples_of(value: object, name: str, split: str = "train") -> Split | Sample
     """
     if isinstance(value, Split):
         return value
-    if isinstance(value, TensorDataset) and len(value.tensors) == 2:
-        value = value.tensors
-    if is_tensors(value):
-        x, y = value  # type: ignore[misc]
+    tensors = value.tensors if isinstance(value, TensorDataset) and len(value.tensors) == 2 else value
+    if is_tensors(tensors):
+        x, y = tensors
         return Split(tensor_of(x, f"the input of {name}"), tensor_of(y, f"the label of {name}"))
     if isinstance(value, DataLoader):
         return LoaderSamples(name, split, value)
     if isinstance(value, IterableDataset):
         return StreamSamples(name, split, value)
-    if isinstance(value, Dataset) or (
-        hasattr(value, "__getitem__") and isinstance(value, Sized) and not isinstance(value, str | bytes | Mapping | Tensor)
-    ):
+    if isinstance(value, Dataset) or (_gives_by_number(value) and not isinstance(value, NO_DATASETS)):
         return DatasetSamples(name, split, value)
     raise DataError(f"{name} is a {type(value).__name__}, {EXPECTED}")
 
 
-def is_tensors(value: object) -> bool:
+def is_tensors(value: object) -> TypeGuard[Sequence[Tensor | np.ndarray]]:
     """Tell whether something is a pair of tensors or arrays."""
-    return isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(v, Tensor | np.ndarray) for v in value)
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    return all(isinstance(part, Tensor | np.ndarray) for part in value)
+
+
+def _gives_by_number(value: object) -> bool:
+    return hasattr(value, "__getitem__") and isinstance(value, Sized)
 
 
 class DatasetSamples(Samples):
@@ -141,7 +145,9 @@ class LoaderSamples(Samples):
             )
         if loader.drop_last and self.length and loader.batch_size and self.length % loader.batch_size:
             dropped = self.length % loader.batch_size
-            warnings.warn(f"{name} drops its last {dropped} samples (drop_last): they are left out", Remark, stacklevel=2)
+            warnings.warn(
+                f"{name} drops its last {dropped} samples (drop_last): they are left out", Remark, stacklevel=2
+            )
 
     def batches(self, indices: Sequence[int] | None) -> Iterator[Batch]:
         """Yield all batches; samples that are asked for by number, one by one.

@@ -56,7 +56,9 @@ class NpzFile(DataSource):
         except OSError as cause:
             raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
         except BROKEN as cause:
-            raise DataError(f"{path} is not a whole .npz file ({one_line(cause, 100)}): write it with np.savez") from cause
+            raise DataError(
+                f"{path} is not a whole .npz file ({one_line(cause, 100)}): write it with np.savez"
+            ) from cause
         return splits_of(path, tensors)
 
 
@@ -90,7 +92,7 @@ class _Array:
             EOFError: if there are fewer than it says.
         """
         numbers = np.empty(self.promised.numel(), self.dtype)
-        content = memoryview(numbers.view(np.uint8))
+        content = memoryview(numbers.view(np.uint8))  # type: ignore[arg-type]
         with archive.open(self.entry) as file:
             file.read(self.offset)
             begin = 0

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.arguments import check_whole
+from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError
 from landscape_cli.rng import derive_seed
 
@@ -48,6 +49,24 @@ class Part:
         """Return how many samples of "train" or "test" are measured on; None for all."""
         size: int | None = getattr(self, f"{split}_samples")
         return size
+
+    @property
+    def is_all(self) -> bool:
+        """Whether both sets are measured on whole."""
+        return self.train_samples is None and self.test_samples is None
+
+    def of(self, samples: Split, split: str) -> Split:
+        """Return the part of a split, "train" or "test", that is measured on; what is no larger already, as it is.
+
+        Raises:
+            DataError: if it has fewer samples than that.
+        """
+        size = self.size(split)
+        if size is None or size == len(samples.y):
+            return samples
+        check_size(f"{split}_samples", size, len(samples.y))
+        chosen = choose(classes_of(samples.y), size, self.seed)
+        return Split(samples.x[chosen], samples.y[chosen])
 
 
 def check_size(name: str, size: int, there_are: int) -> None:

@@ -70,7 +70,7 @@ class Samples(ABC):
         return None
 
     def labels(self) -> Tensor | None:
-        """Return the same, found once.
+        """Return the same, found once; once all samples have been seen on the way to a part, their classes.
 
         Raises:
             DataError: if code of others fails at it.
@@ -79,6 +79,11 @@ class Samples(ABC):
             with seeded_globally(0), running(f"reading {self.called(0)}", DataError):
                 self._labels = self.find_labels()
             self._has_looked = True
+        return self._labels
+
+    @property
+    def known_labels(self) -> Tensor | None:
+        """The same, if they have been found."""
         return self._labels
 
     def called(self, index: int) -> str:
@@ -111,13 +116,15 @@ class Samples(ABC):
         if size is not None and indices is None and self.length is not None:
             reservoir = Reservoir(size, seed)
         rows = Rows(self, self.length if size is None else size)
-        done = 0
+        done, seen = 0, []
         with seeded_globally(seed), running(lambda: f"reading {self.called(_next(indices, done))}", DataError):
             for batch in self.batches(indices):
                 rows.add(batch, reservoir)
                 done += len(batch.y)
                 if advance is not None:
                     advance(len(batch.y))
+                if reservoir is not None:
+                    seen.append(classes_of(batch.y))
                 if size is not None and self.length is None and rows.count >= size:
                     warnings.warn(
                         f"{self.name} does not say how many samples it has: the first {size:,} are taken",
@@ -125,6 +132,8 @@ class Samples(ABC):
                         stacklevel=2,
                     )
                     break
+        if seen:
+            self._labels = torch.cat(seen)
         return rows.split(size)
 
 
@@ -193,19 +202,19 @@ class Rows:
         Raises:
             DataError: if memory has none, saying for how many it has.
         """
-        of_each = batch.x[0].numel() * (batch.x.element_size() + FLOAT_BYTES) + batch.y[0].numel() * batch.y.element_size()
+        x, y = batch.x[0], batch.y[0]
+        of_each = x.numel() * (x.element_size() + FLOAT_BYTES) + y.numel() * y.element_size()
         free = available_memory()
         if count * of_each > free:
             raise DataError(
                 f"{self._samples.name}: {count:,} samples take {count * of_each / 1e9:,.1f} GB (their own numbers, and "
-                f"what a network sees), and {free / 1e9:,.1f} GB are free, which about {free // of_each:,} fit into: take "
+                f"what a network sees), and {free / 1e9:,.1f} GB are free: about {free // of_each:,} fit; take "
                 f"{REMEDIES[self._samples.split]}"
             )
-        x, y = self._x, self._y
-        self._x = torch.empty(count, *batch.x.shape[1:], dtype=batch.x.dtype)
-        self._y = torch.empty(count, *batch.y.shape[1:], dtype=batch.y.dtype)
+        held_x, held_y = self._x, self._y
+        self._x, self._y = (torch.empty(count, *each.shape, dtype=each.dtype) for each in (x, y))
         if self._indices:
-            self._x[: len(x)], self._y[: len(y)] = x, y
+            self._x[: len(held_x)], self._y[: len(held_y)] = held_x, held_y
 
     def _check_alike(self, batch: Batch) -> None:
         """Check that samples have the shapes and types of the first.

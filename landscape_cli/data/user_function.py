@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from landscape_cli.choices import Task
-from landscape_cli.data.loaders import EXPECTED, is_tensors, samples_of
+from landscape_cli.data.given import sets_in
 from landscape_cli.data.samples import Samples
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.errors import DataError, quoted, shown
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
 
 HOW = "package.module:function?argument=1"
-BOTH = "return a training and a test set, (train, test)"
 
 _allowed: dict[str, Callable[..., object]] = {}
 
@@ -42,7 +40,8 @@ def allow_function(name: str) -> None:
 
 def is_function(name: str) -> bool:
     """Tell whether data with this name are returned by a function."""
-    return ":" in name.partition("?")[0]
+    head = name.partition("?")[0]
+    return ":" in head and "/" not in head
 
 
 def same_function(name: str, other: str) -> bool:
@@ -53,8 +52,6 @@ def same_function(name: str, other: str) -> bool:
 
 class UserFunction(DataSource):
     """Whatever a function of the user's returns."""
-
-    tasks = tuple(task.value for task in Task)
 
     def load(self, spec: DataSpec, *, download: bool) -> tuple[Split | Samples, Split | Samples]:
         """Call the function, with global randomness seeded by `spec.seed`; return both sets, read or not.
@@ -71,31 +68,4 @@ class UserFunction(DataSource):
         what = shown(request)
         with seeded_globally(spec.seed), running(what, DataError):
             returned = _allowed[name](**arguments)
-        return sets_in(returned, f"{what} returned", what)
-
-
-def sets_in(returned: Any, what: str, name: str) -> tuple[Split | Samples, Split | Samples]:
-    """Return the training and the test set of whatever holds both.
-
-    Args:
-        returned: a pair of them, or a dictionary with "train" and "test".
-        what: the beginning of a message, as in "f returned".
-        name: what messages call the whole.
-
-    Raises:
-        DataError: if it holds something else.
-    """
-    if isinstance(returned, Mapping):
-        if not {"train", "test"} <= set(returned):
-            raise DataError(f"{what} a dictionary without 'train' or 'test': {BOTH}")
-        returned = (returned["train"], returned["test"])
-    if not isinstance(returned, tuple | list) or is_tensors(returned):
-        kind = "tensors (x, y)" if is_tensors(returned) else f"a {type(returned).__name__}"
-        raise DataError(f"{what} {kind}: {BOTH}, each of tensors (x, y), a Dataset or a DataLoader")
-    if len(returned) != 2:
-        raise DataError(f"{what} {len(returned)} things: {BOTH}")
-    for each, words in zip(returned, ("training", "test"), strict=True):
-        if each is None:
-            raise DataError(f"{what} no {words} set: {BOTH}; where there is none, set some samples apart")
-    train, test = returned
-    return samples_of(train, f"the training set of {name}", "train"), samples_of(test, f"the test set of {name}", "test")
+        return sets_in(returned, f"{what} returned", what, "return")
