@@ -190,6 +190,8 @@ def load_data(
     seen = train.x
     train, test = part.of(train, "train"), part.of(test, "test")
     asked = {key: value for key, value in asdict(spec).items() if value is not None or key not in LATER}
+    if spec.image_size is not None:
+        asked["image_size"] = list(spec.image_size)
     record = asked | {
         "classes": classes,
         "input_shape": list(train.x.shape[1:]),
