@@ -155,9 +155,7 @@ def _check_same_classes(train: Path, classes: Sequence[str], test: Path, tested:
     """
     more = [name for name in tested if name not in set(classes)]
     if more:
-        raise DataError(
-            f"{test} holds classes that {train} does not: {listed(map(shown, more))}: call them the same"
-        )
+        raise DataError(f"{test} holds classes that {train} does not: {listed(map(shown, more))}: call them the same")
     missing = [name for name in classes if name not in set(tested)]
     if missing:
         warnings.warn(
