@@ -75,7 +75,7 @@ def read_networks(paths: Sequence[Path], files: ModelOptions = NO_MODEL) -> tupl
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
-    return NetworkReader(files.model_name, shape).read_all(paths)
+    return NetworkReader(files.model_name, shape, files.key or "").read_all(paths)
 
 
 def open_networks(

@@ -44,7 +44,7 @@ NOT_RECORDED = {
 IF_USED = (
     *("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
-    *("b", "c", "third"),
+    *("b", "c", "third", "key"),
 )
 IF_USED += tuple(kind.value for kind in Perturbation)
 
@@ -140,5 +140,5 @@ def make_provenance(
         recorded(context, device=str(device), **replaced),
         device=str(device),
         seed=seed,
-        inputs={network.path: network.sha256 for network in networks},
+        inputs={path: digest for network in networks for path, digest in network.inputs.items()},
     )

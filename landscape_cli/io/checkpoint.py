@@ -42,6 +42,7 @@ class Checkpoint:
         origin: what another program's file, in which it was once, called its tensors; None if that says nothing.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
+        files: the digests of the files that it was read from, where they are several or in a folder that `path` names.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
     """
 
@@ -55,6 +56,12 @@ class Checkpoint:
     path: str = ""
     sha256: str = ""
     preprocessing: Mapping[str, Any] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """The digest of every file that was read, by its name, as a provenance lists them."""
+        return self.files or {self.path: self.sha256}
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
