@@ -17,7 +17,7 @@ PACKAGE = Path(landscape_cli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     *("errors", "arguments", "rng", "network", "choices", "torchvision_compat"),
-    *("io", "data", "forward", "binary", "models"),
+    *("io", "forward", "data", "binary", "models"),
     *("evaluation", "symmetry", "normalization", "alignment", "geometry", "samplers", "measures", "figures", "cli"),
 )
 """The way that data goes: what comes earlier knows nothing of what comes later."""
@@ -26,8 +26,8 @@ TERMINAL = {"typer", "rich", "argparse", "click"}
 # What each folder imports from others, beside the root's modules; the command line may import everything.
 ALLOWED = {
     "io": set(),
-    "data": {"io"},
     "forward": set(),
+    "data": {"forward", "io"},
     "binary": {"forward"},
     "models": {"binary", "forward", "io"},
     "evaluation": {"binary", "data", "forward", "models"},

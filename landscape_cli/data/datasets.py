@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,15 @@ from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_settings, check_whole
 from landscape_cli.choices import DataName, Task, check_choice
-from landscape_cli.data.checks import check_splits, count_classes
+from landscape_cli.data.checks import check_splits
 from landscape_cli.data.files import SUFFIXES, SafetensorsFile
 from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.data.preprocessing import channel_statistics, recorded_statistics, standardize
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.data.subset import balanced_subset
 from landscape_cli.errors import DataError, shown
+from landscape_cli.forward.objective import Objective, count_classes
+from landscape_cli.forward.objectives import CLASSIFICATION
 
 __all__ = ["DataSet", "DataSpec", "Split", "load_data"]
 
@@ -34,6 +36,8 @@ class DataSpec:
         seed: seed of that subset, and of the generated data.
         hmm: sizes of the generated data.
         task: what is to be told from the labels: None for the labels themselves, "parity" for labels modulo 2.
+        objective: what networks are held against, which says what the targets are; it is no part of the record of the
+            data.
     """
 
     name: str
@@ -42,6 +46,7 @@ class DataSpec:
     seed: int = 0
     hmm: HiddenManifold = field(default_factory=HiddenManifold)
     task: str | None = None
+    objective: Objective = CLASSIFICATION
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], directory: str | None = None) -> DataSpec:
@@ -72,7 +77,7 @@ class DataSet:
     Attributes:
         train: the training split.
         test: the test split.
-        classes: the number of classes.
+        classes: the number of classes; of label bits or numbers to predict, where those are the targets.
         mean: what was subtracted from each channel.
         deviation: what each channel was divided by.
         record: what a checkpoint keeps of it, as JSON values.
@@ -84,6 +89,11 @@ class DataSet:
     mean: Tensor = field(repr=False)
     deviation: Tensor = field(repr=False)
     record: Mapping[str, Any]
+
+    @property
+    def objective(self) -> Objective:
+        """What networks are held against."""
+        return self.train.objective
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -102,7 +112,7 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
 
     Returns:
         Both splits on the CPU: inputs, shape (n, *input_shape), float32, in units of the training set's deviation from
-        its mean by channel; labels, shape (n,), int64, from 0.
+        its mean by channel; labels, shape (n,), int64, from 0, or the targets of another objective.
 
     Raises:
         DataError: if the data is unknown, missing or malformed.
@@ -110,6 +120,7 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     check_kind("spec", spec, DataSpec, 'give a DataSpec, as in DataSpec("mnist")', DataError)
     check_kind("name", spec.name, str, "give the name of a data set, or a file", DataError)
     check_kind("hmm", spec.hmm, HiddenManifold, "give a HiddenManifold", DataError)
+    check_kind("objective", spec.objective, Objective, "give one, such as Regression()", DataError)
     check_whole("seed", spec.seed, DataError, least=0)
     if spec.seed >= 1 << 63:
         raise DataError(f"the seed must be below 2^63, and is {spec.seed}")
@@ -117,13 +128,14 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     if spec.train_size is not None:
         check_whole("train_size", spec.train_size, DataError)
     source = _checked_source(spec)
-    train, test = source.load(spec, download=download)
+    objective = spec.objective
+    train, test = (replace(split, objective=objective) for split in source.load(spec, download=download))
     check_splits(spec.name, train, test)
-    train, test = Split(train.x, train.y.long()), Split(test.x, test.y.long())
-    classes = count_classes(spec.name, train.y, test.y)
+    train, test = (replace(split, y=objective.targets(split.y)) for split in (train, test))
+    classes = objective.classes(spec.name, train.y, test.y)
     if spec.task is not None:
         target = Task(spec.task).load()
-        train, test = Split(train.x, target(train.y)), Split(test.x, target(test.y))
+        train, test = (replace(split, y=target(split.y)) for split in (train, test))
         classes = count_classes(spec.name, train.y, test.y)
     if spec.train_size is not None:
         train = balanced_subset(train, classes, spec.train_size, spec.seed)
@@ -131,7 +143,8 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
         mean, deviation = channel_statistics(train.x)
     else:
         mean, deviation = recorded_statistics(preprocessing, train.x)
-    asked = asdict(spec)
+    asked = asdict(replace(spec, objective=CLASSIFICATION))
+    del asked["objective"]
     if spec.task is None:  # without one, the record is what it was before there were tasks
         del asked["task"]
     record = asked | {
@@ -144,8 +157,8 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
         "sha256": _digest(train, test),
     }
     return DataSet(
-        Split(standardize(train.x, mean, deviation), train.y),
-        Split(standardize(test.x, mean, deviation), test.y),
+        replace(train, x=standardize(train.x, mean, deviation)),
+        replace(test, x=standardize(test.x, mean, deviation)),
         classes,
         mean,
         deviation,
@@ -170,6 +183,8 @@ def _checked_source(spec: DataSpec) -> DataSource:
     """
     if spec.task is not None:
         check_choice("task", spec.task, Task, DataError)
+        if not spec.objective.balances:
+            raise DataError(f"the task {spec.task} is told from one label a sample, not for {spec.objective.name}")
     source: DataSource = SafetensorsFile()
     if spec.name in list(DataName) or Path(spec.name).suffix not in SUFFIXES:
         check_choice("data set", spec.name, DataName, DataError, more=", or a FILE.safetensors")

@@ -38,18 +38,18 @@ class SafetensorsFile(DataSource):
         try:
             check_regular(path)
             with path.open("rb") as file:
-                check_splits(spec.name, *_splits_of(path, read_header(file).tensors()))  # before values are read
+                check_splits(spec.name, *_splits_of(path, read_header(file).tensors(), spec))  # before values are read
             tensors, _, _ = load(path)
         except SafetensorError as cause:
             raise DataError(f"{path} is not a whole safetensors file ({one_line(cause)})") from cause
         except OSError as cause:
             raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
-        return _splits_of(path, tensors)
+        return _splits_of(path, tensors, spec)
 
 
-def _splits_of(path: Path, tensors: Params) -> tuple[Split, Split]:
+def _splits_of(path: Path, tensors: Params, spec: DataSpec) -> tuple[Split, Split]:
     missing = [key for key in KEYS if key not in tensors]
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}: a data file holds {', '.join(KEYS)}")
     x_train, y_train, x_test, y_test = (tensors[key] for key in KEYS)
-    return Split(x_train, y_train), Split(x_test, y_test)
+    return Split(x_train, y_train, spec.objective), Split(x_test, y_test, spec.objective)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet
 from landscape_cli.data.source import Split
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, listed
+from landscape_cli.forward.objective import Objective
 
 Data = DataSet | Split | Mapping[str, Split]
 """What networks are measured on: what `load_data` returns, one split, or several by name."""
@@ -17,11 +19,15 @@ TRAIN = "train"
 """The name of the split that is trained on, and batch-norm statistics are recomputed over."""
 
 
-def named_splits(data: Data) -> dict[str, Split]:
-    """Return the splits of any data by name, labels as int64; one alone is called "data".
+def named_splits(data: Data, objective: Objective | None = None) -> dict[str, Split]:
+    """Return the splits of any data by name, targets in the type that they are computed with; one alone is "data".
+
+    Args:
+        data: a data set, a split, or several by name.
+        objective: what networks are held against, whatever the data says; by default that.
 
     Raises:
-        DataError: if it is something else, or a split is malformed.
+        DataError: if it is something else, a split is malformed, or they are for different objectives.
     """
     splits: dict[str, Any]
     if isinstance(data, DataSet):
@@ -32,8 +38,13 @@ def named_splits(data: Data) -> dict[str, Split]:
         raise DataError("there is no data to evaluate on: name at least one split")
     for name, split in splits.items():
         check_kind("data", name, str, "give the names of splits as text", DataError)
+        if objective is not None and isinstance(split, Split):
+            split = splits[name] = replace(split, objective=objective)
         check_split(f"the split {name!r}", split)
-    return {name: Split(split.x, split.y.long()) for name, split in splits.items()}
+    if len({split.objective for split in splits.values()}) > 1:
+        names = listed(f"{name!r} for {split.objective.name}" for name, split in splits.items())
+        raise DataError(f"the splits are for different objectives: {names}")
+    return {name: replace(split, y=split.objective.targets(split.y)) for name, split in splits.items()}
 
 
 def training_split(splits: Mapping[str, Split]) -> str:

@@ -224,7 +224,9 @@ def test_outputs_in_tuples_and_lists() -> None:
     a, b, c = torch.zeros(2, 3), torch.ones(2, 1), torch.full((2, 2), 2.0)
     assert [tensor.shape[1] for tensor in all_outputs((a, [b, None, (c,)]))] == [3, 1, 2]
     assert logits_of([b, a]) is b
-    for wrong_kind in ({"logits": a}, (a, {"aside": b}), (), None, 1.0):
+    assert all_outputs({"aside": b, "logits": a}) == (a,)
+    assert [tensor.shape[1] for tensor in all_outputs((a, {"aside": b, "none": None}, Difference(a, b)))] == [3, 1, 3, 1]
+    for wrong_kind in ({"logits": None}, {"a": 1.0}, {}, (), None, 1.0):
         with pytest.raises(ModelError, match=r"the model returns a \w+, expected a tensor"):
             all_outputs(wrong_kind)
     with pytest.raises(ModelError, match=r"logits of shape \(2,\): expected \(samples, outputs\)"):
