@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from torch import nn
+
 from landscape_cli.arguments import check_kind
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, listed
+from landscape_cli.forward.functional import readable
 from landscape_cli.forward.objective import Objective
 
 Data = DataSet | Split | Mapping[str, Split]
@@ -19,11 +22,12 @@ TRAIN = "train"
 """The name of the split that is trained on, and batch-norm statistics are recomputed over."""
 
 
-def named_splits(data: Data, objective: Objective | None = None) -> dict[str, Split]:
+def named_splits(data: Data, model: nn.Module | None = None, objective: Objective | None = None) -> dict[str, Split]:
     """Return the splits of any data by name, targets in the type that they are computed with; one alone is "data".
 
     Args:
-        data: a data set, a split, or several by name.
+        data: the data.
+        model: what is to read them: whole numbers that it cannot read as such become float32.
         objective: what networks are held against, whatever the data says; by default that.
 
     Raises:
@@ -44,7 +48,8 @@ def named_splits(data: Data, objective: Objective | None = None) -> dict[str, Sp
     if len({split.objective for split in splits.values()}) > 1:
         names = listed(f"{name!r} for {split.objective.name}" for name, split in splits.items())
         raise DataError(f"the splits are for different objectives: {names}")
-    return {name: replace(split, y=split.objective.targets(split.y)) for name, split in splits.items()}
+    inputs = {name: split.x if model is None else readable(model, split.x) for name, split in splits.items()}
+    return {n: replace(split, x=inputs[n], y=split.objective.targets(split.y)) for n, split in splits.items()}
 
 
 def training_split(splits: Mapping[str, Split]) -> str:
