@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoi
 from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
 from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.models.factories import allow_code
-from landscape_cli.models.fitting import check_network, check_structure, fit_tensors
+from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, versions_of
 from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
 
@@ -91,7 +92,8 @@ class NetworkReader:
             check_network(network.path, model, network.params)
             _check_dtypes(network, first)
         assert model is not None
-        return networks, model
+        versions = versions_of(model)
+        return [replace(network, versions=versions) for network in networks], model
 
     def read(self, path: str | Path) -> Checkpoint:
         """Read a file of either kind.
