@@ -23,6 +23,8 @@ from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
 
 FORMAT = "landscape/1"
+OPTIONAL = {"normalized": "give Normalization.normalized", "preprocessing": "give Preprocessing.to_record()"}
+"""The metadata keys that not every checkpoint has, and what a `Checkpoint` made in Python takes there."""
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
 
@@ -33,7 +35,7 @@ class Checkpoint:
     Attributes:
         params: the network's tensors.
         model: which model they belong to.
-        data: the data set it was trained on: name, sizes, preprocessing.
+        data: the data set it was trained on: name, sizes, mean and deviation if they are standardised.
         history: every command that made it, oldest first.
         metrics: errors and losses measured when it was made.
         normalized: how it was normalised (docs/method.md: Normalize), or None.
@@ -41,6 +43,7 @@ class Checkpoint:
         sha256: the file's digest; empty for a new one.
         versions: what the model's `state_dict` says of its modules' layouts, by their names, for files that others
             read; it is not written into checkpoints.
+        preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
     """
 
     params: Params = field(repr=False)
@@ -52,6 +55,7 @@ class Checkpoint:
     path: str = ""
     sha256: str = ""
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    preprocessing: Mapping[str, Any] | None = None
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -70,7 +74,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     params, metadata, digest = read_tensors(path, FORMAT, REMEDY)
     check_tensors(path, params)
-    normalized = _json(path, metadata, "normalized", dict) if "normalized" in metadata else None
+    optional = {key: _json(path, metadata, key, dict) for key in OPTIONAL if key in metadata}
     try:
         model = ModelSpec.from_json(_json(path, metadata, "model", dict))
     except ValueError as cause:
@@ -84,9 +88,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         data=_json(path, metadata, "data", dict),
         history=tuple(history),
         metrics=_json(path, metadata, "metrics", dict),
-        normalized=normalized,
         path=str(path),
         sha256=digest,
+        **optional,
     )
 
 
@@ -192,8 +196,7 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
         "history": [dict(step) for step in checkpoint.history],
         "metrics": dict(checkpoint.metrics),
     }
-    if checkpoint.normalized is not None:
-        values["normalized"] = dict(checkpoint.normalized)
+    values |= {key: dict(value) for key in OPTIONAL if (value := getattr(checkpoint, key)) is not None}
     try:
         metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
     except (TypeError, ValueError) as cause:
@@ -214,8 +217,9 @@ def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
     check_kind("model", checkpoint.model, ModelSpec, "give the model's ModelSpec", CheckpointError)
     for name in ("data", "metrics"):
         check_kind(name, getattr(checkpoint, name), Mapping, "give a dict, such as data.record or {}", CheckpointError)
-    if checkpoint.normalized is not None:
-        check_kind("normalized", checkpoint.normalized, Mapping, "give Normalization.normalized", CheckpointError)
+    for name, remedy in OPTIONAL.items():
+        if getattr(checkpoint, name) is not None:
+            check_kind(name, getattr(checkpoint, name), Mapping, remedy, CheckpointError)
     check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
     for step in checkpoint.history:
         check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)
