@@ -28,7 +28,7 @@ _HOMES = {
     "geometry.distances": ("Distance",),
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
-    "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
+    "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint", "write_state_dict"),
     "measures.curvature": ("curvature",),
     "measures.curvature_result": ("Curvature", "SpectralDensity"),
     "measures.connector": ("connector",),
@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
+    from landscape_cli.io.checkpoint import write_state_dict as write_state_dict
     from landscape_cli.measures.connector import connector as connector
     from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.curvature import curvature as curvature
