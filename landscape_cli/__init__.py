@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "alignment.activations": ("unit_correlations",),
     "alignment.align": ("Alignment",),
-    "alignment.sets": ("SetAlignment", "align_set"),
+    "alignment.rounds": ("SetAlignment",),
+    "alignment.sets": ("align_set",),
     "alignment.verified": ("align",),
     "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
     "data.hidden_manifold": ("HiddenManifold",),
@@ -24,7 +25,7 @@ _HOMES = {
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
     "geometry.barrier": ("Barrier",),
-    "geometry.barycentre": ("barycentre",),
+    "geometry.barycentre": ("average", "barycentre"),
     "geometry.distances": ("Distance",),
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
@@ -71,7 +72,7 @@ __all__ = ["__version__", *_HOME_OF]
 if TYPE_CHECKING:
     from landscape_cli.alignment.activations import unit_correlations as unit_correlations
     from landscape_cli.alignment.align import Alignment as Alignment
-    from landscape_cli.alignment.sets import SetAlignment as SetAlignment
+    from landscape_cli.alignment.rounds import SetAlignment as SetAlignment
     from landscape_cli.alignment.sets import align_set as align_set
     from landscape_cli.alignment.verified import align as align
     from landscape_cli.data.datasets import DataSet as DataSet
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
     from landscape_cli.geometry.barrier import Barrier as Barrier
+    from landscape_cli.geometry.barycentre import average as average
     from landscape_cli.geometry.barycentre import barycentre as barycentre
     from landscape_cli.geometry.distances import Distance as Distance
     from landscape_cli.geometry.geodesic import geodesic as geodesic

@@ -127,13 +127,15 @@ def match_networks(
     )
 
 
-def check_method(method: str) -> None:
-    """Check that a method of aligning exists.
+def check_method(method: str, *, of_sets: bool = False) -> None:
+    """Check that a method of aligning exists, and is one of two networks unless it is to match a set.
 
     Raises:
-        GeometryError: naming those that do.
+        GeometryError: naming those that do, or what to take for two.
     """
     check_choice("alignment method", method, Method, GeometryError)
+    if method == Method.CYCLE and not of_sets:
+        raise GeometryError("the method 'cycle' matches a set of networks at once: to match two of them, use 'weight'")
 
 
 def one_at_a_time(

@@ -180,6 +180,18 @@ class Nesting:
             result |= self.carried(deeper.name, pairs, matched, pairs[name])
         return result
 
+    def pairs(self, permutations: Mapping[str, Tensor]) -> dict[str, Array]:
+        """Return which unit each is matched to, of permutations of all groups: what `permutations` was given."""
+        result: dict[str, Array] = {}
+        for name in sorted(permutations, key=lambda name: len(self.outers(name))):
+            within: Array = permutations[name].cpu().numpy()
+            matched = within.copy()
+            if name in self.outer:
+                members = self.members(name)
+                matched[members] = within[members[result[self.outer[name]]]]
+            result[name] = matched
+        return result
+
     def permutations(self, pairs: Mapping[str, Array]) -> dict[str, Tensor]:
         """Return the permutations that bring all units to those that they are matched to."""
         result = {}

@@ -193,7 +193,11 @@ class PairAligner:
             device: where outputs and activations are computed.
             orders: descents of "weight".
             samples: how many inputs "activation" draws, or all if there are fewer.
+
+        Raises:
+            GeometryError: if the method is none for two networks.
         """
+        check_method(method)
         self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders
         self._seed, self._device = seed, device
         self._inputs = drawn_inputs(method, inputs, seed, samples)
