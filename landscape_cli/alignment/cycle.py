@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,9 +11,39 @@ from torch import Tensor
 
 from landscape_cli.alignment.align import Alignment
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
+from landscape_cli.alignment.rounds import SetAlignment, SetMatcher, match_set
 from landscape_cli.alignment.similarity import mean_cosine
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry, flip, permute
+
+MOST_ROUNDS = 100
+"""A round that changes nothing ends them: of independent networks, that takes 2 to 10."""
+STARTS = 4
+"""Of how many networks, at most, each is once the one that all are matched to at the beginning."""
+
+
+def match_cycle(
+    networks: Sequence[Params], symmetry: Symmetry, matcher: SetMatcher, rounds: int, advance: Callable[[int], None]
+) -> SetAlignment:
+    """Match networks as a set by rounds until one changes nothing, from several beginnings; return the best match.
+
+    Best is the largest sum over all pairs of their inner product; the first network stays as it is.
+
+    Args:
+        networks: two or more.
+        symmetry: of all of them.
+        matcher: by "weight".
+        rounds: at most.
+        advance: called with 1 for every match of two networks.
+    """
+    best: SetAlignment | None = None
+    for k in range(min(len(networks), STARTS)):
+        turned = match_set([*networks[k:], *networks[:k]], symmetry, matcher, rounds, advance, watched=True)
+        if best is None or turned.objective[-1] > best.objective[-1]:
+            back = len(networks) - k
+            best = replace(turned, alignments=[*turned.alignments[back:], *turned.alignments[:back]])
+    assert best is not None
+    return replace(best, alignments=seen_from_first(networks, best.alignments, symmetry))
 
 
 def seen_from_first(networks: Sequence[Params], alignments: Sequence[Alignment], symmetry: Symmetry) -> list[Alignment]:

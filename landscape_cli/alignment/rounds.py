@@ -20,8 +20,6 @@ from landscape_cli.evaluation.equivalence import cast_like
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
 
-MOST_ROUNDS = 100
-"""Of "cycle", which ends when a round changes nothing: measured on independent networks, it takes 2 to 10."""
 RISE = 1e-9
 """By which share a new match to the mean of the others must be better than the one before."""
 
@@ -111,7 +109,7 @@ def match_set(
     rounds: int,
     advance: Callable[[int], None],
     *,
-    watched: bool,
+    watched: bool = False,
 ) -> SetAlignment:
     """Align networks as `align_set` does, each time anew from what was given, so that nothing is to be composed.
 
@@ -121,7 +119,7 @@ def match_set(
 
     def note() -> None:
         if watched:
-            objective.append(_inner_products([alignment.params for alignment in alignments], symmetry.parameters))
+            objective.append(inner_products([alignment.params for alignment in alignments], symmetry.parameters))
 
     alignments = [_as_it_is(networks[0], symmetry)]
     with warnings.catch_warnings():
@@ -172,7 +170,7 @@ def _mean(networks: Sequence[Params]) -> dict[str, Tensor]:
     return result
 
 
-def _inner_products(networks: Sequence[Params], names: Sequence[str]) -> float:
+def inner_products(networks: Sequence[Params], names: Sequence[str]) -> float:
     """Return the sum over all pairs of networks of the inner product of these tensors, in float64."""
     total = 0.0
     for name in names:

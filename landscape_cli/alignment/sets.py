@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.alignment.align import check_method
-from landscape_cli.alignment.cycle import seen_from_first
+from landscape_cli.alignment.cycle import MOST_ROUNDS, match_cycle
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
-from landscape_cli.alignment.rounds import MOST_ROUNDS, SetAlignment, SetMatcher, match_set
+from landscape_cli.alignment.rounds import SetAlignment, SetMatcher, match_set
 from landscape_cli.alignment.verified import (
     check_inputs,
     differ_in_scale,
@@ -55,8 +55,9 @@ def align_set(
     as `align` does.
 
     "cycle" raises the sum over all pairs of networks of their inner product (C²M³, Crisostomi et al., 2024) by such
-    rounds of "weight", as many as it takes, and then sees all from the first network, which stays as it is: matches of
-    any three networks compose to the identity.
+    rounds of "weight", as many as it takes, of up to four networks in turn as the one that all are matched to at the
+    beginning, and keeps the largest. Then it sees all from the first network, which stays as it is: matches of any
+    three networks compose to the identity.
 
     Args:
         model: the architecture, put in evaluation mode; its own parameters are not used.
@@ -73,7 +74,8 @@ def align_set(
         input_shape: as for `align`.
         device: where activations and outputs are computed.
         names: what to call the networks in messages.
-        advance: called with 1 for every match of two networks, of which there are at most (rounds + 1) · networks - 1.
+        advance: called with 1 for every match of two networks, of which there are at most (rounds + 1) · networks - 1;
+            of "cycle" so many for each beginning.
 
     Returns:
         The networks, in their dtypes and where they are, each with its permutations and signs by group, shape (units,),
@@ -120,9 +122,10 @@ def align_set(
         device=device,
     )
     advance = advance or (lambda _: None)
-    aligned = match_set(networks, symmetry, matcher, rounds or (MOST_ROUNDS if cycle else 0), advance, watched=cycle)
     if cycle:
-        aligned = replace(aligned, alignments=seen_from_first(networks, aligned.alignments, symmetry))
+        aligned = match_cycle(networks, symmetry, matcher, rounds or MOST_ROUNDS, advance)
+    else:
+        aligned = match_set(networks, symmetry, matcher, rounds, advance)
     if not prove:
         return aligned
     assert probe is not None

@@ -18,6 +18,7 @@ from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_set
 from landscape_cli.io.export import PICKLES, check_export_name, export_content
 from landscape_cli.io.header import read_header
+from landscape_cli.io.origin import Origin
 from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
@@ -39,6 +40,7 @@ class Checkpoint:
         history: every command that made it, oldest first.
         metrics: errors and losses measured when it was made.
         normalized: how it was normalised (docs/method.md: Normalize), or None.
+        origin: what another program's file, in which it was once, called its tensors; None if that says nothing.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
         versions: what the model's `state_dict` says of its modules' layouts, by their names, for files that others
@@ -52,6 +54,7 @@ class Checkpoint:
     history: tuple[Mapping[str, Any], ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     normalized: Mapping[str, Any] | None = None
+    origin: Origin | None = None
     path: str = ""
     sha256: str = ""
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -79,6 +82,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         model = ModelSpec.from_json(_json(path, metadata, "model", dict))
     except ValueError as cause:
         raise CheckpointError(f"{path}: the metadata key 'model' is malformed: {cause}") from cause
+    try:
+        origin = Origin.from_json(_json(path, metadata, "origin", dict)) if "origin" in metadata else None
+    except ValueError as cause:
+        raise CheckpointError(f"{path}: the metadata key 'origin' is malformed: {cause}") from cause
     history = _json(path, metadata, "history", list)
     if not all(isinstance(step, dict) for step in history):
         raise CheckpointError(f"{path}: the metadata key 'history' must list JSON objects")
@@ -88,6 +95,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         data=_json(path, metadata, "data", dict),
         history=tuple(history),
         metrics=_json(path, metadata, "metrics", dict),
+        origin=origin,
         path=str(path),
         sha256=digest,
         **optional,
@@ -197,6 +205,8 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
         "metrics": dict(checkpoint.metrics),
     }
     values |= {key: dict(value) for key in OPTIONAL if (value := getattr(checkpoint, key)) is not None}
+    if checkpoint.origin is not None:
+        values["origin"] = checkpoint.origin.to_json()
     try:
         metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
     except (TypeError, ValueError) as cause:
@@ -220,6 +230,8 @@ def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
     for name, remedy in OPTIONAL.items():
         if getattr(checkpoint, name) is not None:
             check_kind(name, getattr(checkpoint, name), Mapping, remedy, CheckpointError)
+    if checkpoint.origin is not None:
+        check_kind("origin", checkpoint.origin, Origin, "give that of a network that was read", CheckpointError)
     check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
     for step in checkpoint.history:
         check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)

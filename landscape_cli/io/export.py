@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.errors import CheckpointError
+from landscape_cli.io.origin import Origin
 from landscape_cli.io.safetensors import pack
 
 if TYPE_CHECKING:
@@ -33,17 +34,26 @@ def check_export_name(path: Path) -> None:
 
 
 def state_dict_of(checkpoint: Checkpoint) -> OrderedDict[str, Tensor]:
-    """Return a network as its owner's `load_state_dict` takes it, strictly.
+    """Return a network as its owner's `load_state_dict` takes it, strictly: under the names that it came with.
 
     Returns:
         Every tensor of the model's `state_dict`, tied ones under each of their names and counters of batches among
-        them, on the CPU, in the checkpoint's dtypes, each with memory of its own; with the versions of the modules'
-        layouts, where they are known.
+        them, also those that the file had left out, on the CPU, in the checkpoint's dtypes, each with memory of its
+        own; with the versions of the modules' layouts, where they are known.
+
+    Raises:
+        CheckpointError: if it came with one name for two tensors.
     """
-    state = OrderedDict((sys.intern(name), _own(tensor)) for name, tensor in sorted(checkpoint.params.items()))
+    origin, params = checkpoint.origin or Origin(), checkpoint.params
+    names = origin.saved_names(sorted(params))
+    state = OrderedDict((sys.intern(theirs), _own(params[ours])) for ours, theirs in names.items())
+    if len(state) < len(params):
+        raise CheckpointError("the metadata key 'origin' gives two tensors one name: read the foreign file again")
     if checkpoint.versions:
-        versions = ((sys.intern(module), dict(version)) for module, version in checkpoint.versions.items())
-        setattr(state, "_metadata", OrderedDict(versions))  # noqa: B010 - what torch.save keeps of a state_dict
+        modules = origin.saved_names(f"{module}." if module else "" for module in checkpoint.versions)
+        versions = zip(modules.values(), checkpoint.versions.values(), strict=True)
+        layout = OrderedDict((sys.intern(module.removesuffix(".")), dict(version)) for module, version in versions)
+        setattr(state, "_metadata", layout)  # noqa: B010 - what torch.save keeps of a state_dict
     return state
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
+from itertools import combinations
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
 from tests.alignment.test_sets import Shuffled, spread
+from tests.support.alignment_nets import Net
 from tests.support.binaries import make_binary
 from tests.support.cases import make_case
 
@@ -26,10 +27,10 @@ def is_same(a: Params, b: Params) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize("name", ["mlp", "lenet", "resnet20", "vit"])
+@pytest.mark.parametrize("name", ["attention", "grouped", "normed", "tanh"])
 def test_seen_from_the_first_it_is_the_same_order(name: str) -> None:
     """Whatever brings networks to a common order, by blocks and units and signs: bring all back as the first is."""
-    case = make_case(name)
+    case = Net(name, 0)
     source = torch.Generator().manual_seed(0)
     networks, alignments, moved = [], [], []
     for _ in range(3):
@@ -49,32 +50,34 @@ def test_seen_from_the_first_it_is_the_same_order(name: str) -> None:
 
 
 def test_planted_permutations_are_undone_exactly() -> None:
-    case = Shuffled(5, noise=0.0)
+    case = Shuffled(3, noise=0.0)
     found = case.align(method="cycle")
     assert all(is_same(network, case.networks[0]) for network in found.networks)
     assert not is_same(case.networks[1], case.networks[0])
     assert (found.rounds, found.settled) == (1, True)
-    noisy = Shuffled(4)
+    noisy = Shuffled(3)
     assert spread(noisy.align(method="cycle").networks) == pytest.approx(spread(noisy.plain), rel=1e-9)
 
 
 def test_the_objective_never_falls_and_is_what_it_says() -> None:
-    cases = [make_case("mlp", seed=seed, dtype=torch.float32) for seed in range(5)]
+    cases = [make_case("mlp", seed=seed, dtype=torch.float32) for seed in range(4)]
     networks = [case.params for case in cases]
     symmetry = cases[0].symmetry
-    found = align_set(cases[0].model, networks, symmetry, method="cycle")
+    found = align_set(cases[0].model, networks, symmetry, method="cycle", orders=1)
     star = align_set(cases[0].model, networks, symmetry, method="weight", prove=False)
     assert found.settled
     assert found.rounds == len(found.objective) - 1 > 1
     assert sorted(found.objective) == list(found.objective)
     assert found.objective[-1] == found.objective[-2] > found.objective[0]
-    for result, value in ((star, found.objective[0]), (found, found.objective[-1])):
-        slow = sum(
+    slow = [
+        sum(
             float((a[name].double() * b[name].double()).sum())
             for a, b in combinations(result.networks, 2)
             for name in symmetry.parameters
         )
-        assert value == pytest.approx(slow, rel=1e-9)
+        for result in (star, found)
+    ]
+    assert slow[0] < slow[1] == pytest.approx(found.objective[-1], rel=1e-9)
     assert is_same(found.networks[0], networks[0])
     assert all(alignment.proof is not None for alignment in found.alignments)
     assert found.to_dict()["objective"] == list(found.objective)
@@ -83,24 +86,26 @@ def test_the_objective_never_falls_and_is_what_it_says() -> None:
 
 def test_around_a_cycle_nothing_is_permuted() -> None:
     """From A to B, to C and back: matched as a set, with any network first, and not where each pair is on its own."""
-    case = Shuffled(3, noise=0.6)
+    case = Shuffled(3, noise=0.3)
 
     def around(matches: dict[tuple[int, int], Alignment]) -> dict[str, list[int]]:
         result = {}
         for group in case.symmetry.permutations:
             units = torch.arange(group.units)
-            for step in ((2, 0), (1, 2), (0, 1)):
+            for step in ((0, 1), (1, 2), (2, 0)):
                 units = matches[step].permutations[group.name][units]
             result[group.name] = units.tolist()
         return result
 
     together: dict[tuple[int, int], Alignment] = {}
-    for order in permutations(range(3)):
-        found = align_set(case.model, [case.networks[k] for k in order], case.symmetry, method="cycle", prove=False)
+    for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        found = align_set(
+            case.model, [case.networks[k] for k in order], case.symmetry, method="cycle", orders=1, prove=False
+        )
         together |= {(order[0], order[k]): found.alignments[k] for k in (1, 2)}
     alone = {
         (i, j): align(case.model, case.networks[i], case.networks[j], case.symmetry, method="weight", prove=False)
-        for i, j in permutations(range(3), 2)
+        for i, j in ((0, 1), (1, 2), (2, 0))
     }
     identity = {group.name: list(range(group.units)) for group in case.symmetry.permutations}
     assert around(together) == identity
