@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -139,7 +140,7 @@ def align_set(
     return replace(aligned, alignments=proved)
 
 
-def align_checkpoints(
+def match_checkpoints(
     model: nn.Module,
     networks: Sequence[Checkpoint],
     symmetry: Symmetry,
@@ -152,8 +153,8 @@ def align_checkpoints(
     orders: int = ORDERS,
     samples: int = ALIGN_SAMPLES,
     advance: Callable[[int], None] | None = None,
-) -> list[Checkpoint]:
-    """Return checkpoints aligned as a set, as `align_set` does.
+) -> SetAlignment:
+    """Align checkpoints as a set, as `align_set` does, and warn of what keeps them from matching.
 
     Args:
         model: the architecture.
@@ -194,7 +195,12 @@ def align_checkpoints(
     )
     for network, alignment in zip(networks, aligned.alignments, strict=True):
         warn_of_precision(network.path, alignment.proof)
-    return [
-        replace(network, params=alignment.params)
-        for network, alignment in zip(networks, aligned.alignments, strict=True)
-    ]
+    return aligned
+
+
+def align_checkpoints(
+    model: nn.Module, networks: Sequence[Checkpoint], symmetry: Symmetry, **setting: Any
+) -> list[Checkpoint]:
+    """Return checkpoints aligned as `match_checkpoints`, which takes the same, aligns them."""
+    aligned = match_checkpoints(model, networks, symmetry, **setting)
+    return [replace(network, params=params) for network, params in zip(networks, aligned.networks, strict=True)]

@@ -62,7 +62,12 @@ def output_paths(
 
 
 def export_paths(
-    template: Path | None, names: Sequence[Mapping[str, str]], outputs: Sequence[Path | None], *, force: bool
+    template: Path | None,
+    names: Sequence[Mapping[str, str]],
+    outputs: Sequence[Path | None],
+    *,
+    force: bool,
+    out_dir: Path | None = None,
 ) -> list[Path]:
     """Return where each network goes as a plain `state_dict`, checking that it may; nowhere without a template.
 
@@ -71,6 +76,7 @@ def export_paths(
         names: of each network, what the fields stand for, such as {name}.
         outputs: further outputs of the command.
         force: whether existing files may be replaced.
+        out_dir: a folder that will be there, if it is not.
 
     Raises:
         BadParameter: if the template has a field that is not known.
@@ -84,7 +90,8 @@ def export_paths(
     paths = named_paths(template, "--export", names)
     for path in paths:
         check_export_name(path)
-        check_output(path, force=force, error=CheckpointError)
+        if path.exists() or path.parent != out_dir:
+            check_output(path, force=force, error=CheckpointError)
     check_distinct(*outputs, *paths)
     return paths
 

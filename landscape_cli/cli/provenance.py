@@ -77,6 +77,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(_unused_by_path(context.params))
     if "ensemble" in unused and "ensemble" in context.params:
         unused.update(OF_ENSEMBLE)
+    if "average_out" in context.params:  # of `align`, whose mean alone has statistics of its own
+        unused.add("bn")
     if context.params.get("algo") in OWN_SCHEDULES:
         unused.add("lr_schedule")
     left_out = NOT_RECORDED | unused

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
-from landscape_cli.choices import Format, Method
+from landscape_cli.choices import Format, Method, Statistics
+from landscape_cli.cli.averaging import AverageOptions
 from landscape_cli.cli.console import emit, listen, progress, say
 from landscape_cli.cli.options import (
     LARGEST_COUNT,
     CheckpointOutput,
     ComputeOptions,
     DataOptions,
+    ExportOptions,
     Force,
     Form,
     ModelOptions,
@@ -27,12 +31,22 @@ from landscape_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from landscape_cli.alignment.align import Alignment
     from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.symmetry import Symmetry
 
-USED_BY = {"orders": "weight", "samples": "activation", "data": "activation", "data_dir": "activation"}
-"""The method that each of these options is for."""
+USED_BY = {
+    "orders": ("weight", "cycle"),
+    **dict.fromkeys(("samples", "data", "data_dir"), ("activation",)),
+}
+"""The methods that each of these options is for."""
+OF_DATA = ("data", "data_dir")
+USUAL_ROUNDS = 4
+"""Of "cycle", for a progress bar: how many it takes is not known before."""
 
 
 def align(
@@ -45,17 +59,23 @@ def align(
     *,
     output: CheckpointOutput = None,
     out_dir: OutDir = None,
+    back: ExportOptions,
+    mean: AverageOptions,
     method: Annotated[
         Method,
         typer.Option(
             "--method",
-            help="How to match: cosine of incoming weights, weight (all of them), activation (on data).",
+            help="How to match: cosine of incoming weights, weight (all of them), activation (on data), cycle (weight, "
+            "all networks at once, by rounds to their mean).",
         ),
     ] = Method.COSINE,
     orders: Annotated[
         int,
         typer.Option(
-            "--orders", min=1, max=LARGEST_COUNT, help="Descents of --method weight, each in a random order; best kept."
+            "--orders",
+            min=1,
+            max=LARGEST_COUNT,
+            help="Descents of --method weight and cycle, each in a random order; best kept.",
         ),
     ] = ORDERS,
     samples: Annotated[
@@ -94,71 +114,102 @@ def align(
       landscape align a.st b.st -o b_aligned.st
       landscape align a.st b.st c.st --out-dir aligned --permutations aligned/permutations.json
       landscape align a.st b.st -o b_aligned.st --method activation --samples 5000
+      landscape align a.st b.st c.st --method cycle --average-out mean.pt --bn recompute
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from dataclasses import replace
-
-    from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.cli.averaging import average_of, write_average
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
-    from landscape_cli.cli.outputs import check_written, write_networks
+    from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
     from landscape_cli.errors import ResultError
 
-    listen(quiet=terminal.quiet)
+    quiet = terminal.quiet
+    listen(quiet=quiet)
     if explain:
-        _explain(context, reference, foreign, compute, strict=strict, form=form, quiet=terminal.quiet)
+        _explain(context, reference, foreign, compute, strict=strict, form=form, quiet=quiet)
         return
     if not networks:
         raise typer.BadParameter(
             f"there is nothing to permute: name one or more networks after the reference {reference}, or add --explain"
         )
-    check_used(context, method)
-    outputs = _checked_outputs(networks, output, out_dir, permutations, force=force)
+    recomputes = mean.bn is Statistics.RECOMPUTE
+    check_used(context, method, OF_DATA if recomputes else ())
+    alone = output is None and out_dir is None and mean.average_out is not None
+    outputs = [] if alone else output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
+    stems = [{"{name}": path.stem} for path in networks]
+    exports = export_paths(back.export, stems, outputs, force=force, out_dir=out_dir)
+    _check_permutations(permutations, out_dir, [*outputs, *exports], force=force)
+    mean.check(context, [reference, *networks], [permutations, *outputs, *exports], force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
     target, *movers = checkpoints
-    symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet, claims=checkpoints)
-    loaded = data_of(checkpoints, data, quiet=terminal.quiet) if method is Method.ACTIVATION else None
-    aligner = PairAligner(
-        model,
-        target,
-        symmetry,
-        method=method.value,
-        orders=orders,
-        inputs=None if loaded is None else loaded.train.x,
-        samples=samples,
-        seed=compute.seed,
-        device=device,
-    )
+    symmetry = symmetry_of(target, model, strict=strict, quiet=quiet, claims=checkpoints)
+    by_data = method is Method.ACTIVATION
+    loaded = data_of(checkpoints, data, quiet=quiet) if by_data or recomputes else None
     for remark in alignment_remarks(movers, symmetry):
-        say(remark, quiet=terminal.quiet)
-    alignments = [_match(aligner, target, network, quiet=terminal.quiet) for network in movers]
+        say(remark, quiet=quiet)
+    setting: dict[str, Any] = {"method": method.value, "orders": orders, "samples": samples}
+    setting |= {"seed": compute.seed, "device": device, "inputs": loaded.train.x if by_data and loaded else None}
+    alignments, more = _align(checkpoints, model, symmetry, setting, quiet=quiet)
+    provenance = partial(make_provenance, context, device=device, seed=compute.seed)
     aligned = []
     for network, alignment in zip(movers, alignments, strict=True):
-        provenance = make_provenance(context, device=device, seed=compute.seed, networks=[target, network], data=loaded)
-        aligned.append(replace(network, params=alignment.params, history=(*network.history, provenance)))
-    errors = write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=terminal.quiet)
-    summary = make_provenance(context, device=device, seed=compute.seed, networks=checkpoints, data=loaded)
+        step = provenance(networks=[target, network], data=loaded if by_data else None)
+        aligned.append(replace(network, params=alignment.params, history=(*network.history, step)))
+    used: dict[str, Any] = {} if mean.average_out is None else {"bn": mean.bn}
+    summary = provenance(networks=checkpoints, data=loaded, **used)
+    average = None
+    if mean.average_out is not None:
+        average = average_of([target, *aligned], model, loaded, mean.bn, step=summary, device=device)
+    errors: list[LandscapeError | None] = []
+    if not alone:
+        errors += write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=quiet)
+    errors.append(write_exports(exports, aligned, force=force, quiet=quiet))
+    if average is not None:
+        assert mean.average_out is not None
+        more["average"], error = write_average(mean.average_out, average, force=force, quiet=quiet)
+        errors.append(error)
     if permutations is not None:
         try:
             write_permutations(permutations, target, movers, alignments, summary, force=force)
-            say(f"wrote {permutations}", quiet=terminal.quiet)
+            say(f"wrote {permutations}", quiet=quiet)
         except ResultError as error:
             errors.append(error)
-    result = alignment_result(target, movers, outputs, alignments, symmetry, summary)
-    emit(result, output=None, form=form, force=force, quiet=terminal.quiet, show=show)
+    result = alignment_result(target, movers, outputs or [None] * len(movers), alignments, symmetry, summary, more)
+    emit(result, output=None, form=form, force=force, quiet=quiet, show=show)
     check_written(errors)
 
 
-def check_used(context: typer.Context, method: Method) -> None:
-    """Refuse options of other methods: an option silently ignored misleads.
+def _align(
+    checkpoints: Sequence[Checkpoint], model: nn.Module, symmetry: Symmetry, setting: dict[str, Any], *, quiet: bool
+) -> tuple[list[Alignment], dict[str, Any]]:
+    """Return how each network but the first comes to match it, and what to report of all together."""
+    from landscape_cli.alignment.cycle import STARTS
+    from landscape_cli.alignment.sets import match_checkpoints
+    from landscape_cli.alignment.verified import PairAligner
+
+    target, *movers = checkpoints
+    if setting["method"] != Method.CYCLE:
+        aligner = PairAligner(model, target, symmetry, **setting)
+        return [_match(aligner, target, network, quiet=quiet) for network in movers], {}
+    count = min(len(checkpoints), STARTS) * USUAL_ROUNDS * len(checkpoints)
+    with progress("aligning", count, "matches", quiet=quiet) as advance:
+        aligned = match_checkpoints(model, checkpoints, symmetry, **setting, advance=advance)
+    ended = "the last changed nothing" if aligned.settled else "and there is no end in sight"
+    say(f"{aligned.rounds} rounds to the mean of the others: {ended}", quiet=quiet)
+    about = {"rounds": aligned.rounds, "settled": aligned.settled, "objective": list(aligned.objective)}
+    return list(aligned.alignments[1:]), about
+
+
+def check_used(context: typer.Context, method: Method, also: Sequence[str] = ()) -> None:
+    """Refuse options of other methods, but for those that are `also` used: one silently ignored misleads.
 
     Raises:
         BadParameter: naming it.
     """
     for name, used_by in USED_BY.items():
-        if given(context, name) and method != used_by:
-            raise typer.BadParameter(f"{flag(name)} is for --method {used_by}: leave it out")
+        if given(context, name) and method not in used_by and name not in also:
+            raise typer.BadParameter(f"{flag(name)} is for --method {' and '.join(used_by)}: leave it out")
 
 
 def _explain(
@@ -183,19 +234,17 @@ def _explain(
     emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)
 
 
-def _checked_outputs(
-    networks: Sequence[Path], output: Path | None, out_dir: Path | None, permutations: Path | None, *, force: bool
-) -> list[Path]:
-    """Return where the networks go, checking that they and the permutations may be written."""
-    from landscape_cli.cli.outputs import check_distinct, output_paths
+def _check_permutations(
+    permutations: Path | None, out_dir: Path | None, outputs: Sequence[Path], *, force: bool
+) -> None:
+    """Check that the permutations may be written, beside what else is."""
+    from landscape_cli.cli.outputs import check_distinct
     from landscape_cli.errors import ResultError
     from landscape_cli.io.atomic import check_output
 
-    outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     check_distinct(permutations, *outputs)
     if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
         check_output(permutations, force=force, error=ResultError)
-    return outputs
 
 
 def _match(aligner: PairAligner, reference: Checkpoint, network: Checkpoint, *, quiet: bool) -> Alignment:

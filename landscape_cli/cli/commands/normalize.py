@@ -66,7 +66,8 @@ def normalize(
 
     listen(quiet=terminal.quiet)
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="", force=force)
-    exports = export_paths(back.export, [{"{name}": path.stem} for path in networks], outputs, force=force)
+    stems = [{"{name}": path.stem} for path in networks]
+    exports = export_paths(back.export, stems, outputs, force=force, out_dir=out_dir)
     rows: list[dict[str, object]] = []
     normalized: list[Checkpoint] = []
     for path, out in zip(networks, outputs, strict=True):
