@@ -78,6 +78,18 @@ class AverageOptions(Group):
             raise CheckpointError(f"{self.average_out} is one of the networks themselves: name their mean otherwise")
 
 
+def check_has_mean(network: Checkpoint, model: nn.Module) -> None:
+    """Check that networks of a model have a mean.
+
+    Raises:
+        GeometryError: if they are binary, naming one.
+    """
+    from landscape_cli.binary.layers import latent_names
+
+    if latent_names(model):
+        raise GeometryError(f"{network.path} is binary, and signs have no mean: leave out `average_out=`")
+
+
 def average_of(
     networks: Sequence[Checkpoint],
     model: nn.Module,
@@ -96,11 +108,7 @@ def average_of(
         bn: whether to do that.
         step: what this command was.
         device: where to compute.
-
-    Raises:
-        GeometryError: if they are binary.
     """
-    from landscape_cli.binary.layers import latent_names
     from landscape_cli.evaluation.batch_norm import recompute_statistics
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.scores import score_columns
@@ -108,8 +116,6 @@ def average_of(
     from landscape_cli.io.results import finite
     from landscape_cli.measures.missing import samples_recomputed
 
-    if latent_names(model):
-        raise GeometryError(f"{networks[0].path} is binary, and signs have no mean: leave out `average_out=`")
     params = average([network.params for network in networks])
     record: Mapping[str, Any] = networks[0].data if all(each.data == networks[0].data for each in networks) else {}
     metrics: dict[str, Any] = {}

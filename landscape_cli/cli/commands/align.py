@@ -117,7 +117,7 @@ def align(
       landscape align a.st b.st c.st --method cycle --average-out mean.pt --bn recompute
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.averaging import average_of, write_average
+    from landscape_cli.cli.averaging import average_of, check_has_mean, write_average
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
     from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
     from landscape_cli.cli.provenance import make_provenance
@@ -143,6 +143,8 @@ def align(
     mean.check(context, [reference, *networks], [permutations, *outputs, *exports], force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
     target, *movers = checkpoints
+    if mean.average_out is not None:
+        check_has_mean(target, model)
     symmetry = symmetry_of(target, model, strict=strict, quiet=quiet, claims=checkpoints)
     by_data = method is Method.ACTIVATION
     loaded = data_of(checkpoints, data, quiet=quiet) if by_data or recomputes else None
