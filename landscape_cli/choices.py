@@ -170,6 +170,14 @@ class Method(Choice):
     WEIGHT = "weight"
     ACTIVATION = "activation"
     CYCLE = "cycle"
+    LEARNED = "learned"
+
+
+class Relaxation(Choice):
+    """The ways to learn permutations by gradients."""
+
+    SINKHORN = "sinkhorn", "landscape_cli.alignment.sinkhorn:SinkhornRelaxation"
+    STRAIGHT_THROUGH = "straight-through", "landscape_cli.alignment.straight_through:StraightThrough"
 
 
 class Pairing(Choice):

@@ -180,15 +180,14 @@ class Nesting:
             result |= self.carried(deeper.name, pairs, matched, pairs[name])
         return result
 
-    def pairs(self, permutations: Mapping[str, Tensor]) -> dict[str, Array]:
-        """Return which unit each is matched to, of permutations of all groups: what `permutations` was given."""
+    def pairs(self, permutations: Mapping[str, Array]) -> dict[str, Array]:
+        """Return which unit takes each unit's place under permutations of all groups: `permutations` undone."""
         result: dict[str, Array] = {}
         for name in sorted(permutations, key=lambda name: len(self.outers(name))):
-            within: Array = permutations[name].cpu().numpy()
-            matched = within.copy()
+            matched = np.array(permutations[name])
             if name in self.outer:
                 members = self.members(name)
-                matched[members] = within[members[result[self.outer[name]]]]
+                matched[members] = permutations[name][members[result[self.outer[name]]]]
             result[name] = matched
         return result
 

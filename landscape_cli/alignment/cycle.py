@@ -81,7 +81,8 @@ def seen_from_first(networks: Sequence[Params], alignments: Sequence[Alignment],
 def matching_of(alignment: Alignment, table: AxisTable) -> UnitMatching:
     """Return the matching that gave an alignment: its signs are of the network's units in their own order."""
     matching = UnitMatching(table)
-    matching.pair(table.nesting.pairs(alignment.permutations))
+    permutations = {name: permutation.cpu().numpy() for name, permutation in alignment.permutations.items()}
+    matching.pair(table.nesting.pairs(permutations))
     for group in table.symmetry.signs:
         signs = torch.ones(group.size)
         signs[matching.sign_sources(group)] = alignment.signs[group.name].float()

@@ -14,6 +14,7 @@ from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.choices import Format, Method, Statistics
 from landscape_cli.cli.averaging import AverageOptions
 from landscape_cli.cli.console import emit, listen, progress, say
+from landscape_cli.cli.learning import OF_DATA, ON_DATA, LearningOptions, check_used, learned_remark
 from landscape_cli.cli.options import (
     LARGEST_COUNT,
     CheckpointOutput,
@@ -26,8 +27,6 @@ from landscape_cli.cli.options import (
     OutDir,
     Strict,
     TerminalOptions,
-    flag,
-    given,
 )
 
 if TYPE_CHECKING:
@@ -39,12 +38,6 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.symmetry import Symmetry
 
-USED_BY = {
-    "orders": ("weight", "cycle"),
-    **dict.fromkeys(("samples", "data", "data_dir"), ("activation",)),
-}
-"""The methods that each of these options is for."""
-OF_DATA = ("data", "data_dir")
 USUAL_ROUNDS = 4
 """Of "cycle", for a progress bar: how many it takes is not known before."""
 
@@ -65,8 +58,8 @@ def align(
         Method,
         typer.Option(
             "--method",
-            help="How to match: cosine of incoming weights, weight (all of them), activation (on data), cycle (weight, "
-            "all networks at once, by rounds to their mean).",
+            help="How to match: cosine of incoming weights, weight (all of them), activation (on data), learned (the "
+            "loss on the path, by gradients), cycle (weight, all networks at once, by rounds to their mean).",
         ),
     ] = Method.COSINE,
     orders: Annotated[
@@ -75,15 +68,19 @@ def align(
             "--orders",
             min=1,
             max=LARGEST_COUNT,
-            help="Descents of --method weight and cycle, each in a random order; best kept.",
+            help="Descents of --method weight, learned or cycle, each in a random order; best kept.",
         ),
     ] = ORDERS,
     samples: Annotated[
         int,
         typer.Option(
-            "--samples", min=2, max=LARGEST_COUNT, help="Training samples that --method activation correlates units on."
+            "--samples",
+            min=2,
+            max=LARGEST_COUNT,
+            help="Training samples that --method activation correlates units on, or learned learns on.",
         ),
     ] = ALIGN_SAMPLES,
+    learning: LearningOptions,
     data: DataOptions,
     permutations: Annotated[
         Path | None, typer.Option("--permutations", help="Also save the permutations and signs, as JSON.")
@@ -114,6 +111,7 @@ def align(
       landscape align a.st b.st -o b_aligned.st
       landscape align a.st b.st c.st --out-dir aligned --permutations aligned/permutations.json
       landscape align a.st b.st -o b_aligned.st --method activation --samples 5000
+      landscape align a.st b.st -o b_learned.st --method learned --epochs 20
       landscape align a.st b.st c.st --method cycle --average-out mean.pt --bn recompute
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
@@ -134,7 +132,8 @@ def align(
             f"there is nothing to permute: name one or more networks after the reference {reference}, or add --explain"
         )
     recomputes = mean.bn is Statistics.RECOMPUTE
-    check_used(context, method, OF_DATA if recomputes else ())
+    check_used(context, method, also=OF_DATA if recomputes else ())
+    learns = learning.learning() if method is Method.LEARNED else None
     alone = output is None and out_dir is None and mean.average_out is not None
     outputs = [] if alone else output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     stems = [{"{name}": path.stem} for path in networks]
@@ -146,20 +145,25 @@ def align(
     if mean.average_out is not None:
         check_has_mean(target, model)
     symmetry = symmetry_of(target, model, strict=strict, quiet=quiet, claims=checkpoints)
-    by_data = method is Method.ACTIVATION
+    by_data = method in ON_DATA
     loaded = data_of(checkpoints, data, quiet=quiet) if by_data or recomputes else None
     for remark in alignment_remarks(movers, symmetry):
         say(remark, quiet=quiet)
     setting: dict[str, Any] = {"method": method.value, "orders": orders, "samples": samples}
     setting |= {"seed": compute.seed, "device": device, "inputs": loaded.train.x if by_data and loaded else None}
+    if learns is not None:
+        setting |= {"data": loaded, "learning": learns}
     alignments, more = _align(checkpoints, model, symmetry, setting, quiet=quiet)
-    provenance = partial(make_provenance, context, device=device, seed=compute.seed)
+    used: dict[str, Any] = {} if learns is None else {"learning_rate": learns.rate}
+    provenance = partial(make_provenance, context, device=device, seed=compute.seed, **used)
     aligned = []
     for network, alignment in zip(movers, alignments, strict=True):
+        if alignment.learned is not None:
+            say(learned_remark(network.path, alignment.learned), quiet=quiet)
         step = provenance(networks=[target, network], data=loaded if by_data else None)
         aligned.append(replace(network, params=alignment.params, history=(*network.history, step)))
-    used: dict[str, Any] = {} if mean.average_out is None else {"bn": mean.bn}
-    summary = provenance(networks=checkpoints, data=loaded, **used)
+    of_mean: dict[str, Any] = {} if mean.average_out is None else {"bn": mean.bn}
+    summary = provenance(networks=checkpoints, data=loaded, **of_mean)
     average = None
     if mean.average_out is not None:
         average = average_of([target, *aligned], model, loaded, mean.bn, step=summary, device=device)
@@ -203,17 +207,6 @@ def _align(
     return list(aligned.alignments[1:]), about
 
 
-def check_used(context: typer.Context, method: Method, also: Sequence[str] = ()) -> None:
-    """Refuse options of other methods, but for those that are `also` used: one silently ignored misleads.
-
-    Raises:
-        BadParameter: naming it.
-    """
-    for name, used_by in USED_BY.items():
-        if given(context, name) and method not in used_by and name not in also:
-            raise typer.BadParameter(f"{flag(name)} is for --method {' and '.join(used_by)}: leave it out")
-
-
 def _explain(
     context: typer.Context,
     path: Path,
@@ -251,5 +244,5 @@ def _check_permutations(
 
 def _match(aligner: PairAligner, reference: Checkpoint, network: Checkpoint, *, quiet: bool) -> Alignment:
     """Match one network to the reference, with a progress bar where that takes long."""
-    with progress("activations", aligner.samples, "samples", quiet=quiet or not aligner.samples) as advance:
+    with progress(aligner.work, aligner.samples, "samples", quiet=quiet or not aligner.samples) as advance:
         return aligner.match(reference, network, advance=advance)

@@ -37,6 +37,7 @@ def alignment_result(
             "network": network.path,
             "output": None if out is None else str(out),
             **({} if alignment.proof is None else alignment.proof.columns()),
+            **({} if alignment.learned is None else {"learned": alignment.learned.to_dict()}),
         }
         for network, out, alignment in zip(networks, outputs, alignments, strict=True)
     ]
