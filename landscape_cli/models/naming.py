@@ -93,6 +93,8 @@ def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = (), 
         return Match({})
     candidates = sorted(_candidates(ours, theirs, expected, tensors), key=_Candidate.rank)
     best = candidates[0]
+    if 2 * best.named < len(expected):  # another model's, of which no prefix is to be made out
+        best = next(candidate for candidate in candidates if not candidate.prefix + candidate.missing)
     rivals = _rivals(candidates, len(expected))
     matched: dict[str, str] = {}
     owners: dict[str, str] = {}

@@ -207,10 +207,8 @@ def _say_what_is_left(path: Path, entry: Entry, match: Match) -> None:
         others = listed(map(shown, rivals))
         remarks.append(f"{path}: took the network under {shown(chosen)!r}, not {others}: choose with `key=`")
     if match.beside:
-        remarks.append(
-            f"{path}: left out what is not the model's, whose names begin with {shown(match.prefix)!r}: "
-            f"{listed(map(shown, match.beside))}"
-        )
+        whose = f"whose names begin with {shown(match.prefix)!r}" if match.prefix else "which does not keep that"
+        remarks.append(f"{path}: left out what is not the model's, {whose}: {listed(map(shown, match.beside))}")
     for remark in remarks:
         warnings.warn(remark, Remark, stacklevel=5)
 

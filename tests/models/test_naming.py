@@ -123,6 +123,10 @@ def test_shapes_tell_networks_apart() -> None:
     assert match_names(MODEL, other | state([f"b.{name}" for name in MODEL])).prefix == "b."
 
 
+def test_another_models_file_has_no_prefix() -> None:
+    assert match_names(MODEL, {"other.head.weight": torch.ones(4, 3), "other.z": torch.ones(1)}).prefix == ""
+
+
 @pytest.mark.parametrize("names", [["x", "y", "z", "w"], ["a.b", "a.c", "a.d", "a..e"], ["", ".", "..", "module"]])
 def test_nothing_in_common(names: list[str]) -> None:
     file = state(names)
