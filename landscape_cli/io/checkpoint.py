@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -25,6 +25,13 @@ FORMAT = "landscape/1"
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
 
+class StoredForm(Protocol):
+    """How a file holds a network that is worked with in another form (`models/effective.py`)."""
+
+    def stored(self, params: Params) -> Params:
+        """Return a network as such a file holds it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A network and its provenance, as one safetensors file holds them.
@@ -38,6 +45,7 @@ class Checkpoint:
         normalized: how it was normalised (docs/method.md: Normalize), or None.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
+        form: how files hold it, if not as `params` are: in it it is written.
     """
 
     params: Params = field(repr=False)
@@ -48,6 +56,12 @@ class Checkpoint:
     normalized: Mapping[str, Any] | None = None
     path: str = ""
     sha256: str = ""
+    form: StoredForm | None = field(default=None, repr=False)
+
+    @property
+    def stored(self) -> Params:
+        """The tensors as a file holds them."""
+        return self.params if self.form is None else self.form.stored(self.params)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -147,7 +161,8 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
     """
     check_checkpoint_name(path)
     _check_kinds(checkpoint)
-    check_tensors(path, checkpoint.params)
+    params = checkpoint.stored
+    check_tensors(path, params)
     values: dict[str, Any] = {
         "model": checkpoint.model.to_json(),
         "data": dict(checkpoint.data),
@@ -160,7 +175,7 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
         metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
     except (TypeError, ValueError) as cause:
         raise CheckpointError(f"{path}: what a checkpoint says of its network must be JSON values: {cause}") from cause
-    return pack(checkpoint.params, metadata)
+    return pack(params, metadata)
 
 
 def _check_kinds(checkpoint: Checkpoint) -> None:

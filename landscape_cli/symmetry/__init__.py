@@ -1,9 +1,11 @@
 """The symmetries of a network: what they are, deriving them by tracing, applying them to its tensors."""
 
+from landscape_cli.symmetry.masks import burn_in
 from landscape_cli.symmetry.spec import (
     Axis,
     FixedAxis,
     FixedSign,
+    Mask,
     PermutationGroup,
     Places,
     Role,
@@ -30,6 +32,7 @@ __all__ = [
     "Axis",
     "FixedAxis",
     "FixedSign",
+    "Mask",
     "PermutationGroup",
     "Places",
     "Role",
@@ -38,6 +41,7 @@ __all__ = [
     "SignGroup",
     "Sphere",
     "Symmetry",
+    "burn_in",
     "flip",
     "permute",
     "random_permutations",

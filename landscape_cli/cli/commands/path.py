@@ -286,6 +286,7 @@ def _write_midpoint(
         history=history,
         metrics=optimized.metrics,
         normalized=optimized.normalized,
+        form=ends[0].form,
     )
     return write_network(out, midpoint, force=force, quiet=quiet)
 

@@ -51,6 +51,7 @@ def assemble(traced: Traced) -> Symmetry:
         shapes=tuple((name, traced.shapes[name]) for first in traced.aliases for name in traced.aliases[first]),
         parameters=tuple(name for name in traced.aliases if name in traced.learned),
         notes=traced.notes,
+        masks=tuple(traced.masks),
     )
     _check_coverage(traced, symmetry)
     return symmetry

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
-from landscape_cli.symmetry.tracing.rules.call import Call, is_number, scaled_terms
+from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
 
 MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
@@ -165,9 +165,30 @@ def _aligned_terms(terms: Terms, rank: int) -> Terms:
 def multiply(call: Call) -> Value:
     """A product: labels are shared, scales and signs multiply."""
     operands = call.operands()
-    for operand in operands:
-        call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
+    masks = [_is_mask(call, operand) for operand in operands]
+    for operand, is_mask in zip(operands, masks, strict=True):
+        call.follow(operand, Role.MASK if is_mask else Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
+    if masks == [True, False] or masks == [False, True]:
+        _note_mask(call, operands[masks.index(False)], operands[masks.index(True)])
+    operands = [call.plain(operand) if is_mask else operand for operand, is_mask in zip(operands, masks, strict=True)]
     return _product(call, operands, 1)
+
+
+def _is_mask(call: Call, value: Value) -> bool:
+    """Tell whether a value is a buffer of zeros and ones, which have no scale or sign."""
+    return value.parameter is not None and value.parameter.name in call.parameters.zero_one
+
+
+def _note_mask(call: Call, weight: Value, mask: Value) -> None:
+    """Note that a parameter, as a whole and as it is, is multiplied by a mask."""
+    of_weight, of_mask, rank = weight.parameter, mask.parameter, len(call.shape)
+    if of_weight is None or of_mask is None or of_weight.name not in call.parameters.learned:
+        return
+    whole = math.prod(mask.shape) == math.prod(call.parameters.shapes[of_mask.name])
+    if whole and weight.shape == call.shape and of_weight.dims == tuple(range(rank)):
+        dims = (*(None for _ in range(rank - len(of_mask.dims))), *of_mask.dims)
+        dims = tuple(dim if size > 1 else None for dim, size in zip(dims, padded(mask, rank).shape, strict=True))
+        call.parameters.masks[Mask(of_weight.name, of_mask.name, dims)] += 1
 
 
 @rule("div", words="a product", broadcasts=True, rescales=True)
