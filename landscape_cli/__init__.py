@@ -17,6 +17,7 @@ _HOMES = {
     "alignment.verified": ("align",),
     "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
     "data.hidden_manifold": ("HiddenManifold",),
+    "data.preprocessing": ("Preprocessing",),
     "errors": ("LandscapeError", "LandscapeWarning", "ProofError", "Remark"),
     "evaluation.batch_norm": ("recompute_statistics",),
     "evaluation.equivalence": ("Difference",),
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from landscape_cli.data.datasets import Split as Split
     from landscape_cli.data.datasets import load_data as load_data
     from landscape_cli.data.hidden_manifold import HiddenManifold as HiddenManifold
+    from landscape_cli.data.preprocessing import Preprocessing as Preprocessing
     from landscape_cli.errors import LandscapeError as LandscapeError
     from landscape_cli.errors import LandscapeWarning as LandscapeWarning
     from landscape_cli.errors import ProofError as ProofError

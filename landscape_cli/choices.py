@@ -256,6 +256,17 @@ class DataName(Choice):
     WEDGES = "wedges", "landscape_cli.data.wedges:SOURCE"
 
 
+class Preprocess(Choice):
+    """What is done to inputs before a network sees them."""
+
+    STANDARDIZE = "standardize"
+    COLUMNS = "columns"
+    NONE = "none"
+    UNIT = "unit"
+    IMAGENET = "imagenet"
+    CHANNELS = "channels"
+
+
 class Task(Choice):
     """What is to be told from the labels of the data."""
 

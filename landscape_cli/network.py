@@ -22,6 +22,8 @@ MOST_INPUTS = 1 << 22
 MOST_AXES = 16
 TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 TYPES |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+INTEGER_INPUTS = {torch.int8, torch.int16, torch.int32, torch.int64}
+"""The dtypes of inputs that are names of things, tokens or categories, and no numbers to calculate with."""
 
 
 @dataclass(frozen=True)

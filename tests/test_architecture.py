@@ -17,7 +17,7 @@ PACKAGE = Path(landscape_cli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     *("errors", "arguments", "rng", "network", "choices", "torchvision_compat"),
-    *("io", "data", "forward", "binary", "models"),
+    *("io", "user_code", "data", "forward", "binary", "models"),
     *("evaluation", "symmetry", "normalization", "alignment", "geometry", "samplers", "measures", "figures", "cli"),
 )
 """The way that data goes: what comes earlier knows nothing of what comes later."""
@@ -26,10 +26,11 @@ TERMINAL = {"typer", "rich", "argparse", "click"}
 # What each folder imports from others, beside the root's modules; the command line may import everything.
 ALLOWED = {
     "io": set(),
+    "user_code": set(),
     "data": {"io"},
     "forward": set(),
     "binary": {"forward"},
-    "models": {"binary", "forward", "io"},
+    "models": {"binary", "forward", "io", "user_code"},
     "evaluation": {"binary", "data", "forward", "models"},
     "symmetry": {"binary", "forward"},
     "normalization": {"binary", "evaluation", "forward", "io", "models", "symmetry"},
@@ -112,10 +113,10 @@ def test_nothing_is_unpickled_or_run() -> None:
                     assert "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
 
 
-def test_only_factories_import_by_name() -> None:
+def test_only_user_code_is_imported_by_name() -> None:
     """Code outside the package is imported in one place, which the command line alone leads to."""
     importing = [path for path in MODULES if "importlib" in imports(path)]
-    assert {str(path.relative_to(PACKAGE)) for path in importing} - {"models/imports.py"} <= {
+    assert {str(path.relative_to(PACKAGE)) for path in importing} - {"user_code/imports.py"} <= {
         "__init__.py",  # its own modules
         "choices.py",  # its own modules
         "cli/app.py",  # its commands
@@ -124,7 +125,9 @@ def test_only_factories_import_by_name() -> None:
         "io/results.py",  # versions
         "samplers/__init__.py",  # its own modules
     }
-    assert [path.name for path in MODULES if "import_from(" in path.read_text()] == ["factories.py", "imports.py"]
+    assert [path.name for path in MODULES if "import_from(" in path.read_text()] == ["callables.py", "imports.py"]
+    callers = {str(path.relative_to(PACKAGE)) for path in MODULES if "import_callable(" in path.read_text()}
+    assert callers == {"user_code/callables.py", "models/factories.py"}
     callers = {path.name for path in MODULES if "allow_code(" in path.read_text()}
     assert callers == {"factories.py", "registry.py", "reader.py"}
 

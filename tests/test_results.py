@@ -21,6 +21,7 @@ from landscape_cli import (
     Split,
 )
 from landscape_cli.alignment.activations import Correlations
+from landscape_cli.data.preprocessing import Preprocessing
 from landscape_cli.normalization.normalize import Normalization
 from landscape_cli.samplers.state import TrainingState
 
@@ -32,7 +33,7 @@ RESULTS = [
     Alignment(PARAMS, PARAMS, PARAMS, {"weight": 0.25}, {"weight": 0.125}),
     Checkpoint(PARAMS, ModelSpec("mlp", {}, (4,), 3), {}),
     Correlations(PARAMS, PARAMS),
-    DataSet(SPLIT, SPLIT, 3, TENSOR, TENSOR, {}),
+    DataSet(SPLIT, SPLIT, 3, Preprocessing.none(), {}),
     LocalEnergy("sigma", (0.1, 0.2, 0.3), {"train": 0.0}, {"train": TENSOR}),
     Normalization(PARAMS, 1.5, {}, PARAMS),
     OptimizedPath(PARAMS, PATH, 1, {}, {}, None, ("a", "b")),

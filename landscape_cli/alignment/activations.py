@@ -14,7 +14,7 @@ from landscape_cli.alignment.unit_outputs import Activations, Flips, UnitOutputs
 from landscape_cli.arguments import check_kind, device_of
 from landscape_cli.binary.layers import SignWeights, binarize
 from landscape_cli.errors import ModelError
-from landscape_cli.forward.functional import errors_of_forward, run_with
+from landscape_cli.forward.functional import as_inputs, errors_of_forward, run_with
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
@@ -124,7 +124,7 @@ def unit_correlations(
     dtype = next(tensor.dtype for tensor in params.values() if tensor.is_floating_point())
     sums: dict[str, list[_Sum]] = {}
     for batch in inputs.split(BATCH):
-        x = batch.to(device, dtype)
+        x = as_inputs(batch, dtype).to(device)
         with errors_of_forward(f"inputs of shape {tuple(inputs.shape[1:])}"):
             outputs = [_module_outputs(model, network, x, shown) for network in networks]
         for name, unit_outputs in shown.items():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from landscape_cli.choices import DataName, Task, check_choice
 from landscape_cli.data.checks import check_splits, count_classes
 from landscape_cli.data.files import SUFFIXES, SafetensorsFile
 from landscape_cli.data.hidden_manifold import HiddenManifold
-from landscape_cli.data.preprocessing import channel_statistics, recorded_statistics, standardize
+from landscape_cli.data.preprocessing import Preprocessing
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.data.subset import balanced_subset
 from landscape_cli.errors import DataError, shown
@@ -67,45 +68,85 @@ class DataSpec:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A data set in memory.
+    """A data set in memory: its own numbers, and how a network sees them.
 
     Attributes:
-        train: the training split.
-        test: the test split.
+        raw_train: the training split, inputs as the data set has them.
+        raw_test: the test split.
         classes: the number of classes.
-        mean: what was subtracted from each channel.
-        deviation: what each channel was divided by.
-        record: what a checkpoint keeps of it, as JSON values.
+        preprocessing: how inputs are seen.
+        record: what a checkpoint keeps of it, as JSON values; a preprocessing that is not `standardize` it keeps
+            beside that (`Checkpoint.preprocessing`).
     """
 
-    train: Split = field(repr=False)
-    test: Split = field(repr=False)
+    raw_train: Split = field(repr=False)
+    raw_test: Split = field(repr=False)
     classes: int
-    mean: Tensor = field(repr=False)
-    deviation: Tensor = field(repr=False)
+    preprocessing: Preprocessing
     record: Mapping[str, Any]
+    _views: dict[Preprocessing, DataSet] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def train(self) -> Split:
+        """The training split as the network sees it."""
+        return Split(self.preprocessing.apply(self.raw_train.x), self.raw_train.y)
+
+    @cached_property
+    def test(self) -> Split:
+        """The test split as the network sees it."""
+        return Split(self.preprocessing.apply(self.raw_test.x), self.raw_test.y)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one input."""
-        return tuple(self.train.x.shape[1:])
+        return tuple(self.raw_train.x.shape[1:])
+
+    @property
+    def mean(self) -> Tensor:
+        """What is subtracted from the numbers of each channel (or of all), float64."""
+        return self.preprocessing.affine(self.raw_train.x)[0]
+
+    @property
+    def deviation(self) -> Tensor:
+        """What they are divided by, float64."""
+        return self.preprocessing.affine(self.raw_train.x)[1]
+
+    def under(self, preprocessing: Preprocessing) -> DataSet:
+        """Return the same data as another network sees it; prepared once, when it is first looked at.
+
+        Raises:
+            DataError: if the preprocessing does not suit the data.
+        """
+        fitted = preprocessing.fitted(self.raw_train.x)
+        if fitted == self.preprocessing:
+            return self
+        if fitted not in self._views:
+            self._views[fitted] = replace(self, preprocessing=fitted, record=_with_statistics(self.record, fitted))
+        return self._views[fitted]
 
 
-def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None, download: bool = False) -> DataSet:
-    """Load, check, subset and standardise a data set (docs/method.md: Data).
+def load_data(
+    spec: DataSpec,
+    *,
+    preprocessing: Preprocessing | str | Mapping[str, Any] | None = None,
+    download: bool = False,
+) -> DataSet:
+    """Load, check and subset a data set, to be seen as a network sees it (docs/method.md: Data).
 
     Args:
         spec: which data.
-        preprocessing: the record whose "mean" and "deviation" to standardise with, instead of those of
-            this training set: a network sees new data as it saw its own.
+        preprocessing: how: a `Preprocessing`, the name of one without numbers of its own ("unit"), or the record of a
+            network's training data, whose "mean" and "deviation" it then is: a network sees new data as it saw its
+            own. By default inputs are in units of this training set's deviation from its mean by channel; whole
+            numbers that are no bytes stay what they are.
         download: let torchvision fetch what is missing.
 
     Returns:
-        Both splits on the CPU: inputs, shape (n, *input_shape), float32, in units of the training set's deviation from
-        its mean by channel; labels, shape (n,), int64, from 0.
+        Both splits on the CPU: inputs, shape (n, *input_shape), float32 (or as `Preprocessing.apply` says); labels,
+        shape (n,), int64, from 0.
 
     Raises:
-        DataError: if the data is unknown, missing or malformed.
+        DataError: if the data is unknown, missing or malformed, or the preprocessing none that suits it.
     """
     check_kind("spec", spec, DataSpec, 'give a DataSpec, as in DataSpec("mnist")', DataError)
     check_kind("name", spec.name, str, "give the name of a data set, or a file", DataError)
@@ -116,6 +157,7 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
     check_settings(spec.hmm, DataError)
     if spec.train_size is not None:
         check_whole("train_size", spec.train_size, DataError)
+    wanted = _preprocessing(preprocessing)
     source = _checked_source(spec)
     train, test = source.load(spec, download=download)
     check_splits(spec.name, train, test)
@@ -127,10 +169,7 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
         classes = count_classes(spec.name, train.y, test.y)
     if spec.train_size is not None:
         train = balanced_subset(train, classes, spec.train_size, spec.seed)
-    if preprocessing is None:
-        mean, deviation = channel_statistics(train.x)
-    else:
-        mean, deviation = recorded_statistics(preprocessing, train.x)
+    fitted = (wanted or Preprocessing.usual(train.x)).fitted(train.x)
     asked = asdict(spec)
     if spec.task is None:  # without one, the record is what it was before there were tasks
         del asked["task"]
@@ -139,18 +178,31 @@ def load_data(spec: DataSpec, *, preprocessing: Mapping[str, Any] | None = None,
         "input_shape": list(train.x.shape[1:]),
         "train_samples": len(train.y),
         "test_samples": len(test.y),
-        "mean": mean.tolist(),
-        "deviation": deviation.tolist(),
         "sha256": _digest(train, test),
     }
-    return DataSet(
-        Split(standardize(train.x, mean, deviation), train.y),
-        Split(standardize(test.x, mean, deviation), test.y),
-        classes,
-        mean,
-        deviation,
-        record,
-    )
+    return DataSet(train, test, classes, fitted, _with_statistics(record, fitted))
+
+
+def _preprocessing(asked: Preprocessing | str | Mapping[str, Any] | None) -> Preprocessing | None:
+    """Return the preprocessing that is asked for in one of the ways that there are.
+
+    Raises:
+        DataError: if it is none.
+    """
+    if asked is None or isinstance(asked, Preprocessing):
+        return asked
+    if isinstance(asked, Mapping):
+        return Preprocessing.of_data(asked)
+    check_kind("preprocessing", asked, str, "give a Preprocessing, or the name of one", DataError)
+    return Preprocessing(asked)
+
+
+def _with_statistics(record: Mapping[str, Any], preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return what is recorded of a data set, with mean and deviation where these are the preprocessing."""
+    plain = {key: value for key, value in record.items() if key not in {"mean", "deviation"}}
+    if not preprocessing.is_recorded_with_data:
+        return plain
+    return plain | {"mean": list(preprocessing.mean), "deviation": list(preprocessing.deviation)}
 
 
 def _seed(value: Any) -> int:

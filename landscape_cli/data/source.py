@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Split(NamedTuple):
-    """Inputs, shape (n, *input_shape), float32, standardised; and labels, shape (n,), int64, from 0."""
+    """Inputs, shape (n, *input_shape), as a network sees them; and labels, shape (n,), int64, from 0."""
 
     x: Tensor
     y: Tensor

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.errors import ModelError
-from landscape_cli.forward.functional import cast_floats, errors_of_forward, run_with, unsaved_buffers
+from landscape_cli.forward.functional import as_inputs, cast_floats, errors_of_forward, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
@@ -208,7 +208,7 @@ class _Network:
 
     def run(self, x: Tensor) -> None:
         """Run on inputs, shape (n, *input_shape), of any dtype and device."""
-        inputs = as_channels_last(x.to(self.device, self.dtype))
+        inputs = as_channels_last(as_inputs(x, self.dtype).to(self.device))
         run_with(self._model, self._constants | self._tensors, inputs)
 
     def names(self, tensor: Tensor) -> tuple[str, ...]:

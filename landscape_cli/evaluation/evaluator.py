@@ -17,7 +17,14 @@ from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.scores import Scores
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
-from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
+from landscape_cli.forward.functional import (
+    as_inputs,
+    cast_floats,
+    errors_of_forward,
+    float_type,
+    run_with,
+    unsaved_buffers,
+)
 from landscape_cli.forward.memory import as_channels_last, largest_activation
 from landscape_cli.forward.outputs import UNDECIDED, cross_entropy, decide, logits_of
 from landscape_cli.models.fitting import check_params
@@ -53,8 +60,9 @@ class Evaluator:
 
         Args:
             model: the architecture, put in evaluation mode; its own parameters are not used.
-            data: what `load_data` returns, one split ("data"), or several by name: x of shape (n, *input_shape), any
-                type of number, standardised as the networks know it; y of shape (n,), whole numbers from 0.
+            data: what `load_data` returns, one split ("data"), or several by name: x of shape (n, *input_shape),
+                prepared as the networks know it, any type of number: whole numbers (int8 to int64) reach a model that
+                reads such as int64, all others in the networks' type; y of shape (n,), whole numbers from 0.
             device: where to compute.
             batch_size: samples a batch; by default from the size of the model's activations.
             advance: called with the number of samples done, for a progress bar.
@@ -73,7 +81,7 @@ class Evaluator:
             check_whole("batch_size", batch_size, ModelError, least=1)
         self.device = device_of(device)
         self.model = model.eval()
-        splits = named_splits(data)
+        splits = named_splits(data, self.model)
         if recompute_on is not None:
             check_name(recompute_on, splits)
         shapes = {split.x.shape[1:]: (name, split.x[:2]) for name, split in reversed(splits.items())}
@@ -259,7 +267,7 @@ class Evaluator:
         return self._levels.get((name, dtype))
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
-        return logits_of(run_with(self.model, params, x.to(float_type(params))))
+        return logits_of(run_with(self.model, params, as_inputs(x, float_type(params))))
 
 
 def evaluator_of(
@@ -290,7 +298,7 @@ def _run_once(model: nn.Module, examples: Tensor) -> tuple[int, int]:
     returned: list[Any] = []
     parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
     elements = largest_activation(
-        lambda x: returned.append(run_with(model, {}, x)), examples.to(parameter.device, parameter.dtype)
+        lambda x: returned.append(run_with(model, {}, x)), as_inputs(examples, parameter.dtype).to(parameter.device)
     )
     return elements, logits_of(returned[0]).shape[1]
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import (
+    as_inputs,
     cast_floats,
     errors_of_forward,
     parameter_owners,
@@ -41,7 +42,7 @@ def loss_gradient(evaluator: Evaluator, params: Params, names: Sequence[str], sp
     size = max(1, evaluator.batch_size // BATCHES_OF_EVALUATOR)
     for x, y in zip(data.x.split(size), data.y.split(size), strict=True):
         with torch.enable_grad(), errors_of_forward("the samples, with gradients"):
-            loss = cross_entropy(logits_of(run_with(model, network, x.to(kind))), y, reduction="sum")
+            loss = cross_entropy(logits_of(run_with(model, network, as_inputs(x, kind))), y, reduction="sum")
             if loss.requires_grad:
                 slopes = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
                 for owner, slope in zip(leaves, slopes, strict=True):

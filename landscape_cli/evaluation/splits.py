@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from landscape_cli.arguments import check_kind
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError
+from landscape_cli.forward.functional import readable
 
 Data = DataSet | Split | Mapping[str, Split]
 """What networks are measured on: what `load_data` returns, one split, or several by name."""
@@ -17,8 +20,12 @@ TRAIN = "train"
 """The name of the split that is trained on, and batch-norm statistics are recomputed over."""
 
 
-def named_splits(data: Data) -> dict[str, Split]:
+def named_splits(data: Data, model: nn.Module | None = None) -> dict[str, Split]:
     """Return the splits of any data by name, labels as int64; one alone is called "data".
+
+    Args:
+        data: the data.
+        model: what is to read them: whole numbers that it cannot read as such become float32.
 
     Raises:
         DataError: if it is something else, or a split is malformed.
@@ -33,7 +40,8 @@ def named_splits(data: Data) -> dict[str, Split]:
     for name, split in splits.items():
         check_kind("data", name, str, "give the names of splits as text", DataError)
         check_split(f"the split {name!r}", split)
-    return {name: Split(split.x, split.y.long()) for name, split in splits.items()}
+    inputs = {name: split.x if model is None else readable(model, split.x) for name, split in splits.items()}
+    return {name: Split(inputs[name], split.y.long()) for name, split in splits.items()}
 
 
 def training_split(splits: Mapping[str, Split]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from traceback import walk_tb
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from landscape_cli.errors import LandscapeError, ModelError, one_line, shown
 from landscape_cli.forward.float64 import in_float64
-from landscape_cli.network import Params
+from landscape_cli.network import INTEGER_INPUTS, Params
 
 
 class ForwardError(ModelError):
@@ -118,3 +118,32 @@ def cast_floats(tensors: Params, dtype: torch.dtype, device: torch.device) -> di
 def float_type(params: Params) -> torch.dtype:
     """Return the type that a network computes in: that of its first floating-point tensor; float32 if it has none."""
     return next((tensor.dtype for tensor in params.values() if tensor.is_floating_point()), torch.float32)
+
+
+def as_inputs(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return inputs as a network of such a type takes them: in its type, or, where they are whole numbers, as int64.
+
+    Bytes and bits are numbers to calculate with, and come in the network's type.
+    """
+    return x.to(torch.int64 if x.dtype in INTEGER_INPUTS else dtype)
+
+
+def readable(model: nn.Module, x: Tensor) -> Tensor:
+    """Return inputs as they are, but for whole numbers that the model cannot read as such: those as float32.
+
+    Args:
+        model: in evaluation mode, with values of its own on some device, which do not matter.
+        x: inputs, shape (n, *input_shape).
+    """
+    if x.dtype not in INTEGER_INPUTS:
+        return x
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), x.new_empty(0).float())
+    examples = x[:2].to(parameter.device)
+    try:
+        with torch.no_grad():
+            run_with(model, {}, examples.long())
+    except ForwardError:
+        with suppress(ForwardError), torch.no_grad():
+            run_with(model, {}, examples.to(parameter.dtype))
+            return x.float()
+    return x

@@ -51,7 +51,7 @@ class Parts:
 
 
 def made_of_parts(model: nn.Module) -> list[Parts]:
-    """Return the tensors of a model that are made of others: by pruning, weight norm, spectral norm, parametrizations."""
+    """Return the tensors of a model that are made of others: by pruning, weight or spectral norm, or otherwise."""
     found = []
     for prefix, module in model.named_modules():
         if isinstance(module, parametrize.ParametrizationList):
@@ -60,10 +60,8 @@ def made_of_parts(model: nn.Module) -> list[Parts]:
         for name, makers in _parametrizations(module):
             within = f"parametrizations.{name}"
             parts = tuple(f"{within}.{part}" for part in makers.state_dict())
-            weight_norm = len(makers) == 1 and isinstance(makers[0], parametrizations._WeightNorm)
-            found.append(
-                Parts(prefix, name, parts, WEIGHT_NORM, makers[0].dim) if weight_norm else Parts(prefix, name, parts)
-            )
+            alone = len(makers) == 1 and isinstance(makers[0], parametrizations._WeightNorm)
+            found.append(Parts(prefix, name, parts, *((WEIGHT_NORM, makers[0].dim) if alone else ())))
     return found
 
 
@@ -109,8 +107,10 @@ def burn(model: nn.Module, made: Sequence[Parts]) -> nn.Module:
 
 def as_stored(model: nn.Module, names: Container[str]) -> nn.Module:
     """Return the model itself, tensors plain in it that a network with these names has so."""
-    made = (made for made in made_of_parts(model) if made.plain in names)
-    return burn(model, [tensor for tensor in made if not any(part in names for part in tensor.stored)])
+    made = [
+        made for made in made_of_parts(model) if made.plain in names and not any(part in names for part in made.stored)
+    ]
+    return burn(model, made) if made else model
 
 
 def copied(model: nn.Module) -> nn.Module:

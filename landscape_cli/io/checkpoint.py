@@ -17,11 +17,14 @@ from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_set
 from landscape_cli.io.header import read_header
+from landscape_cli.io.origin import Origin
 from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
 
 FORMAT = "landscape/1"
+OPTIONAL = {"normalized": "give Normalization.normalized", "preprocessing": "give Preprocessing.to_record()"}
+"""The metadata keys that not every checkpoint has, and what a `Checkpoint` made in Python takes there."""
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
 
@@ -39,12 +42,14 @@ class Checkpoint:
     Attributes:
         params: the network's tensors.
         model: which model they belong to.
-        data: the data set it was trained on: name, sizes, preprocessing.
+        data: the data set it was trained on: name, sizes, mean and deviation if they are standardised.
         history: every command that made it, oldest first.
         metrics: errors and losses measured when it was made.
         normalized: how it was normalised (docs/method.md: Normalize), or None.
+        origin: what another program's file, in which it was once, called its tensors; None if that says nothing.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
+        preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
         form: how files hold it, if not as `params` are: in it it is written.
     """
 
@@ -54,8 +59,10 @@ class Checkpoint:
     history: tuple[Mapping[str, Any], ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     normalized: Mapping[str, Any] | None = None
+    origin: Origin | None = None
     path: str = ""
     sha256: str = ""
+    preprocessing: Mapping[str, Any] | None = None
     form: StoredForm | None = field(default=None, repr=False)
 
     @property
@@ -80,11 +87,15 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     params, metadata, digest = read_tensors(path, FORMAT, REMEDY)
     check_tensors(path, params)
-    normalized = _json(path, metadata, "normalized", dict) if "normalized" in metadata else None
+    optional = {key: _json(path, metadata, key, dict) for key in OPTIONAL if key in metadata}
     try:
         model = ModelSpec.from_json(_json(path, metadata, "model", dict))
     except ValueError as cause:
         raise CheckpointError(f"{path}: the metadata key 'model' is malformed: {cause}") from cause
+    try:
+        origin = Origin.from_json(_json(path, metadata, "origin", dict)) if "origin" in metadata else None
+    except ValueError as cause:
+        raise CheckpointError(f"{path}: the metadata key 'origin' is malformed: {cause}") from cause
     history = _json(path, metadata, "history", list)
     if not all(isinstance(step, dict) for step in history):
         raise CheckpointError(f"{path}: the metadata key 'history' must list JSON objects")
@@ -94,9 +105,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         data=_json(path, metadata, "data", dict),
         history=tuple(history),
         metrics=_json(path, metadata, "metrics", dict),
-        normalized=normalized,
+        origin=origin,
         path=str(path),
         sha256=digest,
+        **optional,
     )
 
 
@@ -169,8 +181,9 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
         "history": [dict(step) for step in checkpoint.history],
         "metrics": dict(checkpoint.metrics),
     }
-    if checkpoint.normalized is not None:
-        values["normalized"] = dict(checkpoint.normalized)
+    values |= {key: dict(value) for key in OPTIONAL if (value := getattr(checkpoint, key)) is not None}
+    if checkpoint.origin is not None:
+        values["origin"] = checkpoint.origin.to_json()
     try:
         metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
     except (TypeError, ValueError) as cause:
@@ -191,8 +204,11 @@ def _check_kinds(checkpoint: Checkpoint) -> None:
     check_kind("model", checkpoint.model, ModelSpec, "give the model's ModelSpec", CheckpointError)
     for name in ("data", "metrics"):
         check_kind(name, getattr(checkpoint, name), Mapping, "give a dict, such as data.record or {}", CheckpointError)
-    if checkpoint.normalized is not None:
-        check_kind("normalized", checkpoint.normalized, Mapping, "give Normalization.normalized", CheckpointError)
+    for name, remedy in OPTIONAL.items():
+        if getattr(checkpoint, name) is not None:
+            check_kind(name, getattr(checkpoint, name), Mapping, remedy, CheckpointError)
+    if checkpoint.origin is not None:
+        check_kind("origin", checkpoint.origin, Origin, "give that of a network that was read", CheckpointError)
     check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
     for step in checkpoint.history:
         check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)

@@ -117,7 +117,7 @@ def connector(
     check_connected(model, called, networks)
     if geometry == Geometry.SPHERICAL:
         _check_normalized(named, symmetry)
-    splits = named_splits(data)
+    splits = named_splits(data, model)
     if len(splits) > 1 and TRAIN not in splits:
         raise DataError(f"connectors are trained on the training set: name one of the splits {TRAIN!r}")
     paths = PathEvaluator(

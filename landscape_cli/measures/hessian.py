@@ -19,7 +19,7 @@ from landscape_cli.choices import HessianMetric
 from landscape_cli.errors import GeometryError, one_line
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.gradient import differentiable
-from landscape_cli.forward.functional import errors_of_forward, run_with
+from landscape_cli.forward.functional import as_inputs, errors_of_forward, run_with
 from landscape_cli.forward.outputs import cross_entropy, logits_of
 from landscape_cli.network import Params
 
@@ -135,7 +135,7 @@ class Hessian:
 
     def _logits(self, x: Tensor) -> Tensor:
         with errors_of_forward("inputs of the training set, with gradients"):
-            return logits_of(run_with(self._model, self._network, x.to(self._kind).contiguous()))
+            return logits_of(run_with(self._model, self._network, as_inputs(x, self._kind).contiguous()))
 
     def _flat(self, tensors: Sequence[Tensor]) -> Tensor:
         return torch.cat([tensor.reshape(-1) for tensor in tensors])

@@ -109,7 +109,7 @@ def optimize_midpoint(
     check_symmetry(symmetry, start)
     check_method(method)
     check_choice("`train_on=`", train_on, Target, TrainingError, joined=" or ")
-    splits = named_splits(data)
+    splits = named_splits(data, model)
     if len(splits) > 1 and TRAIN not in splits:
         raise DataError(f"midpoints are trained on the training set: name one of the splits {TRAIN!r}")
     evaluator = PathEvaluator(

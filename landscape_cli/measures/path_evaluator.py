@@ -73,7 +73,7 @@ class PathEvaluator:
         check_whole("orders", orders, GeometryError)
         if orders < 1:
             raise GeometryError(f"signs flip in at least 1 order, not {orders}")
-        splits, self._statistics = named_splits(data), statistics_of(bn)
+        splits, self._statistics = named_splits(data, model), statistics_of(bn)
         self.model, self.points, self.loss = model, points, loss
         self.device = device_of(device)
         self.kind = suitable_kind(model, kind)

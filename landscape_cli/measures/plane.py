@@ -128,7 +128,7 @@ def plane(
             units are not wholly known.
     """
     check_grid(grid, margin)
-    statistics, splits = statistics_of(bn), named_splits(data)
+    statistics, splits = statistics_of(bn), named_splits(data, model)
     if b is None and c is not None:
         raise GeometryError("`c=` is a network and `b=` is none: give the second network as `b=`")
     networks = [a, *(network for network in (b, c) if network is not None)]

@@ -61,7 +61,7 @@ class RadialEvaluator:
         settings.check()
         if latent_names(model):
             raise GeometryError("the network is binary, and signs do not turn: use flip_energy")
-        splits = named_splits(data)
+        splits = named_splits(data, model)
         self._train = training_split(splits)
         splits = {self._train: splits[self._train]} | splits
         inputs = splits[self._train].x

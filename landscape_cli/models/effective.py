@@ -17,6 +17,7 @@ from landscape_cli.forward.parts import MASK, OTHER, Parts, burn, copied, made_o
 from landscape_cli.models.fitting import load_params
 from landscape_cli.network import Params
 
+
 def plain_model(model: nn.Module) -> nn.Module:
     """Return a model with plain tensors in place of those made of parts: a copy; the same one if there are none.
 
@@ -30,7 +31,7 @@ def plain_model(model: nn.Module) -> nn.Module:
 
 
 def effective(model: nn.Module, params: Params) -> Params:
-    """Return a network with its effective weights: in place of a weight's parts what the modules' own code makes of them.
+    """Return a network with its effective weights: in place of their parts what the modules' own code makes of them.
 
     So of pruned weights what their mask leaves, of weight norm the product of length and direction, of other
     parametrizations what they return in evaluation mode (docs/method.md: Masks).
@@ -102,5 +103,3 @@ def _normed(weight: Tensor, made: Parts, before: Params) -> tuple[Tensor, Tensor
     """Return the lengths of units' weights, and their directions; a unit without weights has any."""
     length = torch.norm_except_dim(weight, 2, made.dim)
     return length, torch.where(length == 0, 1.0, weight)
-
-

@@ -1,24 +1,20 @@
-"""Where models that are not ours come from: torchvision's own list, or code that the user names."""
+"""Where models that are not ours come from: torchvision's own list, or code that the user names (`user_code/`)."""
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from landscape_cli.errors import ModelError, one_line, quoted, shown
-from landscape_cli.models.imports import import_from
+from landscape_cli.errors import ModelError, quoted, shown
 from landscape_cli.models.request import TORCHVISION, format_request, needs_code, refuse_downloads
 from landscape_cli.models.template import plain_tensors
 from landscape_cli.network import TYPES
-from landscape_cli.torchvision_compat import import_torchvision, prepare_torchvision
+from landscape_cli.torchvision_compat import import_torchvision
+from landscape_cli.user_code.callables import import_callable, running, similar
 
 _allowed: dict[str, Callable[..., object]] = {}
 
@@ -26,8 +22,7 @@ _allowed: dict[str, Callable[..., object]] = {}
 def allow_code(name: str) -> None:
     """Import `package.module:factory`, from the current folder too, and allow models to be made by it.
 
-    This is the one place where code outside the package is imported, and it must be called for names that the
-    user gives only: never for what a file says.
+    It must be called for names that the user gives only: never for what a file says.
 
     Args:
         name: `package.module:factory`; arguments are given where the model is made, not here.
@@ -35,28 +30,7 @@ def allow_code(name: str) -> None:
     Raises:
         ModelError: if the name is malformed, the module or the factory is not there, or importing raises.
     """
-    module_name, _, attribute = name.partition(":")
-    parts = [*module_name.split("."), *attribute.split(".")]
-    if not all(part.isidentifier() for part in parts) or module_name.endswith(".py"):
-        raise ModelError(f"{shown(name)!r} names no factory: write package.module:factory, without slashes or '.py'")
-    with _user_code(f"importing {module_name}"):
-        prepare_torchvision()
-        try:
-            named: Any = import_from(os.getcwd(), module_name)
-        except ModuleNotFoundError as cause:
-            if cause.name is None or not f"{module_name}.".startswith(f"{cause.name}."):
-                raise  # the module is there, and lacks something itself
-            raise ModelError(
-                f"there is no module {cause.name!r} for `model=` {name}: run in the folder that holds it, or install it"
-            ) from cause
-        for part in attribute.split("."):
-            if not hasattr(named, part):
-                names = [attribute_name for attribute_name, value in vars(named).items() if callable(value)]
-                raise ModelError(f"{module_name} has no {attribute!r}{_similar(part, names)}")
-            named = getattr(named, part)
-    if not callable(named):
-        raise ModelError(f"{name!r} is a {type(named).__name__}, expected a function or class that returns a model")
-    _allowed[name] = named
+    _allowed[name] = import_callable(name, what="model", noun="factory", returns="a model", error=ModelError)
 
 
 def check_torchvision(name: str) -> None:
@@ -69,7 +43,7 @@ def check_torchvision(name: str) -> None:
     names = models.list_models(module=models)
     short = name.removeprefix(TORCHVISION)
     if short not in names:
-        raise ModelError(f"torchvision has no classification model {shown(short)!r}{_similar(short.lower(), names)}")
+        raise ModelError(f"torchvision has no classification model {shown(short)!r}{similar(short.lower(), names)}")
 
 
 def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -87,12 +61,12 @@ def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
                 f"the model is made by code, which is run only if you name it: add `model=` {quoted(request)}"
                 " (in Python: landscape_cli.models.allow_code)"
             )
-        with _user_code(what):
+        with running(what, ModelError):
             model = _allowed[name](**arguments)
     else:
         check_torchvision(name)
         models = import_torchvision("models")
-        with _user_code(what), warnings.catch_warnings():
+        with running(what, ModelError), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of initialisations, which are not kept
             model = models.get_model(name.removeprefix(TORCHVISION), **({"weights": None} | dict(arguments)))
     if not isinstance(model, nn.Module):
@@ -127,25 +101,3 @@ def _first_tensor(module: nn.Module, inputs: Any, output: Any) -> Any:
     if isinstance(output, tuple | list):
         return next((value for value in output if isinstance(value, Tensor)), output)
     return output
-
-
-@contextmanager
-def _user_code(what: str) -> Iterator[None]:
-    """Run code of others: what it prints is no result, what it raises is one line.
-
-    Raises:
-        ModelError: if the code raises or exits.
-    """
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    except ModelError:
-        raise
-    except (Exception, SystemExit) as cause:
-        reason = one_line(cause)
-        raise ModelError(f"{what} failed: {type(cause).__name__}{f': {reason}' if reason else ''}") from cause
-
-
-def _similar(name: str, names: list[str]) -> str:
-    close = get_close_matches(name, names, n=5, cutoff=0.5)
-    return f": did you mean {', '.join(close)}?" if close else ""

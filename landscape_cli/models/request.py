@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
 
 from landscape_cli.errors import ModelError, shown
+from landscape_cli.user_code.request import format_request as format_request
+from landscape_cli.user_code.request import parse_named
 
 if TYPE_CHECKING:
     from landscape_cli.network import ModelSpec
 
 TORCHVISION = "torchvision:"
 DOWNLOADING = ("weights", "pretrained")
-PYTHON_WORDS = {"True": True, "False": False, "None": None}
-ERRORS = "surrogatepass"
-"""Text may hold halves of surrogates, as JSON can."""
-SAFE = "/:,+[]{}\"' "
 HOW = "torchvision:NAME?num_classes=10, or package.module:factory?argument=1 for code of yours"
 
 
@@ -42,34 +37,9 @@ def parse_request(text: str) -> ModelRequest:
     Raises:
         ModelError: if it is malformed, or an argument asks for weights to be downloaded.
     """
-    name, _, query = text.partition("?")
-    if not name or not name.isprintable() or any(part.isspace() for part in name):
-        raise ModelError(f"`model=` {shown(text)!r} names no model: write {HOW}")
-    arguments: dict[str, Any] = {}
-    for part in query.split("&") if query else ():
-        key, equals, value = part.partition("=")
-        key = unquote(key, errors=ERRORS)
-        if not equals or not key.isidentifier():
-            raise ModelError(
-                f"`model=` {shown(text)!r}: {shown(part)!r} is no argument: write name=value after the '?', several "
-                "joined by '&'"
-            )
-        if key in arguments:
-            raise ModelError(f"`model=` {shown(text)!r} gives the argument {shown(key)!r} twice: leave one out")
-        arguments[key] = _value(unquote(value, errors=ERRORS))
+    name, arguments = parse_named(text, "model", HOW, ModelError)
     refuse_downloads(name, arguments)
     return ModelRequest(name, arguments)
-
-
-def format_request(name: str, arguments: Mapping[str, Any]) -> str:
-    """Return the text that `parse_request` reads back as this model."""
-    parts = []
-    for key, value in arguments.items():
-        # Text that would be read as something else is written as a JSON string.
-        plain = isinstance(value, str) and _value(value) == value
-        text = value if plain else json.dumps(value, separators=(",", ":"))
-        parts.append(f"{quote(key, errors=ERRORS)}={quote(text, safe=SAFE, errors=ERRORS)}")
-    return f"{name}?{'&'.join(parts)}" if parts else name
 
 
 def describe_model(spec: ModelSpec) -> str:
@@ -96,13 +66,3 @@ def refuse_downloads(name: str, arguments: Mapping[str, Any]) -> None:
                 f"the argument {shown(key)!r} of {shown(name)!r} would fetch weights, but those come from your file: "
                 "leave it out"
             )
-
-
-def _value(text: str) -> Any:
-    if text in PYTHON_WORDS:
-        return PYTHON_WORDS[text]
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return text if isinstance(value, float) and not math.isfinite(value) else value

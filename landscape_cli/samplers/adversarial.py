@@ -141,14 +141,16 @@ def corrupt(data: Split, settings: Adversarial, *, classes: int, black: Tensor, 
 
     size = settings.copies * data.x.numel() * data.x.element_size() * 2  # twice: as parts, and put together
     check_memory(f"{settings.copies:,} copies of the data: lower `adv_copies=`", size, TrainingError)
+    is_table = data.x.ndim == 2
+    levels = black[None] if is_table else black[:, None]
     inputs, labels = [], []
     for _ in range(settings.copies):
-        flat = data.x.cpu().reshape(len(data.x), len(black), -1)
+        flat = data.x.cpu().reshape(len(data.x), 1 if is_table else data.x.shape[1], -1)
         pixels = flat.shape[2]
         zeroed = round(settings.zero_fraction * pixels)
         chosen = torch.rand(len(flat), pixels, generator=generator).argsort(dim=1)[:, :zeroed]
         mask = torch.zeros(len(flat), 1, pixels, dtype=torch.bool)
         mask[:, 0].scatter_(1, chosen, True)
-        inputs.append(torch.where(mask, black.to(flat.dtype)[:, None], flat).reshape(data.x.shape))
+        inputs.append(torch.where(mask, levels.to(flat.dtype), flat).reshape(data.x.shape))
         labels.append(torch.randint(classes, (len(flat),), generator=generator))
     return Split(torch.cat(inputs), torch.cat(labels))

@@ -15,6 +15,7 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet, Split
 from landscape_cli.errors import Remark, TrainingError
+from landscape_cli.forward.functional import as_inputs, readable
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import generator
 from landscape_cli.samplers.loop import Loop
@@ -126,7 +127,8 @@ def train(
     check_keep_epochs(observer.keep_epochs, phases[-1].recipe.epochs)
     taken = dict.fromkeys(observer.keep_epochs) | {e: k for k, e in enumerate(sampler.snapshots(recipe.epochs), 1)}
     confined = _confine(stack, subspace, seeds, binary=binary)
-    split = split.to(device)
+    split = Split(readable(stack.networks[0].eval(), split.x), split.y).to(device)
+    stack.networks[0].train()
     earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
     for record in earlier:
         observer.epoch(record)
@@ -236,7 +238,7 @@ def _learnt(
     check_split("the training set", split, spec.outputs, spec.input_shape)
     if classes is not None:
         check_whole("classes", classes, TrainingError, least=1)
-    return Split(split.x.float(), split.y.long()), classes or int(split.y.max()) + 1, black
+    return Split(as_inputs(split.x, torch.float32), split.y.long()), classes or int(split.y.max()) + 1, black
 
 
 def _starts(

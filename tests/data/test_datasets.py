@@ -13,6 +13,7 @@ from torch import Tensor
 
 from landscape_cli.data.datasets import DataSpec, load_data
 from landscape_cli.data.hidden_manifold import HiddenManifold
+from landscape_cli.data.preprocessing import Preprocessing
 from landscape_cli.errors import DataError
 
 
@@ -77,6 +78,32 @@ def test_recorded_statistics_are_used(tmp_path: Path) -> None:
     assert torch.allclose(data.train.x[:, 1].double(), (raw[:, 1] - 2) / 4, atol=1e-5)
     with pytest.raises(DataError, match="trained on 1 channels"):
         load_data(spec, preprocessing={"mean": [1.0], "deviation": [3.0]})
+
+
+def test_every_network_has_its_own_view_of_one_data_set(tmp_path: Path) -> None:
+    data = load_data(write(tmp_path / "a.safetensors"), preprocessing="unit")
+    assert torch.equal(data.raw_test.x, tensors()["x_test"])
+    assert torch.equal(data.test.x, tensors()["x_test"] / 255)
+    assert "mean" not in data.record
+    standard = data.under(Preprocessing.standardize())
+    assert standard.raw_train is data.raw_train
+    assert standard is data.under(standard.preprocessing)
+    assert standard.record == load_data(DataSpec.from_record(data.record)).record
+    assert torch.equal(standard.train.x, load_data(DataSpec.from_record(data.record)).train.x)
+    assert standard.under(data.preprocessing).record == data.record
+    with pytest.raises(DataError, match="of 3 channels, this data has 2"):
+        data.under(Preprocessing.imagenet())
+    with pytest.raises(DataError, match="unknown preprocessing"):
+        load_data(DataSpec("hmm"), preprocessing="nonsense")
+
+
+def test_tokens_are_left_alone(tmp_path: Path) -> None:
+    made = {f"x_{split}": torch.arange(60).reshape(12, 5).to(torch.int32) for split in ("train", "test")}
+    made |= {f"y_{split}": torch.arange(12) % 3 for split in ("train", "test")}
+    data = load_data(write(tmp_path / "a.safetensors", **made))
+    assert data.train.x.dtype == torch.int64
+    assert torch.equal(data.train.x, made["x_train"].long())
+    assert data.preprocessing == Preprocessing.none()
 
 
 def test_record_brings_the_same_data_back(tmp_path: Path) -> None:

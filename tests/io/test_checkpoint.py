@@ -29,17 +29,19 @@ def checkpoint() -> Checkpoint:
 
 def test_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "a.st"
-    original = replace(checkpoint(), normalized={"output_factor": 2.0})
+    original = replace(checkpoint(), normalized={"output_factor": 2.0}, preprocessing={"kind": "unit"})
     write_checkpoint(path, original)
     found = read_checkpoint(path)
     assert all(torch.equal(found.params[key], original.params[key]) for key in original.params)
     assert all(found.params[key].dtype == original.params[key].dtype for key in original.params)
     assert (found.model, found.data, found.history) == (SPEC, {"name": "hmm"}, ({"command": "x"},))
     assert (found.metrics, found.normalized) == ({"train_error": 0.25}, {"output_factor": 2.0})
+    assert found.preprocessing == {"kind": "unit"}
     assert len(found.sha256) == 64
     with safe_open(path, framework="pt") as opened:  # a plain safetensors file to everybody else
         assert opened.metadata()["format"] == "landscape/1"
-        assert set(opened.metadata()) == {"format", "model", "data", "history", "metrics", "normalized"}
+        optional = {"normalized", "preprocessing"}
+        assert set(opened.metadata()) == {"format", "model", "data", "history", "metrics"} | optional
 
 
 def test_same_bytes_every_time(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def plane(
     corners = find_corners(model, networks, third, input_shape=shape, seed=seed, device=compute_on)
     spanned = span_corners(corners)
     loaded = data_of(networks, data, quiet=terminal.quiet)
-    splits = named_splits(loaded)
+    splits = named_splits(loaded, model)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
     samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
     with progress("plane", samples, "samples", quiet=terminal.quiet, networks=grid * grid) as advance:
