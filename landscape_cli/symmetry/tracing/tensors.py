@@ -177,7 +177,11 @@ class TensorTable:
             for dim, units in enumerate(numbers)
         )
         layers = [along(units, dim, rank) for dim, units in enumerate(numbers)]
-        scale = () if name in self.parameters.unscaled else terms
+        scale = terms
+        if name in self.parameters.unscaled:
+            scale = ()
+            for layer, power in terms:
+                self.equations.equate("scale", ((layer, power),), rank=rank)
         value = Value(tuple(tensor.shape), distinct(layers), scale, terms, Parameter(name, tuple(range(rank))))
         self.define(tensor, [[layer] for layer in value.labels], value)
 
