@@ -29,7 +29,7 @@ from landscape_cli.evaluation.equivalence import check_probe, probe_batch, warn_
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry import Symmetry, burn_in
 from landscape_cli.symmetry.checks import check_symmetry
 
 RISE = 1e-9
@@ -67,15 +67,16 @@ class _Matcher:
 
     def _value(self, reference: Params, alignment: Alignment, correlations: Correlations | None) -> float:
         """Return what the method makes large, of a match."""
+        aligned = burn_in(alignment.params, self._symmetry)
         if correlations is not None and correlations.units:
             of_group = correlations.units
             chosen = {name: permutation.cpu() for name, permutation in alignment.permutations.items()}
             return sum(float(of_group[name][torch.arange(len(chosen[name])), chosen[name]].sum()) for name in of_group)
         if self._method == Method.WEIGHT:
             names = self._symmetry.parameters
-            return sum(float((reference[name].double() * alignment.params[name].double()).sum()) for name in names)
+            return sum(float((reference[name].double() * aligned[name].double()).sum()) for name in names)
         groups = self._symmetry.permutations
-        cosines = mean_cosine(reference, alignment.params, {group.name: group.writers for group in groups})
+        cosines = mean_cosine(reference, aligned, {group.name: group.writers for group in groups})
         return sum(group.units * cosines.get(group.name, 0.0) for group in groups)
 
 
@@ -269,7 +270,7 @@ def _descend(
         for done in range(rounds):
             changed = False
             for k, network in enumerate(networks):
-                others = [alignment.params for j, alignment in enumerate(alignments) if j != k]
+                others = [burn_in(alignment.params, symmetry) for j, alignment in enumerate(alignments) if j != k]
                 alignment = matcher.better(_mean(others), network, alignments[k])
                 changed |= alignment is not alignments[k]
                 alignments[k] = alignment

@@ -16,8 +16,10 @@ from torch.nn.utils.weight_norm import WeightNorm
 HOOKS = (prune.BasePruningMethod, WeightNorm, SpectralNorm)
 MASK, WEIGHT_NORM, OTHER = "mask", "weight norm", "other"
 ALL = (MASK, WEIGHT_NORM, OTHER)
-FREE = (WEIGHT_NORM,)
-"""What makes any weight there is, of parts whose own symmetries are fewer: so units are rescaled in the weight."""
+RELABELED = (WEIGHT_NORM,)
+"""What is made plain to permute units: what any weight can be put back into."""
+RESCALED = (WEIGHT_NORM, OTHER)
+"""The same to rescale them: what holds no weights of other scales, as spectral norm, has no normalised network."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +30,10 @@ REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` 
 
 class StoredForm(Protocol):
     """How a file holds a network that is worked with in another form (`models/effective.py`)."""
+
+    @property
+    def unheld(self) -> Sequence[str]:
+        """The names of the tensors because of which another network is written plain."""
 
     def stored(self, params: Params) -> Params:
         """Return a network as such a file holds it."""

@@ -76,6 +76,11 @@ class Form:
     made: tuple[Parts, ...]
     params: Params
 
+    @property
+    def unheld(self) -> tuple[str, ...]:
+        """The names of the tensors whose parts cannot be told from their values."""
+        return tuple(made.plain for made in self.made if made.kind == OTHER)
+
     def stored(self, params: Params) -> Params:
         """Return another plain network of the model in the same form, which computes the same.
 
@@ -83,7 +88,7 @@ class Form:
         weight, and the length its norm. What other parametrizations would have to be is not known: a network with such
         stays plain altogether.
         """
-        if any(made.kind == OTHER for made in self.made):
+        if self.unheld:
             return params
         result = dict(params)
         for made in self.made:

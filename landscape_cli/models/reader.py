@@ -95,7 +95,7 @@ class NetworkReader:
         if isinstance(paths, str) or not paths:
             raise CheckpointError(f"`paths=` must list one file or more, and is {paths!r}")
         networks = [self.read(path) for path in paths]
-        model = nn.Module()
+        model: nn.Module | None = None
         models: dict[frozenset[str], nn.Module] = {}  # by the tensors: those of one may be made of parts, another's not
         for k, network in enumerate(networks):
             _check_same_model(network, networks[0])
@@ -104,8 +104,9 @@ class NetworkReader:
                 models[names] = _build(network)
             check_network(network.path, models[names], network.params)
             networks[k], found = _with_plain(network, models[names], plain)
-            model = found if k == 0 else model
+            model = model or found
             _check_dtypes(networks[k], networks[0])
+        assert model is not None
         return networks, model
 
     def read(self, path: str | Path) -> Checkpoint:

@@ -104,6 +104,7 @@ def align(
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
     from landscape_cli.errors import ResultError
+    from landscape_cli.forward.parts import RELABELED
 
     listen(quiet=terminal.quiet)
     if explain:
@@ -115,7 +116,7 @@ def align(
         )
     check_used(context, method)
     outputs = _checked_outputs(networks, output, out_dir, permutations, force=force)
-    checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
+    checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device, plain=RELABELED)
     target, *movers = checkpoints
     symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet, claims=checkpoints)
     loaded = data_of(checkpoints, data, quiet=terminal.quiet) if method is Method.ACTIVATION else None
@@ -177,7 +178,7 @@ def _explain(
     from landscape_cli.cli.reports.symmetry import check_explains, emit_explanation
 
     check_explains(context)
-    [network], model, device = open_networks([path], foreign, compute.device)
+    [network], model, device = open_networks([path], foreign, compute.device, plain=())
     symmetry = symmetry_of(network, model, strict=strict, quiet=quiet)
     provenance = make_provenance(context, device=device, seed=compute.seed, networks=[network])
     emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)
