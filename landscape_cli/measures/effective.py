@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -37,7 +37,8 @@ def in_effect(
     if made_of_parts(architecture):
         networks = [effective(architecture, network) for network in networks]
         architecture = plain = plain_model(architecture)
-        model = cast("Measured", model.on(plain) if isinstance(model, Evaluator) else plain)
+        form: Any = model.on(plain) if isinstance(model, Evaluator) else plain
+        model = form
         if symmetry is not None and not {name for name, _ in symmetry.shapes} <= networks[0].keys():
             symmetry = trace_symmetry(plain, _of_type(example, networks[0]))
     return model, without_masks(architecture, networks, symmetry, example), symmetry
