@@ -26,9 +26,11 @@ def burn_in(params: Params, symmetry: Symmetry) -> Params:
     """
     if not symmetry.masks:
         return params
-    effective = {mask.weight: params[mask.weight] * _laid_along(params[mask.mask], mask) for mask in symmetry.masks}
-    ones = {mask.mask: torch.ones_like(params[mask.mask]) for mask in symmetry.masks}
-    return {**params, **effective, **ones}
+    burnt = dict(params)
+    for mask in symmetry.masks:
+        burnt[mask.weight] = burnt[mask.weight] * _laid_along(params[mask.mask], mask)
+        burnt[mask.mask] = torch.ones_like(params[mask.mask])
+    return burnt
 
 
 def _laid_along(values: Tensor, mask: Mask) -> Tensor:

@@ -166,11 +166,12 @@ def multiply(call: Call) -> Value:
     """A product: labels are shared, scales and signs multiply."""
     operands = call.operands()
     masks = [_is_mask(call, operand) for operand in operands]
-    for operand, is_mask in zip(operands, masks, strict=True):
-        call.follow(operand, Role.MASK if is_mask else Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
-    if masks == [True, False] or masks == [False, True]:
-        _note_mask(call, operands[masks.index(False)], operands[masks.index(True)])
-    operands = [call.plain(operand) if is_mask else operand for operand, is_mask in zip(operands, masks, strict=True)]
+    if sorted(masks) == [False, True]:
+        k = masks.index(False)
+        call.follow(operands[1 - k], Role.MASK)
+        return _masked(call, call.args[k], operands[k], operands[1 - k])
+    for operand in operands:
+        call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
     return _product(call, operands, 1)
 
 
@@ -179,16 +180,22 @@ def _is_mask(call: Call, value: Value) -> bool:
     return value.parameter is not None and value.parameter.name in call.parameters.zero_one
 
 
-def _note_mask(call: Call, weight: Value, mask: Value) -> None:
-    """Note that a parameter, as a whole and as it is, is multiplied by a mask."""
-    of_weight, of_mask, rank = weight.parameter, mask.parameter, len(call.shape)
-    if of_weight is None or of_mask is None or of_weight.name not in call.parameters.learned:
-        return
-    whole = math.prod(mask.shape) == math.prod(call.parameters.shapes[of_mask.name])
-    if whole and weight.shape == call.shape and of_weight.dims == tuple(range(rank)):
-        dims = (*(None for _ in range(rank - len(of_mask.dims))), *of_mask.dims)
-        dims = tuple(dim if size > 1 else None for dim, size in zip(dims, padded(mask, rank).shape, strict=True))
-        call.parameters.masks[Mask(of_weight.name, of_mask.name, dims)] += 1
+def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
+    """Return what is known of a value multiplied by a mask: a parameter is the parameter still, to units."""
+    parameter, behind, rank = operand.parameter, mask.parameter, len(call.shape)
+    product = _product(call, [operand, call.plain(mask)], 1)
+    if parameter is None or behind is None or parameter.name not in call.parameters.learned:
+        return product
+    if operand.shape != call.shape:
+        call.follow(operand, Role.GAIN)
+        return product
+    whole = math.prod(mask.shape) == math.prod(call.parameters.shapes[behind.name])
+    if tensor in call.parameters and whole:
+        sizes = padded(mask, rank).shape
+        dims = (*(None for _ in range(rank - len(behind.dims))), *behind.dims)
+        dims = tuple(dim if size > 1 else None for dim, size in zip(dims, sizes, strict=True))
+        call.parameters.masks[Mask(parameter.name, behind.name, dims)] += 1
+    return replace(product, parameter=parameter)
 
 
 @rule("div", words="a product", broadcasts=True, rescales=True)
