@@ -96,15 +96,43 @@ def burn(model: nn.Module, made: Sequence[Parts]) -> nn.Module:
     for tensor in reversed(made):  # what is made of a tensor that is itself made comes first
         module, name = model.get_submodule(tensor.module), tensor.name
         if parametrize.is_parametrized(module, name):
-            parametrize.remove_parametrizations(module, name)
+            _unparametrize(module, name)
         else:
             for hook in _hooks(module):
                 if _hooked(tensor.module, hook) == tensor:
                     remove = remove_spectral_norm if isinstance(hook, SpectralNorm) else remove_weight_norm
                     (prune.remove if tensor.kind == MASK else remove)(module, name)
+                    _forget_loading(module, hook)
         if name in module._parameters:  # where it was before it was taken apart, as far as random numbers go by order
             module._parameters = {name: module._parameters.pop(name), **module._parameters}
     return model
+
+
+def _forget_loading(module: nn.Module, hook: Any) -> None:
+    """Remove what a hook has registered besides for loading, which PyTorch leaves behind for spectral norm."""
+    for key, wrapped in list(module._load_state_dict_pre_hooks.items()):
+        if getattr(getattr(wrapped, "hook", wrapped), "fn", None) is hook:
+            del module._load_state_dict_pre_hooks[key]
+
+
+def _unparametrize(module: Any, name: str) -> None:
+    """Make a parametrized tensor plain; the module's class, which copies of it share, stays as it is."""
+    tensor, parametrized, learned = (
+        getattr(module, name),
+        type(module),
+        list(module.parametrizations[name].parameters()),
+    )
+    del module.parametrizations[name]
+    if module.parametrizations:
+        members = {key: member for key, member in vars(parametrized).items() if key not in {name, "__dict__"}}
+        module.__class__ = type(parametrized.__name__, parametrized.__bases__, members)
+    else:
+        del module.parametrizations
+        module.__class__ = parametrized.__bases__[0]
+    if learned:
+        module.register_parameter(name, nn.Parameter(tensor))
+    else:
+        module.register_buffer(name, tensor)
 
 
 def as_stored(model: nn.Module, names: Container[str]) -> nn.Module:

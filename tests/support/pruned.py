@@ -72,6 +72,7 @@ def _structured(model: nn.Module) -> None:
     """Prune whole units, so that they are degenerate."""
     for module in weighted(model)[:-1]:
         prune.ln_structured(module, "weight", 0.3, n=2, dim=0)
+    prune.identity(weighted(model)[-1], "weight")
 
 
 def _globally(model: nn.Module) -> None:
@@ -166,3 +167,9 @@ def burnt_in(network: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def masks_of(network: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in network.items() if name.endswith(("_mask", ".keep"))}
+
+
+def factory(wrap: str = "plain", *, bn: bool = False) -> nn.Module:
+    """Return a new network whose layers are reparametrised so; "pruned" ones have masks of ones."""
+    wraps = {"pruned": lambda layer: prune.identity(layer, "weight"), "plain": lambda layer: layer, **WRAPS}
+    return net(wraps[wrap], bn=bn)
