@@ -1,6 +1,7 @@
 """The symmetries of a network: what they are, deriving them by tracing, applying them to its tensors."""
 
 from landscape_cli.symmetry.masks import burn_in
+from landscape_cli.symmetry.soft import permute_softly
 from landscape_cli.symmetry.spec import (
     Axis,
     FixedAxis,
@@ -44,6 +45,7 @@ __all__ = [
     "burn_in",
     "flip",
     "permute",
+    "permute_softly",
     "random_permutations",
     "random_signs",
     "rescale",
