@@ -19,12 +19,15 @@ from landscape_cli.network import Params
 
 
 def plain_model(model: nn.Module) -> nn.Module:
-    """Return a model with plain tensors in place of those made of parts: a copy; the same one if there are none.
+    """Return the model that `effective` networks are of: with plain tensors in place of those made of parts.
 
-    It is what `effective` networks are of. In evaluation mode.
+    See docs/method.md: Masks.
 
     Args:
         model: the architecture; it stays as it is.
+
+    Returns:
+        A copy, in evaluation mode; the same one if nothing is made of parts.
     """
     made = made_of_parts(model)
     return burn(copied(model), made) if made else model
