@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.arguments import check_kind
+from landscape_cli.errors import ModelError
 from landscape_cli.forward.parts import MASK, OTHER, Parts, burn, copied, made_of_parts
 from landscape_cli.models.fitting import load_params
 from landscape_cli.network import Params
@@ -28,7 +30,11 @@ def plain_model(model: nn.Module) -> nn.Module:
 
     Returns:
         A copy, in evaluation mode; the same one if nothing is made of parts.
+
+    Raises:
+        ModelError: if it is no model.
     """
+    check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", ModelError)
     made = made_of_parts(model)
     return burn(copied(model), made) if made else model
 
@@ -49,6 +55,7 @@ def effective(model: nn.Module, params: Params) -> Params:
     Raises:
         ModelError: if the network does not fit the model.
     """
+    check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", ModelError)
     made = made_of_parts(model)
     return tensors_of(burnt(model, params, made)) if made else params
 

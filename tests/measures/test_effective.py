@@ -25,10 +25,10 @@ from tests.support.pruned import SHAPE, MaskedLinear, by_hand, masks_of, pruned,
 Measure = Callable[[nn.Module, Params, Params, Split], dict[str, object]]
 MEASURES: dict[str, Measure] = {
     "path": lambda model, a, b, data: path(model, a, b, data, points=4, loss=True).to_dict(),
-    "plane": lambda model, a, b, data: plane(model, a, b, data=data, third="origin", grid=3, loss=True).to_dict(),
+    "plane": lambda model, a, b, data: plane(model, a, b, None, data, third="origin", grid=3, loss=True).to_dict(),
     "flatness": lambda model, a, _, data: local_energy(model, a, data, samples=2, sigma=[0.5]).to_dict(),
     "ensemble": lambda model, a, b, data: ensemble(model, [a, b], data).to_dict(),
-    "radial": lambda model, a, _, data: radial_profiles(model, a, data, samples=2, angles=[0.3]).to_dict(),
+    "radial": lambda model, a, _, data: radial_profiles(model, a, data, samples=2, angles=[30.0], loss=True).to_dict(),
     "curvature": lambda model, a, _, data: curvature(
         Evaluator(model, data), a, eigenvalues=1, trace_samples=2, symmetry=trace_symmetry(model, data.x[:2])
     ).to_dict(),
@@ -40,6 +40,7 @@ def split(shape: tuple[int, ...], classes: int) -> Split:
     return Split(x, torch.arange(30) % classes)
 
 
+@pytest.mark.filterwarnings("ignore:.*angular width")
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("kind", ["pruned", "weight norm", "spectral norm"])
 def test_measures_see_effective_weights(kind: str, measure: str) -> None:
