@@ -128,6 +128,7 @@ class Evaluator:
             batch_size=self.batch_size,
             advance=self.advance,
             recompute_on=self.recompute_on,
+            objective=self.objective,
         )
 
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
