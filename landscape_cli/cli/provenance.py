@@ -42,7 +42,7 @@ NOT_RECORDED = {
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
 IF_USED = (
-    *("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble"),
+    *("more", "pairs", "align", "optimize_midpoint", "repair", "task", "adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
     *("b", "c", "third"),
 )

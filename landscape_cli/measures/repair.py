@@ -32,12 +32,12 @@ from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
 FLOOR = 1e-5
-"""Of a layer's mean variance, added to every unit's, as batch-norm adds its ε: units that never change stay as they are."""
+"""Of a layer's mean variance, added to every unit's, as batch-norm adds its ε, for units that hardly change."""
 ROUNDING = 1e-3
 """By how much of the largest output a folded layer may differ from one whose outputs are corrected."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Layer:
     """A module whose outputs are corrected by its weight and bias.
 
@@ -118,21 +118,21 @@ class Repair:
             raise GeometryError(
                 "`repair=` is for networks without batch-norm, whose statistics do the same: use `bn=` recompute"
             )
-        shown = find_unit_outputs(model, symmetry)
-        self._layers = self._exact(like, _layers(model, symmetry, like))
+        shown = _layers(model, symmetry, like)
+        self._layers = self._exact(like, shown)
         if not self._layers:
             raise GeometryError("`repair=` changes nothing: no module puts out hidden units by a weight of its own")
         self.modules = tuple(layer.module for layer in self._layers)
         self.samples = len(x)
-        missing = [
-            group.name
-            for group in symmetry.permutations
-            if not group.inside and not {outputs.module for outputs in shown.get(group.name, ())} & {*self.modules}
-        ]
-        if missing:
-            warnings.warn(f"not corrected, as no module alone puts them out: {listed(missing)}", Remark, 2)
+        left = [layer.module for layer in shown if layer not in self._layers]
+        placed = find_unit_outputs(model, symmetry)
+        left += [group.name for group in symmetry.permutations if not group.inside and group.name not in placed]
+        if left:
+            warnings.warn(
+                f"`repair=` leaves units as they are that no module puts out alone: {listed(left)}", Remark, 2
+            )
         if unbiased := [layer.module for layer in self._layers if not layer.bias]:
-            warnings.warn(f"corrected in deviation alone, as there is no bias: {listed(unbiased)}", Remark, 2)
+            warnings.warn(f"`repair=` corrects deviations alone where there is no bias: {listed(unbiased)}", Remark, 2)
         tensors = self._tensors(like)
         elements = largest_activation(lambda batch: self._outputs(tensors, batch), x[:2])
         self._batch_size = size_of_batches(len(x), float_type(tensors).itemsize * elements, x.device.type)

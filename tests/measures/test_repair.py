@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -130,16 +131,16 @@ def test_the_ends_stay_what_they_are(name: str) -> None:
 
 def test_what_cannot_be_corrected_is_left_alone_and_said() -> None:
     ends = Ends(Twice, (6,))
-    with pytest.warns(Remark, match="not corrected, as no module alone puts them out: again"):
+    with pytest.warns(Remark, match="leaves units as they are that no module puts out alone: again"):
         assert Repair(ends.model, ends.symmetry, ends.start, ends.x).modules == ("first",)
     ends = Ends(lambda: nn.Sequential(nn.Linear(6, 9), nn.ReLU(), Squashed(9, 8), nn.Linear(8, 3)), (6,))
-    with pytest.warns(Remark, match="not corrected.*: 2"):
+    with pytest.warns(Remark, match=r"leaves units as they are.*: 2"):
         assert Repair(ends.model, ends.symmetry, ends.start, ends.x).modules == ("0",)
 
 
 def test_without_a_bias_deviations_alone_are_corrected() -> None:
     ends = Ends(lambda: Plain(bias=False), (2, 6, 6))
-    with pytest.warns(Remark, match="deviation alone, as there is no bias: first, second, up"):
+    with pytest.warns(Remark, match="deviations alone where there is no bias: first, second, up"):
         repair = Repair(ends.model, ends.symmetry, ends.start, ends.x)
     found = repair.at(
         linear(ends.start, ends.end, 0.5), 0.5, repair.statistics(ends.start), repair.statistics(ends.end)
@@ -210,7 +211,7 @@ def trained(seed: int, data: Split) -> dict[str, Tensor]:
 
 def deep() -> nn.Sequential:
     widths = (8, 24, 24, 24, 24, 4)
-    layers = [part for a, b in zip(widths, widths[1:], strict=False) for part in (nn.Linear(a, b), nn.ReLU())]
+    layers = [part for a, b in pairwise(widths) for part in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(*layers[:-1])
 
 
