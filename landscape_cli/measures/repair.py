@@ -23,7 +23,15 @@ from landscape_cli.evaluation.batch_norm import (
     size_of_batches,
     tracked_statistics,
 )
-from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
+from landscape_cli.forward.functional import (
+    as_inputs,
+    cast_floats,
+    errors_of_forward,
+    float_type,
+    run_with,
+    unsaved_buffers,
+    working_type,
+)
 from landscape_cli.forward.memory import largest_activation
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.network import Params
@@ -118,7 +126,7 @@ class Repair:
             raise GeometryError(
                 "`repair=` is for networks without batch-norm, whose statistics do the same: use `bn=` recompute"
             )
-        shown = _layers(model, symmetry, like)
+        shown = _layers(model, symmetry, like, x.device)
         self._layers = self._exact(like, shown)
         if not self._layers:
             raise GeometryError("`repair=` changes nothing: no module puts out hidden units by a weight of its own")
@@ -202,14 +210,11 @@ class Repair:
 
     def _tensors(self, params: Params) -> dict[str, Tensor]:
         """Return a network in float32 or better, with the model's unsaved buffers."""
-        kind = torch.float32
-        for tensor in params.values():
-            kind = torch.promote_types(kind, tensor.dtype) if tensor.is_floating_point() else kind
-        return cast_floats({**self._constants, **params}, kind, self._x.device)
+        return cast_floats({**self._constants, **params}, working_type(params), self._x.device)
 
     def _outputs(self, tensors: Params, x: Tensor) -> Any:
         """Return what a network puts out of inputs, in its own type."""
-        return run_with(self._model, tensors, x.to(float_type(tensors)) if x.is_floating_point() else x)
+        return run_with(self._model, tensors, as_inputs(x, float_type(tensors)))
 
     @torch.no_grad()
     def _exact(self, params: Params, layers: Sequence[_Layer]) -> list[_Layer]:
@@ -251,7 +256,7 @@ class Repair:
         )
 
 
-def _layers(model: nn.Module, symmetry: Symmetry, params: Params) -> list[_Layer]:
+def _layers(model: nn.Module, symmetry: Symmetry, params: Params, device: torch.device) -> list[_Layer]:
     """Return the modules that put out hidden units, in the model's order."""
     modules = dict(model.named_modules())
     found: dict[str, _Layer] = {}
@@ -261,10 +266,10 @@ def _layers(model: nn.Module, symmetry: Symmetry, params: Params) -> list[_Layer
         weight = params[f"{outputs.module}.weight"]
         assert writes is not None
         if outputs.module not in found:
-            hidden = torch.zeros(weight.shape[writes], dtype=torch.bool, device=weight.device)
+            hidden = torch.zeros(weight.shape[writes], dtype=torch.bool, device=device)
             bias = f"{outputs.module}.bias" in params
             found[outputs.module] = _Layer(outputs.module, outputs.dim, writes, hidden, bias)
-        found[outputs.module].hidden[outputs.table.flatten().to(weight.device)] = True
+        found[outputs.module].hidden[outputs.table.flatten().to(device)] = True
     return [found[name] for name in modules if name in found]
 
 
