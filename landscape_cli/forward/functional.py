@@ -121,7 +121,7 @@ def float_type(params: Params) -> torch.dtype:
 
 
 def working_type(params: Params) -> torch.dtype:
-    """Return the type that gradients and statistics of a network are computed in: float32, or float64 if a tensor is."""
+    """Return the type that gradients and statistics are computed in: float32, or float64 if a tensor is in that."""
     kind = torch.float32
     for tensor in params.values():
         kind = torch.promote_types(kind, tensor.dtype) if tensor.is_floating_point() else kind
