@@ -202,7 +202,12 @@ def _write_vertices(
         ends = [networks[index] for index in vertex.of]
         history = (*(step for end in ends for step in end.history), provenance(networks=networks))
         checkpoints[outs[vertex.name]] = Checkpoint(
-            trained[vertex.name], networks[0].model, data, history=history, metrics=measured.metrics(k)
+            trained[vertex.name],
+            networks[0].model,
+            data,
+            history=history,
+            metrics=measured.metrics(k),
+            versions=networks[0].versions,
         )
     error = write_together(checkpoints, force=force, quiet=quiet)
     return None if error is None else CheckpointError(f"{error}: no vertex was written, the result was")

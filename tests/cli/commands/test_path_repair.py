@@ -28,6 +28,11 @@ def test_it_is_what_the_library_measures_and_is_recorded(landscape, trained: lis
     splits = {"train": data.train, "test": data.test}
     expected = path(model, start.params, end.params, splits, symmetry=symmetry, points=3, loss=True, repair=True)
     assert result["points"] == expected.points
+    written = ("--network-at", "0.5", "--network-out", "m.st")
+    landscape("path", *trained[:2], "--repair", "--points", "3", *written)
+    merged = read_checkpoint("m.st")
+    assert merged.metrics["train_loss"] == pytest.approx(result["points"][1]["train_loss"])
+    assert merged.history[-1]["arguments"]["repair"] is True
     plain = json.loads(landscape("path", *trained[:2], "--points", "3", "--loss").out)
     assert "repair" not in plain
     assert "repair" not in plain["provenance"]["arguments"]
