@@ -100,10 +100,9 @@ def align(
 
     from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
-    from landscape_cli.cli.outputs import check_written, write_networks
+    from landscape_cli.cli.outputs import check_written, noting, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
-    from landscape_cli.errors import ResultError
 
     listen(quiet=terminal.quiet)
     if explain:
@@ -140,13 +139,12 @@ def align(
     errors = write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=terminal.quiet)
     summary = make_provenance(context, device=device, seed=compute.seed, networks=checkpoints, data=loaded)
     if permutations is not None:
-        try:
+        with noting(errors):
             write_permutations(permutations, target, movers, alignments, summary, force=force)
             say(f"wrote {permutations}", quiet=terminal.quiet)
-        except ResultError as error:
-            errors.append(error)
     result = alignment_result(target, movers, outputs, alignments, symmetry, summary)
-    emit(result, output=None, form=form, force=force, quiet=terminal.quiet, show=show)
+    with noting(errors):
+        emit(result, output=None, form=form, force=force, quiet=terminal.quiet, show=show)
     check_written(errors)
 
 

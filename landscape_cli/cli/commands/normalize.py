@@ -54,7 +54,7 @@ def normalize(
     from dataclasses import replace
 
     from landscape_cli.cli.inputs import open_networks, symmetry_of
-    from landscape_cli.cli.outputs import check_written, output_paths, write_networks
+    from landscape_cli.cli.outputs import check_written, noting, output_paths, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
     from landscape_cli.evaluation.equivalence import warn_of_precision
@@ -81,7 +81,8 @@ def normalize(
         rows.append(normalization_row(path, out, normalization))
     errors = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)
     summary = make_provenance(context, device=device, seed=compute.seed, networks=normalized)
-    emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
+    with noting(errors):
+        emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
     check_written(errors)
 
 
