@@ -78,7 +78,7 @@ def make_folder(out_dir: Path | None) -> None:
 def write_networks(
     paths: Sequence[Path], networks: Sequence[Checkpoint], *, out_dir: Path | None, force: bool, quiet: bool
 ) -> list[LandscapeError]:
-    """Write networks to their files, once there is nothing left that may fail, and say so; return why some cannot be."""
+    """Write networks to their files, once nothing else may fail, and say so; return why some cannot be written."""
     try:
         make_folder(out_dir)
     except CheckpointError as error:

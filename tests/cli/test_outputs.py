@@ -144,6 +144,17 @@ def test_where_one_file_cannot_be_written_the_others_are(named, monkeypatch: pyt
     assert {path: path.read_bytes() for path in [*Path(folder).iterdir(), *Path().glob("p.json")]} == left
 
 
+def test_a_folder_that_cannot_be_made_leaves_the_result(named, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path, **_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    for command in (["normalize", NAMES[0]], ["align", *NAMES[:2]]):
+        done = named(*command, "--out-dir", "n")
+        assert (done.code, bool(json.loads(done.out)["provenance"])) == (2, True)
+        assert done.err.endswith("landscape: error: cannot make the folder n: Input/output error\n")
+
+
 @pytest.mark.parametrize("place", ["/proc/x", "/proc/none/x"])
 def test_folders_that_take_no_files_are_refused_before_any_work(
     named, monkeypatch: pytest.MonkeyPatch, place: str

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from random import Random
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--command", action="append", choices=sorted(COMMANDS), help="which, repeatable [all]")
     parser.add_argument("--sample", type=int, help="so many cases, drawn at random [each call, with an error drawn]")
     parser.add_argument("--thorough", action="store_true", help="each call with every error, once and for ever")
-    parser.add_argument("--kills", type=int, default=0, help="so many kills at random moments instead [0]")
+    parser.add_argument("--kills", type=int, default=0, help="so many kills at random moments [0: faults instead]")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn [0]")
     parser.add_argument("--show", action="store_true", help="show what every case says")
     options = parser.parse_args()
@@ -38,12 +38,11 @@ def main() -> None:
             sys.exit(subprocess.run(command, env=environment(Path(folder)), check=False).returncode)
         start, codes, wrong, cases = time.monotonic(), Counter[str](), Counter[str](), 0
         campaign = Campaign(Path(folder))
-        names = options.command or list(COMMANDS)
-        for finding in (
-            kills(campaign, names, options.kills, options.seed)
-            if options.kills
-            else found(campaign, names, options.sample, options.seed, thorough=options.thorough)
-        ):
+        names = options.command or Random(options.seed).sample(list(COMMANDS), len(COMMANDS))
+        findings: list[Iterator[Finding]] = [kills(campaign, names, options.kills, options.seed)]
+        if options.sample is not None or not options.kills:
+            findings.append(found(campaign, names, options.sample, options.seed, thorough=options.thorough))
+        for finding in chain(*findings):
             cases += 1
             if not cases % 100:
                 print(f"{cases} cases after {time.monotonic() - start:.0f} s", flush=True)
@@ -62,6 +61,7 @@ def found(
 ) -> Iterator[Finding]:
     """Try faults of some commands: every one, or for each call one that is drawn, or some of all."""
     random = Random(seed)
+    names = names if sample is None else names[: max(1, sample // 2)]
     cases: list[tuple[str, Fault, bool]] = []
     for name in names:
         cases += [(name, fault, over) for fault in campaign.faults(name) for over in (False, True)]

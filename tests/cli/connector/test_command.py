@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -167,6 +168,34 @@ def test_a_diverging_vertex_is_reported(
     assert [Path(f"v-{name}.st").exists() for name in ("ab", "ac", "bc", "abc")] == [True, True, False, True]
     done = landscape("path", *networks, *CONNECT[:-4], "--lr", "1e30")
     done.check_refused("every vertex is missing (ab, ac, bc, abc): training the vertex abc diverged", "all")
+
+
+def test_room_is_looked_for_before_training(
+    landscape: Callable[..., Any], networks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from landscape_cli.io import atomic
+
+    full = SimpleNamespace(f_bavail=1, f_frsize=2000, f_blocks=9)
+    monkeypatch.setattr(atomic.os, "statvfs", lambda _: full)
+    monkeypatch.setattr("landscape_cli.samplers.loop.Loop.run", lambda *_: pytest.fail("training was begun"))
+    done = landscape("path", *networks, *CONNECT, "--connector-out", "v-{vertex}.st")
+    done.check_refused("4 networks take about", "connector")
+    bend = ["path", *networks[:2], "--optimize-midpoint", "--midpoint-out", "m.st"]
+    landscape(*bend).check_refused("the network take", "midpoint")
+
+
+def test_a_lost_vertex_and_a_refused_file_are_both_told(
+    landscape: Callable[..., Any], networks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.cli.test_outputs import refuse
+    from tests.measures.test_connector import failing_for
+
+    monkeypatch.setattr("landscape_cli.measures.connector_optimizer.train_vertex", failing_for("bc"))
+    refuse(monkeypatch, "v-ab.st")
+    last = landscape("path", *networks, *CONNECT, "--connector-out", "v-{vertex}.st").err.splitlines()[-1]
+    assert last.startswith(
+        "landscape: error: cannot write v-ab.st: No space left on device; 1 of 4 vertices are missing"
+    )
 
 
 def test_a_full_disk_costs_a_vertex_and_not_the_result(
