@@ -13,15 +13,9 @@ from torch import Tensor, nn
 from landscape_cli.alignment.activations import Correlations
 from landscape_cli.alignment.align import Alignment, check_method, match_networks
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
+from landscape_cli.alignment.requirements import check_inputs, drawn_inputs
 from landscape_cli.alignment.similarity import mean_cosine
-from landscape_cli.alignment.verified import (
-    check_inputs,
-    correlate,
-    differ_in_scale,
-    drawn_inputs,
-    prove_alignment,
-    warn_of_scale,
-)
+from landscape_cli.alignment.verified import correlate, differ_in_scale, prove_alignment, warn_of_scale
 from landscape_cli.arguments import check_kind, check_whole, device_of
 from landscape_cli.choices import Method
 from landscape_cli.errors import GeometryError, Remark

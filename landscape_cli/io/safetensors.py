@@ -74,7 +74,7 @@ def load(
         SafetensorError: if it is none, or not a whole one.
         OSError: if it cannot be read, or changes meanwhile.
     """
-    with _unchanged(path) as file:
+    with unchanged(path) as file:
         header = read_header(file)
         check(header.metadata)
         digest = hashlib.sha256(header.raw)
@@ -88,13 +88,13 @@ def read_content(path: Path) -> tuple[bytes, str]:
     Raises:
         OSError: if it cannot be read, or changes meanwhile.
     """
-    with _unchanged(path) as file:
+    with unchanged(path) as file:
         content = file.read(os.fstat(file.fileno()).st_size)
     return content, hashlib.sha256(content).hexdigest()
 
 
 @contextmanager
-def _unchanged(path: Path) -> Iterator[BinaryIO]:
+def unchanged(path: Path) -> Iterator[BinaryIO]:
     """Open a file to be read, and check afterwards that nobody has written into it meanwhile."""
     with open_regular(path) as file:
         before = os.fstat(file.fileno())

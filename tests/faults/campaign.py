@@ -174,7 +174,7 @@ class Campaign:
         """Return what one failure has cost that could have been written."""
         whole = self.whole(name)
         first = next((k for k, each in enumerate(whole.calls) if each[0] is Call.WRITE and each[1].endswith(".tmp")), 0)
-        begins_log = name.startswith("train") and ".out.csv." in call[1]
+        begins_log = name.startswith("train") and ".csv" in call[1]
         if call in whole.calls[:first] or call[1] == "<stdout>" or begins_log:  # before any work
             return []
         missing = sorted(whole.files.keys() - ended.files.keys())

@@ -19,7 +19,7 @@ from landscape_cli.cli.signals import SIGNALS_OF_THIS_PROCESS
 from landscape_cli.cli.stdout import open_streams
 from tests.faults.shim import ALL, Call, Fault
 
-SECONDS = 30.0
+SECONDS = 120.0
 PROGRAM = (sys.executable, "-m", "landscape_cli")
 
 
