@@ -109,7 +109,7 @@ def check_room_for(paths: Sequence[Path], params: Params) -> None:
     missing = [path for path in paths if not path.exists()]
     if missing:
         size = sum(tensor.numel() * tensor.element_size() for tensor in params.values())
-        what = f"{len(missing)} networks" if len(missing) > 1 else "the network"
+        what = f"{len(missing)} networks" if len(missing) > 1 else "the network's numbers"
         check_room(missing[0].parent, size * len(missing), what=what, error=CheckpointError)
 
 

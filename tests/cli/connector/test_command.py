@@ -175,13 +175,13 @@ def test_room_is_looked_for_before_training(
 ) -> None:
     from landscape_cli.io import atomic
 
-    full = SimpleNamespace(f_bavail=1, f_frsize=2000, f_blocks=9)
+    full = SimpleNamespace(f_bavail=1, f_frsize=20, f_blocks=9)
     monkeypatch.setattr(atomic.os, "statvfs", lambda _: full)
     monkeypatch.setattr("landscape_cli.samplers.loop.Loop.run", lambda *_: pytest.fail("training was begun"))
     done = landscape("path", *networks, *CONNECT, "--connector-out", "v-{vertex}.st")
     done.check_refused("4 networks take about", "connector")
     bend = ["path", *networks[:2], "--optimize-midpoint", "--midpoint-out", "m.st"]
-    landscape(*bend).check_refused("the network take", "midpoint")
+    landscape(*bend).check_refused("numbers take about", "midpoint")
 
 
 def test_a_lost_vertex_and_a_refused_file_are_both_told(
