@@ -169,6 +169,7 @@ class Method(Choice):
     COSINE = "cosine"
     WEIGHT = "weight"
     ACTIVATION = "activation"
+    CYCLE = "cycle"
     LEARNED = "learned"
 
 
@@ -279,6 +280,15 @@ class Task(Choice):
     """What is to be told from the labels of the data."""
 
     PARITY = "parity", "landscape_cli.data.tasks:parity"
+
+
+class ObjectiveName(Choice):
+    """The objectives that have names; others are functions of the user's."""
+
+    CLASSIFICATION = "classification", "landscape_cli.forward.objectives:Classification"
+    MULTILABEL = "multilabel", "landscape_cli.forward.objectives:Multilabel"
+    REGRESSION = "regression", "landscape_cli.forward.objectives:Regression"
+    DENSE = "dense", "landscape_cli.forward.objectives:Dense"
 
 
 class Norm(Choice):

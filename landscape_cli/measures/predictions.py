@@ -83,7 +83,7 @@ def predict(
     for name, split in evaluator.splits.items():
         for k, params in enumerate(networks):
             classes[k][name] = evaluator.predictions(params, name)
-            errors[k][name] = _error(classes[k][name], split.y.cpu())
+            errors[k][name] = _error(classes[k][name], evaluator.objective.labels(split.y).cpu())
             if advance:
                 advance(len(split.y))
     return [Predictions(*of_network, index=k) for k, of_network in enumerate(zip(classes, errors, strict=True))]

@@ -193,8 +193,12 @@ def _checkpoints(
     for k, vertex in enumerate(measured.complex.vertices):
         if vertex.trained and vertex.name in measured.trained:
             history = (*(step for index in vertex.of for step in networks[index].history), provenance)
-            params = measured.trained[vertex.name]
             checkpoints[vertex.name] = Checkpoint(
-                params, networks[0].model, data, history=history, metrics=measured.metrics(k)
+                measured.trained[vertex.name],
+                networks[0].model,
+                data,
+                history=history,
+                metrics=measured.metrics(k),
+                versions=networks[0].versions,
             )
     return checkpoints
