@@ -14,7 +14,7 @@ import typer
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
-from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, one_line
+from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed, one_line
 from landscape_cli.io.atomic import check_output, check_room, check_takes_files
 
 if TYPE_CHECKING:
@@ -159,17 +159,19 @@ def write_network(path: Path, network: Checkpoint, *, force: bool, quiet: bool) 
     """Write a network to its file, and say so; return why that cannot be, so that the rest is written all the same."""
     from landscape_cli.io.checkpoint import write_checkpoint
 
-    return _write(write_checkpoint, path, network, force=force, quiet=quiet)
+    plain = () if network.form is None else network.form.unheld
+    why = f", as plain weights: what its model makes of others could not hold {listed(plain)}" if plain else ""
+    return _write(write_checkpoint, path, network, why=why, force=force, quiet=quiet)
 
 
 def _write(
-    write: Callable[..., None], path: Path, network: Checkpoint, *, force: bool, quiet: bool
+    write: Callable[..., None], path: Path, network: Checkpoint, *, why: str = "", force: bool, quiet: bool
 ) -> LandscapeError | None:
     try:
         write(path, network, force=force)
     except CheckpointError as error:
         return error
-    say(f"wrote {path}", quiet=quiet)
+    say(f"wrote {path}{why}", quiet=quiet)
     return None
 
 

@@ -199,6 +199,7 @@ def _checkpoints(
                 data,
                 history=history,
                 metrics=measured.metrics(k),
+                form=networks[0].form,
                 versions=networks[0].versions,
             )
     return checkpoints
