@@ -17,6 +17,7 @@ from landscape_cli.io.checkpoint import FORMAT
 from landscape_cli.io.entries import Entry, find_network, tensors_under
 from landscape_cli.io.header import read_header
 from landscape_cli.io.pickled import REMEDY, load_pickle
+from landscape_cli.io.regular import open_regular
 from landscape_cli.io.safetensors import load, looks_like_pickle
 from landscape_cli.io.shards import find_files, is_set
 from landscape_cli.network import TYPES, Params
@@ -28,7 +29,7 @@ def is_foreign(path: str | Path) -> bool:
     try:
         if is_set(path) or looks_like_pickle(path):
             return True
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             written_as = read_header(file).metadata.get("format", "")
     except (OSError, SafetensorError):
         return False
@@ -103,7 +104,7 @@ def read_structure(path: str | Path, key: str = "") -> Params | None:
             return None
         parts = {}
         for each in found.files:
-            with each.open("rb") as file:
+            with open_regular(each) as file:
                 parts[each] = read_header(file).tensors()
         found.check_names(parts)
         merged = {name: tensor for part in parts.values() for name, tensor in part.items()}
