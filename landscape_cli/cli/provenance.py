@@ -44,13 +44,14 @@ NOT_RECORDED = {
 IF_USED = (
     *("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
-    *("b", "c", "third"),
+    *("b", "c", "third", "fold_preprocessing"),
 )
 IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
     *("cycles", "fge_start", "cycle_epochs", "lr_min"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+    *("preprocess", "mean", "std"),
 )
 """Likewise, but for options that may be zero."""
 
