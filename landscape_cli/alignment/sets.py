@@ -242,7 +242,7 @@ def align_checkpoints(
         rounds=rounds,
         orders=orders,
         seed=seed,
-        inputs=drawn_inputs(method, inputs, seed, samples),
+        inputs=drawn_inputs(inputs, seed, samples) if method == Method.ACTIVATION and inputs is not None else None,
         input_shape=networks[0].model.input_shape,
         device=device,
         names=[network.path for network in networks],

@@ -41,6 +41,7 @@ def align(
     orders: int = ORDERS,
     seed: int = 0,
     inputs: Tensor | None = None,
+    network_inputs: Tensor | None = None,
     prove: bool = True,
     probe: Tensor | None = None,
     input_shape: tuple[int, ...] | None = None,
@@ -66,6 +67,7 @@ def align(
         orders: of "weight": in how many random orders of the groups to descend; the best is kept.
         seed: of these orders, and of the probe batch.
         inputs: of "activation": samples to correlate units on, shape (n, *input_shape).
+        network_inputs: the same samples as the network sees them, where the reference sees them otherwise.
         prove: whether to compare the outputs before and after.
         probe: inputs to compare them on, shape (n, *input_shape); by default standard normal ones, at most 256.
         input_shape: the shape of one input, for these; by default that which the symmetry was traced with.
@@ -94,7 +96,16 @@ def align(
     device = device_of(device)
     correlations = None
     if inputs is not None:
-        correlations = correlate(model, reference, network, symmetry, inputs, device=device, advance=advance)
+        correlations = correlate(
+            model,
+            reference,
+            network,
+            symmetry,
+            inputs,
+            network_inputs=network_inputs,
+            device=device,
+            advance=advance,
+        )
     alignment = match_networks(
         reference, network, symmetry, method=method, orders=orders, seed=seed, correlations=correlations
     )
@@ -121,11 +132,8 @@ def check_inputs(method: str, inputs: Tensor | None, orders: int) -> None:
         raise GeometryError(f"`orders=` must be at least 1, not {orders}")
 
 
-def drawn_inputs(method: str, inputs: Tensor | None, seed: int, samples: int) -> Tensor | None:
-    """Return the samples that "activation" correlates units on, drawn of training inputs; None of other methods."""
-    if method != Method.ACTIVATION:
-        return None
-    assert inputs is not None
+def drawn_inputs(inputs: Tensor, seed: int, samples: int) -> Tensor:
+    """Return the samples that "activation" correlates units on, drawn of training inputs."""
     return inputs[torch.randperm(len(inputs), generator=generator(seed))[:samples]]
 
 
@@ -136,11 +144,14 @@ def correlate(
     symmetry: Symmetry,
     inputs: Tensor,
     *,
+    network_inputs: Tensor | None = None,
     device: torch.device,
     advance: Callable[[int], None] | None,
 ) -> Correlations:
     """Return the correlations of two networks' units on data, and remark on the groups that have none."""
-    correlations = unit_correlations(model, reference, network, symmetry, inputs, device=device, advance=advance)
+    correlations = unit_correlations(
+        model, reference, network, symmetry, inputs, network_inputs=network_inputs, device=device, advance=advance
+    )
     missing = [
         group.name for group in symmetry.permutations if group.name not in correlations.units and not group.inside
     ]
@@ -175,7 +186,7 @@ class PairAligner:
         symmetry: Symmetry,
         *,
         method: str,
-        inputs: Tensor | None,
+        inputs: Callable[[Checkpoint], Tensor] | None,
         seed: int,
         device: torch.device,
         orders: int = ORDERS,
@@ -188,7 +199,8 @@ class PairAligner:
             like: one of the networks.
             symmetry: of all of them.
             method: "cosine", "weight" or "activation".
-            inputs: training inputs, shape (n, *input_shape), of which "activation" draws some; others do without.
+            inputs: training inputs as a network sees them, shape (n, *input_shape), of which "activation" draws the
+                same for all; others do without.
             seed: of all that is drawn.
             device: where outputs and activations are computed.
             orders: descents of "weight".
@@ -196,14 +208,15 @@ class PairAligner:
         """
         self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders
         self._seed, self._device = seed, device
-        self._inputs = drawn_inputs(method, inputs, seed, samples)
+        self._inputs, self._samples, self._like = inputs, samples, like
         self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
         self._warned_of_scale = self._aligned_any = False
 
     @property
     def samples(self) -> int:
         """On how many inputs the units of each pair are correlated."""
-        return 0 if self._inputs is None else len(self._inputs)
+        drawn = self._drawn(self._like)
+        return 0 if drawn is None else len(drawn)
 
     def match(
         self, reference: Checkpoint, network: Checkpoint, *, advance: Callable[[int], None] | None = None
@@ -248,6 +261,13 @@ class PairAligner:
         self._aligned_any = True
         return replace(network, params=alignment.params)
 
+    def _drawn(self, network: Checkpoint) -> Tensor | None:
+        """Return the samples that units are correlated on, as a network sees them; None of methods without."""
+        if self._method != Method.ACTIVATION:
+            return None
+        assert self._inputs is not None
+        return drawn_inputs(self._inputs(network), self._seed, self._samples)
+
     def _match(self, reference: Checkpoint, network: Checkpoint, advance: Callable[[int], None] | None) -> Alignment:
         alignment = align(
             self._model,
@@ -257,7 +277,8 @@ class PairAligner:
             method=self._method,
             orders=self._orders,
             seed=self._seed,
-            inputs=self._inputs,
+            inputs=self._drawn(reference),
+            network_inputs=self._drawn(network),
             probe=self._probe,
             device=self._device,
             name=network.path,

@@ -109,7 +109,8 @@ def test_sizes_to_train_on(own: Path) -> None:
     assert load_data(DataSpec.from_record(data.record)).record == data.record
     part = load_data(DataSpec.from_record(data.record), part=Part(train_samples=6))
     assert {tuple(row) for row in part.raw_train.x.tolist()} < {tuple(row) for row in data.raw_train.x.tolist()}
-    assert part.sha256 == data.sha256
+    assert part.record == data.record
+    assert part.part["sha256"] != data.record["sha256"]
     assert torch.equal(part.train.x, part.preprocessing.apply(part.raw_train.x))
     assert part.preprocessing == data.preprocessing  # of all that is trained on
 

@@ -20,6 +20,7 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
+    PreprocessingOptions,
     Strict,
     TerminalOptions,
     flag,
@@ -65,6 +66,7 @@ def align(
         ),
     ] = ALIGN_SAMPLES,
     data: DataOptions,
+    preprocessing: PreprocessingOptions,
     permutations: Annotated[
         Path | None, typer.Option("--permutations", help="Also save the permutations and signs, as JSON.")
     ] = None,
@@ -99,7 +101,7 @@ def align(
     from dataclasses import replace
 
     from landscape_cli.alignment.verified import PairAligner
-    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
+    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of, with_preprocessing
     from landscape_cli.cli.outputs import check_written, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
@@ -116,23 +118,26 @@ def align(
     check_used(context, method)
     outputs = _checked_outputs(networks, output, out_dir, permutations, force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
-    target, *movers = checkpoints
+    target = checkpoints[0]
     symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet, claims=checkpoints)
-    loaded = data_of(checkpoints, data, quiet=terminal.quiet) if method is Method.ACTIVATION else None
+    loaded, seeing = None, checkpoints
+    if method is Method.ACTIVATION:
+        loaded, seeing = data_of(checkpoints, model, data, preprocessing, device, quiet=terminal.quiet)
+    _, *movers = (with_preprocessing(network, preprocessing, loaded) for network in checkpoints)
     aligner = PairAligner(
         model,
         target,
         symmetry,
         method=method.value,
         orders=orders,
-        inputs=None if loaded is None else loaded.train.x,
+        inputs=None if loaded is None else loaded.by_network(lambda seen: seen.train.x),
         samples=samples,
         seed=compute.seed,
         device=device,
     )
     for remark in alignment_remarks(movers, symmetry):
         say(remark, quiet=terminal.quiet)
-    alignments = [_match(aligner, target, network, quiet=terminal.quiet) for network in movers]
+    alignments = [_match(aligner, seeing[0], network, quiet=terminal.quiet) for network in seeing[1:]]
     aligned = []
     for network, alignment in zip(movers, alignments, strict=True):
         provenance = make_provenance(context, device=device, seed=compute.seed, networks=[target, network], data=loaded)

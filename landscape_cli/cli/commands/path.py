@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from landscape_cli.cli.options import (
     ComputeOptions,
     DataOptions,
     Loss,
+    MeetingOptions,
     MidpointBatch,
     MidpointEpochs,
     MidpointMomentum,
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.reports.path import Measured
+    from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.families import Pair
@@ -80,6 +83,7 @@ def path(
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     data: DataOptions,
+    preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
     compute: ComputeOptions,
@@ -114,6 +118,7 @@ def path(
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe
     from landscape_cli.cli.outputs import check_result_output, check_written
     from landscape_cli.cli.pairs import choose, choose_two
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
     from landscape_cli.measures.path_evaluator import PathEvaluator
@@ -124,7 +129,7 @@ def path(
     if kind is Kind.CONNECTOR:
         from landscape_cli.cli.connector.command import connect
 
-        groups: dict[str, Any] = {"data": data, "foreign": foreign, "compute": compute}
+        groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
         connect(context, [start, end, *named], connector, **groups, result=result, terminal=terminal)
         return
     check_result_output(result.output, result.form, result.plot, force=force)
@@ -138,40 +143,57 @@ def path(
     kind = _choose_kind(context, networks, model)
     recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None
+    needed |= preprocessing.fold_preprocessing
     symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
-    loaded = data_of(networks, data, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, device, quiet=quiet)
+    common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
+    common.check([networks[pair.start], networks[pair.end]] for pair in chosen.pairs)
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
 
-    make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=loaded.train.x, seed=seed, device=device)
+    inputs = loaded.by_network(lambda seen: seen.train.x)
+    make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=inputs, seed=seed, device=device)
     aligner = None if align is None else make_aligner(align)
-    evaluator = PathEvaluator(
-        model,
-        loaded,
-        like=networks[0].params,
-        kind=kind,
-        symmetry=symmetry,
-        points=points,
-        orders=orders,
-        loss=loss,
-        bn=bn,
-        seed=seed,
-        device=device,
-    )
-    aligned = _aligned(networks, chosen.pairs, aligner)
+    evaluators: list[PathEvaluator] = []
+
+    def make_evaluator(seen: DataSet) -> PathEvaluator:
+        evaluators.append(
+            PathEvaluator(
+                model,
+                seen,
+                like=networks[0].params,
+                kind=kind,
+                symmetry=symmetry,
+                points=points,
+                orders=orders,
+                loss=loss,
+                bn=bn,
+                seed=seed,
+                device=device,
+            )
+        )
+        return evaluators[-1]
+
+    evaluator_of = loaded.by_network(make_evaluator)
+    aligned = _aligned(networks, chosen.pairs, common, aligner)
     errors: list[LandscapeError] = []
     if recipe is None:
-        measured = _measure(aligned, len(ends), evaluator, quiet=quiet)
+        measured = _measure(aligned, len(ends), evaluator_of, evaluator_of(networks[0]), quiet=quiet)
     else:
         from landscape_cli.measures.midpoint import MidpointOptimizer
 
         assert symmetry is not None
         aligner = aligner or make_aligner(Method.COSINE)
         target = connector.train_on
-        optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=target)
-        write = partial(_write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
-        measured = _optimize(aligned, outs, optimizer, write, errors, quiet=quiet)
-    evaluator.warn_of_missing()
+        setting: dict[str, Any] = {"seed": seed, "target": target}
+
+        def optimizer_of(network: Checkpoint) -> MidpointOptimizer:
+            return MidpointOptimizer(evaluator_of(network), symmetry, aligner, recipe, **setting)
+
+        write = partial(_write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
+        measured = _optimize(aligned, outs, optimizer_of, write, errors, quiet=quiet)
+    for evaluator in evaluators:
+        evaluator.warn_of_missing()
     Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
 
@@ -210,21 +232,28 @@ def _make_aligner(
 
 
 def _measure(
-    pairs: Iterable[tuple[Checkpoint, Checkpoint]], count: int, evaluator: PathEvaluator, *, quiet: bool
+    pairs: Iterable[tuple[Checkpoint, Checkpoint]],
+    count: int,
+    evaluator_of: Callable[[Checkpoint], PathEvaluator],
+    like: PathEvaluator,
+    *,
+    quiet: bool,
 ) -> list[Measured]:
-    """Return what is measured of the path between the two networks of every pair."""
+    """Return what is measured of the path between the two networks of every pair; `like` is one of the evaluators."""
     from landscape_cli.cli.reports.path import Measured
 
-    networks = count * evaluator.networks()
-    total = evaluator.samples(networks)
-    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
-        return [Measured(a.path, b.path, evaluator.measure([a.params, b.params], advance=advance)) for a, b in pairs]
+    networks = count * like.networks()
+    total = like.samples(networks)
+    with progress(f"{like.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
+        return [
+            Measured(a.path, b.path, evaluator_of(a).measure([a.params, b.params], advance=advance)) for a, b in pairs
+        ]
 
 
 def _optimize(
     pairs: Iterable[tuple[Checkpoint, Checkpoint]],
     outs: Sequence[Path | None],
-    optimizer: MidpointOptimizer,
+    optimizer_of: Callable[[Checkpoint], MidpointOptimizer],
     write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], LandscapeError | None],
     errors: list[LandscapeError],
     *,
@@ -245,7 +274,7 @@ def _optimize(
     for k, ((a, b), out) in enumerate(zip(pairs, outs, strict=True)):
         count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
         try:
-            optimized = optimizer.optimize(
+            optimized = optimizer_of(a).optimize(
                 a,
                 b,
                 watching=lambda: watch(None, 1, quiet=quiet),
@@ -269,7 +298,7 @@ def _write_midpoint(
     out: Path,
     ends: Sequence[Checkpoint],
     *,
-    data: Mapping[str, Any],
+    data: DataSet,
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
@@ -279,21 +308,23 @@ def _write_midpoint(
     from landscape_cli.io.checkpoint import Checkpoint
 
     history = (*(step for end in ends for step in end.history), provenance(networks=ends))
+    seen = data.seen_by(ends[0])
     midpoint = Checkpoint(
         optimized.midpoint,
         ends[0].model,
-        data,
+        seen.record,
         history=history,
         metrics=optimized.metrics,
         normalized=optimized.normalized,
+        preprocessing=seen.preprocessing.beside_data,
     )
     return write_network(out, midpoint, force=force, quiet=quiet)
 
 
 def _aligned(
-    networks: Sequence[Checkpoint], pairs: Sequence[Pair], aligner: PairAligner | None
+    networks: Sequence[Checkpoint], pairs: Sequence[Pair], common: CommonInputs, aligner: PairAligner | None
 ) -> Iterator[tuple[Checkpoint, Checkpoint]]:
-    """Yield the two networks of every pair, the second aligned if there is an aligner."""
+    """Yield the two networks of every pair, which see inputs alike, the second aligned if there is an aligner."""
     for pair in pairs:
-        a, b = networks[pair.start], networks[pair.end]
+        a, b = common.of([networks[pair.start], networks[pair.end]])
         yield a, b if aligner is None else aligner.align(a, b)

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.cli.connector.options import ConnectorOptions
-    from landscape_cli.cli.options import ComputeOptions, DataOptions, ModelOptions, PictureOptions, TerminalOptions
+    from landscape_cli.cli.options import (
+        ComputeOptions,
+        DataOptions,
+        MeetingOptions,
+        ModelOptions,
+        PictureOptions,
+        TerminalOptions,
+    )
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
@@ -37,6 +44,7 @@ def connect(
     options: ConnectorOptions,
     *,
     data: DataOptions,
+    preprocessing: MeetingOptions,
     foreign: ModelOptions,
     compute: ComputeOptions,
     result: PictureOptions,
@@ -49,6 +57,7 @@ def connect(
         files: the networks.
         options: those of connectors.
         data: what to measure on.
+        preprocessing: how networks see it.
         foreign: the model of files that are not landscape's.
         compute: where, and the seed.
         result: where the result goes.
@@ -62,6 +71,7 @@ def connect(
     """
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output, check_written
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.connector import Report
     from landscape_cli.geometry.simplicial import make_complex
@@ -86,7 +96,9 @@ def connect(
     check_connected(model, names, [network.params for network in networks])
     geometry = _choose_geometry(options.geometry, networks)
     symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet, claims=networks)
-    loaded = data_of(networks, data, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, device, quiet=quiet)
+    networks = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device).of(networks)
+    check_connected(model, names, [network.params for network in networks])
     if params["align"] is not None:
         aligned = _aligned(networks, model, symmetry, loaded, context, device, quiet=quiet)
         check_connected(model, [f"{name}, aligned," for name in names], [network.params for network in aligned])
@@ -115,9 +127,7 @@ def connect(
     paths.warn_of_missing()
     used: dict[str, Any] = {"lr": recipe.learning_rate, "points": points, "shape": complex_.shape, "geometry": geometry}
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
-    error = _write_vertices(
-        measured, outs, networks, data=loaded.record, provenance=provenance, force=force, quiet=quiet
-    )
+    error = _write_vertices(measured, outs, networks, data=loaded, provenance=provenance, force=force, quiet=quiet)
     Report(provenance(networks=networks), result, quiet).write(measured, outs if error is None else {})
     check_written([error])
 
@@ -182,7 +192,7 @@ def _write_vertices(
     outs: Mapping[str, Path],
     networks: Sequence[Checkpoint],
     *,
-    data: Mapping[str, Any],
+    data: DataSet,
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
@@ -202,7 +212,12 @@ def _write_vertices(
         ends = [networks[index] for index in vertex.of]
         history = (*(step for end in ends for step in end.history), provenance(networks=networks))
         checkpoints[outs[vertex.name]] = Checkpoint(
-            trained[vertex.name], networks[0].model, data, history=history, metrics=measured.metrics(k)
+            trained[vertex.name],
+            networks[0].model,
+            data.record,
+            history=history,
+            metrics=measured.metrics(k),
+            preprocessing=data.preprocessing.beside_data,
         )
     error = write_together(checkpoints, force=force, quiet=quiet)
     return None if error is None else CheckpointError(f"{error}: no vertex was written, the result was")

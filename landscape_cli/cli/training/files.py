@@ -322,6 +322,7 @@ class CheckpointFiles:
             self.data.record,
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
+            preprocessing=self.data.preprocessing.beside_data,
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
         say(f"wrote {file.path}", quiet=self.quiet)
