@@ -55,7 +55,7 @@ def see_data(
     """
     recorded = [_recorded(network, data) for network in networks]
     known = next((each for each in zip(networks, recorded, strict=True) if each[1] is not None), None)
-    chosen = None if asked is None else asked.fitted(data.raw_train.x)
+    chosen = None if asked is None else data.fitted(asked)
     assumed = _assumed(data) if known is None or known[1] is None else known[1]
     seen = [chosen or own or assumed for own in recorded]
     resolved = [replace(n, preprocessing=each.to_record()) for n, each in zip(networks, seen, strict=True)]
@@ -83,7 +83,7 @@ def _recorded(network: Checkpoint, data: DataSet) -> Preprocessing | None:
 
     try:
         own = network_preprocessing(network.preprocessing, network.data)
-        return None if own is None else own.fitted(data.raw_train.x)
+        return None if own is None else data.fitted(own)
     except DataError as error:
         raise DataError(f"{network.path}: {error}") from error
 
@@ -96,7 +96,7 @@ def _assumed(data: DataSet) -> Preprocessing:
 
     x = data.raw_train.x
     if x.dtype == torch.uint8 or data.record["name"] in list(DataName):
-        return Preprocessing.usual(x).fitted(x)
+        return data.fitted(Preprocessing.usual(x))
     return Preprocessing.none()
 
 
@@ -119,7 +119,7 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
 
     def error_of(kind: Preprocessing) -> float:
         try:
-            split = Split(kind.fitted(data.raw_train.x).apply(x), y)
+            split = Split(data.fitted(kind).apply(x), y)
             return float(Evaluator(model, split, device=device).error([network.params])[0])
         except LandscapeError:  # it does not suit the data, or the model not what becomes of them
             return math.inf

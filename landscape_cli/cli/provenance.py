@@ -51,6 +51,7 @@ IF_USED += tuple(kind.value for kind in Perturbation)
 IF_GIVEN = (
     *("cycles", "fge_start", "cycle_epochs", "lr_min"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+    *("image_size", "train_samples", "test_samples"),
     *("preprocess", "mean", "std"),
 )
 """Likewise, but for options that may be zero."""

@@ -73,7 +73,7 @@ class DataSpec:
                 seed=_seed(record["seed"]),
                 hmm=HiddenManifold.from_record(record["hmm"]),
                 task=record.get("task"),  # checkpoints from before there were tasks have none
-                image_size=None if record.get("image_size") is None else tuple(record["image_size"]),
+                image_size=recorded_size(record),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError(
@@ -278,6 +278,12 @@ def _preprocessing(asked: Preprocessing | str | Mapping[str, Any] | None) -> Pre
         return Preprocessing.of_data(asked)
     check_kind("preprocessing", asked, str, "give a Preprocessing, or the name of one", DataError)
     return Preprocessing(asked)
+
+
+def recorded_size(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the size of images that a record names, if it does; whether it is one, loading checks."""
+    size = record.get("image_size")
+    return None if size is None else tuple(size)
 
 
 def _with_statistics(record: Mapping[str, Any], preprocessing: Preprocessing) -> dict[str, Any]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.io.checkpoint import Checkpoint
 
-USED_BY = {"orders": "weight", "samples": "activation", "data": "activation", "data_dir": "activation"}
+USED_BY = {"orders": "weight"} | dict.fromkeys(("samples", "data", "data_dir", "image_size"), "activation")
 """The method that each of these options is for."""
 
 
@@ -122,7 +122,9 @@ def align(
     symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet, claims=checkpoints)
     loaded, seeing = None, checkpoints
     if method is Method.ACTIVATION:
-        loaded, seeing = data_of(checkpoints, model, data, preprocessing, device, quiet=terminal.quiet)
+        loaded, seeing = data_of(
+            checkpoints, model, data, preprocessing, device, seed=compute.seed, quiet=terminal.quiet
+        )
     _, *movers = (with_preprocessing(network, preprocessing, loaded) for network in checkpoints)
     aligner = PairAligner(
         model,

@@ -16,7 +16,6 @@ from landscape_cli.cli.options import (
     Align,
     BatchNorm,
     ComputeOptions,
-    DataOptions,
     Loss,
     MeetingOptions,
     MidpointBatch,
@@ -36,6 +35,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
     given,
 )
+from landscape_cli.cli.parts import PartOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -82,7 +82,7 @@ def path(
     connector: ConnectorOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
-    data: DataOptions,
+    data: PartOptions,
     preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
@@ -145,7 +145,7 @@ def path(
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None
     needed |= preprocessing.fold_preprocessing
     symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
-    loaded, networks = data_of(networks, model, data, preprocessing, device, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, device, seed=seed, quiet=quiet)
     common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
     common.check([networks[pair.start], networks[pair.end]] for pair in chosen.pairs)
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
