@@ -48,7 +48,7 @@ def read_split(samples: Split | Samples, spec: DataSpec, part: Part, reading: Re
     train_size = spec.train_size if samples.split == "train" else None
     size, seed = (part.size(samples.split), part.seed) if train_size is None else (train_size, spec.seed)
     with reading(samples.work(size)) as advance:
-        split = samples.read(size, seed=seed, advance=advance)
+        split = samples.read(size, seed=seed, global_seed=spec.seed, advance=advance)
     labels = samples.known_labels
     if labels is None or split.y.ndim != 1 or split.y.is_floating_point():
         labels = split.y

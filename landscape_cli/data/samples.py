@@ -95,14 +95,22 @@ class Samples(ABC):
         read_alone = size is not None and (self.length is None or self.labels() is not None)
         return size or 0 if read_alone else self.length or 0
 
-    def read(self, size: int | None = None, *, seed: int = 0, advance: Callable[[int], None] | None = None) -> Split:
+    def read(
+        self,
+        size: int | None = None,
+        *,
+        seed: int = 0,
+        global_seed: int = 0,
+        advance: Callable[[int], None] | None = None,
+    ) -> Split:
         """Return all samples, or a part, in their order.
 
         Code of others runs meanwhile, with global randomness seeded, and put back after.
 
         Args:
             size: how many; by default all.
-            seed: of the choice, and of what code of others draws.
+            seed: of the choice.
+            global_seed: of what code of others draws, such as the order of a loader.
             advance: called with the number of samples read.
 
         Raises:
@@ -117,7 +125,7 @@ class Samples(ABC):
             reservoir = Reservoir(size, seed)
         rows = Rows(self, self.length if size is None else size)
         done, seen = 0, []
-        with seeded_globally(seed), running(lambda: f"reading {self.called(_next(indices, done))}", DataError):
+        with seeded_globally(global_seed), running(lambda: f"reading {self.called(_next(indices, done))}", DataError):
             for batch in self.batches(indices):
                 rows.add(batch, reservoir)
                 done += len(batch.y)

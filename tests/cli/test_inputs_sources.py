@@ -45,7 +45,7 @@ class Pairs(Dataset):
 
 
 def pairs(first=0, last=48):
-    return Pairs(first, last), DataLoader(Pairs(48, 60), batch_size=5)
+    return Pairs(first, last), DataLoader(Pairs(48, 60), batch_size=5, shuffle=True)
 """
 
 
@@ -155,7 +155,7 @@ def test_code_is_run_only_if_it_is_named(here: Landscape) -> None:
         done.check_refused("own:pairs?last=30 is code, which is run only if you name it: add --data", command[0])
     assert not Path("ran").exists()
     advice = shlex.split(done.err.rpartition("add ")[2])
-    result = measured(here, *path, *advice)
+    result = measured(here, *path, *advice, "--seed", "3")
     assert Path("ran").exists()
     assert result["provenance"]["data"]["train_samples"] == 24  # what it was trained on, as it records
     assert result["provenance"]["data"]["sha256"] == read_checkpoint("a.st").data["sha256"]

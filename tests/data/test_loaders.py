@@ -136,7 +136,7 @@ def test_shuffled_loaders_say_so_and_are_seeded() -> None:
     with pytest.warns(Remark, match="the set shuffles: its samples are in the order that it gives once"):
         first = samples(SHUFFLED).read()
     with pytest.warns(Remark):
-        again, other = samples(SHUFFLED).read(), samples_of(SHUFFLED, "the set").read(seed=1)  # type: ignore[union-attr]
+        again, other = samples(SHUFFLED).read(), samples_of(SHUFFLED, "the set").read(global_seed=1)  # type: ignore[union-attr]
     assert torch.equal(first.x, again.x)
     assert not torch.equal(first.x, other.x)
     assert sorted(first.x.sum((1, 2)).tolist()) == sorted(X.sum((1, 2)).tolist())
