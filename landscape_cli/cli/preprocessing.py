@@ -64,9 +64,9 @@ def see_data(
         how = str(assumed) if known is None else f"{assumed}, as for {known[0].path}"
         of_set = " with the statistics of its training set" * (known is None and assumed.is_recorded_with_data)
         say(
-            f"assumed: {data.record['name']} is {how}{of_set}, as {listed(network.path for network in silent)} "
-            f"{'does' if len(silent) == 1 else 'do'} not say how inputs are prepared: if otherwise, name it with "
-            "--preprocess"
+            f"assumed: inputs of {data.record['name']} are {how}{of_set}, as "
+            f"{listed(network.path for network in silent)} {'does' if len(silent) == 1 else 'do'} not say how they are "
+            "prepared: if otherwise, use --preprocess"
         )
     for network in silent:
         _check_chance(network, model, data, device)
@@ -173,7 +173,7 @@ class CommonInputs:
                 if not self._alike(group[0], network):
                     seen = [self.data.seen_by(each).preprocessing for each in (group[0], network)]
                     raise GeometryError(
-                        f"{group[0].path} and {network.path} do not see inputs alike (they are {seen[0]}, and "
+                        f"{group[0].path} and {network.path} do not see inputs alike (they are {seen[0]}; and "
                         f"{seen[1]}), so networks between them make no sense: choose how all see them with "
                         "`preprocess=`, or fold the difference into first layers with `fold_preprocessing=`"
                     )
