@@ -13,9 +13,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "alignment.activations": ("unit_correlations",),
     "alignment.align": ("Alignment",),
+    "alignment.learned": ("LearnedPath",),
+    "alignment.learning": ("Learning",),
     "alignment.sets": ("SetAlignment", "align_set"),
     "alignment.verified": ("align",),
     "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
+    "data.part": ("Part",),
     "data.hidden_manifold": ("HiddenManifold",),
     "data.preprocessing": ("Preprocessing",),
     "errors": ("LandscapeError", "LandscapeWarning", "ProofError", "Remark"),
@@ -72,6 +75,8 @@ __all__ = ["__version__", *_HOME_OF]
 if TYPE_CHECKING:
     from landscape_cli.alignment.activations import unit_correlations as unit_correlations
     from landscape_cli.alignment.align import Alignment as Alignment
+    from landscape_cli.alignment.learned import LearnedPath as LearnedPath
+    from landscape_cli.alignment.learning import Learning as Learning
     from landscape_cli.alignment.sets import SetAlignment as SetAlignment
     from landscape_cli.alignment.sets import align_set as align_set
     from landscape_cli.alignment.verified import align as align
@@ -80,6 +85,7 @@ if TYPE_CHECKING:
     from landscape_cli.data.datasets import Split as Split
     from landscape_cli.data.datasets import load_data as load_data
     from landscape_cli.data.hidden_manifold import HiddenManifold as HiddenManifold
+    from landscape_cli.data.part import Part as Part
     from landscape_cli.data.preprocessing import Preprocessing as Preprocessing
     from landscape_cli.errors import LandscapeError as LandscapeError
     from landscape_cli.errors import LandscapeWarning as LandscapeWarning

@@ -98,6 +98,15 @@ def check_memory(what: str, size: int, error: type[LandscapeError]) -> None:
         raise error(f"{thing} take {size / 1e9:,.0f} GB, and this machine has {memory / 1e9:,.0f} GB: {remedy}")
 
 
+def available_memory() -> int:
+    """Return how many bytes of memory the system says a program may still take; if it does not say, all there are."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def check_number(name: str, value: object, error: type[LandscapeError]) -> None:
     """Check that an argument is a finite number.
 

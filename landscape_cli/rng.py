@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -22,3 +26,18 @@ def derive_seed(seed: int, *keys: int) -> int:
 def generator(seed: int, *keys: int) -> torch.Generator:
     """Return a CPU generator for the stream that `keys` name."""
     return torch.Generator().manual_seed(derive_seed(seed, *keys))
+
+
+@contextmanager
+def seeded_globally(seed: int) -> Iterator[None]:
+    """Run code of others with the global generators of Python, NumPy and PyTorch (CPU) seeded, and put them back."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            random.seed(seed)
+            np.random.seed(seed % (1 << 32))
+            torch.default_generator.manual_seed(seed)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

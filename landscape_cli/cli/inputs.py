@@ -138,7 +138,7 @@ def with_preprocessing(network: Checkpoint, options: PreprocessingOptions, data:
     if asked is None:
         return network
     if data is not None:
-        asked = asked.fitted(data.raw_train.x)
+        asked = data.under(asked).preprocessing
     if asked.needs_data:
         raise typer.BadParameter(
             f"--preprocess {asked.kind} takes its numbers from a training set, and none is read here: name them with "

@@ -55,7 +55,7 @@ def see_data(
     """
     recorded = [_recorded(network, data) for network in networks]
     known = next((each for each in zip(networks, recorded, strict=True) if each[1] is not None), None)
-    chosen = None if asked is None else asked.fitted(data.raw_train.x)
+    chosen = None if asked is None else data.under(asked).preprocessing
     assumed = _assumed(data) if known is None or known[1] is None else known[1]
     seen = [chosen or own or assumed for own in recorded]
     resolved = [replace(n, preprocessing=each.to_record()) for n, each in zip(networks, seen, strict=True)]
@@ -83,7 +83,7 @@ def _recorded(network: Checkpoint, data: DataSet) -> Preprocessing | None:
 
     try:
         own = network_preprocessing(network.preprocessing, network.data)
-        return None if own is None else own.fitted(data.raw_train.x)
+        return None if own is None else data.under(own).preprocessing
     except DataError as error:
         raise DataError(f"{network.path}: {error}") from error
 
@@ -96,7 +96,7 @@ def _assumed(data: DataSet) -> Preprocessing:
 
     x = data.raw_train.x
     if x.dtype == torch.uint8 or data.record["name"] in list(DataName):
-        return Preprocessing.usual(x).fitted(x)
+        return data.under(Preprocessing.usual(x)).preprocessing
     return Preprocessing.none()
 
 
@@ -119,7 +119,7 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
 
     def error_of(kind: Preprocessing) -> float:
         try:
-            split = Split(kind.fitted(data.raw_train.x).apply(x), y)
+            split = Split(data.under(kind).preprocessing.apply(x), y)
             return float(Evaluator(model, split, device=device).error([network.params])[0])
         except LandscapeError:  # it does not suit the data, or the model not what becomes of them
             return math.inf
@@ -152,6 +152,7 @@ class CommonInputs:
         fold: whether the difference is folded into the first layer.
         seed: of the inputs that this is proved on.
         device: where.
+        foldable: whether the user may ask for that.
     """
 
     model: nn.Module
@@ -160,6 +161,7 @@ class CommonInputs:
     fold: bool
     seed: int
     device: torch.device
+    foldable: bool = True
     _folded: dict[tuple[int, Preprocessing], Checkpoint] = field(default_factory=dict, repr=False)
 
     def check(self, groups: Iterable[Sequence[Checkpoint]]) -> None:
@@ -171,11 +173,12 @@ class CommonInputs:
         for group in groups if not self.fold else ():
             for network in group[1:]:
                 if not self._alike(group[0], network):
+                    folding = ", or fold the difference into first layers with `fold_preprocessing=`" * self.foldable
                     seen = [self.data.seen_by(each).preprocessing for each in (group[0], network)]
                     raise GeometryError(
                         f"{group[0].path} and {network.path} do not see inputs alike (they are {seen[0]}; and "
                         f"{seen[1]}), so networks between them make no sense: choose how all see them with "
-                        "`preprocess=`, or fold the difference into first layers with `fold_preprocessing=`"
+                        f"`preprocess=`{folding}"
                     )
 
     def of(self, networks: Sequence[Checkpoint]) -> list[Checkpoint]:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_settings, check_whole
-from landscape_cli.choices import DataName, Task, check_choice
+from landscape_cli.choices import Task
 from landscape_cli.data.checks import check_splits, count_classes
-from landscape_cli.data.files import SUFFIXES, SafetensorsFile
+from landscape_cli.data.find import find_source
+from landscape_cli.data.given import GIVEN, GivenSets
 from landscape_cli.data.hidden_manifold import HiddenManifold
+from landscape_cli.data.part import Part
 from landscape_cli.data.preprocessing import Preprocessing, network_preprocessing
+from landscape_cli.data.samples import Samples
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.data.subset import balanced_subset
+from landscape_cli.data.user_function import allow_function, is_function
 from landscape_cli.errors import DataError, shown
 from landscape_cli.io.checkpoint import Checkpoint
+
+Reading = Callable[[int], AbstractContextManager[Callable[[int], None] | None]]
+LATER = ("task", "image_size")
+"""What a record holds only where it says something: without, it is what it was before there were such things."""
 
 __all__ = ["DataSet", "DataSpec", "Split", "load_data"]
 
@@ -33,12 +41,14 @@ class DataSpec:
     """Which data: what a user asks for, and what a checkpoint records so that it can be loaded again.
 
     Attributes:
-        name: "hmm", "mnist", "fashion-mnist", "cifar10", or the path of a safetensors file.
+        name: "hmm", "mnist", "fashion-mnist", "cifar10"; the path of a .safetensors or .npz file, or of a folder of
+            images by class; or package.module:function?argument=value, of a function that returns both sets.
         directory: where torchvision finds (or puts) its files.
         train_size: size of a class-balanced subset of the training set, or None for all of it.
-        seed: seed of that subset, and of the generated data.
+        seed: seed of that subset, of the generated data, and of what a function of the user's draws.
         hmm: sizes of the generated data.
         task: what is to be told from the labels: None for the labels themselves, "parity" for labels modulo 2.
+        image_size: height and width to bring the images of a folder to, or None if they have one size.
     """
 
     name: str
@@ -47,6 +57,7 @@ class DataSpec:
     seed: int = 0
     hmm: HiddenManifold = field(default_factory=HiddenManifold)
     task: str | None = None
+    image_size: tuple[int, int] | None = None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], directory: str | None = None) -> DataSpec:
@@ -63,6 +74,7 @@ class DataSpec:
                 seed=_seed(record["seed"]),
                 hmm=HiddenManifold.from_record(record["hmm"]),
                 task=record.get("task"),  # checkpoints from before there were tasks have none
+                image_size=None if record.get("image_size") is None else tuple(record["image_size"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError(
@@ -81,6 +93,7 @@ class DataSet:
         preprocessing: how inputs are seen.
         record: what a checkpoint keeps of it, as JSON values; a preprocessing that is not `standardize` it keeps
             beside that (`Checkpoint.preprocessing`).
+        sha256: the digest of the whole data set, of which this may be a part; None if only that part has been read.
     """
 
     raw_train: Split = field(repr=False)
@@ -88,6 +101,8 @@ class DataSet:
     classes: int
     preprocessing: Preprocessing
     record: Mapping[str, Any]
+    sha256: str | None = None
+    _seen: Tensor | None = field(default=None, repr=False)
     _views: dict[Preprocessing, DataSet] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -142,7 +157,7 @@ class DataSet:
         Raises:
             DataError: if the preprocessing does not suit the data.
         """
-        fitted = preprocessing.fitted(self.raw_train.x)
+        fitted = preprocessing.fitted(self.raw_train.x if self._seen is None else self._seen)
         if fitted == self.preprocessing:
             return self
         if fitted not in self._views:
@@ -151,29 +166,81 @@ class DataSet:
 
 
 def load_data(
-    spec: DataSpec,
+    spec: DataSpec | str | tuple[Any, Any] | Mapping[str, Any],
     *,
     preprocessing: Preprocessing | str | Mapping[str, Any] | None = None,
+    part: Part | None = None,
     download: bool = False,
+    reading: Reading = lambda samples: nullcontext(),
 ) -> DataSet:
     """Load, check and subset a data set, to be seen as a network sees it (docs/method.md: Data).
 
     Args:
-        spec: which data.
+        spec: which data; text is `DataSpec.name`, and allows the code that it names to be run. Or the data themselves,
+            as (train, test) or by these names: each tensors (x, y), a `Dataset` or a `DataLoader`, which are read once.
         preprocessing: how: a `Preprocessing`, the name of one without numbers of its own ("unit"), or the record of a
             network's training data, whose "mean" and "deviation" it then is: a network sees new data as it saw its
             own. By default inputs are in units of this training set's deviation from its mean by channel; whole
             numbers that are no bytes stay what they are.
+        part: how much to measure on; by default all. What need not be read for that is not read, where samples can be
+            had one by one.
         download: let torchvision fetch what is missing.
+        reading: makes what is called with the samples read, for as long as so many are read (0: it is not known).
 
     Returns:
         Both splits on the CPU: inputs, shape (n, *input_shape), float32 (or as `Preprocessing.apply` says); labels,
         shape (n,), int64, from 0.
 
     Raises:
-        DataError: if the data is unknown, missing or malformed, or the preprocessing none that suits it.
+        DataError: if the data is unknown, missing, malformed or too large, or the preprocessing none that suits it.
     """
-    check_kind("spec", spec, DataSpec, 'give a DataSpec, as in DataSpec("mnist")', DataError)
+    spec, source = _asked(spec)
+    part = part or Part()
+    check_kind("part", part, Part, "give a Part, as in Part(train_samples=1000)", DataError)
+    wanted = _preprocessing(preprocessing)
+    sets = source.load(spec, download=download)
+    train, test = (_read(each, spec, part, reading) for each in sets)
+    check_splits(spec.name, train, test)
+    train, test = Split(train.x, train.y.long()), Split(test.x, test.y.long())
+    classes = count_classes(spec.name, _all_labels(sets[0], train), _all_labels(sets[1], test))
+    if spec.task is not None:
+        target = Task(spec.task).load()
+        train, test = Split(train.x, target(train.y)), Split(test.x, target(test.y))
+        classes = count_classes(spec.name, train.y, test.y)
+    if spec.train_size is not None:
+        train = balanced_subset(train, classes, spec.train_size, spec.seed)
+    fitted = (wanted or Preprocessing.usual(train.x)).fitted(train.x)
+    is_whole = not any(isinstance(each, Samples) and _size_read(each, spec, part)[1] for each in sets)
+    whole = _digest(train, test) if is_whole else None
+    seen = train.x
+    train, test = part.of(train, "train"), part.of(test, "test")
+    asked = {key: value for key, value in asdict(spec).items() if value is not None or key not in LATER}
+    if spec.image_size is not None:
+        asked["image_size"] = list(spec.image_size)
+    record = asked | {
+        "classes": classes,
+        "input_shape": list(train.x.shape[1:]),
+        "train_samples": len(train.y),
+        "test_samples": len(test.y),
+        "sha256": whole if whole is not None and part.is_all else _digest(train, test),
+    }
+    return DataSet(train, test, classes, fitted, _with_statistics(record, fitted), whole, seen)
+
+
+def _asked(spec: object) -> tuple[DataSpec, DataSource]:
+    """Return which data are asked for, checked, and where they come from.
+
+    Raises:
+        DataError: if that is not said.
+    """
+    if isinstance(spec, tuple | Mapping):
+        return DataSpec(GIVEN), GivenSets(spec)
+    if isinstance(spec, str):
+        spec = DataSpec(spec)
+        if is_function(spec.name):
+            allow_function(spec.name)
+    check_kind("spec", spec, DataSpec, 'give a DataSpec, as in DataSpec("mnist"), or (train, test)', DataError)
+    assert isinstance(spec, DataSpec)
     check_kind("name", spec.name, str, "give the name of a data set, or a file", DataError)
     check_kind("hmm", spec.hmm, HiddenManifold, "give a HiddenManifold", DataError)
     check_whole("seed", spec.seed, DataError, least=0)
@@ -182,30 +249,33 @@ def load_data(
     check_settings(spec.hmm, DataError)
     if spec.train_size is not None:
         check_whole("train_size", spec.train_size, DataError)
-    wanted = _preprocessing(preprocessing)
-    source = _checked_source(spec)
-    train, test = source.load(spec, download=download)
-    check_splits(spec.name, train, test)
-    train, test = Split(train.x, train.y.long()), Split(test.x, test.y.long())
-    classes = count_classes(spec.name, train.y, test.y)
-    if spec.task is not None:
-        target = Task(spec.task).load()
-        train, test = Split(train.x, target(train.y)), Split(test.x, target(test.y))
-        classes = count_classes(spec.name, train.y, test.y)
-    if spec.train_size is not None:
-        train = balanced_subset(train, classes, spec.train_size, spec.seed)
-    fitted = (wanted or Preprocessing.usual(train.x)).fitted(train.x)
-    asked = asdict(spec)
-    if spec.task is None:  # without one, the record is what it was before there were tasks
-        del asked["task"]
-    record = asked | {
-        "classes": classes,
-        "input_shape": list(train.x.shape[1:]),
-        "train_samples": len(train.y),
-        "test_samples": len(test.y),
-        "sha256": _digest(train, test),
-    }
-    return DataSet(train, test, classes, fitted, _with_statistics(record, fitted))
+    return spec, find_source(spec)
+
+
+def _size_read(samples: Samples, spec: DataSpec, part: Part) -> tuple[int | None, int | None]:
+    """Return how many samples are read to train on, None for all, and how many of a set that is only measured on."""
+    train_size = spec.train_size if samples.split == "train" else None
+    return train_size, part.size(samples.split) if train_size is None else None
+
+
+def _read(samples: Split | Samples, spec: DataSpec, part: Part, reading: Reading) -> Split:
+    """Return a split in memory: all of it, or as much as will be trained or measured on.
+
+    Raises:
+        DataError: if it cannot be read, or there is no room for it.
+    """
+    if isinstance(samples, Split):
+        return samples
+    trained_on, measured_on = _size_read(samples, spec, part)
+    size, seed = (measured_on, part.seed) if trained_on is None else (trained_on, spec.seed)
+    with reading(samples.work(size)) as advance:
+        return samples.read(size, seed=seed, advance=advance)
+
+
+def _all_labels(samples: Split | Samples, split: Split) -> Tensor:
+    """Return the labels of all samples, as far as they are known, of which a split may be a part."""
+    known = None if isinstance(samples, Split) or split.y.ndim != 1 else samples.known_labels
+    return split.y if known is None or split.y.is_floating_point() else known
 
 
 def _preprocessing(asked: Preprocessing | str | Mapping[str, Any] | None) -> Preprocessing | None:
@@ -237,24 +307,6 @@ def _seed(value: Any) -> int:
     if not 0 <= seed < 1 << 63:
         raise ValueError("the seed must lie between 0 and 2^63 - 1")
     return seed
-
-
-def _checked_source(spec: DataSpec) -> DataSource:
-    """Return where the samples come from, having checked that what is asked for is there.
-
-    Raises:
-        DataError: if there is no such data set or task, or the task is not one of this data.
-    """
-    if spec.task is not None:
-        check_choice("task", spec.task, Task, DataError)
-    source: DataSource = SafetensorsFile()
-    if spec.name in list(DataName) or Path(spec.name).suffix not in SUFFIXES:
-        check_choice("data set", spec.name, DataName, DataError, more=", or a FILE.safetensors")
-        source = DataName(spec.name).load()
-    if spec.task is not None and spec.task not in source.tasks:
-        suited = [name.value for name in DataName if spec.task in name.load().tasks]
-        raise DataError(f"the task {spec.task} is for {', '.join(suited)} or a FILE.safetensors, not {spec.name}")
-    return source
 
 
 def _digest(train: Split, test: Split) -> str:

@@ -38,16 +38,21 @@ class SafetensorsFile(DataSource):
         try:
             check_regular(path)
             with path.open("rb") as file:
-                check_splits(spec.name, *_splits_of(path, read_header(file).tensors()))  # before values are read
+                check_splits(spec.name, *splits_of(path, read_header(file).tensors()))  # before values are read
             tensors, _, _ = load(path)
         except SafetensorError as cause:
             raise DataError(f"{path} is not a whole safetensors file ({one_line(cause)})") from cause
         except OSError as cause:
             raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
-        return _splits_of(path, tensors)
+        return splits_of(path, tensors)
 
 
-def _splits_of(path: Path, tensors: Params) -> tuple[Split, Split]:
+def splits_of(path: Path, tensors: Params) -> tuple[Split, Split]:
+    """Return the two splits that tensors by name are.
+
+    Raises:
+        DataError: if one is missing.
+    """
     missing = [key for key in KEYS if key not in tensors]
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}: a data file holds {', '.join(KEYS)}")

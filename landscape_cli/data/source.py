@@ -10,6 +10,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.samples import Samples
 
 
 class Split(NamedTuple):
@@ -33,7 +34,7 @@ class DataSource(ABC):
     tasks: tuple[str, ...] = ()
 
     @abstractmethod
-    def load(self, spec: DataSpec, *, download: bool) -> tuple[Split, Split]:
+    def load(self, spec: DataSpec, *, download: bool) -> tuple[Split | Samples, Split | Samples]:
         """Return the training and the test set, before they are checked, subset and standardised.
 
         Args:
@@ -41,7 +42,8 @@ class DataSource(ABC):
             download: whether what is missing may be fetched.
 
         Returns:
-            Inputs of any plain number type, shape (n, *input_shape), and whole numbers from 0, shape (n,).
+            Inputs of any plain number type, shape (n, *input_shape), and whole numbers from 0, shape (n,); or samples
+            that can be read, where that takes time or memory.
 
         Raises:
             DataError: if the data is missing or malformed.

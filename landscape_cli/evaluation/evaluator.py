@@ -60,9 +60,10 @@ class Evaluator:
 
         Args:
             model: the architecture, put in evaluation mode; its own parameters are not used.
-            data: what `load_data` returns, one split ("data"), or several by name: x of shape (n, *input_shape),
-                prepared as the networks know it, any type of number: whole numbers (int8 to int64) reach a model that
-                reads such as int64, all others in the networks' type; y of shape (n,), whole numbers from 0.
+            data: what `load_data` returns, one split ("data"), or several by name, each tensors (x, y), a `Dataset`
+                or a `DataLoader` (read once, into memory): x of shape (n, *input_shape), prepared as the networks know
+                it, any type of number: whole numbers (int8 to int64) reach a model that reads such as int64, all
+                others in the networks' type; y of shape (n,), whole numbers from 0.
             device: where to compute.
             batch_size: samples a batch; by default from the size of the model's activations.
             advance: called with the number of samples done, for a progress bar.

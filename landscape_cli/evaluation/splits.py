@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet
+from landscape_cli.data.loaders import is_tensors, samples_of
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError
 from landscape_cli.forward.functional import readable
 
-Data = DataSet | Split | Mapping[str, Split]
-"""What networks are measured on: what `load_data` returns, one split, or several by name."""
+OneSplit = Split | tuple[Any, Any] | Dataset[Any] | DataLoader[Any]
+"""A split: `Split(x, y)`, tensors or arrays (x, y), or what PyTorch reads samples from."""
+Data = DataSet | OneSplit | Mapping[str, OneSplit]
+"""What networks are measured on: what `load_data` returns, one split, or several by name; (train, test) are two."""
 TRAIN = "train"
 """The name of the split that is trained on, and batch-norm statistics are recomputed over."""
 
@@ -23,22 +27,29 @@ TRAIN = "train"
 def named_splits(data: Data, model: nn.Module | None = None) -> dict[str, Split]:
     """Return the splits of any data by name, labels as int64; one alone is called "data".
 
+    A `Dataset` or a `DataLoader` is read once, into memory, in the order that it gives with global randomness seeded.
+
     Args:
         data: the data.
         model: what is to read them: whole numbers that it cannot read as such become float32.
 
     Raises:
-        DataError: if it is something else, or a split is malformed.
+        DataError: if it is something else, cannot be read, or a split is malformed.
     """
-    splits: dict[str, Any]
+    given: dict[str, Any]
     if isinstance(data, DataSet):
-        splits = {TRAIN: data.train, "test": data.test}
+        given = {TRAIN: data.train, "test": data.test}
+    elif isinstance(data, tuple) and not isinstance(data, Split) and len(data) == 2 and not is_tensors(data):
+        given = dict(zip((TRAIN, "test"), data, strict=True))
     else:
-        splits = dict(data) if isinstance(data, Mapping) else {"data": data}
-    if not splits:
+        given = dict(data) if isinstance(data, Mapping) else {"data": data}
+    if not given:
         raise DataError("there is no data to evaluate on: name at least one split")
-    for name, split in splits.items():
+    splits = {}
+    for name, value in given.items():
         check_kind("data", name, str, "give the names of splits as text", DataError)
+        samples = samples_of(value, f"the split {name!r}")
+        splits[name] = split = samples if isinstance(samples, Split) else samples.read()
         check_split(f"the split {name!r}", split)
     inputs = {name: split.x if model is None else readable(model, split.x) for name, split in splits.items()}
     return {name: Split(inputs[name], split.y.long()) for name, split in splits.items()}

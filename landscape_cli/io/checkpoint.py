@@ -17,6 +17,7 @@ from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_set
 from landscape_cli.io.header import read_header
+from landscape_cli.io.origin import Origin
 from landscape_cli.io.regular import check_regular
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
@@ -38,6 +39,7 @@ class Checkpoint:
         history: every command that made it, oldest first.
         metrics: errors and losses measured when it was made.
         normalized: how it was normalised (docs/method.md: Normalize), or None.
+        origin: what another program's file, in which it was once, called its tensors; None if that says nothing.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
@@ -49,6 +51,7 @@ class Checkpoint:
     history: tuple[Mapping[str, Any], ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     normalized: Mapping[str, Any] | None = None
+    origin: Origin | None = None
     path: str = ""
     sha256: str = ""
     preprocessing: Mapping[str, Any] | None = None
@@ -75,6 +78,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         model = ModelSpec.from_json(_json(path, metadata, "model", dict))
     except ValueError as cause:
         raise CheckpointError(f"{path}: the metadata key 'model' is malformed: {cause}") from cause
+    try:
+        origin = Origin.from_json(_json(path, metadata, "origin", dict)) if "origin" in metadata else None
+    except ValueError as cause:
+        raise CheckpointError(f"{path}: the metadata key 'origin' is malformed: {cause}") from cause
     history = _json(path, metadata, "history", list)
     if not all(isinstance(step, dict) for step in history):
         raise CheckpointError(f"{path}: the metadata key 'history' must list JSON objects")
@@ -84,6 +91,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         data=_json(path, metadata, "data", dict),
         history=tuple(history),
         metrics=_json(path, metadata, "metrics", dict),
+        origin=origin,
         path=str(path),
         sha256=digest,
         **optional,
@@ -159,6 +167,8 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
         "metrics": dict(checkpoint.metrics),
     }
     values |= {key: dict(value) for key in OPTIONAL if (value := getattr(checkpoint, key)) is not None}
+    if checkpoint.origin is not None:
+        values["origin"] = checkpoint.origin.to_json()
     try:
         metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
     except (TypeError, ValueError) as cause:
@@ -182,6 +192,8 @@ def _check_kinds(checkpoint: Checkpoint) -> None:
     for name, remedy in OPTIONAL.items():
         if getattr(checkpoint, name) is not None:
             check_kind(name, getattr(checkpoint, name), Mapping, remedy, CheckpointError)
+    if checkpoint.origin is not None:
+        check_kind("origin", checkpoint.origin, Origin, "give that of a network that was read", CheckpointError)
     check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
     for step in checkpoint.history:
         check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)

@@ -8,7 +8,8 @@ import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from landscape_cli.io.safetensors import load, looks_like_pickle, read_content
 from landscape_cli.network import TYPES, Params
 
 KEYS = ("state_dict", "model_state_dict", "model")
-PREFIXES = ("module.", "_orig_mod.")
-"""Of `nn.DataParallel` and of `torch.compile`."""
 DEEPEST = 4
 UNPACKED, UNPACKED_EACH = 1 << 28, 4
 """How many bytes an archive may unpack to: so many, or so many for each of its own."""
@@ -43,11 +42,25 @@ def is_foreign(path: str | Path) -> bool:
     return not written_as.startswith(FORMAT.partition("/")[0] + "/")
 
 
-def read_foreign(path: str | Path) -> tuple[Params, str]:
+@dataclass(frozen=True)
+class ForeignFile:
+    """What another program's file holds of a network.
+
+    Attributes:
+        tensors: by the file's names.
+        sha256: the digest of what was read.
+        key: the entry that held them, dotted for nesting; empty if there is nothing else.
+    """
+
+    tensors: Params = field(repr=False)
+    sha256: str
+    key: str = ""
+
+
+def read_foreign(path: str | Path) -> ForeignFile:
     """Read the tensors of a safetensors file, or of a PyTorch file without running code of it.
 
-    The latter may be a `state_dict`, or a dictionary that holds one under one of `KEYS`. Also returned: the SHA-256 of
-    what was read.
+    The latter may be a `state_dict`, or a dictionary that holds one under one of `KEYS`.
 
     Raises:
         CheckpointError: if the file is missing, truncated, needs code to be read, holds something else than
@@ -58,20 +71,10 @@ def read_foreign(path: str | Path) -> tuple[Params, str]:
         content, digest = _load_pickle(path) if looks_like_pickle(path) else _load_safetensors(path)
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    tensors = _state_dict_in(path, content)
+    tensors, key = _state_dict_in(path, content)
     for name, tensor in tensors.items():
         _check(path, name, tensor)
-    return {name: tensor.detach() for name, tensor in tensors.items()}, digest
-
-
-def unprefixed(tensors: Params, expected: Collection[str]) -> Params:
-    """Return the tensors without as many of the prefixes that wrappers put before every name as fits the model best."""
-    candidates = [tensors]
-    while prefix := next((p for p in PREFIXES if tensors and all(name.startswith(p) for name in tensors)), None):
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-        candidates.append(tensors)
-    names = set(expected)
-    return max(reversed(candidates), key=lambda candidate: len(names & candidate.keys()))
+    return ForeignFile({name: tensor.detach() for name, tensor in tensors.items()}, digest, key)
 
 
 def _load_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
@@ -133,8 +136,9 @@ def read_structure(path: str | Path) -> Params | None:
         return None
 
 
-def _state_dict_in(path: Path, content: Any) -> dict[str, Tensor]:
-    """Return the `state_dict` in what a file holds."""
+def _state_dict_in(path: Path, content: Any) -> tuple[dict[str, Tensor], str]:
+    """Return the `state_dict` in what a file holds, and the keys that lead there."""
+    keys: list[str] = []
     for _ in range(DEEPEST):
         if not isinstance(content, Mapping):
             raise CheckpointError(f"{path} holds a {type(content).__name__}, expected a state_dict: {REMEDY}")
@@ -142,7 +146,7 @@ def _state_dict_in(path: Path, content: Any) -> dict[str, Tensor]:
             raise CheckpointError(f"{path} holds no tensors: {REMEDY}")
         foreign = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
         if not foreign:
-            return dict(content)
+            return dict(content), ".".join(keys)
         key = next((key for key in KEYS if isinstance(content.get(key), Mapping)), None)
         if key is None:
             entries = ", ".join(f"{shown(str(key))} ({type(content[key]).__name__})" for key in foreign[:3])
@@ -151,6 +155,7 @@ def _state_dict_in(path: Path, content: Any) -> dict[str, Tensor]:
                 f"under {', '.join(KEYS)}: {REMEDY}"
             )
         content = content[key]
+        keys.append(key)
     raise CheckpointError(f"{path} nests dictionaries too deep: {REMEDY}")
 
 

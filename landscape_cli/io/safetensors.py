@@ -64,7 +64,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
         SafetensorError: if it is none, or not a whole one.
         OSError: if it cannot be read, or changes meanwhile.
     """
-    with _unchanged(path) as file:
+    with unchanged(path) as file:
         header = read_header(file)
         digest = hashlib.sha256(header.raw)
         tensors = {entry.name: _read_tensor(file, entry, digest) for entry in header.entries}
@@ -77,13 +77,13 @@ def read_content(path: Path) -> tuple[bytes, str]:
     Raises:
         OSError: if it cannot be read, or changes meanwhile.
     """
-    with _unchanged(path) as file:
+    with unchanged(path) as file:
         content = file.read(os.fstat(file.fileno()).st_size)
     return content, hashlib.sha256(content).hexdigest()
 
 
 @contextmanager
-def _unchanged(path: Path) -> Iterator[BinaryIO]:
+def unchanged(path: Path) -> Iterator[BinaryIO]:
     """Open a file to be read, and check afterwards that nobody has written into it meanwhile."""
     check_regular(path)
     with path.open("rb") as file:

@@ -55,27 +55,32 @@ def tied_names(model: nn.Module) -> list[list[str]]:
     return [group for group in names.values() if len(group) > 1]
 
 
-def fit_tensors(model: nn.Module, tensors: Params) -> dict[str, Tensor]:
+def fit_tensors(model: nn.Module, tensors: Params, *, prefix: str = "") -> dict[str, Tensor]:
     """Return a foreign file's tensors as a network of this model: complete, checked, each with memory of its own.
 
     Batch-norm's counters of batches, which decide nothing and which old files lack, start at zero; parameters that
     are one are taken from whichever name is there.
 
+    Args:
+        model: the model.
+        tensors: the file's, under the model's names.
+        prefix: what the file puts before them, for messages.
+
     Raises:
         ModelError: if they do not fit.
     """
     complete = _completed(model, tensors)
-    check_params(model, complete)
+    check_params(model, complete, prefix=prefix)
     return {name: complete[name].detach().clone(memory_format=torch.contiguous_format) for name in sorted(complete)}
 
 
-def check_structure(model: nn.Module, tensors: Params, *, foreign: bool = False) -> None:
+def check_structure(model: nn.Module, tensors: Params, *, foreign: bool = False, prefix: str = "") -> None:
     """Check names, shapes and types of tensors, which may be without values; of foreign files as `fit_tensors` does.
 
     Raises:
         ModelError: naming the first few tensors of each kind of mismatch.
     """
-    _check_structure(model, _completed(model, tensors) if foreign else tensors)
+    _check_structure(model, _completed(model, tensors) if foreign else tensors, prefix)
 
 
 def _completed(model: nn.Module, tensors: Params) -> dict[str, Tensor]:
@@ -115,20 +120,20 @@ def check_networks(model: nn.Module, networks: Mapping[str, Params]) -> None:
         check_network(name, model, network)
 
 
-def check_params(model: nn.Module, params: Params) -> None:
+def check_params(model: nn.Module, params: Params, *, prefix: str = "") -> None:
     """Check names, shapes and types of `params` against the model's own, and that what is one tensor there is equal.
 
     Raises:
         ModelError: naming the first few tensors of each kind of mismatch.
     """
-    _check_structure(model, params)
+    _check_structure(model, params, prefix)
     for first, *aliases in tied_names(model):
         for name in aliases:
             if not torch.equal(params[first], params[name]):
                 raise ModelError(f"{shown(first)} and {shown(name)} are one tensor in the model, but differ here")
 
 
-def _check_structure(model: nn.Module, params: Params) -> None:
+def _check_structure(model: nn.Module, params: Params, prefix: str) -> None:
     expected = model.state_dict()
     missing = [shown(name) for name in expected if name not in params]
     unknown = [shown(name) for name in params if name not in expected]
@@ -144,5 +149,14 @@ def _check_structure(model: nn.Module, params: Params) -> None:
     ]
     kinds = {"missing": missing, "not in the model": unknown, "wrong shape": shapes, "wrong type": types}
     faults = [f"{kind}: {listed(names)}" for kind, names in kinds.items() if names]
-    if faults:
-        raise ModelError(f"the tensors do not fit the model ({'; '.join(faults)}): is it of another architecture?")
+    if not faults:
+        return
+    what = f"the tensors under the prefix {shown(prefix)!r}" if prefix else "the tensors"
+    remedy = "save the file anew"
+    if shapes:
+        remedy = "is it of another architecture?"
+    elif len(missing) == len(expected):
+        remedy = "none of its names is the model's: name the model that it is of, or what in the file holds it"
+    elif missing or unknown:
+        remedy = f"{len(expected) - len(missing)} of {len(expected)} names are there: correct the rest, or the model"
+    raise ModelError(f"{what} do not fit the model ({'; '.join(faults)}): {remedy}")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.errors import CheckpointError, ModelError, quoted, shown
+from landscape_cli.errors import CheckpointError, ModelError, Remark, listed, quoted, shown
+from landscape_cli.forward.functional import unsaved_buffers
 from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint, read_structure
-from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
+from landscape_cli.io.external import is_foreign, read_foreign
 from landscape_cli.io.external import read_structure as read_foreign_structure
+from landscape_cli.io.origin import origin_of
 from landscape_cli.models.factories import allow_code
 from landscape_cli.models.fitting import check_network, check_structure, fit_tensors
+from landscape_cli.models.naming import Match, match_names
 from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
 
@@ -155,20 +159,42 @@ class NetworkReader:
                 f"{path} was not written by landscape: give the shape of one input as well, as in "
                 "`input_shape=` 3,32,32"
             )
-        promised = read_foreign_structure(path)
-        tensors, digest = read_foreign(path) if promised is None else (promised, "")
+        structure = read_foreign_structure(path)
+        file = None if structure is not None else read_foreign(path)
         if self._model is None:
             self._model = find_spec(self.request, self.shape)
         spec, template = self._model
+        expected = template.state_dict()
         try:
-            if promised is not None:
-                check_structure(template, unprefixed(promised, template.state_dict().keys()), foreign=True)
-                tensors, digest = read_foreign(path)
-            params = fit_tensors(template, unprefixed(tensors, template.state_dict().keys()))
+            match = match_names(expected, file.tensors if file else structure or {}, unsaved_buffers(template))
+            if file is None:
+                check_structure(template, match.renamed(structure or {}), foreign=True, prefix=match.prefix)
+                file = read_foreign(path)
+            params = fit_tensors(template, match.renamed(file.tensors), prefix=match.prefix)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         check_tensors(path, params)
-        return Checkpoint(params, spec, data={}, path=str(path), sha256=digest)
+        _warn_of_others(path, match)
+        origin = origin_of(match.theirs, key=file.key, absent=expected.keys() - match.theirs.keys())
+        return Checkpoint(params, spec, data={}, origin=origin, path=str(path), sha256=file.sha256)
+
+
+def _warn_of_others(path: Path, match: Match) -> None:
+    """Say what of a file is not read."""
+    if match.beside:
+        warnings.warn(
+            f"{path}: left out what is not the model's (its names begin with {shown(match.prefix)!r}): "
+            f"{listed(map(shown, match.beside))}",
+            Remark,
+            stacklevel=5,
+        )
+    if match.rivals:
+        warnings.warn(
+            f"{path} holds several networks that fit: took {shown(match.prefix.removesuffix('.'))!r}, not "
+            f"{listed(map(shown, match.rivals))}; choose with `key=`",
+            Remark,
+            stacklevel=5,
+        )
 
 
 def _build(network: Checkpoint) -> nn.Module:

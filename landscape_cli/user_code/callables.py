@@ -59,8 +59,12 @@ def import_callable(
 
 
 @contextmanager
-def running(what: str, error: type[LandscapeError]) -> Iterator[None]:
+def running(what: str | Callable[[], str], error: type[LandscapeError]) -> Iterator[None]:
     """Run code of others: what it prints is no result, what it raises is one line.
+
+    Args:
+        what: it does; a function says it once something is raised.
+        error: what to raise.
 
     Raises:
         LandscapeError: an `error`, if the code raises or exits.
@@ -71,7 +75,7 @@ def running(what: str, error: type[LandscapeError]) -> Iterator[None]:
     except error:
         raise
     except (Exception, SystemExit) as cause:
-        reason = one_line(cause)
+        reason, what = one_line(cause), what if isinstance(what, str) else what()
         raise error(f"{what} failed: {type(cause).__name__}{f': {reason}' if reason else ''}") from cause
 
 

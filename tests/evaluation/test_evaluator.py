@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from landscape_cli.data.datasets import DataSpec, Split, load_data
 from landscape_cli.data.hidden_manifold import HiddenManifold
@@ -258,10 +258,10 @@ NONSENSE = {
     "inputs that are NaN": (Split(X.index_fill(0, Y[:1], torch.nan), Y), "x holds NaN or Inf"),
     "complex inputs": (Split(X.to(torch.complex64), Y), r"x holds torch\.complex64"),
     "numpy": (Split(X.numpy(), Y), "x is a ndarray, expected a tensor"),
-    "a loader": (DataLoader(TensorDataset(X, Y)), r"'data' is a DataLoader, expected .*: wrap it: Split\(x, y\)"),
-    "a data set": (TensorDataset(X, Y), r"is a TensorDataset, .*: wrap it: Split\(x, y\)"),
-    "a tuple": ((X, Y), r"is a tuple, .*: wrap it: Split\(x, y\)"),
-    "loaders by name": ({"train": DataLoader(TensorDataset(X, Y))}, "the split 'train' is a DataLoader"),
+    "a loader without labels": (DataLoader(TensorDataset(X)), r"'data': batch 0 has 1 parts, expected a pair"),
+    "a data set without labels": ({"train": TensorDataset(X)}, r"the split 'train': sample 0 has 1 parts"),
+    "a list": ([X, Y, Y], r"'data' is a list, expected tensors \(x, y\), a Dataset or a DataLoader"),
+    "text": ("mnist", "'data' is a str, expected"),
     "nothing": ({}, "no data to evaluate on"),
 }
 
@@ -274,6 +274,19 @@ def test_nonsense_is_refused(name: str, batch_size: int | None) -> None:
     with pytest.raises(DataError, match=message) as refused:
         Evaluator(model, data, batch_size=batch_size)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
+
+
+def test_data_of_every_kind_give_the_same() -> None:
+    """Tensors, arrays, data sets and loaders of the same samples, alone, by name and in pairs."""
+    model, pairs = torch.nn.Linear(5, 4), TensorDataset(X, Y)
+    params = model.state_dict()
+    expected = Evaluator(model, Split(X, Y)).evaluate([params])["data"]
+    kinds = [(X, Y), (X.numpy(), Y.numpy()), pairs, Subset(pairs, range(12)), DataLoader(pairs, batch_size=5)]
+    for data in kinds:
+        assert torch.equal(Evaluator(model, data).evaluate([params])["data"].loss, expected.loss)
+        assert Evaluator(model, {"a": data}).splits.keys() == {"a"}
+    both = Evaluator(model, (DataLoader(pairs), (X[:6], Y[:6]))).splits
+    assert {name: len(split.y) for name, split in both.items()} == {"train": 12, "test": 6}
 
 
 def test_one_output_decides_between_two_classes() -> None:

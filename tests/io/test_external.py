@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.checkpoint import Checkpoint as Ours
 from landscape_cli.io.checkpoint import read_checkpoint, write_checkpoint
-from landscape_cli.io.external import is_foreign, read_foreign, unprefixed
+from landscape_cli.io.external import is_foreign, read_foreign
 from landscape_cli.network import ModelSpec
 
 STATE = OrderedDict(weight=torch.arange(6.0).reshape(2, 3), bias=torch.tensor([0.5, -1.0], dtype=torch.bfloat16))
@@ -46,17 +46,17 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 def test_pytorch_files(tmp_path: Path, content: object, zipped: bool) -> None:
     torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
     assert is_foreign(tmp_path / "a.pt")
-    found, digest = read_foreign(tmp_path / "a.pt")
-    assert same(found, STATE)
-    assert digest == hashlib.sha256((tmp_path / "a.pt").read_bytes()).hexdigest()
-    assert not any(tensor.requires_grad for tensor in found.values())
+    file = read_foreign(tmp_path / "a.pt")
+    assert same(file.tensors, STATE)
+    assert file.sha256 == hashlib.sha256((tmp_path / "a.pt").read_bytes()).hexdigest()
+    assert not any(tensor.requires_grad for tensor in file.tensors.values())
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_safetensors(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     save_file(STATE, tmp_path / "a.safetensors", metadata)
     assert is_foreign(tmp_path / "a.safetensors")
-    assert same(read_foreign(tmp_path / "a.safetensors")[0], STATE)
+    assert same(read_foreign(tmp_path / "a.safetensors").tensors, STATE)
 
 
 def test_our_own_are_not_foreign(tmp_path: Path) -> None:
@@ -75,17 +75,6 @@ def test_header_lengths_that_look_like_a_pickle(tmp_path: Path, length: int) -> 
     assert struct.unpack("<Q", (tmp_path / "a.st").read_bytes()[:8])[0] == length
     assert same(read_checkpoint(tmp_path / "a.st").params, STATE)
     assert not is_foreign(tmp_path / "a.st")
-
-
-def test_prefixes() -> None:
-    for prefix in ("module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."):
-        assert same(unprefixed({prefix + key: tensor for key, tensor in STATE.items()}, STATE.keys()), STATE)
-    mixed = {"module.a": torch.ones(1), "b": torch.ones(1)}
-    assert unprefixed(mixed, ["a", "b"]) == mixed
-    kept = {"module.a": torch.ones(1)}
-    assert unprefixed(kept, ["module.a"]) == kept
-    assert unprefixed({"module.module.a": torch.ones(1)}, ["module.a"]).keys() == {"module.a"}
-    assert unprefixed({}, ["a"]) == {}
 
 
 class Evil:

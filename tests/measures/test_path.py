@@ -211,7 +211,7 @@ def test_nonsense_is_refused() -> None:
         path(ends.model, ends.start, {}, ends.data)
     with pytest.raises(ModelError, match="start: the tensors do not fit"):
         path(ends.model, binary.start, ends.end, ends.data)
-    for data, words in (({}, "no data to evaluate on"), ([1, 2], r"'data' is a list, .*: wrap it: Split\(x, y\)")):
+    for data, words in (({}, "no data to evaluate on"), ([1, 2], r"'data' is a list, expected tensors \(x, y\)")):
         with pytest.raises(DataError, match=words):
             path(ends.model, ends.start, ends.end, data)  # type: ignore[arg-type]
     resnet = make_ends(RESNET)

@@ -141,9 +141,9 @@ def test_what_spans_no_plane() -> None:
     with pytest.raises(ModelError, match="c: the tensors do not fit the model"):
         plane(MODEL, a, b, make_case("mlp-one-layer").params, DATA)
     for data, words in (
-        ([DATA["train"]], "the split 'data' is a list, .* wrap it"),
+        ([DATA["train"]], "the split 'data' is a list, expected tensors"),
         ({}, "no data to evaluate on"),
-        ({"train": (1, 2)}, "the split 'train' is a tuple, .* wrap it"),
+        ({"train": (1, 2)}, "the split 'train' is a tuple, expected tensors"),
     ):
         with pytest.raises(DataError, match=words):
             plane(MODEL, *NETWORKS, data)
