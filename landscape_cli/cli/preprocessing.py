@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from landscape_cli.choices import DataName, Preprocess
 from landscape_cli.cli.console import say
-from landscape_cli.errors import DataError, GeometryError, LandscapeError, LandscapeWarning, listed
+from landscape_cli.errors import DataError, GeometryError, LandscapeError, LandscapeWarning, Remark, listed
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +51,7 @@ def see_data(
         DataError: if what is asked for, or what a network says of itself, does not suit the data.
 
     Warns:
-        LandscapeWarning: if one that does not say hardly does better than guessing.
+        LandscapeWarning, Remark: if one that does not say hardly does better than guessing.
     """
     recorded = [_recorded(network, data) for network in networks]
     known = next((each for each in zip(networks, recorded, strict=True) if each[1] is not None), None)
@@ -104,7 +104,8 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
     """Point at preprocessing if a network hardly does better than guessing, and at what would do better.
 
     Warns:
-        LandscapeWarning: if so.
+        LandscapeWarning: if something would.
+        Remark: if nothing that has no numbers of its own would: the network may know nothing.
     """
     import torch
 
@@ -130,13 +131,14 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
         return
     others = [Preprocessing(kind) for kind in Preprocess if kind is not Preprocess.CHANNELS and kind != own.kind]
     lowest, best = min(((error_of(kind), kind.kind) for kind in others), default=(math.inf, ""))
+    is_better = lowest <= BETTER * error
     remedy = "was it trained on inputs prepared otherwise? See --preprocess, --mean and --std"
-    if lowest <= BETTER * error:
+    if is_better:
         remedy = f"with --preprocess {best} it is {lowest:.3g}"
     warnings.warn(
         f"{network.path} has an error of {error:.3g} on {len(y)} training samples that are {own}, near that of "
         f"guessing ({chance:.3g}): {remedy}",
-        LandscapeWarning,
+        LandscapeWarning if is_better else Remark,
         stacklevel=3,
     )
 
