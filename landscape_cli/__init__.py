@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "alignment.activations": ("unit_correlations",),
     "alignment.align": ("Alignment",),
+    "alignment.learned": ("LearnedPath",),
+    "alignment.learning": ("Learning",),
     "alignment.sets": ("SetAlignment", "align_set"),
     "alignment.verified": ("align",),
     "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
@@ -73,6 +75,8 @@ __all__ = ["__version__", *_HOME_OF]
 if TYPE_CHECKING:
     from landscape_cli.alignment.activations import unit_correlations as unit_correlations
     from landscape_cli.alignment.align import Alignment as Alignment
+    from landscape_cli.alignment.learned import LearnedPath as LearnedPath
+    from landscape_cli.alignment.learning import Learning as Learning
     from landscape_cli.alignment.sets import SetAlignment as SetAlignment
     from landscape_cli.alignment.sets import align_set as align_set
     from landscape_cli.alignment.verified import align as align

@@ -169,6 +169,14 @@ class Method(Choice):
     COSINE = "cosine"
     WEIGHT = "weight"
     ACTIVATION = "activation"
+    LEARNED = "learned"
+
+
+class Relaxation(Choice):
+    """The ways to learn permutations by gradients."""
+
+    SINKHORN = "sinkhorn", "landscape_cli.alignment.sinkhorn:SinkhornRelaxation"
+    STRAIGHT_THROUGH = "straight-through", "landscape_cli.alignment.straight_through:StraightThrough"
 
 
 class Pairing(Choice):

@@ -13,6 +13,7 @@ from landscape_cli.alignment.activations import Correlations
 from landscape_cli.alignment.defaults import ORDERS
 from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
+from landscape_cli.alignment.learned import LearnedPath, PathLearner
 from landscape_cli.alignment.signs import Gains, signs_of_gains
 from landscape_cli.alignment.similarity import Similarity, mean_cosine
 from landscape_cli.alignment.terms import Kind
@@ -37,6 +38,7 @@ class Alignment:
         similarity: by permutation group: the mean over units and writers of the cosine with the reference, after.
         similarity_before: the same before.
         proof: how far its outputs are from the original's on a probe batch; None if that was not compared.
+        learned: of the method "learned": the loss on the path, before and after; None of others.
     """
 
     params: dict[str, Tensor] = field(repr=False)
@@ -45,6 +47,7 @@ class Alignment:
     similarity: Mapping[str, float]
     similarity_before: Mapping[str, float]
     proof: Difference | None = None
+    learned: LearnedPath | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the tensors of the network as JSON values."""
@@ -54,7 +57,7 @@ class Alignment:
             "similarity": dict(self.similarity),
             "similarity_before": dict(self.similarity_before),
             "proof": None if self.proof is None else self.proof.to_dict(),
-        }
+        } | ({} if self.learned is None else {"learned": self.learned.to_dict()})
 
 
 def match_networks(
@@ -66,6 +69,7 @@ def match_networks(
     orders: int = ORDERS,
     seed: int = 0,
     correlations: Correlations | None = None,
+    learner: PathLearner | None = None,
 ) -> Alignment:
     """Permute the hidden units of `params`, and flip them where their sign is free, to match those of `reference`.
 
@@ -85,16 +89,21 @@ def match_networks(
             by coordinate descent from what the first pass of "cosine" finds.
             "activation": the correlations of units on data (Li et al., 2015); groups that have none are matched by
             "cosine".
-        orders: of "weight": in how many random orders of the groups to descend; the best is kept.
+            "learned": from what "weight" finds, less loss on the straight path between them, by gradients through
+            relaxed permutations (Peña et al., 2023; Ainsworth et al., 2022, algorithm 3).
+        orders: of "weight" and "learned": in how many random orders of the groups to descend; the best is kept.
         seed: of these orders.
         correlations: of "activation": the reference's units with the network's, as `unit_correlations` returns them.
+        learner: of "learned": how, and on what.
 
     Raises:
-        GeometryError: if the method is unknown, lacks its correlations, or finds numbers that are not finite.
+        GeometryError: if the method is unknown, lacks its correlations or learner, or finds numbers that are not
+            finite.
     """
-    check_method(method)
+    check_method(method, learns=learner is not None)
     if method == "activation" and correlations is None:
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
+    learned = None
     with torch.no_grad():
         where = AxisTable(symmetry)
         params = without_zeros(params, symmetry.latents)
@@ -112,8 +121,10 @@ def match_networks(
             if symmetry.latents:
                 descent.finish()
             del descent
-            if method == "weight":
+            if method in {Method.WEIGHT, Method.LEARNED}:
                 labelling = _by_weights(target, mover, where, gains, labelling, orders, seed)
+            if learner is not None:
+                labelling, learned = learner.improve(target, mover, labelling, gains)
         signs = labelling.final_signs()
     permuted = permute(params, symmetry, labelling.permutations)
     _flip_in_place(permuted, params, symmetry, signs)
@@ -124,16 +135,22 @@ def match_networks(
         signs,
         similarity=mean_cosine(target, to_signs(permuted, symmetry.latents), writers),
         similarity_before=mean_cosine(target, mover, writers),
+        learned=learned,
     )
 
 
-def check_method(method: str) -> None:
-    """Check that a method of aligning exists.
+def check_method(method: str, *, learns: bool = False) -> None:
+    """Check that a method of aligning exists, and that "learned" is asked for only where there is what to learn by.
 
     Raises:
-        GeometryError: naming those that do.
+        GeometryError: naming those that do, or saying how to learn.
     """
     check_choice("alignment method", method, Method, GeometryError)
+    if method == Method.LEARNED and not learns:
+        raise GeometryError(
+            "the method 'learned' trains on labelled data, which is done only where one network is aligned to another: "
+            "align first, and measure the result"
+        )
 
 
 def one_at_a_time(

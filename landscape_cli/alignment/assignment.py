@@ -180,6 +180,17 @@ class Nesting:
             result |= self.carried(deeper.name, pairs, matched, pairs[name])
         return result
 
+    def pairs(self, permutations: Mapping[str, Array]) -> dict[str, Array]:
+        """Return which unit takes each unit's place under permutations of all groups: `permutations` undone."""
+        result: dict[str, Array] = {}
+        for name in sorted(permutations, key=lambda name: len(self.outers(name))):
+            matched = np.array(permutations[name])
+            if name in self.outer:
+                members = self.members(name)
+                matched[members] = permutations[name][members[result[self.outer[name]]]]
+            result[name] = matched
+        return result
+
     def permutations(self, pairs: Mapping[str, Array]) -> dict[str, Tensor]:
         """Return the permutations that bring all units to those that they are matched to."""
         result = {}

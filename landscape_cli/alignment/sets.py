@@ -13,15 +13,9 @@ from torch import Tensor, nn
 from landscape_cli.alignment.activations import Correlations
 from landscape_cli.alignment.align import Alignment, check_method, match_networks
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
+from landscape_cli.alignment.requirements import check_inputs, drawn_inputs
 from landscape_cli.alignment.similarity import mean_cosine
-from landscape_cli.alignment.verified import (
-    check_inputs,
-    correlate,
-    differ_in_scale,
-    drawn_inputs,
-    prove_alignment,
-    warn_of_scale,
-)
+from landscape_cli.alignment.verified import correlate, differ_in_scale, prove_alignment, warn_of_scale
 from landscape_cli.arguments import check_kind, check_whole, device_of
 from landscape_cli.choices import Method
 from landscape_cli.errors import GeometryError, Remark
@@ -242,7 +236,7 @@ def align_checkpoints(
         rounds=rounds,
         orders=orders,
         seed=seed,
-        inputs=drawn_inputs(inputs, seed, samples) if method == Method.ACTIVATION and inputs is not None else None,
+        inputs=drawn_inputs(method, inputs, seed, samples),
         input_shape=networks[0].model.input_shape,
         device=device,
         names=[network.path for network in networks],

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from landscape_cli.alignment.activations import Correlations, unit_correlations
 from landscape_cli.alignment.align import Alignment, check_method, match_networks, one_at_a_time
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
-from landscape_cli.arguments import check_whole, device_of
+from landscape_cli.alignment.learned import PathLearner
+from landscape_cli.alignment.learning import Learning
+from landscape_cli.alignment.requirements import check_inputs, check_learning, drawn_data, drawn_inputs
+from landscape_cli.arguments import device_of
 from landscape_cli.choices import Method
-from landscape_cli.errors import GeometryError, LandscapeWarning, Remark
+from landscape_cli.errors import LandscapeWarning, Remark
 from landscape_cli.evaluation.equivalence import (
     Difference,
     check_probe,
@@ -23,10 +26,10 @@ from landscape_cli.evaluation.equivalence import (
     to_double,
     warn_of_precision,
 )
+from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
-from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -42,6 +45,8 @@ def align(
     seed: int = 0,
     inputs: Tensor | None = None,
     network_inputs: Tensor | None = None,
+    data: Data | None = None,
+    learning: Learning | None = None,
     prove: bool = True,
     probe: Tensor | None = None,
     input_shape: tuple[int, ...] | None = None,
@@ -63,33 +68,39 @@ def align(
         symmetry: of the model, as `trace_symmetry` returns it.
         method: what is made largest: "cosine", the sum of the cosines of matched units' incoming weights (Pittorino
             et al., 2022, algorithm 2); "weight", the inner product of the networks (Git Re-Basin, Ainsworth et al.,
-            2022); "activation", the correlations of units on data (Li et al., 2015). `match_networks` says how.
-        orders: of "weight": in how many random orders of the groups to descend; the best is kept.
-        seed: of these orders, and of the probe batch.
+            2022); "activation", the correlations of units on data (Li et al., 2015). "learned" makes the loss on the
+            straight path small, from "weight" on (Peña et al., 2023). `match_networks` says how.
+        orders: of "weight" and "learned": in how many random orders of the groups to descend; the best is kept.
+        seed: of these orders, of what is learned, and of the probe batch.
         inputs: of "activation": samples to correlate units on, shape (n, *input_shape).
         network_inputs: the same samples as the network sees them, where the reference sees them otherwise.
+        data: of "learned": samples with labels to learn on, such as a `Split`; of several the training set.
+        learning: of "learned": how, if not as `Learning()` says.
         prove: whether to compare the outputs before and after.
         probe: inputs to compare them on, shape (n, *input_shape); by default standard normal ones, at most 256.
         input_shape: the shape of one input, for these; by default that which the symmetry was traced with.
         device: where activations and outputs are computed.
         name: what to call the network in messages.
-        advance: called with the number of inputs correlated.
+        advance: called with the number of inputs correlated, or of samples learned on.
 
     Returns:
         The network, in its dtypes and on its device; its permutations and signs by group, shape (units,), int64; mean
-        cosines with the reference, in [-1, 1], before and after; and the proof.
+        cosines with the reference, in [-1, 1], before and after; the proof; and of "learned" the loss on the path, in
+        nats, before and after.
 
     Raises:
-        GeometryError: if the method is unknown, lacks its inputs, has no use for them, or finds numbers that are not
-            finite.
+        GeometryError: if the method is unknown, lacks its inputs or data, has no use for them, or finds numbers that
+            are not finite; if binary networks are to be learned.
+        DataError: if the data is something else than samples with labels.
         ModelError: if a network does not fit the model, or the model does not run.
         ProofError: if the function changed, naming the groups at fault.
 
     Warns:
         Remark: of "activation": naming the groups without correlations.
     """
-    check_method(method)
+    check_method(method, learns=data is not None)
     check_inputs(method, inputs, orders)
+    check_learning(method, data, learning, symmetry)
     check_network("the reference", model, reference)
     check_network(name, model, network)
     check_symmetry(symmetry, reference)
@@ -106,8 +117,18 @@ def align(
             device=device,
             advance=advance,
         )
+    learner = None
+    if data is not None:
+        learner = PathLearner(model, data, learning or Learning(), seed=seed, device=device, advance=advance)
     alignment = match_networks(
-        reference, network, symmetry, method=method, orders=orders, seed=seed, correlations=correlations
+        reference,
+        network,
+        symmetry,
+        method=method,
+        orders=orders,
+        seed=seed,
+        correlations=correlations,
+        learner=learner,
     )
     if not prove:
         return alignment
@@ -115,26 +136,6 @@ def align(
         probe = probe_batch(model, network, input_shape or symmetry.input_shape, seed=seed, device=device)
     check_probe(probe)
     return replace(alignment, proof=prove_alignment(model, network, alignment, symmetry, probe.to(device), name=name))
-
-
-def check_inputs(method: str, inputs: Tensor | None, orders: int) -> None:
-    """Check that a method of aligning has the samples that it needs, and no others, and orders to descend in.
-
-    Raises:
-        GeometryError: if not.
-    """
-    if method == Method.ACTIVATION and inputs is None:
-        raise GeometryError("the method 'activation' needs `inputs=`, samples to correlate units on")
-    if method != Method.ACTIVATION and inputs is not None:
-        raise GeometryError(f"`inputs=` are for the method 'activation', not {method!r}: leave them out")
-    check_whole("orders", orders, GeometryError)
-    if orders < 1:
-        raise GeometryError(f"`orders=` must be at least 1, not {orders}")
-
-
-def drawn_inputs(inputs: Tensor, seed: int, samples: int) -> Tensor:
-    """Return the samples that "activation" correlates units on, drawn of training inputs."""
-    return inputs[torch.randperm(len(inputs), generator=generator(seed))[:samples]]
 
 
 def correlate(
@@ -191,6 +192,8 @@ class PairAligner:
         device: torch.device,
         orders: int = ORDERS,
         samples: int = ALIGN_SAMPLES,
+        data: Data | None = None,
+        learning: Learning | None = None,
     ) -> None:
         """Draw what is the same for every pair: the inputs of the proof, and those to correlate units on.
 
@@ -198,23 +201,38 @@ class PairAligner:
             model: the architecture.
             like: one of the networks.
             symmetry: of all of them.
-            method: "cosine", "weight" or "activation".
+            method: "cosine", "weight", "activation" or "learned".
             inputs: training inputs as a network sees them, shape (n, *input_shape), of which "activation" draws the
                 same for all; others do without.
             seed: of all that is drawn.
             device: where outputs and activations are computed.
             orders: descents of "weight".
-            samples: how many inputs "activation" draws, or all if there are fewer.
+            samples: how many inputs "activation" draws, or samples "learned", or all if there are fewer.
+            data: of "learned": samples with labels; of several splits, the training set.
+            learning: of "learned": how.
+
+        Raises:
+            GeometryError: if the method is "learned", and there are no data.
         """
+        check_method(method, learns=data is not None)
         self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders
         self._seed, self._device = seed, device
         self._inputs, self._samples, self._like = inputs, samples, like
+        self._data, self._learning = drawn_data(data, seed, samples), learning
         self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
         self._warned_of_scale = self._aligned_any = False
 
     @property
+    def work(self) -> str:
+        """What takes long of a match, in a word."""
+        return "activations" if self._data is None else "learning"
+
+    @property
     def samples(self) -> int:
-        """On how many inputs the units of each pair are correlated."""
+        """What `advance` is called with in all for each pair: inputs correlated, or samples learned on."""
+        if self._data is not None:
+            [split] = named_splits(self._data).values()
+            return (self._learning or Learning()).epochs * len(split.y)
         drawn = self._drawn(self._like)
         return 0 if drawn is None else len(drawn)
 
@@ -263,10 +281,9 @@ class PairAligner:
 
     def _drawn(self, network: Checkpoint) -> Tensor | None:
         """Return the samples that units are correlated on, as a network sees them; None of methods without."""
-        if self._method != Method.ACTIVATION:
+        if self._inputs is None or self._method != Method.ACTIVATION:
             return None
-        assert self._inputs is not None
-        return drawn_inputs(self._inputs(network), self._seed, self._samples)
+        return drawn_inputs(self._method, self._inputs(network), self._seed, self._samples)
 
     def _match(self, reference: Checkpoint, network: Checkpoint, advance: Callable[[int], None] | None) -> Alignment:
         alignment = align(
@@ -279,6 +296,8 @@ class PairAligner:
             seed=self._seed,
             inputs=self._drawn(reference),
             network_inputs=self._drawn(network),
+            data=self._data,
+            learning=self._learning,
             probe=self._probe,
             device=self._device,
             name=network.path,

@@ -141,7 +141,7 @@ def with_preprocessing(network: Checkpoint, options: PreprocessingOptions, data:
     if asked is None:
         return network
     if data is not None:
-        asked = data.fitted(asked)
+        asked = data.under(asked).preprocessing
     if asked.needs_data:
         raise typer.BadParameter(
             f"--preprocess {asked.kind} takes its numbers from a training set, and none is read here: name them with "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from landscape_cli.choices import DataName, Preprocess
 from landscape_cli.cli.console import say
-from landscape_cli.errors import DataError, GeometryError, LandscapeError, LandscapeWarning, listed
+from landscape_cli.errors import DataError, GeometryError, LandscapeError, LandscapeWarning, Remark, listed
 
 if TYPE_CHECKING:
     import torch
@@ -51,11 +51,11 @@ def see_data(
         DataError: if what is asked for, or what a network says of itself, does not suit the data.
 
     Warns:
-        LandscapeWarning: if one that does not say hardly does better than guessing.
+        LandscapeWarning, Remark: if one that does not say hardly does better than guessing.
     """
     recorded = [_recorded(network, data) for network in networks]
     known = next((each for each in zip(networks, recorded, strict=True) if each[1] is not None), None)
-    chosen = None if asked is None else data.fitted(asked)
+    chosen = None if asked is None else data.under(asked).preprocessing
     assumed = _assumed(data) if known is None or known[1] is None else known[1]
     seen = [chosen or own or assumed for own in recorded]
     resolved = [replace(n, preprocessing=each.to_record()) for n, each in zip(networks, seen, strict=True)]
@@ -64,9 +64,9 @@ def see_data(
         how = str(assumed) if known is None else f"{assumed}, as for {known[0].path}"
         of_set = " with the statistics of its training set" * (known is None and assumed.is_recorded_with_data)
         say(
-            f"assumed: {data.record['name']} is {how}{of_set}, as {listed(network.path for network in silent)} "
-            f"{'does' if len(silent) == 1 else 'do'} not say how inputs are prepared: if otherwise, name it with "
-            "--preprocess"
+            f"assumed: inputs of {data.record['name']} are {how}{of_set}, as "
+            f"{listed(network.path for network in silent)} {'does' if len(silent) == 1 else 'do'} not say how they are "
+            "prepared: if otherwise, use --preprocess"
         )
     for network in silent:
         _check_chance(network, model, data, device)
@@ -83,7 +83,7 @@ def _recorded(network: Checkpoint, data: DataSet) -> Preprocessing | None:
 
     try:
         own = network_preprocessing(network.preprocessing, network.data)
-        return None if own is None else data.fitted(own)
+        return None if own is None else data.under(own).preprocessing
     except DataError as error:
         raise DataError(f"{network.path}: {error}") from error
 
@@ -96,7 +96,7 @@ def _assumed(data: DataSet) -> Preprocessing:
 
     x = data.raw_train.x
     if x.dtype == torch.uint8 or data.record["name"] in list(DataName):
-        return data.fitted(Preprocessing.usual(x))
+        return data.under(Preprocessing.usual(x)).preprocessing
     return Preprocessing.none()
 
 
@@ -104,7 +104,8 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
     """Point at preprocessing if a network hardly does better than guessing, and at what would do better.
 
     Warns:
-        LandscapeWarning: if so.
+        LandscapeWarning: if something would.
+        Remark: if nothing that has no numbers of its own would: the network may know nothing.
     """
     import torch
 
@@ -119,7 +120,7 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
 
     def error_of(kind: Preprocessing) -> float:
         try:
-            split = Split(data.fitted(kind).apply(x), y)
+            split = Split(data.under(kind).preprocessing.apply(x), y)
             return float(Evaluator(model, split, device=device).error([network.params])[0])
         except LandscapeError:  # it does not suit the data, or the model not what becomes of them
             return math.inf
@@ -130,13 +131,14 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
         return
     others = [Preprocessing(kind) for kind in Preprocess if kind is not Preprocess.CHANNELS and kind != own.kind]
     lowest, best = min(((error_of(kind), kind.kind) for kind in others), default=(math.inf, ""))
+    is_better = lowest <= BETTER * error
     remedy = "was it trained on inputs prepared otherwise? See --preprocess, --mean and --std"
-    if lowest <= BETTER * error:
+    if is_better:
         remedy = f"with --preprocess {best} it is {lowest:.3g}"
     warnings.warn(
         f"{network.path} has an error of {error:.3g} on {len(y)} training samples that are {own}, near that of "
         f"guessing ({chance:.3g}): {remedy}",
-        LandscapeWarning,
+        LandscapeWarning if is_better else Remark,
         stacklevel=3,
     )
 
@@ -152,6 +154,7 @@ class CommonInputs:
         fold: whether the difference is folded into the first layer.
         seed: of the inputs that this is proved on.
         device: where.
+        foldable: whether the user may ask for that.
     """
 
     model: nn.Module
@@ -160,6 +163,7 @@ class CommonInputs:
     fold: bool
     seed: int
     device: torch.device
+    foldable: bool = True
     _folded: dict[tuple[int, Preprocessing], Checkpoint] = field(default_factory=dict, repr=False)
 
     def check(self, groups: Iterable[Sequence[Checkpoint]]) -> None:
@@ -171,11 +175,12 @@ class CommonInputs:
         for group in groups if not self.fold else ():
             for network in group[1:]:
                 if not self._alike(group[0], network):
+                    folding = ", or fold the difference into first layers with `fold_preprocessing=`" * self.foldable
                     seen = [self.data.seen_by(each).preprocessing for each in (group[0], network)]
                     raise GeometryError(
-                        f"{group[0].path} and {network.path} do not see inputs alike (they are {seen[0]}, and "
+                        f"{group[0].path} and {network.path} do not see inputs alike (they are {seen[0]}; and "
                         f"{seen[1]}), so networks between them make no sense: choose how all see them with "
-                        "`preprocess=`, or fold the difference into first layers with `fold_preprocessing=`"
+                        f"`preprocess=`{folding}"
                     )
 
     def of(self, networks: Sequence[Checkpoint]) -> list[Checkpoint]:

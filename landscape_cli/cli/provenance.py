@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.choices import Algorithm, Kind, Perturbation, Target
+from landscape_cli.choices import Algorithm, Kind, Method, Perturbation, Relaxation, Target
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +62,10 @@ OF_CONNECTOR = ("shape", "centres", "train_on", "orthogonal", "geometry", "align
 """Options of `path` that only `--kind connector` uses; but midpoints are trained on something, too."""
 
 
+OF_LEARNING = ("epochs", "relaxation", "learning_rate", "batch_size", "temperature")
+"""Options of `align` that only `--method learned` uses."""
+
+
 OWN_SCHEDULES = (Algorithm.SNAPSHOT, Algorithm.FGE)
 """Samplers with which `--lr-schedule` is not recorded, as theirs is another; SWA's networks have always held it."""
 OF_ENSEMBLE = ("same", "bn")
@@ -76,6 +80,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(_unused_by_path(context.params))
     if "ensemble" in unused and "ensemble" in context.params:
         unused.update(OF_ENSEMBLE)
+    if "relaxation" in context.params:
+        unused.update(_unused_by_align(context.params))
     if context.params.get("algo") in OWN_SCHEDULES:
         unused.add("lr_schedule")
     left_out = NOT_RECORDED | unused
@@ -95,6 +101,13 @@ def _unused_by_path(options: Mapping[str, Any]) -> set[str]:
         if bends and options["train_on"] is not Target.VERTICES:
             unused.remove("train_on")
     return unused
+
+
+def _unused_by_align(options: Mapping[str, Any]) -> set[str]:
+    """Return which options of `align` have no say in what was learned, if anything was."""
+    if options["method"] is not Method.LEARNED:
+        return set(OF_LEARNING)
+    return set() if options["relaxation"] is Relaxation.SINKHORN else {"temperature"}
 
 
 def _plain(value: Any) -> Any:

@@ -151,21 +151,13 @@ class DataSet:
 
         return of
 
-    def fitted(self, preprocessing: Preprocessing) -> Preprocessing:
-        """Return a preprocessing with the numbers that it takes from the training set: of all that has been read of it.
-
-        Raises:
-            DataError: if it does not suit the data.
-        """
-        return preprocessing.fitted(self.raw_train.x if self._whole is None else self._whole)
-
     def under(self, preprocessing: Preprocessing) -> DataSet:
         """Return the same data as another network sees it; prepared once, when it is first looked at.
 
         Raises:
             DataError: if the preprocessing does not suit the data.
         """
-        fitted = self.fitted(preprocessing)
+        fitted = preprocessing.fitted(self.raw_train.x if self._whole is None else self._whole)
         if fitted == self.preprocessing:
             return self
         if fitted not in self._views:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from landscape_cli.alignment.align import check_method
 from landscape_cli.arguments import check_number, check_numbers, check_whole
 from landscape_cli.choices import Direction, Method, check_choice
 from landscape_cli.errors import GeometryError
@@ -57,7 +58,7 @@ class RadialSettings:
         check_number("growth", self.growth, GeometryError)
         if not 0 < self.growth <= 1:
             raise GeometryError(f"`growth=` takes a fraction of samples, above 0 and at most 1, not {self.growth:g}")
-        check_choice("alignment method", self.align, Method, GeometryError)
+        check_method(self.align)
 
 
 def _listed(numbers: Sequence[float]) -> str:

@@ -1,5 +1,6 @@
 """The symmetries of a network: what they are, deriving them by tracing, applying them to its tensors."""
 
+from landscape_cli.symmetry.soft import permute_softly
 from landscape_cli.symmetry.spec import (
     Axis,
     FixedAxis,
@@ -40,6 +41,7 @@ __all__ = [
     "Symmetry",
     "flip",
     "permute",
+    "permute_softly",
     "random_permutations",
     "random_signs",
     "rescale",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from landscape_cli.symmetry.checks import check_symmetry, check_units
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
 SLICES = 16
+Dims = tuple[int, ...]
+Member = tuple[PermutationGroup, Axis]
+"""A group of units, and an axis that they live on."""
 
 
 @torch.no_grad()
@@ -43,13 +46,8 @@ def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapp
         indices = torch.arange(len(permutation), dtype=permutation.dtype)
         if permutation.is_floating_point() or not torch.equal(permutation.cpu().sort().values, indices):
             raise GeometryError(f"`permutations=`: {name!r} is no permutation: it holds each index from 0 once, int64")
-    moves: defaultdict[tuple[str, tuple[int, ...]], list[tuple[PermutationGroup, Axis]]] = defaultdict(list)
-    for group in symmetry.permutations:
-        if group.name in permutations:
-            for axis in group.axes:
-                moves[axis.tensor, axis.dims].append((group, axis))
     result = dict(params)
-    for (name, dims), members in sorted(moves.items(), key=lambda move: -len(move[0][1])):
+    for name, dims, members in moves_of(symmetry, permutations):
         index = sources(result[name], dims, members, permutations)
         if result[name] is params[name] or len(dims) > 1:
             result[name] = take(result[name], dims, index)
@@ -59,10 +57,21 @@ def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapp
     return result
 
 
+def moves_of(symmetry: Symmetry, names: Collection[str]) -> list[tuple[str, Dims, list[Member]]]:
+    """Return which groups of these names live along which axes of which tensor, in the order in which they move it."""
+    moves: defaultdict[tuple[str, Dims], list[Member]] = defaultdict(list)
+    for group in symmetry.permutations:
+        if group.name in names:
+            for axis in group.axes:
+                moves[axis.tensor, axis.dims].append((group, axis))
+    ordered = sorted(moves.items(), key=lambda move: -len(move[0][1]))
+    return [(name, dims, sorted(members, key=outwards)) for (name, dims), members in ordered]
+
+
 def sources(
     tensor: Tensor,
     dims: Sequence[int],
-    members: Iterable[tuple[PermutationGroup, Axis]],
+    members: Iterable[Member],
     permutations: Mapping[str, Tensor],
 ) -> Tensor:
     """Return, for every place along `dims`, the place that its content comes from, int64."""
@@ -70,15 +79,16 @@ def sources(
     for dim in dims:
         count *= tensor.shape[dim]
     source = torch.arange(count)
-    for group, axis in sorted(members, key=lambda member: _outwards(member[0])):
+    for group, axis in sorted(members, key=outwards):
         places = torch.from_numpy(axis.places.table.copy())
         before = source.clone()
         source[places.flatten()] = before[places[permutations[group.name].cpu()].flatten()]
     return source
 
 
-def _outwards(group: PermutationGroup) -> tuple[bool, int]:
+def outwards(member: Member) -> tuple[bool, int]:
     """Sort groups of units before those of the blocks that the units are in."""
+    group, _ = member
     return bool(group.inside), -group.blocks
 
 

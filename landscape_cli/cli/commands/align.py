@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.choices import Format, Method
 from landscape_cli.cli.console import emit, listen, progress, say
+from landscape_cli.cli.learning import ON_DATA, LearningOptions, check_used, learned_remark
 from landscape_cli.cli.options import (
     LARGEST_COUNT,
     CheckpointOutput,
@@ -23,17 +24,12 @@ from landscape_cli.cli.options import (
     PreprocessingOptions,
     Strict,
     TerminalOptions,
-    flag,
-    given,
 )
 
 if TYPE_CHECKING:
     from landscape_cli.alignment.align import Alignment
     from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.io.checkpoint import Checkpoint
-
-USED_BY = {"orders": "weight"} | dict.fromkeys(("samples", "data", "data_dir", "image_size"), "activation")
-"""The method that each of these options is for."""
 
 
 def align(
@@ -50,21 +46,29 @@ def align(
         Method,
         typer.Option(
             "--method",
-            help="How to match: cosine of incoming weights, weight (all of them), activation (on data).",
+            help="How to match: cosine of incoming weights, weight (all of them), activation (on data), learned (the "
+            "loss on the path, by gradients).",
         ),
     ] = Method.COSINE,
     orders: Annotated[
         int,
         typer.Option(
-            "--orders", min=1, max=LARGEST_COUNT, help="Descents of --method weight, each in a random order; best kept."
+            "--orders",
+            min=1,
+            max=LARGEST_COUNT,
+            help="Descents of --method weight or learned, each in a random order; best kept.",
         ),
     ] = ORDERS,
     samples: Annotated[
         int,
         typer.Option(
-            "--samples", min=2, max=LARGEST_COUNT, help="Training samples that --method activation correlates units on."
+            "--samples",
+            min=2,
+            max=LARGEST_COUNT,
+            help="Training samples that --method activation correlates units on, or learned learns on.",
         ),
     ] = ALIGN_SAMPLES,
+    learning: LearningOptions,
     data: DataOptions,
     preprocessing: PreprocessingOptions,
     permutations: Annotated[
@@ -96,13 +100,16 @@ def align(
       landscape align a.st b.st -o b_aligned.st
       landscape align a.st b.st c.st --out-dir aligned --permutations aligned/permutations.json
       landscape align a.st b.st -o b_aligned.st --method activation --samples 5000
+      landscape align a.st b.st -o b_learned.st --method learned --epochs 20
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from dataclasses import replace
+    from functools import partial
 
     from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of, with_preprocessing
     from landscape_cli.cli.outputs import check_written, write_networks
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
     from landscape_cli.errors import ResultError
@@ -116,15 +123,18 @@ def align(
             f"there is nothing to permute: name one or more networks after the reference {reference}, or add --explain"
         )
     check_used(context, method)
+    learns = learning.learning() if method is Method.LEARNED else None
     outputs = _checked_outputs(networks, output, out_dir, permutations, force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
     target = checkpoints[0]
     symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet, claims=checkpoints)
     loaded, seeing = None, checkpoints
-    if method is Method.ACTIVATION:
+    if method in ON_DATA:
         loaded, seeing = data_of(
             checkpoints, model, data, preprocessing, device, seed=compute.seed, quiet=terminal.quiet
         )
+    if loaded is not None and learns is not None:  # on the path between the networks
+        CommonInputs(model, loaded, symmetry, False, compute.seed, device, foldable=False).check([seeing])
     _, *movers = (with_preprocessing(network, preprocessing, loaded) for network in checkpoints)
     aligner = PairAligner(
         model,
@@ -134,18 +144,24 @@ def align(
         orders=orders,
         inputs=None if loaded is None else loaded.by_network(lambda seen: seen.train.x),
         samples=samples,
+        data=None if loaded is None or learns is None else loaded,
+        learning=learns,
         seed=compute.seed,
         device=device,
     )
     for remark in alignment_remarks(movers, symmetry):
         say(remark, quiet=terminal.quiet)
     alignments = [_match(aligner, seeing[0], network, quiet=terminal.quiet) for network in seeing[1:]]
+    used: dict[str, Any] = {} if learns is None else {"learning_rate": learns.rate}
+    record = partial(make_provenance, context, device=device, seed=compute.seed, data=loaded, **used)
     aligned = []
     for network, alignment in zip(movers, alignments, strict=True):
-        provenance = make_provenance(context, device=device, seed=compute.seed, networks=[target, network], data=loaded)
-        aligned.append(replace(network, params=alignment.params, history=(*network.history, provenance)))
+        if alignment.learned is not None:
+            say(learned_remark(network.path, alignment.learned), quiet=terminal.quiet)
+        history = (*network.history, record(networks=[target, network]))
+        aligned.append(replace(network, params=alignment.params, history=history))
     errors = write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=terminal.quiet)
-    summary = make_provenance(context, device=device, seed=compute.seed, networks=checkpoints, data=loaded)
+    summary = record(networks=checkpoints)
     if permutations is not None:
         try:
             write_permutations(permutations, target, movers, alignments, summary, force=force)
@@ -155,17 +171,6 @@ def align(
     result = alignment_result(target, movers, outputs, alignments, symmetry, summary)
     emit(result, output=None, form=form, force=force, quiet=terminal.quiet, show=show)
     check_written(errors)
-
-
-def check_used(context: typer.Context, method: Method) -> None:
-    """Refuse options of other methods: an option silently ignored misleads.
-
-    Raises:
-        BadParameter: naming it.
-    """
-    for name, used_by in USED_BY.items():
-        if given(context, name) and method != used_by:
-            raise typer.BadParameter(f"{flag(name)} is for --method {used_by}: leave it out")
 
 
 def _explain(
@@ -207,5 +212,5 @@ def _checked_outputs(
 
 def _match(aligner: PairAligner, reference: Checkpoint, network: Checkpoint, *, quiet: bool) -> Alignment:
     """Match one network to the reference, with a progress bar where that takes long."""
-    with progress("activations", aligner.samples, "samples", quiet=quiet or not aligner.samples) as advance:
+    with progress(aligner.work, aligner.samples, "samples", quiet=quiet or not aligner.samples) as advance:
         return aligner.match(reference, network, advance=advance)

@@ -29,7 +29,9 @@ def alignment_result(
 ) -> Result:
     """Return the result of aligning networks to a reference, with a row for each group of each network."""
     proofs = [
-        {"network": network.path, "output": str(out)} | ({} if alignment.proof is None else alignment.proof.columns())
+        {"network": network.path, "output": str(out)}
+        | ({} if alignment.proof is None else alignment.proof.columns())
+        | ({} if alignment.learned is None else {"learned": alignment.learned.to_dict()})
         for network, out, alignment in zip(networks, outputs, alignments, strict=True)
     ]
     rows = [
