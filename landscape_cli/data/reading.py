@@ -45,12 +45,13 @@ def read_split(samples: Split | Samples, spec: DataSpec, part: Part, reading: Re
     """
     if isinstance(samples, Split):
         return ReadSplit(samples, samples.y, len(samples.y))
+    samples.balances = spec.objective.balances
     train_size = spec.train_size if samples.split == "train" else None
     size, seed = (part.size(samples.split), part.seed) if train_size is None else (train_size, spec.seed)
     with reading(samples.work(size)) as advance:
         split = samples.read(size, seed=seed, global_seed=spec.seed, advance=advance)
     labels = samples.known_labels
-    if labels is None or split.y.ndim != 1 or split.y.is_floating_point():
+    if labels is None or not samples.balances or split.y.ndim != 1 or split.y.is_floating_point():
         labels = split.y
     is_part = train_size is None and size is not None
     return ReadSplit(split, labels, samples.length if is_part else len(split.y), is_part)
