@@ -281,6 +281,15 @@ class Task(Choice):
     PARITY = "parity", "landscape_cli.data.tasks:parity"
 
 
+class ObjectiveName(Choice):
+    """The objectives that have names; others are functions of the user's."""
+
+    CLASSIFICATION = "classification", "landscape_cli.forward.objectives:Classification"
+    MULTILABEL = "multilabel", "landscape_cli.forward.objectives:Multilabel"
+    REGRESSION = "regression", "landscape_cli.forward.objectives:Regression"
+    DENSE = "dense", "landscape_cli.forward.objectives:Dense"
+
+
 class Norm(Choice):
     """The normalisations of resnet20."""
 

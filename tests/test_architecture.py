@@ -17,7 +17,7 @@ PACKAGE = Path(landscape_cli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     *("errors", "arguments", "rng", "network", "choices", "torchvision_compat"),
-    *("io", "user_code", "data", "forward", "binary", "models"),
+    *("io", "user_code", "forward", "data", "binary", "models"),
     *("evaluation", "symmetry", "normalization", "alignment", "geometry", "samplers", "measures", "figures", "cli"),
 )
 """The way that data goes: what comes earlier knows nothing of what comes later."""
@@ -27,8 +27,8 @@ TERMINAL = {"typer", "rich", "argparse", "click"}
 ALLOWED = {
     "io": set(),
     "user_code": set(),
-    "data": {"io", "user_code"},
     "forward": set(),
+    "data": {"forward", "io", "user_code"},
     "binary": {"forward"},
     "models": {"binary", "forward", "io", "user_code"},
     "evaluation": {"binary", "data", "forward", "models"},

@@ -21,7 +21,6 @@ from landscape_cli.evaluation.batch_statistics import BatchStatistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.forward.functional import cast_floats, errors_of_forward, run_with, unsaved_buffers
-from landscape_cli.forward.outputs import cross_entropy, logits_of
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
@@ -141,7 +140,7 @@ class PathLearner:
                     kind = next(tensor.dtype for tensor in point.values() if tensor.is_floating_point())
                     x = split.x[chosen]
                     outputs = run_with(self._model, constants | point, x.to(kind) if x.is_floating_point() else x)
-                    loss = cross_entropy(logits_of(outputs), split.y[chosen])
+                    loss = split.objective.loss(split.objective.outputs(outputs), split.y[chosen])
                     optimizer.zero_grad()
                     loss.backward()
                 if not bool(torch.isfinite(loss)):

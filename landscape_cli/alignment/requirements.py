@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -66,4 +68,4 @@ def drawn_data(data: Data | None, seed: int, samples: int) -> Data | None:
     name = training_split(splits)
     x, y = splits[name].x, splits[name].y
     chosen = torch.randperm(len(y), generator=generator(seed))[:samples]
-    return {name: splits[name]._replace(x=x[chosen], y=y[chosen])}
+    return {name: replace(splits[name], x=x[chosen], y=y[chosen])}

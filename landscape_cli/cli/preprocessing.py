@@ -110,6 +110,8 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
     from landscape_cli.data.source import Split
     from landscape_cli.evaluation.evaluator import Evaluator
 
+    if not data.objective.balances:  # guessing has no error there
+        return
     labels = data.raw_train.y
     drawn = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:TRIAL_SAMPLES]
     x, y = data.raw_train.x[drawn], labels[drawn]

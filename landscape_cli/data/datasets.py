@@ -13,7 +13,7 @@ from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_settings, check_whole
 from landscape_cli.choices import Task
-from landscape_cli.data.checks import check_splits, count_classes
+from landscape_cli.data.checks import check_splits
 from landscape_cli.data.find import find_source
 from landscape_cli.data.given import GIVEN, GivenSets
 from landscape_cli.data.hidden_manifold import HiddenManifold
@@ -24,6 +24,8 @@ from landscape_cli.data.source import DataSource, Split
 from landscape_cli.data.subset import balanced_subset
 from landscape_cli.data.user_function import allow_function, is_function
 from landscape_cli.errors import DataError, shown
+from landscape_cli.forward.objective import Objective, count_classes
+from landscape_cli.forward.objectives import CLASSIFICATION
 from landscape_cli.io.checkpoint import Checkpoint
 
 Reading = Callable[[int], AbstractContextManager[Callable[[int], None] | None]]
@@ -49,6 +51,8 @@ class DataSpec:
         hmm: sizes of the generated data.
         task: what is to be told from the labels: None for the labels themselves, "parity" for labels modulo 2.
         image_size: height and width to bring the images of a folder to, or None if they have one size.
+        objective: what networks are held against, which says what the targets are; it is no part of the record of the
+            data.
     """
 
     name: str
@@ -58,6 +62,7 @@ class DataSpec:
     hmm: HiddenManifold = field(default_factory=HiddenManifold)
     task: str | None = None
     image_size: tuple[int, int] | None = None
+    objective: Objective = CLASSIFICATION
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], directory: str | None = None) -> DataSpec:
@@ -89,7 +94,7 @@ class DataSet:
     Attributes:
         raw_train: the training split, inputs as the data set has them.
         raw_test: the test split.
-        classes: the number of classes.
+        classes: the number of classes; of label bits or numbers to predict, where those are the targets.
         preprocessing: how inputs are seen.
         record: what a checkpoint keeps of it, as JSON values; a preprocessing that is not `standardize` it keeps
             beside that (`Checkpoint.preprocessing`).
@@ -108,12 +113,17 @@ class DataSet:
     @cached_property
     def train(self) -> Split:
         """The training split as the network sees it."""
-        return Split(self.preprocessing.apply(self.raw_train.x), self.raw_train.y)
+        return replace(self.raw_train, x=self.preprocessing.apply(self.raw_train.x))
 
     @cached_property
     def test(self) -> Split:
         """The test split as the network sees it."""
-        return Split(self.preprocessing.apply(self.raw_test.x), self.raw_test.y)
+        return replace(self.raw_test, x=self.preprocessing.apply(self.raw_test.x))
+
+    @property
+    def objective(self) -> Objective:
+        """What networks are held against."""
+        return self.raw_train.objective
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -170,6 +180,7 @@ def load_data(
     *,
     preprocessing: Preprocessing | str | Mapping[str, Any] | None = None,
     part: Part | None = None,
+    objective: Objective | None = None,
     download: bool = False,
     reading: Reading = lambda samples: nullcontext(),
 ) -> DataSet:
@@ -184,28 +195,34 @@ def load_data(
             numbers that are no bytes stay what they are.
         part: how much to measure on; by default all. What need not be read for that is not read, where samples can be
             had one by one.
+        objective: what networks are held against, and what the targets are; by default what `spec`, or data given in
+            Python, says.
         download: let torchvision fetch what is missing.
         reading: makes what is called with the samples read, for as long as so many are read (0: it is not known).
 
     Returns:
         Both splits on the CPU: inputs, shape (n, *input_shape), float32 (or as `Preprocessing.apply` says); labels,
-        shape (n,), int64, from 0.
+        shape (n,), int64, from 0, or the targets of another objective.
 
     Raises:
         DataError: if the data is unknown, missing, malformed or too large, or the preprocessing none that suits it.
     """
-    spec, source = _asked(spec)
+    spec, source = _asked(spec, objective)
     part = part or Part()
     check_kind("part", part, Part, "give a Part, as in Part(train_samples=1000)", DataError)
     wanted = _preprocessing(preprocessing)
     sets = source.load(spec, download=download)
     train, test = (_read(each, spec, part, reading) for each in sets)
+    against = train.objective if spec.name == GIVEN and objective is None else spec.objective
+    train, test = (replace(split, objective=against) for split in (train, test))
     check_splits(spec.name, train, test)
-    train, test = Split(train.x, train.y.long()), Split(test.x, test.y.long())
-    classes = count_classes(spec.name, _all_labels(sets[0], train), _all_labels(sets[1], test))
+    train, test = (replace(split, y=against.targets(split.y)) for split in (train, test))
+    classes = against.classes(spec.name, _all_labels(sets[0], train), _all_labels(sets[1], test))
     if spec.task is not None:
+        if not against.balances:
+            raise DataError(f"the task {spec.task} is told from one label a sample, not for {against.name}")
         target = Task(spec.task).load()
-        train, test = Split(train.x, target(train.y)), Split(test.x, target(test.y))
+        train, test = (replace(split, y=target(split.y)) for split in (train, test))
         classes = count_classes(spec.name, train.y, test.y)
     if spec.train_size is not None:
         train = balanced_subset(train, classes, spec.train_size, spec.seed)
@@ -214,7 +231,8 @@ def load_data(
     whole = _digest(train, test) if is_whole else None
     seen = train.x
     train, test = part.of(train, "train"), part.of(test, "test")
-    asked = {key: value for key, value in asdict(spec).items() if value is not None or key not in LATER}
+    asked = asdict(replace(spec, objective=CLASSIFICATION))
+    asked = {k: value for k, value in asked.items() if k != "objective" and (value is not None or k not in LATER)}
     if spec.image_size is not None:
         asked["image_size"] = list(spec.image_size)
     record = asked | {
@@ -227,8 +245,8 @@ def load_data(
     return DataSet(train, test, classes, fitted, _with_statistics(record, fitted), whole, seen)
 
 
-def _asked(spec: object) -> tuple[DataSpec, DataSource]:
-    """Return which data are asked for, checked, and where they come from.
+def _asked(spec: object, objective: Objective | None) -> tuple[DataSpec, DataSource]:
+    """Return which data are asked for, checked, for an objective if one is given, and where they come from.
 
     Raises:
         DataError: if that is not said.
@@ -243,6 +261,8 @@ def _asked(spec: object) -> tuple[DataSpec, DataSource]:
     assert isinstance(spec, DataSpec)
     check_kind("name", spec.name, str, "give the name of a data set, or a file", DataError)
     check_kind("hmm", spec.hmm, HiddenManifold, "give a HiddenManifold", DataError)
+    spec = spec if objective is None else replace(spec, objective=objective)
+    check_kind("objective", spec.objective, Objective, "give one, such as Regression()", DataError)
     check_whole("seed", spec.seed, DataError, least=0)
     if spec.seed >= 1 << 63:
         raise DataError(f"the seed must be below 2^63, and is {spec.seed}")
@@ -274,8 +294,8 @@ def _read(samples: Split | Samples, spec: DataSpec, part: Part, reading: Reading
 
 def _all_labels(samples: Split | Samples, split: Split) -> Tensor:
     """Return the labels of all samples, as far as they are known, of which a split may be a part."""
-    known = None if isinstance(samples, Split) or split.y.ndim != 1 else samples.known_labels
-    return split.y if known is None or split.y.is_floating_point() else known
+    known = samples.known_labels if split.objective.balances and not isinstance(samples, Split) else None
+    return split.y if known is None else known
 
 
 def _preprocessing(asked: Preprocessing | str | Mapping[str, Any] | None) -> Preprocessing | None:

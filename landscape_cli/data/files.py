@@ -18,6 +18,7 @@ from landscape_cli.network import Params
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.forward.objective import Objective
 
 SUFFIXES = (".st", ".safetensors")
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -38,16 +39,17 @@ class SafetensorsFile(DataSource):
         try:
             check_regular(path)
             with path.open("rb") as file:
-                check_splits(spec.name, *splits_of(path, read_header(file).tensors()))  # before values are read
+                # before values are read
+                check_splits(spec.name, *splits_of(path, read_header(file).tensors(), spec.objective))
             tensors, _, _ = load(path)
         except SafetensorError as cause:
             raise DataError(f"{path} is not a whole safetensors file ({one_line(cause)})") from cause
         except OSError as cause:
             raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
-        return splits_of(path, tensors)
+        return splits_of(path, tensors, spec.objective)
 
 
-def splits_of(path: Path, tensors: Params) -> tuple[Split, Split]:
+def splits_of(path: Path, tensors: Params, objective: Objective) -> tuple[Split, Split]:
     """Return the two splits that tensors by name are.
 
     Raises:
@@ -57,4 +59,4 @@ def splits_of(path: Path, tensors: Params) -> tuple[Split, Split]:
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}: a data file holds {', '.join(KEYS)}")
     x_train, y_train, x_test, y_test = (tensors[key] for key in KEYS)
-    return Split(x_train, y_train), Split(x_test, y_test)
+    return Split(x_train, y_train, objective), Split(x_test, y_test, objective)

@@ -50,7 +50,8 @@ class NpzFile(DataSource):
         try:
             with unchanged(path) as file, zipfile.ZipFile(file) as archive:
                 arrays = _arrays_in(path, archive)
-                check_splits(spec.name, *splits_of(path, {name: each.promised for name, each in arrays.items()}))
+                promised = {name: each.promised for name, each in arrays.items()}
+                check_splits(spec.name, *splits_of(path, promised, spec.objective))
                 _check_unpacked(path, sum(arrays[key].size for key in KEYS))
                 tensors = {key: arrays[key].read(archive) for key in KEYS}
         except OSError as cause:
@@ -59,7 +60,7 @@ class NpzFile(DataSource):
             raise DataError(
                 f"{path} is not a whole .npz file ({one_line(cause, 100)}): write it with np.savez"
             ) from cause
-        return splits_of(path, tensors)
+        return splits_of(path, tensors, spec.objective)
 
 
 @dataclass(frozen=True)

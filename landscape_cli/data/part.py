@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -66,7 +66,7 @@ class Part:
             return samples
         check_size(f"{split}_samples", size, len(samples.y))
         chosen = choose(classes_of(samples.y), size, self.seed)
-        return Split(samples.x[chosen], samples.y[chosen])
+        return replace(samples, x=samples.x[chosen], y=samples.y[chosen])
 
 
 def check_size(name: str, size: int, there_are: int) -> None:

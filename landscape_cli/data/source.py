@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from landscape_cli.forward.objectives import CLASSIFICATION
+
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
     from landscape_cli.data.samples import Samples
+    from landscape_cli.forward.objective import Objective
 
 
-class Split(NamedTuple):
-    """Inputs, shape (n, *input_shape), as a network sees them; and labels, shape (n,), int64, from 0."""
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples, as tensors, and what networks are held against; `x, y = split` takes the tensors alone.
 
-    x: Tensor
-    y: Tensor
+    Attributes:
+        x: inputs, shape (n, *input_shape), float32, standardised.
+        y: targets: of a classification labels, shape (n,), int64, from 0; else what the objective takes.
+        objective: the objective.
+    """
+
+    x: Tensor = field(repr=False)
+    y: Tensor = field(repr=False)
+    objective: Objective = CLASSIFICATION
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield inputs and targets."""
+        yield from (self.x, self.y)
 
     def to(self, device: torch.device) -> Split:
         """Return the split on `device`."""
-        return Split(self.x.to(device), self.y.to(device))
+        return replace(self, x=self.x.to(device), y=self.y.to(device))
 
 
 class DataSource(ABC):
@@ -42,8 +59,8 @@ class DataSource(ABC):
             download: whether what is missing may be fetched.
 
         Returns:
-            Inputs of any plain number type, shape (n, *input_shape), and whole numbers from 0, shape (n,); or samples
-            that can be read, where that takes time or memory.
+            Inputs of any plain number type, shape (n, *input_shape), and targets, shape (n, ...); or samples that can
+            be read, where that takes time or memory.
 
         Raises:
             DataError: if the data is missing or malformed.

@@ -1,6 +1,8 @@
-"""Smaller training sets, with as many samples of each class."""
+"""Smaller training sets, with as many samples of each class where there are classes."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 
@@ -11,9 +13,11 @@ from landscape_cli.errors import DataError
 def balanced_subset(train: Split, classes: int, size: int, seed: int, *, name: str = "train_size") -> Split:
     """Return `size` samples, as many of each class as of any other (one more of some, if it must be), in their order.
 
+    Where samples have not one class each, as by another objective than classification, they are drawn uniformly.
+
     Args:
         train: what to choose from.
-        classes: the number of classes.
+        classes: the number of classes, if samples have one each.
         size: how many samples.
         seed: of the choice.
         name: the parameter that asks for so many.
@@ -23,11 +27,16 @@ def balanced_subset(train: Split, classes: int, size: int, seed: int, *, name: s
     """
     if size == len(train.y):
         return train
+    generator = torch.Generator().manual_seed(seed)
+    if not train.objective.balances:
+        if not 1 <= size <= len(train.y):
+            raise DataError(f"`{name}=` {size} must lie between 1 and {len(train.y)}, the whole set")
+        keep = torch.randperm(len(train.y), generator=generator)[:size].sort().values
+        return replace(train, x=train.x[keep], y=train.y[keep])
     if not classes <= size <= len(train.y):
         raise DataError(
             f"`{name}=` {size} must lie between {classes}, the number of classes, and {len(train.y)}, the whole set"
         )
-    generator = torch.Generator().manual_seed(seed)
     quota = torch.full((classes,), size // classes)
     quota[torch.randperm(classes, generator=generator)[: size % classes]] += 1
     order = torch.randperm(len(train.y), generator=generator)
@@ -41,4 +50,4 @@ def balanced_subset(train: Split, classes: int, size: int, seed: int, *, name: s
             )
         chosen.append(members[: int(quota[label])])
     keep = torch.cat(chosen).sort().values
-    return Split(train.x[keep], train.y[keep])
+    return replace(train, x=train.x[keep], y=train.y[keep])

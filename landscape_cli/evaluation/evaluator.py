@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -11,7 +12,6 @@ from torch import Tensor, nn
 
 from landscape_cli.arguments import check_kind, check_tensors, check_whole, device_of
 from landscape_cli.binary.int8 import Packed, integer_model, is_faster
-from landscape_cli.data.checks import check_labels
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
@@ -26,7 +26,8 @@ from landscape_cli.forward.functional import (
     unsaved_buffers,
 )
 from landscape_cli.forward.memory import as_channels_last, largest_activation
-from landscape_cli.forward.outputs import UNDECIDED, cross_entropy, decide, logits_of
+from landscape_cli.forward.objective import Objective
+from landscape_cli.forward.outputs import decide
 from landscape_cli.models.fitting import check_params
 from landscape_cli.network import Params
 
@@ -35,6 +36,8 @@ MIB = 1 << 20
 ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
 NETWORK_BYTES = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
 MOST_NETWORKS = 8
+LEAST_SAMPLES = 64
+"""In a batch, whatever the activations take, unless outputs are as many as places."""
 TRIAL_SAMPLES = 256
 
 
@@ -55,6 +58,7 @@ class Evaluator:
         advance: Callable[[int], None] | None = None,
         recompute_on: str | None = None,
         integers: bool | None = None,
+        objective: Objective | None = None,
     ) -> None:
         """Put the data on the device and choose the sizes of the work.
 
@@ -63,7 +67,7 @@ class Evaluator:
             data: what `load_data` returns, one split ("data"), or several by name, each tensors (x, y), a `Dataset`
                 or a `DataLoader` (read once, into memory): x of shape (n, *input_shape), prepared as the networks know
                 it, any type of number: whole numbers (int8 to int64) reach a model that reads such as int64, all
-                others in the networks' type; y of shape (n,), whole numbers from 0.
+                others in the networks' type; y of shape (n,), whole numbers from 0, or what the objective takes.
             device: where to compute.
             batch_size: samples a batch; by default from the size of the model's activations.
             advance: called with the number of samples done, for a progress bar.
@@ -71,42 +75,48 @@ class Evaluator:
                 it is evaluated; by default networks are taken with the statistics they have.
             integers: whether binary networks are evaluated by products of whole numbers of eight bits, which gives the
                 same bits; by default where a trial on the first network finds it faster.
+            objective: what networks are held against; by default what the data says, which is classification where
+                nothing else is.
 
         Raises:
             DataError: if the data are no splits, their shapes or types are wrong, inputs are not finite, or labels out
                 of the range that the model decides between.
-            ModelError: if the model does not return logits.
+            ModelError: if the model does not return what the objective takes.
         """
         check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", ModelError)
         if batch_size is not None:
             check_whole("batch_size", batch_size, ModelError, least=1)
         self.device = device_of(device)
         self.model = model.eval()
-        splits = named_splits(data, self.model)
+        splits = named_splits(data, self.model, objective)
+        self.objective = next(iter(splits.values())).objective
         if recompute_on is not None:
             check_name(recompute_on, splits)
         shapes = {split.x.shape[1:]: (name, split.x[:2]) for name, split in reversed(splits.items())}
-        for name, examples in reversed(shapes.values()):
+        returned: dict[torch.Size, Tensor] = {}
+        for shape, (name, examples) in reversed(shapes.items()):
             with errors_of_forward(f"inputs of the split {name!r}, shape {tuple(examples.shape[1:])}"):
-                elements, outputs = _run_once(self.model, examples)
+                elements, returned[shape] = _run_once(self.model, examples, self.objective)
         for name, split in splits.items():
-            check_labels(f"the split {name!r}", split.y, outputs)
+            self.objective.check_fit(f"the split {name!r}", returned[split.x.shape[1:]], split.y)
         self.splits = {
-            name: Split(as_channels_last(split.x.to(self.device)), split.y.to(self.device, torch.int64))
+            name: replace(split, x=as_channels_last(split.x.to(self.device)), y=split.y.to(self.device))
             for name, split in splits.items()
         }
+        self._facts = {name: self._facts_of(split.y) for name, split in splits.items()}
         self.samples = sum(len(split.y) for split in self.splits.values())
         self._constants = {name: buffer.to(self.device) for name, buffer in unsaved_buffers(self.model).items()}
         self.advance = advance
         self.recompute_on = recompute_on
         self._kinds = _kinds(self.model.state_dict())
-        self.batch_size = batch_size or _batch_size(elements, self.device)
+        places = any(outputs.ndim > 2 for outputs in returned.values())
+        self.batch_size = batch_size or _batch_size(elements, self.device, least=1 if places else LEAST_SAMPLES)
         self._integers = None if integers is False else integer_model(self.model, self.device)
         self._tried = integers is not None
         self._levels: dict[tuple[str, torch.dtype], Tensor | None] = {}
 
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
-        """Return the fraction of samples misclassified on `split` (default: the first), as `Scores.error`.
+        """Return the fraction of wrong decisions on `split` (default: the first), as `Scores.error`.
 
         Raises:
             DataError: if there is no such split.
@@ -127,31 +137,35 @@ class Evaluator:
     def predictions(self, params: Params, split: str) -> Tensor:
         """Return the class that one network decides for, shape (samples,), int64, on the CPU; UNDECIDED for NaN.
 
+        Where a sample has several decisions, they follow one another, as in `objective.labels`.
+
         Raises:
-            DataError: if there is no such split.
+            DataError: if there is no such split, or the objective has no decisions.
             ModelError: if the network does not fit the model.
         """
         self.model.eval()
         check_name(split, self.splits)
         chunk = [self._prepare(params)]
-        return torch.cat([decide(logits) for _, logits, _ in self._outputs(chunk, self._pack(chunk), split)]).cpu()
+        outputs = self._outputs(chunk, self._pack(chunk), split)
+        return torch.cat([decide(self.objective.rows(each, y)[0]) for _, each, y in outputs]).cpu()
 
     @torch.inference_mode()
     def logits(self, networks: Sequence[Params], split: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the logits of all networks, shape (networks, batch, outputs), and the labels, batch by batch.
+        """Yield the logits of all networks, shape (networks, decisions, outputs), and the labels, batch by batch.
 
         Raises:
-            DataError: if there is no such split.
+            DataError: if there is no such split, or the objective has no decisions.
             ModelError: if a network does not fit the model.
         """
         self.model.eval()
         check_name(split, self.splits)
         chunk = [self._prepare(params) for params in networks]
         of_batch: list[Tensor] = []
-        for _, logits, y in self._outputs(chunk, self._pack(chunk), split):
+        for _, outputs, y in self._outputs(chunk, self._pack(chunk), split):
+            logits, labels = self.objective.rows(outputs, y)
             of_batch.append(logits if logits.dtype == torch.float64 else logits.float())
             if len(of_batch) == len(chunk):
-                yield torch.stack(of_batch), y
+                yield torch.stack(of_batch), labels
                 of_batch = []
 
     @torch.inference_mode()
@@ -163,29 +177,32 @@ class Evaluator:
         for chunk in self._chunks(networks):
             packed = self._pack(chunk)
             for name in splits:
-                chunk_wrong = torch.zeros(len(chunk), dtype=torch.int64, device=self.device)
-                chunk_undecided = torch.zeros_like(chunk_wrong)
+                chunk_wrong = torch.zeros(len(chunk), dtype=self.objective.counted_in, device=self.device)
+                chunk_undecided = torch.zeros(len(chunk), dtype=torch.int64, device=self.device)
                 chunk_loss = torch.zeros(len(chunk), dtype=torch.float64, device=self.device)
-                for k, logits, y in self._outputs(chunk, packed, name):
-                    decisions = decide(logits)
-                    chunk_wrong[k] += torch.count_nonzero(decisions != y)
-                    chunk_undecided[k] += torch.count_nonzero(decisions == UNDECIDED)
-                    chunk_loss[k] += cross_entropy(logits.double(), y, reduction="sum")
+                for k, outputs, y in self._outputs(chunk, packed, name):
+                    sums = self.objective.score(outputs, y)
+                    chunk_wrong[k] += sums.wrong
+                    chunk_undecided[k] += sums.undecided
+                    chunk_loss[k] += sums.loss
                     if self.advance is not None:
                         self.advance(len(y))
                 wrong[name].append(chunk_wrong)
                 loss[name].append(chunk_loss)
                 undecided[name].append(chunk_undecided)
         nothing = torch.zeros(0, device=self.device)
-        return {
-            name: Scores(
-                torch.cat([nothing.long(), *wrong[name]]).cpu(),
-                len(split.y),
-                torch.cat([nothing.double(), *loss[name]]).cpu() / len(split.y),
+        results = {}
+        for name in splits:
+            count, variance = self._facts[name]
+            results[name] = Scores(
+                torch.cat([nothing.to(self.objective.counted_in), *wrong[name]]).cpu(),
+                count,
+                torch.cat([nothing.double(), *loss[name]]).cpu() / count,
                 torch.cat([nothing.long(), *undecided[name]]).cpu(),
+                self.objective.has_error,
+                variance,
             )
-            for name, split in splits.items()
-        }
+        return results
 
     def _chunks(self, networks: Iterable[Params]) -> Iterator[list[Params]]:
         """Yield lists of networks, ready to run, that together stay within the memory allowed."""
@@ -199,6 +216,10 @@ class Evaluator:
             allowance = NETWORK_BYTES.get(self.device.type, NETWORK_BYTES["cpu"])
             count = min(MOST_NETWORKS, max(1, allowance // max(1, size)))
             yield [self._prepare(params) for params in (first, *islice(source, count - 1))]
+
+    def _facts_of(self, y: Tensor) -> tuple[int, float | None]:
+        """Return how many decisions or numbers targets are, and their variance if R² is told from it."""
+        return self.objective.count(y), self.objective.variance(y)
 
     def _check_fits(self, params: Params) -> None:
         """Check names and shapes against the model's; all else there is to check of files is where they are read.
@@ -224,7 +245,7 @@ class Evaluator:
     def _outputs(
         self, chunk: Sequence[Params], packed: Sequence[Packed] | None, name: str
     ) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield the index of each network in the chunk, its logits on a batch, and the labels, batch by batch."""
+        """Yield the index of each network in the chunk, its outputs on a batch, and the targets, batch by batch."""
         split = self.splits[name]
         for start in range(0, len(split.y), self.batch_size):
             batch = slice(start, start + self.batch_size)
@@ -233,7 +254,7 @@ class Evaluator:
             for k, params in enumerate(chunk):
                 levels = None if packed is None else self._levels_of(name, packed[k].dtype)
                 if self._integers is None or packed is None or levels is None:
-                    yield k, self._logits(params, split.x[batch]), y
+                    yield k, self._run(params, split.x[batch]), y
                     continue
                 dtype = packed[k].dtype
                 if dtype not in inputs:
@@ -255,7 +276,7 @@ class Evaluator:
         if levels is None:
             return False
         return is_faster(
-            lambda: model.logits(packed, model.prepare(levels), len(x)), lambda: self._logits(network, x), self.device
+            lambda: model.logits(packed, model.prepare(levels), len(x)), lambda: self._run(network, x), self.device
         )
 
     def _levels_of(self, name: str, dtype: torch.dtype) -> Tensor | None:
@@ -267,8 +288,8 @@ class Evaluator:
             self._levels[name, dtype] = torch.cat(levels) if len(levels) == len(parts) else None
         return self._levels.get((name, dtype))
 
-    def _logits(self, params: Params, x: Tensor) -> Tensor:
-        return logits_of(run_with(self.model, params, as_inputs(x, float_type(params))))
+    def _run(self, params: Params, x: Tensor) -> Tensor:
+        return self.objective.outputs(run_with(self.model, params, as_inputs(x, float_type(params))))
 
 
 def evaluator_of(
@@ -294,14 +315,14 @@ def evaluator_of(
     return Evaluator(model, data, device=device, advance=advance)
 
 
-def _run_once(model: nn.Module, examples: Tensor) -> tuple[int, int]:
-    """Return the number of elements of a sample's largest activation, and the number of outputs, by running a model."""
+def _run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple[int, Tensor]:
+    """Return the number of elements of a sample's largest activation, and the outputs, by running a model."""
     returned: list[Any] = []
     parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
     elements = largest_activation(
         lambda x: returned.append(run_with(model, {}, x)), as_inputs(examples, parameter.dtype).to(parameter.device)
     )
-    return elements, logits_of(returned[0]).shape[1]
+    return elements, objective.outputs(returned[0])
 
 
 def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:
@@ -309,8 +330,8 @@ def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:
     return {name: (tensor.shape, tensor.is_floating_point()) for name, tensor in params.items()}
 
 
-def _batch_size(elements: int, device: torch.device) -> int:
+def _batch_size(elements: int, device: torch.device, *, least: int) -> int:
     """Return the power of two for which a batch's largest activation, of so many elements a sample, is allowed."""
     fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
     power: int = 1 << (fits.bit_length() - 1)
-    return min(1 << 16, max(64, power))
+    return min(1 << 16, max(least, power))

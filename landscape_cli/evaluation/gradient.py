@@ -16,7 +16,6 @@ from landscape_cli.forward.functional import (
     run_with,
     unsaved_buffers,
 )
-from landscape_cli.forward.outputs import cross_entropy, logits_of
 from landscape_cli.network import Params
 
 BATCHES_OF_EVALUATOR = 2
@@ -24,7 +23,7 @@ BATCHES_OF_EVALUATOR = 2
 
 
 def loss_gradient(evaluator: Evaluator, params: Params, names: Sequence[str], split: str) -> dict[str, Tensor]:
-    """Return the gradient of the mean cross-entropy by some tensors, summed over batches in float64.
+    """Return the gradient of the mean loss by some tensors, summed over batches in float64.
 
     Args:
         evaluator: of the model; it has the data, the size of batches and the progress.
@@ -35,14 +34,14 @@ def loss_gradient(evaluator: Evaluator, params: Params, names: Sequence[str], sp
     Returns:
         By name, of the tensors' shapes, in float64 on the evaluator's device.
     """
-    model, data = evaluator.model.eval(), evaluator.splits[split]
+    model, data, objective = evaluator.model.eval(), evaluator.splits[split], evaluator.objective
     owners = parameter_owners(model)
     network, leaves, kind = differentiable(evaluator, params, names)
     total = {owner: torch.zeros(leaf.shape, dtype=torch.float64, device=leaf.device) for owner, leaf in leaves.items()}
     size = max(1, evaluator.batch_size // BATCHES_OF_EVALUATOR)
     for x, y in zip(data.x.split(size), data.y.split(size), strict=True):
         with torch.enable_grad(), errors_of_forward("the samples, with gradients"):
-            loss = cross_entropy(logits_of(run_with(model, network, as_inputs(x, kind))), y, reduction="sum")
+            loss = objective.loss_sum(objective.outputs(run_with(model, network, as_inputs(x, kind))), y)
             if loss.requires_grad:
                 slopes = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
                 for owner, slope in zip(leaves, slopes, strict=True):
@@ -50,7 +49,7 @@ def loss_gradient(evaluator: Evaluator, params: Params, names: Sequence[str], sp
                         total[owner] += slope
         if evaluator.advance is not None:
             evaluator.advance(len(y))
-    return {name: total[owners.get(name, name)] / len(data.y) for name in names}
+    return {name: total[owners.get(name, name)] / objective.count(data.y) for name in names}
 
 
 def differentiable(

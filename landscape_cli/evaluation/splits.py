@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -13,8 +14,9 @@ from landscape_cli.data.checks import check_split
 from landscape_cli.data.datasets import DataSet
 from landscape_cli.data.loaders import is_tensors, samples_of
 from landscape_cli.data.source import Split
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, listed
 from landscape_cli.forward.functional import readable
+from landscape_cli.forward.objective import Objective
 
 OneSplit = Split | tuple[Any, Any] | Dataset[Any] | DataLoader[Any]
 """A split: `Split(x, y)`, tensors or arrays (x, y), or what PyTorch reads samples from."""
@@ -24,17 +26,18 @@ TRAIN = "train"
 """The name of the split that is trained on, and batch-norm statistics are recomputed over."""
 
 
-def named_splits(data: Data, model: nn.Module | None = None) -> dict[str, Split]:
-    """Return the splits of any data by name, labels as int64; one alone is called "data".
+def named_splits(data: Data, model: nn.Module | None = None, objective: Objective | None = None) -> dict[str, Split]:
+    """Return the splits of any data by name, targets in the type that they are computed with; one alone is "data".
 
     A `Dataset` or a `DataLoader` is read once, into memory, in the order that it gives with global randomness seeded.
 
     Args:
         data: the data.
         model: what is to read them: whole numbers that it cannot read as such become float32.
+        objective: what networks are held against, whatever the data says; by default that.
 
     Raises:
-        DataError: if it is something else, cannot be read, or a split is malformed.
+        DataError: if it is something else, cannot be read, a split is malformed, or they are for different objectives.
     """
     given: dict[str, Any]
     if isinstance(data, DataSet):
@@ -49,10 +52,14 @@ def named_splits(data: Data, model: nn.Module | None = None) -> dict[str, Split]
     for name, value in given.items():
         check_kind("data", name, str, "give the names of splits as text", DataError)
         samples = samples_of(value, f"the split {name!r}")
-        splits[name] = split = samples if isinstance(samples, Split) else samples.read()
+        split = samples if isinstance(samples, Split) else samples.read()
+        splits[name] = split = split if objective is None else replace(split, objective=objective)
         check_split(f"the split {name!r}", split)
+    if len({split.objective for split in splits.values()}) > 1:
+        names = listed(f"{name!r} for {split.objective.name}" for name, split in splits.items())
+        raise DataError(f"the splits are for different objectives: {names}")
     inputs = {name: split.x if model is None else readable(model, split.x) for name, split in splits.items()}
-    return {name: Split(inputs[name], split.y.long()) for name, split in splits.items()}
+    return {n: replace(split, x=inputs[n], y=split.objective.targets(split.y)) for n, split in splits.items()}
 
 
 def training_split(splits: Mapping[str, Split]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -10,25 +12,42 @@ from torch import Tensor
 
 from landscape_cli.errors import ModelError
 
+LOGITS = "logits"
+"""Of outputs with names, the one that is meant where nothing is said."""
 UNDECIDED = -1
 """The class decided for by logits of which one is NaN."""
 
 
 def all_outputs(returned: Any) -> tuple[Tensor, ...]:
-    """Return every output of a model in order, whatever tuples or lists they come in.
+    """Return every output of a model in order, whatever tuples, lists, dictionaries or dataclasses they come in.
+
+    Of parts with names, one called `logits` is the only output.
 
     Raises:
         ModelError: if there is anything but tensors, or nothing.
     """
-    tensors: tuple[Tensor, ...] = (returned,) if isinstance(returned, Tensor) else ()
-    if isinstance(returned, tuple | list):
-        tensors = tuple(tensor for part in returned if part is not None for tensor in all_outputs(part))
+    if isinstance(returned, Tensor):
+        return (returned,)
+    named = named_parts(returned)
+    if LOGITS in named:
+        return all_outputs(named[LOGITS])
+    parts = returned if isinstance(returned, tuple | list) else named.values()
+    tensors = tuple(tensor for part in parts if part is not None for tensor in all_outputs(part))
     if not tensors:
         raise ModelError(
-            f"the model returns a {type(returned).__name__}, expected a tensor of outputs, or a tuple with the logits "
-            "first: wrap it in a module that returns its logits"
+            f"the model returns a {type(returned).__name__}, expected a tensor of outputs, or several in a tuple, "
+            "list, dict or dataclass, the logits first: wrap it in a module that returns its logits"
         )
     return tensors
+
+
+def named_parts(returned: Any) -> dict[str, Any]:
+    """Return what a model returns by name: the items of a dictionary, the fields of a dataclass; else nothing."""
+    if isinstance(returned, Mapping):
+        return dict(returned)
+    if is_dataclass(returned) and not isinstance(returned, type):
+        return {each.name: getattr(returned, each.name) for each in fields(returned)}
+    return {}
 
 
 def logits_of(returned: Any) -> Tensor:

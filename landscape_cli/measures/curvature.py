@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -247,7 +248,7 @@ def size_and_type(model: nn.Module, params: Params, names: Sequence[str]) -> tup
 
 
 def training_subset(train: Split, samples: int | None, seed: int) -> Split:
-    """Return so many samples of a training set, class-balanced; all of it for None.
+    """Return so many samples of a training set, class-balanced where there are classes; all of it for None.
 
     Raises:
         DataError: if there are not so many.
@@ -255,12 +256,13 @@ def training_subset(train: Split, samples: int | None, seed: int) -> Split:
     if samples is None:
         return train
     check_whole("curvature_samples", samples, DataError, least=1)
-    present, classes = torch.unique(train.y.cpu(), return_inverse=True)
-    numbered = Split(torch.arange(len(train.y)), classes)
+    labels = train.y.cpu() if train.objective.balances else torch.zeros(len(train.y), dtype=torch.int64)
+    present, classes = torch.unique(labels, return_inverse=True)
+    numbered = Split(torch.arange(len(train.y)), classes, train.objective)
     chosen = balanced_subset(numbered, len(present), samples, derive_seed(seed, SUBSET), name="curvature_samples").x.to(
         train.x.device
     )
-    return Split(train.x[chosen], train.y[chosen])
+    return replace(train, x=train.x[chosen], y=train.y[chosen])
 
 
 def not_above_nodes(

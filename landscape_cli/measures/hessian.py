@@ -20,7 +20,6 @@ from landscape_cli.errors import GeometryError, one_line
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.gradient import differentiable
 from landscape_cli.forward.functional import as_inputs, errors_of_forward, run_with
-from landscape_cli.forward.outputs import cross_entropy, logits_of
 from landscape_cli.network import Params
 
 # A graph that is differentiated twice holds about four times what an evaluation needs of a sample.
@@ -28,7 +27,7 @@ BATCHES_OF_EVALUATOR = 4
 
 
 class Hessian:
-    """The Hessian of the mean cross-entropy on one split, as products with vectors.
+    """The Hessian of the mean loss on one split, as products with vectors.
 
     Coordinates are the entries of the named tensors, one after another, each tensor that goes by several names once.
     In the relative metric they are multiples of the weights: the matrix is D H D, D = diag(θ).
@@ -55,7 +54,7 @@ class Hessian:
             metric: of the coordinates.
         """
         self._evaluator, self._model, self._data = evaluator, evaluator.model.eval(), evaluator.splits[split]
-        self._split, self._metric = split, metric
+        self._split, self._metric, self._objective = split, metric, evaluator.objective
         self._network, self._leaves, self._kind = differentiable(evaluator, params, names)
         self._owners = tuple(self._leaves)
         self.dtype: Any = np.dtype("float64" if self._kind == torch.float64 else "float32")
@@ -85,7 +84,7 @@ class Hessian:
                 place += part
             if self._evaluator.advance is not None:
                 self._evaluator.advance(len(y))
-        total /= len(self._data.y)
+        total /= self._objective.count(self._data.y)
         if self._factors is not None:
             total *= self._factors
         product: NDArray[np.float64] = total.cpu().numpy()
@@ -113,7 +112,7 @@ class Hessian:
     def _batch_product(self, x: Tensor, y: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
         leaves = list(self._leaves.values())
         with twice_differentiable(self._model):
-            loss = cross_entropy(self._logits(x), y, reduction="sum")
+            loss = self._objective.loss_sum(self._outputs(x), y)
             if not loss.requires_grad:
                 return [torch.zeros_like(leaf) for leaf in leaves]
             try:
@@ -133,9 +132,9 @@ class Hessian:
             leaf.grad = None
         return products
 
-    def _logits(self, x: Tensor) -> Tensor:
+    def _outputs(self, x: Tensor) -> Tensor:
         with errors_of_forward("inputs of the training set, with gradients"):
-            return logits_of(run_with(self._model, self._network, as_inputs(x, self._kind).contiguous()))
+            return self._objective.outputs(run_with(self._model, self._network, as_inputs(x, self._kind).contiguous()))
 
     def _flat(self, tensors: Sequence[Tensor]) -> Tensor:
         return torch.cat([tensor.reshape(-1) for tensor in tensors])

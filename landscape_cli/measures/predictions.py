@@ -87,7 +87,7 @@ def predict(
     for name, split in evaluators[0].splits.items() if networks else ():
         for k, params in enumerate(networks):
             classes[k][name] = evaluators[k].predictions(params, name)
-            errors[k][name] = _error(classes[k][name], split.y.cpu())
+            errors[k][name] = _error(classes[k][name], evaluators[k].objective.labels(split.y).cpu())
             if advance:
                 advance(len(split.y))
     return [Predictions(*of_network, index=k) for k, of_network in enumerate(zip(classes, errors, strict=True))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from landscape_cli.arguments import check_memory, check_settings
@@ -131,19 +131,17 @@ class Adversarial(Sampler):
 
 
 def corrupt(data: Split, settings: Adversarial, *, classes: int, black: Tensor, generator: torch.Generator) -> Split:
-    """Return copies of `data` with random labels and, in each image, a random fraction of the pixels black.
+    """Return copies of `data` with random targets and, in each image, a random fraction of the pixels black.
 
     A pixel of an image spans its channels; in a plain vector every entry is one.
     """
     import torch
 
-    from landscape_cli.data.datasets import Split
-
     size = settings.copies * data.x.numel() * data.x.element_size() * 2  # twice: as parts, and put together
     check_memory(f"{settings.copies:,} copies of the data: lower `adv_copies=`", size, TrainingError)
     is_table = data.x.ndim == 2
     levels = black[None] if is_table else black[:, None]
-    inputs, labels = [], []
+    inputs, targets = [], []
     for _ in range(settings.copies):
         flat = data.x.cpu().reshape(len(data.x), 1 if is_table else data.x.shape[1], -1)
         pixels = flat.shape[2]
@@ -152,5 +150,5 @@ def corrupt(data: Split, settings: Adversarial, *, classes: int, black: Tensor, 
         mask = torch.zeros(len(flat), 1, pixels, dtype=torch.bool)
         mask[:, 0].scatter_(1, chosen, True)
         inputs.append(torch.where(mask, levels.to(flat.dtype), flat).reshape(data.x.shape))
-        labels.append(torch.randint(classes, (len(flat),), generator=generator))
-    return Split(torch.cat(inputs), torch.cat(labels))
+        targets.append(data.objective.random_targets(data.y, classes, generator))
+    return replace(data, x=torch.cat(inputs), y=torch.cat(targets))

@@ -8,6 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.forward.objective import Objective
+from landscape_cli.forward.objectives import CLASSIFICATION
 from landscape_cli.rng import derive_seed, generator
 from landscape_cli.samplers import gradients
 from landscape_cli.samplers.optimizer import DTYPES, make_optimizer
@@ -32,9 +34,10 @@ class StepContext:
         steps: how many an epoch has.
         rate: the learning rate of this step.
         batches: the mini-batch of each network still training.
-        loss_sum: sum of the losses of the epoch's samples so far, shape (networks,), float64.
-        wrong: how many of them were misclassified, shape (networks,), int64.
+        loss_sum: sum of the losses of the epoch's samples, or decisions, so far, shape (networks,), float64.
+        wrong: how many of them were wrong, shape (networks,).
         optimizer: of all networks.
+        objective: what outputs are held against.
         confined: the networks in their subspaces, where training is confined to such; else None.
         collects: whether gradients are rows of `stack.gradients`: where nobody looks, autograd's own serve, and save
             two passes over memory.
@@ -49,6 +52,7 @@ class StepContext:
         seeds: Sequence[int],
         phase: int,
         uses_gradients: bool,
+        objective: Objective = CLASSIFICATION,
         confined: ConfinedStack | None = None,
     ) -> None:
         """Prepare the first step.
@@ -60,8 +64,10 @@ class StepContext:
             seeds: one a run.
             phase: the phase's number, for its streams of randomness.
             uses_gradients: whether the sampler looks at `stack.gradients`.
+            objective: what outputs are held against.
             confined: the networks in their subspaces, if training is confined to such.
         """
+        self.objective = objective
         self.stack, self.recipe, self.seeds, self.phase = stack, recipe, list(seeds), phase
         self.confined = confined
         self.state: dict[str, Tensor] = {}
@@ -74,11 +80,11 @@ class StepContext:
             [each for parameters in self.trained for each in parameters],
         )
         self._draws = gradients.draws_at_random(stack, x)
-        self._gradients, together = gradients.choose(stack, x, recipe.batch_size, DTYPES[recipe.precision])
+        self._gradients, together = gradients.choose(stack, x, recipe.batch_size, DTYPES[recipe.precision], objective)
         self.collects = together or uses_gradients or recipe.clip_norm is not None or confined is not None
         device = stack.weights.device
         self.loss_sum = torch.zeros(len(stack.networks), device=device, dtype=torch.float64)
-        self.wrong = torch.zeros(len(stack.networks), device=device, dtype=torch.int64)
+        self.wrong = torch.zeros(len(stack.networks), device=device, dtype=objective.counted_in)
 
     @property
     def indices(self) -> list[int]:
@@ -110,7 +116,7 @@ class StepContext:
             for buffer, old in zip(self.stack.buffers.values(), buffers, strict=True):
                 buffer.copy_(old)
             return
-        size = len(self.batches[0][1])
+        size = self._counts(self.batches)
         if len(indices) == len(self.loss_sum):
             self.loss_sum += losses.double() * size
             self.wrong += wrong
@@ -131,7 +137,7 @@ class StepContext:
         self.stack.weights[0] = row
         losses, wrong = self._gradients(self.stack, [0], self.batches[:1], 1.0, self._seed_modules)
         self.stack.weights[0] = kept
-        self.loss_sum += losses.double() * len(self.batches[0][1])
+        self.loss_sum += losses.double() * self._counts(self.batches[:1])
         self.wrong += wrong
 
     def update(self, factor: float = 1.0) -> None:
@@ -166,6 +172,11 @@ class StepContext:
         """Return what network k draws from in this step, for one of the purposes of `streams`."""
         seed, replica = self.identity(k)
         return generator(seed, stream, replica, self.phase, self.epoch, self.step)
+
+    def _counts(self, batches: Sequence[gradients.Batch]) -> int | Tensor:
+        """Return how many decisions mini-batches are, as a number where all are as many."""
+        counts = [self.objective.count(y) for _, y in batches]
+        return counts[0] if len(set(counts)) == 1 else torch.tensor(counts, device=self.loss_sum.device)
 
     def _seed_modules(self, k: int) -> None:
         """Give modules that draw at random while they train, as dropout does, a stream of their own at each step."""

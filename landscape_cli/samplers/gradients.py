@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from landscape_cli.forward.memory import as_channels_last, largest_activation
-from landscape_cli.forward.outputs import count_wrong, cross_entropy, decide, logits_of
+from landscape_cli.forward.objective import Objective
 from landscape_cli.samplers.stack import Stack
 
 # On a GPU a small network is bound by the launches of its kernels, which a stack shares; a large one is not, and its
@@ -19,35 +19,35 @@ LARGEST_SHARED = 16 << 20
 """Bytes of the largest activation of a mini-batch up to which networks share kernels on a GPU."""
 
 Batch = tuple[Tensor, Tensor]
-"""Inputs, shape (samples, *input_shape), and labels, shape (samples,)."""
+"""Inputs, shape (samples, *input_shape), and targets, shape (samples, ...)."""
 Gradients = Callable[[Stack, Sequence[int], Sequence[Batch], float, Callable[[int], None]], tuple[Tensor, Tensor]]
-"""Adds the gradients of `share` times each network's mean loss on its batch; returns losses and counts of misclassified
-samples. Called with the stack, the indices of networks, their batches, the share, and what to call with a network's
+"""Adds the gradients of `share` times each network's mean loss on its batch; returns losses and counts of wrong
+decisions. Called with the stack, the indices of networks, their batches, the share, and what to call with a network's
 index before its forward pass."""
 
 
-def one_by_one(precision: torch.dtype) -> Gradients:
+def one_by_one(precision: torch.dtype, objective: Objective) -> Gradients:
     """Return the way that takes the networks one after another."""
 
     def gradients(
         stack: Stack, indices: Sequence[int], batches: Sequence[Batch], share: float, before: Callable[[int], None]
     ) -> tuple[Tensor, Tensor]:
         losses, wrong = [], []
-        for k, (x, labels) in zip(indices, batches, strict=True):
+        for k, (x, y) in zip(indices, batches, strict=True):
             before(k)
             with _cast(x.device, precision):
-                logits = logits_of(stack.networks[k](as_channels_last(x))).float()
-            loss = cross_entropy(logits, labels)
+                outputs = objective.outputs(stack.networks[k](as_channels_last(x))).float()
+            loss = objective.loss(outputs, y)
             (loss if share == 1 else loss * share).backward()
             stack.keep_layout(k)
             losses.append(loss.detach())
-            wrong.append(count_wrong(logits.detach(), labels))
+            wrong.append(objective.wrong(outputs.detach(), y))
         return torch.stack(losses), torch.stack(wrong)
 
     return gradients
 
 
-def together(precision: torch.dtype) -> Gradients:
+def together(precision: torch.dtype, objective: Objective) -> Gradients:
     """Return the way that takes all networks in one set of kernels (`torch.func.vmap`)."""
 
     def gradients(
@@ -61,10 +61,10 @@ def together(precision: torch.dtype) -> Gradients:
         }
         buffers = {name: kept if every else kept[rows] for name, kept in stack.buffers.items()}
         x = torch.stack([batch[0] for batch in batches])
-        labels = torch.stack([batch[1] for batch in batches])
+        y = torch.stack([batch[1] for batch in batches])
         with _cast(x.device, precision):
-            logits = _forward_all(stack.networks[0], parameters, buffers, x).float().flatten(0, 1)
-        losses = cross_entropy(logits, labels.flatten(), reduction="none").view(labels.shape).mean(1)
+            outputs = _forward_all(stack.networks[0], parameters, buffers, x, objective).float()
+        losses = objective.losses(outputs, y)
         slopes = torch.autograd.grad(losses.sum() * share, list(parameters.values()), allow_unused=True)
         for slope, target in zip(slopes, stack.views(stack.gradients).values(), strict=True):
             if slope is not None and every:
@@ -74,23 +74,26 @@ def together(precision: torch.dtype) -> Gradients:
         if not every:  # what was picked by numbers is a copy
             for name, kept in stack.buffers.items():
                 kept[rows] = buffers[name]
-        wrong = (decide(logits.detach()).view(labels.shape) != labels).sum(1)
-        return losses.detach(), wrong
+        return losses.detach(), objective.wrongs(outputs.detach(), y)
 
     return gradients
 
 
-def _forward_all(skeleton: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
-    """Return the logits of many networks, shape (networks, samples, outputs), each on its own samples."""
+def _forward_all(
+    skeleton: nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, objective: Objective
+) -> Tensor:
+    """Return the outputs of many networks, shape (networks, samples, ...), each on its own samples."""
 
     def forward(weights: dict[str, Tensor], statistics: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        return logits_of(functional_call(skeleton, (weights, statistics), (inputs,)))
+        return objective.outputs(functional_call(skeleton, (weights, statistics), (inputs,)))
 
-    logits: Tensor = vmap(forward)(parameters, buffers, x)
-    return logits
+    outputs: Tensor = vmap(forward)(parameters, buffers, x)
+    return outputs
 
 
-def choose(stack: Stack, x: Tensor, batch_size: int, precision: torch.dtype) -> tuple[Gradients, bool]:
+def choose(
+    stack: Stack, x: Tensor, batch_size: int, precision: torch.dtype, objective: Objective
+) -> tuple[Gradients, bool]:
     """Return the way that suits a stack and its device, and whether it is `together`, which fills `stack.gradients`.
 
     It is the same for the same stack each time.
@@ -100,22 +103,23 @@ def choose(stack: Stack, x: Tensor, batch_size: int, precision: torch.dtype) -> 
         x: some training inputs, at least two.
         batch_size: samples in a mini-batch.
         precision: of the forward pass.
+        objective: what outputs are held against.
     """
     if x.device.type == "cpu" or len(stack.networks) == 1 or draws_at_random(stack, x):
-        return one_by_one(precision), False
+        return one_by_one(precision, objective), False
     network = stack.networks[0]
     floats = largest_activation(network.eval(), x[:2])
     network.train()
     if 4 * batch_size * floats > LARGEST_SHARED:
-        return one_by_one(precision), False
+        return one_by_one(precision, objective), False
     try:
         buffers = {name: kept.clone() for name, kept in stack.buffers.items()}
         with torch.no_grad():
             inputs = torch.stack([x[:2]] * len(stack.networks))
-            _forward_all(stack.networks[0], stack.views(stack.weights), buffers, inputs)
+            _forward_all(stack.networks[0], stack.views(stack.weights), buffers, inputs, objective)
     except (RuntimeError, NotImplementedError, ValueError):  # what vmap cannot do: numbers read from tensors, ...
-        return one_by_one(precision), False
-    return together(precision), True
+        return one_by_one(precision, objective), False
+    return together(precision, objective), True
 
 
 def draws_at_random(stack: Stack, x: Tensor) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +77,7 @@ class Loop:
         self.observer, self._taken = observer or TrainingObserver(), taken or {}
         shared: dict[int, Split] = {}
         self.data = [
-            shared.setdefault(id(split.x), Split(as_channels_last(split.x), split.y)) for split in data
+            shared.setdefault(id(split.x), replace(split, x=as_channels_last(split.x))) for split in data
         ]  # runs that share a training set share its memory
         x = self.data[0].x
         self.black = torch.zeros(x.shape[1]) if black is None else black
@@ -89,6 +90,7 @@ class Loop:
             seeds=seeds,
             phase=number,
             uses_gradients=sampler.uses_gradients,
+            objective=self.data[0].objective,
             confined=confined,
         )
         self.context.steps = len(self.ends)
@@ -196,8 +198,9 @@ class Loop:
         """Record the epoch, run by run; stop those that have diverged or learnt enough."""
         context = self.context
         self.sampler.end_epoch(context)
-        losses = (context.loss_sum / self.samples).tolist()
-        errors = (context.wrong.double() / self.samples).tolist()
+        counts = self._counts()
+        losses = (context.loss_sum / counts).tolist()
+        errors = (context.wrong.double() / counts).tolist()
         rate = self._rate_of(context.steps - 1)
         for run in range(self.stack.runs):
             if context.active[run]:
@@ -206,6 +209,13 @@ class Loop:
                 self._take(run, context.epoch + 1)
         context.epoch, context.step = context.epoch + 1, 0
 
+    def _counts(self) -> int | Tensor:
+        """Return how many decisions an epoch of each network is, as a number where all are as many."""
+        counts = [self.context.objective.count(split.y) for split in self.data]
+        if len(set(counts)) == 1:
+            return counts[0]
+        return torch.tensor(counts, device=self.stack.weights.device).repeat_interleave(self.stack.replicas)
+
     def _record(self, run: int, losses: list[float], errors: list[float], rate: float) -> None:
         context, seed = self.context, self.context.seeds[run]
         loss = sum(losses) / len(losses)
@@ -213,7 +223,9 @@ class Loop:
         # The loss of the last step is that before it: the weights may be lost since.
         lost = not (math.isfinite(loss) and bool(self.stack.weights[self.stack.members(run)].isfinite().all()))
         wanted = self.recipe.until_error
-        if not lost and (wanted is not None or (self.observer.thorough and self.sampler.reports_solution)):
+        has_error = context.objective.has_error
+        looks = wanted is not None or (self.observer.thorough and self.sampler.reports_solution)
+        if has_error and looks and not lost:
             error = self._solution_error(run)
             lost = math.isnan(error)
             context.active[run] = wanted is None or error > wanted
@@ -228,12 +240,12 @@ class Loop:
             context.epoch + 1,
             rate,
             loss,
-            sum(errors) / len(errors),
+            sum(errors) / len(errors) if has_error else None,
             gamma,
             None if gamma is None else self.sampler.pull(gamma, rate),
             None if distances is None else float(distances.mean()),
             error,
-            tuple(errors) if coupled else (),
+            tuple(errors) if coupled and has_error else (),
             () if distances is None else tuple(distances.sqrt().tolist()),
         )
         self.records.append(record)

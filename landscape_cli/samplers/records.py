@@ -23,8 +23,9 @@ class EpochRecord:
         phase: "adversarial" for the fit to random labels, else "train".
         epoch: counted from 1.
         learning_rate: at the end of the epoch.
-        loss: mean cross-entropy over the epoch's mini-batches and the run's replicas.
-        error: fraction of these samples misclassified while training went on.
+        loss: mean loss over the epoch's mini-batches and the run's replicas.
+        error: fraction of these samples, or decisions, that were wrong while training went on; None where the objective
+            has no error.
         gamma: strength of the coupling to a centre in this epoch; None without.
         pull: the fraction of the way to the centre that its last step took; None without.
         spread: mean squared distance of the replicas from their centre; None without.
@@ -39,7 +40,7 @@ class EpochRecord:
     epoch: int
     learning_rate: float
     loss: float
-    error: float
+    error: float | None
     gamma: float | None = None
     pull: float | None = None
     spread: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -124,10 +124,11 @@ def train(
     _check_scaled(stack, init_scale)
     binary = bool(latent_names(stack.networks[0]))
     phases = _phases(sampler, recipe, binary=binary, subspace=subspace is not None)
+    _check_stops(phases, split)
     check_keep_epochs(observer.keep_epochs, phases[-1].recipe.epochs)
     taken = dict.fromkeys(observer.keep_epochs) | {e: k for k, e in enumerate(sampler.snapshots(recipe.epochs), 1)}
     confined = _confine(stack, subspace, seeds, binary=binary)
-    split = Split(readable(stack.networks[0].eval(), split.x), split.y).to(device)
+    split = replace(split, x=readable(stack.networks[0].eval(), split.x)).to(device)
     stack.networks[0].train()
     earlier: list[EpochRecord] = [] if resume is None else records_of(resume)
     for record in earlier:
@@ -190,6 +191,19 @@ def _check_start(init_scale: object, subspace: object, sampler: Sampler) -> None
             raise TrainingError("`subspace=` goes with `algo=` sgd")
 
 
+def _check_stops(phases: Sequence[Phase], data: Split) -> None:
+    """Check that there is an error where training is to stop at one.
+
+    Raises:
+        TrainingError: if there is none.
+    """
+    if not data.objective.has_error and any(phase.recipe.until_error is not None for phase in phases):
+        name = data.objective.name
+        raise TrainingError(
+            f"the objective {name} has no error for training to stop at: leave out `until_error=`, and `algo=` adv"
+        )
+
+
 def _check_scaled(stack: Stack, init_scale: float) -> None:
     """Check that weights to start from are finite once they are scaled.
 
@@ -238,7 +252,8 @@ def _learnt(
     check_split("the training set", split, spec.outputs, spec.input_shape)
     if classes is not None:
         check_whole("classes", classes, TrainingError, least=1)
-    return Split(as_inputs(split.x, torch.float32), split.y.long()), classes or int(split.y.max()) + 1, black
+    split = replace(split, x=as_inputs(split.x, torch.float32), y=split.objective.targets(split.y))
+    return split, classes or int(split.y.max()) + 1, black
 
 
 def _starts(

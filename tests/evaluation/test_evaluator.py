@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from landscape_cli.data.datasets import DataSpec, Split, load_data
@@ -220,11 +222,19 @@ def test_first_output_counts() -> None:
     assert float(Evaluator(net.model, Split(net.inputs, aside)).error([net.params])[0]) > 0
 
 
+@dataclass
+class Heads:
+    values: Tensor
+    policy: Tensor
+
+
 def test_outputs_in_tuples_and_lists() -> None:
     a, b, c = torch.zeros(2, 3), torch.ones(2, 1), torch.full((2, 2), 2.0)
     assert [tensor.shape[1] for tensor in all_outputs((a, [b, None, (c,)]))] == [3, 1, 2]
     assert logits_of([b, a]) is b
-    for wrong_kind in ({"logits": a}, (a, {"aside": b}), (), None, 1.0):
+    assert all_outputs({"aside": b, "logits": a}) == (a,)
+    assert [tensor.shape[1] for tensor in all_outputs((c, {"aside": b, "none": None}, Heads(b, a)))] == [2, 1, 1, 3]
+    for wrong_kind in ({"logits": None}, {"a": 1.0}, {}, (), None, 1.0):
         with pytest.raises(ModelError, match=r"the model returns a \w+, expected a tensor"):
             all_outputs(wrong_kind)
     with pytest.raises(ModelError, match=r"logits of shape \(2,\): expected \(samples, outputs\)"):

@@ -23,7 +23,7 @@ def test_networks_together_are_networks_one_by_one(model: str, name: str, monkey
     """The kernels that a GPU shares between networks give, up to rounding, what each network gives alone."""
     found = []
     for way in (gradients.one_by_one, gradients.together):
-        monkeypatch.setattr(gradients, "choose", lambda stack, x, size, precision, way=way: (way(precision), True))
+        monkeypatch.setattr(gradients, "choose", lambda *args, way=way: (way(*args[3:]), True))
         found.append(run(MODELS[model], *SAMPLERS[name]))
     for a, b in zip(*found, strict=True):
         assert a.params is not None
@@ -48,7 +48,7 @@ def test_random_modules_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("way", [gradients.one_by_one, gradients.together])
 def test_half_precision_is_of_the_passes_alone(way: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradients, "choose", lambda stack, x, size, precision: (way(precision), True))
+    monkeypatch.setattr(gradients, "choose", lambda *args: (way(*args[3:]), True))
     spec = SPECS["lenet"]
     found = {}
     for precision in ("float32", "bf16"):

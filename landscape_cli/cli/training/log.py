@@ -285,6 +285,6 @@ class _ProgressBar:
             self._task,
             epoch=record.epoch,
             loss=f"{record.loss:.4g}",
-            error=f"{error:.4g}",
+            error="-" if error is None else f"{error:.4g}",
             completed=self._done,
         )
