@@ -37,8 +37,8 @@ def see_data(
 ) -> list[Checkpoint]:
     """Return networks, each with how it sees the data; say what is assumed, whatever else is quiet.
 
-    A network that does not say is taken to see them as the first that does; if none does, bytes, and what data with
-    names hold, are standardised, and other numbers of the user's own are taken as they are.
+    A network that does not say is taken to see them as the first that does; if none does, they are standardised, but
+    for whole numbers and the user's own tables, whose columns may be categories: those are taken as they are.
 
     Args:
         networks: as read.
@@ -90,14 +90,11 @@ def _recorded(network: Checkpoint, data: DataSet) -> Preprocessing | None:
 
 def _assumed(data: DataSet) -> Preprocessing:
     """Return how inputs are taken to be seen by networks of which none says so."""
-    import torch
-
     from landscape_cli.data.preprocessing import Preprocessing
 
     x = data.raw_train.x
-    if x.dtype == torch.uint8 or data.record["name"] in list(DataName):
-        return data.under(Preprocessing.usual(x)).preprocessing
-    return Preprocessing.none()
+    is_table = x.ndim == 2 and x.is_floating_point() and data.record["name"] not in list(DataName)
+    return Preprocessing.none() if is_table else data.under(Preprocessing.usual(x)).preprocessing
 
 
 def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: torch.device) -> None:
@@ -113,6 +110,8 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
     from landscape_cli.data.source import Split
     from landscape_cli.evaluation.evaluator import Evaluator
 
+    if not data.objective.balances:  # guessing has no error there
+        return
     labels = data.raw_train.y
     drawn = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:TRIAL_SAMPLES]
     x, y = data.raw_train.x[drawn], labels[drawn]
