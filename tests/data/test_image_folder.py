@@ -66,8 +66,11 @@ def test_resized_and_cropped_as_torchvision_does(tmp_path: Path, shape: tuple[in
     usual = transforms.Compose([transforms.Resize(24), transforms.CenterCrop(24), transforms.PILToTensor()])
     with Image.open(tmp_path / "a.png") as image:
         assert torch.equal(read_image(tmp_path / "a.png", (24, 24)), usual(image))
-    for size in ((24, 24), (8, 30), (30, 8)):
-        assert read_image(tmp_path / "a.png", size).shape == (3, *size)
+        for size in ((24, 24), (8, 30), (30, 8), (20, 30)):
+            scale = max(size[0] / shape[0], size[1] / shape[1])
+            covering = [max(least, int(side * scale + 1e-9)) for least, side in zip(size, shape, strict=True)]
+            fitted = transforms.functional.center_crop(transforms.functional.resize(image, covering), size)
+            assert torch.equal(read_image(tmp_path / "a.png", size), transforms.PILToTensor()(fitted))
 
 
 def test_sizes_are_recorded(folder: Path) -> None:
