@@ -274,7 +274,8 @@ def _optimize(
 ) -> list[Measured]:
     """Return what is measured of the optimised path of every pair, or why it is missing.
 
-    Midpoints are written by `write`, other networks by what `writer_of` gives, to whose errors is added why one could not be.
+    Midpoints are written by `write`, other networks by what `writer_of` gives, to whose errors is added why one could
+    not be.
 
     Raises:
         TrainingError: if every midpoint is missing.
