@@ -142,6 +142,26 @@ def _check_chance(network: Checkpoint, model: nn.Module, data: DataSet, device: 
     )
 
 
+def check_alike(networks: Sequence[Checkpoint]) -> None:
+    """Check that networks see inputs alike, as far as they say, before what is made of all of them.
+
+    Raises:
+        GeometryError: naming two that do not.
+    """
+    import torch
+
+    from landscape_cli.data.preprocessing import network_preprocessing
+
+    said = [(n, seen) for n in networks if (seen := network_preprocessing(n.preprocessing, n.data)) is not None]
+    images = torch.zeros(1, dtype=torch.uint8)
+    for network, seen in said[1:]:
+        if not said[0][1].same_on(seen, images):
+            raise GeometryError(
+                f"{said[0][0].path} and {network.path} do not see inputs alike (they are {said[0][1]}; and {seen}), so "
+                "networks between them make no sense: choose how all see them with `preprocess=`"
+            )
+
+
 @dataclass(frozen=True)
 class CommonInputs:
     """Lets networks meet that see inputs differently: those between them need to see one thing.
@@ -153,7 +173,6 @@ class CommonInputs:
         fold: whether the difference is folded into the first layer.
         seed: of the inputs that this is proved on.
         device: where.
-        foldable: whether the user may ask for that.
     """
 
     model: nn.Module
@@ -162,7 +181,6 @@ class CommonInputs:
     fold: bool
     seed: int
     device: torch.device
-    foldable: bool = True
     _folded: dict[tuple[int, Preprocessing], Checkpoint] = field(default_factory=dict, repr=False)
 
     def check(self, groups: Iterable[Sequence[Checkpoint]]) -> None:
@@ -174,12 +192,11 @@ class CommonInputs:
         for group in groups if not self.fold else ():
             for network in group[1:]:
                 if not self._alike(group[0], network):
-                    folding = ", or fold the difference into first layers with `fold_preprocessing=`" * self.foldable
                     seen = [self.data.seen_by(each).preprocessing for each in (group[0], network)]
                     raise GeometryError(
                         f"{group[0].path} and {network.path} do not see inputs alike (they are {seen[0]}; and "
                         f"{seen[1]}), so networks between them make no sense: choose how all see them with "
-                        f"`preprocess=`{folding}"
+                        "`preprocess=`, or fold the difference into first layers with `fold_preprocessing=`"
                     )
 
     def of(self, networks: Sequence[Checkpoint]) -> list[Checkpoint]:

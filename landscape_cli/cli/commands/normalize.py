@@ -11,6 +11,7 @@ from landscape_cli.cli.console import emit, listen, say
 from landscape_cli.cli.options import (
     CheckpointOutput,
     ComputeOptions,
+    ExportOptions,
     Force,
     Form,
     ModelOptions,
@@ -30,6 +31,7 @@ def normalize(
     *,
     output: CheckpointOutput = None,
     out_dir: OutDir = None,
+    back: ExportOptions,
     keep_last_layer: Annotated[
         bool, typer.Option("--keep-last-layer", help="Leave the last layer, and so the loss, as it is.")
     ] = False,
@@ -52,11 +54,12 @@ def normalize(
     Examples:
       landscape normalize a.st -o a_n.st
       landscape normalize runs/*.st --out-dir normal
+      landscape normalize a.pth --model torchvision:resnet18 --input-shape 3,224,224 -o a_n.pth
     """  # noqa: D301 - \b keeps the help's lines as they are
     from dataclasses import replace
 
     from landscape_cli.cli.inputs import open_networks, symmetry_of, with_preprocessing
-    from landscape_cli.cli.outputs import check_written, output_paths, write_networks
+    from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
     from landscape_cli.evaluation.equivalence import warn_of_precision
@@ -65,6 +68,8 @@ def normalize(
 
     listen(quiet=terminal.quiet)
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="", force=force)
+    stems = [{"{name}": path.stem} for path in networks]
+    exports = export_paths(back.export, stems, outputs, force=force, out_dir=out_dir)
     rows: list[dict[str, object]] = []
     normalized: list[Checkpoint] = []
     for path, out in zip(networks, outputs, strict=True):
@@ -82,7 +87,8 @@ def normalize(
         metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
         normalized.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
         rows.append(normalization_row(path, out, normalization))
-    errors = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)
+    written = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)
+    errors = [*written, write_exports(exports, normalized, force=force, quiet=terminal.quiet)]
     summary = make_provenance(context, device=device, seed=compute.seed, networks=normalized)
     emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
     check_written(errors)

@@ -12,6 +12,7 @@ import typer
 from landscape_cli.choices import Kind, Method, Statistics
 from landscape_cli.cli.connector.options import ConnectorOptions, check_options
 from landscape_cli.cli.console import in_options, listen, progress, say
+from landscape_cli.cli.merging import NetworkOptions
 from landscape_cli.cli.options import (
     Align,
     BatchNorm,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.cli.merging import NetworkAt, NetworkWriter
     from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.reports.path import Measured
     from landscape_cli.data.datasets import DataSet
@@ -79,6 +81,7 @@ def path(
     batch_size: MidpointBatch = 128,
     until_error: MidpointUntil = 0.0,
     midpoint_out: MidpointOut = None,
+    network: NetworkOptions,
     connector: ConnectorOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
@@ -110,12 +113,14 @@ def path(
       landscape path a_n.st b_aligned.st --kind geodesic | jq .barrier.train.max
       landscape path a.st b_aligned.st --bn recompute    # for models with batch-norm
       landscape path a.st b.st --align weight --optimize-midpoint --midpoint-out middle.st
+      landscape path a.st b.st --align weight --bn recompute --network-at 0.5 --network-out merged.pt
       landscape path 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine --kind geodesic -o paths.json
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
       landscape path a.st b.st c.st --kind connector --align cosine --connector-out 'c-{vertex}.st' --plot c.png
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe
+    from landscape_cli.cli.merging import NetworkWriter, networks_at
+    from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, write_midpoint
     from landscape_cli.cli.outputs import check_result_output, check_written
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.preprocessing import CommonInputs
@@ -138,6 +143,7 @@ def path(
     chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
     ends = [(chosen.files[pair.start], chosen.files[pair.end]) for pair in chosen.pairs]
     outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=force)
+    wanted = networks_at(network, ends, (result.output, result.plot, *outs), force=force)
     device = resolve_device(compute.device)
     networks, model = read_networks(chosen.files, foreign)
     kind = _choose_kind(context, networks, model)
@@ -154,46 +160,44 @@ def path(
     inputs = loaded.by_network(lambda seen: seen.train.x)
     make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=inputs, seed=seed, device=device)
     aligner = None if align is None else make_aligner(align)
-    evaluators: list[PathEvaluator] = []
-
-    def make_evaluator(seen: DataSet) -> PathEvaluator:
-        evaluators.append(
-            PathEvaluator(
-                model,
-                seen,
-                like=networks[0].params,
-                kind=kind,
-                symmetry=symmetry,
-                points=points,
-                orders=orders,
-                loss=loss,
-                bn=bn,
-                seed=seed,
-                device=device,
-            )
-        )
-        return evaluators[-1]
-
-    evaluator_of = loaded.by_network(make_evaluator)
-    aligned = _aligned(networks, chosen.pairs, common, aligner)
     errors: list[LandscapeError] = []
+    writers: list[NetworkWriter] = []
+
+    def make_writer(seen: DataSet) -> NetworkWriter:
+        evaluator = PathEvaluator(
+            model,
+            seen,
+            like=networks[0].params,
+            kind=kind,
+            symmetry=symmetry,
+            points=points,
+            orders=orders,
+            loss=loss,
+            bn=bn,
+            seed=seed,
+            device=device,
+        )
+        writers.append(NetworkWriter(evaluator, seen, provenance, force=force, quiet=quiet, errors=errors))
+        return writers[-1]
+
+    writer_of = loaded.by_network(make_writer)
+    aligned = _aligned(networks, chosen.pairs, common, aligner)
     if recipe is None:
-        measured = _measure(aligned, len(ends), evaluator_of, evaluator_of(networks[0]), quiet=quiet)
+        measured = _measure(aligned, wanted, writer_of, writer_of(networks[0]).evaluator, quiet=quiet)
     else:
         from landscape_cli.measures.midpoint import MidpointOptimizer
 
         assert symmetry is not None
         aligner = aligner or make_aligner(Method.COSINE)
-        target = connector.train_on
-        setting: dict[str, Any] = {"seed": seed, "target": target}
+        setting: dict[str, Any] = {"seed": seed, "target": connector.train_on}
 
         def optimizer_of(network: Checkpoint) -> MidpointOptimizer:
-            return MidpointOptimizer(evaluator_of(network), symmetry, aligner, recipe, **setting)
+            return MidpointOptimizer(writer_of(network).evaluator, symmetry, aligner, recipe, **setting)
 
-        write = partial(_write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
-        measured = _optimize(aligned, outs, optimizer_of, write, errors, quiet=quiet)
-    for evaluator in evaluators:
-        evaluator.warn_of_missing()
+        write = partial(write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
+        measured = _optimize(aligned, outs, wanted, optimizer_of, write, writer_of, quiet=quiet)
+    for writer in writers:
+        writer.evaluator.warn_of_missing()
     Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
 
@@ -233,35 +237,45 @@ def _make_aligner(
 
 def _measure(
     pairs: Iterable[tuple[Checkpoint, Checkpoint]],
-    count: int,
-    evaluator_of: Callable[[Checkpoint], PathEvaluator],
+    wanted: Sequence[Sequence[NetworkAt]],
+    writer_of: Callable[[Checkpoint], NetworkWriter],
     like: PathEvaluator,
     *,
     quiet: bool,
 ) -> list[Measured]:
-    """Return what is measured of the path between the two networks of every pair; `like` is one of the evaluators."""
+    """Return what is measured of the path between the two networks of every pair, and write those wanted of it.
+
+    `like` is one of the evaluators, all of which have as much to do.
+    """
     from landscape_cli.cli.reports.path import Measured
 
-    networks = count * like.networks()
+    measured = []
+    networks = len(wanted) * like.networks() + sum(map(len, wanted))
     total = like.samples(networks)
     with progress(f"{like.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
-        return [
-            Measured(a.path, b.path, evaluator_of(a).measure([a.params, b.params], advance=advance)) for a, b in pairs
-        ]
+        for (a, b), of_pair in zip(pairs, wanted, strict=True):
+            stops = [a.params, b.params]
+            writer = writer_of(a)
+            result = writer.evaluator.measure(stops, advance=advance)
+            written = writer.write(of_pair, (a, b), stops, advance=advance)
+            measured.append(Measured(a.path, b.path, result, networks=written))
+    return measured
 
 
 def _optimize(
     pairs: Iterable[tuple[Checkpoint, Checkpoint]],
     outs: Sequence[Path | None],
+    wanted: Sequence[Sequence[NetworkAt]],
     optimizer_of: Callable[[Checkpoint], MidpointOptimizer],
     write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], LandscapeError | None],
-    errors: list[LandscapeError],
+    writer_of: Callable[[Checkpoint], NetworkWriter],
     *,
     quiet: bool,
 ) -> list[Measured]:
-    """Return what is measured of the optimised path of every pair, or why it is missing; `write` writes midpoints.
+    """Return what is measured of the optimised path of every pair, or why it is missing.
 
-    To `errors` is added why a midpoint could not be written.
+    Midpoints are written by `write`, other networks by what `writer_of` gives, to whose errors is added why one could
+    not be.
 
     Raises:
         TrainingError: if every midpoint is missing.
@@ -271,7 +285,7 @@ def _optimize(
     from landscape_cli.errors import TrainingError
 
     measured: list[Measured] = []
-    for k, ((a, b), out) in enumerate(zip(pairs, outs, strict=True)):
+    for k, ((a, b), out, of_pair) in enumerate(zip(pairs, outs, wanted, strict=True)):
         count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
         try:
             optimized = optimizer_of(a).optimize(
@@ -287,38 +301,11 @@ def _optimize(
             say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}")
             measured.append(Measured(a.path, b.path, None, failure=in_options(str(error))))
             continue
-        refused = None if out is None else write(optimized, out, (a, b))
-        measured.append(Measured(a.path, b.path, optimized, out if refused is None else None))
-        errors += [] if refused is None else [refused]
+        refused, writer = None if out is None else write(optimized, out, (a, b)), writer_of(a)
+        written = writer.write(of_pair, (a, b), [a.params, optimized.midpoint, b.params])
+        measured.append(Measured(a.path, b.path, optimized, out if refused is None else None, networks=written))
+        writer.errors.extend([] if refused is None else [refused])
     return measured
-
-
-def _write_midpoint(
-    optimized: OptimizedPath,
-    out: Path,
-    ends: Sequence[Checkpoint],
-    *,
-    data: DataSet,
-    provenance: Callable[..., dict[str, Any]],
-    force: bool,
-    quiet: bool,
-) -> LandscapeError | None:
-    """Write a midpoint as a checkpoint, with the history of both ends and this command; return why it cannot be."""
-    from landscape_cli.cli.outputs import write_network
-    from landscape_cli.io.checkpoint import Checkpoint
-
-    history = (*(step for end in ends for step in end.history), provenance(networks=ends))
-    seen = data.seen_by(ends[0])
-    midpoint = Checkpoint(
-        optimized.midpoint,
-        ends[0].model,
-        seen.record,
-        history=history,
-        metrics=optimized.metrics,
-        normalized=optimized.normalized,
-        preprocessing=seen.preprocessing.beside_data,
-    )
-    return write_network(out, midpoint, force=force, quiet=quiet)
 
 
 def _aligned(

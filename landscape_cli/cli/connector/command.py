@@ -218,6 +218,7 @@ def _write_vertices(
             history=history,
             metrics=measured.metrics(k),
             preprocessing=data.preprocessing.beside_data,
+            versions=networks[0].versions,
         )
     error = write_together(checkpoints, force=force, quiet=quiet)
     return None if error is None else CheckpointError(f"{error}: no vertex was written, the result was")

@@ -311,7 +311,10 @@ class CheckpointFiles:
 
     def _write(self, file: CheckpointFile, params: Params, subspace: Displacement | None = None) -> dict[str, Any]:
         """Measure and write a network; return what was measured, and how far it came in its subspace, if any."""
-        scores = self._evaluator_of(params).evaluate([params])
+        from landscape_cli.models.fitting import versions_of
+
+        evaluator = self._evaluator_of(params)
+        scores = evaluator.evaluate([params])
         metrics = {f"{split}_error": float(score.error) for split, score in scores.items()} | {
             f"{split}_loss": float(score.loss) for split, score in scores.items()
         }
@@ -323,6 +326,7 @@ class CheckpointFiles:
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
             preprocessing=self.data.preprocessing.beside_data,
+            versions=versions_of(evaluator.model),
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
         say(f"wrote {file.path}", quiet=self.quiet)
