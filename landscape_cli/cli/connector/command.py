@@ -218,6 +218,7 @@ def _write_vertices(
             history=history,
             metrics=measured.metrics(k),
             preprocessing=data.preprocessing.beside_data,
+            form=ends[0].form,
             versions=networks[0].versions,
         )
     error = write_together(checkpoints, force=force, quiet=quiet)
