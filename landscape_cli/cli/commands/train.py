@@ -30,6 +30,7 @@ from landscape_cli.cli.training.subspace_options import SubspaceOptions
 
 if TYPE_CHECKING:
     from landscape_cli.cli.training.files import CheckpointFiles
+    from landscape_cli.errors import LandscapeError
 
 
 def train(
@@ -62,7 +63,7 @@ def train(
       landscape train --model vgg16 --data cifar10 --checkpoint-every 1 --resume
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import resolve_device, warn_of_generated
-    from landscape_cli.cli.outputs import check_distinct
+    from landscape_cli.cli.outputs import check_distinct, check_written, noting
     from landscape_cli.cli.provenance import recorded
     from landscape_cli.cli.training.files import CheckpointFiles
     from landscape_cli.cli.training.log import EpochLog, check_log, watch
@@ -97,7 +98,8 @@ def train(
         force=target.force,
         resume=resume,
     )
-    files.check_not_read({"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]})
+    inputs = {"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]}
+    files.check_not_read(inputs, log=log)
     check_distinct(log, files.state, *files.all_paths)
     if not resume:
         check_log(log, None, sampler.networks, force=target.force, resume=False)
@@ -151,11 +153,17 @@ def train(
     if len(rows) == runs and not files.has_failed:
         checkpointer.remove()
         files.remove_leftovers()
-    _show(rows, files, target, quiet=quiet)
-    files.check_no_failure(kept)
-    files.check_all_written(solutions, scaled=start.init_scale is not None)
-    if lines is not None:
-        lines.check_complete()
+    errors: list[LandscapeError] = []
+    with noting(errors):
+        files.check_no_failure(kept)
+    with noting(errors):
+        files.check_all_written(solutions, scaled=start.init_scale is not None)
+    with noting(errors):
+        if lines is not None:
+            lines.check_complete()
+    with noting(errors):
+        _show(rows, files, target, quiet=quiet)
+    check_written(errors)
 
 
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:
