@@ -27,6 +27,7 @@ class PathResult:
         pieces: of how many pieces it is.
         loss: whether the loss counts as well, in barriers and points.
         counts: what is counted from the start to every point, by name, such as flips of signs.
+        repaired: the modules whose units are corrected between the ends (REPAIR).
     """
 
     kind: str
@@ -36,6 +37,7 @@ class PathResult:
     pieces: int = 1
     loss: bool = False
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    repaired: Sequence[str] = ()
 
     @property
     def taus(self) -> list[float]:
@@ -86,9 +88,10 @@ class PathResult:
         return {name: float(values[0, point]) for name, values in self._columns(loss=True).items()}
 
     def about(self) -> dict[str, Any]:
-        """Return which kind of path it is, and of how many orders if it is a random one."""
+        """Return which kind of path it is, of how many orders if it is a random one, and what is corrected on it."""
         orders = len(next(iter(self.errors.values())))
-        return {"kind": self.kind} | ({"orders": orders} if self.random else {})
+        repaired = {"repair": list(self.repaired)} if self.repaired else {}
+        return {"kind": self.kind} | ({"orders": orders} if self.random else {}) | repaired
 
     def figures(self) -> dict[str, Any]:
         """Return the barriers and the points."""
