@@ -115,6 +115,22 @@ class Evaluator:
         self._tried = integers is not None
         self._levels: dict[tuple[str, torch.dtype], Tensor | None] = {}
 
+    def on(self, model: nn.Module) -> Evaluator:
+        """Return an evaluator of another model, or of another form of the same, on the same data.
+
+        Raises:
+            DataError, ModelError: if they do not fit each other.
+        """
+        return Evaluator(
+            model,
+            self.splits,
+            device=self.device,
+            batch_size=self.batch_size,
+            advance=self.advance,
+            recompute_on=self.recompute_on,
+            objective=self.objective,
+        )
+
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
         """Return the fraction of wrong decisions on `split` (default: the first), as `Scores.error`.
 

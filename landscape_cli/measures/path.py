@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Statistics
+from landscape_cli.evaluation.splits import named_splits
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.path_evaluator import PathEvaluator
 from landscape_cli.models.fitting import check_networks
 
@@ -73,9 +75,11 @@ def path(
         Remark: if statistics are to be recomputed, and there are none; of units that are not repaired.
     """
     check_networks(model, {"start": start, "end": end})
+    splits = named_splits(data, model)
+    model, (start, end), symmetry = in_effect(model, [start, end], symmetry, next(iter(splits.values())).x)
     evaluator = PathEvaluator(
         model,
-        data,
+        splits,
         like=start,
         kind=kind,
         symmetry=symmetry,

@@ -207,6 +207,7 @@ def _write_vertices(
             data,
             history=history,
             metrics=measured.metrics(k),
+            form=ends[0].form,
             versions=networks[0].versions,
         )
     error = write_together(checkpoints, force=force, quiet=quiet)
