@@ -11,7 +11,6 @@ import typer
 
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import Force, Form, flag, given, whole_numbers
-from landscape_cli.cli.training.names import FIELD
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ class CheckpointOptions(Group):
             BadParameter, CheckpointError, ResultError: as `export_paths` does.
         """
         from landscape_cli.cli.outputs import export_paths, named_paths
+        from landscape_cli.cli.training.names import FIELD
 
         if self.export is None:
             return {}
