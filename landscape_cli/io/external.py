@@ -20,6 +20,7 @@ from torch import Tensor
 from landscape_cli.errors import CheckpointError, one_line, shown
 from landscape_cli.io.checkpoint import FORMAT
 from landscape_cli.io.header import read_header
+from landscape_cli.io.regular import open_regular
 from landscape_cli.io.safetensors import load, looks_like_pickle, read_content
 from landscape_cli.network import TYPES, Params
 
@@ -35,7 +36,7 @@ def is_foreign(path: str | Path) -> bool:
     try:
         if looks_like_pickle(Path(path)):
             return True
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             written_as = read_header(file).metadata.get("format", "")
     except (OSError, SafetensorError):
         return False
@@ -130,7 +131,7 @@ def read_structure(path: str | Path) -> Params | None:
     try:
         if looks_like_pickle(Path(path)):
             return None
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             return read_header(file).tensors()
     except (OSError, SafetensorError):
         return None

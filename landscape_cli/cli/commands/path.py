@@ -120,7 +120,7 @@ def path(
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.merging import NetworkWriter, networks_at
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, write_midpoint
-    from landscape_cli.cli.outputs import check_result_output, check_written
+    from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
@@ -147,6 +147,8 @@ def path(
     device = resolve_device(compute.device)
     networks, model = read_networks(chosen.files, foreign)
     kind = _choose_kind(context, networks, model)
+    written = [*outs, *(path for each in wanted for at in each for path in (at.output, at.export))]
+    check_room_for([path for path in written if path is not None], networks[0].params)
     recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None or repair
     symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
@@ -187,7 +189,8 @@ def path(
         write = partial(write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
         measured = _optimize(aligned, outs, wanted, optimizer, write, writer, quiet=quiet)
     evaluator.warn_of_missing()
-    Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
+    with noting(errors):
+        Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
 
 
