@@ -25,7 +25,6 @@ from landscape_cli.cli.training.subspace_options import SubspaceOptions
 
 if TYPE_CHECKING:
     from landscape_cli.cli.training.files import CheckpointFiles
-    from landscape_cli.errors import LandscapeError
 
 
 def train(
@@ -81,6 +80,7 @@ def train(
     phases = sampler.phases(recipe, binary=False)  # of binary networks there are as many, of as many epochs
     keep_epochs = target.kept_epochs(phases[-1].recipe.epochs)
     check_template(template, seeds)
+    target.check_plain(context)
     other = "another training that writes it"
     context.with_resource(locked(state_file(template, seeds), what=other, error=TrainingError))
     files = CheckpointFiles(
@@ -95,6 +95,7 @@ def train(
     inputs = {"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]}
     files.check_not_read(inputs, log=log)
     check_distinct(log, files.state, *files.all_paths)
+    exports = target.exports(seeds, (log, files.state, *files.all_paths), resume=resume)
     if not resume:
         check_log(log, None, sampler.networks, force=target.force, resume=False)
     starts = read_starts(start, network.model)
@@ -114,7 +115,10 @@ def train(
     state = checkpointer.read() if resume else None
     if state is None and files.are_finished():
         say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
-        _show(files.finished_rows(), files, target, quiet=quiet)
+        errors = files.export(exports)
+        with noting(errors):
+            _show(files.finished_rows(), files, target, quiet=quiet)
+        check_written(errors)
         return
     if state is not None:
         files.find_taken(last_epochs(state, phases, seeds))
@@ -145,7 +149,7 @@ def train(
     if len(rows) == runs and not files.has_failed:
         checkpointer.remove()
         files.remove_leftovers()
-    errors: list[LandscapeError] = []
+    errors = files.export(exports)
     with noting(errors):
         files.check_no_failure(kept)
     with noting(errors):
