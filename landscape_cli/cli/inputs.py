@@ -87,9 +87,10 @@ def read_networks(
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
+    reader = NetworkReader(files.model_name, shape, files.key or "")
     if plain is not None:
-        return NetworkReader(files.model_name, shape).read_all(paths, plain=plain)
-    networks, model = NetworkReader(files.model_name, shape).read_all(paths, plain=ALL)
+        return reader.read_all(paths, plain=plain)
+    networks, model = reader.read_all(paths, plain=ALL)
     spec, params = networks[0].model, [network.params for network in networks]
     unmasked = without_masks(model, params, None, torch.zeros(2, *spec.input_shape))
     return [replace(n, params=p) for n, p in zip(networks, unmasked, strict=True)], model

@@ -11,7 +11,7 @@ import typer
 
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import numbers
-from landscape_cli.cli.outputs import check_distinct, export_paths, named_paths, write_exports, write_network
+from landscape_cli.cli.outputs import check_distinct, export_paths, named_paths, write_export, write_network
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
 
@@ -175,7 +175,7 @@ class NetworkWriter:
         if wanted.output is not None:
             failures["path"] = write_network(wanted.output, network, force=self.force, quiet=self.quiet)
         if wanted.export is not None:
-            failures["export"] = write_exports([wanted.export], [network], force=self.force, quiet=self.quiet)
+            failures["export"] = write_export(wanted.export, network, force=self.force, quiet=self.quiet)
         self.errors.extend(error for error in failures.values() if error is not None)
         files = {"path": wanted.output, "export": wanted.export}
         names = {key: str(path) for key, path in files.items() if path is not None and failures[key] is None}

@@ -154,6 +154,15 @@ ModelName = Annotated[
 InputShape = Annotated[
     str | None, typer.Option("--input-shape", help="Shape of one input of that model, as in 3,32,32.")
 ]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="NAME",
+        help="Entry of such a file that holds the network, dotted for nesting, as in ema or model.net; or what its "
+        "names begin with.",
+    ),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse operators without a symmetry rule, and parameters never used.")
 ]
@@ -222,6 +231,7 @@ class ModelOptions(Group):
 
     model_name: ModelName = None
     input_shape: InputShape = None
+    key: Key = None
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ IF_USED = (
     *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task"),
     *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
-    *("b", "c", "third", "fold_preprocessing"),
+    *("b", "c", "third", "fold_preprocessing", "key"),
 )
 IF_USED += tuple(kind.value for kind in Perturbation)
 
@@ -149,5 +149,5 @@ def make_provenance(
         recorded(context, device=str(device), **replaced),
         device=str(device),
         seed=seed,
-        inputs={network.path: network.sha256 for network in networks},
+        inputs={path: digest for network in networks for path, digest in network.inputs.items()},
     )

@@ -119,11 +119,17 @@ def align(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.averaging import average_of, check_has_mean, write_average
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of, with_preprocessing
-    from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
+    from landscape_cli.cli.outputs import (
+        check_written,
+        export_paths,
+        noting,
+        output_paths,
+        write_exports,
+        write_networks,
+    )
     from landscape_cli.cli.preprocessing import check_alike
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
-    from landscape_cli.errors import ResultError
     from landscape_cli.forward.parts import RELABELED
 
     quiet = terminal.quiet
@@ -178,22 +184,21 @@ def align(
     average = None
     if mean.average_out is not None:
         average = average_of([target, *aligned], model, loaded, mean.bn, step=summary, device=device)
-    errors: list[LandscapeError | None] = []
+    errors: list[LandscapeError] = []
     if not alone:
         errors += write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=quiet)
-    errors.append(write_exports(exports, aligned, force=force, quiet=quiet))
+    errors += write_exports(exports, aligned, force=force, quiet=quiet)
     if average is not None:
         assert mean.average_out is not None
         more["average"], error = write_average(mean.average_out, average, force=force, quiet=quiet)
-        errors.append(error)
+        errors += [] if error is None else [error]
     if permutations is not None:
-        try:
+        with noting(errors):
             write_permutations(permutations, target, movers, alignments, summary, force=force)
             say(f"wrote {permutations}", quiet=quiet)
-        except ResultError as error:
-            errors.append(error)
     result = alignment_result(target, movers, outputs or [None] * len(movers), alignments, symmetry, summary, more)
-    emit(result, output=None, form=form, force=force, quiet=quiet, show=show)
+    with noting(errors):
+        emit(result, output=None, form=form, force=force, quiet=quiet, show=show)
     check_written(errors)
 
 

@@ -59,7 +59,14 @@ def normalize(
     from dataclasses import replace
 
     from landscape_cli.cli.inputs import open_networks, symmetry_of, with_preprocessing
-    from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
+    from landscape_cli.cli.outputs import (
+        check_written,
+        export_paths,
+        noting,
+        output_paths,
+        write_exports,
+        write_networks,
+    )
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
     from landscape_cli.evaluation.equivalence import warn_of_precision
@@ -89,9 +96,10 @@ def normalize(
         normalized.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
         rows.append(normalization_row(path, out, normalization))
     written = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)
-    errors = [*written, write_exports(exports, normalized, force=force, quiet=terminal.quiet)]
+    errors = [*written, *write_exports(exports, normalized, force=force, quiet=terminal.quiet)]
     summary = make_provenance(context, device=device, seed=compute.seed, networks=normalized)
-    emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
+    with noting(errors):
+        emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
     check_written(errors)
 
 

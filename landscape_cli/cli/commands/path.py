@@ -125,7 +125,7 @@ def path(
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.merging import NetworkWriter, networks_at
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, write_midpoint
-    from landscape_cli.cli.outputs import check_result_output, check_written
+    from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
@@ -153,6 +153,8 @@ def path(
     device = resolve_device(compute.device)
     networks, model = read_networks(chosen.files, foreign)
     kind = _choose_kind(context, networks, model)
+    written = [*outs, *(path for each in wanted for at in each for path in (at.output, at.export))]
+    check_room_for([path for path in written if path is not None], networks[0].params)
     recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None or repair
     needed |= preprocessing.fold_preprocessing
@@ -207,7 +209,8 @@ def path(
         measured = _optimize(aligned, outs, wanted, optimizer_of, write, writer_of, quiet=quiet)
     for writer in writers:
         writer.evaluator.warn_of_missing()
-    Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
+    with noting(errors):
+        Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
 
 

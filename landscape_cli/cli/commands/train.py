@@ -62,7 +62,7 @@ def train(
       landscape train --model vgg16 --data cifar10 --checkpoint-every 1 --resume
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import reading_data, resolve_device, warn_of_generated
-    from landscape_cli.cli.outputs import check_distinct
+    from landscape_cli.cli.outputs import check_distinct, check_written, noting
     from landscape_cli.cli.provenance import recorded
     from landscape_cli.cli.training.files import CheckpointFiles
     from landscape_cli.cli.training.log import EpochLog, check_log, watch
@@ -86,6 +86,7 @@ def train(
     phases = sampler.phases(recipe, binary=False)  # of binary networks there are as many, of as many epochs
     keep_epochs = target.kept_epochs(phases[-1].recipe.epochs)
     check_template(template, seeds)
+    target.check_plain(context)
     other = "another training that writes it"
     context.with_resource(locked(state_file(template, seeds), what=other, error=TrainingError))
     files = CheckpointFiles(
@@ -97,8 +98,10 @@ def train(
         force=target.force,
         resume=resume,
     )
-    files.check_not_read({"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]})
+    inputs = {"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]}
+    files.check_not_read(inputs, log=log)
     check_distinct(log, files.state, *files.all_paths)
+    exports = target.exports(seeds, (log, files.state, *files.all_paths), resume=resume)
     if not resume:
         check_log(log, None, sampler.networks, force=target.force, resume=False)
     starts = read_starts(start, network.model)
@@ -121,7 +124,10 @@ def train(
     state = checkpointer.read() if resume else None
     if state is None and files.are_finished():
         say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
-        _show(files.finished_rows(), files, target, quiet=quiet)
+        errors = files.export(exports)
+        with noting(errors):
+            _show(files.finished_rows(), files, target, quiet=quiet)
+        check_written(errors)
         return
     if state is not None:
         files.find_taken(last_epochs(state, phases, seeds))
@@ -152,11 +158,17 @@ def train(
     if len(rows) == runs and not files.has_failed:
         checkpointer.remove()
         files.remove_leftovers()
-    _show(rows, files, target, quiet=quiet)
-    files.check_no_failure(kept)
-    files.check_all_written(solutions, scaled=start.init_scale is not None)
-    if lines is not None:
-        lines.check_complete()
+    errors = files.export(exports)
+    with noting(errors):
+        files.check_no_failure(kept)
+    with noting(errors):
+        files.check_all_written(solutions, scaled=start.init_scale is not None)
+    with noting(errors):
+        if lines is not None:
+            lines.check_complete()
+    with noting(errors):
+        _show(rows, files, target, quiet=quiet)
+    check_written(errors)
 
 
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:
