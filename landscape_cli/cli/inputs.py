@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.cli.console import say
-from landscape_cli.cli.options import DataOptions, ModelOptions, whole_numbers
+from landscape_cli.cli.options import DataOptions, ModelOptions, PreprocessingOptions, whole_numbers
 from landscape_cli.errors import DataError, LandscapeError, shown
 
 if TYPE_CHECKING:
@@ -142,17 +142,56 @@ def symmetry_of(
     return symmetry
 
 
-def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool) -> DataSet:
-    """Load the data that the networks were trained on, or other data.
+def with_preprocessing(network: Checkpoint, options: PreprocessingOptions, data: DataSet | None = None) -> Checkpoint:
+    """Return a network that is to be written, with how the user says that it sees inputs.
 
-    Inputs are standardised as the first network knows it that says so, and its task is that of other data too: foreign
-    files say neither; where none does, with the statistics of the training set itself.
+    Raises:
+        BadParameter: if that needs a training set, which is not there.
+    """
+    from dataclasses import replace
+
+    asked = options.chosen()
+    if asked is None:
+        return network
+    if data is not None:
+        asked = data.under(asked).preprocessing
+    if asked.needs_data:
+        raise typer.BadParameter(
+            f"--preprocess {asked.kind} takes its numbers from a training set, and none is read here: name them with "
+            "--mean and --std"
+        )
+    return replace(network, preprocessing=asked.to_record())
+
+
+def data_of(
+    networks: Sequence[Checkpoint],
+    model: nn.Module,
+    options: DataOptions,
+    preprocessing: PreprocessingOptions,
+    device: torch.device,
+    *,
+    quiet: bool,
+) -> tuple[DataSet, list[Checkpoint]]:
+    """Load the data that the networks were trained on, or other data; return them, and how each network sees them.
+
+    The task of the first network that says so is that of other data too: foreign files do not say.
+
+    Returns:
+        The data as the first network sees them, and the networks, whose `preprocessing` now says how each does:
+        `DataSet.seen_by` and `DataSet.by_network` are for the others.
 
     Raises:
         DataError: if the networks were trained on different data and none is named, the data is missing, is not
-            what the network was trained on, or does not fit it.
+            what the network was trained on, or does not fit it; or its inputs are to be seen in a way that there is
+            not.
+
+    Warns:
+        LandscapeWarning: as `see_data` does.
     """
+    from landscape_cli.cli.preprocessing import see_data
+
     first = next((network for network in networks if network.data), networks[0])
+    asked = preprocessing.chosen()
     if options.data is not None:
         data = _other_data(options.data, first, options, quiet=quiet)
     elif options.task is not None:
@@ -160,7 +199,8 @@ def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool
     else:
         data = _data_trained_on(networks, first, options.data_dir, quiet=quiet)
     _check_data_fits(data, first)
-    return data
+    seeing = see_data(networks, model, data, asked, device)
+    return data.seen_by(seeing[0]), seeing
 
 
 def _data_trained_on(
@@ -175,7 +215,7 @@ def _data_trained_on(
         if _same_data(network.data) != _same_data(first.data):
             raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
     try:
-        data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
+        data = load_data(DataSpec.from_record(first.data, directory), preprocessing="none")
     except DataError as error:
         raise DataError(f"the data of {first.path}: {error}") from error
     # Generated numbers may differ in the last bit from one kind of machine to the next.
@@ -201,20 +241,19 @@ def warn_of_generated(data: DataSet, networks: Sequence[Checkpoint], *, quiet: b
 
 
 def _other_data(name: str, first: Checkpoint, options: DataOptions, *, quiet: bool) -> DataSet:
-    """Load the data that the user names, seen as `first` saw its own, and say so."""
+    """Load the data that the user names, with the task of `first`, and say so."""
     from landscape_cli.data.datasets import DataSpec, load_data
 
     task = first.data.get("task") if options.task is None else options.task.value
     try:
-        data = load_data(DataSpec(name, options.data_dir or "data", task=task), preprocessing=first.data or None)
+        data = load_data(DataSpec(name, options.data_dir or "data", task=task), preprocessing="none")
     except DataError as error:
         if options.task is None and task is not None:
             raise DataError(f"{first.path} was trained on the {task} of labels: {error}") from error
         raise
-    statistics = f"as for {first.path}" if first.data else "with the statistics of its training set"
     say(
-        f"data: {name}{f' ({task})' if task else ''}, {len(data.train.y)} training and {len(data.test.y)} test "
-        f"samples, standardised {statistics}",
+        f"data: {name}{f' ({task})' if task else ''}, {len(data.raw_train.y)} training and {len(data.raw_test.y)} test "
+        "samples",
         quiet=quiet,
     )
     return data
@@ -237,5 +276,5 @@ def _check_data_fits(data: DataSet, network: Checkpoint) -> None:
 
 
 def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
-    local = {"directory"} | ({"sha256", "mean", "deviation"} if record.get("name") == "hmm" else set())
+    local = {"directory", "mean", "deviation"} | ({"sha256"} if record.get("name") == "hmm" else set())
     return {key: value for key, value in record.items() if key not in local}

@@ -48,13 +48,14 @@ IF_USED = (
     *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task"),
     *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
-    *("b", "c", "third", "key"),
+    *("b", "c", "third", "fold_preprocessing", "key"),
 )
 IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
     *("cycles", "fge_start", "cycle_epochs", "lr_min"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+    *("preprocess", "mean", "std"),
 )
 """Likewise, but for options that may be zero."""
 

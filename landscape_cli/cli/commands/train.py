@@ -9,8 +9,13 @@ import typer
 
 from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import emit, listen, say
-from landscape_cli.cli.options import ComputeOptions, TerminalOptions
-from landscape_cli.cli.training.data_options import TrainingDataOptions, data_spec
+from landscape_cli.cli.options import ComputeOptions, PreprocessingOptions, TerminalOptions
+from landscape_cli.cli.training.data_options import (
+    TrainingDataOptions,
+    data_spec,
+    training_preprocessing,
+    with_numbers,
+)
 from landscape_cli.cli.training.model_options import (
     NetworkOptions,
     StartOptions,
@@ -33,6 +38,7 @@ def train(
     algo: Annotated[Algorithm, typer.Option("--algo", help=summaries(), rich_help_panel="Sampler")] = Algorithm.SGD,
     network: NetworkOptions,
     data: TrainingDataOptions,
+    preprocessing: PreprocessingOptions,
     optimization: RecipeOptions,
     settings: SamplerOptions,
     start: StartOptions,
@@ -101,7 +107,9 @@ def train(
     starts = read_starts(start, network.model)
     device = resolve_device(compute.device)
     check_precision(optimization.precision, device, quiet=quiet)
-    loaded = load_data(data_spec(context, data, starts), download=data.download)
+    asked = training_preprocessing(preprocessing, starts, renewed=data.data is not None)
+    loaded = load_data(data_spec(context, data, starts), preprocessing=asked, download=data.download)
+    loaded = with_numbers(loaded, asked, network.model, starts)
     warn_of_generated(loaded, starts if data.data is None else (), quiet=quiet)
     spec = model_spec(network, starts, loaded)
     chosen = {"optimizer": recipe.optimizer}

@@ -331,6 +331,7 @@ class CheckpointFiles:
             self.data.record,
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
+            preprocessing=self.data.preprocessing.beside_data,
             versions=versions_of(evaluator.model),
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
