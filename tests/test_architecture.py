@@ -33,7 +33,7 @@ ALLOWED = {
     "models": {"binary", "forward", "io", "user_code"},
     "evaluation": {"binary", "data", "forward", "models"},
     "symmetry": {"binary", "forward"},
-    "normalization": {"binary", "evaluation", "forward", "io", "models", "symmetry"},
+    "normalization": {"binary", "data", "evaluation", "forward", "io", "models", "symmetry"},
     "alignment": {"binary", "evaluation", "forward", "io", "models", "symmetry"},
     "geometry": {"binary", "io", "symmetry"},
     "samplers": {"binary", "data", "evaluation", "forward", "models"},
