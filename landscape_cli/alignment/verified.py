@@ -121,7 +121,9 @@ def align(
     if not prove:
         return alignment
     if probe is None:
-        probe = probe_batch(model, network, input_shape or symmetry.input_shape, seed=seed, device=device)
+        probe = probe_batch(
+            model, network, input_shape or symmetry.input_shape, inputs=symmetry.inputs, seed=seed, device=device
+        )
     check_probe(probe)
     return replace(alignment, proof=prove_alignment(model, network, alignment, symmetry, probe.to(device), name=name))
 
@@ -203,7 +205,9 @@ class PairAligner:
         self._seed, self._device = seed, device
         self._inputs, self._data = drawn_inputs(method, inputs, seed, samples), drawn_data(data, seed, samples)
         self._learning = learning
-        self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
+        self._probe = probe_batch(
+            model, like.params, like.model.input_shape, inputs=symmetry.inputs, seed=seed, device=device
+        )
         self._warned_of_scale = self._aligned_any = False
 
     @property

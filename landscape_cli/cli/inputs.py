@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from landscape_cli.choices import InputType
 from landscape_cli.cli.console import say
+from landscape_cli.cli.objectives import chosen_objective
 from landscape_cli.cli.options import DataOptions, ModelOptions, whole_numbers
+from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.errors import DataError, LandscapeError, shown
 
 if TYPE_CHECKING:
@@ -19,10 +23,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.forward.objective import Objective
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.network import WholeInputs
     from landscape_cli.symmetry import Symmetry
 
 NO_MODEL = ModelOptions()
+RANGE = "the least number and one too many, as in 0,30000"
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -35,6 +42,26 @@ def parse_shape(text: str) -> tuple[int, ...]:
     if not shape or min(shape) < 1:
         raise typer.BadParameter(f"--input-shape takes the sizes of one input, as in 3,32,32, not {text!r}")
     return shape
+
+
+def parse_inputs(files: ModelOptions) -> WholeInputs | None:
+    """Return which whole numbers a model takes, by `--input-range`; None if that is not said.
+
+    Raises:
+        BadParameter: if there is no range, or it is none.
+    """
+    from landscape_cli.network import WholeInputs
+
+    if files.input_range is None:
+        if files.input_dtype is not None:
+            raise typer.BadParameter(f"--input-dtype goes with --input-range, {RANGE}")
+        return None
+    numbers = whole_numbers(files.input_range, "--input-range")
+    if len(numbers) != 2:
+        raise typer.BadParameter(f"--input-range takes {RANGE}, not {files.input_range!r}")
+    low, high = numbers
+    with errors_of_usage():
+        return WholeInputs(low, high, (files.input_dtype or InputType.INT64).value)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -75,7 +102,7 @@ def read_networks(paths: Sequence[Path], files: ModelOptions = NO_MODEL) -> tupl
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
-    return NetworkReader(files.model_name, shape).read_all(paths)
+    return NetworkReader(files.model_name, shape, parse_inputs(files), files.model_output).read_all(paths)
 
 
 def open_networks(
@@ -112,14 +139,12 @@ def symmetry_of(
         GeometryError: if one is not.
         TraceError: if the model cannot be followed; with `strict`, also for what is a warning otherwise.
     """
-    import torch
-
     from landscape_cli.forward.functional import float_type
     from landscape_cli.normalization.verified import check_claims
     from landscape_cli.symmetry import trace_symmetry
 
-    example = torch.zeros(2, *network.model.input_shape, dtype=float_type(network.params))
-    symmetry = trace_symmetry(model, example, strict=strict)
+    example = network.model.example(float_type(network.params))
+    symmetry = trace_symmetry(model, example, strict=strict, inputs=network.model.inputs)
     for note in symmetry.notes:
         say(f"warning: {note}", quiet=quiet)
     check_claims(claims, symmetry)
@@ -127,7 +152,7 @@ def symmetry_of(
 
 
 def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool) -> DataSet:
-    """Load the data that the networks were trained on, or other data.
+    """Load the data that the networks were trained on, or other data, and what they are held against.
 
     Inputs are standardised as the first network knows it that says so, and its task is that of other data too: foreign
     files say neither; where none does, with the statistics of the training set itself.
@@ -137,18 +162,19 @@ def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool
             what the network was trained on, or does not fit it.
     """
     first = next((network for network in networks if network.data), networks[0])
+    objective = chosen_objective(options, networks)
     if options.data is not None:
-        data = _other_data(options.data, first, options, quiet=quiet)
+        data = _other_data(options.data, first, options, objective, quiet=quiet)
     elif options.task is not None:
         raise DataError("--task goes with --data: checkpoints say what is to be told from their own data")
     else:
-        data = _data_trained_on(networks, first, options.data_dir, quiet=quiet)
+        data = _data_trained_on(networks, first, options.data_dir, objective, quiet=quiet)
     _check_data_fits(data, first)
     return data
 
 
 def _data_trained_on(
-    networks: Sequence[Checkpoint], first: Checkpoint, directory: str | None, *, quiet: bool
+    networks: Sequence[Checkpoint], first: Checkpoint, directory: str | None, objective: Objective, *, quiet: bool
 ) -> DataSet:
     """Load the data that all networks were trained on, `first` among them."""
     from landscape_cli.data.datasets import DataSpec, load_data
@@ -159,7 +185,8 @@ def _data_trained_on(
         if _same_data(network.data) != _same_data(first.data):
             raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
     try:
-        data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
+        spec = replace(DataSpec.from_record(first.data, directory), objective=objective)
+        data = load_data(spec, preprocessing=first.data)
     except DataError as error:
         raise DataError(f"the data of {first.path}: {error}") from error
     # Generated numbers may differ in the last bit from one kind of machine to the next.
@@ -184,13 +211,15 @@ def warn_of_generated(data: DataSet, networks: Sequence[Checkpoint], *, quiet: b
             return
 
 
-def _other_data(name: str, first: Checkpoint, options: DataOptions, *, quiet: bool) -> DataSet:
+def _other_data(name: str, first: Checkpoint, options: DataOptions, objective: Objective, *, quiet: bool) -> DataSet:
     """Load the data that the user names, seen as `first` saw its own, and say so."""
     from landscape_cli.data.datasets import DataSpec, load_data
 
     task = first.data.get("task") if options.task is None else options.task.value
     try:
-        data = load_data(DataSpec(name, options.data_dir or "data", task=task), preprocessing=first.data or None)
+        data = load_data(
+            DataSpec(name, options.data_dir or "data", task=task, objective=objective), preprocessing=first.data or None
+        )
     except DataError as error:
         if options.task is None and task is not None:
             raise DataError(f"{first.path} was trained on the {task} of labels: {error}") from error
@@ -210,12 +239,12 @@ def _check_data_fits(data: DataSet, network: Checkpoint) -> None:
     Raises:
         DataError: if not.
     """
-    from landscape_cli.forward.outputs import outputs_fit
     from landscape_cli.models.request import describe_model
 
-    if data.input_shape != network.model.input_shape or not outputs_fit(network.model.outputs, data.classes):
+    if data.input_shape != network.model.input_shape or not data.objective.fits(network.model.outputs, data.classes):
+        what = "in {} classes" if data.objective.decides else "with {} numbers to predict"
         raise DataError(
-            f"the data has inputs of shape {data.input_shape} in {data.classes} classes, but {network.path} is "
+            f"the data has inputs of shape {data.input_shape} {what.format(data.classes)}, but {network.path} is "
             f"{describe_model(network.model)}: name other data with --data, or what is to be told with --task"
         )
 

@@ -42,7 +42,7 @@ NOT_RECORDED = {
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
 IF_USED = (
-    *("more", "pairs", "align", "optimize_midpoint", "task", "adv_optimizer", "dropout", "ensemble"),
+    *("more", "pairs", "align", "optimize_midpoint", "task", "objective", "adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
     *("b", "c", "third"),
 )
@@ -50,6 +50,7 @@ IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
     *("cycles", "fge_start", "cycle_epochs", "lr_min"),
+    *("class_axis", "ignore_index", "input_dtype", "input_range", "model_output"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
 )
 """Likewise, but for options that may be zero."""

@@ -48,11 +48,6 @@ class Objective(ABC):
         """Whether there is an error; where there is none, measurements are of the loss."""
         return True
 
-    @property
-    def quantity(self) -> str:
-        """What measurements are of: "error" or "loss"."""
-        return "error" if self.has_error else "loss"
-
     def record(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of it, as JSON values."""
         return {"name": self.name}

@@ -374,6 +374,11 @@ class Custom(Objective):
 CLASSIFICATION = Classification()
 
 
+def record_of(objective: Objective) -> dict[str, Any] | None:
+    """Return what a checkpoint keeps of an objective: nothing of classification."""
+    return None if objective == CLASSIFICATION else objective.record()
+
+
 def objective_of_record(record: Mapping[str, Any] | None, kinds: Mapping[str, type[Objective]]) -> Objective:
     """Return the objective that a checkpoint records, if it is one with a name; None is classification.
 

@@ -23,7 +23,11 @@ from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
 
 FORMAT = "landscape/1"
-OPTIONAL = {"normalized": "give Normalization.normalized", "preprocessing": "give Preprocessing.to_record()"}
+OPTIONAL = {
+    "normalized": "give Normalization.normalized",
+    "preprocessing": "give Preprocessing.to_record()",
+    "objective": "give Objective.record()",
+}
 """The metadata keys that not every checkpoint has, and what a `Checkpoint` made in Python takes there."""
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
@@ -43,6 +47,7 @@ class Checkpoint:
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
+        objective: what it was trained for, if that is not classification: `Objective.record()`.
     """
 
     params: Params = field(repr=False)
@@ -55,6 +60,7 @@ class Checkpoint:
     path: str = ""
     sha256: str = ""
     preprocessing: Mapping[str, Any] | None = None
+    objective: Mapping[str, Any] | None = None
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:

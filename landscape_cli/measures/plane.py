@@ -17,7 +17,7 @@ from landscape_cli.choices import Statistics, Third
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.evaluation.scores import score_columns
+from landscape_cli.evaluation.scores import ERROR, Quantity, score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.plane import Plane
 from landscape_cli.io.checkpoint import Checkpoint
@@ -41,6 +41,7 @@ class PlaneResult:
         binary: whether the networks are binary, and the plane that of their latent weights.
         third: what stands in for networks: "origin" or "random"; None where nothing does.
         given: how many of the three are networks; the others stand in.
+        quantity: what the plane is of: the error, or the loss where there is no error.
     """
 
     names: tuple[str, ...]
@@ -52,6 +53,7 @@ class PlaneResult:
     binary: bool = False
     third: Third | None = None
     given: int = len(LETTERS)
+    quantity: Quantity = ERROR
 
     def grid(self, column: str) -> list[list[float]]:
         """Return a column, such as `train_error`, as a list of rows, one for each y, from the lowest."""
@@ -64,7 +66,7 @@ class PlaneResult:
             {"name": corner, "network": name, "x": x, "y": y, **scores}
             for corner, name, (x, y), scores in zip(LETTERS, self.names, self.corners, self.corner_scores, strict=True)
         ]
-        kind: dict[str, Any] = {"binary": True} if self.binary else {}
+        kind: dict[str, Any] = self.quantity.about() | ({"binary": True} if self.binary else {})
         if self.third is not None:
             kind["third"] = self.third.value
             for stand_in in networks[self.given :]:
@@ -134,14 +136,14 @@ def plane(
     networks = [a, *(network for network in (b, c) if network is not None)]
     check_third(len(networks), third, seed)
     train, device = training_split(splits), device_of(device)
-    shape = splits[train].x.shape[1:]
-    corners = find_corners(model, networks, third, input_shape=shape, seed=seed, device=device)
+    example = splits[train].x[:2].cpu()
+    corners = find_corners(model, networks, third, example=example, seed=seed, device=device)
     spanned = span_corners(corners)
-    example = tensors_on(a, splits[train].x.device)
-    recomputed = samples_recomputed(model, example, splits[train], statistics)
+    like = tensors_on(a, splits[train].x.device)
+    recomputed = samples_recomputed(model, like, splits[train], statistics)
     evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
     result = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
-    warn_of_missing_nodes(result, model, example, splits[train], statistics)
+    warn_of_missing_nodes(result, model, like, splits[train], statistics)
     return result
 
 
@@ -196,6 +198,7 @@ def measure_plane(
         binary=bool(latent_names(evaluator.model)),
         third=corners.third,
         given=corners.given,
+        quantity=evaluator.quantity,
     )
 
 
@@ -212,6 +215,7 @@ def warn_of_missing_nodes(result: PlaneResult, model: nn.Module, params: Params,
     Warns:
         LandscapeWarning: if there are any.
     """
-    errors = [column for column in result.points[0] if column.endswith("_error")]
+    quantity = result.quantity.name
+    errors = [column for column in result.points[0] if column.endswith(f"_{quantity}")]
     missing = [torch.tensor([math.isnan(point[column]) for point in result.points]) for column in errors]
-    warn_of_missing(missing, "nodes", model=model, params=params, train=train, bn=bn)
+    warn_of_missing(missing, "nodes", model=model, params=params, train=train, bn=bn, quantity=quantity)

@@ -76,7 +76,8 @@ def normalize(
         for remark in normalization_remarks(path, symmetry, normalization):
             say(remark, quiet=terminal.quiet)
         provenance = make_provenance(context, device=device, seed=compute.seed, networks=[network])
-        metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
+        scaled = () if keep_last_layer else ("_loss", "_r2")
+        metrics = {key: value for key, value in network.metrics.items() if not key.endswith(scaled)}
         normalized.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
         rows.append(normalization_row(path, out, normalization))
     errors = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)

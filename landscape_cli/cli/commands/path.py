@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.cli.reports.path import Measured
+    from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.families import Pair
@@ -169,7 +170,7 @@ def path(
         aligner = aligner or make_aligner(Method.COSINE)
         target = connector.train_on
         optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=target)
-        write = partial(_write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
+        write = partial(_write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
         measured = _optimize(aligned, outs, optimizer, write, errors, quiet=quiet)
     evaluator.warn_of_missing()
     Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
@@ -269,23 +270,26 @@ def _write_midpoint(
     out: Path,
     ends: Sequence[Checkpoint],
     *,
-    data: Mapping[str, Any],
+    data: DataSet,
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
 ) -> LandscapeError | None:
     """Write a midpoint as a checkpoint, with the history of both ends and this command; return why it cannot be."""
     from landscape_cli.cli.outputs import write_network
+    from landscape_cli.forward.objectives import record_of
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.io.results import finite
 
     history = (*(step for end in ends for step in end.history), provenance(networks=ends))
     midpoint = Checkpoint(
         optimized.midpoint,
         ends[0].model,
-        data,
+        data.record,
         history=history,
-        metrics=optimized.metrics,
+        metrics=finite(optimized.metrics),
         normalized=optimized.normalized,
+        objective=record_of(data.objective),
     )
     return write_network(out, midpoint, force=force, quiet=quiet)
 

@@ -91,8 +91,7 @@ def plane(
         check_third(len(paths), third, seed)
     compute_on = resolve_device(device)
     networks, model = read_networks(paths, foreign)
-    shape = networks[0].model.input_shape
-    corners = find_corners(model, networks, third, input_shape=shape, seed=seed, device=compute_on)
+    corners = find_corners(model, networks, third, example=networks[0].model.example(), seed=seed, device=compute_on)
     spanned = span_corners(corners)
     loaded = data_of(networks, data, quiet=terminal.quiet)
     splits = named_splits(loaded, model)

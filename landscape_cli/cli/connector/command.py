@@ -115,9 +115,7 @@ def connect(
     paths.warn_of_missing()
     used: dict[str, Any] = {"lr": recipe.learning_rate, "points": points, "shape": complex_.shape, "geometry": geometry}
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
-    error = _write_vertices(
-        measured, outs, networks, data=loaded.record, provenance=provenance, force=force, quiet=quiet
-    )
+    error = _write_vertices(measured, outs, networks, data=loaded, provenance=provenance, force=force, quiet=quiet)
     Report(provenance(networks=networks), result, quiet).write(measured, outs if error is None else {})
     check_written([error])
 
@@ -182,7 +180,7 @@ def _write_vertices(
     outs: Mapping[str, Path],
     networks: Sequence[Checkpoint],
     *,
-    data: Mapping[str, Any],
+    data: DataSet,
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
@@ -192,7 +190,9 @@ def _write_vertices(
     Their history is that of their networks and this command.
     """
     from landscape_cli.cli.outputs import write_together
+    from landscape_cli.forward.objectives import record_of
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.io.results import finite
 
     trained = measured.trained
     checkpoints = {}
@@ -202,7 +202,12 @@ def _write_vertices(
         ends = [networks[index] for index in vertex.of]
         history = (*(step for end in ends for step in end.history), provenance(networks=networks))
         checkpoints[outs[vertex.name]] = Checkpoint(
-            trained[vertex.name], networks[0].model, data, history=history, metrics=measured.metrics(k)
+            trained[vertex.name],
+            networks[0].model,
+            data.record,
+            history=history,
+            metrics=finite(measured.metrics(k)),
+            objective=record_of(data.objective),
         )
     error = write_together(checkpoints, force=force, quiet=quiet)
     return None if error is None else CheckpointError(f"{error}: no vertex was written, the result was")

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landscape_cli.choices import Nonlinearity, Task
-from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_SEED, flag, given
+from landscape_cli.cli.objectives import chosen_objective
+from landscape_cli.cli.options import LARGEST_SEED, ObjectiveOptions, flag, given
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.forward.objective import Objective
     from landscape_cli.io.checkpoint import Checkpoint
 
 OF_THE_DATA = ("train_size", "data_seed", "task")
 
 
 @dataclass(frozen=True)
-class TrainingDataOptions(Group):
-    """The data that networks learn."""
-
-    panel = "Data"
+class TrainingDataOptions(ObjectiveOptions):
+    """The data that networks learn, and what outputs are held against."""
 
     data: Annotated[
         str | None,
@@ -68,9 +67,10 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
     names = {field.name for field in fields(options)}
     named = [name for name in context.params if name in names and given(context, name)]
     sizes_of_hmm = [name for name in named if name.startswith("hmm_")]
+    objective = chosen_objective(options, starts)
     if options.data is None and starts:
         misplaced = sizes_of_hmm + [name for name in named if name in OF_THE_DATA]
-        return _data_of(starts[0], misplaced, options.data_dir if "data_dir" in named else None)
+        return _data_of(starts[0], misplaced, options.data_dir if "data_dir" in named else None, objective)
     if sizes_of_hmm and options.data not in {None, "hmm"}:
         raise typer.BadParameter(f"{flag(sizes_of_hmm[0])} is for --data hmm, not {options.data}")
     sizes = HiddenManifold(
@@ -87,10 +87,11 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         options.data_seed,
         sizes,
         None if options.task is None else options.task.value,
+        objective=objective,
     )
 
 
-def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None) -> DataSpec:
+def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None, objective: Objective) -> DataSpec:
     """Return the data that a checkpoint brings along; `misplaced` are options that would change it."""
     from landscape_cli.data.datasets import DataSpec
 
@@ -98,4 +99,4 @@ def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None)
         raise typer.BadParameter(f"--init brings its data along: leave out {flag(misplaced[0])}, or name --data")
     if not start.data:
         raise typer.BadParameter(f"{start.path} does not say which data it was trained on: name them with --data")
-    return DataSpec.from_record(start.data, directory)
+    return replace(DataSpec.from_record(start.data, directory), objective=objective)

@@ -311,10 +311,12 @@ class CheckpointFiles:
 
     def _write(self, file: CheckpointFile, params: Params, subspace: Displacement | None = None) -> dict[str, Any]:
         """Measure and write a network; return what was measured, and how far it came in its subspace, if any."""
+        from landscape_cli.evaluation.scores import score_columns
+        from landscape_cli.forward.objectives import record_of
+        from landscape_cli.io.results import finite
+
         scores = self._evaluator_of(params).evaluate([params])
-        metrics = {f"{split}_error": float(score.error) for split, score in scores.items()} | {
-            f"{split}_loss": float(score.loss) for split, score in scores.items()
-        }
+        metrics = dict(finite(score_columns(scores, 0, loss=True)))
         moved = {} if subspace is None else {SUBSPACE: subspace.to_dict()}
         checkpoint = Checkpoint(
             {name: tensor.cpu() for name, tensor in params.items()},
@@ -322,6 +324,7 @@ class CheckpointFiles:
             self.data.record,
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
+            objective=record_of(self.data.objective),
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
         say(f"wrote {file.path}", quiet=self.quiet)
