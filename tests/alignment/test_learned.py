@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from landscape_cli import Alignment, Learning, Split, align, align_set, path, trace_symmetry
 from landscape_cli.alignment import align as module
-from landscape_cli.alignment import learned
 from landscape_cli.alignment.labelling import UnitMatching
 from landscape_cli.errors import DataError, GeometryError
+from landscape_cli.forward.objectives import Classification
 from tests.support.alignment_nets import Attention, ConvBlocks
 from tests.support.binaries import make_binary
 from tests.support.cases import moved
@@ -148,7 +148,7 @@ def test_what_is_refused(mlp: Trained) -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_it(mlp: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = learned.cross_entropy
-    monkeypatch.setattr(learned, "cross_entropy", lambda *arguments: float("nan") * original(*arguments))
+    original = Classification.loss
+    monkeypatch.setattr(Classification, "loss", lambda *arguments: float("nan") * original(*arguments))
     with pytest.raises(GeometryError, match=r"diverged in epoch 1 .*lower `learning_rate="):
         mlp.align()
