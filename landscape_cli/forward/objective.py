@@ -144,7 +144,7 @@ class Objective(ABC):
         """
         raise DataError(
             f"networks are compared by what they decide, and the objective {shown(self.name)} has no decisions: "
-            "compare their weights alone, with `functions=` False"
+            "compare their weights alone, with `no_functions=`"
         )
 
     def variance(self, y: Tensor) -> float | None:

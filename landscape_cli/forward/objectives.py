@@ -64,7 +64,7 @@ class Classification(Decisions):
         if y.shape != (samples,):
             raise DataError(
                 f"{name}: {part} has shape {tuple(y.shape)}, expected ({samples},): one label a sample of "
-                f"{part.replace('y', 'x', 1)}"
+                f"{part.replace('y', 'x', 1)}, or else name the `objective=`"
             )
         check_whole_numbers(name, y, part)
 

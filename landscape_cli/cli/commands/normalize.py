@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from landscape_cli.choices import ObjectiveName
 from landscape_cli.cli.console import emit, listen, say
 from landscape_cli.cli.options import (
     CheckpointOutput,
@@ -18,6 +19,9 @@ from landscape_cli.cli.options import (
     Strict,
     TerminalOptions,
 )
+
+DECIDED = (ObjectiveName.CLASSIFICATION, ObjectiveName.MULTILABEL, ObjectiveName.DENSE)
+"""Objectives whose decisions a positive factor leaves as they are."""
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -57,6 +61,7 @@ def normalize(
     from landscape_cli.cli.outputs import check_written, output_paths, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
+    from landscape_cli.errors import shown
     from landscape_cli.evaluation.equivalence import warn_of_precision
     from landscape_cli.io.results import Result
     from landscape_cli.normalization.verified import normalize_checkpoint
@@ -73,6 +78,12 @@ def normalize(
             model, network, symmetry, keep_last_layer=keep_last_layer, seed=compute.seed, device=device
         )
         warn_of_precision(str(path), normalization.proof)
+        if network.objective is not None and network.objective.get("name") not in DECIDED and not keep_last_layer:
+            say(
+                f"warning: the outputs of {path} are now {normalization.output_factor:.3g} times what they were, and with "
+                f"them what it was trained for, {shown(str(network.objective.get('name')))}: --keep-last-layer keeps them",
+                quiet=terminal.quiet,
+            )
         for remark in normalization_remarks(path, symmetry, normalization):
             say(remark, quiet=terminal.quiet)
         provenance = make_provenance(context, device=device, seed=compute.seed, networks=[network])
