@@ -15,7 +15,8 @@ _HOMES = {
     "alignment.align": ("Alignment",),
     "alignment.learned": ("LearnedPath",),
     "alignment.learning": ("Learning",),
-    "alignment.sets": ("SetAlignment", "align_set"),
+    "alignment.rounds": ("SetAlignment",),
+    "alignment.sets": ("align_set",),
     "alignment.verified": ("align",),
     "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
     "data.part": ("Part",),
@@ -27,11 +28,11 @@ _HOMES = {
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
     "geometry.barrier": ("Barrier",),
-    "geometry.barycentre": ("barycentre",),
+    "geometry.barycentre": ("average", "barycentre"),
     "geometry.distances": ("Distance",),
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
-    "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint"),
+    "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint", "write_state_dict"),
     "measures.curvature": ("curvature",),
     "measures.curvature_result": ("Curvature", "SpectralDensity"),
     "measures.connector": ("connector",),
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
     from landscape_cli.alignment.align import Alignment as Alignment
     from landscape_cli.alignment.learned import LearnedPath as LearnedPath
     from landscape_cli.alignment.learning import Learning as Learning
-    from landscape_cli.alignment.sets import SetAlignment as SetAlignment
+    from landscape_cli.alignment.rounds import SetAlignment as SetAlignment
     from landscape_cli.alignment.sets import align_set as align_set
     from landscape_cli.alignment.verified import align as align
     from landscape_cli.data.datasets import DataSet as DataSet
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
     from landscape_cli.geometry.barrier import Barrier as Barrier
+    from landscape_cli.geometry.barycentre import average as average
     from landscape_cli.geometry.barycentre import barycentre as barycentre
     from landscape_cli.geometry.distances import Distance as Distance
     from landscape_cli.geometry.geodesic import geodesic as geodesic
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint as Checkpoint
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
+    from landscape_cli.io.checkpoint import write_state_dict as write_state_dict
     from landscape_cli.measures.connector import connector as connector
     from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.curvature import curvature as curvature

@@ -169,6 +169,7 @@ class Method(Choice):
     COSINE = "cosine"
     WEIGHT = "weight"
     ACTIVATION = "activation"
+    CYCLE = "cycle"
     LEARNED = "learned"
 
 

@@ -139,11 +139,11 @@ def match_networks(
     )
 
 
-def check_method(method: str, *, learns: bool = False) -> None:
-    """Check that a method of aligning exists, and that "learned" is asked for only where there is what to learn by.
+def check_method(method: str, *, learns: bool = False, of_sets: bool = False) -> None:
+    """Check that a method of aligning exists; "learned" only where there is what to learn by, "cycle" only of sets.
 
     Raises:
-        GeometryError: naming those that do, or saying how to learn.
+        GeometryError: naming those that do, or saying what to do instead.
     """
     check_choice("alignment method", method, Method, GeometryError)
     if method == Method.LEARNED and not learns:
@@ -151,6 +151,8 @@ def check_method(method: str, *, learns: bool = False) -> None:
             "the method 'learned' trains on labelled data, which is done only where one network is aligned to another: "
             "align first, and measure the result"
         )
+    if method == Method.CYCLE and not of_sets:
+        raise GeometryError("the method 'cycle' matches a set of networks at once: to match two of them, use 'weight'")
 
 
 def one_at_a_time(

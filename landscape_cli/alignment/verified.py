@@ -198,7 +198,7 @@ class PairAligner:
             learning: of "learned": how.
 
         Raises:
-            GeometryError: if the method is "learned", and there are no data.
+            GeometryError: if the method is "learned", and there are no data, or none for two networks.
         """
         check_method(method, learns=data is not None)
         self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders

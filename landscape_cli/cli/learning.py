@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 USUAL = Learning()
 ON_DATA = (Method.ACTIVATION, Method.LEARNED)
-USED_BY: dict[str, tuple[Method, ...]] = {"orders": (Method.WEIGHT, Method.LEARNED)}
-USED_BY |= dict.fromkeys(("samples", "data", "data_dir"), ON_DATA)
+USED_BY: dict[str, tuple[Method, ...]] = {"orders": (Method.WEIGHT, Method.LEARNED, Method.CYCLE)}
+OF_DATA = ("data", "data_dir")
+USED_BY |= dict.fromkeys(("samples", *OF_DATA), ON_DATA)
 USED_BY |= dict.fromkeys(OF_LEARNING, (Method.LEARNED,))
 """The methods that each of these options is for."""
 
@@ -68,14 +70,14 @@ class LearningOptions(Group):
         return learning
 
 
-def check_used(context: typer.Context, method: Method) -> None:
-    """Refuse options of other methods: an option silently ignored misleads.
+def check_used(context: typer.Context, method: Method, *, also: Sequence[str] = ()) -> None:
+    """Refuse options of other methods, but for those that are `also` used: one silently ignored misleads.
 
     Raises:
         BadParameter: naming it.
     """
     for name, used_by in USED_BY.items():
-        if given(context, name) and method not in used_by:
+        if given(context, name) and method not in used_by and name not in also:
             methods = " or ".join(choice.value for choice in used_by)
             raise typer.BadParameter(f"{flag(name)} is for --method {methods}: leave it out")
     if given(context, "temperature") and context.params["relaxation"] is not Relaxation.SINKHORN:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from landscape_cli.choices import Kind
+from landscape_cli.cli.merging import merged
 from landscape_cli.cli.options import flag, given
-from landscape_cli.cli.outputs import check_distinct, check_fields
+from landscape_cli.cli.outputs import check_distinct, named_paths, write_network
 from landscape_cli.cli.provenance import OF_MIDPOINT
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
 
 if TYPE_CHECKING:
+    from landscape_cli.errors import LandscapeError
+    from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.measures.optimized_path import OptimizedPath
     from landscape_cli.samplers import Recipe
 
 
@@ -61,18 +65,12 @@ def midpoint_paths(
     """
     if template is None:
         return [None] * len(ends)
-    check_fields(template, ["{start}", "{end}"])
-    names = [str(template).replace("{start}", start.stem).replace("{end}", end.stem) for start, end in ends]
-    for name in names:
-        if names.count(name) > 1:
-            raise CheckpointError(
-                f"several midpoints would be written to {name}: tell them apart by {{start}} and {{end}} in "
-                "--midpoint-out, which stand for the stems of the files"
-            )
+    names = [{"{start}": start.stem, "{end}": end.stem} for start, end in ends]
+    paths = named_paths(template, "--midpoint-out", names, what="midpoints")
     networks = [network.resolve() for pair in ends for network in pair]
-    for path in map(Path, names):
+    for path in paths:
         _check_midpoint(path, networks, outputs, force=force)
-    return list(map(Path, names))
+    return list(paths)
 
 
 def _check_midpoint(path: Path, networks: Sequence[Path], outputs: Sequence[Path | None], *, force: bool) -> None:
@@ -84,3 +82,22 @@ def _check_midpoint(path: Path, networks: Sequence[Path], outputs: Sequence[Path
     check_distinct(path, *outputs)
     if path.resolve() in networks:
         raise CheckpointError(f"{path} is one of the networks themselves: name the midpoint otherwise")
+
+
+def write_midpoint(
+    optimized: OptimizedPath,
+    out: Path,
+    ends: Sequence[Checkpoint],
+    *,
+    data: Mapping[str, Any],
+    provenance: Callable[..., dict[str, Any]],
+    force: bool,
+    quiet: bool,
+) -> LandscapeError | None:
+    """Write a midpoint as a checkpoint, with the history of both ends and this command; return why it cannot be."""
+    from landscape_cli.io.results import finite
+
+    step, normalized = provenance(networks=ends), optimized.normalized
+    metrics = finite(optimized.metrics)
+    midpoint = merged(ends, optimized.midpoint, data=data, step=step, metrics=metrics, normalized=normalized)
+    return write_network(out, midpoint, force=force, quiet=quiet)

@@ -42,7 +42,18 @@ Output = Annotated[
     typer.Option("-o", "--output", help="Result file, .json or .csv; without it, standard output."),
 ]
 CheckpointOutput = Annotated[
-    Path | None, typer.Option("-o", "--output", help="Checkpoint to write, .st or .safetensors.")
+    Path | None,
+    typer.Option(
+        "-o", "--output", help="Checkpoint to write, .st or .safetensors; .pt, .pth or .bin: a plain state_dict."
+    ),
+]
+Export = Annotated[
+    Path | None,
+    typer.Option(
+        "--export",
+        help="Also write a plain state_dict, for the code that the network came from: .pt, .pth, .bin or .safetensors; "
+        "of several networks 'back/{name}.pt', of the stems of the files.",
+    ),
 ]
 OutDir = Annotated[
     Path | None, typer.Option("--out-dir", help="Folder to write to, for several networks; made if missing.")
@@ -193,6 +204,15 @@ class ResultOptions(Group):
     output: Output = None
     force: Force = False
     form: Form = None
+
+
+@dataclass(frozen=True)
+class ExportOptions(Group):
+    """What is written for the code that networks came from."""
+
+    panel = "Output"
+
+    export: Export = None
 
 
 @dataclass(frozen=True)

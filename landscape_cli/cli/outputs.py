@@ -61,6 +61,73 @@ def output_paths(
     return paths
 
 
+def export_paths(
+    template: Path | None,
+    names: Sequence[Mapping[str, str]],
+    outputs: Sequence[Path | None],
+    *,
+    force: bool,
+    out_dir: Path | None = None,
+) -> list[Path]:
+    """Return where each network goes as a plain `state_dict`, checking that it may; nowhere without a template.
+
+    Args:
+        template: `--export`, in which fields stand for what tells the networks apart.
+        names: of each network, what the fields stand for, such as {name}.
+        outputs: further outputs of the command.
+        force: whether existing files may be replaced.
+        out_dir: a folder that will be there, if it is not.
+
+    Raises:
+        BadParameter: if the template has a field that is not known.
+        CheckpointError: if two would go to one file, a file stands in the way, or none can be of that name.
+        ResultError: if one would be another output.
+    """
+    from landscape_cli.io.export import check_export_name
+
+    if template is None:
+        return []
+    paths = named_paths(template, "--export", names)
+    for path in paths:
+        check_export_name(path)
+        if path.exists() or path.parent != out_dir:
+            check_output(path, force=force, error=CheckpointError)
+    check_distinct(*outputs, *paths)
+    return paths
+
+
+def named_paths(
+    template: Path, option: str, names: Sequence[Mapping[str, str]], *, what: str = "networks"
+) -> list[Path]:
+    """Return the file of each network, by a name in which fields, such as {start}, stand for what tells them apart.
+
+    Args:
+        template: the name.
+        option: whose it is.
+        names: of each network, what the fields stand for: the stems of its files, and the like.
+        what: what to call the networks.
+
+    Raises:
+        BadParameter: if the name has a field that is not known.
+        CheckpointError: if several would go to one file.
+    """
+    fields = list(names[0])
+    check_fields(template, fields)
+    paths = []
+    for values in names:
+        name = str(template)
+        for field, value in values.items():
+            name = name.replace(field, value)
+        paths.append(Path(name))
+    double = next((path for path, count in Counter(paths).items() if count > 1), None)
+    if double is not None:
+        raise CheckpointError(
+            f"several {what} would be written to {double}: tell them apart by {' and '.join(fields)} in {option}, "
+            "which stand for the stems of the files"
+        )
+    return paths
+
+
 def make_folder(out_dir: Path | None) -> None:
     """Make the folder that `--out-dir` names, once there is something to put into it.
 
@@ -102,6 +169,22 @@ def write_together(networks: Mapping[Path, Checkpoint], *, force: bool, quiet: b
     except CheckpointError as error:
         return error
     for path in networks:
+        say(f"wrote {path}", quiet=quiet)
+    return None
+
+
+def write_exports(
+    paths: Sequence[Path], networks: Sequence[Checkpoint], *, force: bool, quiet: bool
+) -> LandscapeError | None:
+    """Write networks as plain `state_dict`s, all or none, and say so; return why that cannot be."""
+    from landscape_cli.io.checkpoint import write_state_dicts
+
+    files = dict(zip(paths, networks, strict=False))
+    try:
+        write_state_dicts(files, force=force)
+    except CheckpointError as error:
+        return error
+    for path in files:
         say(f"wrote {path}", quiet=quiet)
     return None
 

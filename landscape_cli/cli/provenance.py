@@ -30,6 +30,9 @@ NOT_RECORDED = {
     "plot",
     "permutations",
     "midpoint_out",
+    "network_out",
+    "export",
+    "average_out",
     "connector_out",
     "download",
     "checkpoint_every",
@@ -42,7 +45,8 @@ NOT_RECORDED = {
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
 IF_USED = (
-    *("more", "pairs", "align", "optimize_midpoint", "task", "objective", "adv_optimizer", "dropout", "ensemble"),
+    *("more", "pairs", "align", "optimize_midpoint", "network_at", "task", "objective", "adv_optimizer"),
+    *("dropout", "ensemble"),
     *("density_probes", "density_steps"),
     *("b", "c", "third"),
 )
@@ -79,6 +83,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(_unused_by_path(context.params))
     if "ensemble" in unused and "ensemble" in context.params:
         unused.update(OF_ENSEMBLE)
+    if "average_out" in context.params:  # of `align`, whose mean alone has statistics of its own
+        unused.add("bn")
     if "relaxation" in context.params:
         unused.update(_unused_by_align(context.params))
     if context.params.get("algo") in OWN_SCHEDULES:

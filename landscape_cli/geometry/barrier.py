@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 from landscape_cli.arguments import check_whole
 from landscape_cli.errors import GeometryError
 from landscape_cli.io.results import finite
+
+LARGEST_DENOMINATOR = 10**7
+"""Of τ: a path has no more points."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,20 @@ def even_steps(points: int) -> list[float]:
     if points < 2:
         raise GeometryError(f"a path has at least 2 points, its ends, not {points}")
     return [k / (points - 1) for k in range(points)]
+
+
+def as_fraction(tau: float | Fraction) -> Fraction:
+    """Return the fraction that τ, rounded to a float, stands for: 1/3 of 0.3333333333333333."""
+    return Fraction(tau).limit_denominator(LARGEST_DENOMINATOR)
+
+
+def piece_at(tau: float, pieces: int) -> tuple[int, float]:
+    """Return on which of so many equal pieces of a path τ lies, and where between its ends: 0 to 1."""
+    if pieces == 1:
+        return 0, tau
+    along = as_fraction(tau) * pieces
+    piece = min(math.floor(along), pieces - 1)
+    return piece, float(along - piece)
 
 
 def barrier_of(taus: Sequence[float], values: Sequence[float]) -> Barrier:

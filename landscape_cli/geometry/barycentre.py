@@ -56,6 +56,26 @@ def barycentre(
     return means.at([1 / len(networks)] * len(networks) if weights is None else weights)
 
 
+def average(networks: Sequence[Params]) -> dict[str, Tensor]:
+    """Return the mean of networks, as of those that `align_set` returns: of weights and running statistics alike.
+
+    It is the straight one also of normalised networks (`barycentre` has that on spheres, and weighted ones). Computed
+    in float64.
+
+    Args:
+        networks: one or more of one model.
+
+    Returns:
+        The network, in the dtypes and on the device of the first. Tensors that hold no floating-point numbers, such as
+        counters of batches, are the first network's.
+
+    Raises:
+        GeometryError: if there is no network, or they do not have the same tensors.
+        ModelError: if one is no tensors by name.
+    """
+    return barycentre(networks)
+
+
 class _Start(NamedTuple):
     """What all means of some of the networks share.
 

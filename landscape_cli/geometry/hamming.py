@@ -8,14 +8,17 @@ several layers share is one tensor, counted and flipped once, under all its name
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from torch import Tensor
 
 from landscape_cli.binary.layers import binarize
 from landscape_cli.errors import GeometryError, listed
+from landscape_cli.geometry.barrier import as_fraction
 from landscape_cli.geometry.linear import check_alike
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
@@ -63,8 +66,12 @@ def hamming(a: Params, b: Params, latents: Latents) -> Hamming:
 
 def planned_flips(distance: int, points: int) -> list[int]:
     """Return after how many flips each of so many points of a shortest path lies: τ times the distance, half up."""
-    steps = points - 1
-    return [(2 * k * distance + steps) // (2 * steps) for k in range(points)]
+    return [flips_at(Fraction(k, points - 1), distance) for k in range(points)]
+
+
+def flips_at(tau: float | Fraction, distance: int) -> int:
+    """Return after how many flips τ lies on a shortest path: τ times the distance, half up."""
+    return math.floor(as_fraction(tau) * distance + Fraction(1, 2))
 
 
 def random_path(

@@ -51,6 +51,10 @@ class PathKind(ABC):
         """Yield the networks between two that are measured on paths of so many points, order by order."""
 
     @abstractmethod
+    def at(self, start: Params, end: Params, tau: float) -> Params:
+        """Return the network at τ, from 0 at the start to 1 at the end; of random paths, on the first."""
+
+    @abstractmethod
     def middle(self, start: Params, end: Params) -> Params:
         """Return the network half-way between two, from which a midpoint is trained."""
 
@@ -61,10 +65,6 @@ class PathKind(ABC):
 
 class ParametricPath(PathKind):
     """Paths that are a function of τ: one between two networks, its points evenly spaced."""
-
-    @abstractmethod
-    def at(self, start: Params, end: Params, tau: float) -> Params:
-        """Return the network at τ, from 0 at the start to 1 at the end."""
 
     def inner(self, start: Params, end: Params, points: int) -> Iterator[Params]:
         """Yield the networks at all τ but 0 and 1."""

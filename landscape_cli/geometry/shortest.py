@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from landscape_cli.binary.layers import latent_owners
-from landscape_cli.geometry.hamming import hamming, midpoint, planned_flips, random_path
+from landscape_cli.geometry.hamming import flips_at, hamming, midpoint, planned_flips, random_path
 from landscape_cli.geometry.path_kind import PathKind
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ class ShortestPath(PathKind):
         flips = self.counts(start, end, points)["flips"][1:-1]
         for order in range(self.orders):
             yield from random_path(start, end, self._latents, flips, seed=self.seed, order=order)
+
+    def at(self, start: Params, end: Params, tau: float) -> Params:
+        """Return the network of signs after τ times as many flips as there are, in the first order; ends as given."""
+        if tau in {0.0, 1.0}:
+            return start if tau == 0.0 else end
+        flips = flips_at(tau, hamming(start, end, self._latents).flips)
+        return next(random_path(start, end, self._latents, [flips], seed=self.seed, order=0))
 
     def middle(self, start: Params, end: Params) -> dict[str, Tensor]:
         """Return a network at equal Hamming distance from both, with latents to train."""

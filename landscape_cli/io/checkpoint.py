@@ -16,6 +16,7 @@ from landscape_cli.arguments import check_kind
 from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_set
+from landscape_cli.io.export import PICKLES, check_export_name, export_content
 from landscape_cli.io.header import read_header
 from landscape_cli.io.origin import Origin
 from landscape_cli.io.regular import check_regular
@@ -46,6 +47,8 @@ class Checkpoint:
         origin: what another program's file, in which it was once, called its tensors; None if that says nothing.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
+        versions: what the model's `state_dict` says of its modules' layouts, by their names, for files that others
+            read; it is not written into checkpoints.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
         objective: what it was trained for, if that is not classification: `Objective.record()`.
     """
@@ -59,6 +62,7 @@ class Checkpoint:
     origin: Origin | None = None
     path: str = ""
     sha256: str = ""
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     preprocessing: Mapping[str, Any] | None = None
     objective: Mapping[str, Any] | None = None
 
@@ -124,17 +128,21 @@ def check_checkpoint_name(path: Path) -> None:
     """Check that a checkpoint to be written is named as one.
 
     Raises:
-        CheckpointError: if the suffix is neither `.st` nor `.safetensors`.
+        CheckpointError: if the suffix is neither a checkpoint's nor a plain `state_dict`'s.
     """
-    if path.suffix not in SUFFIXES:
-        raise CheckpointError(f"{path} must end in {' or '.join(SUFFIXES)}: checkpoints are safetensors files")
+    if path.suffix not in (*SUFFIXES, *PICKLES):
+        raise CheckpointError(
+            f"{path} must end in {' or '.join(SUFFIXES)}: checkpoints are safetensors files; or in "
+            f"{', '.join(PICKLES)} for a plain state_dict"
+        )
 
 
 def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = False) -> None:
     """Write a checkpoint whole or not at all; the same checkpoint always gives the same bytes.
 
     Args:
-        path: the file to write, `.st` or `.safetensors`, in a folder that is there.
+        path: the file to write, `.st` or `.safetensors`, in a folder that is there; a plain `state_dict`, as
+            `write_state_dict` writes it, if it ends in `.pt`, `.pth` or `.bin`.
         checkpoint: what to write; tensors keep their dtypes. Its `path` and `sha256` are not written.
         force: whether to replace a file.
 
@@ -157,6 +165,35 @@ def write_checkpoints(checkpoints: Mapping[Path, Checkpoint], *, force: bool = F
     write_set(files, force=force, error=CheckpointError)
 
 
+def write_state_dict(path: str | Path, checkpoint: Checkpoint, *, force: bool = False) -> None:
+    """Write a network as a plain `state_dict`, for its owner's `load_state_dict(strict=True)`; whole or not at all.
+
+    Args:
+        path: the file to write: `.pt`, `.pth` or `.bin` for what `torch.load(weights_only=True)` reads, or
+            `.safetensors`, in a folder that is there.
+        checkpoint: the network; tensors keep their dtypes. Nothing else of it is written.
+        force: whether to replace a file.
+
+    Raises:
+        CheckpointError: as `write_checkpoint` does.
+        ModelError: if the tensors are no tensors by name.
+    """
+    write_state_dicts({Path(path): checkpoint}, force=force)
+
+
+def write_state_dicts(checkpoints: Mapping[Path, Checkpoint], *, force: bool = False) -> None:
+    """Write several networks as `write_state_dict` does one: all of them or, where one cannot be written, none.
+
+    Raises:
+        CheckpointError: as there.
+        ModelError: as there.
+    """
+    for path in checkpoints:
+        check_export_name(path)
+    files = ((path, export_content(path, _checked(path, checkpoint))) for path, checkpoint in checkpoints.items())
+    write_set(files, force=force, error=CheckpointError)
+
+
 def _content(path: Path, checkpoint: Checkpoint) -> bytes:
     """Return the bytes of a checkpoint's file.
 
@@ -164,8 +201,9 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
         CheckpointError: if the name or something that it holds is none of a checkpoint's.
     """
     check_checkpoint_name(path)
-    _check_kinds(checkpoint)
-    check_tensors(path, checkpoint.params)
+    _checked(path, checkpoint)
+    if path.suffix in PICKLES:
+        return export_content(path, checkpoint)
     values: dict[str, Any] = {
         "model": checkpoint.model.to_json(),
         "data": dict(checkpoint.data),
@@ -182,11 +220,11 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
     return pack(checkpoint.params, metadata)
 
 
-def _check_kinds(checkpoint: Checkpoint) -> None:
-    """Check that a checkpoint holds what it should.
+def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint, having checked that it holds what it should.
 
     Raises:
-        CheckpointError: if something is of another kind.
+        CheckpointError: if something is of another kind, or a tensor is no network's.
         ModelError: if the tensors are no tensors by name.
     """
     remedy = "give a Checkpoint, as in Checkpoint(params, spec, data.record)"
@@ -203,6 +241,8 @@ def _check_kinds(checkpoint: Checkpoint) -> None:
     check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
     for step in checkpoint.history:
         check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)
+    check_tensors(path, checkpoint.params)
+    return checkpoint
 
 
 def check_tensors(path: str | Path, params: Params) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from landscape_cli.arguments import check_whole, device_of
+from landscape_cli.arguments import check_number, check_whole, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Kind, Statistics, check_choice
 from landscape_cli.errors import GeometryError
@@ -17,7 +17,8 @@ from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.scores import score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
-from landscape_cli.geometry.barrier import even_steps
+from landscape_cli.geometry.barrier import even_steps, piece_at
+from landscape_cli.io.results import finite
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.path_result import PathResult
 from landscape_cli.normalization.normalize import is_normalized
@@ -176,6 +177,33 @@ class PathEvaluator:
             counts=counts,
             quantity=self.evaluator.quantity,
         )
+
+    def network_at(self, stops: Sequence[Params], tau: float) -> dict[str, Tensor]:
+        """Return the network at τ of the path through two networks or more, as it is measured there, on the CPU.
+
+        Its statistics are recomputed where they are for every point; of random paths it is on the first.
+
+        Args:
+            stops: the networks, in order.
+            tau: from 0 at the first to 1 at the last.
+
+        Raises:
+            GeometryError: if τ is no number from 0 to 1, or there is no path between them.
+        """
+        check_number("tau", tau, GeometryError)
+        if not 0 <= tau <= 1:
+            raise GeometryError(f"`tau=` is a number from 0 to 1, not {tau}")
+        piece, along = piece_at(tau, len(stops) - 1)
+        start, end = (self.on_device(network) for network in stops[piece : piece + 2])
+        network = self.with_statistics(self.paths.at(start, end, along))
+        return {name: tensor.cpu() for name, tensor in network.items()}
+
+    def metrics(self, network: Params, *, advance: Callable[[int], None] | None = None) -> dict[str, Any]:
+        """Return the errors and losses of a network as checkpoints keep them, by name (`train_error`, …)."""
+        self._advance = advance
+        scores = self.evaluator.evaluate([self.on_device(network)])
+        self._advance = None
+        return dict(finite(score_columns(scores, 0, loss=True)))
 
     def warn_of_missing(self) -> None:
         """Say how many of all points measured so far have no error.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,11 @@ def load_params(model: nn.Module, params: Params) -> nn.Module:
         owner, _, attribute = name.rpartition(".")
         setattr(model.get_submodule(owner), attribute, buffer)
     return model.eval().requires_grad_(False)
+
+
+def versions_of(model: nn.Module) -> dict[str, dict[str, Any]]:
+    """Return what a model's `state_dict` says of its modules' layouts, by their names: their versions."""
+    return {name: dict(version) for name, version in getattr(model.state_dict(), "_metadata", {}).items()}
 
 
 def tied_names(model: nn.Module) -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from landscape_cli.io.external import is_foreign, read_foreign
 from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.io.origin import origin_of
 from landscape_cli.models.factories import allow_code
-from landscape_cli.models.fitting import check_network, check_structure, fit_tensors
+from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, versions_of
 from landscape_cli.models.naming import Match, match_names
 from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
@@ -110,7 +111,8 @@ class NetworkReader:
             check_network(network.path, model, network.params)
             _check_dtypes(network, first)
         assert model is not None
-        return networks, model
+        versions = versions_of(model)
+        return [replace(network, versions=versions) for network in networks], model
 
     def read(self, path: str | Path) -> Checkpoint:
         """Read a file of either kind.

@@ -111,3 +111,4 @@ def test_permutations_bring_units_to_those_that_they_are_matched_to(name: str) -
     permutations = nesting.permutations(pairs)
     assert permutations.keys() == planted.keys()
     assert all(torch.equal(permutations[group], planted[group]) for group in planted)
+    assert all(np.array_equal(matched, pairs[group]) for group, matched in nesting.pairs(planted).items())

@@ -67,7 +67,7 @@ CASES = {
     "taken by training": ([*TRAIN, "-o", "taken.st"], "--force"),
     "taken result": (["path", "1.st", "2.st", "-o", "taken.json"], "--force"),
     "suffix": (["path", "1.st", "2.st", "-o", "out.txt"], ".json or .csv"),
-    "checkpoint suffix": (["normalize", "1.st", "-o", "out.pt"], ".st or .safetensors"),
+    "checkpoint suffix": (["normalize", "1.st", "-o", "out.txt"], ".st or .safetensors"),
     "format": (["path", "1.st", "2.st", "-o", "out.json", "--format", "csv"], "contradicts"),
     "negative sigma": (["flatness", "1.st", "--sigma", "-0.1", "-o", "out.json"], "not negative"),
     "sigma no number": (["flatness", "1.st", "--sigma", "a,b", "-o", "out.json"], "numbers separated by commas"),

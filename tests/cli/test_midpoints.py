@@ -30,7 +30,7 @@ def test_collisions() -> None:
         ("b.st", ENDS[:1], "one of the networks themselves"),
         ("n/../b.st", ENDS[:1], "one of the networks themselves"),
         ("taken.st", ENDS[:1], "--force|exists already"),
-        ("m.pt", ENDS[:1], "must end in"),
+        ("m.txt", ENDS[:1], "must end in"),
     ):
         Path("n").mkdir(exist_ok=True)
         with pytest.raises(CheckpointError, match=words):

@@ -58,20 +58,21 @@ def check(found: dict[str, Any], case: ObjectiveCase, params: Any = None) -> Non
 def test_paths_planes_and_flatness_are_those_of_a_plain_loop(landscape: Callable[..., Any], cases: Any) -> None:
     name, (first, second) = cases
     quantity = "loss" if math.isnan(first.by_hand()[1]) else "error"
-    path = json.loads(landscape(*command("path a.pt b.pt --points 3 --loss --plot p.png", name)).out)
+    plot = "--plot p.png --force" if name == "regression" else ""
+    path = json.loads(landscape(*command(f"path a.pt b.pt --points 3 --loss {plot}", name)).out)
     middle = {key: (value + second.params[key]) / 2 for key, value in first.params.items()}
     for point, params in zip(path["points"], (None, middle, second.params), strict=True):
         check(point, first, params)
     highest = max(point[f"train_{quantity}"] for point in path["points"])
     assert path["barrier"]["train"]["max"] == highest
     assert path.get("quantity", "error") == quantity
-    plane = json.loads(landscape(*command("plane a.pt --third random --grid 2 --loss --plot q.png", name)).out)
+    plane = json.loads(landscape(*command(f"plane a.pt --third random --grid 2 --loss {plot}", name)).out)
     check(plane["networks"][0], first)
-    flatness = landscape(*command("flatness a.pt --samples 2 --sigma 0,0.5 --plot f.png", name))
+    flatness = landscape(*command(f"flatness a.pt --samples 2 --sigma 0,0.5 {plot}", name))
     [network] = json.loads(flatness.out)["networks"]
     assert network.get("quantity", "error") == quantity
     assert network[f"train_{quantity}"] == pytest.approx(plane["networks"][0][f"train_{quantity}"])
-    assert [row["train_energy"] for row in network["local_energy"]][0] == 0
+    assert next(row["train_energy"] for row in network["local_energy"]) == 0
 
 
 @pytest.mark.parametrize("cases", MEASURED, indirect=True)
@@ -93,7 +94,7 @@ def test_what_is_normalized_and_aligned_is_the_same_function(landscape: Callable
 @pytest.mark.parametrize("cases", ["language", "pixels", "multilabel"], indirect=True)
 def test_networks_disagree_about_single_decisions(landscape: Callable[..., Any], cases: Any) -> None:
     name, (first, second) = cases
-    [row] = json.loads(landscape(*command("distance a.pt b.pt --ensemble", name)).out)["distances"]
+    [row] = json.loads(landscape(*command("distance a.pt b.pt --ensemble", name)).out)["pairs"]
     outputs, y = (first.outputs(), first.outputs(second.params)), first.split.y
     decided = [each >= 0 if name == "multilabel" else each.argmax(-1 if name == "language" else 1) for each in outputs]
     counted = y != KINDS[name].objective.ignore_index if name != "multilabel" else torch.ones_like(y).bool()
@@ -104,89 +105,26 @@ def test_networks_disagree_about_single_decisions(landscape: Callable[..., Any],
 @pytest.mark.parametrize("cases", ["regression"], indirect=True)
 def test_what_is_not_defined_is_refused_in_one_line(landscape: Callable[..., Any], cases: Any) -> None:
     """Also what does not go together."""
-    for text, words in (
-        (command("distance a.pt b.pt", "regression"), "no decisions: compare their weights alone, with --no-functions"),
-        (command("distance a.pt b.pt --ensemble", "regression"), "--no-functions"),
-        (command("path a.pt b.pt --class-axis 1", "regression"), "--class-axis is for --objective dense"),
-        (command("path a.pt b.pt --optimize-midpoint --until-error 0.1", "regression"), "has no error for training"),
-        (
-            [
-                "train",
-                "--data",
-                "d.safetensors",
-                "--objective",
-                "regression",
-                "--model",
-                "mlp",
-                "--until-error",
-                "0.1",
-                "-o",
-                "x.st",
-            ],
-            "leave out --until-error",
-        ),
-        (
-            ["train", "--data", "d.safetensors", "--objective", "regression", "--algo", "adv", "-o", "x.st"],
-            "and --algo adv",
-        ),
-        (["train", "--data", "d.safetensors", "--objective", "dense", "--model", "mlp", "-o", "x.st"], "whole numbers"),
-        (["train", "--data", "d.safetensors", "-o", "x.st"], "name the --objective"),
-        (
-            ["train", "--data", "d.safetensors", "--objective", "l2", "-o", "x.st"],
-            "unknown objective 'l2': choose classification",
-        ),
-        (["train", "--data", "d.safetensors", "--objective", "none.of:these", "-o", "x.st"], "no module 'none'"),
-        (
-            ["train", "--data", "d.safetensors", "--objective", "regression", "--task", "parity", "-o", "x.st"],
-            "one label a sample",
-        ),
-        (
-            [
-                "normalize",
-                "a.pt",
-                "--model",
-                "tests.support.objectives:rows",
-                "--input-shape",
-                "5",
-                "--input-dtype",
-                "int64",
-                "-o",
-                "x.st",
-            ],
-            "--input-dtype goes with --input-range",
-        ),
-        (
-            [
-                "normalize",
-                "a.pt",
-                "--model",
-                "tests.support.objectives:rows",
-                "--input-shape",
-                "5",
-                "--input-range",
-                "5,5",
-                "-o",
-                "x.st",
-            ],
-            "holds no numbers",
-        ),
-        (
-            [
-                "normalize",
-                "a.pt",
-                "--model",
-                "tests.support.objectives:Language",
-                "--input-shape",
-                "6",
-                "--model-output",
-                "x",
-                "-o",
-                "x.st",
-            ],
-            "no output 'x' by --model-output: it returns those of hidden, logits",
-        ),
-    ):
-        landscape(*text).check_refused(words, " ".join(text))
+    train = "train --data d.safetensors -o x.st"
+    rows = "normalize a.pt -o x.st --input-shape 5 --model tests.support.objectives:rows?outputs=2"
+    for text, words in {
+        "distance a.pt b.pt": "no decisions: compare their weights alone, with --no-functions",
+        "distance a.pt b.pt --ensemble": "--no-functions",
+        "path a.pt b.pt --class-axis 1": "--class-axis is for --objective dense",
+        "path a.pt b.pt --optimize-midpoint --until-error 0.1": "has no error for training",
+        f"{train} --objective regression --until-error 0.1": "leave out --until-error",
+        f"{train} --objective regression --algo adv": "and --algo adv",
+        f"{train} --objective dense": "whole numbers",
+        train: "name the --objective",
+        f"{train} --objective l2": "unknown objective 'l2': choose classification",
+        f"{train} --objective none.of:these": "no module 'none'",
+        f"{train} --objective regression --task parity": "one label a sample",
+        f"{rows} --input-dtype int64": "--input-dtype goes with --input-range",
+        f"{rows} --input-range 5,5": "holds no numbers",
+        f"{rows} --model-output x": "no output 'x' by --model-output",
+    }.items():
+        words_of = command(text, "regression") if text.startswith(("distance", "path")) else text.split()
+        landscape(*words_of).check_refused(words, text)
 
 
 def test_checkpoints_say_what_they_were_trained_for(landscape: Callable[..., Any]) -> None:

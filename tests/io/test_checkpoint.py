@@ -85,7 +85,7 @@ def test_file_systems_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("name", "word"), [("a.pt", "must end in .st"), ("missing/a.st", "not a directory"), ("dir.st", "is a directory")]
+    ("name", "word"), [("a.txt", "must end in .st"), ("missing/a.st", "not a directory"), ("dir.st", "is a directory")]
 )
 def test_bad_places(tmp_path: Path, name: str, word: str) -> None:
     (tmp_path / "dir.st").mkdir()

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
-from landscape_cli.choices import Format, Method
+from landscape_cli.choices import Format, Method, Statistics
+from landscape_cli.cli.averaging import AverageOptions
 from landscape_cli.cli.console import emit, listen, progress, say
-from landscape_cli.cli.learning import ON_DATA, LearningOptions, check_used, learned_remark
+from landscape_cli.cli.learning import OF_DATA, ON_DATA, LearningOptions, check_used, learned_remark
 from landscape_cli.cli.options import (
     LARGEST_COUNT,
     CheckpointOutput,
     ComputeOptions,
     DataOptions,
+    ExportOptions,
     Force,
     Form,
     ModelOptions,
@@ -26,9 +30,16 @@ from landscape_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from landscape_cli.alignment.align import Alignment
     from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.symmetry import Symmetry
+
+USUAL_ROUNDS = 4
+"""Of "cycle", for a progress bar: how many it takes is not known before."""
 
 
 def align(
@@ -41,12 +52,14 @@ def align(
     *,
     output: CheckpointOutput = None,
     out_dir: OutDir = None,
+    back: ExportOptions,
+    mean: AverageOptions,
     method: Annotated[
         Method,
         typer.Option(
             "--method",
             help="How to match: cosine of incoming weights, weight (all of them), activation (on data), learned (the "
-            "loss on the path, by gradients).",
+            "loss on the path, by gradients), cycle (weight, all networks at once, by rounds to their mean).",
         ),
     ] = Method.COSINE,
     orders: Annotated[
@@ -55,7 +68,7 @@ def align(
             "--orders",
             min=1,
             max=LARGEST_COUNT,
-            help="Descents of --method weight or learned, each in a random order; best kept.",
+            help="Descents of --method weight, learned or cycle, each in a random order; best kept.",
         ),
     ] = ORDERS,
     samples: Annotated[
@@ -99,68 +112,99 @@ def align(
       landscape align a.st b.st c.st --out-dir aligned --permutations aligned/permutations.json
       landscape align a.st b.st -o b_aligned.st --method activation --samples 5000
       landscape align a.st b.st -o b_learned.st --method learned --epochs 20
+      landscape align a.st b.st c.st --method cycle --average-out mean.pt --bn recompute
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from dataclasses import replace
-    from functools import partial
-
-    from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.cli.averaging import average_of, check_has_mean, write_average
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
-    from landscape_cli.cli.outputs import check_written, write_networks
+    from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
     from landscape_cli.errors import ResultError
 
-    listen(quiet=terminal.quiet)
+    quiet = terminal.quiet
+    listen(quiet=quiet)
     if explain:
-        _explain(context, reference, foreign, compute, strict=strict, form=form, quiet=terminal.quiet)
+        _explain(context, reference, foreign, compute, strict=strict, form=form, quiet=quiet)
         return
     if not networks:
         raise typer.BadParameter(
             f"there is nothing to permute: name one or more networks after the reference {reference}, or add --explain"
         )
-    check_used(context, method)
+    recomputes = mean.bn is Statistics.RECOMPUTE
+    check_used(context, method, also=OF_DATA if recomputes else ())
     learns = learning.learning() if method is Method.LEARNED else None
-    outputs = _checked_outputs(networks, output, out_dir, permutations, force=force)
+    alone = output is None and out_dir is None and mean.average_out is not None
+    outputs = [] if alone else output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
+    stems = [{"{name}": path.stem} for path in networks]
+    exports = export_paths(back.export, stems, outputs, force=force, out_dir=out_dir)
+    _check_permutations(permutations, out_dir, [*outputs, *exports], force=force)
+    mean.check(context, [reference, *networks], [permutations, *outputs, *exports], force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
     target, *movers = checkpoints
-    symmetry = symmetry_of(target, model, strict=strict, quiet=terminal.quiet, claims=checkpoints)
-    loaded = data_of(checkpoints, data, quiet=terminal.quiet) if method in ON_DATA else None
-    aligner = PairAligner(
-        model,
-        target,
-        symmetry,
-        method=method.value,
-        orders=orders,
-        inputs=None if loaded is None else loaded.train.x,
-        samples=samples,
-        data=None if loaded is None or learns is None else loaded,
-        learning=learns,
-        seed=compute.seed,
-        device=device,
-    )
+    if mean.average_out is not None:
+        check_has_mean(target, model)
+    symmetry = symmetry_of(target, model, strict=strict, quiet=quiet, claims=checkpoints)
+    by_data = method in ON_DATA
+    loaded = data_of(checkpoints, data, quiet=quiet) if by_data or recomputes else None
     for remark in alignment_remarks(movers, symmetry):
-        say(remark, quiet=terminal.quiet)
-    alignments = [_match(aligner, target, network, quiet=terminal.quiet) for network in movers]
+        say(remark, quiet=quiet)
+    setting: dict[str, Any] = {"method": method.value, "orders": orders, "samples": samples}
+    setting |= {"seed": compute.seed, "device": device, "inputs": loaded.train.x if by_data and loaded else None}
+    if learns is not None:
+        setting |= {"data": loaded, "learning": learns}
+    alignments, more = _align(checkpoints, model, symmetry, setting, quiet=quiet)
     used: dict[str, Any] = {} if learns is None else {"learning_rate": learns.rate}
-    record = partial(make_provenance, context, device=device, seed=compute.seed, data=loaded, **used)
+    provenance = partial(make_provenance, context, device=device, seed=compute.seed, **used)
     aligned = []
     for network, alignment in zip(movers, alignments, strict=True):
         if alignment.learned is not None:
-            say(learned_remark(network.path, alignment.learned), quiet=terminal.quiet)
-        history = (*network.history, record(networks=[target, network]))
-        aligned.append(replace(network, params=alignment.params, history=history))
-    errors = write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=terminal.quiet)
-    summary = record(networks=checkpoints)
+            say(learned_remark(network.path, alignment.learned), quiet=quiet)
+        step = provenance(networks=[target, network], data=loaded if by_data else None)
+        aligned.append(replace(network, params=alignment.params, history=(*network.history, step)))
+    of_mean: dict[str, Any] = {} if mean.average_out is None else {"bn": mean.bn}
+    summary = provenance(networks=checkpoints, data=loaded, **of_mean)
+    average = None
+    if mean.average_out is not None:
+        average = average_of([target, *aligned], model, loaded, mean.bn, step=summary, device=device)
+    errors: list[LandscapeError | None] = []
+    if not alone:
+        errors += write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=quiet)
+    errors.append(write_exports(exports, aligned, force=force, quiet=quiet))
+    if average is not None:
+        assert mean.average_out is not None
+        more["average"], error = write_average(mean.average_out, average, force=force, quiet=quiet)
+        errors.append(error)
     if permutations is not None:
         try:
             write_permutations(permutations, target, movers, alignments, summary, force=force)
-            say(f"wrote {permutations}", quiet=terminal.quiet)
+            say(f"wrote {permutations}", quiet=quiet)
         except ResultError as error:
             errors.append(error)
-    result = alignment_result(target, movers, outputs, alignments, symmetry, summary)
-    emit(result, output=None, form=form, force=force, quiet=terminal.quiet, show=show)
+    result = alignment_result(target, movers, outputs or [None] * len(movers), alignments, symmetry, summary, more)
+    emit(result, output=None, form=form, force=force, quiet=quiet, show=show)
     check_written(errors)
+
+
+def _align(
+    checkpoints: Sequence[Checkpoint], model: nn.Module, symmetry: Symmetry, setting: dict[str, Any], *, quiet: bool
+) -> tuple[list[Alignment], dict[str, Any]]:
+    """Return how each network but the first comes to match it, and what to report of all together."""
+    from landscape_cli.alignment.cycle import STARTS
+    from landscape_cli.alignment.sets import match_checkpoints
+    from landscape_cli.alignment.verified import PairAligner
+
+    target, *movers = checkpoints
+    if setting["method"] != Method.CYCLE:
+        aligner = PairAligner(model, target, symmetry, **setting)
+        return [_match(aligner, target, network, quiet=quiet) for network in movers], {}
+    count = min(len(checkpoints), STARTS) * USUAL_ROUNDS * len(checkpoints)
+    with progress("aligning", count, "matches", quiet=quiet) as advance:
+        aligned = match_checkpoints(model, checkpoints, symmetry, **setting, advance=advance)
+    ended = "the last changed nothing" if aligned.settled else "and there is no end in sight"
+    say(f"{aligned.rounds} rounds to the mean of the others: {ended}", quiet=quiet)
+    about = {"rounds": aligned.rounds, "settled": aligned.settled, "objective": list(aligned.objective)}
+    return list(aligned.alignments[1:]), about
 
 
 def _explain(
@@ -185,19 +229,17 @@ def _explain(
     emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)
 
 
-def _checked_outputs(
-    networks: Sequence[Path], output: Path | None, out_dir: Path | None, permutations: Path | None, *, force: bool
-) -> list[Path]:
-    """Return where the networks go, checking that they and the permutations may be written."""
-    from landscape_cli.cli.outputs import check_distinct, output_paths
+def _check_permutations(
+    permutations: Path | None, out_dir: Path | None, outputs: Sequence[Path], *, force: bool
+) -> None:
+    """Check that the permutations may be written, beside what else is."""
+    from landscape_cli.cli.outputs import check_distinct
     from landscape_cli.errors import ResultError
     from landscape_cli.io.atomic import check_output
 
-    outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     check_distinct(permutations, *outputs)
     if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
         check_output(permutations, force=force, error=ResultError)
-    return outputs
 
 
 def _match(aligner: PairAligner, reference: Checkpoint, network: Checkpoint, *, quiet: bool) -> Alignment:

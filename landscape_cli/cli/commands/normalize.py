@@ -12,6 +12,7 @@ from landscape_cli.cli.console import emit, listen, say
 from landscape_cli.cli.options import (
     CheckpointOutput,
     ComputeOptions,
+    ExportOptions,
     Force,
     Form,
     ModelOptions,
@@ -20,7 +21,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
 )
 
-DECIDED = (ObjectiveName.CLASSIFICATION, ObjectiveName.MULTILABEL, ObjectiveName.DENSE)
+DECIDED = [name.value for name in ObjectiveName if name is not ObjectiveName.REGRESSION]
 """Objectives whose decisions a positive factor leaves as they are."""
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def normalize(
     *,
     output: CheckpointOutput = None,
     out_dir: OutDir = None,
+    back: ExportOptions,
     keep_last_layer: Annotated[
         bool, typer.Option("--keep-last-layer", help="Leave the last layer, and so the loss, as it is.")
     ] = False,
@@ -54,11 +56,12 @@ def normalize(
     Examples:
       landscape normalize a.st -o a_n.st
       landscape normalize runs/*.st --out-dir normal
+      landscape normalize a.pth --model torchvision:resnet18 --input-shape 3,224,224 -o a_n.pth
     """  # noqa: D301 - \b keeps the help's lines as they are
     from dataclasses import replace
 
     from landscape_cli.cli.inputs import open_networks, symmetry_of
-    from landscape_cli.cli.outputs import check_written, output_paths, write_networks
+    from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
     from landscape_cli.errors import shown
@@ -68,6 +71,8 @@ def normalize(
 
     listen(quiet=terminal.quiet)
     outputs = output_paths(networks, output=output, out_dir=out_dir, suffix="", force=force)
+    stems = [{"{name}": path.stem} for path in networks]
+    exports = export_paths(back.export, stems, outputs, force=force, out_dir=out_dir)
     rows: list[dict[str, object]] = []
     normalized: list[Checkpoint] = []
     for path, out in zip(networks, outputs, strict=True):
@@ -78,10 +83,11 @@ def normalize(
             model, network, symmetry, keep_last_layer=keep_last_layer, seed=compute.seed, device=device
         )
         warn_of_precision(str(path), normalization.proof)
-        if network.objective is not None and network.objective.get("name") not in DECIDED and not keep_last_layer:
+        aim = shown(str((network.objective or {}).get("name", ObjectiveName.CLASSIFICATION.value)))
+        if aim not in DECIDED and not keep_last_layer:
             say(
-                f"warning: the outputs of {path} are now {normalization.output_factor:.3g} times what they were, and with "
-                f"them what it was trained for, {shown(str(network.objective.get('name')))}: --keep-last-layer keeps them",
+                f"warning: {path} was trained for {aim}, and its outputs are now {normalization.output_factor:.3g} "
+                "times what they were: --keep-last-layer keeps them",
                 quiet=terminal.quiet,
             )
         for remark in normalization_remarks(path, symmetry, normalization):
@@ -91,7 +97,8 @@ def normalize(
         metrics = {key: value for key, value in network.metrics.items() if not key.endswith(scaled)}
         normalized.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
         rows.append(normalization_row(path, out, normalization))
-    errors = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)
+    written = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)
+    errors = [*written, write_exports(exports, normalized, force=force, quiet=terminal.quiet)]
     summary = make_provenance(context, device=device, seed=compute.seed, networks=normalized)
     emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
     check_written(errors)

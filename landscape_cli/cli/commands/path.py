@@ -12,6 +12,7 @@ import typer
 from landscape_cli.choices import Kind, Method, Statistics
 from landscape_cli.cli.connector.options import ConnectorOptions, check_options
 from landscape_cli.cli.console import in_options, listen, progress, say
+from landscape_cli.cli.merging import NetworkOptions
 from landscape_cli.cli.options import (
     Align,
     BatchNorm,
@@ -40,14 +41,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.cli.merging import NetworkAt, NetworkWriter
     from landscape_cli.cli.reports.path import Measured
-    from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.families import Pair
     from landscape_cli.measures.midpoint import MidpointOptimizer
     from landscape_cli.measures.optimized_path import OptimizedPath
-    from landscape_cli.measures.path_evaluator import PathEvaluator
     from landscape_cli.symmetry import Symmetry
 
 
@@ -77,6 +77,7 @@ def path(
     batch_size: MidpointBatch = 128,
     until_error: MidpointUntil = 0.0,
     midpoint_out: MidpointOut = None,
+    network: NetworkOptions,
     connector: ConnectorOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
@@ -107,12 +108,14 @@ def path(
       landscape path a_n.st b_aligned.st --kind geodesic | jq .barrier.train.max
       landscape path a.st b_aligned.st --bn recompute    # for models with batch-norm
       landscape path a.st b.st --align weight --optimize-midpoint --midpoint-out middle.st
+      landscape path a.st b.st --align weight --bn recompute --network-at 0.5 --network-out merged.pt
       landscape path 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine --kind geodesic -o paths.json
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
       landscape path a.st b.st c.st --kind connector --align cosine --connector-out 'c-{vertex}.st' --plot c.png
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe
+    from landscape_cli.cli.merging import NetworkWriter, networks_at
+    from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, write_midpoint
     from landscape_cli.cli.outputs import check_result_output, check_written
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
@@ -134,6 +137,7 @@ def path(
     chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
     ends = [(chosen.files[pair.start], chosen.files[pair.end]) for pair in chosen.pairs]
     outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=force)
+    wanted = networks_at(network, ends, (result.output, result.plot, *outs), force=force)
     device = resolve_device(compute.device)
     networks, model = read_networks(chosen.files, foreign)
     kind = _choose_kind(context, networks, model)
@@ -161,8 +165,9 @@ def path(
     )
     aligned = _aligned(networks, chosen.pairs, aligner)
     errors: list[LandscapeError] = []
+    writer = NetworkWriter(evaluator, loaded.record, provenance, force=force, quiet=quiet, errors=errors)
     if recipe is None:
-        measured = _measure(aligned, len(ends), evaluator, quiet=quiet)
+        measured = _measure(aligned, wanted, writer, quiet=quiet)
     else:
         from landscape_cli.measures.midpoint import MidpointOptimizer
 
@@ -170,8 +175,8 @@ def path(
         aligner = aligner or make_aligner(Method.COSINE)
         target = connector.train_on
         optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=target)
-        write = partial(_write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
-        measured = _optimize(aligned, outs, optimizer, write, errors, quiet=quiet)
+        write = partial(write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
+        measured = _optimize(aligned, outs, wanted, optimizer, write, writer, quiet=quiet)
     evaluator.warn_of_missing()
     Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
@@ -211,29 +216,40 @@ def _make_aligner(
 
 
 def _measure(
-    pairs: Iterable[tuple[Checkpoint, Checkpoint]], count: int, evaluator: PathEvaluator, *, quiet: bool
+    pairs: Iterable[tuple[Checkpoint, Checkpoint]],
+    wanted: Sequence[Sequence[NetworkAt]],
+    writer: NetworkWriter,
+    *,
+    quiet: bool,
 ) -> list[Measured]:
-    """Return what is measured of the path between the two networks of every pair."""
+    """Return what is measured of the path between the two networks of every pair, and write those wanted of it."""
     from landscape_cli.cli.reports.path import Measured
 
-    networks = count * evaluator.networks()
+    evaluator, measured = writer.evaluator, []
+    networks = len(wanted) * evaluator.networks() + sum(map(len, wanted))
     total = evaluator.samples(networks)
     with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
-        return [Measured(a.path, b.path, evaluator.measure([a.params, b.params], advance=advance)) for a, b in pairs]
+        for (a, b), of_pair in zip(pairs, wanted, strict=True):
+            stops = [a.params, b.params]
+            result = evaluator.measure(stops, advance=advance)
+            written = writer.write(of_pair, (a, b), stops, advance=advance)
+            measured.append(Measured(a.path, b.path, result, networks=written))
+    return measured
 
 
 def _optimize(
     pairs: Iterable[tuple[Checkpoint, Checkpoint]],
     outs: Sequence[Path | None],
+    wanted: Sequence[Sequence[NetworkAt]],
     optimizer: MidpointOptimizer,
     write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], LandscapeError | None],
-    errors: list[LandscapeError],
+    writer: NetworkWriter,
     *,
     quiet: bool,
 ) -> list[Measured]:
-    """Return what is measured of the optimised path of every pair, or why it is missing; `write` writes midpoints.
+    """Return what is measured of the optimised path of every pair, or why it is missing.
 
-    To `errors` is added why a midpoint could not be written.
+    Midpoints are written by `write`, other networks by `writer`, to whose errors is added why one could not be.
 
     Raises:
         TrainingError: if every midpoint is missing.
@@ -243,7 +259,7 @@ def _optimize(
     from landscape_cli.errors import TrainingError
 
     measured: list[Measured] = []
-    for k, ((a, b), out) in enumerate(zip(pairs, outs, strict=True)):
+    for k, ((a, b), out, of_pair) in enumerate(zip(pairs, outs, wanted, strict=True)):
         count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
         try:
             optimized = optimizer.optimize(
@@ -260,38 +276,10 @@ def _optimize(
             measured.append(Measured(a.path, b.path, None, failure=in_options(str(error))))
             continue
         refused = None if out is None else write(optimized, out, (a, b))
-        measured.append(Measured(a.path, b.path, optimized, out if refused is None else None))
-        errors += [] if refused is None else [refused]
+        written = writer.write(of_pair, (a, b), [a.params, optimized.midpoint, b.params])
+        measured.append(Measured(a.path, b.path, optimized, out if refused is None else None, networks=written))
+        writer.errors.extend([] if refused is None else [refused])
     return measured
-
-
-def _write_midpoint(
-    optimized: OptimizedPath,
-    out: Path,
-    ends: Sequence[Checkpoint],
-    *,
-    data: DataSet,
-    provenance: Callable[..., dict[str, Any]],
-    force: bool,
-    quiet: bool,
-) -> LandscapeError | None:
-    """Write a midpoint as a checkpoint, with the history of both ends and this command; return why it cannot be."""
-    from landscape_cli.cli.outputs import write_network
-    from landscape_cli.forward.objectives import record_of
-    from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.io.results import finite
-
-    history = (*(step for end in ends for step in end.history), provenance(networks=ends))
-    midpoint = Checkpoint(
-        optimized.midpoint,
-        ends[0].model,
-        data.record,
-        history=history,
-        metrics=finite(optimized.metrics),
-        normalized=optimized.normalized,
-        objective=record_of(data.objective),
-    )
-    return write_network(out, midpoint, force=force, quiet=quiet)
 
 
 def _aligned(

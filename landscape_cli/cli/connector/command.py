@@ -207,6 +207,7 @@ def _write_vertices(
             data.record,
             history=history,
             metrics=finite(measured.metrics(k)),
+            versions=networks[0].versions,
             objective=record_of(data.objective),
         )
     error = write_together(checkpoints, force=force, quiet=quiet)

@@ -22,16 +22,23 @@ HEADINGS = {"relabelled": "permuted"}
 def alignment_result(
     reference: Checkpoint,
     networks: Sequence[Checkpoint],
-    outputs: Sequence[Path],
+    outputs: Sequence[Path | None],
     alignments: Sequence[Alignment],
     symmetry: Symmetry,
     provenance: Mapping[str, Any],
+    more: Mapping[str, Any],
 ) -> Result:
-    """Return the result of aligning networks to a reference, with a row for each group of each network."""
+    """Return the result of aligning networks to a reference, with a row for each group of each network.
+
+    `more` is what else there is to say of all together: of their mean, of the rounds that matched them.
+    """
     proofs = [
-        {"network": network.path, "output": str(out)}
-        | ({} if alignment.proof is None else alignment.proof.columns())
-        | ({} if alignment.learned is None else {"learned": alignment.learned.to_dict()})
+        {
+            "network": network.path,
+            "output": None if out is None else str(out),
+            **({} if alignment.proof is None else alignment.proof.columns()),
+            **({} if alignment.learned is None else {"learned": alignment.learned.to_dict()}),
+        }
         for network, out, alignment in zip(networks, outputs, alignments, strict=True)
     ]
     rows = [
@@ -39,7 +46,8 @@ def alignment_result(
         for network, alignment in zip(networks, alignments, strict=True)
         for row in group_rows(network, alignment, symmetry)
     ]
-    return Result({"reference": reference.path, "networks": proofs, "groups": rows}, rows, provenance)
+    body = {"reference": reference.path, "networks": proofs, "groups": rows, **more}
+    return Result(body, rows, provenance)
 
 
 def group_rows(network: Checkpoint, alignment: Alignment, symmetry: Symmetry) -> list[dict[str, Any]]:

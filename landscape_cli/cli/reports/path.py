@@ -32,6 +32,7 @@ class Measured:
         result: what was measured; None where the training of the midpoint failed.
         midpoint: the file of the midpoint, if it was written.
         failure: why there is no result.
+        networks: those of the path that were written: where, to which files, and what was measured of them.
     """
 
     start: str
@@ -39,13 +40,14 @@ class Measured:
     result: PathResult | OptimizedPath | None
     midpoint: Path | None = None
     failure: str | None = None
+    networks: Sequence[Mapping[str, Any]] = ()
 
     def body(self) -> dict[str, Any]:
         """Return what the result of the command holds of this pair."""
         names = {"start": self.start, "end": self.end}
         if self.result is None:
             return names | dict.fromkeys(("midpoint", "barrier", "pieces", "points")) | {"failure": self.failure}
-        body = names | self.result.figures()
+        body = names | self.result.figures() | ({"networks": list(self.networks)} if self.networks else {})
         if self.midpoint is not None:
             body["midpoint"]["path"] = str(self.midpoint)
         return body

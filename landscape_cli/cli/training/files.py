@@ -314,9 +314,10 @@ class CheckpointFiles:
         from landscape_cli.evaluation.scores import score_columns
         from landscape_cli.forward.objectives import record_of
         from landscape_cli.io.results import finite
+        from landscape_cli.models.fitting import versions_of
 
-        scores = self._evaluator_of(params).evaluate([params])
-        metrics = dict(finite(score_columns(scores, 0, loss=True)))
+        evaluator = self._evaluator_of(params)
+        metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
         moved = {} if subspace is None else {SUBSPACE: subspace.to_dict()}
         checkpoint = Checkpoint(
             {name: tensor.cpu() for name, tensor in params.items()},
@@ -324,6 +325,7 @@ class CheckpointFiles:
             self.data.record,
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
+            versions=versions_of(evaluator.model),
             objective=record_of(self.data.objective),
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))

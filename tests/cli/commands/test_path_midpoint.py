@@ -296,7 +296,7 @@ HOSTILE = {
     "rate": (["--optimize-midpoint", "--lr", "-1"], "--lr must be a positive number, and is -1.0"),
     "no epochs": (["--optimize-midpoint", "--epochs", "0"], "--epochs"),
     "diverging": (["--optimize-midpoint", "--lr", "1e30"], "diverged"),
-    "suffix": ([*OUT, "m.pt"], ".st or .safetensors"),
+    "suffix": ([*OUT, "m.txt"], ".st or .safetensors"),
     "no such folder": ([*OUT, "missing/m.st"], "create it first"),
     "taken": ([*OUT, "taken.st"], "--force"),
     "itself": ([*OUT, "a.st", "--force"], "one of the networks themselves"),

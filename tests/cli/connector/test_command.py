@@ -230,7 +230,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
         "{start}-{vertex}.st has a field that is not known: only {start} and {end} are",
     ),
     "one file": ([*COMMON, "--connector-out", "v.st"], "several vertices would be written to v.st"),
-    "suffix": ([*COMMON, "--connector-out", "v-{vertex}.pt"], ".st or .safetensors"),
+    "suffix": ([*COMMON, "--connector-out", "v-{vertex}.txt"], ".st or .safetensors"),
     "folder": ([*COMMON, "--connector-out", "missing/{vertex}.st"], "create it first"),
     "taken": ([*COMMON, "--connector-out", "taken-{vertex}.st"], "taken-ab.st exists already"),
     "a result": ([*COMMON, "--connector-out", "{vertex}.st", "-o", "ab.st"], ".json or .csv"),
