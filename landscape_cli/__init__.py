@@ -51,6 +51,7 @@ _HOMES = {
     "measures.radial": ("radial_profiles",),
     "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
     "models": ("allow_code", "build_model"),
+    "models.effective": ("effective", "plain_model"),
     "models.reader": ("NetworkReader", "read_network"),
     "models.wedges": ("least_loss_on_plane",),
     "network": ("ModelSpec", "Params"),
@@ -131,6 +132,8 @@ if TYPE_CHECKING:
     from landscape_cli.measures.radial_profiles import RadialProfiles as RadialProfiles
     from landscape_cli.models import allow_code as allow_code
     from landscape_cli.models import build_model as build_model
+    from landscape_cli.models.effective import effective as effective
+    from landscape_cli.models.effective import plain_model as plain_model
     from landscape_cli.models.reader import NetworkReader as NetworkReader
     from landscape_cli.models.reader import read_network as read_network
     from landscape_cli.models.wedges import least_loss_on_plane as least_loss_on_plane

@@ -23,7 +23,7 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
-from landscape_cli.symmetry import Symmetry, flip, permute, spread
+from landscape_cli.symmetry import Symmetry, burn_in, flip, permute, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,8 @@ def match_networks(
 ) -> Alignment:
     """Permute the hidden units of `params`, and flip them where their sign is free, to match those of `reference`.
 
-    Of latent weights of binary layers the signs alone are matched; permuted and flipped are the latent weights.
+    Of latent weights of binary layers the signs alone are matched; permuted and flipped are the latent weights. Of
+    weights that masks multiply the effective ones are matched; masks move along, and do not vote.
     Nothing is proved here: `alignment.verified.align` does.
 
     Args:
@@ -105,9 +106,9 @@ def match_networks(
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
     learned = None
     with torch.no_grad():
-        where = AxisTable(symmetry)
+        where = AxisTable(symmetry.without_masks)
         params = without_zeros(params, symmetry.latents)
-        target, mover = (to_signs(network, symmetry.latents) for network in (reference, params))
+        target, mover = (to_signs(burn_in(network, symmetry), symmetry.latents) for network in (reference, params))
         gains = signs_of_gains(target, mover, where)
         if method == "activation":
             assert correlations is not None
@@ -133,7 +134,7 @@ def match_networks(
         permuted,
         labelling.permutations,
         signs,
-        similarity=mean_cosine(target, to_signs(permuted, symmetry.latents), writers),
+        similarity=mean_cosine(target, to_signs(burn_in(permuted, symmetry), symmetry.latents), writers),
         similarity_before=mean_cosine(target, mover, writers),
         learned=learned,
     )

@@ -14,7 +14,7 @@ from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.rounds import SetAlignment, SetMatcher, match_set
 from landscape_cli.alignment.similarity import mean_cosine
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Symmetry, flip, permute
+from landscape_cli.symmetry import Symmetry, burn_in, flip, permute
 
 MOST_ROUNDS = 100
 """A round that changes nothing ends them: of independent networks, that takes 2 to 10."""
@@ -73,7 +73,8 @@ def seen_from_first(networks: Sequence[Params], alignments: Sequence[Alignment],
             for name, moved in matching.final_signs().items()
         }
         params = flip(permute(network, symmetry, matching.permutations), symmetry, _flipped(signs))
-        after, before = (mean_cosine(networks[0], each, writers) for each in (params, network))
+        seen = burn_in(networks[0], symmetry)
+        after, before = (mean_cosine(seen, burn_in(each, symmetry), writers) for each in (params, network))
         result.append(Alignment(params, matching.permutations, signs, after, before))
     return result
 

@@ -20,7 +20,14 @@ from landscape_cli.evaluation.batch_norm import tracked_statistics
 from landscape_cli.evaluation.batch_statistics import BatchStatistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
-from landscape_cli.forward.functional import cast_floats, errors_of_forward, run_with, unsaved_buffers
+from landscape_cli.forward.functional import (
+    as_inputs,
+    cast_floats,
+    errors_of_forward,
+    run_with,
+    unsaved_buffers,
+    working_type,
+)
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
@@ -74,7 +81,7 @@ class PathLearner:
             learning: how to learn.
             seed: of the order of samples and of the points on the path.
             device: where to compute.
-            advance: called with the number of samples done, of which there are `work`.
+            advance: called with the number of samples learned on.
 
         Raises:
             DataError, ModelError: if the data do not fit the model.
@@ -98,9 +105,7 @@ class PathLearner:
         Raises:
             GeometryError: if the loss is not finite on the path, or while learning.
         """
-        kind = torch.float32
-        for tensor in reference.values():
-            kind = torch.promote_types(kind, tensor.dtype) if tensor.is_floating_point() else kind
+        kind = working_type(reference)
         ends = [cast_floats(params, kind, self._device) for params in (reference, network)]
         statistics = tracked_statistics(self._model, ends[0], self._data[self._name].x[:2].to(self._device))
         evaluator = Evaluator(
@@ -125,7 +130,8 @@ class PathLearner:
     def _epochs(self, evaluator: Evaluator, reference: Params, relaxation: PermutationRelaxation) -> Iterator[int]:
         """Learn; yield the number of each epoch once it is done."""
         split, learning = evaluator.splits[self._name], self._learning
-        constants = cast_floats(unsaved_buffers(self._model), torch.float32, self._device)
+        kind = working_type(reference)
+        constants = cast_floats(unsaved_buffers(self._model), kind, self._device)
         parameters = relaxation.parameters()
         if not parameters:
             return
@@ -137,9 +143,7 @@ class PathLearner:
                 tau = float(torch.rand((), generator=source))
                 with torch.enable_grad(), errors_of_forward("the samples, with gradients"), BatchStatistics():
                     point = _between(reference, relaxation.permuted(), tau)
-                    kind = next(tensor.dtype for tensor in point.values() if tensor.is_floating_point())
-                    x = split.x[chosen]
-                    outputs = run_with(self._model, constants | point, x.to(kind) if x.is_floating_point() else x)
+                    outputs = run_with(self._model, constants | point, as_inputs(split.x[chosen], kind))
                     loss = split.objective.loss(split.objective.outputs(outputs), split.y[chosen])
                     optimizer.zero_grad()
                     loss.backward()

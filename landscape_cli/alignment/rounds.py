@@ -18,7 +18,7 @@ from landscape_cli.choices import Method
 from landscape_cli.errors import Remark
 from landscape_cli.evaluation.equivalence import cast_like
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry import Symmetry, burn_in
 
 RISE = 1e-9
 """By which share a new match to the mean of the others must be better than the one before."""
@@ -57,15 +57,16 @@ class SetMatcher:
 
     def _value(self, reference: Params, alignment: Alignment, correlations: Correlations | None) -> float:
         """Return what the method makes large, of a match."""
+        aligned = burn_in(alignment.params, self._symmetry)
         if correlations is not None and correlations.units:
             of_group = correlations.units
             chosen = {name: permutation.cpu() for name, permutation in alignment.permutations.items()}
             return sum(float(of_group[name][torch.arange(len(chosen[name])), chosen[name]].sum()) for name in of_group)
         if self._method == Method.WEIGHT:
             names = self._symmetry.parameters
-            return sum(float((reference[name].double() * alignment.params[name].double()).sum()) for name in names)
+            return sum(float((reference[name].double() * aligned[name].double()).sum()) for name in names)
         groups = self._symmetry.permutations
-        cosines = mean_cosine(reference, alignment.params, {group.name: group.writers for group in groups})
+        cosines = mean_cosine(reference, aligned, {group.name: group.writers for group in groups})
         return sum(group.units * cosines.get(group.name, 0.0) for group in groups)
 
 
@@ -119,7 +120,9 @@ def match_set(
 
     def note() -> None:
         if watched:
-            objective.append(inner_products([alignment.params for alignment in alignments], symmetry.parameters))
+            objective.append(
+                inner_products([burn_in(alignment.params, symmetry) for alignment in alignments], symmetry.parameters)
+            )
 
     alignments = [_as_it_is(networks[0], symmetry)]
     with warnings.catch_warnings():
@@ -131,7 +134,7 @@ def match_set(
         for done in range(rounds):
             changed = False
             for k, network in enumerate(networks):
-                others = [alignment.params for j, alignment in enumerate(alignments) if j != k]
+                others = [burn_in(alignment.params, symmetry) for j, alignment in enumerate(alignments) if j != k]
                 alignment = matcher.better(_mean(others), network, alignments[k])
                 changed |= alignment is not alignments[k]
                 alignments[k] = alignment

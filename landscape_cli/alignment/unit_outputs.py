@@ -94,14 +94,14 @@ def _outputs_of_owner(
     module = modules.get(name)
     if parameter != "weight" or module is None:
         return None
-    writes, dim = _writing_dim(module), _dim_of_units(module, len(shapes[axis.tensor]))
+    writes, dim = writing_dim(module), _dim_of_units(module, len(shapes[axis.tensor]))
     if dim is None or writes is None or axis.dims != (writes,):
         return None
     flips, joint = _flips(axis, symmetry, shapes), _has_joint_sign(units, f"{name}.bias", symmetry)
     return UnitOutputs(name, dim, torch.tensor(axis.places.table), flips, joint)
 
 
-def _writing_dim(module: nn.Module) -> int | None:
+def writing_dim(module: nn.Module) -> int | None:
     """Return the axis of a module's weight that its units are written along, None where that is more than one."""
     if isinstance(module, nn.modules.conv._ConvTransposeNd):
         return 1 if module.groups == 1 else None

@@ -112,20 +112,26 @@ def average_of(
     from landscape_cli.evaluation.batch_norm import recompute_statistics
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.scores import score_columns
+    from landscape_cli.forward.parts import made_of_parts
     from landscape_cli.geometry.barycentre import average
     from landscape_cli.io.results import finite
+    from landscape_cli.measures.effective import in_effect
     from landscape_cli.measures.missing import samples_recomputed
+    from landscape_cli.models.effective import Form
 
-    params = average([network.params for network in networks])
+    example = networks[0].model.example()
+    plain, effective, _ = in_effect(model, [network.params for network in networks], None, example)
+    params = average(effective)
     record: Mapping[str, Any] = networks[0].data if all(each.data == networks[0].data for each in networks) else {}
     metrics: dict[str, Any] = {}
     if data is not None:
-        evaluator = Evaluator(model, data, device=device)
-        if samples_recomputed(model, params, data.train, bn):
-            params = recompute_statistics(model, params, evaluator.splits["train"].x)
+        evaluator = Evaluator(plain, data, device=device)
+        if samples_recomputed(plain, params, data.train, bn):
+            params = recompute_statistics(plain, params, evaluator.splits["train"].x)
         metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
         record = data.record
-    network = {name: tensor.cpu() for name, tensor in params.items()}
+    form = Form(tuple(made_of_parts(model)), networks[0].params)
+    network = form.stored({name: tensor.cpu() for name, tensor in params.items()})
     return merged(networks, network, data=record, step=step, metrics=metrics)
 
 

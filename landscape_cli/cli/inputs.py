@@ -88,38 +88,52 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def read_networks(paths: Sequence[Path], files: ModelOptions = NO_MODEL) -> tuple[list[Checkpoint], nn.Module]:
-    """Read checkpoints of one model; return them and the model.
+def read_networks(
+    paths: Sequence[Path], files: ModelOptions = NO_MODEL, *, plain: Sequence[str] | None = None
+) -> tuple[list[Checkpoint], nn.Module]:
+    """Read checkpoints of one model; return them and the model, by default with their effective weights.
 
     Args:
         paths: the files, landscape's own or foreign ones.
         files: what the user says of the model, as foreign files and those of models made by the user's code need.
+        plain: of which kinds tensors that are made of parts become plain ones; by default all.
 
     Raises:
         CheckpointError: if one cannot be read.
         ModelError: if one does not fit its model, or they are of different models.
     """
+    from dataclasses import replace
+
+    from landscape_cli.forward.parts import ALL
+    from landscape_cli.measures.effective import without_masks
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
-    return NetworkReader(files.model_name, shape, parse_inputs(files), files.model_output).read_all(paths)
+    reader = NetworkReader(files.model_name, shape, parse_inputs(files), files.model_output)
+    if plain is not None:
+        return reader.read_all(paths, plain=plain)
+    networks, model = reader.read_all(paths, plain=ALL)
+    spec, params = networks[0].model, [network.params for network in networks]
+    unmasked = without_masks(model, params, None, spec.example())
+    return [replace(n, params=p) for n, p in zip(networks, unmasked, strict=True)], model
 
 
 def open_networks(
-    paths: Sequence[Path], files: ModelOptions, device: str
+    paths: Sequence[Path], files: ModelOptions, device: str, *, plain: Sequence[str]
 ) -> tuple[list[Checkpoint], nn.Module, torch.device]:
-    """Read checkpoints of one model; return them, the model, and the device to compute on.
+    """Read checkpoints of one model, to be changed; return them, the model, and the device to compute on.
 
     Args:
         paths: the files, landscape's own or foreign ones.
         files: what the user says of the model.
         device: what `--device` names.
+        plain: as for `read_networks`.
 
     Raises:
         LandscapeError: as `resolve_device` and `read_networks` do.
     """
     resolved = resolve_device(device)
-    networks, model = read_networks(paths, files)
+    networks, model = read_networks(paths, files, plain=plain)
     return networks, model, resolved
 
 

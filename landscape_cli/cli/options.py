@@ -296,6 +296,14 @@ Orders = Annotated[
         help="Binary networks: random orders of the flips, over which means are taken.",
     ),
 ]
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair",
+        help="Networks without batch-norm: correct the mean and deviation of every hidden unit between the two, over "
+        "the training set, to between theirs (REPAIR).",
+    ),
+]
 OptimizeMidpoint = Annotated[
     bool,
     typer.Option("--optimize-midpoint", help="Train the middle of the path by SGD, and measure the path through it."),

@@ -14,7 +14,7 @@ import typer
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
-from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, one_line
+from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed, one_line
 from landscape_cli.io.atomic import check_output, check_takes_files
 
 if TYPE_CHECKING:
@@ -168,8 +168,10 @@ def write_together(networks: Mapping[Path, Checkpoint], *, force: bool, quiet: b
         write_checkpoints(networks, force=force)
     except CheckpointError as error:
         return error
-    for path in networks:
-        say(f"wrote {path}", quiet=quiet)
+    for path, network in networks.items():
+        plain = () if network.form is None else network.form.unheld
+        why = f", as plain weights: what its model makes of others could not hold {listed(plain)}" if plain else ""
+        say(f"wrote {path}{why}", quiet=quiet)
     return None
 
 

@@ -45,8 +45,8 @@ NOT_RECORDED = {
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
 IF_USED = (
-    *("more", "pairs", "align", "optimize_midpoint", "network_at", "task", "objective", "adv_optimizer"),
-    *("dropout", "ensemble"),
+    *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task", "objective"),
+    *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
     *("b", "c", "third"),
 )

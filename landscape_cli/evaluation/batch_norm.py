@@ -6,7 +6,7 @@ See docs/method.md: Geodesics and distances.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,15 +135,9 @@ def recompute_statistics(
     network = _Network(model, params)
     if batch_size is None:
         sample_bytes = network.dtype.itemsize * largest_activation(network.run, x[:2])
-        batch_size = _batch_size(len(x), sample_bytes, network.device.type)
-    count = math.ceil(len(x) / batch_size)
-    batches: Iterable[Tensor] = (x,)
-    if count > 1:
-        # Samples are often sorted by class: batches in their order would not be alike.
-        order = torch.randperm(len(x), generator=generator(ORDER_SEED)).to(x.device)
-        batches = (x[chosen] for chosen in order.tensor_split(count))
+        batch_size = size_of_batches(len(x), sample_bytes, network.device.type)
     with _Statistics(network) as statistics:
-        for batch in batches:
+        for batch in batches_alike(x, batch_size):
             network.run(batch)
             if advance is not None:
                 advance(len(batch))
@@ -175,7 +169,19 @@ def tracked_statistics(model: nn.Module, params: Params, examples: Tensor) -> tu
     return tuple(name for mean_names, _, _ in statistics.layers() for name in mean_names)
 
 
-def _batch_size(samples: int, sample_bytes: int, device: str) -> int:
+def batches_alike(x: Tensor, size: int) -> Iterator[Tensor]:
+    """Yield inputs in batches of at most a size: all as they are, or else random samples, the same each time."""
+    count = math.ceil(len(x) / size)
+    if count == 1:
+        yield x
+        return
+    # Samples are often sorted by class: batches in their order would not be alike.
+    order = torch.randperm(len(x), generator=generator(ORDER_SEED)).to(x.device)
+    for chosen in order.tensor_split(count):
+        yield x[chosen]
+
+
+def size_of_batches(samples: int, sample_bytes: int, device: str) -> int:
     """Return how many samples to take at a time, if the largest activation takes so many bytes a sample."""
     most = max(LEAST_SAMPLES, MOST_BYTES.get(device, MOST_BYTES["cpu"]) // sample_bytes)
     if samples <= most:

@@ -121,6 +121,22 @@ class Evaluator:
         variances = {name: variance for name, (_, variance) in self._facts.items() if variance is not None}
         return Quantity(self.objective.has_error, variances)
 
+    def on(self, model: nn.Module) -> Evaluator:
+        """Return an evaluator of another model, or of another form of the same, on the same data.
+
+        Raises:
+            DataError, ModelError: if they do not fit each other.
+        """
+        return Evaluator(
+            model,
+            self.splits,
+            device=self.device,
+            batch_size=self.batch_size,
+            advance=self.advance,
+            recompute_on=self.recompute_on,
+            objective=self.objective,
+        )
+
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
         """Return the fraction of wrong decisions on `split` (default: the first), as `Scores.error`.
 

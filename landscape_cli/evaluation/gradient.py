@@ -15,6 +15,7 @@ from landscape_cli.forward.functional import (
     parameter_owners,
     run_with,
     unsaved_buffers,
+    working_type,
 )
 from landscape_cli.network import Params
 
@@ -66,9 +67,7 @@ def differentiable(
         The network, with the model's unsaved buffers, a tensor of several names being one; the tensors to differentiate
         by, by the first name of each; and the type that both are in: float32, or float64 if any tensor is.
     """
-    owners, kind = parameter_owners(evaluator.model), torch.float32
-    for tensor in params.values():
-        kind = torch.promote_types(kind, tensor.dtype) if tensor.is_floating_point() else kind
+    owners, kind = parameter_owners(evaluator.model), working_type(params)
     network = cast_floats(unsaved_buffers(evaluator.model) | dict(params), kind, evaluator.device)
     network = {name: tensor.detach().contiguous() for name, tensor in network.items()}
     first = dict.fromkeys(owners.get(name, name) for name in names)

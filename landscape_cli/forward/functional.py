@@ -120,6 +120,14 @@ def float_type(params: Params) -> torch.dtype:
     return next((tensor.dtype for tensor in params.values() if tensor.is_floating_point()), torch.float32)
 
 
+def working_type(params: Params) -> torch.dtype:
+    """Return the type that gradients and statistics are computed in: float32, or float64 if a tensor is in that."""
+    kind = torch.float32
+    for tensor in params.values():
+        kind = torch.promote_types(kind, tensor.dtype) if tensor.is_floating_point() else kind
+    return kind
+
+
 def as_inputs(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Return inputs as a network of such a type takes them: in its type, or, where they are whole numbers, as int64.
 

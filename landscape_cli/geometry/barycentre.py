@@ -15,7 +15,7 @@ from landscape_cli.errors import GeometryError, LandscapeWarning
 from landscape_cli.geometry.geodesic import SMALL_ANGLE, from_sphere_rows, geodesic, sphere_rows
 from landscape_cli.geometry.linear import check_alike, linear
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Sphere, Symmetry
+from landscape_cli.symmetry import Sphere, Symmetry, burn_in
 from landscape_cli.symmetry.checks import check_symmetry
 
 ROUNDS = 50
@@ -116,7 +116,8 @@ class Barycentre:
             check_alike(networks[0], network)
         if symmetry is not None:
             check_symmetry(symmetry, networks[0])
-        self._networks, self._symmetry = list(networks), symmetry
+        self._ends, self._symmetry = list(networks), symmetry
+        self._networks = [network if symmetry is None else burn_in(network, symmetry) for network in networks]
         self._spheres = [] if symmetry is None else _distinct(symmetry.spheres)
         self._units = [1 if s.dim is None else networks[0][s.tensor].shape[s.dim] for s in self._spheres]
         self._products: tuple[Tensor, Tensor] | None = None
@@ -135,7 +136,7 @@ class Barycentre:
         support = tuple(k for k, weight in enumerate(values) if weight > 0)
         chosen = [values[k] for k in support]
         if len(support) == 1:
-            return dict(self._networks[support[0]])
+            return dict(self._ends[support[0]])
         if len(support) == 2:
             start, end = (self._networks[k] for k in support)
             if self._symmetry is None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from landscape_cli.geometry.linear import check_alike, interpolate
 from landscape_cli.geometry.path_kind import ParametricPath
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Sphere, Symmetry
+from landscape_cli.symmetry import Sphere, Symmetry, burn_in
 from landscape_cli.symmetry.checks import check_symmetry
 
 SMALL_ANGLE = 1e-7
@@ -72,6 +72,8 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
     """
     check_symmetry(symmetry, start)
     spheres = {sphere.tensor: sphere for sphere in symmetry.spheres}
+    if tau not in {0.0, 1.0}:  # where the ends are returned as they are
+        start, end = burn_in(start, symmetry), burn_in(end, symmetry)
 
     def point(name: str, u: Tensor, v: Tensor) -> Tensor:
         if name not in spheres:

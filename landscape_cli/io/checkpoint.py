@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -33,6 +33,17 @@ OPTIONAL = {
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
 
+class StoredForm(Protocol):
+    """How a file holds a network that is worked with in another form (`models/effective.py`)."""
+
+    @property
+    def unheld(self) -> Sequence[str]:
+        """The names of the tensors because of which another network is written plain."""
+
+    def stored(self, params: Params) -> Params:
+        """Return a network as such a file holds it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A network and its provenance, as one safetensors file holds them.
@@ -51,6 +62,7 @@ class Checkpoint:
             read; it is not written into checkpoints.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
         objective: what it was trained for, if that is not classification: `Objective.record()`.
+        form: how files hold it, if not as `params` are: in it it is written.
     """
 
     params: Params = field(repr=False)
@@ -65,6 +77,12 @@ class Checkpoint:
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     preprocessing: Mapping[str, Any] | None = None
     objective: Mapping[str, Any] | None = None
+    form: StoredForm | None = field(default=None, repr=False)
+
+    @property
+    def stored(self) -> Params:
+        """The tensors as a file holds them."""
+        return self.params if self.form is None else self.form.stored(self.params)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -201,7 +219,7 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
         CheckpointError: if the name or something that it holds is none of a checkpoint's.
     """
     check_checkpoint_name(path)
-    _checked(path, checkpoint)
+    checkpoint = _checked(path, checkpoint)
     if path.suffix in PICKLES:
         return export_content(path, checkpoint)
     values: dict[str, Any] = {
@@ -221,7 +239,7 @@ def _content(path: Path, checkpoint: Checkpoint) -> bytes:
 
 
 def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
-    """Return a checkpoint, having checked that it holds what it should.
+    """Return a checkpoint in the form of its file, having checked that it holds what it should.
 
     Raises:
         CheckpointError: if something is of another kind, or a tensor is no network's.
@@ -241,6 +259,7 @@ def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
     check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
     for step in checkpoint.history:
         check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)
+    checkpoint = checkpoint if checkpoint.form is None else replace(checkpoint, params=checkpoint.stored, form=None)
     check_tensors(path, checkpoint.params)
     return checkpoint
 

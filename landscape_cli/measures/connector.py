@@ -17,6 +17,7 @@ from landscape_cli.evaluation.splits import TRAIN, Data, named_splits
 from landscape_cli.geometry.simplicial import letters, make_complex
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.measures.connector_optimizer import ConnectorOptimizer
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.midpoint import RECIPE
 from landscape_cli.measures.path_evaluator import PathEvaluator
 from landscape_cli.models.fitting import check_networks
@@ -114,10 +115,12 @@ def connector(
     named = dict(zip(called, networks, strict=True))
     check_networks(model, named)
     check_symmetry(symmetry, networks[0])
+    splits = named_splits(data, model)
+    model, networks, of_model = in_effect(model, networks, symmetry, next(iter(splits.values())).x)
+    symmetry, named = of_model or symmetry, dict(zip(called, networks, strict=True))
     check_connected(model, called, networks)
     if geometry == Geometry.SPHERICAL:
         _check_normalized(named, symmetry)
-    splits = named_splits(data, model)
     if len(splits) > 1 and TRAIN not in splits:
         raise DataError(f"connectors are trained on the training set: name one of the splits {TRAIN!r}")
     paths = PathEvaluator(

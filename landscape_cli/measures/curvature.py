@@ -27,6 +27,7 @@ from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.measures.curvature_result import Curvature, SpectralDensity
 from landscape_cli.measures.curvature_settings import CurvatureSettings
 from landscape_cli.measures.curvature_warnings import remark_of_metric, warn_of_curvature
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.flatness import perturbed_names
 from landscape_cli.measures.hessian import Hessian
 from landscape_cli.measures.missing import samples_recomputed, statistics_of
@@ -116,6 +117,7 @@ def curvature(
     if symmetry is not None:
         check_symmetry(symmetry, params)
     train = evaluator.splits[training_split(evaluator.splits)]
+    evaluator, [params], symmetry = in_effect(evaluator, [params], symmetry, train.x)
     subset = training_subset(train, curvature_samples, seed)
     if weights is None:
         if symmetry is None and settings.is_relative:

@@ -15,6 +15,7 @@ from landscape_cli.geometry.linear import check_alike
 from landscape_cli.io.checkpoint import Checkpoint, to_device
 from landscape_cli.measures.disagreement import PredictionDistance
 from landscape_cli.measures.predictions import Predictions
+from landscape_cli.symmetry import burn_in
 from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
     """
     check_alike(a, b)
     check_symmetry(symmetry, a)
+    a, b = burn_in(a, symmetry), burn_in(b, symmetry)
     tied = set(symmetry.latents) - set(symmetry.parameters)  # more names of latent weights that are counted
     a, b = ({name: tensor for name, tensor in network.items() if name not in tied} for network in (a, b))
     latents = {name: name for name in symmetry.latents if name not in tied}

@@ -20,6 +20,7 @@ from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
 from landscape_cli.evaluation.splits import training_split
 from landscape_cli.geometry.barycentre import Barycentre
 from landscape_cli.measures.disagreement import divergence, fraction_differing
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.ensemble_result import Ensemble, EnsembleScores
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.predictions import predict_distributions, samples_predicted
@@ -100,7 +101,9 @@ def ensemble(
         raise GeometryError(f"`aligned=` holds {len(aligned)} networks, of {len(networks)}: give one for each")
     if symmetry is not None:
         check_symmetry(symmetry, networks[0])
-    averaged = networks if aligned is None else aligned
+    count, example = len(networks), next(iter(evaluator.splits.values())).x
+    evaluator, every, symmetry = in_effect(evaluator, [*networks, *(aligned or ())], symmetry, example)
+    networks, averaged = every[:count], every[:count] if aligned is None else every[count:]
     spherical = symmetry is not None and all(is_normalized(network, symmetry) for network in averaged)
     predictions, [mixture] = predict_distributions(networks, evaluator, [range(len(networks))], advance=advance)
     for k, of_network in enumerate(predictions):

@@ -17,6 +17,7 @@ from landscape_cli.errors import GeometryError, LandscapeWarning, listed
 from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
 from landscape_cli.evaluation.splits import Data
 from landscape_cli.forward.functional import parameter_owners
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.flips import SignFlips
 from landscape_cli.measures.local_energy import LocalEnergy
 from landscape_cli.measures.noise import MultiplicativeNoise
@@ -73,13 +74,14 @@ def local_energy(
     """
     evaluator = evaluator_of(model, data, device=device, advance=advance)
     check_networks(evaluator.model, {"the network": params})
+    example = next(iter(evaluator.splits.values())).x
+    if symmetry is not None:
+        check_symmetry(symmetry, params)
+    evaluator, [params], symmetry = in_effect(evaluator, [params], symmetry, example)
     if weights is None:
         if latent_names(evaluator.model):
             raise GeometryError("the network is binary, which noise on its weights makes no sense for: use flip_energy")
-        example = next(iter(evaluator.splits.values())).x[:2].cpu()
-        if symmetry is not None:
-            check_symmetry(symmetry, params)
-        weights = (symmetry or trace_symmetry(evaluator.model, example)).weights
+        weights = (symmetry or trace_symmetry(evaluator.model, example[:2].cpu())).weights
     noise = MultiplicativeNoise("sigma")
     return perturbed_energy(params, evaluator, noise, sigma, names=weights, samples=samples, seed=seed)
 

@@ -22,6 +22,7 @@ from landscape_cli.evaluation.splits import TRAIN, Data, named_splits
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.measures.connector_training import spheres_of, train_simplices, train_vertex
 from landscape_cli.measures.distance import WeightDistances
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.optimized_path import OptimizedPath
 from landscape_cli.measures.path_evaluator import PathEvaluator
 from landscape_cli.models.fitting import check_networks
@@ -110,6 +111,8 @@ def optimize_midpoint(
     check_method(method)
     check_choice("`train_on=`", train_on, Target, TrainingError, joined=" or ")
     splits = named_splits(data, model)
+    model, (start, end), of_model = in_effect(model, [start, end], symmetry, next(iter(splits.values())).x)
+    symmetry = of_model or symmetry
     if len(splits) > 1 and TRAIN not in splits:
         raise DataError(f"midpoints are trained on the training set: name one of the splits {TRAIN!r}")
     evaluator = PathEvaluator(

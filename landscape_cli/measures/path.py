@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Statistics
+from landscape_cli.evaluation.splits import named_splits
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.path_evaluator import PathEvaluator
 from landscape_cli.models.fitting import check_networks
 
@@ -32,6 +34,7 @@ def path(
     orders: int = 10,
     loss: bool = False,
     bn: Statistics | str = Statistics.KEEP,
+    repair: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
@@ -45,34 +48,38 @@ def path(
         data: what to measure on; of splits by name, "train" is the training set, or else the first.
         kind: "linear", "geodesic" (between normalised networks) or "shortest" (between binary ones); by default linear,
             between binary networks shortest.
-        symmetry: of both networks, as `trace_symmetry` returns it; geodesics need it.
+        symmetry: of both networks, as `trace_symmetry` returns it; geodesics need it, and `repair`.
         points: how many points, evenly spaced, ends included.
         orders: of shortest paths: in how many random orders signs flip.
         loss: whether `to_dict` shows the loss as well.
         bn: "keep" batch-norm statistics, which move along with the networks, or "recompute" them at every point over
             the training set.
+        repair: of networks without batch-norm: whether to correct the mean and deviation of every hidden unit between
+            the ends, over the training set, to between theirs (REPAIR, Jordan et al., 2022); needs the symmetry.
         seed: of the orders.
         device: where to compute.
         advance: called with the number of samples done: of every point on each split, and over the training
-            set once more where statistics are recomputed.
+            set once more where statistics are recomputed, or units repaired.
 
     Returns:
         By split, the error (a fraction of samples, in [0, 1]) and the loss (in nats) at every point, shape
         (orders, points), float64, NaN where outputs are; paths that are not random have one order.
 
     Raises:
-        GeometryError: if there is no such path between the two, or there are fewer than two points.
+        GeometryError: if there is no such path between the two, there are fewer than two points, or nothing to repair.
         ModelError: if a network does not fit the model.
         DataError: if the data is something else.
 
     Warns:
         LandscapeWarning: if points have no error, as outputs are NaN.
-        Remark: if statistics are to be recomputed, and there are none.
+        Remark: if statistics are to be recomputed, and there are none; of units that are not repaired.
     """
     check_networks(model, {"start": start, "end": end})
+    splits = named_splits(data, model)
+    model, (start, end), symmetry = in_effect(model, [start, end], symmetry, next(iter(splits.values())).x)
     evaluator = PathEvaluator(
         model,
-        data,
+        splits,
         like=start,
         kind=kind,
         symmetry=symmetry,
@@ -80,6 +87,7 @@ def path(
         orders=orders,
         loss=loss,
         bn=bn,
+        repair=repair,
         seed=seed,
         device=device,
     )
@@ -101,6 +109,7 @@ def barrier(
     orders: int = 10,
     loss: bool = False,
     bn: Statistics | str = Statistics.KEEP,
+    repair: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
@@ -120,6 +129,7 @@ def barrier(
         orders: of shortest paths: in how many random orders signs flip.
         loss: whether to return the barrier of the loss instead of that of the error.
         bn: "keep" or "recompute" batch-norm statistics.
+        repair: whether to correct hidden units between the ends.
         seed: of the orders.
         device: where to compute.
         advance: called with the number of samples done.
@@ -129,13 +139,13 @@ def barrier(
         figures are NaN if outputs are at some point.
 
     Raises:
-        GeometryError: if there is no such path between the two, or there are fewer than two points.
+        GeometryError: if there is no such path between the two, there are fewer than two points, or nothing to repair.
         ModelError: if a network does not fit the model.
         DataError: if the data is something else.
 
     Warns:
         LandscapeWarning: if points have no error, as outputs are NaN.
-        Remark: if statistics are to be recomputed, and there are none.
+        Remark: if statistics are to be recomputed, and there are none; of units that are not repaired.
     """
     measured = path(
         model,
@@ -148,6 +158,7 @@ def barrier(
         orders=orders,
         loss=loss,
         bn=bn,
+        repair=repair,
         seed=seed,
         device=device,
         advance=advance,

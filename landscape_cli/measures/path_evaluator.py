@@ -21,6 +21,7 @@ from landscape_cli.geometry.barrier import even_steps, piece_at
 from landscape_cli.io.results import finite
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.path_result import PathResult
+from landscape_cli.measures.repair import Repair
 from landscape_cli.normalization.normalize import is_normalized
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -45,6 +46,7 @@ class PathEvaluator:
         device: where to compute.
         train: the name of the split that is trained on.
         evaluator: what measures, the data on its device.
+        repair: what corrects the units of networks between others; None if they stay as they are.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class PathEvaluator:
         orders: int = 10,
         loss: bool = False,
         bn: Statistics | str = Statistics.KEEP,
+        repair: bool = False,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -94,6 +97,7 @@ class PathEvaluator:
             advance=self._done,
             recompute_on=self.train if self._recomputed else None,
         )
+        self.repair = self._repair() if repair else None
 
     def check_scales(self, networks: Mapping[str, Params]) -> None:
         """Check that networks, by the parameters that they are, have the scales that paths of this kind need.
@@ -115,7 +119,8 @@ class PathEvaluator:
 
     def samples(self, networks: int) -> int:
         """Return how many samples measuring so many networks takes: what `advance` is called with in all."""
-        return networks * (self._recomputed + self.evaluator.samples)
+        repaired = 0 if self.repair is None else self.repair.samples
+        return networks * (self._recomputed + repaired + self.evaluator.samples)
 
     def on_device(self, network: Params) -> dict[str, Tensor]:
         """Return a network on the device, where what is made of it then happens."""
@@ -176,12 +181,14 @@ class PathEvaluator:
             loss=self.loss,
             counts=counts,
             quantity=self.evaluator.quantity,
+            repaired=() if self.repair is None else self.repair.modules,
         )
 
     def network_at(self, stops: Sequence[Params], tau: float) -> dict[str, Tensor]:
         """Return the network at τ of the path through two networks or more, as it is measured there, on the CPU.
 
-        Its statistics are recomputed where they are for every point; of random paths it is on the first.
+        Its statistics are recomputed, or its units repaired, where they are for every point; of random paths it is on
+        the first.
 
         Args:
             stops: the networks, in order.
@@ -196,6 +203,8 @@ class PathEvaluator:
         piece, along = piece_at(tau, len(stops) - 1)
         start, end = (self.on_device(network) for network in stops[piece : piece + 2])
         network = self.with_statistics(self.paths.at(start, end, along))
+        if self.repair is not None:
+            [network] = self.repair.along(start, end, [along], [network])
         return {name: tensor.cpu() for name, tensor in network.items()}
 
     def metrics(self, network: Params, *, advance: Callable[[int], None] | None = None) -> dict[str, Any]:
@@ -225,7 +234,10 @@ class PathEvaluator:
         """Yield the stops, then what lies between them: piece by piece, order by order."""
         yield from stops
         for start, end in pairwise(stops):
-            yield from self.paths.inner(start, end, self.points)
+            inner = self.paths.inner(start, end, self.points)
+            if self.repair is not None:
+                inner = self.repair.along(start, end, even_steps(self.points)[1:-1], inner)
+            yield from inner
 
     def _along(self, values: Tensor, stops: int) -> Tensor:
         """Return the values of all networks visited as they come on the path, shape (orders, points)."""
@@ -235,6 +247,15 @@ class PathEvaluator:
         for stop, inner in zip(at_stops[1:], between, strict=True):
             parts += [inner, stop.expand(orders, 1)]
         return torch.cat(parts, dim=1)
+
+    def _repair(self) -> Repair:
+        """Return what corrects units between networks, by the inputs of the training set."""
+        if self.paths.binary:
+            raise GeometryError("`repair=` is not for binary networks, whose weights are signs: leave it out")
+        if self._symmetry is None:
+            raise GeometryError("which units are hidden follows from the symmetry of the networks: give `symmetry=`")
+        x = self.evaluator.splits[self.train].x
+        return Repair(self.model, self._symmetry, self._like, x, advance=self._done)
 
     def _done(self, samples: int) -> None:
         if self._advance is not None:

@@ -29,6 +29,7 @@ class PathResult:
         loss: whether the loss counts as well, in barriers and points.
         counts: what is counted from the start to every point, by name, such as flips of signs.
         quantity: what barriers are of: the error, or the loss where there is no error.
+        repaired: the modules whose units are corrected between the ends (REPAIR).
     """
 
     kind: str
@@ -39,6 +40,7 @@ class PathResult:
     loss: bool = False
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     quantity: Quantity = ERROR
+    repaired: Sequence[str] = ()
 
     @property
     def taus(self) -> list[float]:
@@ -94,9 +96,11 @@ class PathResult:
         return {name: float(values[0, point]) for name, values in self._columns(loss=True).items()}
 
     def about(self) -> dict[str, Any]:
-        """Return which kind of path it is, and of how many orders if it is a random one."""
+        """Return which kind of path it is, of how many orders if it is a random one, and what is corrected on it."""
         orders = len(next(iter(self.errors.values())))
-        return {"kind": self.kind} | ({"orders": orders} if self.random else {}) | self.quantity.about()
+        repaired = {"repair": list(self.repaired)} if self.repaired else {}
+        about = {"kind": self.kind} | ({"orders": orders} if self.random else {}) | repaired
+        return about | self.quantity.about()
 
     def figures(self) -> dict[str, Any]:
         """Return the barriers and the points."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -23,7 +23,9 @@ from landscape_cli.geometry.plane import Plane
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import finite
 from landscape_cli.measures.corners import LETTERS, Corners, check_third, find_corners, span_corners, tensors_on
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
+from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 
 
@@ -136,10 +138,16 @@ def plane(
     networks = [a, *(network for network in (b, c) if network is not None)]
     check_third(len(networks), third, seed)
     train, device = training_split(splits), device_of(device)
-    example = splits[train].x[:2].cpu()
-    corners = find_corners(model, networks, third, example=example, seed=seed, device=device)
+    tensors = [tensors_on(network, "cpu") for network in networks]
+    check_networks(model, dict(zip(LETTERS, tensors, strict=False)))
+    model, tensors, _ = in_effect(model, tensors, None, splits[train].x)
+    networks = [
+        replace(network, params=params) if isinstance(network, Checkpoint) else params
+        for network, params in zip(networks, tensors, strict=True)
+    ]
+    corners = find_corners(model, networks, third, example=splits[train].x[:2].cpu(), seed=seed, device=device)
     spanned = span_corners(corners)
-    like = tensors_on(a, splits[train].x.device)
+    like = tensors_on(networks[0], splits[train].x.device)
     recomputed = samples_recomputed(model, like, splits[train], statistics)
     evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
     result = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)

@@ -10,7 +10,8 @@ from torch import nn
 from landscape_cli.arguments import check_kind, check_tensors
 from landscape_cli.choices import Method, Statistics
 from landscape_cli.errors import GeometryError
-from landscape_cli.evaluation.splits import Data
+from landscape_cli.evaluation.splits import Data, named_splits
+from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.radial_evaluator import RadialEvaluator
 from landscape_cli.measures.radial_profiles import RANDOM, RadialProfiles
 from landscape_cli.measures.radial_settings import ANGLES, FACTORS, RadialSettings
@@ -82,9 +83,13 @@ def radial_profiles(
     """
     targets = _checked_targets(towards)
     check_networks(model, {"the network": params} | targets)
+    splits = named_splits(data, model)
+    example = next(iter(splits.values())).x
+    model, (params, *others), symmetry = in_effect(model, [params, *targets.values()], symmetry, example)
+    targets = dict(zip(targets, others, strict=True))
     evaluator = RadialEvaluator(
         model,
-        data,
+        splits,
         like=params,
         symmetry=symmetry,
         settings=RadialSettings(directions, angles, factors, samples, growth, align),

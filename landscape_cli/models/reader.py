@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,12 @@ from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import CheckpointError, ModelError, Remark, listed, quoted, shown
 from landscape_cli.forward.functional import unsaved_buffers
+from landscape_cli.forward.parts import made_of_parts
 from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint, read_structure
 from landscape_cli.io.external import is_foreign, read_foreign
 from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.io.origin import origin_of
+from landscape_cli.models.effective import Form, burnt, tensors_of
 from landscape_cli.models.factories import allow_code
 from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, versions_of
 from landscape_cli.models.naming import Match, match_names
@@ -89,10 +91,16 @@ class NetworkReader:
         if self.request is not None and needs_code(self.request.name):
             allow_code(self.request.name)
         self._model: tuple[ModelSpec, nn.Module] | None = None  # of foreign files, once there is one
-        self._template: tuple[ModelSpec, nn.Module] | None = None  # of the last file of landscape's own
+        # Of the last file of landscape's own, for the tensors that it has.
+        self._template: tuple[tuple[ModelSpec, Set[str]], nn.Module] | None = None
 
-    def read_all(self, paths: Sequence[str | Path]) -> tuple[list[Checkpoint], nn.Module]:
+    def read_all(self, paths: Sequence[str | Path], *, plain: Sequence[str] = ()) -> tuple[list[Checkpoint], nn.Module]:
         """Read files of one model; return the networks and the model.
+
+        Args:
+            paths: the files.
+            plain: of which kinds (`forward/parts.py`) tensors that are made of parts are to be plain, in the model too;
+                networks then know the form that they are stored in.
 
         Raises:
             CheckpointError: if one cannot be read.
@@ -102,16 +110,19 @@ class NetworkReader:
         if isinstance(paths, str) or not paths:
             raise CheckpointError(f"`paths=` must list one file or more, and is {paths!r}")
         networks = [self.read(path) for path in paths]
-        first = networks[0]
-        model = None
-        for network in networks:
-            _check_same_model(network, first)
-            if model is None:
-                model = _build(network)
-            check_network(network.path, model, network.params)
-            _check_dtypes(network, first)
+        model: nn.Module | None = None
+        models: dict[frozenset[str], nn.Module] = {}  # by the tensors: those of one may be made of parts, another's not
+        for k, network in enumerate(networks):
+            _check_same_model(network, networks[0])
+            names = frozenset(network.params if plain else networks[0].params)
+            if names not in models:
+                models[names] = _build(network)
+            check_network(network.path, models[names], network.params)
+            networks[k], found = _with_plain(network, models[names], plain)
+            model = model or found
+            _check_dtypes(networks[k], networks[0])
         assert model is not None
-        versions = versions_of(model)
+        versions = versions_of(next(iter(models.values())))
         return [replace(network, versions=versions) for network in networks], model
 
     def read(self, path: str | Path) -> Checkpoint:
@@ -141,8 +152,8 @@ class NetworkReader:
             ModelError: if they do not fit, or the model cannot be built.
         """
         try:
-            if self._template is None or self._template[0] != measured(spec):
-                self._template = measured(spec), construct_template(measured(spec), tensors)
+            if self._template is None or self._template[0] != (measured(spec), tensors.keys()):
+                self._template = (measured(spec), tensors.keys()), construct_template(measured(spec), tensors)
             check_structure(self._template[1], tensors)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
@@ -232,6 +243,21 @@ def _build(network: Checkpoint) -> nn.Module:
         return build_model(network.model, network.params)
     except ModelError as error:
         raise ModelError(f"{network.path}: {error}") from error
+
+
+def _with_plain(network: Checkpoint, model: nn.Module, kinds: Sequence[str]) -> tuple[Checkpoint, nn.Module]:
+    """Return a network and its model with tensors of these kinds plain that are made of parts.
+
+    Raises:
+        CheckpointError: if they are not finite, as those of weight norm without a direction.
+    """
+    made = [tensor for tensor in made_of_parts(model) if tensor.kind in kinds]
+    if not made:
+        return network, model
+    plain = burnt(model, network.params, made)
+    params = tensors_of(plain)
+    check_tensors(network.path, params)
+    return replace(network, params=params, form=Form(tuple(made), network.params)), plain
 
 
 def _check_same_model(network: Checkpoint, first: Checkpoint) -> None:

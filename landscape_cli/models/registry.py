@@ -13,6 +13,7 @@ from torch import nn
 from landscape_cli.arguments import check_kind, check_tensors
 from landscape_cli.choices import check_choice, load
 from landscape_cli.errors import ModelError, one_line, quoted, shown
+from landscape_cli.forward.parts import as_stored
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
 from landscape_cli.models.inputs import find_inputs
@@ -80,13 +81,14 @@ def construct_template(spec: ModelSpec, params: Params | None = None) -> nn.Modu
     Args:
         spec: which model.
         params: the tensors that it is built for, if they are there already, as those of a file are: a model that they
-            could not fill is not built.
+            could not fill is not built. What they have plain, and the model makes of parts, is plain in it.
 
     Raises:
         ModelError: if there is no such model, its arguments do not fit, or it is too large for the tensors.
     """
     _check_kind(spec)
-    return make_template(lambda: _construct(spec), None if spec.name in CHECKED else params)
+    model = make_template(lambda: _construct(spec), None if spec.name in CHECKED else params)
+    return model if params is None else as_stored(model, params)
 
 
 def find_spec(

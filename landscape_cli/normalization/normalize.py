@@ -17,7 +17,7 @@ from landscape_cli.forward.functional import float_type
 from landscape_cli.network import Params, all_finite
 from landscape_cli.normalization.balance import balance
 from landscape_cli.normalization.order import turns
-from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, rescale, unit_rows
+from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, burn_in, rescale, unit_rows
 
 DEAD = 1e-30
 """Units with weights of a smaller norm count as without: dividing by it would leave the range of float32."""
@@ -71,7 +71,8 @@ def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: boo
     Where a group would change what has set another, it goes first, or another of its tensors sets it (`turns`);
     groups for which there is no such order are set together (`balance`).
 
-    Latent weights of binary layers become their signs: of those networks that are the same, one.
+    Latent weights of binary layers become their signs: of those networks that are the same, one. Of weights that masks
+    multiply the effective ones count; what a mask hides is rescaled with them, and masks stay as they are.
 
     The last layer, weights and biases, is multiplied by √outputs / norm. A unit without incoming weights keeps its
     zeros; its bias, if any, takes the place of the weights, and without one whatever else scales with it.
@@ -98,17 +99,17 @@ def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: boo
     index = symmetry.output_after if read_inside else len(symmetry.scales)
     for turn in turns(symmetry, outputs_at=None if keep_last_layer else index):
         if not turn.groups:
-            output_factor = _last_layer_factor(work, symmetry, first=read_inside)
+            output_factor = _last_layer_factor(burn_in(work, symmetry), symmetry, first=read_inside)
             work = rescale(work, symmetry, {}, output=output_factor)
             continue
         names = [group.name for group in turn.groups]
         if turn.together:
-            balanced, settled = balance(work, turn.groups, turn.setters)
+            balanced, settled = balance(burn_in(work, symmetry), turn.groups, turn.setters)
             factors |= balanced
             unsettled += [] if settled else names
         else:
             [group], [setter] = turn.groups, turn.setters
-            factors[group.name], zero = _unit_factors(work, group, setter)
+            factors[group.name], zero = _unit_factors(burn_in(work, symmetry), group, setter)
             if bool(zero.any()):
                 degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
         work = rescale(work, symmetry, {name: factors[name] for name in names})

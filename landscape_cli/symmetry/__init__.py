@@ -1,10 +1,12 @@
 """The symmetries of a network: what they are, deriving them by tracing, applying them to its tensors."""
 
+from landscape_cli.symmetry.masks import burn_in
 from landscape_cli.symmetry.soft import permute_softly
 from landscape_cli.symmetry.spec import (
     Axis,
     FixedAxis,
     FixedSign,
+    Mask,
     PermutationGroup,
     Places,
     Role,
@@ -31,6 +33,7 @@ __all__ = [
     "Axis",
     "FixedAxis",
     "FixedSign",
+    "Mask",
     "PermutationGroup",
     "Places",
     "Role",
@@ -39,6 +42,7 @@ __all__ = [
     "SignGroup",
     "Sphere",
     "Symmetry",
+    "burn_in",
     "flip",
     "permute",
     "permute_softly",

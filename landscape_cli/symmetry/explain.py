@@ -15,6 +15,7 @@ ROLES = {
     "written by": (Role.INCOMING,),
     "read by": (Role.OUTGOING,),
     "followed by": (Role.GAIN, Role.FOLLOWER),
+    "masked by": (Role.MASK,),
 }
 WITHIN = " in the module "
 OPERATOR = re.compile(r"(\w+)\.(\w+)\.\w+$")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 
@@ -24,6 +24,8 @@ class Role(str, Enum):
     """One factor a unit: a norm layer's weight, a layer scale."""
     FOLLOWER = "follower"
     """Anything else a unit carries along: its bias."""
+    MASK = "mask"
+    """Zeros and ones that weights are multiplied by: permuted with them, and nothing else."""
 
 
 class Places:
@@ -194,6 +196,21 @@ class Sphere:
 
 
 @dataclass(frozen=True)
+class Mask:
+    """A buffer of zeros and ones that a parameter is multiplied by, element by element, wherever it is used.
+
+    Attributes:
+        weight: the parameter's name.
+        mask: the buffer's.
+        dims: for each axis of the parameter the buffer's axis that lies there; None where it is the same all along.
+    """
+
+    weight: str
+    mask: str
+    dims: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
 class FixedAxis:
     """A tensor axis (or part of one) that may not be permuted, and why.
 
@@ -239,6 +256,7 @@ class Symmetry:
         fixed_signs: of networks with such layers: the permutation groups whose units may not be flipped, and why.
         input_shape: the shape of one input of the model it was derived from, without the batch.
         inputs: which whole numbers that model takes; None for real numbers.
+        masks: the buffers of zeros and ones that parameters are multiplied by, as pruning does.
     """
 
     permutations: tuple[PermutationGroup, ...]
@@ -255,6 +273,18 @@ class Symmetry:
     fixed_signs: tuple[FixedSign, ...] = ()
     input_shape: tuple[int, ...] | None = None
     inputs: WholeInputs | None = None
+    masks: tuple[Mask, ...] = ()
+
+    @cached_property
+    def without_masks(self) -> Symmetry:
+        """The same, but for masks: they live with units and move with them, and tell nothing of them."""
+        if not any(axis.role is Role.MASK for group in self.permutations for axis in group.axes):
+            return self
+        groups = (
+            replace(group, axes=tuple(axis for axis in group.axes if axis.role is not Role.MASK))
+            for group in self.permutations
+        )
+        return replace(self, permutations=tuple(groups), masks=())
 
     @property
     def weights(self) -> tuple[str, ...]:

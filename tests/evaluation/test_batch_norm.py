@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from landscape_cli.data.datasets import DataSet, DataSpec, Split, load_data
 from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.errors import ModelError
-from landscape_cli.evaluation.batch_norm import _batch_size, moments, recompute_statistics, tracked_statistics
+from landscape_cli.evaluation.batch_norm import moments, recompute_statistics, size_of_batches, tracked_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.geometry.linear import linear
 from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
@@ -179,12 +179,12 @@ def test_variation_between_batches_counts() -> None:
 
 def test_batches_are_chosen_for_exactness_then_speed() -> None:
     image = 1 << 16  # bytes an activation: 256 MiB are 4096 of them, 31 MiB are 496
-    assert _batch_size(4096, image, "cpu") == 4096
-    assert _batch_size(4097, image, "cpu") == 512
-    assert _batch_size(60_000, image >> 2, "cpu") == 31 * 64
-    assert _batch_size(60_000, image << 4, "cpu") == 256
-    assert _batch_size(60_000, image << 8, "cpu") == 64
-    assert _batch_size(50, image << 8, "cpu") == 50
+    assert size_of_batches(4096, image, "cpu") == 4096
+    assert size_of_batches(4097, image, "cpu") == 512
+    assert size_of_batches(60_000, image >> 2, "cpu") == 31 * 64
+    assert size_of_batches(60_000, image << 4, "cpu") == 256
+    assert size_of_batches(60_000, image << 8, "cpu") == 64
+    assert size_of_batches(50, image << 8, "cpu") == 50
 
 
 @pytest.mark.parametrize("in_classes", [False, True])

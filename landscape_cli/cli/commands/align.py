@@ -121,6 +121,7 @@ def align(
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
     from landscape_cli.errors import ResultError
+    from landscape_cli.forward.parts import RELABELED
 
     quiet = terminal.quiet
     listen(quiet=quiet)
@@ -140,7 +141,7 @@ def align(
     exports = export_paths(back.export, stems, outputs, force=force, out_dir=out_dir)
     _check_permutations(permutations, out_dir, [*outputs, *exports], force=force)
     mean.check(context, [reference, *networks], [permutations, *outputs, *exports], force=force)
-    checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device)
+    checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device, plain=RELABELED)
     target, *movers = checkpoints
     if mean.average_out is not None:
         check_has_mean(target, model)
@@ -223,7 +224,7 @@ def _explain(
     from landscape_cli.cli.reports.symmetry import check_explains, emit_explanation
 
     check_explains(context)
-    [network], model, device = open_networks([path], foreign, compute.device)
+    [network], model, device = open_networks([path], foreign, compute.device, plain=())
     symmetry = symmetry_of(network, model, strict=strict, quiet=quiet)
     provenance = make_provenance(context, device=device, seed=compute.seed, networks=[network])
     emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)

@@ -66,6 +66,7 @@ def normalize(
     from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
     from landscape_cli.errors import shown
     from landscape_cli.evaluation.equivalence import warn_of_precision
+    from landscape_cli.forward.parts import RESCALED
     from landscape_cli.io.results import Result
     from landscape_cli.normalization.verified import normalize_checkpoint
 
@@ -76,7 +77,7 @@ def normalize(
     rows: list[dict[str, object]] = []
     normalized: list[Checkpoint] = []
     for path, out in zip(networks, outputs, strict=True):
-        [network], model, device = open_networks([path], foreign, compute.device)
+        [network], model, device = open_networks([path], foreign, compute.device, plain=RESCALED)
         if not (normalized and _share_symmetry(network, normalized[-1])):
             symmetry = symmetry_of(network, model, strict=strict, quiet=terminal.quiet)
         changed, normalization = normalize_checkpoint(

@@ -32,10 +32,12 @@ from landscape_cli.cli.options import (
     PathKind,
     PictureOptions,
     Points,
+    Repair,
     Strict,
     TerminalOptions,
     given,
 )
+from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,6 +83,7 @@ def path(
     connector: ConnectorOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
+    repair: Repair = False,
     data: DataOptions,
     strict: Strict = False,
     foreign: ModelOptions,
@@ -107,6 +110,7 @@ def path(
       landscape path a_n.st b_aligned.st --kind geodesic --points 41 --loss -o path.json --plot path.png
       landscape path a_n.st b_aligned.st --kind geodesic | jq .barrier.train.max
       landscape path a.st b_aligned.st --bn recompute    # for models with batch-norm
+      landscape path a.st b_aligned.st --repair          # for models without
       landscape path a.st b.st --align weight --optimize-midpoint --midpoint-out middle.st
       landscape path a.st b.st --align weight --bn recompute --network-at 0.5 --network-out merged.pt
       landscape path 'n/sgd-*.st' 'n/adv-*.st' --pairs all --align cosine --kind geodesic -o paths.json
@@ -134,6 +138,8 @@ def path(
     check_result_output(result.output, result.form, result.plot, force=force)
     check_options(context)
     recipe = midpoint_recipe(context)
+    if repair and recipe is not None:
+        raise typer.BadParameter("--repair is for paths without a trained midpoint: leave it or the other out")
     chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
     ends = [(chosen.files[pair.start], chosen.files[pair.end]) for pair in chosen.pairs]
     outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=force)
@@ -142,7 +148,7 @@ def path(
     networks, model = read_networks(chosen.files, foreign)
     kind = _choose_kind(context, networks, model)
     recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
-    needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None
+    needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None or repair
     symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
     loaded = data_of(networks, data, quiet=quiet)
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
@@ -160,9 +166,12 @@ def path(
         orders=orders,
         loss=loss,
         bn=bn,
+        repair=repair,
         seed=seed,
         device=device,
     )
+    if evaluator.repair is not None:
+        say(f"units corrected between the ends: those of {listed(evaluator.repair.modules)}", quiet=quiet)
     aligned = _aligned(networks, chosen.pairs, aligner)
     errors: list[LandscapeError] = []
     writer = NetworkWriter(evaluator, loaded.record, provenance, force=force, quiet=quiet, errors=errors)

@@ -207,6 +207,7 @@ def _write_vertices(
             data.record,
             history=history,
             metrics=finite(measured.metrics(k)),
+            form=ends[0].form,
             versions=networks[0].versions,
             objective=record_of(data.objective),
         )

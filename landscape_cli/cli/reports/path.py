@@ -143,7 +143,8 @@ class Report:
     def _title(self, about: Mapping[str, Any]) -> str:
         """Return what a plot says of the paths."""
         orders = f", {about['orders']} orders" if "orders" in about else ""
-        return f"{about['kind']}{orders}{', optimised' if self.optimized else ''}"
+        repaired = ", repaired" if "repair" in about else ""
+        return f"{about['kind']}{orders}{repaired}{', optimised' if self.optimized else ''}"
 
     def _emit(self, result: Result, table: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write a result, of which a terminal shows other rows than its own if `table` has some."""

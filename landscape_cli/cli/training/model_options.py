@@ -140,7 +140,7 @@ def read_starts(options: StartOptions, model: str | None) -> list[Checkpoint]:
     foreign = any(is_foreign(path) for path in paths)
     # With a checkpoint of landscape's own, a model's bare name may be repeated.
     named = model if foreign or (model is not None and (":" in model or "?" in model)) else None
-    networks = read_networks(paths, ModelOptions(named, options.input_shape))[0]
+    networks = read_networks(paths, ModelOptions(named, options.input_shape), plain=())[0]
     return [
         replace(network, params={n: t.float() if t.is_floating_point() else t for n, t in network.params.items()})
         for network in networks

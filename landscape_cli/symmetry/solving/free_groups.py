@@ -200,9 +200,14 @@ def unused(name: str, taken: Container[str]) -> str:
     return name
 
 
+def named_after(tensor: str) -> str:
+    """Return a name for the units that a tensor writes: its module's, where it is the weight, pruned or not."""
+    return tensor.removesuffix("_orig").removesuffix(".weight").removesuffix("_weight") or tensor
+
+
 def _unused_name_of(axis: Axis, taken: set[str]) -> str:
     """Return a name for the group whose first axis this is, and take it."""
-    name = unused(axis.tensor.removesuffix(".weight").removesuffix("_weight"), taken)
+    name = unused(named_after(axis.tensor), taken)
     taken.add(name)
     return name
 

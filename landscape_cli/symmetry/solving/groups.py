@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from landscape_cli.errors import InconsistencyError
-from landscape_cli.symmetry.solving.free_groups import scale_groups, sign_groups, unused
+from landscape_cli.symmetry.solving.free_groups import named_after, scale_groups, sign_groups, unused
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
 from landscape_cli.symmetry.solving.refinement import color, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.variables import VariableTable
@@ -51,6 +51,7 @@ def assemble(traced: Traced) -> Symmetry:
         shapes=tuple((name, traced.shapes[name]) for first in traced.aliases for name in traced.aliases[first]),
         parameters=tuple(name for name in traced.aliases if name in traced.learned),
         notes=traced.notes,
+        masks=tuple(traced.masks),
     )
     _check_coverage(traced, symmetry)
     return symmetry
@@ -118,7 +119,7 @@ def _free_by_block(labels: Labels, places: PlaceTable, members: Sequence[int]) -
 
 
 def _base_name(tensor: str, blocks: bool) -> str:
-    name = tensor.removesuffix(".weight").removesuffix("_weight").removesuffix(".in_proj") or tensor
+    name = named_after(tensor).removesuffix(".in_proj")
     return f"{name}/blocks" if blocks else name
 
 

@@ -59,6 +59,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         seen=tensors.seen,
         outputs=outputs,
         batch_norms=_exclusive_batch_norms(tensors),
+        masks=parameters.exclusive_masks(),
         notes=tuple(dict.fromkeys(notes.texts)),
     )
 

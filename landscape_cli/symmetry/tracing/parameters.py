@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.spec import Role
+from landscape_cli.forward.parts import OTHER, made_of_parts
+from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.layers import Layer
 from landscape_cli.symmetry.tracing.record import BatchNorm
@@ -28,6 +30,10 @@ class ParameterTable:
         roles: what each axis of them is to the units there.
         uses: how many operators were given each.
         batch_norms: those that normalise with running statistics, once for each time they run.
+        masks: how often a parameter was multiplied by a buffer of zeros and ones.
+        zero_one: the names of the buffers of zeros and ones.
+        unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
+            orthogonal matrices.
     """
 
     def __init__(self, model: nn.Module, constants: Constants) -> None:
@@ -44,6 +50,10 @@ class ParameterTable:
         self.roles: dict[tuple[str, int], Role] = {}
         self.uses: Counter[str] = Counter()
         self.batch_norms: list[BatchNorm] = []
+        self.masks: Counter[Mask] = Counter()
+        self.zero_one: set[str] = set()
+        self.unscaled = {part for made in made_of_parts(model) if made.kind == OTHER for part in made.stored}
+        self.unscaled -= self.learned
         self._names: dict[int, str] = {}
         _check_parameters(model)
         self._add_state(model)
@@ -66,6 +76,8 @@ class ParameterTable:
                 self.aliases.setdefault(name, []).append(name)
                 continue
             first = first_of.setdefault(id(tensor), name)
+            if name not in self.learned and _is_zero_one(tensor):
+                self.zero_one.add(first)
             self.stand_ins[name] = torch.empty_like(tensor, device=META) if first == name else self.stand_ins[first]
             self._names[id(self.stand_ins[name])] = first
             self.aliases.setdefault(first, []).append(name)
@@ -113,6 +125,15 @@ class ParameterTable:
         """Tell whether some axis of a parameter has a role."""
         return any(self.roles.get((name, dim)) is role for dim in range(len(self.shapes[name])))
 
+    def exclusive_masks(self) -> list[Mask]:
+        """Return the masks by which parameters are multiplied wherever they are used, under all names of these."""
+        return [
+            replace(mask, weight=name)
+            for mask, times in self.masks.items()
+            if self.uses[mask.weight] == times
+            for name in self.aliases[mask.weight]
+        ]
+
     def check_data(self) -> None:
         """Check that the data of parameters and buffers are the same as before the run.
 
@@ -136,6 +157,11 @@ class ParameterTable:
                 raise TraceError(
                     f"the forward pass replaces the parameter {name!r}: it must leave parameters as they are"
                 )
+
+
+def _is_zero_one(buffer: Tensor) -> bool:
+    """Tell whether a buffer holds zeros and ones, and is no single number; without values it is not known to."""
+    return buffer.ndim > 0 and not buffer.is_meta and bool(((buffer == 0) | (buffer == 1)).all())
 
 
 def _check_parameters(model: nn.Module) -> None:

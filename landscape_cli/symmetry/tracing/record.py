@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Value
@@ -37,6 +37,7 @@ class Traced:
         seen: the labels of all tensors there were.
         outputs: what is known of the outputs.
         batch_norms: those that normalise with running statistics.
+        masks: the buffers of zeros and ones that parameters are multiplied by wherever they are used.
         notes: what the user should be told.
     """
 
@@ -51,4 +52,5 @@ class Traced:
     seen: Sequence[Sequence[Layer]]
     outputs: Sequence[Value]
     batch_norms: Sequence[BatchNorm]
+    masks: Sequence[Mask]
     notes: tuple[str, ...]

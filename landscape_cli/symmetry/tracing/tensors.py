@@ -177,7 +177,12 @@ class TensorTable:
             for dim, units in enumerate(numbers)
         )
         layers = [along(units, dim, rank) for dim, units in enumerate(numbers)]
-        value = Value(tuple(tensor.shape), distinct(layers), terms, terms, Parameter(name, tuple(range(rank))))
+        scale = terms
+        if name in self.parameters.unscaled:
+            scale = ()
+            for layer, power in terms:
+                self.equations.equate("scale", ((layer, power),), rank=rank)
+        value = Value(tuple(tensor.shape), distinct(layers), scale, terms, Parameter(name, tuple(range(rank))))
         self.define(tensor, [[layer] for layer in value.labels], value)
 
     def parameter_value(self, name: str) -> Value:

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
-from landscape_cli.symmetry.tracing.rules.call import Call, is_number, scaled_terms
+from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
 
 MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
@@ -165,9 +165,37 @@ def _aligned_terms(terms: Terms, rank: int) -> Terms:
 def multiply(call: Call) -> Value:
     """A product: labels are shared, scales and signs multiply."""
     operands = call.operands()
+    masks = [_is_mask(call, operand) for operand in operands]
+    if sorted(masks) == [False, True]:
+        k = masks.index(False)
+        call.follow(operands[1 - k], Role.MASK)
+        return _masked(call, call.args[k], operands[k], operands[1 - k])
     for operand in operands:
         call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
     return _product(call, operands, 1)
+
+
+def _is_mask(call: Call, value: Value) -> bool:
+    """Tell whether a value is a buffer of zeros and ones, which have no scale or sign."""
+    return value.parameter is not None and value.parameter.name in call.parameters.zero_one
+
+
+def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
+    """Return what is known of a value multiplied by a mask: a parameter is the parameter still, to units."""
+    parameter, behind, rank = operand.parameter, mask.parameter, len(call.shape)
+    product = _product(call, [operand, call.plain(mask)], 1)
+    if parameter is None or behind is None or parameter.name not in call.parameters.learned:
+        return product
+    if operand.shape != call.shape:
+        call.follow(operand, Role.GAIN)
+        return product
+    whole = math.prod(mask.shape) == math.prod(call.parameters.shapes[behind.name])
+    if tensor in call.parameters and whole:
+        sizes = padded(mask, rank).shape
+        dims = (*(None for _ in range(rank - len(behind.dims))), *behind.dims)
+        dims = tuple(dim if size > 1 else None for dim, size in zip(dims, sizes, strict=True))
+        call.parameters.masks[Mask(parameter.name, behind.name, dims)] += 1
+    return replace(product, parameter=parameter)
 
 
 @rule("div", words="a product", broadcasts=True, rescales=True)
