@@ -14,7 +14,7 @@ import typer
 from landscape_cli.choices import InputType
 from landscape_cli.cli.console import say
 from landscape_cli.cli.objectives import chosen_objective
-from landscape_cli.cli.options import DataOptions, ModelOptions, whole_numbers
+from landscape_cli.cli.options import DataOptions, ModelOptions, PreprocessingOptions, whole_numbers
 from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.errors import DataError, LandscapeError, shown
 
@@ -109,7 +109,7 @@ def read_networks(
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
-    reader = NetworkReader(files.model_name, shape, parse_inputs(files), files.model_output)
+    reader = NetworkReader(files.model_name, shape, files.key or "", parse_inputs(files), files.model_output)
     if plain is not None:
         return reader.read_all(paths, plain=plain)
     networks, model = reader.read_all(paths, plain=ALL)
@@ -165,18 +165,56 @@ def symmetry_of(
     return symmetry
 
 
-def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool) -> DataSet:
-    """Load the data that the networks were trained on, or other data, and what they are held against.
+def with_preprocessing(network: Checkpoint, options: PreprocessingOptions, data: DataSet | None = None) -> Checkpoint:
+    """Return a network that is to be written, with how the user says that it sees inputs.
 
-    Inputs are standardised as the first network knows it that says so, and its task is that of other data too: foreign
-    files say neither; where none does, with the statistics of the training set itself.
+    Raises:
+        BadParameter: if that needs a training set, which is not there.
+    """
+    from dataclasses import replace
+
+    asked = options.chosen()
+    if asked is None:
+        return network
+    if data is not None:
+        asked = data.under(asked).preprocessing
+    if asked.needs_data:
+        raise typer.BadParameter(
+            f"--preprocess {asked.kind} takes its numbers from a training set, and none is read here: name them with "
+            "--mean and --std"
+        )
+    return replace(network, preprocessing=asked.to_record())
+
+
+def data_of(
+    networks: Sequence[Checkpoint],
+    model: nn.Module,
+    options: DataOptions,
+    preprocessing: PreprocessingOptions,
+    device: torch.device,
+    *,
+    quiet: bool,
+) -> tuple[DataSet, list[Checkpoint]]:
+    """Load the data that the networks were trained on, or other data; return them, and how each network sees them.
+
+    The task of the first network that says so is that of other data too: foreign files do not say.
+
+    Returns:
+        The data as the first network sees them, and the networks, whose `preprocessing` now says how each does:
+        `DataSet.seen_by` and `DataSet.by_network` are for the others.
 
     Raises:
         DataError: if the networks were trained on different data and none is named, the data is missing, is not
-            what the network was trained on, or does not fit it.
+            what the network was trained on, or does not fit it; or its inputs are to be seen in a way that there is
+            not.
+
+    Warns:
+        LandscapeWarning: as `see_data` does.
     """
+    from landscape_cli.cli.preprocessing import see_data
+
     first = next((network for network in networks if network.data), networks[0])
-    objective = chosen_objective(options, networks)
+    objective, asked = chosen_objective(options, networks), preprocessing.chosen()
     if options.data is not None:
         data = _other_data(options.data, first, options, objective, quiet=quiet)
     elif options.task is not None:
@@ -184,7 +222,8 @@ def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool
     else:
         data = _data_trained_on(networks, first, options.data_dir, objective, quiet=quiet)
     _check_data_fits(data, first)
-    return data
+    seeing = see_data(networks, model, data, asked, device)
+    return data.seen_by(seeing[0]), seeing
 
 
 def _data_trained_on(
@@ -200,7 +239,7 @@ def _data_trained_on(
             raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
     try:
         spec = replace(DataSpec.from_record(first.data, directory), objective=objective)
-        data = load_data(spec, preprocessing=first.data)
+        data = load_data(spec, preprocessing="none")
     except DataError as error:
         raise DataError(f"the data of {first.path}: {error}") from error
     # Generated numbers may differ in the last bit from one kind of machine to the next.
@@ -226,22 +265,20 @@ def warn_of_generated(data: DataSet, networks: Sequence[Checkpoint], *, quiet: b
 
 
 def _other_data(name: str, first: Checkpoint, options: DataOptions, objective: Objective, *, quiet: bool) -> DataSet:
-    """Load the data that the user names, seen as `first` saw its own, and say so."""
+    """Load the data that the user names, with the task of `first`, and say so."""
     from landscape_cli.data.datasets import DataSpec, load_data
 
     task = first.data.get("task") if options.task is None else options.task.value
     try:
-        data = load_data(
-            DataSpec(name, options.data_dir or "data", task=task, objective=objective), preprocessing=first.data or None
-        )
+        spec = DataSpec(name, options.data_dir or "data", task=task, objective=objective)
+        data = load_data(spec, preprocessing="none")
     except DataError as error:
         if options.task is None and task is not None:
             raise DataError(f"{first.path} was trained on the {task} of labels: {error}") from error
         raise
-    statistics = f"as for {first.path}" if first.data else "with the statistics of its training set"
     say(
-        f"data: {name}{f' ({task})' if task else ''}, {len(data.train.y)} training and {len(data.test.y)} test "
-        f"samples, standardised {statistics}",
+        f"data: {name}{f' ({task})' if task else ''}, {len(data.raw_train.y)} training and {len(data.raw_test.y)} test "
+        "samples",
         quiet=quiet,
     )
     return data
@@ -264,5 +301,5 @@ def _check_data_fits(data: DataSet, network: Checkpoint) -> None:
 
 
 def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
-    local = {"directory"} | ({"sha256", "mean", "deviation"} if record.get("name") == "hmm" else set())
+    local = {"directory", "mean", "deviation"} | ({"sha256"} if record.get("name") == "hmm" else set())
     return {key: value for key, value in record.items() if key not in local}

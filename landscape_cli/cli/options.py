@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landscape_cli.arguments import decimal_number, whole_number
-from landscape_cli.choices import Format, InputType, Kind, Method, ObjectiveName, Pairing, Statistics, Task
+from landscape_cli.choices import Format, InputType, Kind, Method, ObjectiveName, Pairing, Preprocess, Statistics, Task
 from landscape_cli.cli.groups import Group
+
+if TYPE_CHECKING:
+    from landscape_cli.data.preprocessing import Preprocessing
 
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
@@ -89,6 +92,29 @@ DataTask = Annotated[
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
 ]
+PreprocessName = Annotated[
+    Preprocess | None,
+    typer.Option(
+        "--preprocess",
+        help="How networks see inputs: standardize (less the training set's mean of each channel, by its deviation), "
+        "columns (the same of each column of a table), none, unit (bytes to [0, 1]), imagenet, or channels, by --mean "
+        "and --std.  [default: as each network records it]",
+    ),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        "--mean", help="What is subtracted from each channel, of bytes scaled to [0, 1] first: 0.49,0.48,0.45."
+    ),
+]
+Deviation = Annotated[str | None, typer.Option("--std", help="What each channel is divided by then: 0.25,0.24,0.26.")]
+Fold = Annotated[
+    bool,
+    typer.Option(
+        "--fold-preprocessing",
+        help="Let networks that see inputs differently meet: the difference goes into their first layers.",
+    ),
+]
 Pairs = Annotated[
     Pairing | None,
     typer.Option(
@@ -115,6 +141,15 @@ ModelName = Annotated[
 ]
 InputShape = Annotated[
     str | None, typer.Option("--input-shape", help="Shape of one input of that model, as in 3,32,32.")
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="NAME",
+        help="Entry of such a file that holds the network, dotted for nesting, as in ema or model.net; or what its "
+        "names begin with.",
+    ),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse operators without a symmetry rule, and parameters never used.")
@@ -156,6 +191,43 @@ class DataOptions(ObjectiveOptions):
 
 
 @dataclass(frozen=True)
+class PreprocessingOptions(Group):
+    """How networks see inputs."""
+
+    panel = "Data"
+
+    preprocess: PreprocessName = None
+    mean: Mean = None
+    std: Deviation = None
+
+    def chosen(self) -> Preprocessing | None:
+        """Return how networks are to see inputs; None if the user does not say.
+
+        Raises:
+            BadParameter: if options contradict each other, or numbers are none.
+        """
+        if (self.mean is None) != (self.std is None):
+            raise typer.BadParameter("--mean and --std go together: give both")
+        if self.preprocess is None and self.mean is None:
+            return None
+        if self.mean is not None and self.preprocess not in {None, Preprocess.CHANNELS}:
+            raise typer.BadParameter(f"--mean and --std say how: leave out --preprocess {self.preprocess.value}")
+        from landscape_cli.data.preprocessing import Preprocessing
+
+        if self.mean is None or self.std is None:
+            assert self.preprocess is not None
+            return Preprocessing(self.preprocess)
+        return Preprocessing.channels(numbers(self.mean, "--mean"), numbers(self.std, "--std"))
+
+
+@dataclass(frozen=True)
+class MeetingOptions(PreprocessingOptions):
+    """How networks see inputs, and what becomes of those that meet others."""
+
+    fold_preprocessing: Fold = False
+
+
+@dataclass(frozen=True)
 class ModelOptions(Group):
     """The model of files that are not landscape's."""
 
@@ -183,6 +255,7 @@ class ModelOptions(Group):
             help="Which of its outputs is measured and proved, by name or number.  [logits, or the first]",
         ),
     ] = None
+    key: Key = None
 
 
 @dataclass(frozen=True)

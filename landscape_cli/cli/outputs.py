@@ -15,10 +15,11 @@ from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
 from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed, one_line
-from landscape_cli.io.atomic import check_output, check_takes_files
+from landscape_cli.io.atomic import check_output, check_room, check_takes_files
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.network import Params
 
 
 def output_paths(
@@ -122,8 +123,7 @@ def named_paths(
     double = next((path for path, count in Counter(paths).items() if count > 1), None)
     if double is not None:
         raise CheckpointError(
-            f"several {what} would be written to {double}: tell them apart by {' and '.join(fields)} in {option}, "
-            "which stand for the stems of the files"
+            f"several {what} would be written to {double}: tell them apart by {' and '.join(fields)} in {option}"
         )
     return paths
 
@@ -144,12 +144,11 @@ def make_folder(out_dir: Path | None) -> None:
 def write_networks(
     paths: Sequence[Path], networks: Sequence[Checkpoint], *, out_dir: Path | None, force: bool, quiet: bool
 ) -> list[LandscapeError]:
-    """Write networks to their files, once there is nothing left that may fail, and say so; return why some cannot be.
-
-    Raises:
-        CheckpointError: if there is no folder for them.
-    """
-    make_folder(out_dir)
+    """Write networks to their files, once nothing else may fail, and say so; return why some cannot be written."""
+    try:
+        make_folder(out_dir)
+    except CheckpointError as error:
+        return [error]
     both = zip(paths, networks, strict=True)
     errors = (write_network(path, network, force=force, quiet=quiet) for path, network in both)
     return [error for error in errors if error is not None]
@@ -157,50 +156,73 @@ def write_networks(
 
 def write_network(path: Path, network: Checkpoint, *, force: bool, quiet: bool) -> LandscapeError | None:
     """Write a network to its file, and say so; return why that cannot be, so that the rest is written all the same."""
-    return write_together({path: network}, force=force, quiet=quiet)
+    from landscape_cli.io.checkpoint import write_checkpoint
+
+    plain = () if network.form is None else network.form.unheld
+    why = f", as plain weights: what its model makes of others could not hold {listed(plain)}" if plain else ""
+    return _write(write_checkpoint, path, network, why=why, force=force, quiet=quiet)
 
 
-def write_together(networks: Mapping[Path, Checkpoint], *, force: bool, quiet: bool) -> LandscapeError | None:
-    """Write networks to their files, all or none, as `write_network` does one."""
-    from landscape_cli.io.checkpoint import write_checkpoints
-
+def _write(
+    write: Callable[..., None], path: Path, network: Checkpoint, *, why: str = "", force: bool, quiet: bool
+) -> LandscapeError | None:
     try:
-        write_checkpoints(networks, force=force)
+        write(path, network, force=force)
     except CheckpointError as error:
         return error
-    for path, network in networks.items():
-        plain = () if network.form is None else network.form.unheld
-        why = f", as plain weights: what its model makes of others could not hold {listed(plain)}" if plain else ""
-        say(f"wrote {path}{why}", quiet=quiet)
+    say(f"wrote {path}{why}", quiet=quiet)
     return None
 
 
 def write_exports(
     paths: Sequence[Path], networks: Sequence[Checkpoint], *, force: bool, quiet: bool
-) -> LandscapeError | None:
-    """Write networks as plain `state_dict`s, all or none, and say so; return why that cannot be."""
-    from landscape_cli.io.checkpoint import write_state_dicts
-
-    files = dict(zip(paths, networks, strict=False))
-    try:
-        write_state_dicts(files, force=force)
-    except CheckpointError as error:
-        return error
-    for path in files:
-        say(f"wrote {path}", quiet=quiet)
-    return None
+) -> list[LandscapeError]:
+    """Write networks as plain `state_dict`s, and say so; return why some cannot be written."""
+    both = zip(paths, networks, strict=False)
+    errors = (write_export(path, network, force=force, quiet=quiet) for path, network in both)
+    return [error for error in errors if error is not None]
 
 
-def check_written(errors: Sequence[LandscapeError | None]) -> None:
-    """Raise, at the end of a command, if something could not be written on the way.
+def write_export(path: Path, network: Checkpoint, *, force: bool, quiet: bool) -> LandscapeError | None:
+    """Write a network as a plain `state_dict`, as `write_network` writes a checkpoint."""
+    from landscape_cli.io.checkpoint import write_state_dict
+
+    return _write(write_state_dict, path, network, force=force, quiet=quiet)
+
+
+def check_room_for(paths: Sequence[Path], params: Params) -> None:
+    """Check, before what takes long, that networks of such tensors roughly fit on the disk, beside what is there.
 
     Raises:
-        LandscapeError: the first of the errors, and how many more there are.
+        CheckpointError: if they do not.
     """
-    failed = [error for error in errors if error is not None]
-    if failed:
-        more = f" (and {len(failed) - 1} files more)" if len(failed) > 1 else ""
-        raise type(failed[0])(f"{failed[0]}{more}") from failed[0]
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        size = sum(tensor.numel() * tensor.element_size() for tensor in params.values())
+        what = f"{len(missing)} networks" if len(missing) > 1 else "the network's numbers"
+        check_room(missing[0].parent, size * len(missing), what=what, error=CheckpointError)
+
+
+@contextmanager
+def noting(errors: list[LandscapeError]) -> Iterator[None]:
+    """Let what goes wrong be told at the end, by `check_written`, with what else does."""
+    try:
+        yield
+    except LandscapeError as error:
+        errors.append(error)
+
+
+def check_written(errors: Sequence[LandscapeError]) -> None:
+    """Raise, at the end of a command, if something went wrong on the way.
+
+    Raises:
+        LandscapeError: the first error of each kind, and how many more files cannot be written.
+    """
+    kinds = dict.fromkeys(map(type, errors))
+    of_kind = [[error for error in errors if type(error) is kind] for kind in kinds]
+    lines = [f"{first}{f' (and {len(more)} files more)' if more else ''}" for first, *more in of_kind]
+    if lines:
+        raise type(errors[0])("; ".join(lines)) from errors[0]
 
 
 def check_fields(template: Path, fields: Sequence[str]) -> None:

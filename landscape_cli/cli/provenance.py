@@ -48,7 +48,7 @@ IF_USED = (
     *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task", "objective"),
     *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
-    *("b", "c", "third"),
+    *("b", "c", "third", "fold_preprocessing", "key"),
 )
 IF_USED += tuple(kind.value for kind in Perturbation)
 
@@ -56,6 +56,7 @@ IF_GIVEN = (
     *("cycles", "fge_start", "cycle_epochs", "lr_min"),
     *("class_axis", "ignore_index", "input_dtype", "input_range", "model_output"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+    *("preprocess", "mean", "std"),
 )
 """Likewise, but for options that may be zero."""
 
@@ -147,5 +148,5 @@ def make_provenance(
         recorded(context, device=str(device), **replaced),
         device=str(device),
         seed=seed,
-        inputs={network.path: network.sha256 for network in networks},
+        inputs={path: digest for network in networks for path, digest in network.inputs.items()},
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from landscape_cli.data.find import find_source
 from landscape_cli.data.given import GIVEN, GivenSets
 from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.data.part import Part
-from landscape_cli.data.preprocessing import Preprocessing
+from landscape_cli.data.preprocessing import Preprocessing, network_preprocessing
 from landscape_cli.data.samples import Samples
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.data.subset import balanced_subset
@@ -26,12 +26,16 @@ from landscape_cli.data.user_function import allow_function, is_function
 from landscape_cli.errors import DataError, shown
 from landscape_cli.forward.objective import Objective, count_classes
 from landscape_cli.forward.objectives import CLASSIFICATION
+from landscape_cli.io.checkpoint import Checkpoint
 
 Reading = Callable[[int], AbstractContextManager[Callable[[int], None] | None]]
 LATER = ("task", "image_size")
 """What a record holds only where it says something: without, it is what it was before there were such things."""
 
 __all__ = ["DataSet", "DataSpec", "Split", "load_data"]
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,27 @@ class DataSet:
     def deviation(self) -> Tensor:
         """What they are divided by, float64."""
         return self.preprocessing.affine(self.raw_train.x)[1]
+
+    def seen_by(self, network: Checkpoint) -> DataSet:
+        """Return the same data as a network sees it, by what its checkpoint says; as it is here where that is silent.
+
+        Raises:
+            DataError: if what the checkpoint says is malformed, or does not suit the data.
+        """
+        own = network_preprocessing(network.preprocessing, network.data)
+        return self if own is None else self.under(own)
+
+    def by_network(self, make: Callable[[DataSet], T]) -> Callable[[Checkpoint], T]:
+        """Return what gives each network what is made of the data as it sees them, made once for all that see alike."""
+        made: dict[Preprocessing, T] = {}
+
+        def of(network: Checkpoint) -> T:
+            seen = self.seen_by(network)
+            if seen.preprocessing not in made:
+                made[seen.preprocessing] = make(seen)
+            return made[seen.preprocessing]
+
+        return of
 
     def under(self, preprocessing: Preprocessing) -> DataSet:
         """Return the same data as another network sees it; prepared once, when it is first looked at.

@@ -12,7 +12,7 @@ from landscape_cli.data.checks import check_splits
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.errors import DataError, one_line
 from landscape_cli.io.header import read_header
-from landscape_cli.io.regular import check_regular
+from landscape_cli.io.regular import open_regular
 from landscape_cli.io.safetensors import load
 from landscape_cli.network import Params
 
@@ -37,8 +37,7 @@ class SafetensorsFile(DataSource):
         """
         path = Path(spec.name)
         try:
-            check_regular(path)
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 # before values are read
                 check_splits(spec.name, *splits_of(path, read_header(file).tensors(), spec.objective))
             tensors, _, _ = load(path)

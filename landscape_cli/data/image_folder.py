@@ -15,7 +15,7 @@ from landscape_cli.data.items import image_tensor
 from landscape_cli.data.samples import Batch, Samples
 from landscape_cli.data.source import DataSource
 from landscape_cli.errors import DataError, Remark, listed, one_line, shown
-from landscape_cli.io.regular import check_regular
+from landscape_cli.io.regular import open_regular
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
@@ -109,11 +109,10 @@ def read_image(path: Path, size: Size | None) -> Tensor:
     from PIL import Image
 
     try:
-        check_regular(path)
-        with warnings.catch_warnings():
+        with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(file) as image:
                 colors = image.convert("RGB")
                 return image_tensor(colors if size is None else _fitted(colors, size))
     except MemoryError:

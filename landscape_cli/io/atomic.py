@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -94,31 +94,11 @@ def write_atomic(path: Path, content: bytes, *, force: bool, error: type[Landsca
     Raises:
         error: if the folder is missing, the file exists (without `force`), or the disk refuses.
     """
-    write_set([(path, content)], force=force, error=error)
-
-
-def write_set(files: Iterable[tuple[Path, bytes]], *, force: bool, error: type[LandscapeError]) -> None:
-    """Write several files as `write_atomic` does one: none gets its name before all are on the disk.
-
-    Args:
-        files: their names and contents, one in memory at a time.
-        force: whether existing files may be replaced.
-        error: what to raise.
-
-    Raises:
-        error: if a folder is missing, a file exists (without `force`), or the disk refuses; nothing is written then.
-    """
-    staged: list[tuple[Path, Path, Path]] = []
-    with contextlib.ExitStack() as stack:
-        for path, content in files:
-            _check_free(path, force=force, error=error)
-            target = _target(path, error)
-            remove_leftovers(target)
-            with _errors_of(path, error):
-                staged.append((path, target, _stage(target, content, stack)))
-        for path, target, temporary in staged:
-            with _errors_of(path, error):
-                _publish(temporary, target, force=force)
+    _check_free(path, force=force, error=error)
+    target = _target(path, error)
+    remove_leftovers(target)
+    with _errors_of(path, error), contextlib.ExitStack() as stack:
+        _publish(_stage(target, content, stack), target, force=force)
 
 
 @contextlib.contextmanager
@@ -135,19 +115,20 @@ def _errors_of(path: Path, error: type[LandscapeError]) -> Iterator[None]:
 def _stage(path: Path, content: bytes, stack: contextlib.ExitStack) -> Path:
     """Write a temporary file beside `path`, locked and there until `stack` is left."""
     file, temporary = _open_temporary(path)
-    stack.callback(_discard, temporary)
-    with file:
-        stack.callback(os.close, os.dup(file.fileno()))  # the lock is held as long as this is open
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    stack.callback(_discard, temporary, file)  # only now: the lock is held as long as the file is open
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())
+    with contextlib.suppress(OSError):  # a file system without modes, or with others' files
         os.chmod(temporary, _mode(path))
     return temporary
 
 
-def _discard(temporary: Path) -> None:
-    with contextlib.suppress(OSError):
-        temporary.unlink()
+def _discard(temporary: Path, file: BinaryIO) -> None:
+    """Remove a temporary file, if it still has its name; what it holds is on the disk, or has been given up."""
+    for action in (temporary.unlink, file.close):
+        with contextlib.suppress(OSError):
+            action()
 
 
 def remove_leftovers(path: Path) -> None:

@@ -15,11 +15,11 @@ from torch import Tensor
 from landscape_cli.arguments import check_kind
 from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
-from landscape_cli.io.atomic import write_set
+from landscape_cli.io.atomic import write_atomic
 from landscape_cli.io.export import PICKLES, check_export_name, export_content
 from landscape_cli.io.header import read_header
 from landscape_cli.io.origin import Origin
-from landscape_cli.io.regular import check_regular
+from landscape_cli.io.regular import open_regular
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
 
@@ -58,6 +58,7 @@ class Checkpoint:
         origin: what another program's file, in which it was once, called its tensors; None if that says nothing.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
+        files: the digests of the files that it was read from, where they are several or in a folder that `path` names.
         versions: what the model's `state_dict` says of its modules' layouts, by their names, for files that others
             read; it is not written into checkpoints.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
@@ -77,12 +78,18 @@ class Checkpoint:
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     preprocessing: Mapping[str, Any] | None = None
     objective: Mapping[str, Any] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
     form: StoredForm | None = field(default=None, repr=False)
 
     @property
     def stored(self) -> Params:
         """The tensors as a file holds them."""
         return self.params if self.form is None else self.form.stored(self.params)
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """The digest of every file that was read, by its name, as a provenance lists them."""
+        return self.files or {self.path: self.sha256}
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -133,8 +140,7 @@ def read_structure(path: str | Path) -> tuple[ModelSpec, Params] | None:
         None if the file cannot be read, or is malformed: `read_checkpoint` says why.
     """
     try:
-        check_regular(path)
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             header = read_header(file)
         spec = ModelSpec.from_json(_json(Path(path), header.metadata, "model", dict))
         return None if header.metadata.get("format") != FORMAT else (spec, header.tensors())
@@ -169,18 +175,8 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
             (without `force`), a tensor is not finite, something beside the tensors is no JSON, or the disk refuses.
         ModelError: if the tensors are no tensors by name.
     """
-    write_checkpoints({Path(path): checkpoint}, force=force)
-
-
-def write_checkpoints(checkpoints: Mapping[Path, Checkpoint], *, force: bool = False) -> None:
-    """Write several checkpoints as `write_checkpoint` does one: all of them or, where one cannot be written, none.
-
-    Raises:
-        CheckpointError: as there.
-        ModelError: as there.
-    """
-    files = ((path, _content(path, checkpoint)) for path, checkpoint in checkpoints.items())
-    write_set(files, force=force, error=CheckpointError)
+    path = Path(path)
+    write_atomic(path, _content(path, checkpoint), force=force, error=CheckpointError)
 
 
 def write_state_dict(path: str | Path, checkpoint: Checkpoint, *, force: bool = False) -> None:
@@ -196,20 +192,9 @@ def write_state_dict(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
         CheckpointError: as `write_checkpoint` does.
         ModelError: if the tensors are no tensors by name.
     """
-    write_state_dicts({Path(path): checkpoint}, force=force)
-
-
-def write_state_dicts(checkpoints: Mapping[Path, Checkpoint], *, force: bool = False) -> None:
-    """Write several networks as `write_state_dict` does one: all of them or, where one cannot be written, none.
-
-    Raises:
-        CheckpointError: as there.
-        ModelError: as there.
-    """
-    for path in checkpoints:
-        check_export_name(path)
-    files = ((path, export_content(path, _checked(path, checkpoint))) for path, checkpoint in checkpoints.items())
-    write_set(files, force=force, error=CheckpointError)
+    path = Path(path)
+    check_export_name(path)
+    write_atomic(path, export_content(path, _checked(path, checkpoint)), force=force, error=CheckpointError)
 
 
 def _content(path: Path, checkpoint: Checkpoint) -> bytes:

@@ -7,10 +7,31 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import BinaryIO, cast
 
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 STREAM = re.compile(r"/dev/(stdin|stdout|stderr|fd(/.*)?)|/proc/[^/]+/(task/[^/]+/)?fd(/.*)?")
 """Names of what a process has open: what they lead to depends on who asks, and may be read once only."""
+
+
+def open_regular(path: str | Path, mode: str = "rb", *, buffering: int = -1) -> BinaryIO:
+    """Open a regular file; whatever takes its place in the meantime is not waited for.
+
+    Raises:
+        OSError: if it is none, or cannot be opened.
+    """
+    check_regular(path)
+    return cast("BinaryIO", open(path, mode, buffering=buffering, opener=_open_without_waiting))
+
+
+def _open_without_waiting(name: str, flags: int) -> int:
+    handle = os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        _check_kind(name, os.fstat(handle).st_mode)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def check_regular(path: str | Path) -> None:
@@ -26,6 +47,10 @@ def check_regular(path: str | Path) -> None:
         mode = 0
     except ValueError as cause:
         raise OSError(errno.EINVAL, "no file can have this name", name) from cause
+    _check_kind(name, mode)
+
+
+def _check_kind(name: str, mode: int) -> None:
     what = "a stream" if STREAM.fullmatch(os.path.abspath(name)) else KINDS.get(stat.S_IFMT(mode))
     if what is not None:
         raise OSError(errno.EINVAL, f"it is {what}, and only regular files will do: name one", name)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from landscape_cli.errors import CheckpointError, one_line, shown
 from landscape_cli.io.header import Entry, read_header
-from landscape_cli.io.regular import check_regular
+from landscape_cli.io.regular import open_regular
 from landscape_cli.network import Params
 
 SUFFIXES = (".st", ".safetensors")
@@ -28,35 +28,45 @@ BLOCK = 1 << 24
 CHANGED = "it changed while it was read: repeat the command once it is written"
 
 
-def read_tensors(path: Path, form: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, str], str]:
+def read_tensors(
+    path: Path, form: str, remedy: str, *, check: Callable[[Mapping[str, str]], None] = lambda metadata: None
+) -> tuple[dict[str, Tensor], dict[str, str], str]:
     """Return the tensors, the metadata and the digest of a safetensors file of ours.
 
     Args:
         path: the file.
         form: what its metadata must name as its format.
         remedy: how to come by such a file.
+        check: what else to raise of the metadata, before anything more is read.
 
     Raises:
         CheckpointError: if the file is missing, truncated, or of another format.
     """
+
+    def check_format(metadata: Mapping[str, str]) -> None:
+        actual = metadata.get("format")
+        if actual != form:
+            what = "has no 'format' in its metadata" if actual is None else f"has the format {shown(actual)!r}"
+            raise CheckpointError(f"{path} {what}, expected {form!r}: {remedy}")
+        check(metadata)
+
     _check_looks_like_safetensors(path)
     try:
-        params, metadata, digest = load(path)
+        return load(path, check_format)
     except SafetensorError as cause:
         raise CheckpointError(
             f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated, or of another format"
         ) from cause
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    actual = metadata.get("format")
-    if actual != form:
-        what = "has no 'format' in its metadata" if actual is None else f"has the format {shown(actual)!r}"
-        raise CheckpointError(f"{path} {what}, expected {form!r}: {remedy}")
-    return params, metadata, digest
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
+def load(
+    path: Path, check: Callable[[Mapping[str, str]], None] = lambda metadata: None
+) -> tuple[dict[str, Tensor], dict[str, str], str]:
     """Return the tensors of any safetensors file, sorted by name, its metadata, and the digest of what was read.
+
+    What `check` raises of the metadata comes before the tensors are read.
 
     The file is read once, into memory: whoever writes into it later changes nothing.
 
@@ -66,6 +76,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str], str]:
     """
     with unchanged(path) as file:
         header = read_header(file)
+        check(header.metadata)
         digest = hashlib.sha256(header.raw)
         tensors = {entry.name: _read_tensor(file, entry, digest) for entry in header.entries}
     return {name: tensors[name] for name in sorted(tensors)}, dict(header.metadata), digest.hexdigest()
@@ -85,8 +96,7 @@ def read_content(path: Path) -> tuple[bytes, str]:
 @contextmanager
 def unchanged(path: Path) -> Iterator[BinaryIO]:
     """Open a file to be read, and check afterwards that nobody has written into it meanwhile."""
-    check_regular(path)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         before = os.fstat(file.fileno())
         yield file
         after = os.fstat(file.fileno())
@@ -121,8 +131,7 @@ def looks_like_pickle(path: Path) -> bool:
     Raises:
         OSError: if it cannot be read.
     """
-    check_regular(path)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.read(9)
         size = file.seek(0, 2)
     if start[8:] == b"{" and int.from_bytes(start[:8], "little") <= size - 8:
@@ -147,7 +156,7 @@ def _check_looks_like_safetensors(path: Path) -> None:
     """Turn the mistakes people make into messages that name them."""
     try:
         pickled = looks_like_pickle(path)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(9)
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause

@@ -52,6 +52,7 @@ class Loop:
         diverged: Sequence[bool] = (),
         confined: ConfinedStack | None = None,
         taken: Mapping[int, int | None] | None = None,
+        scaled: bool = False,
     ) -> None:
         """Prepare training.
 
@@ -67,6 +68,7 @@ class Loop:
             diverged: runs that are lost already.
             confined: the networks in their subspaces, if training is confined to such.
             taken: after which epochs the observer gets the networks, and which snapshot each is, if any.
+            scaled: whether their scale at the beginning was chosen, so that it may be why one diverges.
 
         Raises:
             TrainingError: if the networks cannot be trained on such batches, or inputs to augment are no images.
@@ -94,6 +96,7 @@ class Loop:
             confined=confined,
         )
         self.context.steps = len(self.ends)
+        self._scaled = scaled
         self.diverged = list(diverged) or [False] * stack.runs
         self.context.active = [not lost for lost in self.diverged]
         self.records: list[EpochRecord] = []
@@ -251,8 +254,9 @@ class Loop:
         self.records.append(record)
         self.observer.epoch(record)
         if self.diverged[run]:
-            line = f"seed {seed} diverged in epoch {context.epoch + 1} (loss {loss:.3g}): lower `learning_rate=`, now "
-            self.observer.diverged(seed, f"{line}{self.recipe.initial_rate}")
+            what = "`init_scale=`, or " if self._scaled and context.epoch == 0 else ""
+            line = f"seed {seed} diverged in epoch {context.epoch + 1} (loss {loss:.3g}): lower {what}`learning_rate=`"
+            self.observer.diverged(seed, f"{line}, now {self.recipe.initial_rate}")
 
     def _take(self, run: int, epoch: int) -> None:
         """Give the observer a run's network, if it is wanted after this epoch."""

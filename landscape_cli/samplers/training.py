@@ -157,6 +157,7 @@ def train(
             diverged=diverged,
             confined=confined,
             taken=taken if number == len(phases) - 1 else {},
+            scaled=init_scale != 1 and number == 0,
         )
         if resume is not None and number == first:
             restore(loop, resume)

@@ -125,7 +125,6 @@ CHAINS = {
 
 @pytest.mark.parametrize("what", CHAINS)
 def test_where_one_file_cannot_be_written_the_others_are(named, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    """Vertices, which are of use together, are written all or none; what was measured of them is written."""
     command, refused, folder = CHAINS[what]
     Path(folder).mkdir()
     assert named(*command).code == 0
@@ -141,8 +140,19 @@ def test_where_one_file_cannot_be_written_the_others_are(named, monkeypatch: pyt
     assert done.err.splitlines()[-1].startswith("landscape: error: cannot write ")
     assert json.loads(done.out)["provenance"]
     assert f'"{folder}/{refused}"' not in done.out or what in {"normalize", "align"}
-    left = {path: content for path, content in expected.items() if path.name != refused and what != "vertices"}
+    left = {path: content for path, content in expected.items() if path.name != refused}
     assert {path: path.read_bytes() for path in [*Path(folder).iterdir(), *Path().glob("p.json")]} == left
+
+
+def test_a_folder_that_cannot_be_made_leaves_the_result(named, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path, **_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    for command in (["normalize", NAMES[0]], ["align", *NAMES[:2]]):
+        done = named(*command, "--out-dir", "n")
+        assert (done.code, bool(json.loads(done.out)["provenance"])) == (2, True)
+        assert done.err.endswith("landscape: error: cannot make the folder n: Input/output error\n")
 
 
 @pytest.mark.parametrize("place", ["/proc/x", "/proc/none/x"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from landscape_cli.errors import ResultError
+from landscape_cli.io import atomic
 from landscape_cli.io.atomic import check_output, write_atomic
 
 
@@ -33,6 +35,31 @@ def test_the_mode_of_what_is_replaced_stays(mode: int) -> None:
     finally:
         os.umask(umask)
     assert Path("y.st").stat().st_mode & 0o7777 == 0o640
+
+
+def test_what_is_written_is_not_lost_for_its_mode_or_at_closing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is on the disk by then."""
+
+    class Refusing:
+        def __init__(self, file: BinaryIO) -> None:
+            self.file = file
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.file, name)
+
+        def close(self) -> None:
+            self.file.close()
+            raise OSError(122, "Disk quota exceeded")
+
+    def chmod(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    plain = atomic._open_temporary
+    monkeypatch.setattr(os, "chmod", chmod)
+    monkeypatch.setattr(atomic, "_open_temporary", lambda path: (Refusing((opened := plain(path))[0]), opened[1]))
+    write(Path("x.st"))
+    write(Path("x.st"))
+    assert [(path.name, path.read_text()) for path in Path().iterdir()] == [("x.st", "new")]
 
 
 @pytest.mark.parametrize("steps", [1, 2])

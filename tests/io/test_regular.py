@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
-from landscape_cli.io.regular import check_regular
+from landscape_cli.io.regular import check_regular, open_regular
 from landscape_cli.network import ModelSpec
 from tests.conftest import Outcome
 
@@ -125,3 +125,17 @@ def test_regular_files_pass(tmp_path: Path) -> None:
     (tmp_path / "link.st").symlink_to("a.st")
     for path in (tmp_path / "a.st", tmp_path / "link.st", tmp_path / "none.st", tmp_path, Path("/dev/shm"), "a.st"):
         check_regular(path)
+
+
+def test_what_takes_the_place_of_a_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a file when it was looked at."""
+    from landscape_cli.io import regular
+    from landscape_cli.io.safetensors import load
+
+    os.mkfifo(tmp_path / "x.st")
+    monkeypatch.setattr(regular, "check_regular", lambda path: None)
+    handles = len(os.listdir("/proc/self/fd"))
+    for read in (load, open_regular, lambda path: open_regular(path, "r+b", buffering=0)):
+        with pytest.raises(OSError, match="it is a pipe"):
+            read(tmp_path / "x.st")
+    assert len(os.listdir("/proc/self/fd")) == handles

@@ -25,6 +25,7 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
+    PreprocessingOptions,
     Strict,
     TerminalOptions,
 )
@@ -82,6 +83,7 @@ def align(
     ] = ALIGN_SAMPLES,
     learning: LearningOptions,
     data: DataOptions,
+    preprocessing: PreprocessingOptions,
     permutations: Annotated[
         Path | None, typer.Option("--permutations", help="Also save the permutations and signs, as JSON.")
     ] = None,
@@ -116,11 +118,18 @@ def align(
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.averaging import average_of, check_has_mean, write_average
-    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
-    from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
+    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of, with_preprocessing
+    from landscape_cli.cli.outputs import (
+        check_written,
+        export_paths,
+        noting,
+        output_paths,
+        write_exports,
+        write_networks,
+    )
+    from landscape_cli.cli.preprocessing import check_alike
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
-    from landscape_cli.errors import ResultError
     from landscape_cli.forward.parts import RELABELED
 
     quiet = terminal.quiet
@@ -142,19 +151,26 @@ def align(
     _check_permutations(permutations, out_dir, [*outputs, *exports], force=force)
     mean.check(context, [reference, *networks], [permutations, *outputs, *exports], force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device, plain=RELABELED)
-    target, *movers = checkpoints
     if mean.average_out is not None:
-        check_has_mean(target, model)
-    symmetry = symmetry_of(target, model, strict=strict, quiet=quiet, claims=checkpoints)
+        check_has_mean(checkpoints[0], model)
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints)
     by_data = method in ON_DATA
-    loaded = data_of(checkpoints, data, quiet=quiet) if by_data or recomputes else None
+    loaded, seeing = None, checkpoints
+    if by_data or recomputes:
+        loaded, seeing = data_of(checkpoints, model, data, preprocessing, device, quiet=quiet)
+    checkpoints = [with_preprocessing(network, preprocessing, loaded) for network in checkpoints]
+    target, *movers = checkpoints
+    if mean.average_out is not None or learns is not None:
+        check_alike(seeing if loaded is not None else checkpoints)
     for remark in alignment_remarks(movers, symmetry):
         say(remark, quiet=quiet)
     setting: dict[str, Any] = {"method": method.value, "orders": orders, "samples": samples}
-    setting |= {"seed": compute.seed, "device": device, "inputs": loaded.train.x if by_data and loaded else None}
+    setting |= {"seed": compute.seed, "device": device, "inputs": None}
+    if by_data and loaded is not None:
+        setting["inputs"] = loaded.by_network(lambda seen: seen.train.x)
     if learns is not None:
         setting |= {"data": loaded, "learning": learns}
-    alignments, more = _align(checkpoints, model, symmetry, setting, quiet=quiet)
+    alignments, more = _align(seeing, model, symmetry, setting, quiet=quiet)
     used: dict[str, Any] = {} if learns is None else {"learning_rate": learns.rate}
     provenance = partial(make_provenance, context, device=device, seed=compute.seed, **used)
     aligned = []
@@ -168,22 +184,21 @@ def align(
     average = None
     if mean.average_out is not None:
         average = average_of([target, *aligned], model, loaded, mean.bn, step=summary, device=device)
-    errors: list[LandscapeError | None] = []
+    errors: list[LandscapeError] = []
     if not alone:
         errors += write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=quiet)
-    errors.append(write_exports(exports, aligned, force=force, quiet=quiet))
+    errors += write_exports(exports, aligned, force=force, quiet=quiet)
     if average is not None:
         assert mean.average_out is not None
         more["average"], error = write_average(mean.average_out, average, force=force, quiet=quiet)
-        errors.append(error)
+        errors += [] if error is None else [error]
     if permutations is not None:
-        try:
+        with noting(errors):
             write_permutations(permutations, target, movers, alignments, summary, force=force)
             say(f"wrote {permutations}", quiet=quiet)
-        except ResultError as error:
-            errors.append(error)
     result = alignment_result(target, movers, outputs or [None] * len(movers), alignments, symmetry, summary, more)
-    emit(result, output=None, form=form, force=force, quiet=quiet, show=show)
+    with noting(errors):
+        emit(result, output=None, form=form, force=force, quiet=quiet, show=show)
     check_written(errors)
 
 

@@ -17,6 +17,7 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
+    PreprocessingOptions,
     Strict,
     TerminalOptions,
 )
@@ -38,6 +39,7 @@ def normalize(
     keep_last_layer: Annotated[
         bool, typer.Option("--keep-last-layer", help="Leave the last layer, and so the loss, as it is.")
     ] = False,
+    preprocessing: PreprocessingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
     compute: ComputeOptions,
@@ -60,8 +62,15 @@ def normalize(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from dataclasses import replace
 
-    from landscape_cli.cli.inputs import open_networks, symmetry_of
-    from landscape_cli.cli.outputs import check_written, export_paths, output_paths, write_exports, write_networks
+    from landscape_cli.cli.inputs import open_networks, symmetry_of, with_preprocessing
+    from landscape_cli.cli.outputs import (
+        check_written,
+        export_paths,
+        noting,
+        output_paths,
+        write_exports,
+        write_networks,
+    )
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
     from landscape_cli.errors import shown
@@ -78,6 +87,7 @@ def normalize(
     normalized: list[Checkpoint] = []
     for path, out in zip(networks, outputs, strict=True):
         [network], model, device = open_networks([path], foreign, compute.device, plain=RESCALED)
+        network = with_preprocessing(network, preprocessing)
         if not (normalized and _share_symmetry(network, normalized[-1])):
             symmetry = symmetry_of(network, model, strict=strict, quiet=terminal.quiet)
         changed, normalization = normalize_checkpoint(
@@ -99,9 +109,10 @@ def normalize(
         normalized.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
         rows.append(normalization_row(path, out, normalization))
     written = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)
-    errors = [*written, write_exports(exports, normalized, force=force, quiet=terminal.quiet)]
+    errors = [*written, *write_exports(exports, normalized, force=force, quiet=terminal.quiet)]
     summary = make_provenance(context, device=device, seed=compute.seed, networks=normalized)
-    emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
+    with noting(errors):
+        emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
     check_written(errors)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,21 @@ from landscape_cli.cli.console import progress
 from landscape_cli.cli.midpoints import midpoint_recipe
 from landscape_cli.cli.options import given
 from landscape_cli.cli.training.log import watch
-from landscape_cli.errors import CheckpointError, GeometryError, quoted
+from landscape_cli.errors import GeometryError, quoted
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from landscape_cli.cli.connector.options import ConnectorOptions
-    from landscape_cli.cli.options import ComputeOptions, DataOptions, ModelOptions, PictureOptions, TerminalOptions
+    from landscape_cli.cli.options import (
+        ComputeOptions,
+        DataOptions,
+        MeetingOptions,
+        ModelOptions,
+        PictureOptions,
+        TerminalOptions,
+    )
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
@@ -37,6 +44,7 @@ def connect(
     options: ConnectorOptions,
     *,
     data: DataOptions,
+    preprocessing: MeetingOptions,
     foreign: ModelOptions,
     compute: ComputeOptions,
     result: PictureOptions,
@@ -49,6 +57,7 @@ def connect(
         files: the networks.
         options: those of connectors.
         data: what to measure on.
+        preprocessing: how networks see it.
         foreign: the model of files that are not landscape's.
         compute: where, and the seed.
         result: where the result goes.
@@ -56,12 +65,13 @@ def connect(
 
     Raises:
         LandscapeError: if there is no such connector, or an output stands in the way.
-        CheckpointError: once the result is written, if vertices cannot be.
+        CheckpointError: once the rest is written, if a vertex cannot be.
         BadParameter: if an option does not go with connectors.
         TrainingError: once all is written, if a vertex is missing.
     """
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
-    from landscape_cli.cli.outputs import check_result_output, check_written
+    from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting, write_network
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.connector import Report
     from landscape_cli.geometry.simplicial import make_complex
@@ -84,9 +94,12 @@ def connect(
     networks, model = read_networks(files, foreign)
     names = [network.path for network in networks]
     check_connected(model, names, [network.params for network in networks])
+    check_room_for(list(outs.values()), networks[0].params)
     geometry = _choose_geometry(options.geometry, networks)
     symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet, claims=networks)
-    loaded = data_of(networks, data, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, device, quiet=quiet)
+    networks = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device).of(networks)
+    check_connected(model, names, [network.params for network in networks])
     if params["align"] is not None:
         aligned = _aligned(networks, model, symmetry, loaded, context, device, quiet=quiet)
         check_connected(model, [f"{name}, aligned," for name in names], [network.params for network in aligned])
@@ -115,9 +128,16 @@ def connect(
     paths.warn_of_missing()
     used: dict[str, Any] = {"lr": recipe.learning_rate, "points": points, "shape": complex_.shape, "geometry": geometry}
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
-    error = _write_vertices(measured, outs, networks, data=loaded, provenance=provenance, force=force, quiet=quiet)
-    Report(provenance(networks=networks), result, quiet).write(measured, outs if error is None else {})
-    check_written([error])
+    errors: list[LandscapeError] = []
+    write = partial(write_network, force=force, quiet=quiet)
+    written: dict[str, Path] = {}
+    for name, vertex in _checkpoints(measured, networks, loaded, provenance(networks=networks)).items():
+        refused = write(outs[name], vertex) if name in outs else None
+        errors += [] if refused is None else [refused]
+        written |= {name: outs[name]} if name in outs and refused is None else {}
+    with noting(errors):
+        Report(provenance(networks=networks), result, quiet).write(measured, written)
+    check_written(errors)
 
 
 def _check_files(files: Sequence[Path]) -> None:
@@ -175,41 +195,27 @@ def _aligned(
         )
 
 
-def _write_vertices(
-    measured: ConnectorResult,
-    outs: Mapping[str, Path],
-    networks: Sequence[Checkpoint],
-    *,
-    data: DataSet,
-    provenance: Callable[..., dict[str, Any]],
-    force: bool,
-    quiet: bool,
-) -> LandscapeError | None:
-    """Write trained vertices as checkpoints, all or none; return why they cannot be.
-
-    Their history is that of their networks and this command.
-    """
-    from landscape_cli.cli.outputs import write_together
+def _checkpoints(
+    measured: ConnectorResult, networks: Sequence[Checkpoint], data: DataSet, provenance: Mapping[str, Any]
+) -> dict[str, Checkpoint]:
+    """Return trained vertices as checkpoints, by name, with the history of their networks and this command."""
     from landscape_cli.forward.objectives import record_of
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.io.results import finite
 
-    trained = measured.trained
     checkpoints = {}
     for k, vertex in enumerate(measured.complex.vertices):
-        if vertex.name not in outs or vertex.name not in trained or not vertex.trained:
-            continue
-        ends = [networks[index] for index in vertex.of]
-        history = (*(step for end in ends for step in end.history), provenance(networks=networks))
-        checkpoints[outs[vertex.name]] = Checkpoint(
-            trained[vertex.name],
-            networks[0].model,
-            data.record,
-            history=history,
-            metrics=finite(measured.metrics(k)),
-            form=ends[0].form,
-            versions=networks[0].versions,
-            objective=record_of(data.objective),
-        )
-    error = write_together(checkpoints, force=force, quiet=quiet)
-    return None if error is None else CheckpointError(f"{error}: no vertex was written, the result was")
+        if vertex.trained and vertex.name in measured.trained:
+            history = (*(step for index in vertex.of for step in networks[index].history), provenance)
+            checkpoints[vertex.name] = Checkpoint(
+                measured.trained[vertex.name],
+                networks[0].model,
+                data.record,
+                history=history,
+                metrics=finite(measured.metrics(k)),
+                preprocessing=data.preprocessing.beside_data,
+                form=networks[0].form,
+                versions=networks[0].versions,
+                objective=record_of(data.objective),
+            )
+    return checkpoints

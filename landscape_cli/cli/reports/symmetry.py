@@ -41,12 +41,8 @@ ALONGSIDE = {
     "input_dtype",
     "input_range",
     "model_output",
-    "device",
-    "seed",
-    "form",
-    "quiet",
-    "debug",
 }
+ALONGSIDE |= {"key", "device", "seed", "form", "quiet", "debug"}
 """What `--explain` goes with."""
 WIDTH = 100
 """Of tables that are not printed on a terminal."""

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from landscape_cli.choices import Nonlinearity, Task
+from landscape_cli.cli.console import say
 from landscape_cli.cli.objectives import chosen_objective
 from landscape_cli.cli.options import LARGEST_SEED, ObjectiveOptions, flag, given
+from landscape_cli.cli.training.model_options import DEFAULT
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.cli.options import PreprocessingOptions
+    from landscape_cli.data.datasets import DataSet, DataSpec
+    from landscape_cli.data.preprocessing import Preprocessing
     from landscape_cli.forward.objective import Objective
     from landscape_cli.io.checkpoint import Checkpoint
 
@@ -89,6 +93,51 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         None if options.task is None else options.task.value,
         objective=objective,
     )
+
+
+def training_preprocessing(
+    options: PreprocessingOptions, starts: Sequence[Checkpoint], *, renewed: bool
+) -> Preprocessing | None:
+    """Return how the networks are to see inputs: as the user says, or else as those see them that `--init` names.
+
+    Args:
+        options: what the user says.
+        starts: these networks.
+        renewed: whether they go on with other data, by whose own statistics such are standardised anew.
+
+    Returns:
+        None for what is usual.
+
+    Raises:
+        TrainingError: if they do not see inputs alike, and the user does not say.
+        DataError: if what one says of itself is malformed.
+    """
+    from landscape_cli.data.preprocessing import Preprocessing, network_preprocessing
+    from landscape_cli.errors import TrainingError
+
+    asked = options.chosen()
+    if asked is not None or not starts:
+        return asked
+    seen = [network_preprocessing(start.preprocessing, start.data) for start in starts]
+    standardized = Preprocessing.standardize()  # by the data that they go on with, which is the first's
+    alike = {standardized if each is not None and each.is_recorded_with_data else each for each in seen}
+    if len(alike) > 1:
+        raise TrainingError("the networks of --init do not see inputs alike: choose how with --preprocess")
+    if seen[0] is None:
+        say(f"assumed: {starts[0].path} does not say how inputs are prepared: if not as is usual, use --preprocess")
+    return None if seen[0] is None or (renewed and seen[0].is_recorded_with_data) else seen[0]
+
+
+def with_numbers(
+    data: DataSet, asked: Preprocessing | None, model: str | None, starts: Sequence[Checkpoint]
+) -> DataSet:
+    """Return the data with whole numbers standardised for landscape's own models, which calculate with all inputs."""
+    from landscape_cli.data.preprocessing import Preprocessing
+    from landscape_cli.models import MODELS
+
+    name = starts[0].model.name if starts else (model or DEFAULT).partition("?")[0]
+    numbers_wanted = asked is None and name in MODELS and data.preprocessing == Preprocessing.none()
+    return data.under(Preprocessing.standardize()) if numbers_wanted else data
 
 
 def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None, objective: Objective) -> DataSpec:

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.cli.console import say
+from landscape_cli.cli.outputs import check_room_for
 from landscape_cli.cli.provenance import make_provenance
 from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
 from landscape_cli.errors import CheckpointError, TrainingError, listed
-from landscape_cli.io.atomic import check_output, check_room, remove_leftovers
+from landscape_cli.io.atomic import check_output, remove_leftovers
 from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
     import torch
 
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.errors import LandscapeError
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.network import ModelSpec, Params
     from landscape_cli.samplers import EpochNetwork, Solution
@@ -93,22 +95,23 @@ class CheckpointFiles:
                 "anew"
             )
 
-    def check_not_read(self, inputs: Mapping[str, Sequence[Path]]) -> None:
+    def check_not_read(self, inputs: Mapping[str, Sequence[Path]], *, log: Path | None = None) -> None:
         """Check that nothing which training reads is written over.
 
         Args:
             inputs: the files, by the option that names them.
+            log: what is written as well, if anything.
 
         Raises:
             CheckpointError: naming the file.
         """
-        written = {path.resolve(): path for path in (*self.all_paths, self.state)}
+        written = {path.resolve(): path for path in (*self.all_paths, self.state, *([] if log is None else [log]))}
         for option, paths in inputs.items():
             for path in paths:
                 if path.resolve() in written:
                     raise CheckpointError(
                         f"{written[path.resolve()]} is what {option} reads, and would be written over: choose another "
-                        "name with -o"
+                        f"name with {'--log' if written[path.resolve()] == log else '-o'}"
                     )
 
     @property
@@ -133,34 +136,21 @@ class CheckpointFiles:
         Raises:
             CheckpointError: if a file stands in the way that is not of this training, or the disk is too full for all.
         """
+        from landscape_cli.models.registry import construct_template
+
         self.algo, self.spec, self.data, self.device, self.quiet = algo, spec, data, device, quiet
         seed = self.seeds[0]
         self.provenance = make_provenance(context, device=device, seed=seed, networks=starts, data=data, **chosen)
         kept = {name: context.params[name] for name in OF_RESULT if context.params.get(name)}
         self.of_result = self.provenance | {"arguments": self.provenance["arguments"] | kept}
         self._earlier = tuple(step for start in starts for step in start.history)
-        self._check_room()
+        check_room_for(self.all_paths, construct_template(spec).state_dict())
         if self.resume and not self.force:
             for file in self._all():
                 if file.path.exists() and not self._is_of_this_training(file):
                     raise CheckpointError(
                         f"{file.path} exists already, of another training: choose another name, or --force"
                     )
-
-    def _check_room(self) -> None:
-        """Check that the networks roughly fit on the disk, beside what is there already.
-
-        Raises:
-            CheckpointError: if they do not.
-        """
-        from landscape_cli.models.registry import construct_template
-
-        tensors = construct_template(self.spec).state_dict().values()
-        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        missing = [path for path in self.all_paths if not path.exists()]
-        what = f"{len(missing)} networks" if len(missing) > 1 else "the network"
-        if missing:
-            check_room(missing[0].parent, size * len(missing), what=what, error=CheckpointError)
 
     def find_taken(self, last_epochs: Mapping[int, int]) -> None:
         """Find the networks of epochs that were written before the state which training goes on from.
@@ -240,6 +230,22 @@ class CheckpointFiles:
                     quiet=self.quiet,
                 )
         return rows
+
+    def export(self, paths: Mapping[int, Path]) -> list[LandscapeError]:
+        """Write the runs' networks as plain `state_dict`s, by seed, from their checkpoints; return why some cannot be.
+
+        Runs that came to nothing have none.
+        """
+        from landscape_cli.cli.outputs import write_exports
+        from landscape_cli.models.fitting import versions_of
+        from landscape_cli.models.registry import construct_template
+
+        written = {seed: self._runs[seed].solution.path for seed in paths if self._runs[seed].solution.path.exists()}
+        if not written:
+            return []
+        versions = versions_of(construct_template(self.spec))
+        networks = [replace(read_checkpoint(path), versions=versions) for path in written.values()]
+        return write_exports([paths[seed] for seed in written], networks, force=self.force, quiet=self.quiet)
 
     @property
     def has_failed(self) -> bool:
@@ -325,6 +331,7 @@ class CheckpointFiles:
             self.data.record,
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
+            preprocessing=self.data.preprocessing.beside_data,
             versions=versions_of(evaluator.model),
             objective=record_of(self.data.objective),
         )

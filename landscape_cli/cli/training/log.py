@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from landscape_cli.cli.console import REFRESH_SECONDS, make_progress, say, shows_progress
 from landscape_cli.errors import ResultError
 from landscape_cli.io.atomic import check_output, remove_leftovers, write_atomic
+from landscape_cli.io.regular import open_regular
 from landscape_cli.samplers.records import EpochNetwork, EpochRecord, TrainingObserver
 
 
@@ -57,7 +58,7 @@ def _content(log: Path, most: int | None = None) -> bytes:
         ResultError: if it cannot be read.
     """
     try:
-        with log.open("rb") as file:
+        with open_regular(log) as file:
             return file.read(-1 if most is None else most)
     except OSError as cause:
         raise ResultError(f"cannot read the log {log}: {cause.strerror or cause}") from cause
@@ -153,7 +154,7 @@ class EpochLog:
                 is_part = there is not None and seen.startswith(there)
                 write_atomic(self._path, seen, force=self._force or is_part, error=ResultError)
             remove_leftovers(self._path)
-            self._file = self._path.open("r+b", buffering=0)
+            self._file = open_regular(self._path, "r+b", buffering=0)
             self._length = len(seen)
             self._file.truncate(self._length)
             self._file.seek(self._length)

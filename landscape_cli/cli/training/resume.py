@@ -74,18 +74,28 @@ class TrainingCheckpointer:
             say(f"there is no {self.path} to resume from: beginning", quiet=self.quiet)
             return None
         try:
-            tensors, metadata, _ = read_tensors(self.path, FORMAT, REMEDY)
+            tensors, metadata, _ = read_tensors(self.path, FORMAT, REMEDY, check=self._check_identity)
         except CheckpointError as error:
             raise CheckpointError(f"{str(error).removesuffix(f': {REMEDY}')}: {REMEDY}") from error
-        try:
-            identity, facts = json.loads(metadata["identity"]), json.loads(metadata["facts"])
+        with self._saying_malformed():
+            facts = json.loads(metadata["facts"])
             if metadata["sha256"] != _digest(tensors, metadata["identity"], metadata["facts"]):
                 raise CheckpointError(f"{self.path} is damaged (its content has changed): {REMEDY}")
+        self._epochs = 0
+        return TrainingState(tensors, facts)
+
+    def _check_identity(self, metadata: Mapping[str, str]) -> None:
+        """Check that a state is this training's.
+
+        Raises:
+            CheckpointError: if it does not say whose it is.
+            TrainingError: if it is another's: the message names what differs.
+        """
+        with self._saying_malformed():
+            identity = json.loads(metadata["identity"])
             differing = sorted(
                 key for key in {*identity, *self.identity} if identity.get(key) != self.identity.get(key)
             )
-        except (KeyError, ValueError, AttributeError, TypeError, RecursionError, OverflowError) as cause:
-            raise CheckpointError(f"{self.path} is malformed ({shown(repr(cause))}): {REMEDY}") from cause
         if differing:
             key = differing[0]
             was, now = (
@@ -95,8 +105,13 @@ class TrainingCheckpointer:
                 f"{self.path} is of a training with other settings ({shown(key)} was {was}, and is {now}): "
                 f"repeat the command as it was, or {REMEDY}"
             )
-        self._epochs = 0
-        return TrainingState(tensors, facts)
+
+    @contextmanager
+    def _saying_malformed(self) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, ValueError, AttributeError, TypeError, RecursionError, OverflowError) as cause:
+            raise CheckpointError(f"{self.path} is malformed ({shown(repr(cause))}): {REMEDY}") from cause
 
     def write(self, state: TrainingState) -> None:
         """Save a state, in place of the one before.
@@ -189,7 +204,8 @@ class TrainingCheckpointer:
         if not self._guards:
             yield
             return
-        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        ignored = [signal.SIGHUP] * (signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)  # as under nohup
+        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS if number not in ignored}
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -169,7 +170,35 @@ def test_a_diverging_vertex_is_reported(
     done.check_refused("every vertex is missing (ab, ac, bc, abc): training the vertex abc diverged", "all")
 
 
-def test_a_full_disk_costs_the_vertices_and_not_the_result(
+def test_room_is_looked_for_before_training(
+    landscape: Callable[..., Any], networks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from landscape_cli.io import atomic
+
+    full = SimpleNamespace(f_bavail=1, f_frsize=20, f_blocks=9)
+    monkeypatch.setattr(atomic.os, "statvfs", lambda _: full)
+    monkeypatch.setattr("landscape_cli.samplers.loop.Loop.run", lambda *_: pytest.fail("training was begun"))
+    done = landscape("path", *networks, *CONNECT, "--connector-out", "v-{vertex}.st")
+    done.check_refused("4 networks take about", "connector")
+    bend = ["path", *networks[:2], "--optimize-midpoint", "--midpoint-out", "m.st"]
+    landscape(*bend).check_refused("numbers take about", "midpoint")
+
+
+def test_a_lost_vertex_and_a_refused_file_are_both_told(
+    landscape: Callable[..., Any], networks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.cli.test_outputs import refuse
+    from tests.measures.test_connector import failing_for
+
+    monkeypatch.setattr("landscape_cli.measures.connector_optimizer.train_vertex", failing_for("bc"))
+    refuse(monkeypatch, "v-ab.st")
+    last = landscape("path", *networks, *CONNECT, "--connector-out", "v-{vertex}.st").err.splitlines()[-1]
+    assert last.startswith(
+        "landscape: error: cannot write v-ab.st: No space left on device; 1 of 4 vertices are missing"
+    )
+
+
+def test_a_full_disk_costs_a_vertex_and_not_the_result(
     landscape: Callable[..., Any], networks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from landscape_cli.io import atomic
@@ -187,14 +216,11 @@ def test_a_full_disk_costs_the_vertices_and_not_the_result(
     command = ["path", *networks, *CONNECT, "--connector-out", "v-{vertex}.st", "-o", "x.json"]
     done = landscape(*command)
     assert done.code == 2
-    words = "cannot write v-bc.st: No space left on device: no vertex was written, the result was"
-    assert done.err.splitlines()[-1] == f"landscape: error: {words}"
-    assert set(Path().iterdir()) - before == {Path("x.json")}
-    assert not any("path" in vertex for vertex in json.loads(Path("x.json").read_text())["vertices"])
-    Path("x.json").unlink()
-    Path("v-ab.st").write_text("precious")
-    assert landscape(*command, "--force").code == 2
-    assert Path("v-ab.st").read_text() == "precious"
+    assert done.err.splitlines()[-1] == "landscape: error: cannot write v-bc.st: No space left on device"
+    written = {Path(f"v-{name}.st") for name in ("ab", "ac", "abc")}
+    assert set(Path().iterdir()) - before == {*written, Path("x.json")}
+    vertices = json.loads(Path("x.json").read_text())["vertices"]
+    assert {Path(vertex["path"]) for vertex in vertices if "path" in vertex} == written
     bend = ["path", *networks[:2], "--optimize-midpoint", "--epochs", "1", "--points", "3", "--midpoint-out", "m.st"]
     done = landscape(*bend)
     assert (done.code, json.loads(done.out)["midpoint"].get("path"), Path("m.st").exists()) == (2, None, False)

@@ -177,6 +177,8 @@ def test_what_is_read_is_not_written_over(landscape) -> None:
     for more in (["-o", "x-epoch1.st"], ["-o", "linked.st"], ["-o", "x.st", "--keep-epochs", "1"]):
         landscape(*again, *more).check_refused(words, " ".join(more))
     landscape(*again, "-o", "x-epoch1.st", "--resume").check_refused(words, "resumed")
+    for name in ("x-epoch1.st", "linked.st"):
+        landscape(*again, "-o", "x.st", "--log", name).check_refused(words.replace("-o", "--log"), name)
     own = ["train", "--data", "x-epoch1.st", "-o", "x-epoch1.st", "--force"]
     landscape(*own).check_refused("is what --data reads", "data")
     Path("linked.st").unlink()

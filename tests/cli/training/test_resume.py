@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill import survive
 from landscape_cli.errors import TrainingError
 from landscape_cli.io.checkpoint import read_checkpoint
 from landscape_cli.io.lock import locked
@@ -139,8 +138,25 @@ def test_force_begins_anew(landscape, interrupted: list[str]) -> None:
     assert not Path("x.st.resume").exists()
 
 
-def test_killed_runs_come_to_the_same_end() -> None:
-    assert sum(survive("rsgd", 2, 0, "--epochs", "75").values()) == 2
+def test_another_trainings_state_is_not_read(
+    landscape, interrupted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from landscape_cli.io import safetensors
+
+    monkeypatch.setattr(safetensors, "_read_tensor", lambda *_: pytest.fail("a tensor was read"))
+    landscape(*interrupted, "--resume", "--lr", "0.5").check_refused("lr was not given, and is 0.5", "other settings")
+
+
+def test_an_ignored_hangup_stays_ignored(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under nohup; a hangup that is not ignored still saves and ends."""
+    stopping_at(monkeypatch, signal.SIGHUP, 3)
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert landscape(*SHORT, "--resume", "-o", "x.st").code == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert [path.name for path in Path().iterdir()] == ["x.st"]
 
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(landscape, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,8 @@ def test_init_scale_goes_with_every_sampler_and_with_init(landscape) -> None:
         found = read_checkpoint(f"{k}.st")
         assert all(torch.allclose(found.params[name], 3 * tensor) for name, tensor in plain.items()), algo
         assert found.history[-1]["arguments"]["init_scale"] == 3.0
+    lost = landscape(*SHORT, "--runs", "2", "--init-scale", "1e25", "-o", "lost-{seed}.st")
+    assert "seed 1 diverged in epoch 1 (loss nan): lower --init-scale, or --lr, now " in lost.err
     scaled = landscape(*TRAIN, "--init-scale", "2", *rate, "--seed", "5", "-o", "b.st")
     assert scaled.code == 0
     new = initial_params(read_checkpoint("b.st").model, 5)
