@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from landscape_cli.choices import InputType
-from landscape_cli.cli.console import say
+from landscape_cli.cli.console import progress, say
 from landscape_cli.cli.objectives import chosen_objective
-from landscape_cli.cli.options import DataOptions, ModelOptions, PreprocessingOptions, whole_numbers
+from landscape_cli.cli.options import DataOptions, ModelOptions, PreprocessingOptions, image_size, whole_numbers
 from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.errors import DataError, LandscapeError, shown
 
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.data.datasets import DataSet
-    from landscape_cli.forward.objective import Objective
+    from landscape_cli.data.datasets import DataSet, DataSpec
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.network import WholeInputs
     from landscape_cli.symmetry import Symmetry
@@ -193,11 +194,13 @@ def data_of(
     preprocessing: PreprocessingOptions,
     device: torch.device,
     *,
+    seed: int,
     quiet: bool,
 ) -> tuple[DataSet, list[Checkpoint]]:
     """Load the data that the networks were trained on, or other data; return them, and how each network sees them.
 
-    The task of the first network that says so is that of other data too: foreign files do not say.
+    The task of the first network that says so is that of other data too: foreign files do not say. Where only a part
+    is measured on, it is drawn with the seed. Data that code makes are loaded if the user names that code.
 
     Returns:
         The data as the first network sees them, and the networks, whose `preprocessing` now says how each does:
@@ -212,25 +215,50 @@ def data_of(
         LandscapeWarning: as `see_data` does.
     """
     from landscape_cli.cli.preprocessing import see_data
+    from landscape_cli.data.datasets import load_data
+    from landscape_cli.data.user_function import allow_function, is_function, same_function
 
     first = next((network for network in networks if network.data), networks[0])
-    objective, asked = chosen_objective(options, networks), preprocessing.chosen()
-    if options.data is not None:
-        data = _other_data(options.data, first, options, objective, quiet=quiet)
+    asked = preprocessing.chosen()
+    against = chosen_objective(options, networks)
+    load = partial(
+        load_data,
+        objective=against,
+        preprocessing="none",
+        part=options.part(seed),
+        reading=reading_data(quiet=quiet),
+    )
+    if options.data is not None and is_function(options.data):
+        allow_function(options.data)
+    if options.data is not None and not same_function(options.data, str(first.data.get("name"))):
+        data = _other_data(options.data, first, options, load, quiet=quiet)
     elif options.task is not None:
         raise DataError("--task goes with --data: checkpoints say what is to be told from their own data")
+    elif options.image_size is not None:
+        raise DataError("--image-size goes with --data: checkpoints say to which size their own images are brought")
     else:
-        data = _data_trained_on(networks, first, options.data_dir, objective, quiet=quiet)
+        data = _data_trained_on(networks, first, options.data_dir, load, quiet=quiet)
     _check_data_fits(data, first)
     seeing = see_data(networks, model, data, asked, device)
     return data.seen_by(seeing[0]), seeing
 
 
+def reading_data(*, quiet: bool) -> Callable[[int], AbstractContextManager[Callable[[int], None] | None]]:
+    """Return what makes the progress bar of so many samples that are read."""
+    return partial(progress, "reading data", unit="samples", quiet=quiet)
+
+
 def _data_trained_on(
-    networks: Sequence[Checkpoint], first: Checkpoint, directory: str | None, objective: Objective, *, quiet: bool
+    networks: Sequence[Checkpoint],
+    first: Checkpoint,
+    directory: str | None,
+    load: Callable[[DataSpec], DataSet],
+    *,
+    quiet: bool,
 ) -> DataSet:
     """Load the data that all networks were trained on, `first` among them."""
-    from landscape_cli.data.datasets import DataSpec, load_data
+    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.user_function import is_function
 
     for network in networks:
         if not network.data:
@@ -238,12 +266,21 @@ def _data_trained_on(
         if _same_data(network.data) != _same_data(first.data):
             raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
     try:
-        spec = replace(DataSpec.from_record(first.data, directory), objective=objective)
-        data = load_data(spec, preprocessing="none")
+        data = load(DataSpec.from_record(first.data, directory))
     except DataError as error:
         raise DataError(f"the data of {first.path}: {error}") from error
+    if None in {data.record["sha256"], first.data.get("sha256", "")}:
+        say(f"only a part of the data of {first.path} is read, so that they are the same is not checked", quiet=quiet)
+        return replace(data, record={key: first.data.get(key, value) for key, value in data.record.items()})
     # Generated numbers may differ in the last bit from one kind of machine to the next.
     if data.record["name"] != "hmm" and data.record["sha256"] != first.data.get("sha256"):
+        if is_function(data.record["name"]):  # which the user has named
+            say(
+                f"warning: {shown(data.record['name'])} does not return the data that {first.path} was trained on (the "
+                "contents differ): measured is what it returns now",
+                quiet=quiet,
+            )
+            return data
         raise DataError(
             f"{data.record['name']} is not the data that {first.path} was trained on (its contents differ): "
             "find the right one with --data-dir, or measure on this one with --data"
@@ -264,14 +301,16 @@ def warn_of_generated(data: DataSet, networks: Sequence[Checkpoint], *, quiet: b
             return
 
 
-def _other_data(name: str, first: Checkpoint, options: DataOptions, objective: Objective, *, quiet: bool) -> DataSet:
-    """Load the data that the user names, with the task of `first`, and say so."""
-    from landscape_cli.data.datasets import DataSpec, load_data
+def _other_data(
+    name: str, first: Checkpoint, options: DataOptions, load: Callable[[DataSpec], DataSet], *, quiet: bool
+) -> DataSet:
+    """Load the data that the user names, with the task and the size of images of `first`, and say so."""
+    from landscape_cli.data.datasets import DataSpec, recorded_size
 
     task = first.data.get("task") if options.task is None else options.task.value
     try:
-        spec = DataSpec(name, options.data_dir or "data", task=task, objective=objective)
-        data = load_data(spec, preprocessing="none")
+        size = image_size(options.image_size) or (recorded_size(first.data) if Path(name).is_dir() else None)
+        data = load(DataSpec(name, options.data_dir or "data", task=task, image_size=size))
     except DataError as error:
         if options.task is None and task is not None:
             raise DataError(f"{first.path} was trained on the {task} of labels: {error}") from error

@@ -13,6 +13,7 @@ from landscape_cli.choices import Format, InputType, Kind, Method, ObjectiveName
 from landscape_cli.cli.groups import Group
 
 if TYPE_CHECKING:
+    from landscape_cli.data.part import Part
     from landscape_cli.data.preprocessing import Preprocessing
 
 Device = Annotated[
@@ -83,7 +84,18 @@ Plot = Annotated[
 ]
 DataName = Annotated[
     str | None,
-    typer.Option("--data", help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, wedges, FILE.safetensors."),
+    typer.Option(
+        "--data",
+        help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, wedges, FILE.safetensors, FILE.npz, a folder "
+        "of images by class, or package.module:function?arg=1, code of yours that returns a training and a test set.",
+    ),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        help="Folders of images: bring them to so many pixels, S or H,W, by resizing and cutting out the middle.",
+    ),
 ]
 DataTask = Annotated[
     Task | None,
@@ -188,6 +200,13 @@ class DataOptions(ObjectiveOptions):
     data: DataName = None
     task: DataTask = None
     data_dir: DataDir = None
+    image_size: ImageSize = None
+
+    def part(self, seed: int) -> Part:
+        """Return how much of the data is measured on, drawn with a seed: here all."""
+        from landscape_cli.data.part import Part
+
+        return Part(seed=seed)
 
 
 @dataclass(frozen=True)
@@ -426,6 +445,20 @@ def whole_numbers(text: str, option: str) -> list[int]:
         return [whole_number(part) for part in text.split(",")] if text else []
     except ValueError:
         raise typer.BadParameter(f"{option} takes whole numbers separated by commas, not {text!r}") from None
+
+
+def image_size(text: str | None) -> tuple[int, int] | None:
+    """Parse the size of images: of a square, or height and width.
+
+    Raises:
+        BadParameter: if it is none.
+    """
+    if text is None:
+        return None
+    sizes = whole_numbers(text, "--image-size")
+    if len(sizes) not in {1, 2} or min(sizes) < 1:
+        raise typer.BadParameter(f"--image-size takes S or H,W, as in 224 or 32,48, not {text!r}")
+    return sizes[0], sizes[-1]
 
 
 def flag(name: str) -> str:

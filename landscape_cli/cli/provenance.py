@@ -56,6 +56,7 @@ IF_GIVEN = (
     *("cycles", "fge_start", "cycle_epochs", "lr_min"),
     *("class_axis", "ignore_index", "input_dtype", "input_range", "model_output"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+    *("image_size", "train_samples", "test_samples"),
     *("preprocess", "mean", "std"),
 )
 """Likewise, but for options that may be zero."""
@@ -141,8 +142,9 @@ def make_provenance(
     """
     from landscape_cli.io.results import provenance
 
-    measured = ("name", "task", "train_samples", "test_samples", "sha256")
-    used = {} if data is None else {"data": {key: data.record[key] for key in measured if key in data.record}}
+    measured = ("name", "task", "image_size", "train_samples", "test_samples", "sha256")
+    record = {} if data is None else {**data.record, **data.part}
+    used = {} if data is None else {"data": {key: record[key] for key in measured if key in record}}
     return used | provenance(
         context.info_name or "",
         recorded(context, device=str(device), **replaced),

@@ -157,7 +157,7 @@ def align(
     by_data = method in ON_DATA
     loaded, seeing = None, checkpoints
     if by_data or recomputes:
-        loaded, seeing = data_of(checkpoints, model, data, preprocessing, device, quiet=quiet)
+        loaded, seeing = data_of(checkpoints, model, data, preprocessing, device, seed=compute.seed, quiet=quiet)
     checkpoints = [with_preprocessing(network, preprocessing, loaded) for network in checkpoints]
     target, *movers = checkpoints
     if mean.average_out is not None or learns is not None:

@@ -14,7 +14,6 @@ from landscape_cli.cli.console import listen, progress
 from landscape_cli.cli.options import (
     Align,
     ComputeOptions,
-    DataOptions,
     EnsembleOptions,
     MeetingOptions,
     ModelOptions,
@@ -23,6 +22,7 @@ from landscape_cli.cli.options import (
     Strict,
     TerminalOptions,
 )
+from landscape_cli.cli.parts import PartOptions
 
 if TYPE_CHECKING:
     import torch
@@ -63,7 +63,7 @@ def distance(
     pairs: Pairs = None,
     align: Align = None,
     ensembles: EnsembleOptions,
-    data: DataOptions,
+    data: PartOptions,
     preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
@@ -124,7 +124,7 @@ def distance(
     distances.warn_of_scales(checkpoints)
     loaded, fold = None, preprocessing.fold_preprocessing
     if functions or align is Method.ACTIVATION:
-        loaded, checkpoints = data_of(checkpoints, model, data, preprocessing, device, quiet=quiet)
+        loaded, checkpoints = data_of(checkpoints, model, data, preprocessing, device, seed=compute.seed, quiet=quiet)
     of_pairs, of_sets = _aligners(model, checkpoints[0], symmetry, align, loaded, seed=compute.seed, device=device)
     distributions = ensembles.ensemble or (matrix is not None and needs_distributions(matrix))
     predictions: Sequence[Predictions] | None = None

@@ -17,13 +17,13 @@ from landscape_cli.cli.options import (
     LARGEST_COUNT,
     BatchNorm,
     ComputeOptions,
-    DataOptions,
     MeetingOptions,
     ModelOptions,
     PictureOptions,
     Strict,
     TerminalOptions,
 )
+from landscape_cli.cli.parts import FlatnessPartOptions
 
 
 def flatness(
@@ -47,7 +47,7 @@ def flatness(
     radial: RadialOptions,
     test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
     bn: BatchNorm = Statistics.KEEP,
-    data: DataOptions,
+    data: FlatnessPartOptions,
     preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
@@ -109,7 +109,7 @@ def flatness(
     needed = strict or measurement.needs_symmetry
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints) if needed else None
     measurement.prepare(model, symmetry)
-    loaded, read = data_of(read, model, data, preprocessing, device, quiet=quiet)
+    loaded, read = data_of(read, model, data, preprocessing, device, seed=seed, quiet=quiet)
     checkpoints, further = read[: len(networks)], read[len(networks) :]
     common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
     measurand = Measurand(checkpoints, further, model, symmetry, loaded, common, device, seed, quiet)

@@ -17,7 +17,6 @@ from landscape_cli.cli.options import (
     Align,
     BatchNorm,
     ComputeOptions,
-    DataOptions,
     Loss,
     MeetingOptions,
     MidpointBatch,
@@ -38,6 +37,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
     given,
 )
+from landscape_cli.cli.parts import PartOptions
 from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def path(
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     repair: Repair = False,
-    data: DataOptions,
+    data: PartOptions,
     preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
@@ -159,7 +159,7 @@ def path(
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None or repair
     needed |= preprocessing.fold_preprocessing
     symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
-    loaded, networks = data_of(networks, model, data, preprocessing, device, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, device, seed=seed, quiet=quiet)
     common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
     common.check([networks[pair.start], networks[pair.end]] for pair in chosen.pairs)
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})

@@ -11,7 +11,6 @@ from landscape_cli.choices import Statistics, Third
 from landscape_cli.cli.console import emit, listen, progress
 from landscape_cli.cli.options import (
     BatchNorm,
-    DataOptions,
     Device,
     Loss,
     MeetingOptions,
@@ -20,6 +19,7 @@ from landscape_cli.cli.options import (
     Seed,
     TerminalOptions,
 )
+from landscape_cli.cli.parts import PartOptions
 from landscape_cli.cli.usage import errors_of_usage
 
 MOST_NODES = 3162
@@ -48,7 +48,7 @@ def plane(
     ] = 0.2,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
-    data: DataOptions,
+    data: PartOptions,
     preprocessing: MeetingOptions,
     foreign: ModelOptions,
     device: Device = "auto",
@@ -96,7 +96,7 @@ def plane(
     networks, model = read_networks(paths, foreign)
     fold, quiet = preprocessing.fold_preprocessing, terminal.quiet
     symmetry = symmetry_of(networks[0], model, strict=False, quiet=quiet) if fold else None
-    loaded, networks = data_of(networks, model, data, preprocessing, compute_on, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, compute_on, seed=seed, quiet=quiet)
     networks = CommonInputs(model, loaded, symmetry, fold, seed, compute_on).of(networks)
     corners = find_corners(model, networks, third, example=networks[0].model.example(), seed=seed, device=compute_on)
     spanned = span_corners(corners)

@@ -61,7 +61,7 @@ def train(
       landscape train --model lenet --data mnist --runs 8 -o 'sgd-{seed}.st'
       landscape train --model vgg16 --data cifar10 --checkpoint-every 1 --resume
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import resolve_device, warn_of_generated
+    from landscape_cli.cli.inputs import reading_data, resolve_device, warn_of_generated
     from landscape_cli.cli.outputs import check_distinct, check_written, noting
     from landscape_cli.cli.provenance import recorded
     from landscape_cli.cli.training.files import CheckpointFiles
@@ -108,7 +108,8 @@ def train(
     device = resolve_device(compute.device)
     check_precision(optimization.precision, device, quiet=quiet)
     asked = training_preprocessing(preprocessing, starts, renewed=data.data is not None)
-    loaded = load_data(data_spec(context, data, starts), preprocessing=asked, download=data.download)
+    wanted, reading = data_spec(context, data, starts), reading_data(quiet=quiet)
+    loaded = load_data(wanted, preprocessing=asked, download=data.download, reading=reading)
     loaded = with_numbers(loaded, asked, network.model, starts)
     warn_of_generated(loaded, starts if data.data is None else (), quiet=quiet)
     spec = model_spec(network, starts, loaded)

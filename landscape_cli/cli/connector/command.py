@@ -97,7 +97,7 @@ def connect(
     check_room_for(list(outs.values()), networks[0].params)
     geometry = _choose_geometry(options.geometry, networks)
     symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet, claims=networks)
-    loaded, networks = data_of(networks, model, data, preprocessing, device, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, device, seed=seed, quiet=quiet)
     networks = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device).of(networks)
     check_connected(model, names, [network.params for network in networks])
     if params["align"] is not None:

@@ -11,7 +11,8 @@ import typer
 from landscape_cli.choices import Nonlinearity, Task
 from landscape_cli.cli.console import say
 from landscape_cli.cli.objectives import chosen_objective
-from landscape_cli.cli.options import LARGEST_SEED, ObjectiveOptions, flag, given
+from landscape_cli.cli.options import LARGEST_SEED, ImageSize, ObjectiveOptions, flag, given
+from landscape_cli.cli.options import image_size as parse_image_size
 from landscape_cli.cli.training.model_options import DEFAULT
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from landscape_cli.forward.objective import Objective
     from landscape_cli.io.checkpoint import Checkpoint
 
-OF_THE_DATA = ("train_size", "data_seed", "task")
+OF_THE_DATA = ("train_size", "data_seed", "task", "image_size")
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ class TrainingDataOptions(ObjectiveOptions):
         str | None,
         typer.Option(
             "--data",
-            help="hmm (generated), mnist, fashion-mnist, cifar10, wedges (of --model wedges), FILE.safetensors.  "
-            "[default: hmm, or --init's]",
+            help="hmm (generated), mnist, fashion-mnist, cifar10, wedges (of --model wedges), FILE.safetensors, "
+            "FILE.npz, a folder of images by class, or package.module:function?arg=1, code of yours that returns a "
+            "training and a test set.  [default: hmm, or --init's]",
         ),
     ] = None
     task: Annotated[
@@ -49,6 +51,7 @@ class TrainingDataOptions(ObjectiveOptions):
         int,
         typer.Option("--data-seed", min=0, max=LARGEST_SEED, help="Seed of the subset and of generated data."),
     ] = 0
+    image_size: ImageSize = None
     hmm_latent: Annotated[int, typer.Option("--hmm-latent", help="hmm: D, the hidden dimension.")] = 201
     hmm_dim: Annotated[int, typer.Option("--hmm-dim", help="hmm: N, the dimension of inputs.")] = 401
     hmm_patterns: Annotated[
@@ -67,6 +70,7 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
     """
     from landscape_cli.data.datasets import DataSpec
     from landscape_cli.data.hidden_manifold import HiddenManifold
+    from landscape_cli.data.user_function import allow_function, is_function
 
     names = {field.name for field in fields(options)}
     named = [name for name in context.params if name in names and given(context, name)]
@@ -84,6 +88,8 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         options.hmm_test,
         options.hmm_nonlinearity.value,
     )
+    if options.data is not None and is_function(options.data):
+        allow_function(options.data)
     return DataSpec(
         options.data or "hmm",
         options.data_dir,
@@ -91,7 +97,8 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         options.data_seed,
         sizes,
         None if options.task is None else options.task.value,
-        objective=objective,
+        parse_image_size(options.image_size),
+        objective,
     )
 
 
