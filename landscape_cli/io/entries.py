@@ -61,6 +61,8 @@ def find_network(name: str, content: Any, key: str = "") -> Entry:
             entry, rest, inside = _step(name, content, rest)
             if inside is not None:
                 return Entry(inside, ".".join(keys))
+            if not entry:  # a name's beginning in what is found without a key, which remarks advise
+                [entry] = _usual(f"{name}{where}", content)[:1]
         elif _is_state_dict(content):
             return Entry(dict(content), ".".join(keys), rivals)
         else:
@@ -93,6 +95,10 @@ def _step(name: str, content: Mapping[Any, Any], key: str) -> tuple[str, str, Pa
         end = key.rfind(".", 0, end)
     if _is_state_dict(content):
         return "", "", tensors_under(name, content, key)
+    if any(_holds_network(content.get(entry)) for entry in KEYS):
+        network = find_network(name, content).tensors
+        if any(tensor.startswith(f"{key}.") for tensor in network):
+            return "", key, None
     raise CheckpointError(_no_network(f"{name} has nothing under `key=` {shown(key)}; it", content))
 
 
