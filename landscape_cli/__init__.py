@@ -55,6 +55,7 @@ _HOMES = {
     "models.reader": ("NetworkReader", "read_network"),
     "models.wedges": ("least_loss_on_plane",),
     "network": ("ModelSpec", "Params"),
+    "normalization.folding": ("fold_preprocessing",),
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
     "samplers": (
@@ -139,6 +140,7 @@ if TYPE_CHECKING:
     from landscape_cli.models.wedges import least_loss_on_plane as least_loss_on_plane
     from landscape_cli.network import ModelSpec as ModelSpec
     from landscape_cli.network import Params as Params
+    from landscape_cli.normalization.folding import fold_preprocessing as fold_preprocessing
     from landscape_cli.normalization.normalize import Normalization as Normalization
     from landscape_cli.normalization.verified import normalize as normalize
     from landscape_cli.samplers import FGE as FGE

@@ -84,6 +84,7 @@ def unit_correlations(
     symmetry: Symmetry,
     inputs: Tensor,
     *,
+    network_inputs: Tensor | None = None,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
 ) -> Correlations:
@@ -101,6 +102,7 @@ def unit_correlations(
         params: the other.
         symmetry: the symmetry of both.
         inputs: shape (samples, ...).
+        network_inputs: the same samples as the network sees them, where the reference sees them otherwise.
         device: where to compute.
         advance: called with the number of samples done, for a progress bar.
 
@@ -117,21 +119,29 @@ def unit_correlations(
     check_network("the network", model, params)
     check_symmetry(symmetry, reference)
     check_kind("inputs", inputs, Tensor, "give inputs as a tensor, such as data.train.x", ModelError)
+    if network_inputs is not None:
+        check_kind("network_inputs", network_inputs, Tensor, "give the same samples as a tensor", ModelError)
+        if network_inputs.shape != inputs.shape:
+            raise ModelError(
+                f"`network_inputs=` has shape {tuple(network_inputs.shape)}, `inputs=` {tuple(inputs.shape)}: give the "
+                "same samples"
+            )
     device = device_of(device)
     model.eval()
     shown = find_unit_outputs(model, symmetry)
     networks = [{name: tensor.to(device) for name, tensor in network.items()} for network in (reference, params)]
     dtype = next(tensor.dtype for tensor in params.values() if tensor.is_floating_point())
     sums: dict[str, list[_Sum]] = {}
-    for batch in inputs.split(BATCH):
-        x = as_inputs(batch, dtype).to(device)
+    both_inputs = (inputs, inputs if network_inputs is None else network_inputs)
+    for batches in zip(*(each.split(BATCH) for each in both_inputs), strict=True):
+        seen = [as_inputs(batch, dtype).to(device) for batch in batches]
         with errors_of_forward(f"inputs of shape {tuple(inputs.shape[1:])}"):
-            outputs = [_module_outputs(model, network, x, shown) for network in networks]
+            outputs = [_module_outputs(model, network, x, shown) for network, x in zip(networks, seen, strict=True)]
         for name, unit_outputs in shown.items():
             both = [[each for shows in unit_outputs for each in shows.activations(of)] for of in outputs]
             _add(sums, name, *both)
         if advance is not None:
-            advance(len(x))
+            advance(len(batches[0]))
     return _correlations(sums)
 
 

@@ -16,6 +16,7 @@ from landscape_cli.alignment.learned import PathLearner
 from landscape_cli.alignment.learning import Learning
 from landscape_cli.alignment.requirements import check_inputs, check_learning, drawn_data, drawn_inputs
 from landscape_cli.arguments import device_of
+from landscape_cli.choices import Method
 from landscape_cli.errors import LandscapeWarning, Remark
 from landscape_cli.evaluation.equivalence import (
     Difference,
@@ -43,6 +44,7 @@ def align(
     orders: int = ORDERS,
     seed: int = 0,
     inputs: Tensor | None = None,
+    network_inputs: Tensor | None = None,
     data: Data | None = None,
     learning: Learning | None = None,
     prove: bool = True,
@@ -71,6 +73,7 @@ def align(
         orders: of "weight" and "learned": in how many random orders of the groups to descend; the best is kept.
         seed: of these orders, of what is learned, and of the probe batch.
         inputs: of "activation": samples to correlate units on, shape (n, *input_shape).
+        network_inputs: the same samples as the network sees them, where the reference sees them otherwise.
         data: of "learned": samples with labels to learn on, such as a `Split`; of several the training set.
         learning: of "learned": how, if not as `Learning()` says.
         prove: whether to compare the outputs before and after.
@@ -104,7 +107,16 @@ def align(
     device = device_of(device)
     correlations = None
     if inputs is not None:
-        correlations = correlate(model, reference, network, symmetry, inputs, device=device, advance=advance)
+        correlations = correlate(
+            model,
+            reference,
+            network,
+            symmetry,
+            inputs,
+            network_inputs=network_inputs,
+            device=device,
+            advance=advance,
+        )
     learner = None
     if data is not None:
         learner = PathLearner(model, data, learning or Learning(), seed=seed, device=device, advance=advance)
@@ -133,11 +145,14 @@ def correlate(
     symmetry: Symmetry,
     inputs: Tensor,
     *,
+    network_inputs: Tensor | None = None,
     device: torch.device,
     advance: Callable[[int], None] | None,
 ) -> Correlations:
     """Return the correlations of two networks' units on data, and remark on the groups that have none."""
-    correlations = unit_correlations(model, reference, network, symmetry, inputs, device=device, advance=advance)
+    correlations = unit_correlations(
+        model, reference, network, symmetry, inputs, network_inputs=network_inputs, device=device, advance=advance
+    )
     missing = [
         group.name for group in symmetry.permutations if group.name not in correlations.units and not group.inside
     ]
@@ -172,7 +187,7 @@ class PairAligner:
         symmetry: Symmetry,
         *,
         method: str,
-        inputs: Tensor | None,
+        inputs: Callable[[Checkpoint], Tensor] | None,
         seed: int,
         device: torch.device,
         orders: int = ORDERS,
@@ -187,7 +202,8 @@ class PairAligner:
             like: one of the networks.
             symmetry: of all of them.
             method: "cosine", "weight", "activation" or "learned".
-            inputs: training inputs, shape (n, *input_shape), of which "activation" draws some; others do without.
+            inputs: training inputs as a network sees them, shape (n, *input_shape), of which "activation" draws the
+                same for all; others do without.
             seed: of all that is drawn.
             device: where outputs and activations are computed.
             orders: descents of "weight".
@@ -201,8 +217,8 @@ class PairAligner:
         check_method(method, learns=data is not None)
         self._model, self._symmetry, self._method, self._orders = model, symmetry, method, orders
         self._seed, self._device = seed, device
-        self._inputs, self._data = drawn_inputs(method, inputs, seed, samples), drawn_data(data, seed, samples)
-        self._learning = learning
+        self._inputs, self._samples, self._like = inputs, samples, like
+        self._data, self._learning = drawn_data(data, seed, samples), learning
         self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
         self._warned_of_scale = self._aligned_any = False
 
@@ -217,7 +233,8 @@ class PairAligner:
         if self._data is not None:
             [split] = named_splits(self._data).values()
             return (self._learning or Learning()).epochs * len(split.y)
-        return 0 if self._inputs is None else len(self._inputs)
+        drawn = self._drawn(self._like)
+        return 0 if drawn is None else len(drawn)
 
     def match(
         self, reference: Checkpoint, network: Checkpoint, *, advance: Callable[[int], None] | None = None
@@ -262,6 +279,12 @@ class PairAligner:
         self._aligned_any = True
         return replace(network, params=alignment.params)
 
+    def _drawn(self, network: Checkpoint) -> Tensor | None:
+        """Return the samples that units are correlated on, as a network sees them; None of methods without."""
+        if self._inputs is None or self._method != Method.ACTIVATION:
+            return None
+        return drawn_inputs(self._method, self._inputs(network), self._seed, self._samples)
+
     def _match(self, reference: Checkpoint, network: Checkpoint, advance: Callable[[int], None] | None) -> Alignment:
         alignment = align(
             self._model,
@@ -271,7 +294,8 @@ class PairAligner:
             method=self._method,
             orders=self._orders,
             seed=self._seed,
-            inputs=self._inputs,
+            inputs=self._drawn(reference),
+            network_inputs=self._drawn(network),
             data=self._data,
             learning=self._learning,
             probe=self._probe,

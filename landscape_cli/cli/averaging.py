@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -132,6 +132,7 @@ def average_of(
             params = recompute_statistics(plain, params, evaluator.splits["train"].x)
         metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
         record = data.record
+        networks = [replace(networks[0], preprocessing=data.preprocessing.beside_data), *networks[1:]]
     form = Form(tuple(made_of_parts(model)), networks[0].params)
     network = form.stored({name: tensor.cpu() for name, tensor in params.items()})
     return merged(networks, network, data=record, step=step, metrics=metrics)

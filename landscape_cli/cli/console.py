@@ -106,7 +106,7 @@ def progress(
         yield None
         return
     with make_progress() as bar:
-        task = bar.add_task(description, total=total, rate="")
+        task = bar.add_task(description, total=total or None, rate="")
         start = shown = time.monotonic()
         done = 0
 

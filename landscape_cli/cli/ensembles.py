@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.cli.pairs import Chosen
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.io.checkpoint import Checkpoint
@@ -92,6 +93,7 @@ class FunctionMeasurement:
         groups: which of the networks are in each ensemble, as `ensemble_groups` returns them.
         options: what the user says of ensembles.
         symmetry: of the networks; None where it is not known.
+        common: lets networks meet that see inputs differently.
         align: returns networks aligned as a set; None to average their weights as they are.
         device: where to compute.
     """
@@ -102,6 +104,7 @@ class FunctionMeasurement:
     groups: Mapping[str, Sequence[int]]
     options: EnsembleOptions
     symmetry: Symmetry | None
+    common: CommonInputs
     align: SetAligner | None
     device: torch.device
 
@@ -112,30 +115,47 @@ class FunctionMeasurement:
             distributions: whether distributions over classes are compared; else decisions are enough.
             quiet: whether to show no progress.
         """
+        from landscape_cli.binary.layers import latent_names
         from landscape_cli.evaluation.evaluator import Evaluator
         from landscape_cli.measures.predictions import predict, predict_distributions, samples_predicted
 
-        evaluator = Evaluator(self.model, {"train": self.data.train, "test": self.data.test}, device=self.device)
+        evaluator_of = self.data.by_network(
+            lambda seen: Evaluator(self.model, {"train": seen.train, "test": seen.test}, device=self.device)
+        )
+        evaluators = [evaluator_of(network) for network in self.networks]
+        if not latent_names(self.model):  # binary networks have no mean of weights
+            self.common.check([self.networks[k] for k in group] for group in self.groups.values())
         params = [network.params for network in self.networks]
-        total = samples_predicted(len(params), evaluator)
+        total = samples_predicted(len(params), evaluators[0])
         with progress("predicting", total, "samples", quiet=quiet) as advance:
             if not distributions:
-                return predict(params, evaluator, advance=advance), {}
+                return predict(params, evaluators, advance=advance), {}
             groups = list(self.groups.values())
-            predictions, mixtures = predict_distributions(params, evaluator, groups, advance=advance)
-        return predictions, self._ensembles(evaluator, predictions, mixtures, quiet=quiet) if groups else {}
+            predictions, mixtures = predict_distributions(params, evaluators, groups, advance=advance)
+        return predictions, self._ensembles(evaluators, predictions, mixtures, quiet=quiet) if groups else {}
 
     def _ensembles(
-        self, evaluator: Evaluator, predictions: Sequence[Predictions], mixtures: Sequence[Mixture], *, quiet: bool
+        self,
+        evaluators: Sequence[Evaluator],
+        predictions: Sequence[Predictions],
+        mixtures: Sequence[Mixture],
+        *,
+        quiet: bool,
     ) -> dict[str, Ensemble]:
         from landscape_cli.measures.ensemble import WeightMeans, warn_of_doubtful
 
-        means = WeightMeans(evaluator, self.networks[0].params, bn=self.options.bn, same=self.options.same)
-        total = sum(means.samples(len(group)) for group in self.groups.values())
+        distinct = {id(evaluators[group[0]]): evaluators[group[0]] for group in self.groups.values()}
+        means_by = {
+            key: WeightMeans(evaluator, self.networks[0].params, bn=self.options.bn, same=self.options.same)
+            for key, evaluator in distinct.items()
+        }
+        total = sum(next(iter(means_by.values())).samples(len(group)) for group in self.groups.values())
         ensembles = {}
         with progress("means of weights", total, "samples", quiet=quiet) as advance:
             for (name, group), mixture in zip(self.groups.items(), mixtures, strict=True):
+                means = means_by[id(evaluators[group[0]])]
                 networks: Sequence[Checkpoint] = [self.networks[k] for k in group]
+                networks = self.common.of(networks) if means.there_are else networks
                 spherical = all(network.normalized is not None for network in networks)
                 if self.align is not None and means.there_are:
                     networks = self.align(networks)
@@ -147,5 +167,6 @@ class FunctionMeasurement:
                     advance=advance,
                 )
                 warn_of_doubtful(ensembles[name], [network.path for network in networks])
-        means.warn_of_missing()
+        for means in means_by.values():
+            means.warn_of_missing()
         return ensembles

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.cli.console import say
-from landscape_cli.cli.options import DataOptions, ModelOptions, whole_numbers
+from landscape_cli.cli.console import progress, say
+from landscape_cli.cli.options import DataOptions, ModelOptions, PreprocessingOptions, image_size, whole_numbers
 from landscape_cli.errors import DataError, LandscapeError, shown
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.data.datasets import DataSet
+    from landscape_cli.data.datasets import DataSet, DataSpec
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.symmetry import Symmetry
 
@@ -84,9 +87,10 @@ def read_networks(
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
+    reader = NetworkReader(files.model_name, shape, files.key or "")
     if plain is not None:
-        return NetworkReader(files.model_name, shape).read_all(paths, plain=plain)
-    networks, model = NetworkReader(files.model_name, shape).read_all(paths, plain=ALL)
+        return reader.read_all(paths, plain=plain)
+    networks, model = reader.read_all(paths, plain=ALL)
     spec, params = networks[0].model, [network.params for network in networks]
     unmasked = without_masks(model, params, None, torch.zeros(2, *spec.input_shape))
     return [replace(n, params=p) for n, p in zip(networks, unmasked, strict=True)], model
@@ -141,32 +145,92 @@ def symmetry_of(
     return symmetry
 
 
-def data_of(networks: Sequence[Checkpoint], options: DataOptions, *, quiet: bool) -> DataSet:
-    """Load the data that the networks were trained on, or other data.
+def with_preprocessing(network: Checkpoint, options: PreprocessingOptions, data: DataSet | None = None) -> Checkpoint:
+    """Return a network that is to be written, with how the user says that it sees inputs.
 
-    Inputs are standardised as the first network knows it that says so, and its task is that of other data too: foreign
-    files say neither; where none does, with the statistics of the training set itself.
+    Raises:
+        BadParameter: if that needs a training set, which is not there.
+    """
+    from dataclasses import replace
+
+    asked = options.chosen()
+    if asked is None:
+        return network
+    if data is not None:
+        asked = data.under(asked).preprocessing
+    if asked.needs_data:
+        raise typer.BadParameter(
+            f"--preprocess {asked.kind} takes its numbers from a training set, and none is read here: name them with "
+            "--mean and --std"
+        )
+    return replace(network, preprocessing=asked.to_record())
+
+
+def data_of(
+    networks: Sequence[Checkpoint],
+    model: nn.Module,
+    options: DataOptions,
+    preprocessing: PreprocessingOptions,
+    device: torch.device,
+    *,
+    seed: int,
+    quiet: bool,
+) -> tuple[DataSet, list[Checkpoint]]:
+    """Load the data that the networks were trained on, or other data; return them, and how each network sees them.
+
+    The task of the first network that says so is that of other data too: foreign files do not say. Where only a part
+    is measured on, it is drawn with the seed. Data that code makes are loaded if the user names that code.
+
+    Returns:
+        The data as the first network sees them, and the networks, whose `preprocessing` now says how each does:
+        `DataSet.seen_by` and `DataSet.by_network` are for the others.
 
     Raises:
         DataError: if the networks were trained on different data and none is named, the data is missing, is not
-            what the network was trained on, or does not fit it.
+            what the network was trained on, or does not fit it; or its inputs are to be seen in a way that there is
+            not.
+
+    Warns:
+        LandscapeWarning: as `see_data` does.
     """
+    from landscape_cli.cli.preprocessing import see_data
+    from landscape_cli.data.datasets import load_data
+    from landscape_cli.data.user_function import allow_function, is_function, same_function
+
     first = next((network for network in networks if network.data), networks[0])
-    if options.data is not None:
-        data = _other_data(options.data, first, options, quiet=quiet)
+    asked = preprocessing.chosen()
+    load = partial(load_data, preprocessing="none", part=options.part(seed), reading=reading_data(quiet=quiet))
+    if options.data is not None and is_function(options.data):
+        allow_function(options.data)
+    if options.data is not None and not same_function(options.data, str(first.data.get("name"))):
+        data = _other_data(options.data, first, options, load, quiet=quiet)
     elif options.task is not None:
         raise DataError("--task goes with --data: checkpoints say what is to be told from their own data")
+    elif options.image_size is not None:
+        raise DataError("--image-size goes with --data: checkpoints say to which size their own images are brought")
     else:
-        data = _data_trained_on(networks, first, options.data_dir, quiet=quiet)
+        data = _data_trained_on(networks, first, options.data_dir, load, quiet=quiet)
     _check_data_fits(data, first)
-    return data
+    seeing = see_data(networks, model, data, asked, device)
+    return data.seen_by(seeing[0]), seeing
+
+
+def reading_data(*, quiet: bool) -> Callable[[int], AbstractContextManager[Callable[[int], None] | None]]:
+    """Return what makes the progress bar of so many samples that are read."""
+    return partial(progress, "reading data", unit="samples", quiet=quiet)
 
 
 def _data_trained_on(
-    networks: Sequence[Checkpoint], first: Checkpoint, directory: str | None, *, quiet: bool
+    networks: Sequence[Checkpoint],
+    first: Checkpoint,
+    directory: str | None,
+    load: Callable[[DataSpec], DataSet],
+    *,
+    quiet: bool,
 ) -> DataSet:
     """Load the data that all networks were trained on, `first` among them."""
-    from landscape_cli.data.datasets import DataSpec, load_data
+    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.user_function import is_function
 
     for network in networks:
         if not network.data:
@@ -174,11 +238,21 @@ def _data_trained_on(
         if _same_data(network.data) != _same_data(first.data):
             raise DataError(f"{first.path} and {network.path} were trained on different data: name one with --data")
     try:
-        data = load_data(DataSpec.from_record(first.data, directory), preprocessing=first.data)
+        data = load(DataSpec.from_record(first.data, directory))
     except DataError as error:
         raise DataError(f"the data of {first.path}: {error}") from error
+    if None in {data.record["sha256"], first.data.get("sha256", "")}:
+        say(f"only a part of the data of {first.path} is read, so that they are the same is not checked", quiet=quiet)
+        return replace(data, record={key: first.data.get(key, value) for key, value in data.record.items()})
     # Generated numbers may differ in the last bit from one kind of machine to the next.
     if data.record["name"] != "hmm" and data.record["sha256"] != first.data.get("sha256"):
+        if is_function(data.record["name"]):  # which the user has named
+            say(
+                f"warning: {shown(data.record['name'])} does not return the data that {first.path} was trained on (the "
+                "contents differ): measured is what it returns now",
+                quiet=quiet,
+            )
+            return data
         raise DataError(
             f"{data.record['name']} is not the data that {first.path} was trained on (its contents differ): "
             "find the right one with --data-dir, or measure on this one with --data"
@@ -199,21 +273,23 @@ def warn_of_generated(data: DataSet, networks: Sequence[Checkpoint], *, quiet: b
             return
 
 
-def _other_data(name: str, first: Checkpoint, options: DataOptions, *, quiet: bool) -> DataSet:
-    """Load the data that the user names, seen as `first` saw its own, and say so."""
-    from landscape_cli.data.datasets import DataSpec, load_data
+def _other_data(
+    name: str, first: Checkpoint, options: DataOptions, load: Callable[[DataSpec], DataSet], *, quiet: bool
+) -> DataSet:
+    """Load the data that the user names, with the task and the size of images of `first`, and say so."""
+    from landscape_cli.data.datasets import DataSpec, recorded_size
 
     task = first.data.get("task") if options.task is None else options.task.value
     try:
-        data = load_data(DataSpec(name, options.data_dir or "data", task=task), preprocessing=first.data or None)
+        size = image_size(options.image_size) or (recorded_size(first.data) if Path(name).is_dir() else None)
+        data = load(DataSpec(name, options.data_dir or "data", task=task, image_size=size))
     except DataError as error:
         if options.task is None and task is not None:
             raise DataError(f"{first.path} was trained on the {task} of labels: {error}") from error
         raise
-    statistics = f"as for {first.path}" if first.data else "with the statistics of its training set"
     say(
-        f"data: {name}{f' ({task})' if task else ''}, {len(data.train.y)} training and {len(data.test.y)} test "
-        f"samples, standardised {statistics}",
+        f"data: {name}{f' ({task})' if task else ''}, {len(data.raw_train.y)} training and {len(data.raw_test.y)} test "
+        "samples",
         quiet=quiet,
     )
     return data
@@ -236,5 +312,5 @@ def _check_data_fits(data: DataSet, network: Checkpoint) -> None:
 
 
 def _same_data(record: Mapping[str, Any]) -> dict[str, Any]:
-    local = {"directory"} | ({"sha256", "mean", "deviation"} if record.get("name") == "hmm" else set())
+    local = {"directory", "mean", "deviation"} | ({"sha256"} if record.get("name") == "hmm" else set())
     return {key: value for key, value in record.items() if key not in local}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 USUAL = Learning()
 ON_DATA = (Method.ACTIVATION, Method.LEARNED)
 USED_BY: dict[str, tuple[Method, ...]] = {"orders": (Method.WEIGHT, Method.LEARNED, Method.CYCLE)}
-OF_DATA = ("data", "data_dir")
+OF_DATA = ("data", "data_dir", "image_size")
 USED_BY |= dict.fromkeys(("samples", *OF_DATA), ON_DATA)
 USED_BY |= dict.fromkeys(OF_LEARNING, (Method.LEARNED,))
 """The methods that each of these options is for."""

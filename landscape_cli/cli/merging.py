@@ -16,6 +16,7 @@ from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
 
 if TYPE_CHECKING:
+    from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.path_evaluator import PathEvaluator
@@ -126,7 +127,7 @@ class NetworkWriter:
 
     Attributes:
         evaluator: of the paths.
-        data: what checkpoints say of the data.
+        data: the data, as the networks see them.
         provenance: what they say of this command, given the networks read.
         force: whether existing files may be replaced.
         quiet: whether to say nothing.
@@ -134,7 +135,7 @@ class NetworkWriter:
     """
 
     evaluator: PathEvaluator
-    data: Mapping[str, Any]
+    data: DataSet
     provenance: Callable[..., dict[str, Any]]
     force: bool
     quiet: bool
@@ -168,7 +169,8 @@ class NetworkWriter:
         params = self.evaluator.network_at(stops, wanted.tau)
         metrics = self.evaluator.metrics(params, advance=advance)
         step = self.provenance(networks=ends, network_at=wanted.tau)
-        network = merged(ends, params, data=self.data, step=step, metrics=metrics)
+        network = merged(ends, params, data=self.data.record, step=step, metrics=metrics)
+        network = replace(network, preprocessing=self.data.preprocessing.beside_data)
         failures = {}
         if wanted.output is not None:
             failures["path"] = write_network(wanted.output, network, force=self.force, quiet=self.quiet)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
 
 if TYPE_CHECKING:
+    from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.optimized_path import OptimizedPath
@@ -89,12 +91,16 @@ def write_midpoint(
     out: Path,
     ends: Sequence[Checkpoint],
     *,
-    data: Mapping[str, Any],
+    data: DataSet,
     provenance: Callable[..., dict[str, Any]],
     force: bool,
     quiet: bool,
 ) -> LandscapeError | None:
     """Write a midpoint as a checkpoint, with the history of both ends and this command; return why it cannot be."""
     step, normalized = provenance(networks=ends), optimized.normalized
-    midpoint = merged(ends, optimized.midpoint, data=data, step=step, metrics=optimized.metrics, normalized=normalized)
+    seen = data.seen_by(ends[0])
+    midpoint = merged(
+        ends, optimized.midpoint, data=seen.record, step=step, metrics=optimized.metrics, normalized=normalized
+    )
+    midpoint = replace(midpoint, preprocessing=seen.preprocessing.beside_data)
     return write_network(out, midpoint, force=force, quiet=quiet)

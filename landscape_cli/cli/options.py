@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landscape_cli.arguments import decimal_number, whole_number
-from landscape_cli.choices import Format, Kind, Method, Pairing, Statistics, Task
+from landscape_cli.choices import Format, Kind, Method, Pairing, Preprocess, Statistics, Task
 from landscape_cli.cli.groups import Group
+
+if TYPE_CHECKING:
+    from landscape_cli.data.part import Part
+    from landscape_cli.data.preprocessing import Preprocessing
 
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
@@ -80,7 +84,18 @@ Plot = Annotated[
 ]
 DataName = Annotated[
     str | None,
-    typer.Option("--data", help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, wedges, FILE.safetensors."),
+    typer.Option(
+        "--data",
+        help="Measure on other data: hmm, mnist, fashion-mnist, cifar10, wedges, FILE.safetensors, FILE.npz, a folder "
+        "of images by class, or package.module:function?arg=1, code of yours that returns a training and a test set.",
+    ),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        help="Folders of images: bring them to so many pixels, S or H,W, by resizing and cutting out the middle.",
+    ),
 ]
 DataTask = Annotated[
     Task | None,
@@ -88,6 +103,29 @@ DataTask = Annotated[
 ]
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
+]
+PreprocessName = Annotated[
+    Preprocess | None,
+    typer.Option(
+        "--preprocess",
+        help="How networks see inputs: standardize (less the training set's mean of each channel, by its deviation), "
+        "columns (the same of each column of a table), none, unit (bytes to [0, 1]), imagenet, or channels, by --mean "
+        "and --std.  [default: as each network records it]",
+    ),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        "--mean", help="What is subtracted from each channel, of bytes scaled to [0, 1] first: 0.49,0.48,0.45."
+    ),
+]
+Deviation = Annotated[str | None, typer.Option("--std", help="What each channel is divided by then: 0.25,0.24,0.26.")]
+Fold = Annotated[
+    bool,
+    typer.Option(
+        "--fold-preprocessing",
+        help="Let networks that see inputs differently meet: the difference goes into their first layers.",
+    ),
 ]
 Pairs = Annotated[
     Pairing | None,
@@ -116,6 +154,15 @@ ModelName = Annotated[
 InputShape = Annotated[
     str | None, typer.Option("--input-shape", help="Shape of one input of that model, as in 3,32,32.")
 ]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="NAME",
+        help="Entry of such a file that holds the network, dotted for nesting, as in ema or model.net; or what its "
+        "names begin with.",
+    ),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse operators without a symmetry rule, and parameters never used.")
 ]
@@ -130,6 +177,50 @@ class DataOptions(Group):
     data: DataName = None
     task: DataTask = None
     data_dir: DataDir = None
+    image_size: ImageSize = None
+
+    def part(self, seed: int) -> Part:
+        """Return how much of the data is measured on, drawn with a seed: here all."""
+        from landscape_cli.data.part import Part
+
+        return Part(seed=seed)
+
+
+@dataclass(frozen=True)
+class PreprocessingOptions(Group):
+    """How networks see inputs."""
+
+    panel = "Data"
+
+    preprocess: PreprocessName = None
+    mean: Mean = None
+    std: Deviation = None
+
+    def chosen(self) -> Preprocessing | None:
+        """Return how networks are to see inputs; None if the user does not say.
+
+        Raises:
+            BadParameter: if options contradict each other, or numbers are none.
+        """
+        if (self.mean is None) != (self.std is None):
+            raise typer.BadParameter("--mean and --std go together: give both")
+        if self.preprocess is None and self.mean is None:
+            return None
+        if self.mean is not None and self.preprocess not in {None, Preprocess.CHANNELS}:
+            raise typer.BadParameter(f"--mean and --std say how: leave out --preprocess {self.preprocess.value}")
+        from landscape_cli.data.preprocessing import Preprocessing
+
+        if self.mean is None or self.std is None:
+            assert self.preprocess is not None
+            return Preprocessing(self.preprocess)
+        return Preprocessing.channels(numbers(self.mean, "--mean"), numbers(self.std, "--std"))
+
+
+@dataclass(frozen=True)
+class MeetingOptions(PreprocessingOptions):
+    """How networks see inputs, and what becomes of those that meet others."""
+
+    fold_preprocessing: Fold = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +231,7 @@ class ModelOptions(Group):
 
     model_name: ModelName = None
     input_shape: InputShape = None
+    key: Key = None
 
 
 @dataclass(frozen=True)
@@ -310,6 +402,20 @@ def whole_numbers(text: str, option: str) -> list[int]:
         return [whole_number(part) for part in text.split(",")] if text else []
     except ValueError:
         raise typer.BadParameter(f"{option} takes whole numbers separated by commas, not {text!r}") from None
+
+
+def image_size(text: str | None) -> tuple[int, int] | None:
+    """Parse the size of images: of a square, or height and width.
+
+    Raises:
+        BadParameter: if it is none.
+    """
+    if text is None:
+        return None
+    sizes = whole_numbers(text, "--image-size")
+    if len(sizes) not in {1, 2} or min(sizes) < 1:
+        raise typer.BadParameter(f"--image-size takes S or H,W, as in 224 or 32,48, not {text!r}")
+    return sizes[0], sizes[-1]
 
 
 def flag(name: str) -> str:

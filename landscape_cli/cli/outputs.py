@@ -123,8 +123,7 @@ def named_paths(
     double = next((path for path, count in Counter(paths).items() if count > 1), None)
     if double is not None:
         raise CheckpointError(
-            f"several {what} would be written to {double}: tell them apart by {' and '.join(fields)} in {option}, "
-            "which stand for the stems of the files"
+            f"several {what} would be written to {double}: tell them apart by {' and '.join(fields)} in {option}"
         )
     return paths
 

@@ -48,13 +48,15 @@ IF_USED = (
     *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task"),
     *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
-    *("b", "c", "third"),
+    *("b", "c", "third", "fold_preprocessing", "key"),
 )
 IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
     *("cycles", "fge_start", "cycle_epochs", "lr_min"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
+    *("image_size", "train_samples", "test_samples"),
+    *("preprocess", "mean", "std"),
 )
 """Likewise, but for options that may be zero."""
 
@@ -139,12 +141,13 @@ def make_provenance(
     """
     from landscape_cli.io.results import provenance
 
-    measured = ("name", "task", "train_samples", "test_samples", "sha256")
-    used = {} if data is None else {"data": {key: data.record[key] for key in measured if key in data.record}}
+    measured = ("name", "task", "image_size", "train_samples", "test_samples", "sha256")
+    record = {} if data is None else {**data.record, **data.part}
+    used = {} if data is None else {"data": {key: record[key] for key in measured if key in record}}
     return used | provenance(
         context.info_name or "",
         recorded(context, device=str(device), **replaced),
         device=str(device),
         seed=seed,
-        inputs={network.path: network.sha256 for network in networks},
+        inputs={path: digest for network in networks for path, digest in network.inputs.items()},
     )

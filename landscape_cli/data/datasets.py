@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -18,20 +18,23 @@ from landscape_cli.data.find import find_source
 from landscape_cli.data.given import GIVEN, GivenSets
 from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.data.part import Part
-from landscape_cli.data.preprocessing import Preprocessing
-from landscape_cli.data.samples import Samples
+from landscape_cli.data.preprocessing import Preprocessing, network_preprocessing
+from landscape_cli.data.reading import Reading, read_split
 from landscape_cli.data.source import DataSource, Split
 from landscape_cli.data.subset import balanced_subset
 from landscape_cli.data.user_function import allow_function, is_function
 from landscape_cli.errors import DataError, shown
 from landscape_cli.forward.objective import Objective, count_classes
 from landscape_cli.forward.objectives import CLASSIFICATION
+from landscape_cli.io.checkpoint import Checkpoint
 
-Reading = Callable[[int], AbstractContextManager[Callable[[int], None] | None]]
 LATER = ("task", "image_size")
 """What a record holds only where it says something: without, it is what it was before there were such things."""
 
 __all__ = ["DataSet", "DataSpec", "Split", "load_data"]
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class DataSpec:
                 seed=_seed(record["seed"]),
                 hmm=HiddenManifold.from_record(record["hmm"]),
                 task=record.get("task"),  # checkpoints from before there were tasks have none
-                image_size=None if record.get("image_size") is None else tuple(record["image_size"]),
+                image_size=recorded_size(record),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as cause:
             raise DataError(
@@ -93,8 +96,9 @@ class DataSet:
         classes: the number of classes; of label bits or numbers to predict, where those are the targets.
         preprocessing: how inputs are seen.
         record: what a checkpoint keeps of it, as JSON values; a preprocessing that is not `standardize` it keeps
-            beside that (`Checkpoint.preprocessing`).
-        sha256: the digest of the whole data set, of which this may be a part; None if only that part has been read.
+            beside that (`Checkpoint.preprocessing`). It is of the whole, of which this may be a part; "sha256" is
+            None there if no more than that part has been read.
+        part: what the record would say of the part: "train_samples", "test_samples", "sha256"; empty for all.
     """
 
     raw_train: Split = field(repr=False)
@@ -102,8 +106,8 @@ class DataSet:
     classes: int
     preprocessing: Preprocessing
     record: Mapping[str, Any]
-    sha256: str | None = None
-    _seen: Tensor | None = field(default=None, repr=False)
+    part: Mapping[str, Any] = field(default_factory=dict)
+    _whole: Tensor | None = field(default=None, repr=False)
     _views: dict[Preprocessing, DataSet] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -136,13 +140,34 @@ class DataSet:
         """What they are divided by, float64."""
         return self.preprocessing.affine(self.raw_train.x)[1]
 
+    def seen_by(self, network: Checkpoint) -> DataSet:
+        """Return the same data as a network sees it, by what its checkpoint says; as it is here where that is silent.
+
+        Raises:
+            DataError: if what the checkpoint says is malformed, or does not suit the data.
+        """
+        own = network_preprocessing(network.preprocessing, network.data)
+        return self if own is None else self.under(own)
+
+    def by_network(self, make: Callable[[DataSet], T]) -> Callable[[Checkpoint], T]:
+        """Return what gives each network what is made of the data as it sees them, made once for all that see alike."""
+        made: dict[Preprocessing, T] = {}
+
+        def of(network: Checkpoint) -> T:
+            seen = self.seen_by(network)
+            if seen.preprocessing not in made:
+                made[seen.preprocessing] = make(seen)
+            return made[seen.preprocessing]
+
+        return of
+
     def under(self, preprocessing: Preprocessing) -> DataSet:
         """Return the same data as another network sees it; prepared once, when it is first looked at.
 
         Raises:
             DataError: if the preprocessing does not suit the data.
         """
-        fitted = preprocessing.fitted(self.raw_train.x if self._seen is None else self._seen)
+        fitted = preprocessing.fitted(self.raw_train.x if self._whole is None else self._whole)
         if fitted == self.preprocessing:
             return self
         if fitted not in self._views:
@@ -186,13 +211,13 @@ def load_data(
     part = part or Part()
     check_kind("part", part, Part, "give a Part, as in Part(train_samples=1000)", DataError)
     wanted = _preprocessing(preprocessing)
-    sets = source.load(spec, download=download)
-    train, test = (_read(each, spec, part, reading) for each in sets)
+    sets = [read_split(each, spec, part, reading) for each in source.load(spec, download=download)]
+    train, test = (each.split for each in sets)
     against = train.objective if spec.name == GIVEN and objective is None else spec.objective
     train, test = (replace(split, objective=against) for split in (train, test))
     check_splits(spec.name, train, test)
     train, test = (replace(split, y=against.targets(split.y)) for split in (train, test))
-    classes = against.classes(spec.name, _all_labels(sets[0], train), _all_labels(sets[1], test))
+    classes = against.classes(spec.name, *(against.targets(each.labels) for each in sets))
     if spec.task is not None:
         if not against.balances:
             raise DataError(f"the task {spec.task} is told from one label a sample, not for {against.name}")
@@ -202,22 +227,28 @@ def load_data(
     if spec.train_size is not None:
         train = balanced_subset(train, classes, spec.train_size, spec.seed)
     fitted = (wanted or Preprocessing.usual(train.x)).fitted(train.x)
-    is_whole = not any(isinstance(each, Samples) and _size_read(each, spec, part)[1] for each in sets)
-    whole = _digest(train, test) if is_whole else None
-    seen = train.x
-    train, test = part.of(train, "train"), part.of(test, "test")
+    whole = train.x
+    record = _asked_for(spec) | {
+        "classes": classes,
+        "input_shape": list(train.x.shape[1:]),
+        "train_samples": sets[0].count if sets[0].is_part else len(train.y),
+        "test_samples": sets[1].count,
+        "sha256": None if any(each.is_part for each in sets) else _digest(train, test),
+    }
+    measured = {}
+    if not part.is_all:
+        train, test = part.of(train, "train"), part.of(test, "test")
+        measured = {"train_samples": len(train.y), "test_samples": len(test.y), "sha256": _digest(train, test)}
+    return DataSet(train, test, classes, fitted, _with_statistics(record, fitted), measured, whole)
+
+
+def _asked_for(spec: DataSpec) -> dict[str, Any]:
+    """Return what a record says of what was asked for, as JSON values."""
     asked = asdict(replace(spec, objective=CLASSIFICATION))
     asked = {k: value for k, value in asked.items() if k != "objective" and (value is not None or k not in LATER)}
     if spec.image_size is not None:
         asked["image_size"] = list(spec.image_size)
-    record = asked | {
-        "classes": classes,
-        "input_shape": list(train.x.shape[1:]),
-        "train_samples": len(train.y),
-        "test_samples": len(test.y),
-        "sha256": whole if whole is not None and part.is_all else _digest(train, test),
-    }
-    return DataSet(train, test, classes, fitted, _with_statistics(record, fitted), whole, seen)
+    return asked
 
 
 def _asked(spec: object, objective: Objective | None) -> tuple[DataSpec, DataSource]:
@@ -247,32 +278,6 @@ def _asked(spec: object, objective: Objective | None) -> tuple[DataSpec, DataSou
     return spec, find_source(spec)
 
 
-def _size_read(samples: Samples, spec: DataSpec, part: Part) -> tuple[int | None, int | None]:
-    """Return how many samples are read to train on, None for all, and how many of a set that is only measured on."""
-    train_size = spec.train_size if samples.split == "train" else None
-    return train_size, part.size(samples.split) if train_size is None else None
-
-
-def _read(samples: Split | Samples, spec: DataSpec, part: Part, reading: Reading) -> Split:
-    """Return a split in memory: all of it, or as much as will be trained or measured on.
-
-    Raises:
-        DataError: if it cannot be read, or there is no room for it.
-    """
-    if isinstance(samples, Split):
-        return samples
-    trained_on, measured_on = _size_read(samples, spec, part)
-    size, seed = (measured_on, part.seed) if trained_on is None else (trained_on, spec.seed)
-    with reading(samples.work(size)) as advance:
-        return samples.read(size, seed=seed, advance=advance)
-
-
-def _all_labels(samples: Split | Samples, split: Split) -> Tensor:
-    """Return the labels of all samples, as far as they are known, of which a split may be a part."""
-    known = samples.known_labels if split.objective.balances and not isinstance(samples, Split) else None
-    return split.y if known is None else known
-
-
 def _preprocessing(asked: Preprocessing | str | Mapping[str, Any] | None) -> Preprocessing | None:
     """Return the preprocessing that is asked for in one of the ways that there are.
 
@@ -285,6 +290,12 @@ def _preprocessing(asked: Preprocessing | str | Mapping[str, Any] | None) -> Pre
         return Preprocessing.of_data(asked)
     check_kind("preprocessing", asked, str, "give a Preprocessing, or the name of one", DataError)
     return Preprocessing(asked)
+
+
+def recorded_size(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the size of images that a record names, if it does; whether it is one, loading checks."""
+    size = record.get("image_size")
+    return None if size is None else tuple(size)
 
 
 def _with_statistics(record: Mapping[str, Any], preprocessing: Preprocessing) -> dict[str, Any]:

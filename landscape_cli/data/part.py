@@ -65,7 +65,7 @@ class Part:
         if size is None or size == len(samples.y):
             return samples
         check_size(f"{split}_samples", size, len(samples.y))
-        chosen = choose(classes_of(samples.y), size, self.seed)
+        chosen = choose(classes_of(samples.y, balances=samples.objective.balances), size, self.seed)
         return replace(samples, x=samples.x[chosen], y=samples.y[chosen])
 
 
@@ -84,9 +84,14 @@ def check_size(name: str, size: int, there_are: int) -> None:
         raise DataError(f"`{name}=` {size:,} is more than the {there_are:,} samples that there are: lower it")
 
 
-def classes_of(y: Tensor) -> Tensor:
-    """Return labels, shape (n,), where they are of classes, and else zeros: such samples are all alike."""
-    is_class = y.ndim == 1 and not y.is_floating_point() and not y.is_complex()
+def classes_of(y: Tensor, *, balances: bool = True) -> Tensor:
+    """Return labels, shape (n,), where they are of classes, and else zeros: such samples are all alike.
+
+    Args:
+        y: targets, shape (n, ...).
+        balances: whether those of one whole number a sample are of classes.
+    """
+    is_class = balances and y.ndim == 1 and not y.is_floating_point() and not y.is_complex()
     return y.long() if is_class else torch.zeros(len(y), dtype=torch.int64)
 
 

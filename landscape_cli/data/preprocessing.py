@@ -114,7 +114,7 @@ class Preprocessing:
             result = cls(record["kind"], record.get("mean", ()), record.get("deviation", ()))
         except DataError as error:
             raise DataError(f"the checkpoint's metadata key 'preprocessing' is malformed: {error}") from error
-        if result.kind in FROM_DATA and not result.mean:
+        if result.needs_data:
             raise DataError("the checkpoint's metadata key 'preprocessing' is malformed: it lacks mean and deviation")
         return result
 
@@ -139,6 +139,16 @@ class Preprocessing:
         """Whether what a data set records of itself says it all: as ever, that of `standardize` alone."""
         return self.kind == Preprocess.STANDARDIZE
 
+    @property
+    def beside_data(self) -> dict[str, Any] | None:
+        """What a checkpoint keeps of it beside what its data set records; None if that says it all."""
+        return None if self.is_recorded_with_data else self.to_record()
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether its numbers are still to come from a training set."""
+        return self.kind in FROM_DATA and not self.mean
+
     def to_record(self) -> dict[str, Any]:
         """Return it as JSON values."""
         if self.kind in {Preprocess.NONE, Preprocess.UNIT, Preprocess.IMAGENET}:
@@ -153,7 +163,7 @@ class Preprocessing:
         """
         if self.kind == Preprocess.COLUMNS and x.ndim != 2:
             raise DataError(f"only tables have columns to standardise, and inputs have shape {tuple(x.shape[1:])}")
-        if self.kind in FROM_DATA and not self.mean:
+        if self.needs_data:
             mean, deviation = _statistics(x.reshape(len(x), -1, 1) if self.kind == Preprocess.COLUMNS else _channels(x))
             return Preprocessing(self.kind, tuple(mean.tolist()), tuple(deviation.tolist()))
         count, channels = len(self.mean), _channels(x[:1]).shape[1]
@@ -177,7 +187,7 @@ class Preprocessing:
         Raises:
             DataError: if it does not suit them, or has no numbers yet.
         """
-        if self.kind in FROM_DATA and not self.mean:
+        if self.needs_data:
             raise DataError(f"the preprocessing {self.kind!r} takes its numbers from a training set: see `fitted`")
         self.fitted(x)
         if not self.mean and x.dtype in INTEGER_INPUTS:

@@ -40,6 +40,7 @@ class Samples(ABC):
         name: what messages call them.
         split: "train" or "test".
         length: how many there are, or a little more; None if that is not known before they end.
+        balances: whether labels are of classes, of which a part holds as many of each.
         unlike: what to do about samples of different shapes.
     """
 
@@ -52,6 +53,7 @@ class Samples(ABC):
             DataError: if there is none.
         """
         self.name, self.split, self.length = name, split, length
+        self.balances = True
         self._labels: Tensor | None = None
         self._has_looked = False
         if length == 0:
@@ -75,6 +77,8 @@ class Samples(ABC):
         Raises:
             DataError: if code of others fails at it.
         """
+        if not self.balances and self.length is not None:
+            return torch.zeros(self.length, dtype=torch.int64)
         if not self._has_looked:
             with seeded_globally(0), running(f"reading {self.called(0)}", DataError):
                 self._labels = self.find_labels()
@@ -95,14 +99,22 @@ class Samples(ABC):
         read_alone = size is not None and (self.length is None or self.labels() is not None)
         return size or 0 if read_alone else self.length or 0
 
-    def read(self, size: int | None = None, *, seed: int = 0, advance: Callable[[int], None] | None = None) -> Split:
+    def read(
+        self,
+        size: int | None = None,
+        *,
+        seed: int = 0,
+        global_seed: int = 0,
+        advance: Callable[[int], None] | None = None,
+    ) -> Split:
         """Return all samples, or a part, in their order.
 
         Code of others runs meanwhile, with global randomness seeded, and put back after.
 
         Args:
             size: how many; by default all.
-            seed: of the choice, and of what code of others draws.
+            seed: of the choice.
+            global_seed: of what code of others draws, such as the order of a loader.
             advance: called with the number of samples read.
 
         Raises:
@@ -117,14 +129,14 @@ class Samples(ABC):
             reservoir = Reservoir(size, seed)
         rows = Rows(self, self.length if size is None else size)
         done, seen = 0, []
-        with seeded_globally(seed), running(lambda: f"reading {self.called(_next(indices, done))}", DataError):
+        with seeded_globally(global_seed), running(lambda: f"reading {self.called(_next(indices, done))}", DataError):
             for batch in self.batches(indices):
                 rows.add(batch, reservoir)
                 done += len(batch.y)
                 if advance is not None:
                     advance(len(batch.y))
                 if reservoir is not None:
-                    seen.append(classes_of(batch.y))
+                    seen.append(classes_of(batch.y, balances=self.balances))
                 if size is not None and self.length is None and rows.count >= size:
                     warnings.warn(
                         f"{self.name} does not say how many samples it has: the first {size:,} are taken",
@@ -164,7 +176,7 @@ class Rows:
         if reservoir is None:
             self._put(batch)
         else:
-            for k, label in enumerate(classes_of(batch.y).tolist()):
+            for k, label in enumerate(classes_of(batch.y, balances=self._samples.balances).tolist()):
                 self.count += 1
                 slot = reservoir.offer(label)
                 if slot is not None:

@@ -63,7 +63,7 @@ class UserFunction(DataSource):
         request = format_request(name, arguments)
         if name not in _allowed:
             raise DataError(
-                f"the data are made by code, which is run only if you name it: add `data=` {quoted(request)}"
+                f"{shown(request)} is code, which is run only if you name it: add `data=` {quoted(request)}"
             )
         what = shown(request)
         with seeded_globally(spec.seed), running(what, DataError):

@@ -124,6 +124,7 @@ def prove_equivalence(
     stored: Params,
     probe: Tensor,
     *,
+    probe_before: Tensor | None = None,
     factor: float = 1.0,
     exactly: bool = False,
     what: str,
@@ -140,6 +141,7 @@ def prove_equivalence(
         exact: the transformed one, in float64.
         stored: the same in the dtype it is written in.
         probe: inputs, float64.
+        probe_before: those of `before`, where it sees others; by default the same.
         factor: the positive factor by which outputs may differ.
         exactly: whether outputs must be equal bit for bit, as those of binary networks are.
         what: what was done, for the message.
@@ -154,18 +156,19 @@ def prove_equivalence(
         ModelError: if the model does not run, or not twice alike.
         ProofError: if either differs by more than rounding, or at all if it is to be exact.
     """
+    seen = probe if probe_before is None else probe_before
     eps = max((torch.finfo(t.dtype).eps for t in stored.values() if t.is_floating_point()), default=0.0)
     with torch.no_grad():
-        dtype, expected = _expected(model, before, probe, torch.promote_types(torch.float32, float_type(stored)))
+        dtype, expected = _expected(model, before, seen, torch.promote_types(torch.float32, float_type(stored)))
         if not all(bool(torch.isfinite(output).all()) for output in expected):
-            where = not_finite(model, to_double(before, probe.device), probe)
+            where = not_finite(model, to_double(before, probe.device), seen)
             raise GeometryError(f"{what} makes no sense: its outputs on random inputs are NaN or Inf as it is{where}")
         finest = EXACT if dtype == torch.float64 else ROUNDING * torch.finfo(dtype).eps
         most = (0.0, 0.0) if exactly else (finest, max(finest, ROUNDING * eps))
         for after, allowed, where in ((exact, most[0], ""), (stored, most[1], ", once stored")):
             difference = _difference(expected, _outputs(model, after, probe, dtype), factor)
             if not difference.relative <= allowed:
-                _check_repeats(model, before, probe, expected)
+                _check_repeats(model, before, seen, expected)
                 blamed = _blame(model, expected, after, probe, suspects, allowed, factor)
                 raise ProofError(
                     f"{what} changed the function{where}: logits differ by {difference.relative:.2g} of the largest, "

@@ -54,6 +54,7 @@ class Checkpoint:
         origin: what another program's file, in which it was once, called its tensors; None if that says nothing.
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
+        files: the digests of the files that it was read from, where they are several or in a folder that `path` names.
         versions: what the model's `state_dict` says of its modules' layouts, by their names, for files that others
             read; it is not written into checkpoints.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
@@ -71,12 +72,18 @@ class Checkpoint:
     sha256: str = ""
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     preprocessing: Mapping[str, Any] | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
     form: StoredForm | None = field(default=None, repr=False)
 
     @property
     def stored(self) -> Params:
         """The tensors as a file holds them."""
         return self.params if self.form is None else self.form.stored(self.params)
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """The digest of every file that was read, by its name, as a provenance lists them."""
+        return self.files or {self.path: self.sha256}
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:

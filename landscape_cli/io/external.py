@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import re
-import struct
-import warnings
-import zipfile
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +14,20 @@ from torch import Tensor
 
 from landscape_cli.errors import CheckpointError, one_line, shown
 from landscape_cli.io.checkpoint import FORMAT
+from landscape_cli.io.entries import Entry, find_network, tensors_under
 from landscape_cli.io.header import read_header
+from landscape_cli.io.pickled import REMEDY, load_pickle
 from landscape_cli.io.regular import open_regular
-from landscape_cli.io.safetensors import load, looks_like_pickle, read_content
+from landscape_cli.io.safetensors import load, looks_like_pickle
+from landscape_cli.io.shards import find_files, is_set
 from landscape_cli.network import TYPES, Params
-
-KEYS = ("state_dict", "model_state_dict", "model")
-DEEPEST = 4
-UNPACKED, UNPACKED_EACH = 1 << 28, 4
-"""How many bytes an archive may unpack to: so many, or so many for each of its own."""
-REMEDY = "save the state_dict alone: torch.save(model.state_dict(), FILE)"
 
 
 def is_foreign(path: str | Path) -> bool:
-    """Tell whether a file holds a network that `landscape` has not written; if it cannot be read, no."""
+    """Tell whether a file or folder holds a network that `landscape` has not written; if it cannot be read, no."""
+    path = Path(path)
     try:
-        if looks_like_pickle(Path(path)):
+        if is_set(path) or looks_like_pickle(path):
             return True
         with open_regular(path) as file:
             written_as = read_header(file).metadata.get("format", "")
@@ -45,40 +38,85 @@ def is_foreign(path: str | Path) -> bool:
 
 @dataclass(frozen=True)
 class ForeignFile:
-    """What another program's file holds of a network.
+    """What another program's file, or files, hold of a network.
 
     Attributes:
-        tensors: by the file's names.
-        sha256: the digest of what was read.
-        key: the entry that held them, dotted for nesting; empty if there is nothing else.
+        entry: the tensors, and where they were.
+        files: the SHA-256 of every file that was read.
     """
 
-    tensors: Params = field(repr=False)
-    sha256: str
-    key: str = ""
+    entry: Entry = field(repr=False)
+    files: Mapping[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the file; of several, that of the lines that `sha256sum` writes of them."""
+        if len(self.files) == 1:
+            return next(iter(self.files.values()))
+        lines = "".join(f"{digest}  {Path(name).name}\n" for name, digest in self.files.items())
+        return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def files_apart(self, path: Path) -> Mapping[str, str]:
+        """Return what was read, where that is not the one file of this name."""
+        return {} if self.files.keys() == {str(path)} else self.files
 
 
-def read_foreign(path: str | Path) -> ForeignFile:
+def read_foreign(path: str | Path, key: str = "") -> ForeignFile:
     """Read the tensors of a safetensors file, or of a PyTorch file without running code of it.
 
-    The latter may be a `state_dict`, or a dictionary that holds one under one of `KEYS`.
+    The latter may be a `state_dict`, or a dictionary that holds one. A folder, an index or one shard that transformers
+    has saved stands for all files of the network.
+
+    Args:
+        path: the file or folder.
+        key: the entry that holds the network, dotted for nesting; by default the first of the usual ones.
 
     Raises:
         CheckpointError: if the file is missing, truncated, needs code to be read, holds something else than
-            tensors, or tensors that networks do not have.
+            tensors, or tensors that networks do not have; if shards are missing, or not of one network.
     """
     path = Path(path)
     try:
-        content, digest = _load_pickle(path) if looks_like_pickle(path) else _load_safetensors(path)
+        found = find_files(path)
+        contents = {file: _load(file) for file in found.files}
     except OSError as cause:
-        raise CheckpointError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    tensors, key = _state_dict_in(path, content)
-    for name, tensor in tensors.items():
+        raise CheckpointError(f"cannot read {cause.filename or path}: {cause.strerror or cause}") from cause
+    digests = {str(file): digest for file, (_, digest) in contents.items()}
+    if found.index is None:
+        [(content, _)] = contents.values()
+        entry = find_network(str(path), content, key)
+    else:
+        entries = {file: find_network(str(file), content).tensors for file, (content, _) in contents.items()}
+        found.check_names(entries)
+        digests = {str(found.index): found.sha256} | digests
+        merged = {name: tensor for tensors in entries.values() for name, tensor in tensors.items()}
+        entry = Entry(tensors_under(str(path), merged, key))
+    for name, tensor in entry.tensors.items():
         _check(path, name, tensor)
-    return ForeignFile({name: tensor.detach() for name, tensor in tensors.items()}, digest, key)
+    return ForeignFile(replace(entry, tensors={n: t.detach() for n, t in entry.tensors.items()}), digests)
 
 
-def _load_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
+def read_structure(path: str | Path, key: str = "") -> Params | None:
+    """Return the tensors that safetensors files say they hold, without values; None if they are none, or unreadable."""
+    try:
+        found = find_files(Path(path))
+        if any(map(looks_like_pickle, found.files)):
+            return None
+        parts = {}
+        for each in found.files:
+            with open_regular(each) as file:
+                parts[each] = read_header(file).tensors()
+        found.check_names(parts)
+        merged = {name: tensor for part in parts.values() for name, tensor in part.items()}
+        return tensors_under(str(path), merged, key)
+    except (OSError, SafetensorError, CheckpointError):
+        return None
+
+
+def _load(path: Path) -> tuple[Any, str]:
+    """Return what a file holds, and its digest."""
+    if looks_like_pickle(path):
+        return load_pickle(path)
     try:
         tensors, _, digest = load(path)
         return tensors, digest
@@ -86,78 +124,6 @@ def _load_safetensors(path: Path) -> tuple[dict[str, Tensor], str]:
         raise CheckpointError(
             f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated"
         ) from cause
-
-
-def _load_pickle(path: Path) -> tuple[Any, str]:
-    content, digest = read_content(path)
-    _check_unpacked(path, content)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), digest
-    except (OSError, MemoryError):
-        raise
-    except Exception as cause:  # a pickle that was made to do so can raise anything
-        text = str(cause)
-        if "TorchScript" in text:
-            raise CheckpointError(f"{path} is a TorchScript archive, which is code: {REMEDY}") from cause
-        if isinstance(cause, pickle.UnpicklingError):
-            needed = re.search(r"(?:GLOBAL |global )([\w.]+)", text)
-            what = f" ({shown(needed[1])})" if needed else ""
-            raise CheckpointError(
-                f"{path} holds more than tensors{what}, and reading that could run code, so it is refused: {REMEDY}"
-            ) from cause
-        raise CheckpointError(
-            f"{path} is not a whole PyTorch file: it may be truncated, or of another format"
-        ) from cause
-
-
-def _check_unpacked(path: Path, content: bytes) -> None:
-    """Refuse an archive that unpacks to far more than it holds: PyTorch's own are not compressed."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError, struct.error, EOFError):
-        return  # none, or a broken one: what reads it says so
-    if unpacked > max(UNPACKED, UNPACKED_EACH * len(content)):
-        raise CheckpointError(
-            f"{path} holds {len(content):,} bytes that unpack to {unpacked:,}, which is too much: save it anew with "
-            "torch.save, which does not compress"
-        )
-
-
-def read_structure(path: str | Path) -> Params | None:
-    """Return the tensors that a safetensors file says it holds, without values; None if it is none, or unreadable."""
-    try:
-        if looks_like_pickle(Path(path)):
-            return None
-        with open_regular(path) as file:
-            return read_header(file).tensors()
-    except (OSError, SafetensorError):
-        return None
-
-
-def _state_dict_in(path: Path, content: Any) -> tuple[dict[str, Tensor], str]:
-    """Return the `state_dict` in what a file holds, and the keys that lead there."""
-    keys: list[str] = []
-    for _ in range(DEEPEST):
-        if not isinstance(content, Mapping):
-            raise CheckpointError(f"{path} holds a {type(content).__name__}, expected a state_dict: {REMEDY}")
-        if not content:
-            raise CheckpointError(f"{path} holds no tensors: {REMEDY}")
-        foreign = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
-        if not foreign:
-            return dict(content), ".".join(keys)
-        key = next((key for key in KEYS if isinstance(content.get(key), Mapping)), None)
-        if key is None:
-            entries = ", ".join(f"{shown(str(key))} ({type(content[key]).__name__})" for key in foreign[:3])
-            raise CheckpointError(
-                f"{path} holds entries that are no tensors ({entries}), and no state_dict "
-                f"under {', '.join(KEYS)}: {REMEDY}"
-            )
-        content = content[key]
-        keys.append(key)
-    raise CheckpointError(f"{path} nests dictionaries too deep: {REMEDY}")
 
 
 def _check(path: Path, name: str, tensor: Tensor) -> None:

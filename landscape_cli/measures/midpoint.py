@@ -132,7 +132,9 @@ def optimize_midpoint(
     normalized = {"keep_last_layer": keep_last_layer} if evaluator.paths.needs_normalized else None
     ends = [Checkpoint(p, spec, {}, normalized=normalized, path=n) for n, p in (("start", start), ("end", end))]
     inputs = evaluator.evaluator.splits[evaluator.train].x.cpu()
-    aligner = PairAligner(model, ends[0], symmetry, method=method, inputs=inputs, seed=seed, device=evaluator.device)
+    aligner = PairAligner(
+        model, ends[0], symmetry, method=method, inputs=lambda _: inputs, seed=seed, device=evaluator.device
+    )
     recipe = recipe.with_defaults(binary=evaluator.paths.binary)
     optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=Target(train_on))
     optimized = optimizer.optimize(

@@ -69,21 +69,25 @@ class Mixture:
 
 
 def predict(
-    networks: Sequence[Params], evaluator: Evaluator, *, advance: Callable[[int], None] | None = None
+    networks: Sequence[Params],
+    evaluator: Evaluator | Sequence[Evaluator],
+    *,
+    advance: Callable[[int], None] | None = None,
 ) -> list[Predictions]:
     """Return the decisions of each network on every split of the evaluator.
 
     Args:
         networks: of the evaluator's model.
-        evaluator: holds the data.
+        evaluator: holds the data; or one for each network, which holds them as that sees them.
         advance: called with the number of samples done, as `samples_predicted` counts them.
     """
     classes: list[dict[str, Tensor]] = [{} for _ in networks]
     errors: list[dict[str, float]] = [{} for _ in networks]
-    for name, split in evaluator.splits.items():
+    evaluators = _for_each(networks, evaluator)
+    for name, split in evaluators[0].splits.items() if networks else ():
         for k, params in enumerate(networks):
-            classes[k][name] = evaluator.predictions(params, name)
-            errors[k][name] = _error(classes[k][name], evaluator.objective.labels(split.y).cpu())
+            classes[k][name] = evaluators[k].predictions(params, name)
+            errors[k][name] = _error(classes[k][name], evaluators[k].objective.labels(split.y).cpu())
             if advance:
                 advance(len(split.y))
     return [Predictions(*of_network, index=k) for k, of_network in enumerate(zip(classes, errors, strict=True))]
@@ -91,7 +95,7 @@ def predict(
 
 def predict_distributions(
     networks: Sequence[Params],
-    evaluator: Evaluator,
+    evaluator: Evaluator | Sequence[Evaluator],
     groups: Sequence[Sequence[int]] = (),
     *,
     advance: Callable[[int], None] | None = None,
@@ -103,14 +107,15 @@ def predict_distributions(
 
     Args:
         networks: of the evaluator's model.
-        evaluator: holds the data.
+        evaluator: holds the data; or one for each network, which holds them as that sees them.
         groups: indices of networks.
         advance: called with the number of samples done, as `samples_predicted` counts them.
     """
     tables = {}
-    for name in evaluator.splits:
+    evaluators = _for_each(networks, evaluator)
+    for name in evaluators[0].splits:
         table = tables[name] = _Table(len(networks), groups)
-        for logits, labels in evaluator.logits(networks, name):
+        for logits, labels in _logits(networks, evaluators, name):
             outputs = max(2, logits.shape[2])
             size = max(1, BLOCK_BYTES // (torch.float64.itemsize * len(networks) * outputs))
             for block, of_block in zip(logits.split(size, dim=1), labels.split(size), strict=True):
@@ -136,6 +141,27 @@ def predict_distributions(
         for k in range(len(groups))
     ]
     return predictions, mixtures
+
+
+def _for_each(networks: Sequence[Params], evaluator: Evaluator | Sequence[Evaluator]) -> Sequence[Evaluator]:
+    return [evaluator] * len(networks) if isinstance(evaluator, Evaluator) else evaluator
+
+
+def _logits(networks: Sequence[Params], evaluators: Sequence[Evaluator], split: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the logits of all networks and the labels, batch by batch, as `Evaluator.logits` does for some that agree.
+
+    Evaluators of one model take the same samples in each batch.
+    """
+    distinct = list({id(evaluator): evaluator for evaluator in evaluators}.values())
+    members = [[k for k, of in enumerate(evaluators) if of is evaluator] for evaluator in distinct]
+    order = torch.tensor([k for group in members for k in group]).argsort()
+    passes = [
+        evaluator.logits([networks[k] for k in group], split)
+        for evaluator, group in zip(distinct, members, strict=True)
+    ]
+    for batches in zip(*passes, strict=True):
+        labels = batches[0][1]
+        yield (batches[0][0] if len(batches) == 1 else torch.cat([logits for logits, _ in batches])[order]), labels
 
 
 def samples_predicted(networks: int, evaluator: Evaluator) -> int:

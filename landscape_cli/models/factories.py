@@ -71,6 +71,8 @@ def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
             model = models.get_model(name.removeprefix(TORCHVISION), **({"weights": None} | dict(arguments)))
     if not isinstance(model, nn.Module):
         raise ModelError(f"{what} returned a {type(model).__name__}, expected a torch.nn.Module")
+    while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        model = model.module  # they compute the same, on more devices
     _check_tensors(what, model)
     model.register_forward_hook(_first_tensor)
     return model
@@ -89,8 +91,8 @@ def _check_tensors(what: str, model: nn.Module) -> None:
         fault = "has complex or other unusual parameters: only real ones can be measured"
     elif any(id(tensor) in registered for tensor in plain_tensors(model)):
         fault = (
-            "keeps a parameter in a plain attribute too (as recurrent layers do), where other values do not reach it: "
-            "use nn.ParameterList or the parameter's own name"
+            "keeps a parameter in a plain attribute too, where other values do not reach it: use nn.ParameterList or "
+            "the parameter's own name"
         )
     if fault is not None:
         raise ModelError(f"{what} {fault}")

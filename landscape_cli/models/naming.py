@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from landscape_cli.errors import ModelError, listed, shown
 from landscape_cli.network import Params
@@ -30,6 +30,8 @@ class Match:
 
     Attributes:
         theirs: the file's names by the model's, of all tensors that both have.
+        owners: likewise, but what the owner's `state_dict` calls them now where the file follows a convention of
+            transformers: old names of norms, a base model without its prefix.
         prefix: what the file puts before the model's names.
         beside: names in the file that the model has no use for: those outside the prefix, as of criteria and metrics,
             and buffers that it does not keep.
@@ -37,6 +39,7 @@ class Match:
     """
 
     theirs: Mapping[str, str]
+    owners: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ""
     beside: tuple[str, ...] = ()
     rivals: tuple[str, ...] = ()
@@ -70,7 +73,7 @@ class _Candidate:
         return -self.fitting, -self.named, _is_averaged(self.prefix), len(self.prefix), self.prefix
 
 
-def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = ()) -> Match:
+def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = (), ignored: Iterable[str] = ()) -> Match:
     """Find which tensor of a file is which of a model, whatever wrappers and owners put before the names.
 
     Wrappers' names (`WRAPPERS`) do not count, wherever they are. Of all prefixes that the file may have, and that the
@@ -80,6 +83,7 @@ def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = ()) 
         expected: the model's tensors, whose values do not matter.
         tensors: the file's, likewise.
         unsaved: buffers of the model that its `state_dict` leaves out.
+        ignored: patterns of names that the model's own code says that files may hold in vain.
 
     Raises:
         ModelError: if several prefixes fit alike, and none is the obvious one.
@@ -89,22 +93,33 @@ def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = ()) 
         return Match({})
     candidates = sorted(_candidates(ours, theirs, expected, tensors), key=_Candidate.rank)
     best = candidates[0]
+    if 2 * best.named < len(expected):  # another model's, of which no prefix is to be made out
+        best = next(candidate for candidate in candidates if not candidate.prefix + candidate.missing)
     rivals = _rivals(candidates, len(expected))
     matched: dict[str, str] = {}
+    owners: dict[str, str] = {}
     leads: Counter[str] = Counter()
+    wrapped = all(name.startswith(best.missing) for name in ours)
     for rest, our in best.names.items():
         there = theirs.get(best.prefix + rest)
         if there is not None and ours[our] not in matched:
             matched[ours[our]] = there
-            leads[_lead(there, best.prefix)] += 1
+            lead = _lead(there, best.prefix)
+            leads[lead] += 1
+            owners[ours[our]] = _modern(there, our) if wrapped else lead + ours[our]
     used = set(matched.values())
     hidden = {best.prefix + name.removeprefix(best.missing) for name in _bare(unsaved)}
     beside = tuple(
         name
         for bare, name in theirs.items()
-        if name not in used and (bare in hidden or (leads and not name.startswith(tuple(leads))))
+        if name not in used
+        and (
+            bare in hidden
+            or (leads and not name.startswith(tuple(leads)))
+            or any(re.search(pattern, name) for pattern in ignored)
+        )
     )
-    return Match(matched, max(leads, key=leads.__getitem__, default=""), beside, rivals)
+    return Match(matched, owners, max(leads, key=leads.__getitem__, default=""), beside, rivals)
 
 
 def _candidates(
@@ -194,6 +209,14 @@ def _lead(name: str, prefix: str) -> str:
         left -= parts[begin] not in WRAPPERS
         begin += 1
     return "".join(f"{part}." for part in parts[:begin])
+
+
+def _modern(name: str, ours: str) -> str:
+    """Return a file's name with what norms' tensors are called now."""
+    for mine, old in SYNONYMS[:2]:
+        if name.endswith(f".{old}") and ours.endswith(f".{mine}"):
+            return name.removesuffix(old) + mine
+    return name
 
 
 def _is_averaged(prefix: str) -> bool:

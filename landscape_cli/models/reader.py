@@ -14,6 +14,7 @@ from landscape_cli.errors import CheckpointError, ModelError, Remark, listed, qu
 from landscape_cli.forward.functional import unsaved_buffers
 from landscape_cli.forward.parts import made_of_parts
 from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoint, read_structure
+from landscape_cli.io.entries import Entry
 from landscape_cli.io.external import is_foreign, read_foreign
 from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.io.origin import origin_of
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
 
 
 def read_network(
-    path: str | Path, *, model: str | None = None, input_shape: tuple[int, ...] | None = None
+    path: str | Path, *, model: str | None = None, input_shape: tuple[int, ...] | None = None, key: str = ""
 ) -> Checkpoint:
     """Read one network from a file, whoever wrote it, and check that it fits its model.
 
     Args:
         path: a checkpoint of landscape's, or a `state_dict` that others have saved, as safetensors or by `torch.save`
-            (of which no code is run).
+            (of which no code is run); a folder, an index or one shard of transformers' stands for the whole network.
         model: which model it is of, for files that do not say so: `torchvision:NAME?argument=value`,
             `package.module:factory?argument=value`, or a name of the registry with its arguments.
         input_shape: the shape of one input of that model, without the batch.
+        key: the entry of the file that holds the network, dotted for nesting (`ema`, `model.net`), or what its names
+            begin with; by default the first of the usual ones.
 
     Returns:
         The network, its tensors on the CPU in the file's dtypes, and what is known of it: `build_model(network.model,
@@ -51,20 +54,21 @@ def read_network(
         CheckpointError: if it cannot be read, or more must be said about it.
         ModelError: if it does not fit its model.
     """
-    networks, _ = NetworkReader(model, input_shape).read_all([Path(path)])
+    networks, _ = NetworkReader(model, input_shape, key).read_all([Path(path)])
     return networks[0]
 
 
 class NetworkReader:
     """Reads files, with what the user says about their model."""
 
-    def __init__(self, model: str | None = None, input_shape: tuple[int, ...] | None = None) -> None:
+    def __init__(self, model: str | None = None, input_shape: tuple[int, ...] | None = None, key: str = "") -> None:
         """Take note of the model, and import the code that its name names, if any.
 
         Args:
             model: `torchvision:NAME?argument=value`, `package.module:factory`, or a name of the registry: what foreign
                 files need, and those of models that the user's code makes.
             input_shape: the shape of one input, which foreign files need.
+            key: the entry of foreign files that holds the network; by default the first of the usual ones.
 
         Raises:
             ModelError: if the model is malformed or its code cannot be imported.
@@ -72,7 +76,7 @@ class NetworkReader:
         if model is not None:
             check_kind("model", model, str, f"name one, as {HOW}", ModelError)
         self.request = None if model is None else parse_request(model)
-        self.shape = input_shape
+        self.shape, self.key = input_shape, key
         if self.request is not None and needs_code(self.request.name):
             allow_code(self.request.name)
         self._model: tuple[ModelSpec, nn.Module] | None = None  # of foreign files, once there is one
@@ -94,6 +98,9 @@ class NetworkReader:
         check_kind("paths", paths, Sequence, "give a list of files", CheckpointError)
         if isinstance(paths, str) or not paths:
             raise CheckpointError(f"`paths=` must list one file or more, and is {paths!r}")
+        check_kind("key", self.key, str, "name an entry of the file", CheckpointError)
+        if self.key and not any(is_foreign(path) for path in paths):
+            raise CheckpointError(f"`key=` {shown(self.key)} is for files that landscape has not written: leave it out")
         networks = [self.read(path) for path in paths]
         model: nn.Module | None = None
         models: dict[frozenset[str], nn.Module] = {}  # by the tensors: those of one may be made of parts, another's not
@@ -172,42 +179,49 @@ class NetworkReader:
                 f"{path} was not written by landscape: give the shape of one input as well, as in "
                 "`input_shape=` 3,32,32"
             )
-        structure = read_foreign_structure(path)
-        file = None if structure is not None else read_foreign(path)
+        structure = read_foreign_structure(path, self.key)
+        file = None if structure is not None else read_foreign(path, self.key)
         if self._model is None:
             self._model = find_spec(self.request, self.shape)
         spec, template = self._model
         expected = template.state_dict()
         try:
-            match = match_names(expected, file.tensors if file else structure or {}, unsaved_buffers(template))
+            tensors = file.entry.tensors if file else structure or {}
+            match = match_names(expected, tensors, unsaved_buffers(template), _ignored_names(template))
             if file is None:
                 check_structure(template, match.renamed(structure or {}), foreign=True, prefix=match.prefix)
-                file = read_foreign(path)
-            params = fit_tensors(template, match.renamed(file.tensors), prefix=match.prefix)
+                file = read_foreign(path, self.key)
+            params = fit_tensors(template, match.renamed(file.entry.tensors), prefix=match.prefix)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         check_tensors(path, params)
-        _warn_of_others(path, match)
-        origin = origin_of(match.theirs, key=file.key, absent=expected.keys() - match.theirs.keys())
-        return Checkpoint(params, spec, data={}, origin=origin, path=str(path), sha256=file.sha256)
-
-
-def _warn_of_others(path: Path, match: Match) -> None:
-    """Say what of a file is not read."""
-    if match.beside:
-        warnings.warn(
-            f"{path}: left out what is not the model's (its names begin with {shown(match.prefix)!r}): "
-            f"{listed(map(shown, match.beside))}",
-            Remark,
-            stacklevel=5,
+        _say_what_is_left(path, file.entry, match)
+        origin = origin_of(match.owners, key=file.entry.key, absent=expected.keys() - match.theirs.keys())
+        return Checkpoint(
+            params, spec, data={}, origin=origin, path=str(path), sha256=file.sha256, files=file.files_apart(path)
         )
+
+
+def _ignored_names(model: nn.Module) -> set[str]:
+    """Return patterns of names that models of transformers say may be in their files in vain."""
+    patterns = (getattr(module, "_keys_to_ignore_on_load_unexpected", None) for module in model.modules())
+    return {pattern for each in patterns if isinstance(each, list | tuple | set) for pattern in each}
+
+
+def _say_what_is_left(path: Path, entry: Entry, match: Match) -> None:
+    """Say what of a file is not read: other networks, and what lies beside the model."""
+    rivals, chosen = entry.rivals, entry.key
     if match.rivals:
-        warnings.warn(
-            f"{path} holds several networks that fit: took {shown(match.prefix.removesuffix('.'))!r}, not "
-            f"{listed(map(shown, match.rivals))}; choose with `key=`",
-            Remark,
-            stacklevel=5,
-        )
+        rivals, chosen = match.rivals, match.prefix.removesuffix(".")
+    remarks = []
+    if rivals:
+        others = listed(map(shown, rivals))
+        remarks.append(f"{path}: took the network under {shown(chosen)!r}, not {others}: choose with `key=`")
+    if match.beside:
+        whose = f"whose names begin with {shown(match.prefix)!r}" if match.prefix else "which does not keep that"
+        remarks.append(f"{path}: left out what is not the model's, {whose}: {listed(map(shown, match.beside))}")
+    for remark in remarks:
+        warnings.warn(remark, Remark, stacklevel=5)
 
 
 def _build(network: Checkpoint) -> nn.Module:

@@ -17,6 +17,8 @@ from landscape_cli.network import Params
 
 DEEPEST = 4
 REGISTERED = {"_parameters", "_buffers", "_modules"}
+LISTED_AGAIN = {"_flat_weights"}
+"""Where recurrent layers list their parameters once more: PyTorch keeps that up to date."""
 
 
 class _Unfilled(TorchFunctionMode):
@@ -79,7 +81,8 @@ def make_template(make: Callable[[], nn.Module], params: Params | None = None) -
 def plain_tensors(model: nn.Module) -> Iterator[Tensor]:
     """Yield the tensors that modules hold as plain attributes, not as parameters or buffers."""
     for module in model.modules():
-        yield from _tensors({key: value for key, value in vars(module).items() if key not in REGISTERED}, DEEPEST)
+        known = REGISTERED | LISTED_AGAIN if isinstance(module, nn.RNNBase) else REGISTERED
+        yield from _tensors({key: value for key, value in vars(module).items() if key not in known}, DEEPEST)
 
 
 def _tensors(value: Any, depth: int) -> Iterator[Tensor]:

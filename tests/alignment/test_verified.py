@@ -163,7 +163,14 @@ def test_pairs_are_aligned_as_one_is(method: str) -> None:
     pair = Pair()
     reference, network = checkpoint(pair.reference, "a"), checkpoint(pair.network, "b")
     aligner = PairAligner(
-        pair.model, reference, pair.symmetry, method=method, inputs=pair.inputs, seed=3, device=CPU, samples=40
+        pair.model,
+        reference,
+        pair.symmetry,
+        method=method,
+        inputs=lambda _: pair.inputs,
+        seed=3,
+        device=CPU,
+        samples=40,
     )
     assert aligner.samples == (40 if method == "activation" else 0)
     done: list[int] = []

@@ -136,7 +136,7 @@ def test_shuffled_loaders_say_so_and_are_seeded() -> None:
     with pytest.warns(Remark, match="the set shuffles: its samples are in the order that it gives once"):
         first = samples(SHUFFLED).read()
     with pytest.warns(Remark):
-        again, other = samples(SHUFFLED).read(), samples_of(SHUFFLED, "the set").read(seed=1)  # type: ignore[union-attr]
+        again, other = samples(SHUFFLED).read(), samples_of(SHUFFLED, "the set").read(global_seed=1)  # type: ignore[union-attr]
     assert torch.equal(first.x, again.x)
     assert not torch.equal(first.x, other.x)
     assert sorted(first.x.sum((1, 2)).tolist()) == sorted(X.sum((1, 2)).tolist())
@@ -184,6 +184,17 @@ class Unsized(Dataset[Any]):
         return X[index], Y[index]
 
 
+class Endless:
+    """A sampler of batches that gives more than it says."""
+
+    def __iter__(self) -> Iterator[list[int]]:
+        while True:
+            yield [0, 1]
+
+    def __len__(self) -> int:
+        return 3
+
+
 def pad(rows: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Return batches of the length of their longest text."""
     longest = max(rows)
@@ -206,6 +217,7 @@ def pad(rows: Any) -> tuple[torch.Tensor, torch.Tensor]:
         (Empty(None), "the set is empty"),
         (Unsized(), "the set is a Unsized without a length"),
         (Counted(COUNT - 1), "gives more samples than the 49 that it says it has"),
+        (DataLoader(PAIRS, batch_sampler=Endless()), "gives more batches than the 3 that it says it has"),
         (DataLoader([3, 3, 5, 5], batch_size=2, collate_fn=pad), r"sample 2: its input has shape \(5,\)"),
         (
             DataLoader(PAIRS, collate_fn=lambda rows: (X[:2], Y[:3])),
@@ -235,5 +247,7 @@ def test_what_is_too_large_says_how_many_fit(monkeypatch: pytest.MonkeyPatch) ->
             samples(value).read()
     for value in (Logged(), Counted()):
         assert len(samples(value).read(20).y) == 20
+        with pytest.raises(DataError, match="21 samples take"):
+            samples(value).read(21)
     with pytest.raises(DataError, match="about 20 fit; take fewer to measure on, with `test_samples=`"):
         samples_of(Logged(), "the set", "test").read()  # type: ignore[union-attr]

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from landscape_cli.data import user_function
 from landscape_cli.data.datasets import DataSpec, load_data
 from landscape_cli.data.part import Part
+from landscape_cli.data.preprocessing import Preprocessing
 from landscape_cli.data.user_function import allow_function, same_function
-from landscape_cli.errors import DataError
+from landscape_cli.errors import DataError, Remark
 
 CODE = """
 import torch
@@ -45,6 +46,10 @@ def tensors(count=60):
 def drawn(noisy=False):
     train, test = random_split(Pairs(noisy), [45, 15])
     return {"train": DataLoader(train, batch_size=4), "test": test}
+
+
+def shuffled():
+    return DataLoader(Pairs(), batch_size=7, shuffle=True), Pairs()
 
 
 def whatever(kind):
@@ -97,6 +102,13 @@ def test_what_functions_draw_is_seeded(own: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("", "hello\n")  # no result
     same, again, other = (load_data(DataSpec("own:drawn?noisy=true", seed=seed)) for seed in (0, 0, 1))
     assert same.record["sha256"] == again.record["sha256"] != other.record["sha256"]
+    allow_function("own:shuffled")
+    orders = []
+    for seed in (0, 0, 1):  # what is measured on is drawn by another seed
+        with pytest.warns(Remark, match="shuffles"):
+            data = load_data(DataSpec("own:shuffled", seed=seed), part=Part(seed=4))
+        orders.append(data.raw_train.y.tolist())
+    assert orders[0] == orders[1] != orders[2]
     assert torch.equal(torch.get_rng_state(), state)
     part = load_data("own:drawn", part=Part(9, 3))
     assert [torch.bincount(split.y).tolist() for split in (part.raw_train, part.raw_test)] == [[3, 3, 3], [1, 1, 1]]
@@ -107,11 +119,14 @@ def test_sizes_to_train_on(own: Path) -> None:
     data = load_data(DataSpec("own:drawn", train_size=12, seed=2))
     assert torch.bincount(data.raw_train.y).tolist() == [4, 4, 4]
     assert load_data(DataSpec.from_record(data.record)).record == data.record
-    part = load_data(DataSpec.from_record(data.record), part=Part(train_samples=6))
+    part = load_data(DataSpec.from_record(data.record), part=Part(train_samples=6, seed=7))
     assert {tuple(row) for row in part.raw_train.x.tolist()} < {tuple(row) for row in data.raw_train.x.tolist()}
-    assert part.sha256 == data.sha256
+    assert part.record == data.record
+    assert part.part["sha256"] != data.record["sha256"]
     assert torch.equal(part.train.x, part.preprocessing.apply(part.raw_train.x))
     assert part.preprocessing == data.preprocessing  # of all that is trained on
+    asked = load_data(DataSpec.from_record(data.record), part=Part(train_samples=6), preprocessing="none")
+    assert asked.under(Preprocessing.standardize()).preprocessing == data.preprocessing
 
 
 @pytest.mark.parametrize(

@@ -33,14 +33,14 @@ class Dated(nn.Linear):
 
 
 class Owner(nn.Module):
-    """Batch-norm with its counter, tied weights, a buffer of bytes, and a layer whose layout has a version."""
+    """Batch-norm with its counter, tied weights, a buffer named as a word of the format is, a layer with a version."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inner = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4, bias=False))
         self.inner[2].weight = self.inner[0].weight
         self.last = Dated(4, 3)
-        self.register_buffer("mask", torch.arange(4, dtype=torch.uint8))
+        self.register_buffer("version", torch.arange(4, dtype=torch.uint8))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.last(self.inner(x))
@@ -79,7 +79,7 @@ def test_the_owner_loads_it_strictly(tmp_path: Path, name: str) -> None:
     x = torch.randn(7, 4)
     assert torch.equal(other.eval()(x), model(x))
     assert state["inner.1.num_batches_tracked"] == 3
-    assert state["mask"].dtype == torch.uint8
+    assert state["version"].dtype == torch.uint8
     assert other.inner[2].weight is other.inner[0].weight
 
 

@@ -12,6 +12,7 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -47,16 +48,16 @@ def test_pytorch_files(tmp_path: Path, content: object, zipped: bool) -> None:
     torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
     assert is_foreign(tmp_path / "a.pt")
     file = read_foreign(tmp_path / "a.pt")
-    assert same(file.tensors, STATE)
+    assert same(file.entry.tensors, STATE)
     assert file.sha256 == hashlib.sha256((tmp_path / "a.pt").read_bytes()).hexdigest()
-    assert not any(tensor.requires_grad for tensor in file.tensors.values())
+    assert not any(tensor.requires_grad for tensor in file.entry.tensors.values())
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_safetensors(tmp_path: Path, metadata: dict[str, str] | None) -> None:
     save_file(STATE, tmp_path / "a.safetensors", metadata)
     assert is_foreign(tmp_path / "a.safetensors")
-    assert same(read_foreign(tmp_path / "a.safetensors").tensors, STATE)
+    assert same(read_foreign(tmp_path / "a.safetensors").entry.tensors, STATE)
 
 
 def test_our_own_are_not_foreign(tmp_path: Path) -> None:
@@ -115,7 +116,8 @@ REFUSED = {
     "code": ({"weight": Evil()}, "could run code"),
     "code alone": (lambda path: path.write_bytes(pickle.dumps(Evil())), "could run code"),
     "a module": (nn.Linear(2, 2), r"could run code.*torch.save\(model.state_dict"),
-    "a namespace": ({"state_dict": STATE, "args": argparse.Namespace(lr=1)}, "argparse.Namespace"),
+    "a path": ({"state_dict": STATE, "args": argparse.Namespace(out=Path("a"))}, "pathlib.PosixPath"),
+    "an array": ({"state_dict": STATE, "scores": np.ones(3)}, r"numpy\._core\.multiarray\._reconstruct"),
     "torchscript": (scripted, "TorchScript"),
     "a zip": (zipped, "not a whole PyTorch file"),
     "truncated": (truncated, "not a whole PyTorch file"),

@@ -39,7 +39,7 @@ def write(path: Path) -> None:
 
 def theirs(path: Path) -> tuple[Params, str]:
     file = read_foreign(path)
-    return file.tensors, file.sha256
+    return file.entry.tensors, file.sha256
 
 
 KINDS: dict[str, Callable[[Path], tuple[Params, str]]] = {"a.st": ours, "a.safetensors": theirs, "a.pt": theirs}

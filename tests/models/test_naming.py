@@ -70,9 +70,24 @@ def test_modules_that_the_file_lacks_in_front(theirs: str) -> None:
     bare = {name: theirs + name.removeprefix("encoder.") for name in MODEL}
     assert match_names(MODEL, state(bare)).theirs == bare
     whole = {f"bert.{name}": tensor for name, tensor in MODEL.items()}
-    assert match_names(whole, state([theirs + name for name in MODEL])).theirs == {
-        f"bert.{name}": theirs + name for name in MODEL
-    }
+    match = match_names(whole, state([theirs + name for name in MODEL]))
+    assert match.theirs == match.owners == {f"bert.{name}": theirs + name for name in MODEL}
+
+
+def test_owners_names_undo_conventions() -> None:
+    """A base model's file lacks a prefix that its owner's `state_dict` has; old names are new there."""
+    ours = {f"bert.{name}": tensor for name, tensor in MODEL.items()} | {"classifier.bias": torch.ones(2)}
+    names = [f"bert.{name}" for name in MODEL]
+    match = match_names(ours, state([name.removeprefix("bert.") for name in names]))
+    assert match.owners == dict(zip(names, names, strict=True))
+    old = {name: name.replace("1.weight", "1.gamma") for name in MODEL}
+    assert match_names(MODEL, state(old)).owners == {name: name for name in MODEL}
+
+
+def test_names_that_the_owner_ignores() -> None:
+    file = state(list(MODEL)) | {"encoder.0.attn.bias": torch.ones(1)}
+    assert match_names(MODEL, file, ignored=[r"attn\.bias"]).beside == ("encoder.0.attn.bias",)
+    assert not match_names(MODEL, file, ignored=["other"]).beside
 
 
 def test_old_names() -> None:
@@ -106,6 +121,10 @@ def test_several_networks() -> None:
 def test_shapes_tell_networks_apart() -> None:
     other = {f"a.{name}": torch.zeros(9) for name in MODEL}
     assert match_names(MODEL, other | state([f"b.{name}" for name in MODEL])).prefix == "b."
+
+
+def test_another_models_file_has_no_prefix() -> None:
+    assert match_names(MODEL, {"other.head.weight": torch.ones(4, 3), "other.z": torch.ones(1)}).prefix == ""
 
 
 @pytest.mark.parametrize("names", [["x", "y", "z", "w"], ["a.b", "a.c", "a.d", "a..e"], ["", ".", "..", "module"]])

@@ -47,7 +47,7 @@ def test_lightning(tmp_path: Path) -> None:
         "hyper_parameters": {"lr": 0.1},
     }
     torch.save(content, tmp_path / "a.ckpt")
-    with pytest.warns(Remark, match=r"begin with 'model\._orig_mod\.'\): criterion\.weight, train_acc\.tp$"):
+    with pytest.warns(Remark, match=r"begin with 'model\._orig_mod\.': criterion\.weight, train_acc\.tp$"):
         network = read(tmp_path / "a.ckpt")
     check_same(network)
     assert network.origin == Origin("state_dict", {"": "model._orig_mod."})

@@ -66,12 +66,6 @@ class Lazy(nn.Sequential):
         super().__init__(nn.LazyLinear(3))
 
 
-class Recurrent(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.LSTM(5, 3)
-
-
 class Stale(nn.Module):
     def __init__(self):
         super().__init__()
@@ -359,7 +353,6 @@ def test_tied_parameters(nets: str) -> None:
         ("{}:Net?width=-1", "failed: RuntimeError"),
         ("{}:Net?depth=1", "failed: TypeError"),
         ("{}:Lazy", "lazy modules"),
-        ("{}:Recurrent", "plain attribute"),
         ("{}:Stale", "plain attribute"),
         ("{}:Complex", "complex"),
         ("{}:Returns?what=dict", "returns a dict, expected a tensor of outputs"),

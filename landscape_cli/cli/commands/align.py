@@ -25,6 +25,7 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
+    PreprocessingOptions,
     Strict,
     TerminalOptions,
 )
@@ -82,6 +83,7 @@ def align(
     ] = ALIGN_SAMPLES,
     learning: LearningOptions,
     data: DataOptions,
+    preprocessing: PreprocessingOptions,
     permutations: Annotated[
         Path | None, typer.Option("--permutations", help="Also save the permutations and signs, as JSON.")
     ] = None,
@@ -116,7 +118,7 @@ def align(
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.averaging import average_of, check_has_mean, write_average
-    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of
+    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of, with_preprocessing
     from landscape_cli.cli.outputs import (
         check_written,
         export_paths,
@@ -125,6 +127,7 @@ def align(
         write_exports,
         write_networks,
     )
+    from landscape_cli.cli.preprocessing import check_alike
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
     from landscape_cli.forward.parts import RELABELED
@@ -148,19 +151,26 @@ def align(
     _check_permutations(permutations, out_dir, [*outputs, *exports], force=force)
     mean.check(context, [reference, *networks], [permutations, *outputs, *exports], force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device, plain=RELABELED)
-    target, *movers = checkpoints
     if mean.average_out is not None:
-        check_has_mean(target, model)
-    symmetry = symmetry_of(target, model, strict=strict, quiet=quiet, claims=checkpoints)
+        check_has_mean(checkpoints[0], model)
+    symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints)
     by_data = method in ON_DATA
-    loaded = data_of(checkpoints, data, quiet=quiet) if by_data or recomputes else None
+    loaded, seeing = None, checkpoints
+    if by_data or recomputes:
+        loaded, seeing = data_of(checkpoints, model, data, preprocessing, device, seed=compute.seed, quiet=quiet)
+    checkpoints = [with_preprocessing(network, preprocessing, loaded) for network in checkpoints]
+    target, *movers = checkpoints
+    if mean.average_out is not None or learns is not None:
+        check_alike(seeing if loaded is not None else checkpoints)
     for remark in alignment_remarks(movers, symmetry):
         say(remark, quiet=quiet)
     setting: dict[str, Any] = {"method": method.value, "orders": orders, "samples": samples}
-    setting |= {"seed": compute.seed, "device": device, "inputs": loaded.train.x if by_data and loaded else None}
+    setting |= {"seed": compute.seed, "device": device, "inputs": None}
+    if by_data and loaded is not None:
+        setting["inputs"] = loaded.by_network(lambda seen: seen.train.x)
     if learns is not None:
         setting |= {"data": loaded, "learning": learns}
-    alignments, more = _align(checkpoints, model, symmetry, setting, quiet=quiet)
+    alignments, more = _align(seeing, model, symmetry, setting, quiet=quiet)
     used: dict[str, Any] = {} if learns is None else {"learning_rate": learns.rate}
     provenance = partial(make_provenance, context, device=device, seed=compute.seed, **used)
     aligned = []

@@ -14,14 +14,15 @@ from landscape_cli.cli.console import listen, progress
 from landscape_cli.cli.options import (
     Align,
     ComputeOptions,
-    DataOptions,
     EnsembleOptions,
+    MeetingOptions,
     ModelOptions,
     Pairs,
     ResultOptions,
     Strict,
     TerminalOptions,
 )
+from landscape_cli.cli.parts import PartOptions
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +63,8 @@ def distance(
     pairs: Pairs = None,
     align: Align = None,
     ensembles: EnsembleOptions,
-    data: DataOptions,
+    data: PartOptions,
+    preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
     compute: ComputeOptions,
@@ -92,6 +94,7 @@ def distance(
     from landscape_cli.cli.ensembles import FunctionMeasurement, check_binary, check_options, ensemble_groups
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.distance import Report
     from landscape_cli.measures.distance import (
@@ -109,6 +112,7 @@ def distance(
     if matrix is not None and needs_predictions(matrix) and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
     check_options(context, ensembles, functions=functions)
+    _check_used(preprocessing, functions=functions or align is Method.ACTIVATION, ensemble=ensembles.ensemble)
     device = resolve_device(compute.device)
     checkpoints, model = read_networks(chosen.files, foreign)
     latents = latent_owners(model)
@@ -118,7 +122,9 @@ def distance(
     distances = WeightDistances(symmetry, latents)
     distances.check(matrix, checkpoints[0])
     distances.warn_of_scales(checkpoints)
-    loaded = data_of(checkpoints, data, quiet=quiet) if functions or align is Method.ACTIVATION else None
+    loaded, fold = None, preprocessing.fold_preprocessing
+    if functions or align is Method.ACTIVATION:
+        loaded, checkpoints = data_of(checkpoints, model, data, preprocessing, device, seed=compute.seed, quiet=quiet)
     of_pairs, of_sets = _aligners(model, checkpoints[0], symmetry, align, loaded, seed=compute.seed, device=device)
     distributions = ensembles.ensemble or (matrix is not None and needs_distributions(matrix))
     predictions: Sequence[Predictions] | None = None
@@ -126,7 +132,10 @@ def distance(
     if functions:
         assert loaded is not None
         groups = ensemble_groups(chosen, ensembles)
-        measurement = FunctionMeasurement(model, checkpoints, loaded, groups, ensembles, symmetry, of_sets, device)
+        common = CommonInputs(model, loaded, symmetry, fold, compute.seed, device)
+        measurement = FunctionMeasurement(
+            model, checkpoints, loaded, groups, ensembles, symmetry, common, of_sets, device
+        )
         predictions, together = measurement.measure(distributions=distributions, quiet=quiet)
         warn_of_undecided(checkpoints, predictions)
     with progress("distances", len(chosen.pairs), "pairs", quiet=quiet) as advance:
@@ -163,6 +172,18 @@ def _choose(networks: list[Path], pairs: Pairing | None) -> Chosen:
     return Chosen({}, networks, [Pair(i, j) for i, j in combinations(range(len(networks)), 2)])
 
 
+def _check_used(preprocessing: MeetingOptions, *, functions: bool, ensemble: bool) -> None:
+    """Refuse options of inputs where none are read, or where networks do not meet.
+
+    Raises:
+        BadParameter: naming one.
+    """
+    if preprocessing.chosen() is not None and not functions:
+        raise typer.BadParameter("without predictions no inputs are seen: leave out --preprocess, --mean and --std")
+    if preprocessing.fold_preprocessing and not ensemble:
+        raise typer.BadParameter("--fold-preprocessing goes with --ensemble, for means of weights")
+
+
 def _aligners(
     model: nn.Module,
     like: Checkpoint,
@@ -180,7 +201,12 @@ def _aligners(
     from landscape_cli.alignment.verified import PairAligner
 
     assert symmetry is not None
-    setting: dict[str, Any] = {"method": align.value, "inputs": None if data is None else data.train.x}
-    setting |= {"seed": seed, "device": device}
-    pairs = PairAligner(model, like, symmetry, **setting)
-    return pairs.align, lambda networks: align_checkpoints(model, networks, symmetry, **setting)
+    setting: dict[str, Any] = {"method": align.value, "seed": seed, "device": device}
+    inputs_of = None if data is None else data.by_network(lambda seen: seen.train.x)
+    pairs = PairAligner(model, like, symmetry, inputs=inputs_of, **setting)
+
+    def align_together(networks: Sequence[Checkpoint]) -> Sequence[Checkpoint]:
+        inputs = None if inputs_of is None else inputs_of(networks[0])
+        return align_checkpoints(model, networks, symmetry, inputs=inputs, **setting)
+
+    return pairs.align, align_together

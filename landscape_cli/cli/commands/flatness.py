@@ -17,12 +17,13 @@ from landscape_cli.cli.options import (
     LARGEST_COUNT,
     BatchNorm,
     ComputeOptions,
-    DataOptions,
+    MeetingOptions,
     ModelOptions,
     PictureOptions,
     Strict,
     TerminalOptions,
 )
+from landscape_cli.cli.parts import FlatnessPartOptions
 
 
 def flatness(
@@ -46,7 +47,8 @@ def flatness(
     radial: RadialOptions,
     test: Annotated[bool, typer.Option("--test", help="Measure on the test set as well.")] = False,
     bn: BatchNorm = Statistics.KEEP,
-    data: DataOptions,
+    data: FlatnessPartOptions,
+    preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
     compute: ComputeOptions,
@@ -80,6 +82,7 @@ def flatness(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output, drawn_last
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.io.results import Result
 
@@ -97,6 +100,8 @@ def flatness(
         bn=bn,
     )
     measurement = start_measurement(context, kind, options)
+    if preprocessing.fold_preprocessing and not measurement.files:
+        raise typer.BadParameter("--fold-preprocessing goes with --directions FILE, for networks that others turn to")
     device = resolve_device(compute.device)
     read, model = read_networks([*networks, *measurement.files], foreign)
     checkpoints, further = read[: len(networks)], read[len(networks) :]
@@ -104,8 +109,11 @@ def flatness(
     needed = strict or measurement.needs_symmetry
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints) if needed else None
     measurement.prepare(model, symmetry)
-    loaded = data_of(checkpoints, data, quiet=quiet)
-    measured = measurement.measure(Measurand(checkpoints, further, model, symmetry, loaded, device, seed, quiet))
+    loaded, read = data_of(read, model, data, preprocessing, device, seed=seed, quiet=quiet)
+    checkpoints, further = read[: len(networks)], read[len(networks) :]
+    common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
+    measurand = Measurand(checkpoints, further, model, symmetry, loaded, common, device, seed, quiet)
+    measured = measurement.measure(measurand)
     provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded)
     written = Result(measured.body, measured.rows, provenance)
     with drawn_last(result.plot, lambda plot: measurement.plot(plot, measured, force=result.force)):

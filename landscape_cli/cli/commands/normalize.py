@@ -16,6 +16,7 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
+    PreprocessingOptions,
     Strict,
     TerminalOptions,
 )
@@ -34,6 +35,7 @@ def normalize(
     keep_last_layer: Annotated[
         bool, typer.Option("--keep-last-layer", help="Leave the last layer, and so the loss, as it is.")
     ] = False,
+    preprocessing: PreprocessingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
     compute: ComputeOptions,
@@ -56,7 +58,7 @@ def normalize(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from dataclasses import replace
 
-    from landscape_cli.cli.inputs import open_networks, symmetry_of
+    from landscape_cli.cli.inputs import open_networks, symmetry_of, with_preprocessing
     from landscape_cli.cli.outputs import (
         check_written,
         export_paths,
@@ -80,6 +82,7 @@ def normalize(
     normalized: list[Checkpoint] = []
     for path, out in zip(networks, outputs, strict=True):
         [network], model, device = open_networks([path], foreign, compute.device, plain=RESCALED)
+        network = with_preprocessing(network, preprocessing)
         if not (normalized and _share_symmetry(network, normalized[-1])):
             symmetry = symmetry_of(network, model, strict=strict, quiet=terminal.quiet)
         changed, normalization = normalize_checkpoint(

@@ -17,8 +17,8 @@ from landscape_cli.cli.options import (
     Align,
     BatchNorm,
     ComputeOptions,
-    DataOptions,
     Loss,
+    MeetingOptions,
     MidpointBatch,
     MidpointEpochs,
     MidpointMomentum,
@@ -37,6 +37,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
     given,
 )
+from landscape_cli.cli.parts import PartOptions
 from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
@@ -44,12 +45,15 @@ if TYPE_CHECKING:
 
     from landscape_cli.alignment.verified import PairAligner
     from landscape_cli.cli.merging import NetworkAt, NetworkWriter
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.reports.path import Measured
+    from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.families import Pair
     from landscape_cli.measures.midpoint import MidpointOptimizer
     from landscape_cli.measures.optimized_path import OptimizedPath
+    from landscape_cli.measures.path_evaluator import PathEvaluator
     from landscape_cli.symmetry import Symmetry
 
 
@@ -84,7 +88,8 @@ def path(
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     repair: Repair = False,
-    data: DataOptions,
+    data: PartOptions,
+    preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
     compute: ComputeOptions,
@@ -122,6 +127,7 @@ def path(
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, write_midpoint
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting
     from landscape_cli.cli.pairs import choose, choose_two
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
     from landscape_cli.measures.path_evaluator import PathEvaluator
@@ -132,7 +138,7 @@ def path(
     if kind is Kind.CONNECTOR:
         from landscape_cli.cli.connector.command import connect
 
-        groups: dict[str, Any] = {"data": data, "foreign": foreign, "compute": compute}
+        groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
         connect(context, [start, end, *named], connector, **groups, result=result, terminal=terminal)
         return
     check_result_output(result.output, result.form, result.plot, force=force)
@@ -151,44 +157,58 @@ def path(
     check_room_for([path for path in written if path is not None], networks[0].params)
     recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None or repair
+    needed |= preprocessing.fold_preprocessing
     symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
-    loaded = data_of(networks, data, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, device, seed=seed, quiet=quiet)
+    common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
+    common.check([networks[pair.start], networks[pair.end]] for pair in chosen.pairs)
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
 
-    make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=loaded.train.x, seed=seed, device=device)
+    inputs = loaded.by_network(lambda seen: seen.train.x)
+    make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=inputs, seed=seed, device=device)
     aligner = None if align is None else make_aligner(align)
-    evaluator = PathEvaluator(
-        model,
-        loaded,
-        like=networks[0].params,
-        kind=kind,
-        symmetry=symmetry,
-        points=points,
-        orders=orders,
-        loss=loss,
-        bn=bn,
-        repair=repair,
-        seed=seed,
-        device=device,
-    )
-    if evaluator.repair is not None:
-        say(f"units corrected between the ends: those of {listed(evaluator.repair.modules)}", quiet=quiet)
-    aligned = _aligned(networks, chosen.pairs, aligner)
     errors: list[LandscapeError] = []
-    writer = NetworkWriter(evaluator, loaded.record, provenance, force=force, quiet=quiet, errors=errors)
+    writers: list[NetworkWriter] = []
+
+    def make_writer(seen: DataSet) -> NetworkWriter:
+        evaluator = PathEvaluator(
+            model,
+            seen,
+            like=networks[0].params,
+            kind=kind,
+            symmetry=symmetry,
+            points=points,
+            orders=orders,
+            loss=loss,
+            bn=bn,
+            repair=repair,
+            seed=seed,
+            device=device,
+        )
+        if evaluator.repair is not None and not writers:
+            say(f"units corrected between the ends: those of {listed(evaluator.repair.modules)}", quiet=quiet)
+        writers.append(NetworkWriter(evaluator, seen, provenance, force=force, quiet=quiet, errors=errors))
+        return writers[-1]
+
+    writer_of = loaded.by_network(make_writer)
+    aligned = _aligned(networks, chosen.pairs, common, aligner)
     if recipe is None:
-        measured = _measure(aligned, wanted, writer, quiet=quiet)
+        measured = _measure(aligned, wanted, writer_of, writer_of(networks[0]).evaluator, quiet=quiet)
     else:
         from landscape_cli.measures.midpoint import MidpointOptimizer
 
         assert symmetry is not None
         aligner = aligner or make_aligner(Method.COSINE)
-        target = connector.train_on
-        optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=target)
-        write = partial(write_midpoint, data=loaded.record, provenance=provenance, force=force, quiet=quiet)
-        measured = _optimize(aligned, outs, wanted, optimizer, write, writer, quiet=quiet)
-    evaluator.warn_of_missing()
+        setting: dict[str, Any] = {"seed": seed, "target": connector.train_on}
+
+        def optimizer_of(network: Checkpoint) -> MidpointOptimizer:
+            return MidpointOptimizer(writer_of(network).evaluator, symmetry, aligner, recipe, **setting)
+
+        write = partial(write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
+        measured = _optimize(aligned, outs, wanted, optimizer_of, write, writer_of, quiet=quiet)
+    for writer in writers:
+        writer.evaluator.warn_of_missing()
     with noting(errors):
         Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
@@ -230,20 +250,25 @@ def _make_aligner(
 def _measure(
     pairs: Iterable[tuple[Checkpoint, Checkpoint]],
     wanted: Sequence[Sequence[NetworkAt]],
-    writer: NetworkWriter,
+    writer_of: Callable[[Checkpoint], NetworkWriter],
+    like: PathEvaluator,
     *,
     quiet: bool,
 ) -> list[Measured]:
-    """Return what is measured of the path between the two networks of every pair, and write those wanted of it."""
+    """Return what is measured of the path between the two networks of every pair, and write those wanted of it.
+
+    `like` is one of the evaluators, all of which have as much to do.
+    """
     from landscape_cli.cli.reports.path import Measured
 
-    evaluator, measured = writer.evaluator, []
-    networks = len(wanted) * evaluator.networks() + sum(map(len, wanted))
-    total = evaluator.samples(networks)
-    with progress(f"{evaluator.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
+    measured = []
+    networks = len(wanted) * like.networks() + sum(map(len, wanted))
+    total = like.samples(networks)
+    with progress(f"{like.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
         for (a, b), of_pair in zip(pairs, wanted, strict=True):
             stops = [a.params, b.params]
-            result = evaluator.measure(stops, advance=advance)
+            writer = writer_of(a)
+            result = writer.evaluator.measure(stops, advance=advance)
             written = writer.write(of_pair, (a, b), stops, advance=advance)
             measured.append(Measured(a.path, b.path, result, networks=written))
     return measured
@@ -253,15 +278,16 @@ def _optimize(
     pairs: Iterable[tuple[Checkpoint, Checkpoint]],
     outs: Sequence[Path | None],
     wanted: Sequence[Sequence[NetworkAt]],
-    optimizer: MidpointOptimizer,
+    optimizer_of: Callable[[Checkpoint], MidpointOptimizer],
     write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], LandscapeError | None],
-    writer: NetworkWriter,
+    writer_of: Callable[[Checkpoint], NetworkWriter],
     *,
     quiet: bool,
 ) -> list[Measured]:
     """Return what is measured of the optimised path of every pair, or why it is missing.
 
-    Midpoints are written by `write`, other networks by `writer`, to whose errors is added why one could not be.
+    Midpoints are written by `write`, other networks by what `writer_of` gives, to whose errors is added why one could
+    not be.
 
     Raises:
         TrainingError: if every midpoint is missing.
@@ -274,7 +300,7 @@ def _optimize(
     for k, ((a, b), out, of_pair) in enumerate(zip(pairs, outs, wanted, strict=True)):
         count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
         try:
-            optimized = optimizer.optimize(
+            optimized = optimizer_of(a).optimize(
                 a,
                 b,
                 watching=lambda: watch(None, 1, quiet=quiet),
@@ -287,7 +313,7 @@ def _optimize(
             say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}")
             measured.append(Measured(a.path, b.path, None, failure=in_options(str(error))))
             continue
-        refused = None if out is None else write(optimized, out, (a, b))
+        refused, writer = None if out is None else write(optimized, out, (a, b)), writer_of(a)
         written = writer.write(of_pair, (a, b), [a.params, optimized.midpoint, b.params])
         measured.append(Measured(a.path, b.path, optimized, out if refused is None else None, networks=written))
         writer.errors.extend([] if refused is None else [refused])
@@ -295,9 +321,9 @@ def _optimize(
 
 
 def _aligned(
-    networks: Sequence[Checkpoint], pairs: Sequence[Pair], aligner: PairAligner | None
+    networks: Sequence[Checkpoint], pairs: Sequence[Pair], common: CommonInputs, aligner: PairAligner | None
 ) -> Iterator[tuple[Checkpoint, Checkpoint]]:
-    """Yield the two networks of every pair, the second aligned if there is an aligner."""
+    """Yield the two networks of every pair, which see inputs alike, the second aligned if there is an aligner."""
     for pair in pairs:
-        a, b = networks[pair.start], networks[pair.end]
+        a, b = common.of([networks[pair.start], networks[pair.end]])
         yield a, b if aligner is None else aligner.align(a, b)

@@ -11,14 +11,15 @@ from landscape_cli.choices import Statistics, Third
 from landscape_cli.cli.console import emit, listen, progress
 from landscape_cli.cli.options import (
     BatchNorm,
-    DataOptions,
     Device,
     Loss,
+    MeetingOptions,
     ModelOptions,
     PictureOptions,
     Seed,
     TerminalOptions,
 )
+from landscape_cli.cli.parts import PartOptions
 from landscape_cli.cli.usage import errors_of_usage
 
 MOST_NODES = 3162
@@ -47,7 +48,8 @@ def plane(
     ] = 0.2,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
-    data: DataOptions,
+    data: PartOptions,
+    preprocessing: MeetingOptions,
     foreign: ModelOptions,
     device: Device = "auto",
     seed: Seed = 0,
@@ -67,8 +69,9 @@ def plane(
       landscape plane a.st b.st --third origin --plot radial.png
       landscape plane a.st --third random --seed 1
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device
+    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output, drawn_last
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.plane import show_plane
     from landscape_cli.evaluation.evaluator import Evaluator
@@ -92,9 +95,12 @@ def plane(
     compute_on = resolve_device(device)
     networks, model = read_networks(paths, foreign)
     shape = networks[0].model.input_shape
+    fold, quiet = preprocessing.fold_preprocessing, terminal.quiet
+    symmetry = symmetry_of(networks[0], model, strict=False, quiet=quiet) if fold else None
+    loaded, networks = data_of(networks, model, data, preprocessing, compute_on, seed=seed, quiet=quiet)
+    networks = CommonInputs(model, loaded, symmetry, fold, seed, compute_on).of(networks)
     corners = find_corners(model, networks, third, input_shape=shape, seed=seed, device=compute_on)
     spanned = span_corners(corners)
-    loaded = data_of(networks, data, quiet=terminal.quiet)
     splits = named_splits(loaded, model)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
     samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))

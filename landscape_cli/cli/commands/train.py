@@ -9,8 +9,13 @@ import typer
 
 from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import emit, listen, say
-from landscape_cli.cli.options import ComputeOptions, TerminalOptions
-from landscape_cli.cli.training.data_options import TrainingDataOptions, data_spec
+from landscape_cli.cli.options import ComputeOptions, PreprocessingOptions, TerminalOptions
+from landscape_cli.cli.training.data_options import (
+    TrainingDataOptions,
+    data_spec,
+    training_preprocessing,
+    with_numbers,
+)
 from landscape_cli.cli.training.model_options import (
     NetworkOptions,
     StartOptions,
@@ -25,7 +30,6 @@ from landscape_cli.cli.training.subspace_options import SubspaceOptions
 
 if TYPE_CHECKING:
     from landscape_cli.cli.training.files import CheckpointFiles
-    from landscape_cli.errors import LandscapeError
 
 
 def train(
@@ -34,6 +38,7 @@ def train(
     algo: Annotated[Algorithm, typer.Option("--algo", help=summaries(), rich_help_panel="Sampler")] = Algorithm.SGD,
     network: NetworkOptions,
     data: TrainingDataOptions,
+    preprocessing: PreprocessingOptions,
     optimization: RecipeOptions,
     settings: SamplerOptions,
     start: StartOptions,
@@ -56,7 +61,7 @@ def train(
       landscape train --model lenet --data mnist --runs 8 -o 'sgd-{seed}.st'
       landscape train --model vgg16 --data cifar10 --checkpoint-every 1 --resume
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import resolve_device, warn_of_generated
+    from landscape_cli.cli.inputs import reading_data, resolve_device, warn_of_generated
     from landscape_cli.cli.outputs import check_distinct, check_written, noting
     from landscape_cli.cli.provenance import recorded
     from landscape_cli.cli.training.files import CheckpointFiles
@@ -81,6 +86,7 @@ def train(
     phases = sampler.phases(recipe, binary=False)  # of binary networks there are as many, of as many epochs
     keep_epochs = target.kept_epochs(phases[-1].recipe.epochs)
     check_template(template, seeds)
+    target.check_plain(context)
     other = "another training that writes it"
     context.with_resource(locked(state_file(template, seeds), what=other, error=TrainingError))
     files = CheckpointFiles(
@@ -95,12 +101,16 @@ def train(
     inputs = {"--init": start.init or [], "--data": [] if data.data is None else [Path(data.data)]}
     files.check_not_read(inputs, log=log)
     check_distinct(log, files.state, *files.all_paths)
+    exports = target.exports(seeds, (log, files.state, *files.all_paths), resume=resume)
     if not resume:
         check_log(log, None, sampler.networks, force=target.force, resume=False)
     starts = read_starts(start, network.model)
     device = resolve_device(compute.device)
     check_precision(optimization.precision, device, quiet=quiet)
-    loaded = load_data(data_spec(context, data, starts), download=data.download)
+    asked = training_preprocessing(preprocessing, starts, renewed=data.data is not None)
+    wanted, reading = data_spec(context, data, starts), reading_data(quiet=quiet)
+    loaded = load_data(wanted, preprocessing=asked, download=data.download, reading=reading)
+    loaded = with_numbers(loaded, asked, network.model, starts)
     warn_of_generated(loaded, starts if data.data is None else (), quiet=quiet)
     spec = model_spec(network, starts, loaded)
     chosen = {"optimizer": recipe.optimizer}
@@ -114,7 +124,10 @@ def train(
     state = checkpointer.read() if resume else None
     if state is None and files.are_finished():
         say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
-        _show(files.finished_rows(), files, target, quiet=quiet)
+        errors = files.export(exports)
+        with noting(errors):
+            _show(files.finished_rows(), files, target, quiet=quiet)
+        check_written(errors)
         return
     if state is not None:
         files.find_taken(last_epochs(state, phases, seeds))
@@ -145,7 +158,7 @@ def train(
     if len(rows) == runs and not files.has_failed:
         checkpointer.remove()
         files.remove_leftovers()
-    errors: list[LandscapeError] = []
+    errors = files.export(exports)
     with noting(errors):
         files.check_no_failure(kept)
     with noting(errors):

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.cli.connector.options import ConnectorOptions
-    from landscape_cli.cli.options import ComputeOptions, DataOptions, ModelOptions, PictureOptions, TerminalOptions
+    from landscape_cli.cli.options import (
+        ComputeOptions,
+        DataOptions,
+        MeetingOptions,
+        ModelOptions,
+        PictureOptions,
+        TerminalOptions,
+    )
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
@@ -37,6 +44,7 @@ def connect(
     options: ConnectorOptions,
     *,
     data: DataOptions,
+    preprocessing: MeetingOptions,
     foreign: ModelOptions,
     compute: ComputeOptions,
     result: PictureOptions,
@@ -49,6 +57,7 @@ def connect(
         files: the networks.
         options: those of connectors.
         data: what to measure on.
+        preprocessing: how networks see it.
         foreign: the model of files that are not landscape's.
         compute: where, and the seed.
         result: where the result goes.
@@ -62,6 +71,7 @@ def connect(
     """
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting, write_network
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.connector import Report
     from landscape_cli.geometry.simplicial import make_complex
@@ -87,7 +97,9 @@ def connect(
     check_room_for(list(outs.values()), networks[0].params)
     geometry = _choose_geometry(options.geometry, networks)
     symmetry = symmetry_of(networks[0], model, strict=params["strict"], quiet=quiet, claims=networks)
-    loaded = data_of(networks, data, quiet=quiet)
+    loaded, networks = data_of(networks, model, data, preprocessing, device, seed=seed, quiet=quiet)
+    networks = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device).of(networks)
+    check_connected(model, names, [network.params for network in networks])
     if params["align"] is not None:
         aligned = _aligned(networks, model, symmetry, loaded, context, device, quiet=quiet)
         check_connected(model, [f"{name}, aligned," for name in names], [network.params for network in aligned])
@@ -119,7 +131,7 @@ def connect(
     errors: list[LandscapeError] = []
     write = partial(write_network, force=force, quiet=quiet)
     written: dict[str, Path] = {}
-    for name, vertex in _checkpoints(measured, networks, loaded.record, provenance(networks=networks)).items():
+    for name, vertex in _checkpoints(measured, networks, loaded, provenance(networks=networks)).items():
         refused = write(outs[name], vertex) if name in outs else None
         errors += [] if refused is None else [refused]
         written |= {name: outs[name]} if name in outs and refused is None else {}
@@ -184,7 +196,7 @@ def _aligned(
 
 
 def _checkpoints(
-    measured: ConnectorResult, networks: Sequence[Checkpoint], data: Mapping[str, Any], provenance: Mapping[str, Any]
+    measured: ConnectorResult, networks: Sequence[Checkpoint], data: DataSet, provenance: Mapping[str, Any]
 ) -> dict[str, Checkpoint]:
     """Return trained vertices as checkpoints, by name, with the history of their networks and this command."""
     from landscape_cli.io.checkpoint import Checkpoint
@@ -196,9 +208,10 @@ def _checkpoints(
             checkpoints[vertex.name] = Checkpoint(
                 measured.trained[vertex.name],
                 networks[0].model,
-                data,
+                data.record,
                 history=history,
                 metrics=measured.metrics(k),
+                preprocessing=data.preprocessing.beside_data,
                 form=networks[0].form,
                 versions=networks[0].versions,
             )

@@ -82,18 +82,27 @@ class CurvatureMeasurement(FlatnessMeasurement):
 
         networks, model, data, options = measurand.networks, measurand.model, measurand.data, self._options
         settings = options.curvature.settings(measurand.seed)
-        subset = training_subset(data.train, options.curvature.curvature_samples, measurand.seed)
+        samples = options.curvature.curvature_samples
+        subset = training_subset(data.train, samples, measurand.seed)
         remark_of_metric(settings)
         recomputed = samples_recomputed(model, networks[0].params, data.train, options.bn)
         total = len(networks) * (recomputed + (1 + settings.usual_products) * len(subset.y))
         self._measured = {}
         with progress("curvature", total, "samples", quiet=measurand.quiet) as advance:
-            evaluator = Evaluator(model, {"train": subset}, device=measurand.device, advance=advance)
-            inputs = data.train.x.to(measurand.device) if recomputed else data.train.x
+            evaluator_of = data.by_network(
+                lambda seen: Evaluator(
+                    model,
+                    {"train": training_subset(seen.train, samples, measurand.seed)},
+                    device=measurand.device,
+                    advance=advance,
+                )
+            )
+            inputs_of = data.by_network(lambda seen: seen.train.x.to(measurand.device))
             for network in networks:
                 params = to_device(network, measurand.device)
                 if recomputed:
-                    params = recompute_statistics(model, params, inputs, advance=advance)
+                    params = recompute_statistics(model, params, inputs_of(network), advance=advance)
+                evaluator = evaluator_of(network)
                 result = loss_curvature(params, evaluator, settings, names=self._names, symmetry=measurand.symmetry)
                 warn_of_curvature(result, network.path)
                 self._measured[network.path] = result

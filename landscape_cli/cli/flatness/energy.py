@@ -14,6 +14,7 @@ from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, Flatness
 if TYPE_CHECKING:
     from torch import nn
 
+    from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.perturbation import WeightPerturbation
     from landscape_cli.symmetry import Symmetry
@@ -69,20 +70,25 @@ class EnergyMeasurement(FlatnessMeasurement):
 
         assert self._perturbation is not None
         networks, model, data, options = measurand.networks, measurand.model, measurand.data, self._options
-        splits = {"train": data.train} | ({"test": data.test} if options.test else {})
         recomputed = samples_recomputed(model, networks[0].params, data.train, options.bn)
-        each = recomputed + sum(len(split.y) for split in splits.values())
+        each = recomputed + len(data.train.y) + (len(data.test.y) if options.test else 0)
         count = len(networks) * (1 + options.samples * len(self._levels))
         total = count * each
         rows: list[dict[str, Any]] = []
         details: list[dict[str, Any]] = []
         with progress("flatness", total, "samples", quiet=measurand.quiet, networks=count) as advance:
             recompute_on = "train" if recomputed else None
-            evaluator = Evaluator(model, splits, device=measurand.device, advance=advance, recompute_on=recompute_on)
+            setting: dict[str, Any] = {"device": measurand.device, "advance": advance, "recompute_on": recompute_on}
+
+            def make_evaluator(seen: DataSet) -> Evaluator:
+                splits = {"train": seen.train} | ({"test": seen.test} if options.test else {})
+                return Evaluator(model, splits, **setting)
+
+            evaluator_of = data.by_network(make_evaluator)
             drawn: dict[str, Any] = {"names": self._names, "samples": options.samples, "seed": measurand.seed}
             for network in networks:
                 params = to_device(network, measurand.device)
-                energy = perturbed_energy(params, evaluator, self._perturbation, self._levels, **drawn)
+                energy = perturbed_energy(params, evaluator_of(network), self._perturbation, self._levels, **drawn)
                 warn_of_missing_draws(energy, network.path)
                 rows += [{"network": network.path} | row for row in energy.rows()]
                 details.append({"network": network.path} | energy.to_dict())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
     from landscape_cli.cli.flatness.energy_options import StrengthOptions
     from landscape_cli.cli.flatness.radial_options import RadialOptions
+    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.io.results import Result
@@ -56,6 +57,7 @@ class Measurand:
         model: their architecture.
         symmetry: of the model; None where the kind needs none.
         data: the data.
+        common: lets networks meet that see inputs differently.
         device: where to compute.
         seed: of everything random.
         quiet: whether no progress is to be shown.
@@ -66,6 +68,7 @@ class Measurand:
     model: nn.Module
     symmetry: Symmetry | None
     data: DataSet
+    common: CommonInputs
     device: torch.device
     seed: int
     quiet: bool

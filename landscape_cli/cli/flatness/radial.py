@@ -98,24 +98,30 @@ class RadialMeasurement(FlatnessMeasurement):
         from landscape_cli.measures.radial_evaluator import RadialEvaluator
 
         networks, data = measurand.networks, measurand.data
-        evaluator = RadialEvaluator(
-            measurand.model,
-            {"train": data.train} | ({"test": data.test} if self._options.test else {}),
-            like=networks[0].params,
-            symmetry=measurand.symmetry,
-            settings=self._settings,
-            loss=self._options.radial.loss,
-            bn=self._options.bn,
-            seed=measurand.seed,
-            device=measurand.device,
+        evaluator_of = data.by_network(
+            lambda seen: RadialEvaluator(
+                measurand.model,
+                {"train": seen.train} | ({"test": seen.test} if self._options.test else {}),
+                like=networks[0].params,
+                symmetry=measurand.symmetry,
+                settings=self._settings,
+                loss=self._options.radial.loss,
+                bn=self._options.bn,
+                seed=measurand.seed,
+                device=measurand.device,
+            )
         )
-        targets = {network.path: network.params for network in measurand.further}
+        evaluator = evaluator_of(networks[0])
+        measurand.common.check([network, *measurand.further] for network in networks)
         rows: list[dict[str, Any]] = []
         details: list[dict[str, Any]] = []
-        total = len(networks) * evaluator.samples(len(targets))
-        count = len(networks) * evaluator.networks(len(targets))
+        total = len(networks) * evaluator.samples(len(measurand.further))
+        count = len(networks) * evaluator.networks(len(measurand.further))
         with progress("flatness", total, "samples", quiet=measurand.quiet, networks=count) as advance:
             for network in networks:
+                _, *further = measurand.common.of([network, *measurand.further])
+                targets = {target.path: target.params for target in further}
+                evaluator = evaluator_of(network)
                 profiles = evaluator.measure(network.params, targets, name=network.path, advance=advance)
                 rows += [{"network": network.path} | row for row in profiles.rows()]
                 details.append({"network": network.path} | profiles.to_dict())

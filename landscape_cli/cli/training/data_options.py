@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from landscape_cli.choices import Nonlinearity, Task
+from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_SEED, flag, given
+from landscape_cli.cli.options import LARGEST_SEED, ImageSize, flag, given
+from landscape_cli.cli.options import image_size as parse_image_size
+from landscape_cli.cli.training.model_options import DEFAULT
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.cli.options import PreprocessingOptions
+    from landscape_cli.data.datasets import DataSet, DataSpec
+    from landscape_cli.data.preprocessing import Preprocessing
     from landscape_cli.io.checkpoint import Checkpoint
 
-OF_THE_DATA = ("train_size", "data_seed", "task")
+OF_THE_DATA = ("train_size", "data_seed", "task", "image_size")
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,9 @@ class TrainingDataOptions(Group):
         str | None,
         typer.Option(
             "--data",
-            help="hmm (generated), mnist, fashion-mnist, cifar10, wedges (of --model wedges), FILE.safetensors.  "
-            "[default: hmm, or --init's]",
+            help="hmm (generated), mnist, fashion-mnist, cifar10, wedges (of --model wedges), FILE.safetensors, "
+            "FILE.npz, a folder of images by class, or package.module:function?arg=1, code of yours that returns a "
+            "training and a test set.  [default: hmm, or --init's]",
         ),
     ] = None
     task: Annotated[
@@ -46,6 +52,7 @@ class TrainingDataOptions(Group):
         int,
         typer.Option("--data-seed", min=0, max=LARGEST_SEED, help="Seed of the subset and of generated data."),
     ] = 0
+    image_size: ImageSize = None
     hmm_latent: Annotated[int, typer.Option("--hmm-latent", help="hmm: D, the hidden dimension.")] = 201
     hmm_dim: Annotated[int, typer.Option("--hmm-dim", help="hmm: N, the dimension of inputs.")] = 401
     hmm_patterns: Annotated[
@@ -64,6 +71,7 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
     """
     from landscape_cli.data.datasets import DataSpec
     from landscape_cli.data.hidden_manifold import HiddenManifold
+    from landscape_cli.data.user_function import allow_function, is_function
 
     names = {field.name for field in fields(options)}
     named = [name for name in context.params if name in names and given(context, name)]
@@ -80,6 +88,8 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         options.hmm_test,
         options.hmm_nonlinearity.value,
     )
+    if options.data is not None and is_function(options.data):
+        allow_function(options.data)
     return DataSpec(
         options.data or "hmm",
         options.data_dir,
@@ -87,7 +97,53 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         options.data_seed,
         sizes,
         None if options.task is None else options.task.value,
+        parse_image_size(options.image_size),
     )
+
+
+def training_preprocessing(
+    options: PreprocessingOptions, starts: Sequence[Checkpoint], *, renewed: bool
+) -> Preprocessing | None:
+    """Return how the networks are to see inputs: as the user says, or else as those see them that `--init` names.
+
+    Args:
+        options: what the user says.
+        starts: these networks.
+        renewed: whether they go on with other data, by whose own statistics such are standardised anew.
+
+    Returns:
+        None for what is usual.
+
+    Raises:
+        TrainingError: if they do not see inputs alike, and the user does not say.
+        DataError: if what one says of itself is malformed.
+    """
+    from landscape_cli.data.preprocessing import Preprocessing, network_preprocessing
+    from landscape_cli.errors import TrainingError
+
+    asked = options.chosen()
+    if asked is not None or not starts:
+        return asked
+    seen = [network_preprocessing(start.preprocessing, start.data) for start in starts]
+    standardized = Preprocessing.standardize()  # by the data that they go on with, which is the first's
+    alike = {standardized if each is not None and each.is_recorded_with_data else each for each in seen}
+    if len(alike) > 1:
+        raise TrainingError("the networks of --init do not see inputs alike: choose how with --preprocess")
+    if seen[0] is None:
+        say(f"assumed: {starts[0].path} does not say how inputs are prepared: if not as is usual, use --preprocess")
+    return None if seen[0] is None or (renewed and seen[0].is_recorded_with_data) else seen[0]
+
+
+def with_numbers(
+    data: DataSet, asked: Preprocessing | None, model: str | None, starts: Sequence[Checkpoint]
+) -> DataSet:
+    """Return the data with whole numbers standardised for landscape's own models, which calculate with all inputs."""
+    from landscape_cli.data.preprocessing import Preprocessing
+    from landscape_cli.models import MODELS
+
+    name = starts[0].model.name if starts else (model or DEFAULT).partition("?")[0]
+    numbers_wanted = asked is None and name in MODELS and data.preprocessing == Preprocessing.none()
+    return data.under(Preprocessing.standardize()) if numbers_wanted else data
 
 
 def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None) -> DataSpec:

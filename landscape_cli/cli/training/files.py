@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.errors import LandscapeError
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.network import ModelSpec, Params
     from landscape_cli.samplers import EpochNetwork, Solution
@@ -230,6 +231,22 @@ class CheckpointFiles:
                 )
         return rows
 
+    def export(self, paths: Mapping[int, Path]) -> list[LandscapeError]:
+        """Write the runs' networks as plain `state_dict`s, by seed, from their checkpoints; return why some cannot be.
+
+        Runs that came to nothing have none.
+        """
+        from landscape_cli.cli.outputs import write_exports
+        from landscape_cli.models.fitting import versions_of
+        from landscape_cli.models.registry import construct_template
+
+        written = {seed: self._runs[seed].solution.path for seed in paths if self._runs[seed].solution.path.exists()}
+        if not written:
+            return []
+        versions = versions_of(construct_template(self.spec))
+        networks = [replace(read_checkpoint(path), versions=versions) for path in written.values()]
+        return write_exports([paths[seed] for seed in written], networks, force=self.force, quiet=self.quiet)
+
     @property
     def has_failed(self) -> bool:
         """Whether a network could not be written."""
@@ -314,6 +331,7 @@ class CheckpointFiles:
             self.data.record,
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
+            preprocessing=self.data.preprocessing.beside_data,
             versions=versions_of(evaluator.model),
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))

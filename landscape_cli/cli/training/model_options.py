@@ -12,7 +12,7 @@ import typer
 
 from landscape_cli.choices import DataName, Norm
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import InputShape, ModelOptions, whole_numbers
+from landscape_cli.cli.options import InputShape, Key, ModelOptions, flag, whole_numbers
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSet
@@ -108,6 +108,7 @@ class StartOptions(Group):
         typer.Option("--init-scale", help="Factor of the initial weights, biases too.  [default: 1]"),
     ] = None
     input_shape: InputShape = None
+    key: Key = None
 
     def scale(self) -> float:
         """Return the factor of the initial weights.
@@ -134,13 +135,16 @@ def read_starts(options: StartOptions, model: str | None) -> list[Checkpoint]:
 
     paths = options.init or []
     if not paths:
-        if options.input_shape is not None:
-            raise typer.BadParameter("--input-shape is for --init with files that are not landscape's: leave it out")
+        for name in ("input_shape", "key"):
+            if getattr(options, name) is not None:
+                raise typer.BadParameter(
+                    f"{flag(name)} is for --init with files that are not landscape's: leave it out"
+                )
         return []
     foreign = any(is_foreign(path) for path in paths)
     # With a checkpoint of landscape's own, a model's bare name may be repeated.
     named = model if foreign or (model is not None and (":" in model or "?" in model)) else None
-    networks = read_networks(paths, ModelOptions(named, options.input_shape), plain=())[0]
+    networks = read_networks(paths, ModelOptions(named, options.input_shape, options.key), plain=())[0]
     return [
         replace(network, params={n: t.float() if t.is_floating_point() else t for n, t in network.params.items()})
         for network in networks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import Force, Form, whole_numbers
+from landscape_cli.cli.options import Force, Form, flag, given, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class CheckpointOptions(Group):
         typer.Option(
             "-o",
             "--output",
-            help="Checkpoint to write, .st or .safetensors; with --runs a name for each, as in 'sgd-{seed}.st'.  "
+            help="Checkpoint to write, .st or .safetensors; .pt, .pth or .bin: a plain state_dict; with --runs a name "
+            "for each, as in 'sgd-{seed}.st'.  "
             "[default: ALGO-SEED.st]",
             show_default=False,
         ),
@@ -37,8 +39,53 @@ class CheckpointOptions(Group):
             show_default=False,
         ),
     ] = None
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export",
+            help="Also write a plain state_dict: .pt, .pth, .bin or .safetensors; with --runs as in 'sgd-{seed}.pt'.",
+            show_default=False,
+        ),
+    ] = None
     force: Force = False
     form: Form = None
+
+    def check_plain(self, context: typer.Context) -> None:
+        """Refuse what does not go with plain `state_dict`s, which say nothing of their training.
+
+        Raises:
+            BadParameter: naming it.
+        """
+        from landscape_cli.io.export import PICKLES
+
+        if self.output is None or self.output.suffix not in PICKLES:
+            return
+        for name in ("resume", "checkpoint_every", "export"):
+            if given(context, name):
+                raise typer.BadParameter(
+                    f"{flag(name)} does not go with -o {self.output}, which would not say of which training it is: "
+                    "name an .st with -o, and this one with --export"
+                )
+
+    def exports(self, seeds: Sequence[int], outputs: Sequence[Path | None], *, resume: bool) -> dict[int, Path]:
+        """Return where each run's network goes as a plain `state_dict`, by its seed, checking that it may.
+
+        A training that goes on leaves those alone that are there.
+
+        Raises:
+            BadParameter, CheckpointError, ResultError: as `export_paths` does.
+        """
+        from landscape_cli.cli.outputs import export_paths, named_paths
+        from landscape_cli.cli.training.names import FIELD
+
+        if self.export is None:
+            return {}
+        names = [{FIELD: str(seed)} for seed in seeds]
+        paths = dict(zip(seeds, named_paths(self.export, "--export", names), strict=True))
+        missing = [seed for seed, path in paths.items() if not (resume and path.is_file())]
+        for seed in missing:
+            export_paths(paths[seed], [{}], outputs, force=self.force)
+        return {seed: paths[seed] for seed in missing}
 
     def kept_epochs(self, last: int) -> list[int]:
         """Return after which epochs networks are to be written.

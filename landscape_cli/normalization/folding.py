@@ -1,0 +1,235 @@
+"""A network that sees inputs in another way, its first layer making up for it (docs/method.md: Data)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, product
+
+import torch
+from torch import Tensor, nn
+
+from landscape_cli.arguments import check_kind, device_of
+from landscape_cli.data.preprocessing import Preprocessing
+from landscape_cli.errors import GeometryError, ProofError
+from landscape_cli.evaluation.equivalence import cast_like, probe_batch, prove_equivalence, to_double
+from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.models.fitting import check_network
+from landscape_cli.network import Params
+from landscape_cli.normalization.verified import normalize_checkpoint
+from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry.checks import check_symmetry
+
+INPUT = "input"
+"""Why an axis is fixed that reads the input itself."""
+OUTPUT = "output"
+MOST_TRIALS = 64
+"""Of tensors that may take up the shift."""
+
+
+def fold_preprocessing(
+    model: nn.Module,
+    network: Params,
+    symmetry: Symmetry,
+    own: Preprocessing,
+    other: Preprocessing,
+    x: Tensor,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    name: str = "the network",
+) -> dict[str, Tensor]:
+    """Return a network that computes from inputs prepared in another way what it computes from its own, and prove it.
+
+    Of numbers u it saw (u - m) / d, and is to see z = (u - m') / d': the weights that read the input take the factor
+    d' / d of each channel, and what is added to their sums the rest. That is exact where the input is read by sums of
+    products alone, and, unless all means are equal, by no convolution with zeros around (docs/method.md: Data).
+
+    Args:
+        model: the architecture, put in evaluation mode.
+        network: its tensors; they stay as they are.
+        symmetry: of the model, as `trace_symmetry` returns it: it says which weights read the input.
+        own: how the network sees inputs.
+        other: how it is to see them.
+        x: the data set's own numbers, a few at least, shape (n, *input_shape): their type and channels count.
+        seed: of the inputs that outputs are compared on.
+        device: where they are compared.
+        name: what to call the network in messages.
+
+    Returns:
+        The network, in its dtypes and where it is.
+
+    Raises:
+        GeometryError: if there is no such network, or none that is found.
+        ModelError: if the network does not fit the model, or the model does not run.
+        DataError: if the preprocessing does not suit the data.
+    """
+    for argument, value in (("own", own), ("other", other)):
+        check_kind(argument, value, Preprocessing, "give a Preprocessing", GeometryError)
+    check_network(name, model, network)
+    check_symmetry(symmetry, network)
+    device = device_of(device)
+    (mean, deviation), (new_mean, new_deviation) = own.fitted(x).affine(x), other.fitted(x).affine(x)
+    scale, shift = new_deviation / deviation, (new_mean - mean) / deviation
+    scale, shift = torch.broadcast_tensors(scale, shift)
+    probe = probe_batch(model, network, tuple(x.shape[1:]), seed=seed, device=device)
+    around = (-1, *[1] * (x.ndim - 2)) if len(scale) > 1 else (1,)
+    probe_before = probe * scale.view(around).to(device) + shift.view(around).to(device)
+    readers = _readers(symmetry, network, name)
+    refusal: ProofError | None = None
+    for exact in _candidates(to_double(network, torch.device("cpu")), symmetry, readers, x, scale, shift):
+        stored = cast_like(exact, network)
+        try:
+            prove_equivalence(
+                model,
+                network,
+                to_double(exact, device),
+                stored,
+                probe,
+                probe_before=probe_before,
+                what=f"folding the preprocessing of {name} into its first layer",
+            )
+        except ProofError as error:
+            refusal = error
+        else:
+            return stored
+    raise GeometryError(
+        f"the preprocessing of {name} cannot be folded into its first layer exactly: what reads the input pads it with "
+        "zeros, has nothing to add a shift to, or is more than sums of products: choose one for all networks with "
+        "`preprocess=`"
+    ) from refusal
+
+
+def fold_checkpoint(
+    model: nn.Module,
+    network: Checkpoint,
+    symmetry: Symmetry,
+    own: Preprocessing,
+    other: Preprocessing,
+    x: Tensor,
+    *,
+    seed: int,
+    device: torch.device,
+) -> Checkpoint:
+    """Return a checkpoint folded as `fold_preprocessing` does; normalised again, if it was.
+
+    Raises:
+        GeometryError, ModelError, DataError: as there.
+    """
+    params = fold_preprocessing(
+        model, network.params, symmetry, own, other, x, seed=seed, device=device, name=network.path
+    )
+    folded = replace(network, params=params, preprocessing=other.to_record())
+    if network.normalized is None:
+        return folded
+    keep = bool(network.normalized.get("keep_last_layer"))
+    return normalize_checkpoint(model, folded, symmetry, keep_last_layer=keep, seed=seed, device=device)[0]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A tensor of weights that read the input along one axis, and write units along another.
+
+    Attributes:
+        tensor: its name.
+        dim: the axis along which it reads.
+        writes: the axis of the units.
+        followers: the tensors with one number for each of these, which a shift may be added to.
+    """
+
+    tensor: str
+    dim: int
+    writes: int
+    followers: tuple[str, ...]
+
+
+def _readers(symmetry: Symmetry, network: Params, name: str) -> list[_Reader]:
+    """Return the weights that read the input.
+
+    Raises:
+        GeometryError: if there are none, or they read something else besides.
+    """
+    readers = []
+    for axis in symmetry.fixed:
+        if axis.reason != INPUT:
+            continue
+        shape = network[axis.tensor].shape
+        if axis.places != shape[axis.dim] or len(shape) < 2 or axis.dim > 1:
+            raise GeometryError(
+                f"the preprocessing of {name} cannot be folded: {axis.tensor} reads the input and something else: "
+                "choose one for all networks with `preprocess=`"
+            )
+        readers.append(_Reader(axis.tensor, axis.dim, 1 - axis.dim, _followers(symmetry, network, axis.tensor)))
+    if not readers:
+        raise GeometryError(
+            f"the preprocessing of {name} cannot be folded: no weights read the input by themselves: choose one for "
+            "all networks with `preprocess=`"
+        )
+    return readers
+
+
+def _followers(symmetry: Symmetry, network: Params, tensor: str) -> tuple[str, ...]:
+    """Return the tensors that have one number for each unit which `tensor` writes."""
+    names: list[str] = []
+    for group in symmetry.permutations:
+        if any(axis.tensor == tensor for axis in group.axes):
+            names += [axis.tensor for axis in group.axes]
+    if any(axis.tensor == tensor and axis.reason == OUTPUT for axis in symmetry.fixed):
+        names += [axis.tensor for axis in symmetry.fixed if axis.reason == OUTPUT]
+    return tuple(name for name in dict.fromkeys(names) if network[name].ndim == 1)
+
+
+def _candidates(
+    network: Mapping[str, Tensor],
+    symmetry: Symmetry,
+    readers: Sequence[_Reader],
+    x: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+) -> Iterator[dict[str, Tensor]]:
+    """Yield networks one of which computes the same, if any does: by what the shift of each reader is added to.
+
+    A bias takes it as it is, a running mean, which is subtracted, with the other sign.
+    """
+    scaled, shifts = dict(network), []
+    for reader in readers:
+        weight, size = network[reader.tensor], network[reader.tensor].shape[reader.dim]
+        factors, added = (_along(numbers, size, x, reader) for numbers in (scale, shift))
+        view = [size if dim == reader.dim else 1 for dim in range(weight.ndim)]
+        scaled[reader.tensor] = scaled[reader.tensor] * factors.view(view)
+        others = [dim for dim in range(weight.ndim) if dim != reader.writes]
+        shifts.append((weight * added.view(view)).sum(others))
+    if not any(bool(each.any()) for each in shifts):
+        yield scaled
+        return
+    choices = [
+        [
+            (name, sign)
+            for name in reader.followers
+            for sign in ((1, -1) if name in symmetry.parameters else (-1, 1))
+            if network[name].shape == each.shape
+        ]
+        for reader, each in zip(readers, shifts, strict=True)
+    ]
+    for chosen in islice(product(*choices), MOST_TRIALS):
+        candidate = dict(scaled)
+        for (name, sign), each in zip(chosen, shifts, strict=True):
+            candidate[name] = candidate[name] + sign * each
+        yield candidate
+
+
+def _along(numbers: Tensor, size: int, x: Tensor, reader: _Reader) -> Tensor:
+    """Return a number for each place that a weight reads: of a channel, or of all places of channels laid out flat.
+
+    Raises:
+        GeometryError: if places cannot be told.
+    """
+    if len(numbers) == 1 or len(numbers) == size:
+        return numbers.expand(size)
+    places = x[0].numel() // len(numbers)
+    if size != places * len(numbers):
+        raise GeometryError(
+            f"the preprocessing cannot be folded: {reader.tensor} reads {size} places, not the input's {x.shape[1]} "
+            "channels: choose one for all networks with `preprocess=`"
+        )
+    return numbers.repeat_interleave(places)
