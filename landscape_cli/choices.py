@@ -282,6 +282,13 @@ class Task(Choice):
     PARITY = "parity", "landscape_cli.data.tasks:parity"
 
 
+class InputType(Choice):
+    """The types in which models take whole numbers."""
+
+    INT64 = "int64"
+    FLOAT32 = "float32"
+
+
 class ObjectiveName(Choice):
     """The objectives that have names; others are functions of the user's."""
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_whole
+from landscape_cli.choices import InputType, check_choice
 from landscape_cli.errors import ModelError
 
 Params = Mapping[str, Tensor]
@@ -20,10 +21,41 @@ Params = Mapping[str, Tensor]
 MOST_INPUTS = 1 << 22
 """The most numbers in one input: 3 x 1182 x 1182."""
 MOST_AXES = 16
+LARGEST_INPUT = 1 << 31
+"""Of whole numbers as inputs."""
 TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 TYPES |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 INTEGER_INPUTS = {torch.int8, torch.int16, torch.int32, torch.int64}
 """The dtypes of inputs that are names of things, tokens or categories, and no numbers to calculate with."""
+
+
+@dataclass(frozen=True)
+class WholeInputs:
+    """Inputs that are whole numbers: token ids, categories.
+
+    Attributes:
+        low: the least.
+        high: one more than the largest.
+        dtype: in which type a model takes them: "int64", or "float32" for whole numbers among real ones.
+
+    Raises:
+        ModelError: if there are none between the two, or no such type.
+    """
+
+    low: int
+    high: int
+    dtype: str = InputType.INT64.value
+
+    def __post_init__(self) -> None:
+        check_choice("`input_dtype=`", self.dtype, InputType, ModelError, joined=" or ")
+        check_whole("input_range", self.low, ModelError)
+        check_whole("input_range", self.high, ModelError)
+        if not -LARGEST_INPUT <= self.low < self.high <= LARGEST_INPUT:
+            raise ModelError(f"`input_range=` {self.low},{self.high} holds no numbers: give the least and one too many")
+
+    def draw(self, *shape: int, seed: torch.Generator) -> Tensor:
+        """Return such numbers, uniform."""
+        return torch.randint(self.low, self.high, shape, generator=seed).to(getattr(torch, self.dtype))
 
 
 @dataclass(frozen=True)
@@ -34,7 +66,9 @@ class ModelSpec:
         name: the model's name in the registry.
         arguments: the registry entry's keyword arguments, as JSON values.
         input_shape: the shape of one input, without the batch.
-        outputs: the number of outputs: classes, or 1 for a sign.
+        outputs: the number of outputs: classes, or 1 for a sign; of places with outputs each, of all together.
+        inputs: which whole numbers it takes; None for real numbers.
+        output: which of several outputs is measured, by its name or number; None for the first.
 
     Raises:
         ModelError: if one is of the wrong kind.
@@ -44,6 +78,8 @@ class ModelSpec:
     arguments: Mapping[str, Any]
     input_shape: tuple[int, ...]
     outputs: int
+    inputs: WholeInputs | None = None
+    output: str | None = None
 
     def __post_init__(self) -> None:
         check_kind("name", self.name, str, "give the name of a model", ModelError)
@@ -54,6 +90,16 @@ class ModelSpec:
         check_whole("outputs", self.outputs, ModelError, least=1)
         if reason := _too_large(self.input_shape):
             raise ModelError(f"`input_shape=` {reason}")
+        if self.inputs is not None:
+            check_kind("inputs", self.inputs, WholeInputs, "give WholeInputs(0, vocabulary)", ModelError)
+        if self.output is not None:
+            check_kind("output", self.output, str, "give the name of an output", ModelError)
+
+    def example(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return two inputs whose values do not matter, real numbers in a type."""
+        if self.inputs is None:
+            return torch.zeros(2, *self.input_shape, dtype=dtype)
+        return torch.full((2, *self.input_shape), self.inputs.low, dtype=getattr(torch, self.inputs.dtype))
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that the checkpoint's metadata holds."""
@@ -62,6 +108,8 @@ class ModelSpec:
             "arguments": dict(self.arguments),
             "input_shape": list(self.input_shape),
             "outputs": self.outputs,
+            **({} if self.output is None else {"output": self.output}),
+            **({} if self.inputs is None else _inputs_json(self.inputs)),
         }
 
     @classmethod
@@ -83,7 +131,29 @@ class ModelSpec:
             raise ValueError(f"'input_shape' {reason}")
         if not isinstance(outputs, int) or not _is_positive(outputs):
             raise ValueError("'outputs' must be a positive whole number")
-        return cls(name, arguments, tuple(shape), outputs)
+        output = value.get("output")
+        if output is not None and not isinstance(output, str):
+            raise ValueError("'output' must be text")
+        return cls(name, arguments, tuple(shape), outputs, _inputs_of_json(value), output)
+
+
+def _inputs_json(inputs: WholeInputs) -> dict[str, Any]:
+    return {"input_dtype": inputs.dtype, "input_range": [inputs.low, inputs.high]}
+
+
+def _inputs_of_json(value: Mapping[str, Any]) -> WholeInputs | None:
+    """Read back what `_inputs_json` returned; None where there is nothing.
+
+    Raises:
+        ValueError: if it is malformed.
+    """
+    if "input_range" not in value and "input_dtype" not in value:
+        return None
+    try:
+        low, high = value["input_range"]
+        return WholeInputs(low, high, value["input_dtype"])
+    except (KeyError, TypeError, ValueError, ModelError) as cause:
+        raise ValueError("'input_range' must be the least whole number and one too many, of 'input_dtype'") from cause
 
 
 def _too_large(shape: Sequence[int]) -> str:

@@ -104,7 +104,9 @@ def align_set(
         raise GeometryError("binary networks have no mean to align to: leave out `rounds=`, or make it 0")
     device = device_of(device)
     if prove and probe is None:
-        probe = probe_batch(model, networks[0], input_shape or symmetry.input_shape, seed=seed, device=device)
+        probe = probe_batch(
+            model, networks[0], input_shape or symmetry.input_shape, inputs=symmetry.inputs, seed=seed, device=device
+        )
     if probe is not None:
         check_probe(probe)
 

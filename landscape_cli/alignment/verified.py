@@ -133,7 +133,9 @@ def align(
     if not prove:
         return alignment
     if probe is None:
-        probe = probe_batch(model, network, input_shape or symmetry.input_shape, seed=seed, device=device)
+        probe = probe_batch(
+            model, network, input_shape or symmetry.input_shape, inputs=symmetry.inputs, seed=seed, device=device
+        )
     check_probe(probe)
     return replace(alignment, proof=prove_alignment(model, network, alignment, symmetry, probe.to(device), name=name))
 
@@ -219,7 +221,9 @@ class PairAligner:
         self._seed, self._device = seed, device
         self._inputs, self._samples, self._like = inputs, samples, like
         self._data, self._learning = drawn_data(data, seed, samples), learning
-        self._probe = probe_batch(model, like.params, like.model.input_shape, seed=seed, device=device)
+        self._probe = probe_batch(
+            model, like.params, like.model.input_shape, inputs=symmetry.inputs, seed=seed, device=device
+        )
         self._warned_of_scale = self._aligned_any = False
 
     @property

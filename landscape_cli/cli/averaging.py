@@ -109,8 +109,6 @@ def average_of(
         step: what this command was.
         device: where to compute.
     """
-    import torch
-
     from landscape_cli.evaluation.batch_norm import recompute_statistics
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.scores import score_columns
@@ -121,7 +119,7 @@ def average_of(
     from landscape_cli.measures.missing import samples_recomputed
     from landscape_cli.models.effective import Form
 
-    example = torch.zeros(2, *networks[0].model.input_shape)
+    example = networks[0].model.example()
     plain, effective, _ = in_effect(model, [network.params for network in networks], None, example)
     params = average(effective)
     record: Mapping[str, Any] = networks[0].data if all(each.data == networks[0].data for each in networks) else {}

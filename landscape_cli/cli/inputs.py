@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from landscape_cli.choices import InputType
 from landscape_cli.cli.console import progress, say
+from landscape_cli.cli.objectives import chosen_objective
 from landscape_cli.cli.options import DataOptions, ModelOptions, PreprocessingOptions, image_size, whole_numbers
+from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.errors import DataError, LandscapeError, shown
 
 if TYPE_CHECKING:
@@ -23,9 +26,11 @@ if TYPE_CHECKING:
 
     from landscape_cli.data.datasets import DataSet, DataSpec
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.network import WholeInputs
     from landscape_cli.symmetry import Symmetry
 
 NO_MODEL = ModelOptions()
+RANGE = "the least number and one too many, as in 0,30000"
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -38,6 +43,26 @@ def parse_shape(text: str) -> tuple[int, ...]:
     if not shape or min(shape) < 1:
         raise typer.BadParameter(f"--input-shape takes the sizes of one input, as in 3,32,32, not {text!r}")
     return shape
+
+
+def parse_inputs(files: ModelOptions) -> WholeInputs | None:
+    """Return which whole numbers a model takes, by `--input-range`; None if that is not said.
+
+    Raises:
+        BadParameter: if there is no range, or it is none.
+    """
+    from landscape_cli.network import WholeInputs
+
+    if files.input_range is None:
+        if files.input_dtype is not None:
+            raise typer.BadParameter(f"--input-dtype goes with --input-range, {RANGE}")
+        return None
+    numbers = whole_numbers(files.input_range, "--input-range")
+    if len(numbers) != 2:
+        raise typer.BadParameter(f"--input-range takes {RANGE}, not {files.input_range!r}")
+    low, high = numbers
+    with errors_of_usage():
+        return WholeInputs(low, high, (files.input_dtype or InputType.INT64).value)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -80,19 +105,17 @@ def read_networks(
     """
     from dataclasses import replace
 
-    import torch
-
     from landscape_cli.forward.parts import ALL
     from landscape_cli.measures.effective import without_masks
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
-    reader = NetworkReader(files.model_name, shape, files.key or "")
+    reader = NetworkReader(files.model_name, shape, files.key or "", parse_inputs(files), files.model_output)
     if plain is not None:
         return reader.read_all(paths, plain=plain)
     networks, model = reader.read_all(paths, plain=ALL)
     spec, params = networks[0].model, [network.params for network in networks]
-    unmasked = without_masks(model, params, None, torch.zeros(2, *spec.input_shape))
+    unmasked = without_masks(model, params, None, spec.example())
     return [replace(n, params=p) for n, p in zip(networks, unmasked, strict=True)], model
 
 
@@ -131,14 +154,12 @@ def symmetry_of(
         GeometryError: if one is not.
         TraceError: if the model cannot be followed; with `strict`, also for what is a warning otherwise.
     """
-    import torch
-
     from landscape_cli.forward.functional import float_type
     from landscape_cli.normalization.verified import check_claims
     from landscape_cli.symmetry import trace_symmetry
 
-    example = torch.zeros(2, *network.model.input_shape, dtype=float_type(network.params))
-    symmetry = trace_symmetry(model, example, strict=strict)
+    example = network.model.example(float_type(network.params))
+    symmetry = trace_symmetry(model, example, strict=strict, inputs=network.model.inputs)
     for note in symmetry.notes:
         say(f"warning: {note}", quiet=quiet)
     check_claims(claims, symmetry)
@@ -199,7 +220,14 @@ def data_of(
 
     first = next((network for network in networks if network.data), networks[0])
     asked = preprocessing.chosen()
-    load = partial(load_data, preprocessing="none", part=options.part(seed), reading=reading_data(quiet=quiet))
+    against = chosen_objective(options, networks)
+    load = partial(
+        load_data,
+        objective=against,
+        preprocessing="none",
+        part=options.part(seed),
+        reading=reading_data(quiet=quiet),
+    )
     if options.data is not None and is_function(options.data):
         allow_function(options.data)
     if options.data is not None and not same_function(options.data, str(first.data.get("name"))):
@@ -301,12 +329,12 @@ def _check_data_fits(data: DataSet, network: Checkpoint) -> None:
     Raises:
         DataError: if not.
     """
-    from landscape_cli.forward.outputs import outputs_fit
     from landscape_cli.models.request import describe_model
 
-    if data.input_shape != network.model.input_shape or not outputs_fit(network.model.outputs, data.classes):
+    if data.input_shape != network.model.input_shape or not data.objective.fits(network.model.outputs, data.classes):
+        what = "in {} classes" if data.objective.decides else "with {} numbers to predict"
         raise DataError(
-            f"the data has inputs of shape {data.input_shape} in {data.classes} classes, but {network.path} is "
+            f"the data has inputs of shape {data.input_shape} {what.format(data.classes)}, but {network.path} is "
             f"{describe_model(network.model)}: name other data with --data, or what is to be told with --task"
         )
 

@@ -97,10 +97,10 @@ def write_midpoint(
     quiet: bool,
 ) -> LandscapeError | None:
     """Write a midpoint as a checkpoint, with the history of both ends and this command; return why it cannot be."""
+    from landscape_cli.io.results import finite
+
     step, normalized = provenance(networks=ends), optimized.normalized
-    seen = data.seen_by(ends[0])
-    midpoint = merged(
-        ends, optimized.midpoint, data=seen.record, step=step, metrics=optimized.metrics, normalized=normalized
-    )
+    seen, metrics = data.seen_by(ends[0]), finite(optimized.metrics)
+    midpoint = merged(ends, optimized.midpoint, data=seen.record, step=step, metrics=metrics, normalized=normalized)
     midpoint = replace(midpoint, preprocessing=seen.preprocessing.beside_data)
     return write_network(out, midpoint, force=force, quiet=quiet)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from landscape_cli.arguments import decimal_number, whole_number
-from landscape_cli.choices import Format, Kind, Method, Pairing, Preprocess, Statistics, Task
+from landscape_cli.choices import Format, InputType, Kind, Method, ObjectiveName, Pairing, Preprocess, Statistics, Task
 from landscape_cli.cli.groups import Group
 
 if TYPE_CHECKING:
@@ -169,10 +169,33 @@ Strict = Annotated[
 
 
 @dataclass(frozen=True)
-class DataOptions(Group):
-    """The data that networks are measured on."""
+class ObjectiveOptions(Group):
+    """What outputs are held against."""
 
     panel = "Data"
+
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            "--objective",
+            metavar="NAME",
+            help=f"What outputs are held against: {', '.join(name.value for name in ObjectiveName)}, or "
+            "package.module:function, a loss of yours.  [default: the networks', or classification]",
+        ),
+    ] = None
+    class_axis: Annotated[
+        int | None,
+        typer.Option("--class-axis", help="dense: the axis of classes, -1 for (n, ..., classes).  [default: 1]"),
+    ] = None
+    ignore_index: Annotated[
+        int | None,
+        typer.Option("--ignore-index", help="dense: the label of places that do not count.  [default: -100]"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class DataOptions(ObjectiveOptions):
+    """The data that networks are measured on, and what outputs are held against."""
 
     data: DataName = None
     task: DataTask = None
@@ -231,6 +254,26 @@ class ModelOptions(Group):
 
     model_name: ModelName = None
     input_shape: InputShape = None
+    input_dtype: Annotated[
+        InputType | None,
+        typer.Option("--input-dtype", help="Type of its inputs if they are whole numbers, as token ids are.  [int64]"),
+    ] = None
+    input_range: Annotated[
+        str | None,
+        typer.Option(
+            "--input-range",
+            metavar="LOW,HIGH",
+            help="The least of these and one too many, as in 0,30000; found from an nn.Embedding that reads them.",
+        ),
+    ] = None
+    model_output: Annotated[
+        str | None,
+        typer.Option(
+            "--model-output",
+            metavar="NAME",
+            help="Which of its outputs is measured and proved, by name or number.  [logits, or the first]",
+        ),
+    ] = None
     key: Key = None
 
 

@@ -45,7 +45,7 @@ NOT_RECORDED = {
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
 IF_USED = (
-    *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task"),
+    *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task", "objective"),
     *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
     *("b", "c", "third", "fold_preprocessing", "key"),
@@ -54,6 +54,7 @@ IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
     *("cycles", "fge_start", "cycle_epochs", "lr_min"),
+    *("class_axis", "ignore_index", "input_dtype", "input_range", "model_output"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
     *("image_size", "train_samples", "test_samples"),
     *("preprocess", "mean", "std"),

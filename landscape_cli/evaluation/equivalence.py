@@ -29,8 +29,8 @@ from landscape_cli.forward.functional import (
 )
 from landscape_cli.forward.memory import largest_activation
 from landscape_cli.forward.nonfinite import not_finite
-from landscape_cli.forward.outputs import all_outputs, decide, logits_of
-from landscape_cli.network import Params
+from landscape_cli.forward.outputs import all_outputs, decide
+from landscape_cli.network import Params, WholeInputs
 from landscape_cli.rng import generator
 
 PROBES = 256
@@ -49,7 +49,7 @@ class Difference:
     Attributes:
         largest: the largest absolute difference of a logit.
         relative: the same divided by the largest logit; of several outputs, of the one where it is worst.
-        decisions: how many decisions differ, by the first output.
+        decisions: how many decisions differ, by the first output (which of its entries on axis 1 is the largest).
         probes: how many probe inputs there were.
         in_float64: whether the outputs were computed in float64, or in the network's own type as the model allows
             no other.
@@ -83,9 +83,17 @@ def compare(model: nn.Module, before: Params, after: Params, probe: Tensor, *, f
 
 
 def probe_batch(
-    model: nn.Module, params: Params, input_shape: tuple[int, ...] | None, *, seed: int, device: torch.device
+    model: nn.Module,
+    params: Params,
+    input_shape: tuple[int, ...] | None,
+    *,
+    inputs: WholeInputs | None = None,
+    seed: int,
+    device: torch.device,
 ) -> Tensor:
     """Return standard normal inputs, as standardised data are, shape (probes, *input_shape), float64.
+
+    Where a model takes whole numbers they are such, uniform, in their type.
 
     There are PROBES, or as many as keep the largest tensor of the forward pass within MEMORY, though at least two.
 
@@ -97,13 +105,22 @@ def probe_batch(
     check_kind("input_shape", input_shape, (tuple, list), "give the sizes of one input as a tuple", ModelError)
     for size in input_shape:
         check_whole("input_shape", size, ModelError, least=1)
-    examples = torch.randn(2, *input_shape, generator=generator(seed), dtype=float_type(params)).to(device)
+    kind = float_type(params)
+
+    def draw(count: int, dtype: torch.dtype) -> Tensor:
+        source = generator(seed)
+        if inputs is None:
+            return torch.randn(count, *input_shape or (), generator=source, dtype=dtype).to(device)
+        drawn = inputs.draw(count, *input_shape or (), seed=source).to(device)
+        return drawn.to(dtype) if drawn.is_floating_point() else drawn
+
+    examples = draw(2, kind)
     tensors = {name: tensor.to(device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
     model.eval()
     with errors_of_forward():
         sample_bytes = torch.float64.itemsize * largest_activation(lambda x: run_with(model, tensors, x), examples)
     count = max(2, min(PROBES, MEMORY // sample_bytes))
-    return torch.randn(count, *input_shape, generator=generator(seed), dtype=torch.float64).to(device)
+    return draw(count, torch.float64)
 
 
 def check_probe(probe: Tensor) -> None:
@@ -251,7 +268,8 @@ def _difference(expected: tuple[Tensor, ...], outputs: tuple[Tensor, ...], facto
     apart = torch.stack([(after - factor * before).abs().max() for before, after in pairs])
     scale = torch.stack([(factor * before).abs().max() for before in expected])
     relative = apart / torch.where(scale > 0, scale, torch.ones_like(scale))  # the largest of NaN and others is NaN
-    differing = int(torch.count_nonzero(decide(logits_of(outputs)) != decide(logits_of(expected))))
+    first, before = (each[0] if each[0].ndim > 1 else each[0][:, None] for each in (outputs, expected))
+    differing = int(torch.count_nonzero(decide(first) != decide(before)))
     return Difference(float(apart.max()), float(relative.max()), differing, len(outputs[0]))
 
 

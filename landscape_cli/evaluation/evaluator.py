@@ -15,7 +15,7 @@ from landscape_cli.binary.int8 import Packed, integer_model, is_faster
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.scores import Scores
+from landscape_cli.evaluation.scores import Quantity, Scores
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
 from landscape_cli.forward.functional import (
     as_inputs,
@@ -114,6 +114,12 @@ class Evaluator:
         self._integers = None if integers is False else integer_model(self.model, self.device)
         self._tried = integers is not None
         self._levels: dict[tuple[str, torch.dtype], Tensor | None] = {}
+
+    @property
+    def quantity(self) -> Quantity:
+        """What measurements by this evaluator are of."""
+        variances = {name: variance for name, (_, variance) in self._facts.items() if variance is not None}
+        return Quantity(self.objective.has_error, variances)
 
     def on(self, model: nn.Module) -> Evaluator:
         """Return an evaluator of another model, or of another form of the same, on the same data.

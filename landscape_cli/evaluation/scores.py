@@ -5,10 +5,59 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What measurements are of: the error, or the loss where the objective has no error; and what stands beside it.
+
+    Attributes:
+        has_error: whether there is an error.
+        variances: of regression, by split: the mean squared deviation of the targets from their mean.
+    """
+
+    has_error: bool = True
+    variances: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What results call it: "error" or "loss"."""
+        return "error" if self.has_error else "loss"
+
+    def choose(self, errors: T, losses: T) -> T:
+        """Return what measurements are of."""
+        return errors if self.has_error else losses
+
+    def without(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return errors by split, of what was measured: NaN where there are none."""
+        return {split: of if self.has_error else torch.full_like(of, math.nan) for split, of in values.items()}
+
+    def columns(self, errors: Mapping[str, Tensor], losses: Mapping[str, Tensor], *, loss: bool) -> dict[str, Tensor]:
+        """Return the columns of a result, from errors and losses by split.
+
+        Losses are there if asked for, or if there are no errors; R² is where there are variances.
+        """
+        columns = {f"{split}_error": values for split, values in errors.items()}
+        if loss or not self.has_error:
+            columns |= {f"{split}_loss": values for split, values in losses.items()}
+        return columns | {
+            f"{split}_r2": 1 - losses[split] / (variance or math.nan)
+            for split, variance in self.variances.items()
+            if split in losses
+        }
+
+    def about(self) -> dict[str, str]:
+        """Return what a result says of it: nothing where it is the error."""
+        return {} if self.has_error else {"quantity": self.name}
+
+
+ERROR = Quantity()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +117,14 @@ def _finite(values: Tensor) -> list[float | None]:
 
 
 def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:
-    """Return the columns of a result that hold the scores of network k; losses too where there are no errors."""
-    return {name: float(values[k]) for name, values in score_tensors(scores, loss=loss).items()}
+    """Return the columns of a result that hold the scores of network k (`Quantity.columns`)."""
+    errors = {split: score.error[k] for split, score in scores.items()}
+    losses = {split: score.loss[k] for split, score in scores.items()}
+    columns = quantity_of(scores).columns(errors, losses, loss=loss)
+    return {name: float(value) for name, value in columns.items()}
 
 
-def score_tensors(scores: Mapping[str, Scores], *, loss: bool) -> dict[str, Tensor]:
-    """Return the columns of a result that hold the scores of all networks, each of shape (networks,), float64."""
-    columns = {f"{split}_error": score.error for split, score in scores.items()}
-    columns |= {f"{split}_loss": score.loss for split, score in scores.items() if loss or not score.has_error}
-    return columns | {f"{split}_r2": score.r2 for split, score in scores.items() if score.r2 is not None}
+def quantity_of(scores: Mapping[str, Scores]) -> Quantity:
+    """Return what measurements that gave these scores are of."""
+    variances = {split: score.variance for split, score in scores.items() if score.variance is not None}
+    return Quantity(all(score.has_error for score in scores.values()), variances)

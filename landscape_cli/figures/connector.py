@@ -36,7 +36,8 @@ def connector_figure(result: ConnectorResult, *, title: str) -> Figure:
 def _triangles(result: ConnectorResult, title: str) -> Figure:
     """Draw the triangle before and after training on one scale of colours: the training error, with losses all."""
     after = result.after.columns(loss=result.loss)
-    drawn = list(after) if result.loss else list(after)[:1]
+    measured = [f"{split}_{result.after.quantity.name}" for split in result.after.error]
+    drawn = list(after) if result.loss and result.after.quantity.has_error else measured[:1]
     figure, grid = new_grid(len(drawn), 2)
     for panels, column in zip(grid, drawn, strict=True):
         values = [scores.columns(loss=result.loss)[column].tolist() for scores in (result.before, result.after)]
@@ -90,8 +91,8 @@ def _facets(result: ConnectorResult, title: str) -> Figure:
 
     Losses are drawn below where they were measured.
     """
-    rows = [list(result.after.columns(loss=False))]
-    if result.loss:
+    rows = [[f"{split}_{result.after.quantity.name}" for split in result.after.error]]
+    if result.loss and result.after.quantity.has_error:
         rows.append([column for column in result.after.columns(loss=True) if column not in rows[0]])
     figure, grid = new_grid(len(rows), len(rows[0]))
     facets = range(len(result.complex.facets))

@@ -9,7 +9,9 @@ from typing import Any
 from landscape_cli.figures.figure import new_figure, save
 
 
-def plot_flatness(path: Path, rows: Sequence[Mapping[str, Any]], *, kind: str, label: str, force: bool) -> None:
+def plot_flatness(
+    path: Path, rows: Sequence[Mapping[str, Any]], *, kind: str, label: str, quantity: str = "error", force: bool
+) -> None:
     """Draw the local energy of each network against the strength of its perturbation.
 
     Args:
@@ -17,6 +19,7 @@ def plot_flatness(path: Path, rows: Sequence[Mapping[str, Any]], *, kind: str, l
         rows: of each network and strength: `network`, the strength, `train_energy`, `train_standard_error`.
         kind: the column of the strengths.
         label: what they are, beneath the axis.
+        quantity: what the energy is of: "error" or "loss".
         force: whether an existing file may be replaced.
 
     Raises:
@@ -33,6 +36,6 @@ def plot_flatness(path: Path, rows: Sequence[Mapping[str, Any]], *, kind: str, l
             capsize=2,
             label=network,
         )
-    axes[0].set(xlabel=label, ylabel="local energy δE (train error)")
+    axes[0].set(xlabel=label, ylabel=f"local energy δE (train {quantity})")
     axes[0].legend()
     save(figure, path, force=force)

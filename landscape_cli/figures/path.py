@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def path_figure(result: PathResult, *, title: str) -> Figure:
-    """Draw the error along a path, with a band of one deviation on either side where there is one."""
+    """Draw the error along a path, or the loss where there is none, with a band of one deviation where it has one."""
     figure, [axes] = new_figure(1)
-    points = result.points
+    points, quantity = result.points, result.quantity.name
     highest = 0.0
     for split in result.errors:
-        means = [point[f"{split}_error"] for point in points]
-        deviations = [point.get(f"{split}_error_deviation", math.nan) for point in points]
+        means = [point[f"{split}_{quantity}"] for point in points]
+        deviations = [point.get(f"{split}_{quantity}_deviation", math.nan) for point in points]
         highest = max(highest, draw_curve(axes, result.taus, means, deviations, split))
-    axes.set(xlabel="τ", ylabel="error", title=title, ylim=(0, 1.1 * highest or 1))
+    axes.set(xlabel="τ", ylabel=quantity, title=title, ylim=(0, 1.1 * highest or 1))
     axes.legend()
     return figure

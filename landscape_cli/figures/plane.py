@@ -27,7 +27,8 @@ def plot_plane(path: Path, plane: Mapping[str, Any], *, force: bool) -> None:
         ResultError: if it cannot be written.
     """
     xs, ys = plane["x"], plane["y"]
-    drawn = [what for what in ("error", "loss") if f"train_{what}" in plane["points"][0]]
+    kinds = ("error", "loss") if "quantity" not in plane else (plane["quantity"],)
+    drawn = [what for what in kinds if f"train_{what}" in plane["points"][0]]
     labels = corner_labels(plane)
     figure, grid = new_grid(len(drawn), 2)
     for axes, what in zip(grid, drawn, strict=True):

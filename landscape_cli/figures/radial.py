@@ -58,7 +58,7 @@ def radial_figure(networks: Sequence[Mapping[str, Any]]) -> Figure:
                 for profile in (profile for profile in network["profiles"] if kind in profile):
                     style = {"color": f"C{k}"} | styles[profile["direction"]]
                     highest = max(highest, _draw(axes, kind, network, profile, name, style))
-            _finish(axes, kind, name, profiles, highest)
+            _finish(axes, kind, name, networks, highest)
             lines, labels = axes.get_legend_handles_labels()
             legend |= dict(zip(labels, lines, strict=True))
     if legend:
@@ -79,7 +79,7 @@ def _draw(
     if all(map(math.isnan, means)):
         return 0.0
     errors = [0.0 if error is None else error for error in profile[name]["standard_error"]]
-    start = network[name if name.endswith("_loss") else f"{name}_error"]
+    start = network[name if name.endswith("_loss") else f"{name}_{network.get('quantity', 'error')}"]
     if kind == "angles":
         strengths, means, errors = [0.0, *strengths], [_number(start), *means], [0.0, *errors]
     highest = draw_curve(axes, strengths, means, errors, f"{network['network']} ({profile['direction']})", **style)
@@ -91,9 +91,10 @@ def _draw(
     return highest
 
 
-def _finish(axes: Any, kind: str, name: str, profiles: Sequence[Mapping[str, Any]], highest: float) -> None:
+def _finish(axes: Any, kind: str, name: str, networks: Sequence[Mapping[str, Any]], highest: float) -> None:
     """Label a panel, its axis at the factors that were measured."""
-    label = name.replace("_", " ") if name.endswith("_loss") else f"{name} error"
+    profiles = [profile for network in networks for profile in network["profiles"]]
+    label = name.replace("_", " ") if name.endswith("_loss") else f"{name} {networks[0].get('quantity', 'error')}"
     axes.set(ylabel=label, ylim=(0, 1.1 * highest or 1))
     if kind == "angles":
         axes.set(xlabel="angle of every unit (degrees)", xlim=(0, None))

@@ -48,11 +48,6 @@ class Objective(ABC):
         """Whether there is an error; where there is none, measurements are of the loss."""
         return True
 
-    @property
-    def quantity(self) -> str:
-        """What measurements are of: "error" or "loss"."""
-        return "error" if self.has_error else "loss"
-
     def record(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of it, as JSON values."""
         return {"name": self.name}
@@ -149,7 +144,7 @@ class Objective(ABC):
         """
         raise DataError(
             f"networks are compared by what they decide, and the objective {shown(self.name)} has no decisions: "
-            "compare their weights alone, with `functions=` False"
+            "compare their weights alone, with `no_functions=`"
         )
 
     def variance(self, y: Tensor) -> float | None:

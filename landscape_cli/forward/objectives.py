@@ -64,7 +64,7 @@ class Classification(Decisions):
         if y.shape != (samples,):
             raise DataError(
                 f"{name}: {part} has shape {tuple(y.shape)}, expected ({samples},): one label a sample of "
-                f"{part.replace('y', 'x', 1)}"
+                f"{part.replace('y', 'x', 1)}, or else name the `objective=`"
             )
         check_whole_numbers(name, y, part)
 
@@ -372,6 +372,11 @@ class Custom(Objective):
 
 
 CLASSIFICATION = Classification()
+
+
+def record_of(objective: Objective) -> dict[str, Any] | None:
+    """Return what a checkpoint keeps of an objective: nothing of classification."""
+    return None if objective == CLASSIFICATION else objective.record()
 
 
 def objective_of_record(record: Mapping[str, Any] | None, kinds: Mapping[str, type[Objective]]) -> Objective:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from landscape_cli.errors import ModelError
+from landscape_cli.errors import ModelError, listed, shown
 
 LOGITS = "logits"
 """Of outputs with names, the one that is meant where nothing is said."""
@@ -36,9 +36,24 @@ def all_outputs(returned: Any) -> tuple[Tensor, ...]:
     if not tensors:
         raise ModelError(
             f"the model returns a {type(returned).__name__}, expected a tensor of outputs, or several in a tuple, "
-            "list, dict or dataclass, the logits first: wrap it in a module that returns its logits"
+            "list, dict or dataclass, the logits first: name one with `model_output=`, or wrap the model"
         )
     return tensors
+
+
+def output_named(returned: Any, name: str) -> Any:
+    """Return one of a model's outputs, by its name or number.
+
+    Raises:
+        ModelError: if there is none such, naming those that there are.
+    """
+    parts = named_parts(returned)
+    if isinstance(returned, tuple | list):
+        parts = {str(number): part for number, part in enumerate(returned)} | parts
+    if name not in parts:
+        there = f"those of {listed(parts)}" if parts else f"a {type(returned).__name__}, which has no parts"
+        raise ModelError(f"the model has no output {shown(name)!r} by `model_output=`: it returns {there}")
+    return parts[name]
 
 
 def named_parts(returned: Any) -> dict[str, Any]:
@@ -63,7 +78,7 @@ def logits_of(returned: Any) -> Tensor:
 
 
 def decide(logits: Tensor) -> Tensor:
-    """Return the class decided for, shape (n,), int64, from logits of shape (n, outputs).
+    """Return the class decided for, shape (n, ...), int64, from logits of shape (n, outputs, ...).
 
     Many outputs: the largest, the first of equals, of which binary networks have many. One output: class 1 where it is
     not negative. NaN among them: UNDECIDED.
@@ -74,6 +89,7 @@ def decide(logits: Tensor) -> Tensor:
     largest = logits.amax(dim=1, keepdim=True)  # NaN if one is
     # The first of equals by a largest number, which is the same in any order, on any device and in any layout.
     places_left = torch.arange(outputs, 0, -1, dtype=torch.int32, device=logits.device)
+    places_left = places_left.view(-1, *[1] * (logits.ndim - 2))
     first = torch.where(logits == largest, places_left, 0).amax(dim=1)
     return torch.where(first == 0, UNDECIDED, outputs - first).long()
 

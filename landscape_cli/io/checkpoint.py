@@ -24,7 +24,11 @@ from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
 from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
 
 FORMAT = "landscape/1"
-OPTIONAL = {"normalized": "give Normalization.normalized", "preprocessing": "give Preprocessing.to_record()"}
+OPTIONAL = {
+    "normalized": "give Normalization.normalized",
+    "preprocessing": "give Preprocessing.to_record()",
+    "objective": "give Objective.record()",
+}
 """The metadata keys that not every checkpoint has, and what a `Checkpoint` made in Python takes there."""
 REMEDY = "only checkpoints written by `landscape train`, `normalize` or `align` carry it"
 
@@ -58,6 +62,7 @@ class Checkpoint:
         versions: what the model's `state_dict` says of its modules' layouts, by their names, for files that others
             read; it is not written into checkpoints.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
+        objective: what it was trained for, if that is not classification: `Objective.record()`.
         form: how files hold it, if not as `params` are: in it it is written.
     """
 
@@ -72,6 +77,7 @@ class Checkpoint:
     sha256: str = ""
     versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     preprocessing: Mapping[str, Any] | None = None
+    objective: Mapping[str, Any] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     form: StoredForm | None = field(default=None, repr=False)
 

@@ -188,11 +188,15 @@ class ConnectorOptimizer:
                 warnings.warn(f"the vertex {name} is missing: {failure}", LandscapeWarning, 4)
         return vertices, counts, failures
 
+    @property
+    def _recipe(self) -> Recipe:
+        return self.recipe.suited(has_error=self.paths.evaluator.quantity.has_error)
+
     def _train_alone(
         self, like: Checkpoint, ends: Sequence[Params], start: Params, number: int, observer: TrainingObserver
     ) -> tuple[Params, int]:
         """Return a vertex trained as the midpoint of a path is, and for how many epochs."""
-        paths, until = self.paths, self.recipe.until_error
+        paths, until = self.paths, self._recipe.until_error
         if until is not None and paths.errors(start)[f"{paths.train}_error"] <= until:
             return start, 0
         vertex = self.complex.vertices[self.complex.trained[number]]
@@ -200,7 +204,7 @@ class ConnectorOptimizer:
             like.model,
             start,
             paths.evaluator.splits[paths.train],
-            self.recipe,
+            self._recipe,
             seed=self.seed,
             device=paths.device,
             sampler=OrthogonalSGD([ends[k] for k in vertex.of]) if self.orthogonal else None,
@@ -214,7 +218,7 @@ class ConnectorOptimizer:
         self, like: Checkpoint, ends: Sequence[Params], starts: Sequence[Params], observer: TrainingObserver
     ) -> tuple[Sequence[Params], int]:
         """Return all vertices trained on points of the connector, and for how many epochs in all."""
-        paths, until = self.paths, self.recipe.until_error
+        paths, until = self.paths, self._recipe.until_error
         if until is not None:
             every = range(len(ends) + len(starts))
             middles = ([(k in facet) / len(facet) for k in every] for facet in self.complex.facets)
@@ -228,7 +232,7 @@ class ConnectorOptimizer:
             starts,
             self.complex.facets,
             paths.evaluator.splits[paths.train],
-            replace(self.recipe, epochs=self.recipe.epochs * len(starts)),
+            replace(self._recipe, epochs=self.recipe.epochs * len(starts)),
             seed=self.seed,
             device=paths.device,
             spheres={} if self._sphered is None else spheres_of(self._sphered),
@@ -270,6 +274,7 @@ class ConnectorOptimizer:
         return PointScores(
             {split: every(score.error) for split, score in scores.items()},
             {split: every(score.loss) for split, score in scores.items()},
+            self.paths.evaluator.quantity,
         )
 
     def _distances(

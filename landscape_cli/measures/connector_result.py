@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from landscape_cli.evaluation.scores import ERROR, Quantity
 from landscape_cli.io.results import finite
 
 if TYPE_CHECKING:
@@ -23,21 +24,28 @@ class PointScores:
 
     Attributes:
         error: by split, shape (points,), float64; NaN where outputs are, or a vertex is missing.
-        loss: the mean cross-entropy in nats, likewise.
+        loss: the mean loss (cross-entropy in nats, …), likewise.
+        quantity: what figures are of: the error, or the loss where there is no error.
     """
 
     error: Mapping[str, Tensor] = field(repr=False)
     loss: Mapping[str, Tensor] = field(repr=False)
+    quantity: Quantity = ERROR
 
     def columns(self, *, loss: bool) -> dict[str, Tensor]:
         """Return them by the names of the columns of a result."""
-        columns = {f"{split}_error": values for split, values in self.error.items()}
-        return columns | ({f"{split}_loss": values for split, values in self.loss.items()} if loss else {})
+        return self.quantity.columns(self.error, self.loss, loss=loss)
+
+    @property
+    def measured(self) -> Mapping[str, Tensor]:
+        """What figures are of."""
+        return self.quantity.choose(self.error, self.loss)
 
     def at(self, points: Sequence[int]) -> PointScores:
         """Return those of some of the points."""
         index = torch.tensor(points)
-        return PointScores(*({s: v[index] for s, v in values.items()} for values in (self.error, self.loss)))
+        error, loss = ({s: v[index] for s, v in values.items()} for values in (self.error, self.loss))
+        return PointScores(error, loss, self.quantity)
 
     @property
     def points(self) -> int:
@@ -128,6 +136,7 @@ class ConnectorResult:
             "kind": "connector",
             "shape": self.complex.shape,
             "geometry": self.geometry,
+            **self.after.quantity.about(),
             "networks": list(self.names),
             "vertices": [self._vertex(k) for k in range(len(self.vertices))],
             "facets": [self._facet(k) for k in range(len(self.complex.facets))],
@@ -170,8 +179,8 @@ class ConnectorResult:
     def _by_split(self, scores: PointScores, figures: Callable[[Tensor, Tensor], dict[str, Any]]) -> dict[str, Any]:
         """Return figures of values at points, and of those of the networks, by split."""
         ends = self.after.at([self.grid.at_vertex(k) for k in range(self.complex.networks)])
-        body: dict[str, Any] = {split: figures(values, ends.error[split]) for split, values in scores.error.items()}
-        if self.loss:
+        body: dict[str, Any] = {s: figures(values, ends.measured[s]) for s, values in scores.measured.items()}
+        if self.loss and scores.quantity.has_error:
             body["loss"] = {split: figures(values, ends.loss[split]) for split, values in scores.loss.items()}
         return body
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from landscape_cli.arguments import check_tensors, check_whole
 from landscape_cli.binary.layers import latent_names, latent_owners
 from landscape_cli.choices import Third, check_choice
 from landscape_cli.errors import GeometryError, LandscapeWarning
-from landscape_cli.forward.functional import float_type, parameter_owners
+from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.geometry.hamming import flip_at_random, hamming
 from landscape_cli.geometry.plane import Plane, span_plane
 from landscape_cli.geometry.random_direction import moved_along, random_direction
@@ -70,7 +70,7 @@ def find_corners(
     networks: Sequence[Params | Checkpoint],
     third: Third | str | None,
     *,
-    input_shape: Sequence[int],
+    example: Tensor,
     seed: int,
     device: torch.device,
 ) -> Corners:
@@ -80,7 +80,7 @@ def find_corners(
         model: the architecture.
         networks: one to three.
         third: what stands in for those that three lack.
-        input_shape: the shape of one input.
+        example: two inputs, whose values do not matter.
         seed: of what is random.
         device: where to compute.
 
@@ -111,7 +111,7 @@ def find_corners(
     elif third is Third.ORIGIN:
         made, word = [_origin(model, tensors[0])], WORDS[third]
     else:
-        made, word = _random_directions(model, tensors[0], lacking, input_shape, seed), WORDS[third]
+        made, word = _random_directions(model, tensors[0], lacking, example, seed), WORDS[third]
     return Corners((*tensors, *made), (*names, *[word] * lacking), third, len(networks))
 
 
@@ -140,10 +140,8 @@ def _origin(model: nn.Module, params: Params) -> Params:
     return dict(params) | {name: torch.zeros_like(params[name]) for name in parameter_owners(model)}
 
 
-def _random_directions(
-    model: nn.Module, params: Params, count: int, input_shape: Sequence[int], seed: int
-) -> list[Params]:
-    symmetry = trace_symmetry(model, torch.zeros(2, *input_shape, dtype=float_type(params)))
+def _random_directions(model: nn.Module, params: Params, count: int, example: Tensor, seed: int) -> list[Params]:
+    symmetry = trace_symmetry(model, example)
     for note in symmetry.notes:
         warnings.warn(note, LandscapeWarning, 3)
     owners: Mapping[str, str] = parameter_owners(model)

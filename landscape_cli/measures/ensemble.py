@@ -180,7 +180,7 @@ class WeightMeans:
         means = dict(zip(pairs, scores[judged].error.tolist()[-len(pairs) :], strict=True))
         members = [of_network.errors[judged] for of_network in predictions]
         joined = [(i, j) for (i, j), error in means.items() if error <= (members[i] + members[j]) / 2 + self._same]
-        labels = self._evaluator.splits[judged].y
+        labels = self._evaluator.objective.labels(self._evaluator.splits[judged].y)
         chance = 1 - float(torch.bincount(labels).max()) / len(labels)
         doubtful = {
             max(i, j, key=members.__getitem__)

@@ -177,11 +177,11 @@ def perturbed_energy(
     )
     scores = evaluator.evaluate(_with_first(params, networks))
     draws = {
-        split: (score.error[1:] - score.error[0]).reshape(samples, len(strengths)).T.contiguous()
+        split: (score.measured[1:] - score.measured[0]).reshape(samples, len(strengths)).T.contiguous()
         for split, score in scores.items()
     }
-    errors = {split: float(score.error[0]) for split, score in scores.items()}
-    return LocalEnergy(kind.name, tuple(strengths), errors, draws)
+    errors = {split: float(score.measured[0]) for split, score in scores.items()}
+    return LocalEnergy(kind.name, tuple(strengths), errors, draws, evaluator.quantity)
 
 
 def perturbed_names(model: nn.Module, symmetry: Symmetry | None, *, all_parameters: bool = False) -> tuple[str, ...]:
@@ -219,8 +219,8 @@ def warn_of_missing_draws(energy: LocalEnergy, path: str) -> None:
     if energy.missing:
         total = next(iter(energy.draws.values())).numel()
         warnings.warn(
-            f"{energy.missing} of {total} draws for {path} have no error, so that their means are missing (null) too: "
-            "outputs are NaN there",
+            f"{energy.missing} of {total} draws for {path} have no {energy.quantity.name}, so that their means are "
+            "missing (null) too: outputs are NaN there",
             LandscapeWarning,
             stacklevel=2,
         )

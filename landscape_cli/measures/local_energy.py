@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape_cli.evaluation.scores import ERROR, Quantity
 from landscape_cli.io.results import finite
 
 
@@ -19,15 +20,17 @@ class LocalEnergy:
     Attributes:
         kind: what the strengths are: "sigma" of multiplicative noise, "flip" for probabilities of flipped signs.
         strengths: the strengths.
-        error: E(θ), by split, in [0, 1].
+        error: E(θ), by split, in [0, 1]; the loss where there is no error.
         draws: the growth of the error in every draw, by split, shape (strengths, draws), float64; NaN where outputs
             are.
+        quantity: what E is: the error, or the loss where there is no error.
     """
 
     kind: str
     strengths: tuple[float, ...]
     error: dict[str, float]
     draws: dict[str, Tensor] = field(repr=False)
+    quantity: Quantity = ERROR
 
     def mean(self, split: str) -> Tensor:
         """Return δE, shape (strengths,)."""
@@ -63,5 +66,7 @@ class LocalEnergy:
             row | {f"{split}_draws": draws[k].tolist() for split, draws in self.draws.items()}
             for k, row in enumerate(self.rows())
         ]
-        errors: dict[str, Any] = {f"{split}_error": error for split, error in self.error.items()}
-        return dict(finite(errors | {"local_energy": energies}))
+        values = {split: torch.tensor(value, dtype=torch.float64) for split, value in self.error.items()}
+        columns = self.quantity.columns(self.quantity.without(values), values, loss=False)
+        scores: dict[str, Any] = {name: float(value) for name, value in columns.items()}
+        return dict(finite(self.quantity.about() | scores | {"local_energy": energies}))

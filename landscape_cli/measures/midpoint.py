@@ -224,7 +224,8 @@ class MidpointOptimizer:
         self, start: Checkpoint, middle: Params, end: Checkpoint, observer: TrainingObserver, phase: str
     ) -> tuple[Params, int]:
         """Return the trained midpoint, and for how many epochs it was trained."""
-        evaluator, recipe, seed, device = self.evaluator, self.recipe, self.seed, self.evaluator.device
+        evaluator, seed, device = self.evaluator, self.seed, self.evaluator.device
+        recipe = self._recipe
         data = evaluator.evaluator.splits[evaluator.train]  # on the device already
         if self.target is Target.VERTICES:
             return train_vertex(
@@ -247,9 +248,13 @@ class MidpointOptimizer:
         )
         return trained, epochs
 
+    @property
+    def _recipe(self) -> Recipe:
+        return self.recipe.suited(has_error=self.evaluator.evaluator.quantity.has_error)
+
     def _suffices(self, start: Checkpoint, middle: Params, end: Checkpoint, errors: Mapping[str, float]) -> bool:
         """Tell whether the error is low enough before training: the middle's, or the mean half-way to it."""
-        until, name = self.recipe.until_error, f"{self.evaluator.train}_error"
+        until, name = self._recipe.until_error, f"{self.evaluator.train}_error"
         if until is None or self.target is Target.VERTICES:
             return until is not None and errors[name] <= until
         ways = (self.evaluator.middle(end.params, middle) for end in (start, end))

@@ -59,6 +59,7 @@ def warn_of_missing(
     params: Params,
     train: Split,
     bn: Statistics,
+    quantity: str = "error",
 ) -> None:
     """Say how many networks have no error, as their outputs are NaN; with batch-norm, what may help.
 
@@ -69,6 +70,7 @@ def warn_of_missing(
         params: one of the networks.
         train: the training set.
         bn: what became of statistics.
+        quantity: what they have none of.
 
     Warns:
         LandscapeWarning: if there are any.
@@ -80,7 +82,8 @@ def warn_of_missing(
     moved = bn is Statistics.KEEP and tracked_statistics(model, params, train.x[:2])
     hint = ", as variances of batch-norm fall below zero where they are extrapolated: use `bn=` recompute"
     warnings.warn(
-        f"{missing} of {len(total)} {what} have no error (missing, null): outputs are NaN there{hint if moved else ''}",
+        f"{missing} of {len(total)} {what} have no {quantity} (missing, null): outputs are NaN there"
+        f"{hint if moved else ''}",
         LandscapeWarning,
         2,
     )

@@ -61,7 +61,8 @@ class OptimizedPath:
 
     def figures(self) -> dict[str, Any]:
         """Return what is reported of the midpoint, the barriers, the pieces and the points."""
-        errors = {name: value for name, value in self.metrics.items() if name.endswith("_error")}
+        scored = ("_error",) if self.path.quantity.has_error else ("_error", "_loss", "_r2")
+        errors = {name: value for name, value in self.metrics.items() if name.endswith(scored)}
         measured = {"path": None, "epochs": self.epochs, "middle": dict(self.middle)}
         start, end = self.names
         whole = self.path.figures()

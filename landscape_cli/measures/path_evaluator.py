@@ -131,7 +131,7 @@ class PathEvaluator:
         return self.with_statistics(self.paths.middle(self.on_device(start), self.on_device(end)))
 
     def errors(self, network: Params) -> dict[str, float]:
-        """Return the errors of one network, by name (`train_error`, …)."""
+        """Return the errors of one network, by name (`train_error`, …), and losses where there are none."""
         return score_columns(self.evaluator.evaluate([network]), 0, loss=False)
 
     def with_statistics(self, network: Params) -> Params:
@@ -180,6 +180,7 @@ class PathEvaluator:
             pieces=len(stops) - 1,
             loss=self.loss,
             counts=counts,
+            quantity=self.evaluator.quantity,
             repaired=() if self.repair is None else self.repair.modules,
         )
 
@@ -226,6 +227,7 @@ class PathEvaluator:
             params=self._like,
             train=self._inputs,
             bn=self._statistics,
+            quantity=self.evaluator.quantity.name,
         )
 
     def _visited(self, stops: Sequence[Params]) -> Iterator[Params]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from landscape_cli.evaluation.scores import ERROR, Quantity
 from landscape_cli.geometry.barrier import Barrier, barrier_of, even_steps
 from landscape_cli.io.results import finite
 from landscape_cli.measures.spread import Spread, spread
@@ -22,11 +23,12 @@ class PathResult:
         kind: of the path, such as "linear".
         errors: the error at every point, by split: shape (orders, points), float64, NaN where outputs are. Random paths
             are walked in several orders, of which means and deviations are shown; others have one.
-        losses: the mean cross-entropy in nats, likewise.
+        losses: the mean loss (cross-entropy in nats, …), likewise.
         random: whether the path is one of random ones.
         pieces: of how many pieces it is.
         loss: whether the loss counts as well, in barriers and points.
         counts: what is counted from the start to every point, by name, such as flips of signs.
+        quantity: what barriers are of: the error, or the loss where there is no error.
         repaired: the modules whose units are corrected between the ends (REPAIR).
     """
 
@@ -37,6 +39,7 @@ class PathResult:
     pieces: int = 1
     loss: bool = False
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    quantity: Quantity = ERROR
     repaired: Sequence[str] = ()
 
     @property
@@ -46,8 +49,12 @@ class PathResult:
 
     @property
     def barrier(self) -> dict[str, Barrier]:
-        """The barrier of the error, by split; of random paths each figure is the mean over the orders' own barriers."""
-        return {split: self._barrier(values) for split, values in self.errors.items()}
+        """The barrier of the error, by split; of random paths each figure is the mean over the orders' own barriers.
+
+        Where there is no error, it is of the loss.
+        """
+        values = self.quantity.choose(self.errors, self.losses)
+        return {split: self._barrier(of_split) for split, of_split in values.items()}
 
     @property
     def loss_barrier(self) -> dict[str, Barrier]:
@@ -81,6 +88,7 @@ class PathResult:
             random=self.random,
             loss=self.loss,
             counts={name: [step - steps[span][0] for step in steps[span]] for name, steps in self.counts.items()},
+            quantity=self.quantity,
         )
 
     def scores(self, point: int) -> dict[str, float]:
@@ -91,12 +99,13 @@ class PathResult:
         """Return which kind of path it is, of how many orders if it is a random one, and what is corrected on it."""
         orders = len(next(iter(self.errors.values())))
         repaired = {"repair": list(self.repaired)} if self.repaired else {}
-        return {"kind": self.kind} | ({"orders": orders} if self.random else {}) | repaired
+        about = {"kind": self.kind} | ({"orders": orders} if self.random else {}) | repaired
+        return about | self.quantity.about()
 
     def figures(self) -> dict[str, Any]:
         """Return the barriers and the points."""
         barrier: dict[str, Any] = {split: figures.to_dict() for split, figures in self.barrier.items()}
-        if self.loss:
+        if self.loss and self.quantity.has_error:
             barrier["loss"] = {split: figures.to_dict() for split, figures in self.loss_barrier.items()}
         return {"barrier": barrier, "points": self.points}
 
@@ -106,9 +115,7 @@ class PathResult:
 
     def _columns(self, *, loss: bool | None = None) -> dict[str, Tensor]:
         """Return errors, and losses if they count, by the names of their columns; shape (orders, points)."""
-        errors = {f"{split}_error": values for split, values in self.errors.items()}
-        losses = {f"{split}_loss": values for split, values in self.losses.items()}
-        return errors | (losses if (self.loss if loss is None else loss) else {})
+        return self.quantity.columns(self.errors, self.losses, loss=self.loss if loss is None else loss)
 
     def _barrier(self, values: Tensor) -> Barrier:
         barriers = [barrier_of(self.taus, row) for row in values.tolist()]

@@ -17,7 +17,7 @@ from landscape_cli.choices import Statistics, Third
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.evaluation.scores import score_columns
+from landscape_cli.evaluation.scores import ERROR, Quantity, score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.plane import Plane
 from landscape_cli.io.checkpoint import Checkpoint
@@ -43,6 +43,7 @@ class PlaneResult:
         binary: whether the networks are binary, and the plane that of their latent weights.
         third: what stands in for networks: "origin" or "random"; None where nothing does.
         given: how many of the three are networks; the others stand in.
+        quantity: what the plane is of: the error, or the loss where there is no error.
     """
 
     names: tuple[str, ...]
@@ -54,6 +55,7 @@ class PlaneResult:
     binary: bool = False
     third: Third | None = None
     given: int = len(LETTERS)
+    quantity: Quantity = ERROR
 
     def grid(self, column: str) -> list[list[float]]:
         """Return a column, such as `train_error`, as a list of rows, one for each y, from the lowest."""
@@ -66,7 +68,7 @@ class PlaneResult:
             {"name": corner, "network": name, "x": x, "y": y, **scores}
             for corner, name, (x, y), scores in zip(LETTERS, self.names, self.corners, self.corner_scores, strict=True)
         ]
-        kind: dict[str, Any] = {"binary": True} if self.binary else {}
+        kind: dict[str, Any] = self.quantity.about() | ({"binary": True} if self.binary else {})
         if self.third is not None:
             kind["third"] = self.third.value
             for stand_in in networks[self.given :]:
@@ -136,7 +138,6 @@ def plane(
     networks = [a, *(network for network in (b, c) if network is not None)]
     check_third(len(networks), third, seed)
     train, device = training_split(splits), device_of(device)
-    shape = splits[train].x.shape[1:]
     tensors = [tensors_on(network, "cpu") for network in networks]
     check_networks(model, dict(zip(LETTERS, tensors, strict=False)))
     model, tensors, _ = in_effect(model, tensors, None, splits[train].x)
@@ -144,13 +145,13 @@ def plane(
         replace(network, params=params) if isinstance(network, Checkpoint) else params
         for network, params in zip(networks, tensors, strict=True)
     ]
-    corners = find_corners(model, networks, third, input_shape=shape, seed=seed, device=device)
+    corners = find_corners(model, networks, third, example=splits[train].x[:2].cpu(), seed=seed, device=device)
     spanned = span_corners(corners)
-    example = tensors_on(networks[0], splits[train].x.device)
-    recomputed = samples_recomputed(model, example, splits[train], statistics)
+    like = tensors_on(networks[0], splits[train].x.device)
+    recomputed = samples_recomputed(model, like, splits[train], statistics)
     evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
     result = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
-    warn_of_missing_nodes(result, model, example, splits[train], statistics)
+    warn_of_missing_nodes(result, model, like, splits[train], statistics)
     return result
 
 
@@ -205,6 +206,7 @@ def measure_plane(
         binary=bool(latent_names(evaluator.model)),
         third=corners.third,
         given=corners.given,
+        quantity=evaluator.quantity,
     )
 
 
@@ -221,6 +223,7 @@ def warn_of_missing_nodes(result: PlaneResult, model: nn.Module, params: Params,
     Warns:
         LandscapeWarning: if there are any.
     """
-    errors = [column for column in result.points[0] if column.endswith("_error")]
+    quantity = result.quantity.name
+    errors = [column for column in result.points[0] if column.endswith(f"_{quantity}")]
     missing = [torch.tensor([math.isnan(point[column]) for point in result.points]) for column in errors]
-    warn_of_missing(missing, "nodes", model=model, params=params, train=train, bn=bn)
+    warn_of_missing(missing, "nodes", model=model, params=params, train=train, bn=bn, quantity=quantity)

@@ -150,11 +150,12 @@ class RadialEvaluator:
         first = evaluator.evaluate([params])
         profiles = [profile for direction in directions for profile in self._profiles(direction, start, name)]
         result = RadialProfiles(
-            {split: float(scores.error[0]) for split, scores in first.items()},
+            {split: float(scores.measured[0]) for split, scores in first.items()},
             {split: float(scores.loss[0]) for split, scores in first.items()},
             tuple(profiles),
             settings.growth,
-            self._loss,
+            self._loss and evaluator.quantity.has_error,
+            evaluator.quantity,
         )
         _remark_on_width(result, settings, name)
         return result
@@ -187,6 +188,7 @@ class RadialEvaluator:
                 params=start.like,
                 train=self._evaluator.splits[self._train],
                 bn=self._statistics,
+                quantity=self._evaluator.quantity.name,
             )
 
         def spread(values: Tensor) -> Tensor:
@@ -194,7 +196,7 @@ class RadialEvaluator:
             whole[~torch.tensor(lost)] = values.double().view(-1, len(strengths))
             return whole.view(len(names), -1, len(strengths)).transpose(1, 2)
 
-        errors = {split: spread(score.error) for split, score in scores.items()}
+        errors = {split: spread(score.measured) for split, score in scores.items()}
         losses = {split: spread(score.loss) for split, score in scores.items()}
         return [
             RadialProfile(
@@ -203,6 +205,7 @@ class RadialEvaluator:
                 direction.turns,
                 {split: draws[k] for split, draws in errors.items()},
                 {split: draws[k] for split, draws in losses.items()},
+                self._evaluator.quantity.name,
             )
             for k, profile in enumerate(names)
         ]
@@ -251,9 +254,9 @@ def _remark_on_width(profiles: RadialProfiles, settings: RadialSettings, name: s
     split, width = next(iter(profiles.width.items()))
     if math.isnan(width.angle) and not bool(random.errors[split].isnan().any()):
         warnings.warn(
-            f"{name}: the error does not grow by {settings.growth:g} up to {settings.angles[-1]:g} degrees in the mean "
-            f"(in {width.reached} of {width.directions} directions it does), so there is no angular width: turn "
-            "further with `angles=`, or lower `growth=`",
+            f"{name}: the {profiles.quantity.name} does not grow by {settings.growth:g} up to {settings.angles[-1]:g} "
+            f"degrees in the mean (in {width.reached} of {width.directions} directions it does), so there is no "
+            "angular width: turn further with `angles=`, or lower `growth=`",
             Remark,
             stacklevel=3,
         )

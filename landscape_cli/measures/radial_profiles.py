@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from landscape_cli.choices import Direction
+from landscape_cli.evaluation.scores import ERROR, Quantity
 from landscape_cli.io.results import finite
 
 RANDOM = Direction.RANDOM.value
@@ -59,7 +61,8 @@ class RadialProfile:
         turns: whether they are angles.
         errors: by split, in every draw of the direction, shape (strengths, draws), float64; NaN where outputs are, and
             where there is no direction to go in.
-        losses: the same of the mean cross-entropy, in nats.
+        losses: the same of the mean loss.
+        quantity: what `errors` are: "error", or "loss" where there is no error.
     """
 
     direction: str
@@ -67,6 +70,7 @@ class RadialProfile:
     turns: bool
     errors: dict[str, Tensor] = field(repr=False)
     losses: dict[str, Tensor] = field(repr=False)
+    quantity: str = "error"
 
     def width(self, split: str, error: float, growth: float) -> AngularWidth:
         """Return the angular width, by an error at angle 0."""
@@ -92,7 +96,7 @@ class RadialProfile:
 
     def rows(self, *, loss: bool) -> list[dict[str, Any]]:
         """Return a row for each angle or factor: means and their standard errors."""
-        kinds = [("error", "standard_error", self.errors)]
+        kinds = [(self.quantity, "standard_error", self.errors)]
         if loss:
             kinds.append(("loss", "loss_standard_error", self.losses))
         rows = []
@@ -111,11 +115,12 @@ class RadialProfiles:
     """How a network's error grows away from it.
 
     Attributes:
-        error: E(θ), by split, in [0, 1].
-        mean_loss: its mean cross-entropy, by split, in nats.
+        error: E(θ), by split, in [0, 1]; the loss where there is no error.
+        mean_loss: its mean loss, by split.
         profiles: in the order of the directions that were asked for.
         growth: of the error, at which widths are taken.
         shows_loss: whether `to_dict` and `rows` show losses as well.
+        quantity: what `error` is: the error, or the loss where there is no error.
     """
 
     error: dict[str, float]
@@ -123,6 +128,7 @@ class RadialProfiles:
     profiles: tuple[RadialProfile, ...]
     growth: float
     shows_loss: bool = False
+    quantity: Quantity = ERROR
 
     @property
     def width(self) -> dict[str, AngularWidth]:
@@ -145,9 +151,12 @@ class RadialProfiles:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the result of `landscape flatness` says of a network; None for NaN."""
-        body: dict[str, Any] = {f"{split}_error": error for split, error in self.error.items()}
-        if self.shows_loss:
-            body |= {f"{split}_loss": loss for split, loss in self.mean_loss.items()}
+        values, losses = (
+            {split: torch.tensor(value, dtype=torch.float64) for split, value in of.items()}
+            for of in (self.error, self.mean_loss)
+        )
+        columns = self.quantity.columns(self.quantity.without(values), losses, loss=self.shows_loss)
+        body: dict[str, Any] = self.quantity.about() | {name: float(value) for name, value in columns.items()}
         body["profiles"] = [profile.to_dict(loss=self.shows_loss) for profile in self.profiles]
         body |= {name: width.to_dict() for name, width in self._named_widths()}
         return dict(finite(body))

@@ -77,7 +77,7 @@ def representative(
             to_double(params, device),
             to_double(exact, device),
             stored,
-            probe_batch(model, params, symmetry.input_shape, seed=0, device=device),
+            probe_batch(model, params, symmetry.input_shape, inputs=symmetry.inputs, seed=0, device=device),
             what=f"normalising and permuting {name}",
         )
         warn_of_precision(name, proof)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from landscape_cli.errors import ModelError, quoted, shown
+from landscape_cli.forward.outputs import output_named
 from landscape_cli.models.request import TORCHVISION, format_request, needs_code, refuse_downloads
 from landscape_cli.models.template import plain_tensors
 from landscape_cli.network import TYPES
@@ -46,8 +47,13 @@ def check_torchvision(name: str) -> None:
         raise ModelError(f"torchvision has no classification model {shown(short)!r}{similar(short.lower(), names)}")
 
 
-def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
-    """Return a new model of torchvision's, or of a factory that the user has named, whose output is one tensor.
+def make_foreign(name: str, arguments: Mapping[str, Any], output: str | None = None) -> nn.Module:
+    """Return a new model of torchvision's, or of a factory that the user has named.
+
+    Args:
+        name: of the model.
+        arguments: of what makes it.
+        output: which of its outputs it is to return, by name or number; None for all.
 
     Raises:
         ModelError: if there is no such model, its code was not named by the user, or it cannot be made.
@@ -74,7 +80,8 @@ def make_foreign(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         model = model.module  # they compute the same, on more devices
     _check_tensors(what, model)
-    model.register_forward_hook(_first_tensor)
+    if output is not None:
+        model.register_forward_hook(lambda module, inputs, returned: output_named(returned, output))
     return model
 
 
@@ -96,10 +103,3 @@ def _check_tensors(what: str, model: nn.Module) -> None:
         )
     if fault is not None:
         raise ModelError(f"{what} {fault}")
-
-
-def _first_tensor(module: nn.Module, inputs: Any, output: Any) -> Any:
-    """Return the first of several outputs: the others are auxiliary."""
-    if isinstance(output, tuple | list):
-        return next((value for value in output if isinstance(value, Tensor)), output)
-    return output

@@ -29,11 +29,17 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.network import ModelSpec, Params
+    from landscape_cli.network import ModelSpec, Params, WholeInputs
 
 
 def read_network(
-    path: str | Path, *, model: str | None = None, input_shape: tuple[int, ...] | None = None, key: str = ""
+    path: str | Path,
+    *,
+    model: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    key: str = "",
+    inputs: WholeInputs | None = None,
+    output: str | None = None,
 ) -> Checkpoint:
     """Read one network from a file, whoever wrote it, and check that it fits its model.
 
@@ -45,6 +51,8 @@ def read_network(
         input_shape: the shape of one input of that model, without the batch.
         key: the entry of the file that holds the network, dotted for nesting (`ema`, `model.net`), or what its names
             begin with; by default the first of the usual ones.
+        inputs: which whole numbers it takes, as token ids are; by default found by running it.
+        output: which of its outputs is measured, by name or number; by default the first.
 
     Returns:
         The network, its tensors on the CPU in the file's dtypes, and what is known of it: `build_model(network.model,
@@ -54,14 +62,21 @@ def read_network(
         CheckpointError: if it cannot be read, or more must be said about it.
         ModelError: if it does not fit its model.
     """
-    networks, _ = NetworkReader(model, input_shape, key).read_all([Path(path)])
+    networks, _ = NetworkReader(model, input_shape, key, inputs, output).read_all([Path(path)])
     return networks[0]
 
 
 class NetworkReader:
     """Reads files, with what the user says about their model."""
 
-    def __init__(self, model: str | None = None, input_shape: tuple[int, ...] | None = None, key: str = "") -> None:
+    def __init__(
+        self,
+        model: str | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        key: str = "",
+        inputs: WholeInputs | None = None,
+        output: str | None = None,
+    ) -> None:
         """Take note of the model, and import the code that its name names, if any.
 
         Args:
@@ -69,6 +84,8 @@ class NetworkReader:
                 files need, and those of models that the user's code makes.
             input_shape: the shape of one input, which foreign files need.
             key: the entry of foreign files that holds the network; by default the first of the usual ones.
+            inputs: which whole numbers the model takes; by default found by running it.
+            output: which of the model's outputs is measured, by name or number; by default the first.
 
         Raises:
             ModelError: if the model is malformed or its code cannot be imported.
@@ -76,7 +93,7 @@ class NetworkReader:
         if model is not None:
             check_kind("model", model, str, f"name one, as {HOW}", ModelError)
         self.request = None if model is None else parse_request(model)
-        self.shape, self.key = input_shape, key
+        self.shape, self.key, self.inputs, self.output = input_shape, key, inputs, output
         if self.request is not None and needs_code(self.request.name):
             allow_code(self.request.name)
         self._model: tuple[ModelSpec, nn.Module] | None = None  # of foreign files, once there is one
@@ -167,6 +184,14 @@ class NetworkReader:
             raise ModelError(f"{path} is {describe_model(spec)}, not `model=` {named}: leave that out, or correct it")
         if self.shape is not None and self.shape != spec.input_shape:
             raise ModelError(f"{path} takes inputs of shape {spec.input_shape}, not `input_shape=` {self.shape}")
+        if self.inputs not in {None, spec.inputs}:
+            taken = "real numbers" if spec.inputs is None else f"{spec.inputs.low},{spec.inputs.high}"
+            raise ModelError(f"{path} takes {taken}, not `input_range=` {self.inputs.low},{self.inputs.high}")
+        if self.output not in {None, spec.output}:
+            raise ModelError(
+                f"{path} is measured by its {'first output' if spec.output is None else shown(spec.output)}, not "
+                f"`model_output=` {shown(str(self.output))}"
+            )
 
     def _read_foreign(self, path: Path) -> Checkpoint:
         if self.request is None:
@@ -182,7 +207,7 @@ class NetworkReader:
         structure = read_foreign_structure(path, self.key)
         file = None if structure is not None else read_foreign(path, self.key)
         if self._model is None:
-            self._model = find_spec(self.request, self.shape)
+            self._model = find_spec(self.request, self.shape, self.inputs, self.output)
         spec, template = self._model
         expected = template.state_dict()
         try:

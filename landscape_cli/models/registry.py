@@ -16,10 +16,11 @@ from landscape_cli.errors import ModelError, one_line, quoted, shown
 from landscape_cli.forward.parts import as_stored
 from landscape_cli.models.factories import allow_code, make_foreign
 from landscape_cli.models.fitting import load_params
+from landscape_cli.models.inputs import find_inputs
 from landscape_cli.models.outputs import count_outputs
 from landscape_cli.models.request import HOW, ModelRequest, needs_code
 from landscape_cli.models.template import make_template
-from landscape_cli.network import ModelSpec, Params
+from landscape_cli.network import ModelSpec, Params, WholeInputs
 
 Factory = Callable[..., nn.Module]
 """Makes a model from the shape of one input and the number of outputs; keyword-only parameters are its sizes.
@@ -90,10 +91,22 @@ def construct_template(spec: ModelSpec, params: Params | None = None) -> nn.Modu
     return model if params is None else as_stored(model, params)
 
 
-def find_spec(request: ModelRequest, input_shape: tuple[int, ...]) -> tuple[ModelSpec, nn.Module]:
+def find_spec(
+    request: ModelRequest,
+    input_shape: tuple[int, ...],
+    inputs: WholeInputs | None = None,
+    output: str | None = None,
+) -> tuple[ModelSpec, nn.Module]:
     """Return the full description of a model that a user names, and a template of it (`construct_template`).
 
-    Code of the user's own is imported here. How many outputs a foreign model has is found by running it.
+    Code of the user's own is imported here. How many outputs a foreign model has is found by running it, and, where
+    nothing is said, whether it takes whole numbers.
+
+    Args:
+        request: what the user names.
+        input_shape: the shape of one input.
+        inputs: which whole numbers it takes.
+        output: which of its outputs is measured.
 
     Raises:
         ModelError: if there is no such model, its arguments do not fit, or it does not run on such inputs.
@@ -101,9 +114,15 @@ def find_spec(request: ModelRequest, input_shape: tuple[int, ...]) -> tuple[Mode
     if needs_code(request.name):
         allow_code(request.name)
     if ":" in request.name:
-        spec = ModelSpec(request.name, dict(request.arguments), input_shape, 1)
+        spec = ModelSpec(request.name, dict(request.arguments), input_shape, 1, inputs, output)
         model = construct_template(spec)
-        return ModelSpec(spec.name, spec.arguments, input_shape, count_outputs(model, input_shape)), model
+        inputs = inputs or find_inputs(model, input_shape)
+        return replace(spec, outputs=count_outputs(model, input_shape, inputs), inputs=inputs), model
+    if inputs is not None or output is not None:
+        raise ModelError(
+            "landscape's own models take real numbers and have one output: leave out `input_dtype=`, "
+            "`input_range=` and `model_output=`"
+        )
     spec = ModelSpec(request.name, full_arguments(request), input_shape, _outputs(request))
     return spec, construct_template(spec)
 
@@ -169,7 +188,7 @@ def _check_kind(spec: ModelSpec) -> None:
 
 def _construct(spec: ModelSpec) -> nn.Module:
     if ":" in spec.name:
-        return make_foreign(spec.name, spec.arguments)
+        return make_foreign(spec.name, spec.arguments, spec.output)
     factory = _registered(spec.name)
     try:
         return factory(spec.input_shape, spec.outputs, **spec.arguments)

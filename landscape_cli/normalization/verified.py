@@ -89,7 +89,9 @@ def normalize(
     proof: Difference | None = None
     if prove:
         if probe is None:
-            probe = probe_batch(model, params, input_shape or symmetry.input_shape, seed=seed, device=device)
+            probe = probe_batch(
+                model, params, input_shape or symmetry.input_shape, inputs=symmetry.inputs, seed=seed, device=device
+            )
         check_probe(probe)
         proof = prove_equivalence(
             model,

@@ -109,6 +109,10 @@ class Recipe:
         given = momentum if takes_momentum else self.momentum
         return replace(self, optimizer=optimizer, learning_rate=rate, momentum=given)
 
+    def suited(self, *, has_error: bool) -> Recipe:
+        """Return the recipe for an objective with an error or without: there, an error of zero is not waited for."""
+        return self if has_error or self.until_error != 0 else replace(self, until_error=None)
+
     def rate(self, fraction: float) -> float:
         """Return the learning rate after this fraction of the training."""
         if self.schedule == Schedule.CONSTANT:

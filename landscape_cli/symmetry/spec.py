@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape_cli.network import WholeInputs
+
 
 class Role(str, Enum):
     """What the entries of a tensor along an axis are to the units that live there."""
@@ -253,6 +255,7 @@ class Symmetry:
         latents: the names of the latent weights of binary layers, of which the signs alone count.
         fixed_signs: of networks with such layers: the permutation groups whose units may not be flipped, and why.
         input_shape: the shape of one input of the model it was derived from, without the batch.
+        inputs: which whole numbers that model takes; None for real numbers.
         masks: the buffers of zeros and ones that parameters are multiplied by, as pruning does.
     """
 
@@ -269,6 +272,7 @@ class Symmetry:
     latents: tuple[str, ...] = ()
     fixed_signs: tuple[FixedSign, ...] = ()
     input_shape: tuple[int, ...] | None = None
+    inputs: WholeInputs | None = None
     masks: tuple[Mask, ...] = ()
 
     @cached_property

@@ -16,13 +16,16 @@ from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import TraceError, one_line
 from landscape_cli.forward.float64 import in_float64
+from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
-def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = False) -> Symmetry:
+def trace_symmetry(
+    model: nn.Module, example_input: Tensor, *, strict: bool = False, inputs: WholeInputs | None = None
+) -> Symmetry:
     """Derive the permutation, scale and sign groups of a model from one forward pass (docs/method.md: Words).
 
     The forward pass runs in evaluation mode on tensors without numbers, so that it takes no time to speak of; every
@@ -34,6 +37,8 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
         model: any feed-forward model that takes one tensor and returns one, or several in a tuple or list.
         example_input: a batch of inputs, shape (n, ...); its values do not matter, nor does its floating-point type.
         strict: make an error of operators without a rule, and of parameters that are never used.
+        inputs: which whole numbers the model takes, for proofs to draw from; by default, if the example is of whole
+            numbers, those from 0 to its largest.
 
     Returns:
         The groups, with all tensor axes of each; the spheres of normalised networks; and what is fixed, and why.
@@ -62,7 +67,15 @@ def trace_symmetry(model: nn.Module, example_input: Tensor, *, strict: bool = Fa
         latents=latents,
         fixed_signs=fixed_signs(traced.equations, symmetry) if latents else (),
         input_shape=tuple(example_input.shape[1:]),
+        inputs=inputs or _whole(example_input),
     )
+
+
+def _whole(example: Tensor) -> WholeInputs | None:
+    """Return the whole numbers that inputs are; None of real ones, and of bytes, which are to calculate with."""
+    if example.dtype not in {torch.int16, torch.int32, torch.int64} or not example.numel() or example.is_meta:
+        return None
+    return WholeInputs(min(0, int(example.min())), int(example.max()) + 1)
 
 
 def _failure(cause: BaseException, in_module: str, shape: tuple[int, ...]) -> TraceError:

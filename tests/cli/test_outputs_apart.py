@@ -16,6 +16,8 @@ from tests.cli.test_app import TRAIN, trained  # noqa: F401 - a fixture
         "align 1.st 2.st --out-dir d --permutations d",
         "align 1.st 2.st --out-dir d/e --permutations d",
         "align 1.st 2.st --out-dir d --permutations ./x/../d",
+        "align 1.st 2.st -o x.st --permutations 1.st --force",
+        "align 1.st 2.st -o x.st --permutations ./x/../2.st --force",
         "normalize 1.st --out-dir 1.st/d",
         "align 1.st 2.st --out-dir 1.st/d/e",
         "align 1.st 2.st -o /dev/null.st",

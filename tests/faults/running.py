@@ -99,8 +99,11 @@ class Runner:
         read, write = os.pipe()
         child = os.fork()
         if not child:
-            os.close(read)
-            self._become(list(arguments), fault, write, stdout, stderr, forked=forked)
+            try:
+                os.close(read)
+                self._become(list(arguments), fault, write, stdout, stderr, forked=forked)
+            finally:  # whatever comes, this is no second campaign
+                os._exit(70)
         os.close(write)
         os.read(read, 1)  # it has begun
         os.close(read)
@@ -161,6 +164,8 @@ class Runner:
         if not forked:
             stdout.open(1, self._streams / "out")
             stderr.open(2, self._streams / "err")
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
             os.write(begun, b"x")
             os.execve(sys.executable, [*PROGRAM, *arguments], os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
         SIGNALS_OF_THIS_PROCESS.start()

@@ -95,6 +95,8 @@ BAD = {
     "a word": json.dumps({"a": ONE | {"shape": "1"}}),
     "offsets": json.dumps({"a": ONE | {"data_offsets": [4, 8]}}),
     "overlap": json.dumps({"a": ONE, "b": ONE}),
+    "longer than it says": json.dumps({"a": ONE | {"shape": [0], "data_offsets": [0, 0]}}),
+    "shorter than it says": json.dumps({"a": ONE | {"shape": [2], "data_offsets": [0, 8]}}),
     "type": json.dumps({"a": ONE | {"dtype": "F31"}}),
     "unhashable": json.dumps({"a": ONE | {"dtype": [1]}}),
     "no shape": json.dumps({"a": {"dtype": "F32"}}),

@@ -32,7 +32,7 @@ SPEC = ModelSpec("mlp", {"hidden": [12, 9]}, (7,), 4)
 
 
 def corners_of(model: nn.Module, networks: list[Any], third: str, shape: tuple[int, ...], seed: int = 0) -> Corners:
-    return find_corners(model, networks, third, input_shape=shape, seed=seed, device=torch.device("cpu"))
+    return find_corners(model, networks, third, example=torch.zeros(2, *shape), seed=seed, device=torch.device("cpu"))
 
 
 def flat(params: Params) -> np.ndarray:

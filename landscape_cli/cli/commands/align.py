@@ -148,7 +148,7 @@ def align(
     outputs = [] if alone else output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
     stems = [{"{name}": path.stem} for path in networks]
     exports = export_paths(back.export, stems, outputs, force=force, out_dir=out_dir)
-    _check_permutations(permutations, out_dir, [*outputs, *exports], force=force)
+    _check_permutations(permutations, out_dir, [reference, *networks], [*outputs, *exports], force=force)
     mean.check(context, [reference, *networks], [permutations, *outputs, *exports], force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device, plain=RELABELED)
     if mean.average_out is not None:
@@ -246,14 +246,16 @@ def _explain(
 
 
 def _check_permutations(
-    permutations: Path | None, out_dir: Path | None, outputs: Sequence[Path], *, force: bool
+    permutations: Path | None, out_dir: Path | None, networks: Sequence[Path], outputs: Sequence[Path], *, force: bool
 ) -> None:
-    """Check that the permutations may be written, beside what else is."""
+    """Check that the permutations may be written, beside what else is, and over none of the networks."""
     from landscape_cli.cli.outputs import check_distinct
     from landscape_cli.errors import ResultError
     from landscape_cli.io.atomic import check_output
 
     check_distinct(permutations, *outputs)
+    if permutations is not None and permutations.resolve() in {path.resolve() for path in networks}:
+        raise ResultError(f"{permutations} is one of the networks themselves: name the permutations otherwise")
     if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
         check_output(permutations, force=force, error=ResultError)
 

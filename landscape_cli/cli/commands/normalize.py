@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from landscape_cli.choices import ObjectiveName
 from landscape_cli.cli.console import emit, listen, say
 from landscape_cli.cli.options import (
     CheckpointOutput,
@@ -20,6 +21,9 @@ from landscape_cli.cli.options import (
     Strict,
     TerminalOptions,
 )
+
+DECIDED = [name.value for name in ObjectiveName if name is not ObjectiveName.REGRESSION]
+"""Objectives whose decisions a positive factor leaves as they are."""
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -69,6 +73,7 @@ def normalize(
     )
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.normalization import normalization_remarks, normalization_row
+    from landscape_cli.errors import shown
     from landscape_cli.evaluation.equivalence import warn_of_precision
     from landscape_cli.forward.parts import RESCALED
     from landscape_cli.io.results import Result
@@ -89,10 +94,18 @@ def normalize(
             model, network, symmetry, keep_last_layer=keep_last_layer, seed=compute.seed, device=device
         )
         warn_of_precision(str(path), normalization.proof)
+        aim = shown(str((network.objective or {}).get("name", ObjectiveName.CLASSIFICATION.value)))
+        if aim not in DECIDED and not keep_last_layer:
+            say(
+                f"warning: {path} was trained for {aim}, and its outputs are now {normalization.output_factor:.3g} "
+                "times what they were: --keep-last-layer keeps them",
+                quiet=terminal.quiet,
+            )
         for remark in normalization_remarks(path, symmetry, normalization):
             say(remark, quiet=terminal.quiet)
         provenance = make_provenance(context, device=device, seed=compute.seed, networks=[network])
-        metrics = {key: value for key, value in network.metrics.items() if keep_last_layer or "loss" not in key}
+        scaled = () if keep_last_layer else ("_loss", "_r2")
+        metrics = {key: value for key, value in network.metrics.items() if not key.endswith(scaled)}
         normalized.append(replace(changed, history=(*network.history, provenance), metrics=metrics))
         rows.append(normalization_row(path, out, normalization))
     written = write_networks(outputs, normalized, out_dir=out_dir, force=force, quiet=terminal.quiet)

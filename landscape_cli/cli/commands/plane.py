@@ -94,12 +94,11 @@ def plane(
         check_third(len(paths), third, seed)
     compute_on = resolve_device(device)
     networks, model = read_networks(paths, foreign)
-    shape = networks[0].model.input_shape
     fold, quiet = preprocessing.fold_preprocessing, terminal.quiet
     symmetry = symmetry_of(networks[0], model, strict=False, quiet=quiet) if fold else None
     loaded, networks = data_of(networks, model, data, preprocessing, compute_on, seed=seed, quiet=quiet)
     networks = CommonInputs(model, loaded, symmetry, fold, seed, compute_on).of(networks)
-    corners = find_corners(model, networks, third, input_shape=shape, seed=seed, device=compute_on)
+    corners = find_corners(model, networks, third, example=networks[0].model.example(), seed=seed, device=compute_on)
     spanned = span_corners(corners)
     splits = named_splits(loaded, model)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)

@@ -199,7 +199,9 @@ def _checkpoints(
     measured: ConnectorResult, networks: Sequence[Checkpoint], data: DataSet, provenance: Mapping[str, Any]
 ) -> dict[str, Checkpoint]:
     """Return trained vertices as checkpoints, by name, with the history of their networks and this command."""
+    from landscape_cli.forward.objectives import record_of
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.io.results import finite
 
     checkpoints = {}
     for k, vertex in enumerate(measured.complex.vertices):
@@ -210,9 +212,10 @@ def _checkpoints(
                 networks[0].model,
                 data.record,
                 history=history,
-                metrics=measured.metrics(k),
+                metrics=finite(measured.metrics(k)),
                 preprocessing=data.preprocessing.beside_data,
                 form=networks[0].form,
                 versions=networks[0].versions,
+                objective=record_of(data.objective),
             )
     return checkpoints

@@ -99,4 +99,6 @@ class EnergyMeasurement(FlatnessMeasurement):
         from landscape_cli.figures.flatness import plot_flatness
 
         assert self._perturbation is not None
-        plot_flatness(path, measured.rows, kind=self._perturbation.name, label=self._perturbation.label, force=force)
+        kind, label = self._perturbation.name, self._perturbation.label
+        quantity = measured.body["networks"][0].get("quantity", "error")
+        plot_flatness(path, measured.rows, kind=kind, label=label, quantity=quantity, force=force)

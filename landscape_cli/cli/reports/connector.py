@@ -75,8 +75,8 @@ class Report:
         highest = {name: body[name][split]["max"] for name in SETS}
         if None not in highest.values():
             say(
-                f"connector: {split} error at most {highest['connector']:.4g}, before training "
-                f"{highest['before']:.4g}, on the networks' simplex {highest['simplex']:.4g}",
+                f"connector: {split} {measured.after.quantity.name} at most {highest['connector']:.4g}, before "
+                f"training {highest['before']:.4g}, on the networks' simplex {highest['simplex']:.4g}",
                 quiet=self.quiet,
             )
 
@@ -99,8 +99,11 @@ def _show(result: Result, body: Mapping[str, Any]) -> None:
     ]
     print_table(replace(result, rows=vertices))
     rows = []
+    quantity = body.get("quantity", "error")
     for key, name in SETS.items():
-        splits = {f"{split} error": values for split, values in body[key].items() if split not in {"points", "loss"}}
+        splits = {
+            f"{split} {quantity}": values for split, values in body[key].items() if split not in {"points", "loss"}
+        }
         splits |= {f"{split} loss": values for split, values in body[key].get("loss", {}).items()}
         rows += [{"set": name, "points": body[key]["points"], "of": of} | values for of, values in splits.items()]
     print_table(replace(result, rows=rows))

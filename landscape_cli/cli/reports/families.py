@@ -48,7 +48,8 @@ def _shown_midpoint(midpoint: Mapping[str, Any]) -> dict[str, str]:
     """Return how good the midpoints of a family pair are, and how far from both ends; nothing where all are missing."""
     if "train_error" not in midpoint:
         return {}
-    row = {"midpoint train error": shown_spread(midpoint["train_error"])}
+    quantity = "loss" if "train_loss" in midpoint else "error"
+    row = {f"midpoint train {quantity}": shown_spread(midpoint[f"train_{quantity}"])}
     for end, spreads in midpoint["distances"].items():
         there = [name for name in NEAREST if name in spreads]
         metric = next((name for name in there if not math.isnan(spreads[name]["mean"])), there[-1])

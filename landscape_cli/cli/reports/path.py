@@ -104,7 +104,10 @@ class Report:
         if not math.isnan(train.max):
             spread = "" if train.deviation is None or math.isnan(train.deviation) else f" ± {train.deviation:.2g}"
             where = "at" if train.deviation is None else "around"  # of several orders it is a mean
-            say(f"barrier: train error {train.max:.4g}{spread} {where} τ = {train.tau:.3g}", quiet=self.quiet)
+            say(
+                f"barrier: train {path.quantity.name} {train.max:.4g}{spread} {where} τ = {train.tau:.3g}",
+                quiet=self.quiet,
+            )
 
     def _of_families(self, chosen: Chosen, measured: Sequence[Measured]) -> None:
         """Write what was measured of every pair, and its mean and deviation per family pair."""
@@ -124,7 +127,8 @@ class Report:
             from landscape_cli.figures.families import families_figure
             from landscape_cli.figures.figure import save
 
-            figure = families_figure(summary, title=f"{self._title(about)}: mean and deviation over pairs")
+            title, quantity = f"{self._title(about)}: mean and deviation over pairs", about.get("quantity", "error")
+            figure = families_figure(summary, title=title, quantity=quantity)
             save(figure, plot, force=self.options.force)
 
         with drawn_last(self.options.plot, draw):

@@ -38,12 +38,12 @@ def show_profiles(result: Result, *, networks: Sequence[Mapping[str, Any]]) -> N
         {"network": network["network"], "direction": profile["direction"]} | row
         for network in networks
         for profile in network["profiles"]
-        for row in _moved(profile)
+        for row in _moved(profile, network.get("quantity", "error"))
     ]
     print_table(replace(result, rows=rows), keys=("moved",))
 
 
-def _moved(profile: Mapping[str, Any]) -> list[dict[str, str]]:
+def _moved(profile: Mapping[str, Any], quantity: str) -> list[dict[str, str]]:
     """Return a row for each angle or factor: means and their standard errors."""
     turns = "angles" in profile
     splits = [key for key, value in profile.items() if isinstance(value, Mapping)]
@@ -53,7 +53,7 @@ def _moved(profile: Mapping[str, Any]) -> list[dict[str, str]]:
         for split in splits:
             mean, deviation = (profile[split][key][k] for key in ("mean", "standard_error"))
             spread = {"mean": mean, "deviation": deviation}
-            name = split.replace("_", " ") if split.endswith("_loss") else f"{split} error"
+            name = split.replace("_", " ") if split.endswith("_loss") else f"{split} {quantity}"
             row[name] = shown_spread({key: math.nan if value is None else value for key, value in spread.items()})
         rows.append(row)
     return rows

@@ -32,8 +32,17 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.symmetry import Symmetry
 
-ALONGSIDE = {"reference", "explain", "strict", "model_name", "input_shape", "key", "device", "seed", "form"}
-ALONGSIDE |= {"quiet", "debug"}
+ALONGSIDE = {
+    "reference",
+    "explain",
+    "strict",
+    "model_name",
+    "input_shape",
+    "input_dtype",
+    "input_range",
+    "model_output",
+}
+ALONGSIDE |= {"key", "device", "seed", "form", "quiet", "debug"}
 """What `--explain` goes with."""
 WIDTH = 100
 """Of tables that are not printed on a terminal."""

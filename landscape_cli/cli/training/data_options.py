@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from landscape_cli.choices import Nonlinearity, Task
 from landscape_cli.cli.console import say
-from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_SEED, ImageSize, flag, given
+from landscape_cli.cli.objectives import chosen_objective
+from landscape_cli.cli.options import LARGEST_SEED, ImageSize, ObjectiveOptions, flag, given
 from landscape_cli.cli.options import image_size as parse_image_size
 from landscape_cli.cli.training.model_options import DEFAULT
 
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
     from landscape_cli.cli.options import PreprocessingOptions
     from landscape_cli.data.datasets import DataSet, DataSpec
     from landscape_cli.data.preprocessing import Preprocessing
+    from landscape_cli.forward.objective import Objective
     from landscape_cli.io.checkpoint import Checkpoint
 
 OF_THE_DATA = ("train_size", "data_seed", "task", "image_size")
 
 
 @dataclass(frozen=True)
-class TrainingDataOptions(Group):
-    """The data that networks learn."""
-
-    panel = "Data"
+class TrainingDataOptions(ObjectiveOptions):
+    """The data that networks learn, and what outputs are held against."""
 
     data: Annotated[
         str | None,
@@ -76,9 +75,10 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
     names = {field.name for field in fields(options)}
     named = [name for name in context.params if name in names and given(context, name)]
     sizes_of_hmm = [name for name in named if name.startswith("hmm_")]
+    objective = chosen_objective(options, starts)
     if options.data is None and starts:
         misplaced = sizes_of_hmm + [name for name in named if name in OF_THE_DATA]
-        return _data_of(starts[0], misplaced, options.data_dir if "data_dir" in named else None)
+        return _data_of(starts[0], misplaced, options.data_dir if "data_dir" in named else None, objective)
     if sizes_of_hmm and options.data not in {None, "hmm"}:
         raise typer.BadParameter(f"{flag(sizes_of_hmm[0])} is for --data hmm, not {options.data}")
     sizes = HiddenManifold(
@@ -98,6 +98,7 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         sizes,
         None if options.task is None else options.task.value,
         parse_image_size(options.image_size),
+        objective,
     )
 
 
@@ -146,7 +147,7 @@ def with_numbers(
     return data.under(Preprocessing.standardize()) if numbers_wanted else data
 
 
-def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None) -> DataSpec:
+def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None, objective: Objective) -> DataSpec:
     """Return the data that a checkpoint brings along; `misplaced` are options that would change it."""
     from landscape_cli.data.datasets import DataSpec
 
@@ -154,4 +155,4 @@ def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None)
         raise typer.BadParameter(f"--init brings its data along: leave out {flag(misplaced[0])}, or name --data")
     if not start.data:
         raise typer.BadParameter(f"{start.path} does not say which data it was trained on: name them with --data")
-    return DataSpec.from_record(start.data, directory)
+    return replace(DataSpec.from_record(start.data, directory), objective=objective)

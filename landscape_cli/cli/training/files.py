@@ -317,13 +317,13 @@ class CheckpointFiles:
 
     def _write(self, file: CheckpointFile, params: Params, subspace: Displacement | None = None) -> dict[str, Any]:
         """Measure and write a network; return what was measured, and how far it came in its subspace, if any."""
+        from landscape_cli.evaluation.scores import score_columns
+        from landscape_cli.forward.objectives import record_of
+        from landscape_cli.io.results import finite
         from landscape_cli.models.fitting import versions_of
 
         evaluator = self._evaluator_of(params)
-        scores = evaluator.evaluate([params])
-        metrics = {f"{split}_error": float(score.error) for split, score in scores.items()} | {
-            f"{split}_loss": float(score.loss) for split, score in scores.items()
-        }
+        metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
         moved = {} if subspace is None else {SUBSPACE: subspace.to_dict()}
         checkpoint = Checkpoint(
             {name: tensor.cpu() for name, tensor in params.items()},
@@ -333,6 +333,7 @@ class CheckpointFiles:
             metrics=metrics,
             preprocessing=self.data.preprocessing.beside_data,
             versions=versions_of(evaluator.model),
+            objective=record_of(self.data.objective),
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
         say(f"wrote {file.path}", quiet=self.quiet)

@@ -144,7 +144,7 @@ def read_starts(options: StartOptions, model: str | None) -> list[Checkpoint]:
     foreign = any(is_foreign(path) for path in paths)
     # With a checkpoint of landscape's own, a model's bare name may be repeated.
     named = model if foreign or (model is not None and (":" in model or "?" in model)) else None
-    networks = read_networks(paths, ModelOptions(named, options.input_shape, options.key), plain=())[0]
+    networks = read_networks(paths, ModelOptions(named, options.input_shape, key=options.key), plain=())[0]
     return [
         replace(network, params={n: t.float() if t.is_floating_point() else t for n, t in network.params.items()})
         for network in networks
@@ -178,7 +178,6 @@ def model_spec(options: NetworkOptions, starts: Sequence[Checkpoint], data: Data
         BadParameter: if an option belongs to another model, or is malformed.
     """
     from landscape_cli.errors import ModelError
-    from landscape_cli.forward.outputs import outputs_fit
 
     if starts:
         spec = starts[0].model
@@ -192,13 +191,13 @@ def model_spec(options: NetworkOptions, starts: Sequence[Checkpoint], data: Data
             )
     else:
         spec = _new_spec(options, data)
-    if not outputs_fit(spec.outputs, data.classes):
-        raise ModelError(f"{spec.outputs} outputs cannot decide between {data.classes} classes")
+    if not data.objective.fits(spec.outputs, data.classes):
+        what = "decide between {} classes" if data.objective.balances else "be held against {} numbers a sample"
+        raise ModelError(f"{spec.outputs} outputs cannot {what.format(data.classes)}")
     return spec
 
 
 def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
-    from landscape_cli.forward.outputs import default_outputs
     from landscape_cli.models import (
         MODELS,
         ModelRequest,
@@ -226,7 +225,7 @@ def _new_spec(options: NetworkOptions, data: DataSet) -> ModelSpec:
     arguments = dict(request.arguments)
     if "outputs" in arguments:
         raise typer.BadParameter("give the number of outputs with --outputs, not in --model")
-    usual = OUTPUTS if request.name == WEDGES else default_outputs(data.classes)
+    usual = OUTPUTS if request.name == WEDGES else data.objective.new_outputs(data.classes)
     outputs = given.pop("outputs", None) or usual
     for name, size in given.items():
         if name not in default_arguments(request.name):
