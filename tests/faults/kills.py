@@ -56,7 +56,7 @@ def _kill(campaign: Campaign, name: str, arguments: list[str], random: Random) -
     if forked or "Traceback" not in ended.errors or "landscape_cli" in ended.errors:  # else Python was starting
         wrong += [] if _is_expected(ended, sent, forked) else [f"exit {ended.code}"]
         wrong += one_line(ended)
-    wrong += campaign.check_files(name, ended.files, {}, lenient=True)
+    wrong += campaign.check_files(name, ended.files, {}, lenient=True, killed=signal.SIGKILL in sent)
     if ended.code == 0:
         wrong += [f"litter {file}" for file in ended.files if is_litter(file)]
         wrong += [f"missing {file}" for file in whole.files.keys() - ended.files.keys()]
