@@ -27,6 +27,8 @@ _HOMES = {
     "evaluation.equivalence": ("Difference",),
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
+    "forward.objective": ("Objective",),
+    "forward.objectives": ("Classification", "Custom", "Dense", "Multilabel", "Regression"),
     "geometry.barrier": ("Barrier",),
     "geometry.barycentre": ("average", "barycentre"),
     "geometry.distances": ("Distance",),
@@ -54,7 +56,7 @@ _HOMES = {
     "models.effective": ("effective", "plain_model"),
     "models.reader": ("NetworkReader", "read_network"),
     "models.wedges": ("least_loss_on_plane",),
-    "network": ("ModelSpec", "Params"),
+    "network": ("ModelSpec", "Params", "WholeInputs"),
     "normalization.folding": ("fold_preprocessing",),
     "normalization.normalize": ("Normalization",),
     "normalization.verified": ("normalize",),
@@ -97,6 +99,12 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
+    from landscape_cli.forward.objective import Objective as Objective
+    from landscape_cli.forward.objectives import Classification as Classification
+    from landscape_cli.forward.objectives import Custom as Custom
+    from landscape_cli.forward.objectives import Dense as Dense
+    from landscape_cli.forward.objectives import Multilabel as Multilabel
+    from landscape_cli.forward.objectives import Regression as Regression
     from landscape_cli.geometry.barrier import Barrier as Barrier
     from landscape_cli.geometry.barycentre import average as average
     from landscape_cli.geometry.barycentre import barycentre as barycentre
@@ -140,6 +148,7 @@ if TYPE_CHECKING:
     from landscape_cli.models.wedges import least_loss_on_plane as least_loss_on_plane
     from landscape_cli.network import ModelSpec as ModelSpec
     from landscape_cli.network import Params as Params
+    from landscape_cli.network import WholeInputs as WholeInputs
     from landscape_cli.normalization.folding import fold_preprocessing as fold_preprocessing
     from landscape_cli.normalization.normalize import Normalization as Normalization
     from landscape_cli.normalization.verified import normalize as normalize
