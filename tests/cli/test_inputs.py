@@ -261,7 +261,7 @@ MISTAKES = {
     "factory raises": (["2.pth", "--model", "nets:broken", *MAKE[2:]], "nets:broken failed: ValueError: two / lines"),
     "no module made": (["2.pth", "--model", "nets:nothing", *MAKE[2:]], "returned a NoneType"),
     "arguments": (["2.pth", "--model", "nets:make?height=3", *MAKE[2:]], "unexpected keyword argument"),
-    "a dict": (["2.pth", "--model", "nets:Dict?in_features=3&out_features=2", *MAKE[2:]], "returns a dict"),
+    "no dict": (["2.pth", "--model", "nets:Dict?in_features=3&out_features=2", *MAKE[2:]], "do not fit the model"),
     "weights": (["2.pth", "--model", "torchvision:resnet18?weights=DEFAULT", *MAKE[2:]], "would fetch weights"),
     "torchvision": (["2.pth", "--model", "torchvision:resnet17", *MAKE[2:]], "did you mean"),
     "code": (["evil.pt", *MAKE], "could run code"),
