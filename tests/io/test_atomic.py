@@ -105,3 +105,27 @@ def test_the_systems_folders_are_refused(path: str) -> None:
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no shared memory here")
 def test_shared_memory_is_a_folder_as_others() -> None:
     check_output(Path("/dev/shm/landscape-test.st"), force=False, error=ResultError)
+
+
+def test_what_is_there_is_refused_before_any_work() -> None:
+    Path("x.st").write_text("precious")
+    with pytest.raises(ResultError, match="exists already"):
+        check_output(Path("x.st"), force=False, error=ResultError)
+    check_output(Path("x.st"), force=True, error=ResultError)
+
+
+def test_what_appears_at_the_last_moment_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there after all that is checked, and before the name is given."""
+    monkeypatch.setattr(os, "fsync", lambda _: Path("x.st").write_text("precious"))
+    with pytest.raises(ResultError, match="exists already"):
+        write(Path("x.st"), force=False)
+    assert [(path.name, path.read_text()) for path in Path().iterdir()] == [("x.st", "precious")]
+
+
+def test_a_folder_that_takes_no_files_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(atomic.tempfile, "TemporaryFile", refused)
+    with pytest.raises(ResultError, match=r"nothing can be written into . \(Read-only file system\)"):
+        check_output(Path("x.st"), force=False, error=ResultError)
