@@ -53,7 +53,8 @@ def make_foreign(name: str, arguments: Mapping[str, Any], output: str | None = N
     Args:
         name: of the model.
         arguments: of what makes it.
-        output: which of its outputs it is to return, by name or number; None for all.
+        output: which of its outputs it is to return, by name or number; None for the first of a tuple or list, beside
+            which there may be states of recurrent layers, and for all that have names.
 
     Raises:
         ModelError: if there is no such model, its code was not named by the user, or it cannot be made.
@@ -80,8 +81,9 @@ def make_foreign(name: str, arguments: Mapping[str, Any], output: str | None = N
     while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         model = model.module  # they compute the same, on more devices
     _check_tensors(what, model)
-    if output is not None:
-        model.register_forward_hook(lambda module, inputs, returned: output_named(returned, output))
+    model.register_forward_hook(
+        _first_tensor if output is None else lambda module, inputs, returned: output_named(returned, output)
+    )
     return model
 
 
@@ -103,3 +105,10 @@ def _check_tensors(what: str, model: nn.Module) -> None:
         )
     if fault is not None:
         raise ModelError(f"{what} {fault}")
+
+
+def _first_tensor(module: nn.Module, inputs: Any, output: Any) -> Any:
+    """Return the first of several outputs: the others are auxiliary."""
+    if isinstance(output, tuple | list):
+        return next((value for value in output if isinstance(value, Tensor)), output)
+    return output
