@@ -271,7 +271,7 @@ MISTAKES = {
     "NaN": (["nan.pt", *MAKE], "'3.bias' holds NaN"),
     "odd names": (["odd.pt", *MAKE], r"not in the model: a\n\x1b[31m"),
     "mixed": (["mixed.pt", *MAKE], "mixes floating-point types"),
-    "a data set": (["data.safetensors", *MAKE], "not in the model: x_test"),
+    "a data set": (["data.safetensors", *MAKE], "none of its names is the model's"),
     "file names code": (["named.st"], "add --model 'evil:make?x=1'"),
     "file names weights": (["fetch.st"], "would fetch weights"),
     "other than the file": (["named.st", *MAKE], "not --model nets:make?width=12"),

@@ -299,7 +299,7 @@ def test_one_diverging_vertex_leaves_the_others(trained: Set, monkeypatch: pytes
         assert facet["train"] == (missing if "ac" in facet["vertices"] else expected["train"])
     monkeypatch.undo()
     with pytest.raises(TrainingError, match="training the vertex abc diverged in epoch 1"):
-        trained.connect(three(trained), shape=None, recipe=Recipe(epochs=1, learning_rate=1e30, until_error=0.0))
+        trained.connect(three(trained), shape=None, recipe=Recipe(epochs=1, learning_rate=1e38, until_error=0.0))
     with pytest.raises(TrainingError, match="training the connector diverged in epoch"):
         trained.connect(three(trained), train_on="connector", recipe=Recipe(epochs=1, learning_rate=1e30))
 
