@@ -117,14 +117,14 @@ NETWORKS: dict[str, Any] = {
     "a solution": ll.Solution(0, A),
 }
 DATAS: dict[str, Any] = {
-    "loader": DataLoader(TensorDataset(X, Y)),
-    "tuple": (X, Y),
+    "loader without labels": DataLoader(TensorDataset(X)),
+    "tuple of inputs": (X,),
     "inputs": X,
     "none": None,
     "text": "hmm",
     "spec": ll.DataSpec("hmm"),
     "nothing": {},
-    "loaders": {"train": DataLoader(TensorDataset(X, Y))},
+    "loaders without labels": {"train": DataLoader(TensorDataset(X))},
     "numpy": ll.Split(X.numpy(), Y.numpy()),
     "labels that are floats": ll.Split(X, Y.float()),
     "labels one-hot": ll.Split(X, torch.eye(2)[Y]),
@@ -353,7 +353,7 @@ def test_data_that_is_none(options: dict[str, Any]) -> None:
     with pytest.raises(ll.LandscapeError):
         ll.load_data(ll.DataSpec(**{"name": "hmm", **options}))
     with pytest.raises(ll.LandscapeError, match="give a DataSpec"):
-        ll.load_data("hmm")  # type: ignore[arg-type]
+        ll.load_data(3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -149,8 +149,7 @@ def check_method(method: str, *, learns: bool = False, of_sets: bool = False) ->
     check_choice("alignment method", method, Method, GeometryError)
     if method == Method.LEARNED and not learns:
         raise GeometryError(
-            "the method 'learned' trains on labelled data, which is done only where one network is aligned to another: "
-            "align first, and measure the result"
+            "the method 'learned' trains on labelled data, which only `align` does: align first, and measure the result"
         )
     if method == Method.CYCLE and not of_sets:
         raise GeometryError("the method 'cycle' matches a set of networks at once: to match two of them, use 'weight'")

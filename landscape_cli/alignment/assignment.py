@@ -184,7 +184,7 @@ class Nesting:
         """Return which unit takes each unit's place under permutations of all groups: `permutations` undone."""
         result: dict[str, Array] = {}
         for name in sorted(permutations, key=lambda name: len(self.outers(name))):
-            matched = np.array(permutations[name])
+            matched = np.asarray(permutations[name]).copy()
             if name in self.outer:
                 members = self.members(name)
                 matched[members] = permutations[name][members[result[self.outer[name]]]]

@@ -140,7 +140,7 @@ Align = Annotated[
     typer.Option(
         "--align",
         help="First align the second network of each pair to the first, as landscape align does; of a set (connector, "
-        "ensemble) all to its first.",
+        "ensemble) all to its first. Not learned: align first.",
     ),
 ]
 ModelName = Annotated[

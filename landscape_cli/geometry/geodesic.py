@@ -72,7 +72,7 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
     """
     check_symmetry(symmetry, start)
     spheres = {sphere.tensor: sphere for sphere in symmetry.spheres}
-    if tau not in {0.0, 1.0}:  # where the ends are returned as they are
+    if tau not in (0.0, 1.0):  # where the ends are returned as they are
         start, end = burn_in(start, symmetry), burn_in(end, symmetry)
 
     def point(name: str, u: Tensor, v: Tensor) -> Tensor:

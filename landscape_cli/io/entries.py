@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,15 +58,15 @@ def find_network(name: str, content: Any, key: str = "") -> Entry:
         if not content:
             raise CheckpointError(f"{name} holds no tensors{where}: {REMEDY}")
         if rest:
-            entry, rest, inside = _step(name, content, rest)
+            entry, rest, inside = _step(name, content, rest, keys)
             if inside is not None:
                 return Entry(inside, ".".join(keys))
             if not entry:  # a name's beginning in what is found without a key, which remarks advise
-                [entry] = _usual(f"{name}{where}", content)[:1]
+                [entry] = _usual(f"{name}{where}", content, keys)[:1]
         elif _is_state_dict(content):
             return Entry(dict(content), ".".join(keys), rivals)
         else:
-            entry, *others = _usual(f"{name}{where}", content)
+            entry, *others = _usual(f"{name}{where}", content, keys)
             rivals += tuple(".".join([*keys, other]) for other in others)
         content = content[entry]
         keys.append(entry)
@@ -86,7 +86,7 @@ def tensors_under(name: str, tensors: Params, key: str) -> Params:
     return inside
 
 
-def _step(name: str, content: Mapping[Any, Any], key: str) -> tuple[str, str, Params | None]:
+def _step(name: str, content: Mapping[Any, Any], key: str, keys: Sequence[str]) -> tuple[str, str, Params | None]:
     """Return the entry that a key begins with, what is left of the key, and tensors whose names begin with it."""
     end = len(key)
     while end > 0:
@@ -99,22 +99,28 @@ def _step(name: str, content: Mapping[Any, Any], key: str) -> tuple[str, str, Pa
         network = find_network(name, content).tensors
         if any(tensor.startswith(f"{key}.") for tensor in network):
             return "", key, None
-    raise CheckpointError(_no_network(f"{name} has nothing under `key=` {shown(key)}; it", content))
+    raise CheckpointError(
+        _no_network(f"{name} has nothing under `key=` {shown('.'.join([*keys, key]))}; it", content, keys)
+    )
 
 
-def _usual(what: str, content: Mapping[Any, Any]) -> list[str]:
+def _usual(what: str, content: Mapping[Any, Any], keys: Sequence[str]) -> list[str]:
     """Return the usual keys that hold a network; if none does, one that might have."""
     usual = [key for key in KEYS if _holds_network(content.get(key))]
     if not usual and not any(map(_holds_network, content.values())):
         usual = [key for key in KEYS if isinstance(content.get(key), Mapping)][:1]
     if not usual:
-        raise CheckpointError(_no_network(what, content))
+        raise CheckpointError(_no_network(what, content, keys))
     return usual
 
 
-def _no_network(what: str, content: Mapping[Any, Any]) -> str:
-    """Return what is to be said where no entry holds a network, or none of that name."""
-    holding = [shown(key) for key, value in content.items() if isinstance(key, str) and _holds_network(value)]
+def _no_network(what: str, content: Mapping[Any, Any], keys: Sequence[str]) -> str:
+    """Return what is to be said where no entry holds a network, or none of that name; `keys` led to the content."""
+    holding = [
+        shown(".".join([*keys, key]))
+        for key, value in content.items()
+        if isinstance(key, str) and _holds_network(value)
+    ]
     if holding:
         return f"{what} holds tensors under {listed(holding, 8)}: choose with `key=` {holding[0]}"
     others = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]

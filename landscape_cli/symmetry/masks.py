@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from landscape_cli.network import Params
-    from landscape_cli.symmetry.spec import Mask, Symmetry
+from landscape_cli.arguments import check_kind
+from landscape_cli.errors import GeometryError
+from landscape_cli.network import Params
+from landscape_cli.symmetry.spec import Mask, Symmetry
 
 
 def burn_in(params: Params, symmetry: Symmetry) -> Params:
@@ -23,7 +22,11 @@ def burn_in(params: Params, symmetry: Symmetry) -> Params:
 
     Returns:
         A new network in the same dtypes; the same one where there are no masks.
+
+    Raises:
+        GeometryError: if the symmetry is none.
     """
+    check_kind("symmetry", symmetry, Symmetry, "give what trace_symmetry returns", GeometryError)
     if not symmetry.masks:
         return params
     burnt = dict(params)

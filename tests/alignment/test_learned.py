@@ -123,7 +123,7 @@ def test_batch_norm_goes_by_the_data_and_heads_move_whole(make: Any, shape: tupl
 
 
 def test_what_is_refused(mlp: Trained) -> None:
-    with pytest.raises(GeometryError, match="'learned' trains on labelled data"):
+    with pytest.raises(GeometryError, match="'learned' trains on labelled data, which only `align` does: align first"):
         mlp.align(data=None, learning=None)
     with pytest.raises(GeometryError, match=r"`data=` is for the method 'learned', not 'weight'"):
         mlp.align(method="weight")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from landscape_cli.binary.layers import FixedPoint, binarize, latent_names, to_signs, without_zeros
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import ModelError
+from landscape_cli.forward.objectives import Classification
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
 from landscape_cli.samplers import RSGD, Recipe
@@ -141,7 +142,7 @@ def test_gradients_together_equal_those_one_by_one(name: str) -> None:
         if way is one_by_one:
             for k in range(3):
                 networks.collect(k)
-        losses, wrong = way(torch.float32)(networks, range(3), batches, 1.0, lambda k: None)
+        losses, wrong = way(torch.float32, Classification())(networks, range(3), batches, 1.0, lambda k: None)
         found.append((losses, wrong, networks.gradients))
     assert torch.allclose(found[0][0], found[1][0], rtol=1e-6)
     assert torch.equal(found[0][1], found[1][1])

@@ -59,6 +59,8 @@ for _ in range(100_000):
         ({"a": A, "b": B, "n": 1}, "", r"a\.pt holds tensors under a, b: choose with `key=` a$"),
         ({"a": A, "b": 1}, "b", "holds a int under 'b'"),
         ({"a": A, "b": 1}, "c", r"nothing under `key=` c; it holds tensors under a: choose with `key=` a$"),
+        ({"a": {"b": A}}, "a", r"under 'a' holds tensors under a\.b: choose with `key=` a\.b$"),
+        ({"a": {"b": A}}, "a.c", r"nothing under `key=` a\.c; it holds tensors under a\.b: choose with `key=` a\.b$"),
         ({"model": A}, "model.w", "expected a state_dict|holds a Tensor"),
         (A, "x", r"nothing under `key=` x: its names begin with w$"),
         ({"a": {}}, "a", "no tensors under 'a'"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from landscape_cli.data.datasets import DataSpec
 from landscape_cli.data.files import SafetensorsFile
 from landscape_cli.errors import CheckpointError, DataError
+from landscape_cli.io import safetensors
 from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from landscape_cli.io.external import read_foreign
 from landscape_cli.network import ModelSpec, Params
@@ -74,17 +76,16 @@ def test_a_file_that_changes_as_it_is_read_is_refused(
 ) -> None:
     path = tmp_path / name
     write(path)
-    fstat, count = os.fstat, 0
+    opened = safetensors.unchanged
     os.utime(path, (1, 1))  # or both writings might be within one tick of the clock
 
-    def looked_at(descriptor: int) -> os.stat_result:
-        nonlocal count
-        count += 1
-        if count == 2:  # after the file was opened
+    @contextmanager
+    def written_into(path: Path) -> Iterator[BinaryIO]:
+        with opened(path) as file:
             WRITERS[writer](path)
-        return fstat(descriptor)
+            yield file
 
-    monkeypatch.setattr(os, "fstat", looked_at)
+    monkeypatch.setattr(safetensors, "unchanged", written_into)
     with pytest.raises(CheckpointError, match=r"it changed while it was read|not a whole"):
         KINDS[name](path)
 

@@ -52,7 +52,7 @@ def fail_without_words(m: Any, x: Tensor) -> None:
 
 
 REFUSED: dict[str, tuple[Body, str]] = {
-    "dict": (lambda m, x: {"logits": m.o(hidden(m, x))}, "returns a dict"),
+    "dict": (lambda m, x: {"logits": 3.0}, "returns a float"),
     "nothing": (lambda m, x: None, "returns a NoneType"),
     "a number": (lambda m, x: 3.0, "returns a float"),
     "a number among outputs": (lambda m, x: (m.o(hidden(m, x)), 3.0), "returns a float"),
