@@ -106,7 +106,7 @@ def test_long_work_says_its_size_at_the_start(landscape, monkeypatch: pytest.Mon
 def test_what_memory_cannot_hold_is_refused_with_both_sizes(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "check_room_for", lambda *_, **__: None)  # the disk is asked first
     wide = ["train", "--model", "mlp", "--hidden", "3000,3000"]
-    for more in (["--runs", "20000"], ["--algo", "rsgd", "--replicas", "20000"]):
+    for more in (["--runs", "100000"], ["--algo", "rsgd", "--replicas", "100000"]):
         done = landscape(*wide, *more, "-o", "{seed}.st")
         assert (done.code, done.err.count("\n")) == (2, 1), done.err
         assert "GB, and this machine has" in done.err
