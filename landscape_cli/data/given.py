@@ -30,7 +30,7 @@ class GivenSets(DataSource):
         Raises:
             DataError: if they are something else than two sets.
         """
-        return sets_in(self._sets, "the data given are", GIVEN)
+        return sets_in(self._sets, "`spec=` is", GIVEN)
 
 
 def sets_in(returned: Any, what: str, name: str, verb: str = "give") -> tuple[Split | Samples, Split | Samples]:

@@ -65,8 +65,8 @@ def find_inputs(model: nn.Module, input_shape: tuple[int, ...]) -> WholeInputs |
         if seen is not None and seen.rows:
             found = WholeInputs(0, min(seen.rows_read or seen.rows), dtype)
             warnings.warn(
-                f"the model looks its inputs up in a table of {found.high} rows, so they are taken to be whole numbers "
-                f"from 0 to {found.high - 1} (`input_dtype=` {dtype}, `input_range=` 0,{found.high})",
+                f"the model looks inputs up in a table of {found.high} rows, so it is tried on whole numbers from 0 to "
+                f"{found.high - 1} (`input_dtype=` {dtype}, `input_range=` 0,{found.high})",
                 Remark,
                 stacklevel=2,
             )

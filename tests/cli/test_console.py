@@ -17,7 +17,7 @@ from landscape_cli.errors import LandscapeWarning, Remark
 from landscape_cli.io.results import Result
 
 PACKAGE = Path(landscape_cli.__file__).parent
-PYTHON_ALONE = {"b", "basis", "c", "paths"}
+PYTHON_ALONE = {"b", "basis", "c", "paths", "spec"}
 """Parameters that messages name where no command line leads to."""
 
 
