@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -165,12 +166,12 @@ InputShape = Annotated[
     str | None, typer.Option("--input-shape", help="Shape of one input of that model, as in 3,32,32.")
 ]
 Key = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--key",
         metavar="NAME",
-        help="Entry of such a file that holds the network, dotted for nesting, as in ema or model.net; or what its "
-        "names begin with.",
+        help="Entry of such files that holds the network, dotted for nesting, as in ema or model.net; or what names "
+        "begin with. Given several times, of one file each, in their order; '' of one that needs none.",
     ),
 ]
 Strict = Annotated[
@@ -292,6 +293,17 @@ class ModelOptions(Group):
         ),
     ] = None
     key: Key = None
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The entries of files that hold networks: one for all, or one for each; one that is empty, if none is named.
+
+        Raises:
+            BadParameter: if the only one is empty.
+        """
+        if self.key == [""]:
+            raise typer.BadParameter("--key names an entry of the file, and is empty: leave it out")
+        return self.key or [""]
 
 
 @dataclass(frozen=True)

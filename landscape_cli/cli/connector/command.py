@@ -215,7 +215,8 @@ def _checkpoints(
                 metrics=finite(measured.metrics(k)),
                 preprocessing=data.preprocessing.beside_data,
                 form=networks[0].form,
-                versions=networks[0].versions,
+                layout=networks[0].layout,
+                origin=networks[0].origin,
                 objective=record_of(data.objective),
             )
     return checkpoints
