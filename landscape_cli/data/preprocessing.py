@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.choices import Preprocess, check_choice
 from landscape_cli.errors import DataError, shown
 from landscape_cli.network import INTEGER_INPUTS
@@ -36,6 +37,7 @@ class Preprocessing:
         kind: which of the choices it is: "standardize", "columns", "none", "unit", "imagenet" or "channels".
         mean: what is subtracted: one number for each channel (or column of a table), or one for all.
         deviation: what is divided by then; as many.
+        only: of "columns", before it has its numbers: which are standardised, from 0; by default all.
 
     Raises:
         DataError: if there is no such kind, or the numbers are not what it needs.
@@ -44,6 +46,7 @@ class Preprocessing:
     kind: str
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    only: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_choice("preprocessing", self.kind, Preprocess, DataError)
@@ -65,6 +68,8 @@ class Preprocessing:
             raise DataError(f"the preprocessing {self.kind!r} has no mean or deviation")
         if self.kind == Preprocess.IMAGENET and (self.mean, self.deviation) != IMAGENET:
             raise DataError("the preprocessing 'imagenet' has ImageNet's mean and deviation, and no others")
+        if self.only and (self.kind != Preprocess.COLUMNS or self.mean):
+            raise DataError("`columns=` is for the preprocessing 'columns', before it has seen a training set")
 
     @classmethod
     def standardize(cls) -> Preprocessing:
@@ -72,9 +77,19 @@ class Preprocessing:
         return cls(Preprocess.STANDARDIZE)
 
     @classmethod
-    def columns(cls) -> Preprocessing:
-        """Return: less the training set's mean of each column of a table, by its deviation."""
-        return cls(Preprocess.COLUMNS)
+    def columns(cls, only: Sequence[int] = ()) -> Preprocessing:
+        """Return: less the training set's mean of each column of a table, by its deviation.
+
+        Args:
+            only: which columns, from 0; others, such as categories, stay what they are. By default all.
+
+        Raises:
+            DataError: if these are no numbers of columns.
+        """
+        check_kind("columns", only, Sequence, "give the numbers of columns, as in [0, 2]", DataError)
+        for column in only:
+            check_whole("columns", column, DataError, least=0)
+        return cls(Preprocess.COLUMNS, only=tuple(sorted(set(map(int, only)))))
 
     @classmethod
     def none(cls) -> Preprocessing:
@@ -159,12 +174,16 @@ class Preprocessing:
         """Return it with the numbers that it takes from training inputs `x`, having checked that it suits them.
 
         Raises:
-            DataError: if it is of tables, or of another number of channels.
+            DataError: if it is of tables, or of columns that there are not, or of another number of channels.
         """
         if self.kind == Preprocess.COLUMNS and x.ndim != 2:
             raise DataError(f"only tables have columns to standardise, and inputs have shape {tuple(x.shape[1:])}")
+        if self.only and self.only[-1] >= x.shape[1]:
+            raise DataError(f"`columns=` names {self.only[-1]}, and there are {x.shape[1]} columns, numbered from 0")
         if self.needs_data:
             mean, deviation = _statistics(x.reshape(len(x), -1, 1) if self.kind == Preprocess.COLUMNS else _channels(x))
+            others = [column for column in range(len(mean)) if self.only and column not in self.only]
+            mean[others], deviation[others] = 0, 1
             return Preprocessing(self.kind, tuple(mean.tolist()), tuple(deviation.tolist()))
         count, channels = len(self.mean), _channels(x[:1]).shape[1]
         if self.kind == Preprocess.STANDARDIZE and count != channels:
@@ -229,8 +248,13 @@ class Preprocessing:
             return "scaled to [0, 1] if they are bytes"
         if self.kind == Preprocess.IMAGENET:
             return "scaled and standardised as ImageNet's"
-        listed = [",".join(f"{number:g}" for number in numbers) for numbers in (self.mean, self.deviation)]
-        return shown(f"less a mean of {listed[0]}, by a deviation of {listed[1]}")
+        return self.numbers
+
+    @property
+    def numbers(self) -> str:
+        """Its mean and deviation in words."""
+        listed = [shown(",".join(f"{number:g}" for number in numbers)) for numbers in (self.mean, self.deviation)]
+        return f"less a mean of {listed[0]}, by a deviation of {listed[1]}"
 
 
 def network_preprocessing(preprocessing: Mapping[str, Any] | None, data: Mapping[str, Any]) -> Preprocessing | None:
