@@ -26,6 +26,7 @@ FLAGS = {
     "model_name": "--model",
     "subspace": "--subspace-dim",
     "basis": "--subspace-basis",
+    "deviation": "--std",
 }
 """Options that are not spelled as the parameters are."""
 LARGEST_SEED = (1 << 63) - 1
@@ -126,8 +127,8 @@ Columns = Annotated[
     str | None,
     typer.Option(
         "--columns",
-        help="Tables: standardise these columns alone, numbered from 0, as in 0,2-4; others, such as categories, stay as "
-        "they are.",
+        help="Tables: standardise these columns alone, numbered from 0, as in 0,2-4; others, such as categories, stay "
+        "as they are.",
     ),
 ]
 Deviation = Annotated[str | None, typer.Option("--std", help="What each channel is divided by then: 0.25,0.24,0.26.")]

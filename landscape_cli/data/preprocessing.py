@@ -13,7 +13,7 @@ from torch import Tensor
 from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.choices import Preprocess, check_choice
 from landscape_cli.errors import DataError, shown
-from landscape_cli.network import INTEGER_INPUTS
+from landscape_cli.network import INTEGER_INPUTS, all_finite
 
 LARGEST_BYTE = 255
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -63,7 +63,7 @@ class Preprocessing:
         if any(deviation <= 0 for deviation in self.deviation):
             raise DataError(f"deviations must be positive, and one is {min(self.deviation):g}")
         if self.kind == Preprocess.CHANNELS and not self.mean:
-            raise DataError("preprocessing by channel needs its numbers: give `mean=` and `std=`")
+            raise DataError("preprocessing by channel needs its numbers: give `mean=` and `deviation=`")
         if self.kind in {Preprocess.NONE, Preprocess.UNIT} and self.mean:
             raise DataError(f"the preprocessing {self.kind!r} has no mean or deviation")
         if self.kind == Preprocess.IMAGENET and (self.mean, self.deviation) != IMAGENET:
@@ -204,7 +204,7 @@ class Preprocessing:
             numbers in their type.
 
         Raises:
-            DataError: if it does not suit them, or has no numbers yet.
+            DataError: if it does not suit them, or has no numbers yet, or float32 cannot hold what they become.
         """
         if self.needs_data:
             raise DataError(f"the preprocessing {self.kind!r} takes its numbers from a training set: see `fitted`")
@@ -218,7 +218,10 @@ class Preprocessing:
         parts = x.reshape(len(x), len(self.mean), -1).float()
         parts = parts / LARGEST_BYTE if is_unit else parts
         mean, deviation = (torch.tensor(of, dtype=torch.float64).float()[:, None] for of in (self.mean, self.deviation))
-        return ((parts - mean) / deviation).reshape(x.shape).contiguous()
+        seen = ((parts - mean) / deviation).reshape(x.shape).contiguous()
+        if not all_finite(seen):
+            raise DataError(f"float32 cannot hold inputs {self.numbers}: see `mean=` and `deviation=`")
+        return seen
 
     def affine(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is subtracted of the numbers themselves, and divided by: one for each channel, or one for all.
@@ -298,6 +301,9 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
         numbers = tuple(float(value) for value in values)
     except (TypeError, ValueError, OverflowError) as cause:
         raise DataError(f"`{name}=` must be numbers, and is {shown(repr(values))}") from cause
-    if isinstance(values, str) or not all(map(math.isfinite, numbers)):
-        raise DataError(f"`{name}=` must be finite numbers, and is {shown(repr(values))}")
+    if isinstance(values, str):
+        raise DataError(f"`{name}=` must be numbers, and is {shown(repr(values))}")
+    for number in numbers:
+        if not math.isfinite(number):
+            raise DataError(f"`{name}=` must be finite numbers, and one is {number}")
     return numbers
