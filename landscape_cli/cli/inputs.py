@@ -110,7 +110,7 @@ def read_networks(
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
-    reader = NetworkReader(files.model_name, shape, files.key or "", parse_inputs(files), files.model_output)
+    reader = NetworkReader(files.model_name, shape, files.keys, parse_inputs(files), files.model_output)
     if plain is not None:
         return reader.read_all(paths, plain=plain)
     networks, model = reader.read_all(paths, plain=ALL)

@@ -238,14 +238,14 @@ class CheckpointFiles:
         Runs that came to nothing have none.
         """
         from landscape_cli.cli.outputs import write_exports
-        from landscape_cli.models.fitting import versions_of
+        from landscape_cli.models.fitting import layout_of
         from landscape_cli.models.registry import construct_template
 
         written = {seed: self._runs[seed].solution.path for seed in paths if self._runs[seed].solution.path.exists()}
         if not written:
             return []
-        versions = versions_of(construct_template(self.spec))
-        networks = [replace(read_checkpoint(path), versions=versions) for path in written.values()]
+        layout = layout_of(construct_template(self.spec))
+        networks = [replace(read_checkpoint(path), layout=layout) for path in written.values()]
         return write_exports([paths[seed] for seed in written], networks, force=self.force, quiet=self.quiet)
 
     @property
@@ -321,7 +321,7 @@ class CheckpointFiles:
         from landscape_cli.evaluation.scores import score_columns
         from landscape_cli.forward.objectives import record_of
         from landscape_cli.io.results import finite
-        from landscape_cli.models.fitting import versions_of
+        from landscape_cli.models.fitting import layout_of
 
         evaluator = self._evaluator_of(params)
         metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
@@ -333,7 +333,7 @@ class CheckpointFiles:
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
             preprocessing=self.data.preprocessing.beside_data,
-            versions=versions_of(evaluator.model),
+            layout=layout_of(evaluator.model),
             objective=record_of(self.data.objective),
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
