@@ -37,11 +37,12 @@ class Colors:
 
     def plain(self) -> Hash:
         """Return one colour for each tensor."""
-        return mix(mix(self._tensor.astype(np.uint64)))
+        colors: Hash = mix(mix(self._tensor.astype(np.uint64)))
+        return colors
 
     def mark(self, colors: Hash, entries: NDArray[np.int64]) -> Hash:
         """Return a colouring in which these entries are told from others of their colours."""
-        marked = colors.copy()
+        marked: Hash = colors.copy()
         marked[entries] = mix(marked[entries] + np.uint64(1))
         return marked
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +16,10 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.network import Params
 from landscape_cli.symmetry.checking.exchanges import ExchangeSearch
 from landscape_cli.symmetry.checking.moves import Move, Moves, orbits
-from landscape_cli.symmetry.checking.probe import Probe, Vector
+from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.checking.scales import ScaleSpace
 from landscape_cli.symmetry.checking.signs import Basis, SignSearch
+from landscape_cli.symmetry.checking.words import places_in_words, powers_in_words
 from landscape_cli.symmetry.checks import check_symmetry
 from landscape_cli.symmetry.spec import Symmetry
 
@@ -121,7 +121,7 @@ def _scales(
     space = ScaleSpace(probe, powers, random)
     kept = space.kept_by(powers)
     missed = space.beyond(powers[kept])
-    examples = tuple(_powers_in_words(probe, row) for row in missed)
+    examples = tuple(powers_in_words(probe, row) for row in missed)
     return Count("scales", space.rank(powers[kept]), len(missed), int((~kept).sum()), examples), space.idle
 
 
@@ -130,12 +130,12 @@ def _signs(probe: Probe, moves: Moves, idle: NDArray[np.bool_]) -> Count:
     search = SignSearch(probe, moves)
     found = [bits for bits in moves.signs(idle) if bits and known.add(bits)]
     wrong = sum(not search.keeps(bits) for bits in found)
-    missed, examples = 0, []
-    for units, atoms in search.candidates():
-        for bits in search.flips(atoms, idle):
-            if known.add(bits):
-                missed += units
-                examples.append(_places_in_words(probe, search.entries(bits)))
+    missed = 0
+    examples: list[str] = []
+    for flips in search.flips(idle):
+        new = [bits for bits in flips if known.add(bits)]
+        missed += len(new)
+        examples += [places_in_words(probe, search.entries(bits)) for bits in new[:1]]
     return Count("signs", len(found) - wrong, missed, wrong, tuple(examples))
 
 
@@ -148,52 +148,4 @@ def _grouped(probe: Probe, missed: Sequence[Move]) -> list[str]:
         touched = set(orbit[moved].tolist())
         joined = [key for key, entries in groups.items() if touched & set(orbit[entries].tolist())]
         groups[len(groups) + len(missed)] = np.any([moved, *(groups.pop(key) for key in joined)], axis=0)
-    return [_places_in_words(probe, np.flatnonzero(entries)) for entries in groups.values()]
-
-
-def _tensors(probe: Probe, entries: NDArray[np.int64]) -> Iterable[tuple[str, NDArray[np.int64]]]:
-    """Yield the tensors that hold some of these entries, and which of theirs they are, flattened."""
-    for name, start, end in zip(probe.names, probe.starts, probe.starts[1:], strict=False):
-        inside = entries[(entries >= start) & (entries < end)]
-        if len(inside):
-            yield name, inside - start
-
-
-def _places_in_words(probe: Probe, entries: NDArray[np.int64]) -> str:
-    """Return where entries are, as `tensor[axis] 0, 3`, for as many indices as they fill wholly; else the number."""
-    return "; ".join(_where(name, probe.shapes[name], inside) for name, inside in _tensors(probe, entries))
-
-
-def _where(name: str, shape: tuple[int, ...], inside: NDArray[np.int64]) -> str:
-    mask = np.zeros(shape, dtype=bool)
-    mask.reshape(-1)[inside] = True
-    if mask.all():
-        return f"{name} all"
-    for dim in range(len(shape)):
-        others = tuple(axis for axis in range(len(shape)) if axis != dim)
-        if (mask.any(axis=others) == mask.all(axis=others)).all():
-            indices = np.flatnonzero(mask.all(axis=others))
-            shown = ", ".join(map(str, indices[:4])) + (", …" if len(indices) > 4 else "")
-            return f"{name}[{dim}] {shown}"
-    return f"{name} {len(inside)} of {mask.size} numbers"
-
-
-def _powers_in_words(probe: Probe, row: Vector) -> str:
-    parts = [
-        f"x^{power:g}: {_places_in_words(probe, np.flatnonzero(np.isclose(row[:-1], power)))}"
-        for power in np.unique(np.round(row[:-1][row[:-1] != 0], 6)).tolist()
-    ]
-    return " | ".join([*parts, *([f"x^{round(float(row[-1]), 6):g}: outputs"] if abs(row[-1]) > 1e-6 else [])])
-
-
-def completeness_values(checked: Completeness) -> dict[str, Any]:
-    """Return what a check says as JSON values."""
-    return {
-        count.kind: {
-            "found": count.found,
-            "there": count.there,
-            "wrong": count.wrong,
-            "missed": list(count.examples),
-        }
-        for count in checked.counts
-    } | {"undecided": checked.undecided, "complete": checked.is_complete}
+    return [places_in_words(probe, np.flatnonzero(entries)) for entries in groups.values()]

@@ -20,7 +20,7 @@ from landscape_cli.symmetry.tracing.integers import Hash
 
 CLOSE = 1e-9
 """By how much outputs may differ for rounding, relative to the largest."""
-TRIES = 150
+TRIES = 60
 """The most exchanges that are tried."""
 
 Entries = NDArray[np.int64]
@@ -72,12 +72,15 @@ class ExchangeSearch:
 
     def _extend(self, start: Hash) -> None:
         """Add exchanges to those known, of those that keep the colours, until they explain the refined ones."""
-        (colors,) = self._colors.refine([start])
+        held = start
+        for entries in self._held:
+            held = self._colors.mark(held, entries)
+        (colors,), (finer,) = self._colors.refine([start]), self._colors.refine([held])
         known = [move for move in [*self.found, *self.result.missed] if (start[move] == start).all()]
         apart: set[tuple[int, int]] = set()
         while self._tries < TRIES:
             orbit = orbits(self._probe.size, known)
-            pair = next(self._pairs(colors, orbit, apart), None)
+            pair = next(self._pairs(colors, finer, orbit, apart), None)
             if pair is None:
                 return
             move = self._exchange(start, colors, *pair)
@@ -88,15 +91,24 @@ class ExchangeSearch:
                 self.result.missed.append(move)
         self.result.open += 1
 
-    def _pairs(self, colors: Hash, orbit: Entries, apart: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """Yield pairs of entries of one colour and different orbits, the first of each orbit, that are not told apart."""
-        first = np.unique(orbit, return_index=True)[1]
-        first = np.sort(first[~self._idle[first]])
+    def _pairs(
+        self, colors: Hash, finer: Hash, orbit: Entries, apart: set[tuple[int, int]]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield pairs of entries of one colour and several orbits, the first of each, that are not told apart.
+
+        Units that are all alike may hide what tells others apart. So what takes one orbit to another must also do so
+        with the first unit of each group held, as those found take that back to where it was: the orbits must have one
+        of the finer colours in common.
+        """
+        first, which = np.unique(orbit, return_index=True)[1], np.unique(orbit, return_inverse=True)[1]
+        shades: list[set[int]] = [set() for _ in first]
+        for number, shade in zip(which.tolist(), finer.tolist(), strict=True):
+            shades[number].add(shade)
         by_color: dict[int, list[int]] = {}
-        for entry in first.tolist():
+        for entry in np.sort(first[~self._idle[first]]).tolist():
             alike = by_color.setdefault(int(colors[entry]), [])
             for before in alike:
-                if (before, entry) not in apart:
+                if (before, entry) not in apart and shades[which[before]] & shades[which[entry]]:
                     yield before, entry
             alike.append(entry)
 
@@ -126,15 +138,8 @@ class ExchangeSearch:
                 move = _involution(one, other)
                 if move is not None and move[a] == b and self.keeps(move):
                     return move
-                self.result.open += (move is None or move[a] == b) and not self._told_apart(marked)
+                self.result.open += move is None or move[a] == b
         return None
-
-    def _told_apart(self, marked: list[Hash]) -> bool:
-        """Tell whether two colourings differ once the first unit of each group is held: units all alike may hide it."""
-        for held in self._held:
-            marked = [self._colors.mark(coloring, held) for coloring in marked]
-        one, other = self._colors.refine(marked)
-        return not np.array_equal(np.sort(one), np.sort(other))
 
     def keeps(self, move: Move) -> bool:
         """Tell whether random networks have the same outputs once moved."""

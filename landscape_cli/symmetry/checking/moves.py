@@ -12,8 +12,8 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from landscape_cli.symmetry.checking.probe import Probe, Vector
-from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
-from landscape_cli.symmetry.transform import flip, permute, rescale, spread
+from landscape_cli.symmetry.spec import Axis, ScaledAxis, Symmetry
+from landscape_cli.symmetry.transform import flip, permute, spread
 
 Move = NDArray[np.int64]
 """For each entry, the entry that its number comes from."""
@@ -110,4 +110,5 @@ def orbits(size: int, moves: list[Move]) -> NDArray[np.int64]:
     source = np.concatenate(moves)
     target = np.tile(np.arange(size), len(moves))
     graph = coo_array((np.ones(len(source)), (target, source)), shape=(size, size))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    which: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+    return which

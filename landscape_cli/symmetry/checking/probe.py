@@ -121,9 +121,7 @@ class Probe:
 
     def scaled(self, normal: Vector) -> Vector:
         """Return standard normal numbers, one for each entry, in the sizes that the entries have in the network."""
-        return np.where(
-            self._positive, self._middle * np.exp(0.4 * normal), self._middle + self._spread * normal
-        )
+        return np.where(self._positive, self._middle * np.exp(0.4 * normal), self._middle + self._spread * normal)
 
     def outputs(self, vector: Vector) -> Vector:
         """Return all outputs on all inputs in a row; NaN where the model fails on such numbers."""
@@ -193,17 +191,19 @@ class _BatchStatistics(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(enumerate(args)) | (kwargs or {})
         if func in _PLACES:
-            of = {name: given.get(name, given.get(place)) for name, place in _PLACES[func].items()}
+            of: dict[str, Any] = {name: given.get(name, given.get(place)) for name, place in _PLACES[func].items()}
             if of["running_mean"] is not None and not of["training"]:
                 self._statistics |= {id(of["running_mean"]), id(of["running_var"])}
                 return torch.batch_norm(of["input"], of["weight"], of["bias"], None, None, True, 0.0, 0.0, False)
         return func(*args, **(kwargs or {}))
 
 
+_OF_TORCH = {"input": 0, "weight": 1, "bias": 2, "running_mean": 3, "running_var": 4, "training": 5}
+_OF_FUNCTIONAL = {"input": 0, "running_mean": 1, "running_var": 2, "weight": 3, "bias": 4, "training": 5}
 _PLACES: dict[Any, dict[str, int]] = {
-    torch.batch_norm: dict(input=0, weight=1, bias=2, running_mean=3, running_var=4, training=5),
-    F.batch_norm: dict(input=0, running_mean=1, running_var=2, weight=3, bias=4, training=5),
-    torch.instance_norm: dict(input=0, weight=1, bias=2, running_mean=3, running_var=4, training=5),
-    F.instance_norm: dict(input=0, running_mean=1, running_var=2, weight=3, bias=4, training=5),
+    torch.batch_norm: _OF_TORCH,
+    torch.instance_norm: _OF_TORCH,
+    F.batch_norm: _OF_FUNCTIONAL,
+    F.instance_norm: _OF_FUNCTIONAL,
 }
 """Where functions that normalise by statistics have what: an instance-norm uses those of the input instead if told."""

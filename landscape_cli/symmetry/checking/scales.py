@@ -93,7 +93,8 @@ class ScaleSpace:
         outputs, gradients = self._probe.gradients(vector, cotangents)
         rows = np.concatenate([gradients * vector, -(cotangents.numpy() @ outputs)[:, None]], axis=1)
         rows = rows[np.isfinite(rows).all(axis=1)]
-        return rows / max(np.abs(rows).max(initial=0), 1e-300)
+        relative: Vector = rows / max(np.abs(rows).max(initial=0), 1e-300)
+        return relative
 
     def kept_by(self, powers: Vector) -> NDArray[np.bool_]:
         """Tell which rows of powers, shape (n, entries + 1), leave outputs unchanged as far as rates tell."""
@@ -172,4 +173,5 @@ def _sparse(rows: Vector) -> Vector:
         others = np.arange(len(left)) != row
         left[others] -= left[others, column][:, None] * left[row]
     exact = np.round(left * DENOMINATOR) / DENOMINATOR
-    return np.where(np.abs(left - exact) < 1e-4, exact, left)
+    reduced: Vector = np.where(np.abs(left - exact) < 1e-4, exact, left)
+    return reduced

@@ -7,8 +7,8 @@ of its two halves (meet in the middle; Horowitz and Sahni, 1974).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,36 +31,38 @@ class SignSearch:
         self._probe, self._moves = probe, moves
         self._vectors = [probe.draw(), probe.draw()]
 
-    def candidates(self) -> list[tuple[int, list[Entries]]]:
-        """Return lists of entries that may flip together, each with the number of units it stands for."""
-        lists = [
-            (group.units, [self._moves.entries_of(axis, 0) for axis in group.axes if axis.tensor in self._probe.shapes])
-            for group in self._moves.symmetry.permutations
-        ]
-        numbers = np.arange(self._probe.size)
-        starts = self._probe.starts
-        lists.append((1, [numbers[a:b] for a, b in zip(starts, starts[1:], strict=False) if b > a]))
-        return lists
+    def flips(self, idle: NDArray[np.bool_]) -> Iterator[list[int]]:
+        """Yield flips that leave outputs unchanged, as bits of entries that do something; not all their sums.
 
-    def flips(self, atoms: Sequence[Entries], idle: NDArray[np.bool_]) -> list[int]:
-        """Return the sets of these atoms, as bits of entries, whose flip leaves outputs unchanged; not all their sums."""
-        unique = {bits_of(atom): atom for atom in atoms if not idle[atom].all()}
-        atoms = list(unique.values())
-        half = len(atoms) // 2
-        if len(atoms) <= ATOMS:
-            left, right = _subsets(range(half), half), _subsets(range(half, len(atoms)), len(atoms))
+        Those of one group's units come together: what holds of its first unit does of all.
+        """
+        for group in self._moves.symmetry.permutations:
+            axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+            for chosen in self._unchanged([self._moves.entries_of(axis, 0) for axis in axes], idle):
+                units = ([self._moves.entries_of(axes[k], unit) for k in chosen] for unit in range(group.units))
+                yield [self._bits(atoms, idle) for atoms in units]
+        numbers, starts = np.arange(self._probe.size), self._probe.starts
+        tensors = [numbers[start:end] for start, end in pairwise(starts) if end > start]
+        for chosen in self._unchanged(tensors, idle):
+            yield [self._bits([tensors[k] for k in chosen], idle)]
+
+    def _bits(self, atoms: Sequence[Entries], idle: NDArray[np.bool_]) -> int:
+        signs = np.ones(self._probe.size)
+        for atom in atoms:
+            signs[atom] *= -1
+        return bits_of(np.flatnonzero((signs < 0) & ~idle))
+
+    def _unchanged(self, atoms: Sequence[Entries], idle: NDArray[np.bool_]) -> Iterator[list[int]]:
+        """Yield the sets of these atoms, by their numbers, whose flip leaves outputs unchanged."""
+        numbers = list({bits_of(atom): k for k, atom in enumerate(atoms) if not idle[atom].all()}.values())
+        half = len(numbers) // 2
+        if len(numbers) <= ATOMS:
+            left, right = _subsets(numbers[:half], half), _subsets(numbers[half:], len(numbers))
         else:
-            left = right = _subsets(range(len(atoms)), 2)
-        found = []
+            left = right = _subsets(numbers, 2)
         for a, b in self._equal(atoms, left, right):
-            together = frozenset(a) ^ frozenset(b)
-            if together:
-                flipped = [atoms[k] for k in together]
-                signs = np.ones(self._probe.size)
-                for atom in flipped:
-                    signs[atom] *= -1
-                found.append(bits_of(np.flatnonzero((signs < 0) & ~idle)))
-        return found
+            if set(a) ^ set(b):
+                yield sorted(set(a) ^ set(b))
 
     def entries(self, bits: int) -> Entries:
         """Return a set of entries, given as bits."""
@@ -68,8 +70,7 @@ class SignSearch:
 
     def keeps(self, bits: int) -> bool:
         """Tell whether flipping a set of entries leaves the outputs of random networks unchanged."""
-        (pair,) = self._equal([self.entries(bits)], [()], [(0,)]) or [None]
-        return pair is not None
+        return bool(self._equal([self.entries(bits)], [()], [(0,)]))
 
     def _equal(
         self, atoms: Sequence[Entries], left: Sequence[tuple[int, ...]], right: Sequence[tuple[int, ...]]
@@ -77,7 +78,9 @@ class SignSearch:
         """Return the pairs of subsets whose flips do the same to the outputs of all networks tried."""
         equal = np.ones((len(left), len(right)), dtype=bool)
         for vector in self._vectors:
-            here, there = (np.stack([self._flipped(vector, atoms, subset) for subset in side]) for side in (left, right))
+            here, there = (
+                np.stack([self._flipped(vector, atoms, subset) for subset in side]) for side in (left, right)
+            )
             largest = np.nanmax(np.abs(here), initial=1e-300)
             for k, row in enumerate(here):
                 at = np.flatnonzero(equal[k])
@@ -91,7 +94,7 @@ class SignSearch:
         return self._probe.outputs(vector * signs)
 
 
-def _subsets(of: range, most: int) -> list[tuple[int, ...]]:
+def _subsets(of: Sequence[int], most: int) -> list[tuple[int, ...]]:
     return [subset for size in range(min(most, len(of)) + 1) for subset in combinations(of, size)]
 
 
