@@ -18,7 +18,7 @@ from landscape_cli.cli.outputs import check_room_for
 from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
 from landscape_cli.cli.training.writer import CheckpointWriter, facts_of
 from landscape_cli.errors import CheckpointError, TrainingError, listed
-from landscape_cli.io.atomic import check_output, remove_leftovers
+from landscape_cli.io.atomic import check_outputs, remove_leftovers
 from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ class CheckpointFiles:
         self._waiting: dict[Path, tuple[CheckpointFile, EpochNetwork]] = {}
         self._failures: dict[Path, CheckpointError] = {}
         self.force, self.resume = force, resume
-        for path in self.all_paths:
-            if not (resume and path.is_file()):
-                check_output(path, force=force, error=CheckpointError)
+        new = (path for path in self.all_paths if not (resume and path.is_file()))
+        check_outputs(new, force=force, error=CheckpointError)
         if self.state.is_dir():
             raise CheckpointError(f"{self.state} is a directory, where the state of training would go: move it")
         if self.state.exists() and not resume and not force:
@@ -97,6 +96,8 @@ class CheckpointFiles:
         Raises:
             CheckpointError: naming the file.
         """
+        if not any(inputs.values()):
+            return
         written = {path.resolve(): path for path in (*self.all_paths, self.state, *([] if log is None else [log]))}
         for option, paths in inputs.items():
             for path in paths:
