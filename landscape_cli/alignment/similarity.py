@@ -137,7 +137,7 @@ class Similarity:
             units, device = term.group.units, self.params[term.axis.tensor].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
         if term.last is None:
-            term.scales = self._scales(term.axis)
+            term.scales = self._scales(term.whole if term.is_shared else term.axis)
         if term.along is None:
             self._update_whole(term, matching, sums[key])
         else:
@@ -171,13 +171,22 @@ class Similarity:
             if torch.equal(matched, before):
                 return
             matched = matched - before
-        self._multiply(term, matrix, self.reference[term.axis.tensor], matched)
+        reference = self.reference[term.axis.tensor]
+        if term.is_shared and term.scales is not None:
+            reference = reference * _at_places(term.scales[0], term.whole, reference)
+        self._multiply(term, matrix, reference, matched)
 
     def _apply_to_rest(self, term: Term, matching: UnitMatching) -> Tensor:
-        """Return a term's tensor of the network permuted and flipped along its other axes."""
+        """Return a term's tensor of the network permuted and flipped by all but the units themselves.
+
+        Where others move the places that units live at, factors move along with what they multiply.
+        """
+        tensor = self.params[term.axis.tensor]
+        if term.is_shared and term.scales is not None:
+            tensor = tensor * _at_places(term.scales[1], term.whole, tensor)
         return matching.apply(
             term.axis.tensor,
-            self.params[term.axis.tensor],
+            tensor,
             permutes=lambda group, axis: (group, axis) in term.permuted_by,
             flips=lambda group, axis: (group, axis) in term.flipped_by,
         )
@@ -194,7 +203,7 @@ class Similarity:
 
     def _multiply(self, term: Term, matrix: Tensor, left: Tensor, right: Tensor) -> None:
         rows = [unit_rows(tensor, term.axis).to(matrix.dtype) for tensor in (left, right)]
-        if term.scales is not None:
+        if term.scales is not None and not term.is_shared:
             rows = [
                 (row.view(*scale.shape, -1) * scale[:, :, None]).flatten(1)
                 for row, scale in zip(rows, term.scales, strict=True)
@@ -239,6 +248,14 @@ def _products(left: Tensor, right: Tensor, dims: Sequence[int]) -> Tensor:
     rows = [tensor.movedim(tuple(dims), tuple(range(len(dims)))) for tensor in (left, right)]
     left, right = (row.reshape(places, 1, -1).to(dtype) for row in rows)
     return torch.bmm(left, right.transpose(1, 2)).flatten()
+
+
+def _at_places(factors: Tensor, axis: Axis, tensor: Tensor) -> Tensor:
+    """Return factors of shape (units, places) ready to multiply a tensor by; 0 where no unit of the axis lives."""
+    sizes = [size if dim in axis.dims else 1 for dim, size in enumerate(tensor.shape)]
+    flat = torch.zeros(math.prod(sizes), dtype=tensor.dtype, device=tensor.device)
+    flat[torch.tensor(axis.places.table, device=tensor.device)] = factors.to(tensor.dtype)
+    return flat.view(sizes)
 
 
 def _select(tensor: Tensor, dim: int, places: Tensor) -> Tensor:
