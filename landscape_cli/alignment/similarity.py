@@ -89,15 +89,19 @@ class Similarity:
                 return torch.float64
         return precision(self.reference[group.writers[0].tensor])
 
-    def total(self, matching: UnitMatching) -> float:
-        """Return the sum of all similarities of matched units, each place of a writer or, by weights, tensor once."""
+    def total(self, matching: UnitMatching, groups: Collection[str] | None = None) -> float:
+        """Return the sum of all similarities of matched units, each place of a writer or, by weights, tensor once.
+
+        By cosines those of some groups alone, where these are named.
+        """
         if self.kind is Kind.WEIGHT:
             names = sorted(self.axis_table.permutations.keys() | self.axis_table.signs.keys())
             return sum(
                 float(_products(self.reference[name].flatten(), matching.apply(name, self.params[name]).flatten(), ()))
                 for name in names
             )
-        writers = [axis for group in self.axis_table.symmetry.permutations for axis in group.writers]
+        counted = self.axis_table.symmetry.permutations
+        writers = [axis for group in counted if groups is None or group.name in groups for axis in group.writers]
         total = 0.0
         for axis in {(axis.tensor, axis.dims): axis for axis in writers}.values():
             matched = matching.apply(axis.tensor, self.params[axis.tensor])
