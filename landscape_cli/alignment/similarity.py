@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +16,7 @@ from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains
 from landscape_cli.alignment.terms import CommonSigns, Key, Kind, Term, group_terms, is_bare
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Axis, PermutationGroup, Role, sources, spread, unit_rows
+from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, sources, spread, unit_rows
 
 CHUNK, DEEP = 1 << 19, 512
 """Numbers of a tensor that are multiplied at once, or so many a unit if that is more: little beside the networks, and
@@ -102,11 +105,20 @@ class Similarity:
             )
         counted = self.axis_table.symmetry.permutations
         writers = [axis for group in counted if groups is None or group.name in groups for axis in group.writers]
-        total = 0.0
-        for axis in {(axis.tensor, axis.dims): axis for axis in writers}.values():
-            matched = matching.apply(axis.tensor, self.params[axis.tensor])
-            total += float(_cosines(self.reference[axis.tensor], matched, axis).sum(dtype=torch.float64))
-        return total
+        return sum_of_cosines(self.reference, self.params, matching, writers)
+
+    def seeing(self, reference: Params, names: Iterable[str]) -> Similarity:
+        """Return the similarities of some groups' units with another reference, by factors that are this one's."""
+        other = copy(self)
+        other.reference, other.terms, other._sums = reference, dict(self.terms), defaultdict(dict)
+        for name in names:
+            for term in self.terms[name]:
+                term.scales = self._scales_of(term) if term.last is None else term.scales
+            other.terms[name] = [replace(term, last=None) for term in self.terms[name]]
+        return other
+
+    def _scales_of(self, term: Term) -> tuple[Tensor, Tensor] | None:
+        return self._scales(term.whole if term.is_shared else term.axis)
 
     def _scales(self, axis: Axis) -> tuple[Tensor, Tensor] | None:
         """Return factors that make sums of products sums of cosines, and signs count as the gains tell."""
@@ -140,8 +152,8 @@ class Similarity:
         if key not in sums:
             units, device = term.group.units, self.params[term.axis.tensor].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
-        if term.last is None:
-            term.scales = self._scales(term.whole if term.is_shared else term.axis)
+        if term.last is None and term.scales is None:
+            term.scales = self._scales_of(term)
         if term.along is None:
             self._update_whole(term, matching, sums[key])
         else:
@@ -231,6 +243,22 @@ def mean_cosine(reference: Params, params: Params, axes: Mapping[str, Iterable[A
         if values:
             result[name] = float(torch.cat(values).double().mean())
     return result
+
+
+def sum_of_cosines(reference: Params, params: Params, matching: UnitMatching, axes: Iterable[Axis]) -> float:
+    """Return the sum of the cosines of a reference's units with those matched to them, of each place once."""
+    on: defaultdict[tuple[str, tuple[int, ...]], list[Axis]] = defaultdict(list)
+    for axis in axes:
+        on[axis.tensor, axis.dims].append(axis)
+    total = 0.0
+    for (name, _), along in on.items():
+        axis = along[0]
+        if len(along) > 1:
+            places = np.unique(np.concatenate([each.places.table.ravel() for each in along]))
+            axis = replace(axis, places=Places(places[:, None]))
+        matched = matching.apply(name, params[name])
+        total += float(_cosines(reference[name], matched, axis).sum(dtype=torch.float64))
+    return total
 
 
 def _cosines(reference: Tensor, tensor: Tensor, axis: Axis) -> Tensor:
