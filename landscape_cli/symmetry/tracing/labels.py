@@ -19,6 +19,7 @@ from landscape_cli.symmetry.tracing.integers import (
     NONE,
     SPAN,
     Array,
+    components,
     different_rows,
     is_function,
     pairs_of,
@@ -198,6 +199,8 @@ class Labels:
             self._add_origins(self.find(part[real]), self._origin[units[real]])
         self._row[units] = len(self._parts) + np.arange(len(units))
         self._parts = np.concatenate([self._parts, np.stack([first, second, slot], axis=1)])
+        if len(units) and (first >= 0).all() and (second >= 0).all():
+            self.share(first, second, reason)
         belongs = blocks >= 0
         if not belongs.any():
             return
@@ -251,6 +254,23 @@ class Labels:
         else:
             self.fix(both, reason)
             self.fix(units, reason)
+
+    def share(self, first: Array, second: Array, reason: str) -> bool:
+        """State that units that meet, pair by pair, are in common blocks, and tell whether that is so.
+
+        A block holds all that are joined by meeting; in it each of the one must meet each of the other, equally often.
+        """
+        pairs, times = np.unique(np.stack([self.find(first), self.find(second)], axis=1), axis=0, return_counts=True)
+        blocks = components(pairs)
+        sides = [pairs_of(blocks, pairs[:, side])[:, 0] for side in (0, 1)]
+        full = np.bincount(sides[0]) * np.bincount(sides[1])
+        if (pairs < 0).any() or (times != times[0]).any() or not np.array_equal(full, np.bincount(blocks)):
+            return False
+        if int(blocks.max()) > 0:
+            units = self.units(int(blocks.max()) + 1, together=True)
+            for side in (0, 1):
+                self.respect(pairs[:, side], self.find(units)[blocks], reason)
+        return True
 
     def _as_units(self, blocks: Array) -> Array:
         """Return blocks, those that are slots replaced by units that may not move."""

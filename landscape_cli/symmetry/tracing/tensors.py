@@ -13,7 +13,7 @@ from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
 from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Term, Value, along, distinct, to_layer
+from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value, along, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.relate import INPUT, tell_apart
@@ -101,13 +101,24 @@ class TensorTable:
             self._add(tensor)
         value = self._values[tensor]
         if value.copies:
-            labels = tell_apart(self.labels, value.labels, value.shape, "a copy")
-            self.keep(tensor, replace(value, labels=labels, copies=False))
+            self.keep(tensor, self._told_apart(value))
         return self._values[tensor]
 
     def raw(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor, with labels that do not tell copies apart."""
         return self._values[tensor] if tensor in self._values else self.value(tensor)
+
+    def _told_apart(self, value: Value) -> Value:
+        """Return copies with a unit for each, which may trade places; zeros may have any scale and sign."""
+        labels = tell_apart(self.labels, value.labels, value.shape, None)
+        terms: Terms = (
+            ()
+            if not value.zero
+            else tuple(
+                (to_layer(self.equations.variables("", (), layer.numpy())).view(layer.shape), 1) for layer in labels
+            )
+        )
+        return replace(value, labels=labels, scale=value.scale or terms, sign=value.sign or terms, copies=False)
 
     def numbers(self, tensor: Tensor) -> Tensor | None:
         """Return a constant with its numbers, None for anything else."""
@@ -141,7 +152,7 @@ class TensorTable:
         return self._constant_value(tensor)
 
     def _constant_value(self, tensor: Tensor) -> Value:
-        """Return what is known of a constant: one number everywhere has no places; all else is fixed."""
+        """Return what is known of a constant: one number everywhere is copies of it; all else is fixed."""
         shape, rank = tuple(tensor.shape), tensor.ndim
         numbers = self.constants.numbers(tensor)
         if numbers is None or not numbers.numel() or not bool((numbers == numbers.reshape(-1)[0]).all()):
@@ -149,15 +160,7 @@ class TensorTable:
                 along(to_layer(self.labels.slots(size, "a constant")), axis, rank) for axis, size in enumerate(shape)
             ]
             return Value(shape, distinct(slots))
-        units = [along(to_layer(self.labels.units(size)), axis, rank) for axis, size in enumerate(shape)]
-        if bool(numbers.reshape(-1)[0] != 0):
-            return Value(shape, distinct(units))
-        terms: tuple[Term, ...] = tuple(
-            (to_layer(self.equations.variables("", (), layer.numpy())).view(layer.shape), 1)
-            for layer in units
-            if layer.numel() > 1
-        )
-        return Value(shape, distinct(units), terms, terms, zero=True)
+        return Value(shape, (), zero=bool(numbers.reshape(-1)[0] == 0), copies=True)
 
     def is_new(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter that no operator has used yet."""
@@ -220,12 +223,12 @@ class TensorTable:
         others = [view for view in self._views_of(target) if view is not target and view in self._values]
         if not self.is_known(target):
             base = target._base if target._base is not None else target
-            self._storages.open(base, self._constant_value(base) if covers(base) else None)
+            self._storages.open(base, self._told_apart(self._constant_value(base)) if covers(base) else None)
         elif others and operator.rescales:
             views = [view for view in (target, *others) if view in self._values]
             whole = next((view for view in views if covers(view)), None)
             if whole is not None:
-                self._storages.open(whole, self._values[whole])
+                self._storages.open(whole, self.value(whole))
                 return
             self._storages.open(target, None)
             for view in views:

@@ -18,7 +18,7 @@ MOVED = "places moved about"
 @rule("view", "_unsafe_view", "reshape", "_reshape_alias", "unflatten", "flatten")
 def reshape(call: Call) -> Value:
     """A row-major reshape."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     if operand.shape == call.shape:
         return operand
     parameter, result = operand.parameter, call.reshape(operand, call.shape)
@@ -56,7 +56,7 @@ def rearranged(call: Call, operand: Value, order: Sequence[int | None]) -> Value
 @rule("permute", "movedim", "numpy_T", "adjoint")
 def rearrange(call: Call) -> Value:
     """A rearrangement of the axes."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     rank = len(operand.shape)
     order = list(range(rank))
     if len(call.args) == 1:
@@ -72,7 +72,7 @@ def rearrange(call: Call) -> Value:
 @rule("unsqueeze", restrides=True)
 def unsqueeze(call: Call) -> Value:
     """A new axis of one place."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     axis = call.args[1] % (len(operand.shape) + 1)
     order: list[int | None] = list(range(len(operand.shape)))
     return rearranged(call, operand, [*order[:axis], None, *order[axis:]])
@@ -81,7 +81,7 @@ def unsqueeze(call: Call) -> Value:
 @rule("squeeze", restrides=True)
 def squeeze(call: Call) -> Value:
     """Axes of one place dropped."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     rank = len(operand.shape)
     axes = call.argument(1, "dim")
     chosen = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
@@ -91,8 +91,8 @@ def squeeze(call: Call) -> Value:
 
 @rule("expand", words=MOVED)
 def expand(call: Call) -> Value:
-    """Axes of one place repeated: copies are told apart by a fixed position."""
-    operand = call.operand(0)
+    """Axes of one place repeated."""
+    operand = call.raw(0)
     if operand.shape == call.shape:
         return operand
     new = len(call.shape) - len(operand.shape)

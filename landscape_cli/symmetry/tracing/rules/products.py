@@ -9,7 +9,7 @@ from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Parameter, Term, Terms, Value, covered
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call
-from landscape_cli.symmetry.tracing.rules.elementwise import total
+from landscape_cli.symmetry.tracing.rules.elementwise import nothing, total
 
 PRODUCT = "a product of matrices"
 LEFT, RIGHT = (-1, -2), (-2, -1)
@@ -19,13 +19,13 @@ LEFT, RIGHT = (-1, -2), (-2, -1)
 @rule("mm", "bmm", words=PRODUCT, contracts={0: LEFT, 1: RIGHT})
 def matrix_product(call: Call) -> Value:
     """The product of two matrices, or of stacks of them."""
-    return contract(call, call.operand(0), call.operand(1))
+    return contract(call, call.raw(0), call.raw(1))
 
 
 @rule("addmm", "baddbmm", words=PRODUCT, contracts={1: LEFT, 2: RIGHT})
 def linear(call: Call) -> Value:
     """A fully connected layer: bias + x W."""
-    return total(call, contract(call, call.operand(1), call.operand(2)), call.operand(0))
+    return total(call, contract(call, call.raw(1), call.raw(2)), call.raw(0))
 
 
 @rule("mv", words=PRODUCT, contracts={0: LEFT, 1: None})
@@ -67,6 +67,8 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     for weight, operand, units, inputs in ((right, left, -1, -2), (left, right, -2, -1)):
         if weight.parameter is not None and operand.parameter is None:
             _note_roles(call, weight.parameter, weight.parameter.dims[units], weight.parameter.dims[inputs])
+    if left.zero or right.zero:
+        return nothing(shape)
     if left.shape[-1] == 1:
         left, right = _through_one_place(call, left, right)
     batch = shape[:-2]
@@ -116,8 +118,8 @@ def _through_one_place(call: Call, left: Value, right: Value) -> tuple[Value, Va
             taken = tuple(term for term in of_weight if _is_one_of(term, variables))
             call.equations.equate(kind, combine(lone, taken), rank=len(call.shape))
             rests.append((_without(of_weight, taken), _without(of_read, lone)))
-        weight = Value(weight.shape, weight.labels, rests[0][0], rests[1][0], weight.parameter)
-        read = Value(read.shape, read.labels, rests[0][1], rests[1][1])
+        weight = replace(weight, scale=rests[0][0], sign=rests[1][0])
+        read = replace(read, scale=rests[0][1], sign=rests[1][1])
         return (read, weight) if dim == -2 else (weight, read)
     return left, right
 
