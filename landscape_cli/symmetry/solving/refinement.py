@@ -17,7 +17,6 @@ from landscape_cli.symmetry.tracing.equations import clusters
 from landscape_cli.symmetry.tracing.integers import SPAN, Array, Hash, mix, ranked
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, covered, to_layer
-from landscape_cli.symmetry.tracing.relate import resolved
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,10 @@ def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
 
 def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     """Return what layers over one run of axes come to, flattened over those axes."""
-    parts = [part for layer in layers for part in labels.resolve(layer.numpy())]
-    if len(parts) > 1:
-        layers = resolved(labels, layers)
-        shape = np.broadcast_shapes(*(tuple(layer.shape) for layer in layers))
-        parts = [layer.expand(shape).numpy() for layer in layers]
-    columns = [np.ascontiguousarray(part).ravel() for part in parts]
+    parts = [part for layer in layers for part in labels.resolve(layer.numpy(), lone=True)]
+    shape = np.broadcast_shapes(*(part.shape for part in parts))
+    columns = [np.ascontiguousarray(np.broadcast_to(part, shape)).ravel() for part in parts]
+    columns = list({column.tobytes(): column for column in columns}.values())
     units = [column for column in columns if column.max(initial=-1) >= 0]
     blocks = [labels.above(column) for column in units] if len(units) > 1 else []
     return Run(tuple(c for c in columns if not any(np.array_equal(c, block) for block in blocks)))

@@ -93,10 +93,11 @@ class Labels:
             return self._same[labels]
         return np.where(labels >= 0, self._same[np.maximum(labels, 0)], labels)
 
-    def resolve(self, labels: Array) -> list[Array]:
+    def resolve(self, labels: Array, *, lone: bool = False) -> list[Array]:
         """Return what labels come to: arrays whose tuples tell apart what the labels do, of underived units and slots.
 
-        Arrays that say the same everywhere are left out, unless nothing else would remain.
+        Arrays that say the same everywhere are left out, unless nothing else would remain, or it is a unit that they
+        say and `lone` asks for such.
         """
         roots = self.find(labels)
         if not len(self._parts):
@@ -108,9 +109,11 @@ class Labels:
         columns = [
             np.where(derived, self._parts[rows, k], roots if k == 0 else NONE) for k in range(self._parts.shape[1])
         ]
-        parts = [part for column in columns[:2] if column.max() >= 0 for part in self.resolve(column)]
+        parts = [part for column in columns[:2] if column.max() >= 0 for part in self.resolve(column, lone=lone)]
         parts += [column for column in (*columns[1:2], columns[2]) if column.max() < 0]
-        telling = [part for part in parts if part.size and (part != part.flat[0]).any()]
+        telling = [
+            part for part in parts if part.size and ((part != part.flat[0]).any() or (lone and part.flat[0] >= 0))
+        ]
         return telling or parts[:1]
 
     def above(self, units: Array) -> Array:
@@ -174,6 +177,7 @@ class Labels:
 
     def _pair_up(self, pairs: Array, reason: str) -> None:
         """Make each pair two slots of a new unit, or fix all where they do not come in pairs."""
+        pairs = different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
         flat = pairs.ravel()
         above = self._above[: self.count]
         if len(np.unique(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():

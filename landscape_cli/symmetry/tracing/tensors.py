@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
 from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value, along, distinct, to_layer
+from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value, along, compress, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.relate import INPUT, tell_apart
@@ -152,15 +153,13 @@ class TensorTable:
         return self._constant_value(tensor)
 
     def _constant_value(self, tensor: Tensor) -> Value:
-        """Return what is known of a constant: one number everywhere is copies of it; all else is fixed."""
+        """Return what is known of a constant: what it is the same all along is copies; all else is fixed."""
         shape, rank = tuple(tensor.shape), tensor.ndim
         numbers = self.constants.numbers(tensor)
-        if numbers is None or not numbers.numel() or not bool((numbers == numbers.reshape(-1)[0]).all()):
-            slots = [
-                along(to_layer(self.labels.slots(size, "a constant")), axis, rank) for axis, size in enumerate(shape)
-            ]
-            return Value(shape, distinct(slots))
-        return Value(shape, (), zero=bool(numbers.reshape(-1)[0] == 0), copies=True)
+        sizes = shape if numbers is None or not numbers.numel() else compress(numbers).shape
+        slots = [along(to_layer(self.labels.slots(size, "a constant")), axis, rank) for axis, size in enumerate(sizes)]
+        zero = prod(sizes) == 1 and numbers is not None and bool((numbers == 0).all())
+        return Value(shape, distinct(slots), zero=zero, copies=tuple(sizes) != shape)
 
     def is_new(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter that no operator has used yet."""

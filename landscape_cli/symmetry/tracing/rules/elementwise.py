@@ -25,7 +25,7 @@ def same(call: Call) -> Value:
     return call.raw(0)
 
 
-@rule("neg", "_conj", "conj", "real")
+@rule("neg", "_conj", "conj", "real", "imag", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
 def linear(call: Call) -> Value:
     """f(a x) = a f(x) for every a."""
     return replace(call.raw(0), parameter=None)
@@ -58,6 +58,7 @@ def even(call: Call) -> Value:
 
 @rule("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
 @rule("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit", "sqrt", "rsqrt")
+@rule("lgamma", "digamma", "i0", "sinc", "nan_to_num", "special_log_ndtr", "special_ndtr", "bucketize", "heaviside")
 @rule("threshold", "floor", "ceil", "round", "trunc", "frac", "fixed_point", "acos", "acosh", "erfc", "erfinv")
 def neither(call: Call) -> Value:
     """No symmetry but that of working element by element."""
@@ -89,6 +90,12 @@ def power(call: Call) -> Value:
     whole = int(exponent)
     sign = operand.sign if whole % 2 else ()
     return Value(operand.shape, operand.labels, scaled_terms(operand.scale, whole), sign)
+
+
+@rule("atan2", "hypot", "fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "copysign", "special_xlog1py")
+def neither_of_both(call: Call) -> Value:
+    """A function of two numbers at each place, with no symmetry but that."""
+    return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))
 
 
 @rule("_to_copy", "to")

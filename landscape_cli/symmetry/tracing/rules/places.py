@@ -110,7 +110,7 @@ def repeat(call: Call) -> Value:
     return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
-@rule("slice", "select", "roll", "flip", "index_select", words=MOVED)
+@rule("slice", "select", "roll", "flip", words=MOVED)
 @rule("narrow", "rot90")
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
@@ -148,21 +148,6 @@ def restride(call: Call) -> Value:
     return call.move(
         call.operand(0), lambda numbers: numbers.contiguous().as_strided(*call.args[1:]), call.shape, apart=True
     )
-
-
-@rule("index", words=MOVED)
-@rule("_unsafe_index")
-def index(call: Call) -> Value:
-    """Places taken by a list of their numbers."""
-    places = call.numbers(call.args[1])
-    return call.move(call.operand(0), lambda numbers: call.function(numbers, places), call.shape, apart=True)
-
-
-@rule("embedding")
-def embedding(call: Call) -> Value:
-    """Rows taken by their numbers."""
-    places = call.numbers(call.args[1])
-    return call.move(call.operand(0), lambda numbers: numbers[places], call.shape, apart=True)
 
 
 @rule("split", "split_with_sizes", "chunk", "unbind", "tensor_split", "unsafe_split", "unsafe_chunk")

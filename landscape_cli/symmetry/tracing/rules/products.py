@@ -44,6 +44,53 @@ def scalar_product(call: Call) -> Value:
     return call.reshape(contract(call, _inserted(call.operand(0), 0), _inserted(call.operand(1), 1), (1, 1)), ())
 
 
+@rule("_cdist_forward", "_euclidean_dist", words="distances", contracts={0: LEFT, 1: LEFT})
+@rule("cdist", words="distances", contracts={0: LEFT, 1: LEFT})
+def distances(call: Call) -> Value:
+    """Distances between the rows of two matrices: units are summed over, of which both have the scale and sign."""
+    rank, middle = len(call.shape) + 1, len(call.shape) - 1
+    left, right = call.raw(0), call.raw(1)
+    if call.argument(2, "p", 2) == 0:  # which counts where they differ
+        left, right = call.unscaled(left), call.unscaled(right)
+    for value in (left, right):
+        if value.parameter is not None:
+            _note_roles(call, value.parameter, *value.parameter.dims[-2:])
+    rows, columns = _inserted(left, len(left.shape)), _inserted(_turned(right), len(right.shape) - 2)
+    joint = (*call.shape[:-1], left.shape[-1], call.shape[-1])
+    labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
+    call.equal(rows, columns)
+    scale = call.dropped(rows.scale, [middle], "scale", rank)
+    return Value(joint, labels, scale).layers(lambda layer: layer.squeeze(middle), call.shape)
+
+
+def _turned(value: Value) -> Value:
+    """Return stacked matrices with their axes exchanged."""
+    return value.layers(lambda layer: layer.mT, (*value.shape[:-2], *value.shape[:-3:-1]))
+
+
+@rule("_trilinear", words=PRODUCT, contracts={0: None, 1: None, 2: None})
+def trilinear(call: Call) -> Value:
+    """The products of three tensors of which each lacks some axes, summed over some."""
+    values = []
+    for value, missing in zip((call.raw(k) for k in range(3)), call.args[3:6], strict=True):
+        if value.parameter is not None:
+            units, *inputs = value.parameter.dims
+            for dim in inputs:
+                _note_roles(call, value.parameter, units, dim)
+        for axis in sorted(missing):
+            value = _inserted(value, axis)
+        values.append(value)
+    joint = tuple(max(sizes) for sizes in zip(*(value.shape for value in values), strict=True))
+    over, rank = sorted(call.args[6]), len(joint)
+    labels = call.summed(call.meet(*values, shape=joint), over)
+    scale, sign = (
+        call.dropped(combine(combine(*terms[:2]), terms[2]), over, kind, rank)
+        for kind, terms in (("scale", [v.scale for v in values]), ("sign", [v.sign for v in values]))
+    )
+    sizes = tuple(1 if axis in over else size for axis, size in enumerate(joint))
+    return call.reshape(Value(sizes, labels, scale, sign), call.shape)
+
+
 def _inserted(value: Value, axis: int) -> Value:
     shape = (*value.shape[:axis], 1, *value.shape[axis:])
     result = value.layers(lambda layer: layer.unsqueeze(axis), shape)
