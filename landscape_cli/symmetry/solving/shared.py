@@ -1,4 +1,4 @@
-"""Scales (or signs) of what two units at once own, as the entries of an outer product are: those of the units give them.
+"""Scales (or signs) of what two units own at once, as an entry of an outer product is: those of the units give it.
 
 Where one equation alone states such a variable, it is what the others there leave to it; the rest of the equations is
 as if both were not there. Of a variable in several equations that are left, the scale is 1.

@@ -8,7 +8,7 @@ from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels, with_places
-from landscape_cli.symmetry.tracing.rules.elementwise import scaled_terms, total
+from landscape_cli.symmetry.tracing.rules.elementwise import total
 
 PARTS = "the real and the imaginary part"
 
@@ -49,7 +49,7 @@ def polar(call: Call) -> Value:
     """Complex numbers made of lengths and angles."""
     length, angle = call.operands()
     angle = call.plain(angle)
-    return Value(call.shape, call.meet(length, angle), scaled_terms(length.scale, 1), length.sign)
+    return Value(call.shape, call.meet(length, angle), length.scale, length.sign)
 
 
 @rule("angle")

@@ -83,10 +83,9 @@ def trilinear(call: Call) -> Value:
     joint = tuple(max(sizes) for sizes in zip(*(value.shape for value in values), strict=True))
     over, rank = sorted(call.args[6]), len(joint)
     labels = call.summed(call.meet(*values, shape=joint), over)
-    scale, sign = (
-        call.dropped(combine(combine(*terms[:2]), terms[2]), over, kind, rank)
-        for kind, terms in (("scale", [v.scale for v in values]), ("sign", [v.sign for v in values]))
-    )
+    first, second, third = values
+    scale = call.dropped(combine(combine(first.scale, second.scale), third.scale), over, "scale", rank)
+    sign = call.dropped(combine(combine(first.sign, second.sign), third.sign), over, "sign", rank)
     sizes = tuple(1 if axis in over else size for axis, size in enumerate(joint))
     return call.reshape(Value(sizes, labels, scale, sign), call.shape)
 
