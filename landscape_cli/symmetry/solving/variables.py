@@ -24,6 +24,9 @@ class _Cells:
     ranks: Array
 
 
+EMPTY: Mapping[int, Iterable[int]] = {}
+
+
 class VariableTable:
     """Which unit each variable belongs to, and which units stand for all of their kind."""
 
@@ -186,7 +189,7 @@ class VariableTable:
         return over
 
     def tables(
-        self, kind: int, powers: Mapping[int, int], given: Mapping[int, Iterable[int]]
+        self, kind: int, powers: Mapping[int, int], given: Mapping[int, Iterable[int]] = EMPTY
     ) -> list[tuple[Block, int, Array]]:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
 

@@ -255,9 +255,12 @@ class Labels:
         elif len(both) == len(units):
             self._above[units] = NONE
             self.derive(units, old, blocks, np.full(len(units), NONE), reason)
-        else:
+        else:  # blocks of two kinds that cross: those stay, and units keep to where they cross
             self.fix(both, reason)
-            self.fix(units, reason)
+            _, cell = np.unique(np.stack([old, blocks], axis=1), axis=0, return_inverse=True)
+            cells = self.units(int(cell.max()) + 1)
+            self.fix(cells, reason)
+            self._above[units] = cells[cell.ravel()]
 
     def share(self, first: Array, second: Array, reason: str) -> bool:
         """State that units that meet, pair by pair, are in common blocks, and tell whether that is so.
@@ -268,7 +271,8 @@ class Labels:
         blocks = components(pairs)
         sides = [pairs_of(blocks, pairs[:, side])[:, 0] for side in (0, 1)]
         full = np.bincount(sides[0]) * np.bincount(sides[1])
-        if (pairs < 0).any() or (times != times[0]).any() or not np.array_equal(full, np.bincount(blocks)):
+        alike = bool((times == times[0]).all()) and np.array_equal(full, np.bincount(blocks))
+        if not alike or ((pairs < 0).any() and int(blocks.max()) > 0):
             return False
         if int(blocks.max()) > 0:
             units = self.units(int(blocks.max()) + 1, together=True)

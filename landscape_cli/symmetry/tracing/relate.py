@@ -24,9 +24,10 @@ def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def _is_above(labels: Labels, blocks: Layer, units: Layer) -> bool:
     """Tell whether a layer says no more than which blocks the units of another are in."""
-    if blocks is units or blocks.shape != units.shape or int(blocks.flatten()[0]) < 0 or int(units.flatten()[0]) < 0:
+    if blocks is units or not covered(blocks) <= covered(units) or int(blocks.min()) < 0 or int(units.min()) < 0:
         return False
-    return bool(np.array_equal(labels.above(units.numpy()), labels.find(blocks.numpy())))
+    above = labels.above(units.numpy())
+    return bool(np.array_equal(above, np.broadcast_to(labels.find(blocks.numpy()), above.shape)))
 
 
 def meet(labels: Labels, first: Sequence[Layer], second: Sequence[Layer], rank: int, reason: str) -> tuple[Layer, ...]:
@@ -177,7 +178,7 @@ def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str)
     """Put units that run along some axes together, and along others apart, into common blocks; return such pairs."""
     sharing: set[tuple[int, int]] = set()
     for first, second in pairs:
-        if first.min() < 0 or second.min() < 0 or not covered(first) & covered(second):
+        if max(first.min(), second.min()) < 0 or not covered(first) & covered(second):
             continue
         flat = _flat(first, second)
         if is_function(*flat) or is_function(*flat[::-1]):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -173,6 +174,9 @@ class TensorTable:
     def _add_parameter(self, tensor: Tensor) -> None:
         """Give each axis of a parameter units, scales and signs of its own."""
         name, rank = self.parameters.name(tensor), tensor.ndim
+        if name in self.parameters.stacks:
+            self._add_stack(tensor)
+            return
         numbers = [to_layer(self.labels.units(size, together=True)) for size in tensor.shape]
         terms = tuple(
             (along(to_layer(self.equations.variables(name, (dim,), units.numpy())), dim, rank), 1)
@@ -186,6 +190,20 @@ class TensorTable:
                 self.equations.equate("scale", ((layer, power),), rank=rank)
         value = Value(tuple(tensor.shape), distinct(layers), scale, terms, Parameter(name, tuple(range(rank))))
         self.define(tensor, [[layer] for layer in value.labels], value)
+
+    def _add_stack(self, tensor: Tensor) -> None:
+        """Give each place along the first axis of a parameter units, scales and signs of its own along the others."""
+        name, shape = self.parameters.name(tensor), tuple(tensor.shape)
+        blocks = self.labels.units(shape[0])
+        layers, terms = [], []
+        for dim in [dim for dim, size in enumerate(shape) if dim and size > 1]:
+            units = self.labels.units(shape[0] * shape[dim], together=True)
+            self.labels.respect(units, np.repeat(blocks, shape[dim]), f"a stack, {name!r}")
+            sizes = [size if k in {0, dim} else 1 for k, size in enumerate(shape)]
+            layers.append(to_layer(units).view(sizes))
+            terms.append((to_layer(self.equations.variables(name, (0, dim), units)).view(sizes), 1))
+        value = Value(shape, tuple(layers), tuple(terms), tuple(terms), Parameter(name, tuple(range(len(shape)))))
+        self.define(tensor, [[layer] for layer in layers], value)
 
     def parameter_value(self, name: str) -> Value:
         """Return what is known of a parameter by its name."""

@@ -23,6 +23,8 @@ def reshape(call: Call) -> Value:
         return operand
     parameter, result = operand.parameter, call.reshape(operand, call.shape)
     long = [axis for axis, size in enumerate(operand.shape) if size > 1]
+    if parameter is not None and len(call.shape) < len(operand.shape):
+        call.parameters.note_stack(parameter.name)
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
         return result
     behind = iter([parameter.dims[axis] for axis in long])
