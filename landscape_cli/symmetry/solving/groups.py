@@ -148,7 +148,7 @@ def _whole_rows(table: Array, length: int) -> Array | None:
         return None
     rows = np.sort(table, axis=1) // length
     first = rows[:, ::length]
-    alike = np.array_equal(rows, np.repeat(first, length, axis=1))
+    alike = np.array_equal(rows, np.repeat(first, length, axis=1)) and (table % length == table[:1] % length).all()
     return first if alike and (np.diff(first, axis=1) > 0).all() else None
 
 

@@ -185,8 +185,6 @@ class Call:
             return taken
 
         result = value.layers(follow, shape)
-        if value.parameter is not None and len(shape) < len(value.shape):
-            self.parameters.note_stack(value.parameter.name)
         return replace(result, labels=self.apart(result.labels, shape)) if apart else result
 
     def apart(self, labels: Sequence[Layer], shape: Sequence[int], reason: str = "") -> tuple[Layer, ...]:

@@ -119,8 +119,16 @@ def take_places(call: Call) -> Value:
     operand = call.operand(0)
     if operand.shape == call.shape and call.operator.name == "slice":
         return operand
+    if call.operator.name == "select":
+        _note_stack(call, operand, call.args[1])
     rest = [call.numbers(arg) for arg in call.args[1:]]
     return call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
+
+
+def _note_stack(call: Call, value: Value, axis: int) -> None:
+    """Note that the places along an axis are used apart, if it is a parameter's first."""
+    if value.parameter is not None and value.parameter.dims[axis % len(value.shape)] == 0:
+        call.parameters.note_stack(value.parameter.name)
 
 
 @rule("diagonal")
@@ -156,6 +164,8 @@ def restride(call: Call) -> Value:
 def split(call: Call) -> list[Value]:
     """An axis cut into pieces."""
     operand = call.operand(0)
+    if call.operator.name == "unbind":
+        _note_stack(call, operand, call.argument(1, "dim", 0))
 
     def piece(k: int) -> Callable[[Tensor], Tensor]:
         return lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs)[k]

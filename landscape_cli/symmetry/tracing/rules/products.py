@@ -124,12 +124,13 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     rank, middle = len(joint), len(joint) - 2
     rows, columns = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
     labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
-    scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank)
+    kept = () if call.parameters.stacks else labels  # whose scales could be those of either axis
+    scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank, kept)
     sign = combine(rows.sign, columns.sign)
     for weight, read in ((right, rows), (left, columns)):
         if weight.parameter is not None and (left.parameter is None or right.parameter is None):
             sign = _taken_up(call, sign, read, middle, rank)
-    sign = call.dropped(sign, [middle], "sign", rank)
+    sign = call.dropped(sign, [middle], "sign", rank, kept)
     return Value(joint, labels, scale, sign).layers(lambda layer: layer.squeeze(middle), shape)
 
 
