@@ -76,7 +76,7 @@ def resolve_device(name: str) -> torch.device:
 
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # `use_deterministic_algorithms` imports a compiler for seconds
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:[0-9]{1,9})?", name):
@@ -110,7 +110,7 @@ def read_networks(
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
-    reader = NetworkReader(files.model_name, shape, files.key or "", parse_inputs(files), files.model_output)
+    reader = NetworkReader(files.model_name, shape, files.keys, parse_inputs(files), files.model_output)
     if plain is not None:
         return reader.read_all(paths, plain=plain)
     networks, model = reader.read_all(paths, plain=ALL)
