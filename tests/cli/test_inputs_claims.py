@@ -31,11 +31,10 @@ TRAIN = (
 
 
 @pytest.fixture
-def networks(landscape: Landscape) -> list[str]:
+def networks(made: Callable[..., None]) -> list[str]:
     """Two normalised networks."""
-    done = landscape("train", "--model", "mlp", "--hidden", "5,4", *TRAIN, "--runs", "2", "-o", "{seed}.st")
-    assert done.code == 0, done.err
-    assert landscape("normalize", "0.st", "1.st", "--out-dir", "n").code == 0
+    made("train", "--model", "mlp", "--hidden", "5,4", *TRAIN, "--runs", "2", "-o", "{seed}.st")
+    made("normalize", "0.st", "1.st", "--out-dir", "n")
     return ["n/0.st", "n/1.st"]
 
 
