@@ -19,7 +19,7 @@ from landscape_cli.symmetry.tracing.storage import storage_of
 
 
 class ParameterTable:
-    """The floating-point parameters and buffers of a model; its other buffers are constants.
+    """The floating-point parameters and buffers of a model, and masks; its other buffers are constants.
 
     Attributes:
         stand_ins: tensors without numbers, by every name of a parameter or buffer.
@@ -66,13 +66,14 @@ class ParameterTable:
 
     def _add_state(self, model: nn.Module) -> None:
         first_of: dict[int, str] = {}
+        masks = _whole_masks(model)
         for name, tensor in model.state_dict(keep_vars=True).items():
             if not isinstance(tensor, Tensor):
                 raise TraceError(f"the model's state holds {name!r}, which is no tensor")
             self.shapes[name] = tuple(tensor.shape)
             if tensor.is_complex():
                 raise TraceError(f"the tensor {name!r} is complex, which has no rule")
-            if not tensor.is_floating_point():
+            if not tensor.is_floating_point() and name not in masks:
                 self.aliases.setdefault(name, []).append(name)
                 continue
             first = first_of.setdefault(id(tensor), name)
@@ -118,7 +119,7 @@ class ParameterTable:
     def note_role(self, name: str, dim: int, role: Role) -> None:
         """Note what an axis of a parameter is to the units there; weights that write count most."""
         noted = self.roles.setdefault((name, dim), role)
-        if role is Role.INCOMING and noted is not Role.INCOMING:
+        if role is Role.INCOMING and noted not in {Role.INCOMING, Role.MASK}:
             self.roles[name, dim] = role
 
     def has_role(self, name: str, role: Role) -> bool:
@@ -162,6 +163,28 @@ class ParameterTable:
 def _is_zero_one(buffer: Tensor) -> bool:
     """Tell whether a buffer holds zeros and ones, and is no single number; without values it is not known to."""
     return buffer.ndim > 0 and not buffer.is_meta and bool(((buffer == 0) | (buffer == 1)).all())
+
+
+def _whole_masks(model: nn.Module) -> set[str]:
+    """Return the names of buffers of truth values, or whole numbers, that may mask a parameter of their module.
+
+    That is, of zeros and ones, some of them ones as counters are not at first, and of a parameter's shape but for axes
+    along which they are the same.
+    """
+    return {
+        f"{prefix}{'.' * bool(prefix)}{name}"
+        for prefix, module in model.named_modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if not buffer.is_floating_point()
+        and not buffer.is_complex()
+        and _is_zero_one(buffer)
+        and bool(buffer.any())
+        and any(_covers(buffer.shape, parameter.shape) for parameter in module.parameters())
+    }
+
+
+def _covers(shape: Sequence[int], whole: Sequence[int]) -> bool:
+    return len(shape) == len(whole) and all(size in (1, full) for size, full in zip(shape, whole, strict=True))
 
 
 def _check_parameters(model: nn.Module) -> None:

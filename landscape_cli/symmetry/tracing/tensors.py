@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
@@ -177,12 +178,15 @@ class TensorTable:
             for dim, units in enumerate(numbers)
         )
         layers = [along(units, dim, rank) for dim, units in enumerate(numbers)]
-        scale = terms
-        if name in self.parameters.unscaled:
-            scale = ()
-            for layer, power in terms:
-                self.equations.equate("scale", ((layer, power),), rank=rank)
-        value = Value(tuple(tensor.shape), distinct(layers), scale, terms, Parameter(name, tuple(range(rank))))
+        whole = not tensor.is_floating_point()
+        scale = () if whole or name in self.parameters.unscaled else terms
+        sign = () if whole else terms
+        for dim in range(rank) if whole else ():
+            self.parameters.note_role(name, dim, Role.MASK)
+        for kind, kept in (("scale", scale), ("sign", sign)):
+            for term in () if kept else terms:
+                self.equations.equate(kind, (term,), rank=rank)
+        value = Value(tuple(tensor.shape), distinct(layers), scale, sign, Parameter(name, tuple(range(rank))))
         self.define(tensor, [[layer] for layer in value.labels], value)
 
     def parameter_value(self, name: str) -> Value:

@@ -118,8 +118,14 @@ class Call:
         self.equal_signs(value.sign, rank=len(value.shape))
         return value.only(sign=False)
 
+    def is_mask(self, value: Value) -> bool:
+        """Tell whether a value is a buffer of zeros and ones, which have no scale or sign."""
+        return value.parameter is not None and value.parameter.name in self.parameters.zero_one
+
     def plain(self, value: Value) -> Value:
-        """State that a value's scale is 1 and its sign +; return it without."""
+        """State that a value's scale is 1 and its sign +; return it without: buffers of zeros and ones are masks."""
+        if self.is_mask(value):
+            self.follow(value, Role.MASK)
         return self.unsigned(self.unscaled(value))
 
     def meet(self, *values: Value, shape: Sequence[int] | None = None) -> tuple[Layer, ...]:

@@ -165,19 +165,13 @@ def _aligned_terms(terms: Terms, rank: int) -> Terms:
 def multiply(call: Call) -> Value:
     """A product: labels are shared, scales and signs multiply."""
     operands = call.operands()
-    masks = [_is_mask(call, operand) for operand in operands]
+    masks = [call.is_mask(operand) for operand in operands]
     if sorted(masks) == [False, True]:
         k = masks.index(False)
-        call.follow(operands[1 - k], Role.MASK)
         return _masked(call, call.args[k], operands[k], operands[1 - k])
     for operand in operands:
         call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
     return _product(call, operands, 1)
-
-
-def _is_mask(call: Call, value: Value) -> bool:
-    """Tell whether a value is a buffer of zeros and ones, which have no scale or sign."""
-    return value.parameter is not None and value.parameter.name in call.parameters.zero_one
 
 
 def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
@@ -261,7 +255,7 @@ def masked_fill(call: Call) -> Value:
 @rule("gt", "ge", "lt", "le", "eq", "ne", words="a choice")
 def compare(call: Call) -> Value:
     """A comparison: with 0 the scale does not matter."""
-    operands = call.operands()
+    operands = [call.plain(value) if call.is_mask(value) else value for value in call.operands()]
     if len(operands) == 1 and is_number(call.args[1]) and call.args[1] == 0:
         value = operands[0].only(scale=False)
         return value.only(sign=False) if call.operator.name in {"eq", "ne"} else call.unsigned(value)
