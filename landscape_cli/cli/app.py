@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -55,8 +56,9 @@ class CommandGroup(TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+@cache
 def build_command(name: str) -> Any:
-    """Return a command as typer runs it."""
+    """Return a command as typer runs it, built once: that takes longer than many a command."""
     function = getattr(import_module(f"landscape_cli.cli.commands.{name}"), name)
     program = typer.Typer(add_completion=False, rich_markup_mode=None)
     program.command(name, short_help=COMMANDS[name], context_settings=SETTINGS, cls=Command)(grouped(function))

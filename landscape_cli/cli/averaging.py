@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,18 +122,15 @@ def average_of(
     example = networks[0].model.example()
     plain, effective, _ = in_effect(model, [network.params for network in networks], None, example)
     params = average(effective)
-    record: Mapping[str, Any] = networks[0].data if all(each.data == networks[0].data for each in networks) else {}
     metrics: dict[str, Any] = {}
     if data is not None:
         evaluator = Evaluator(plain, data, device=device)
         if samples_recomputed(plain, params, data.train, bn):
             params = recompute_statistics(plain, params, evaluator.splits["train"].x)
         metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
-        record = data.record
-        networks = [replace(networks[0], preprocessing=data.preprocessing.beside_data), *networks[1:]]
     form = Form(tuple(made_of_parts(model)), networks[0].params)
     network = form.stored({name: tensor.cpu() for name, tensor in params.items()})
-    return merged(networks, network, data=record, step=step, metrics=metrics)
+    return merged(networks, network, data=data, step=step, metrics=metrics)
 
 
 def write_average(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.pairs import Chosen
-    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.io.checkpoint import Checkpoint

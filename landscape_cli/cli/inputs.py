@@ -76,7 +76,7 @@ def resolve_device(name: str) -> torch.device:
 
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # `use_deterministic_algorithms` imports a compiler for seconds
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:[0-9]{1,9})?", name):
@@ -110,7 +110,7 @@ def read_networks(
     from landscape_cli.models.reader import NetworkReader
 
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
-    reader = NetworkReader(files.model_name, shape, files.key or "", parse_inputs(files), files.model_output)
+    reader = NetworkReader(files.model_name, shape, files.keys, parse_inputs(files), files.model_output)
     if plain is not None:
         return reader.read_all(paths, plain=plain)
     networks, model = reader.read_all(paths, plain=ALL)
@@ -269,7 +269,7 @@ def _data_trained_on(
         data = load(DataSpec.from_record(first.data, directory))
     except DataError as error:
         raise DataError(f"the data of {first.path}: {error}") from error
-    if None in {data.record["sha256"], first.data.get("sha256", "")}:
+    if None in (data.record["sha256"], first.data.get("sha256", "")):  # a file may say anything, also a list
         say(f"only a part of the data of {first.path} is read, so that they are the same is not checked", quiet=quiet)
         return replace(data, record={key: first.data.get(key, value) for key, value in data.record.items()})
     # Generated numbers may differ in the last bit from one kind of machine to the next.

@@ -169,8 +169,8 @@ class NetworkWriter:
         params = self.evaluator.network_at(stops, wanted.tau)
         metrics = self.evaluator.metrics(params, advance=advance)
         step = self.provenance(networks=ends, network_at=wanted.tau)
-        network = merged(ends, params, data=self.data.record, step=step, metrics=metrics)
-        network = replace(network, preprocessing=self.data.preprocessing.beside_data)
+        normalized = self.evaluator.claim_of(params, ends)
+        network = merged(ends, params, data=self.data, step=step, metrics=metrics, normalized=normalized)
         failures = {}
         if wanted.output is not None:
             failures["path"] = write_network(wanted.output, network, force=self.force, quiet=self.quiet)
@@ -186,26 +186,35 @@ def merged(
     networks: Sequence[Checkpoint],
     params: Params,
     *,
-    data: Mapping[str, Any],
+    data: DataSet | None,
     step: Mapping[str, Any],
     metrics: Mapping[str, Any],
     normalized: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """Return the checkpoint of a network made of several: their history and this command's, the first's names.
 
+    What is measured is of the data, their preprocessing and objective; without, they are the networks' own.
+
     Args:
         networks: what it is made of.
         params: its tensors.
-        data: the data that it belongs to.
+        data: what it was measured on, as it sees them; None if it was not.
         step: what made it.
         metrics: what was measured of it.
         normalized: how it was normalised, if it was.
     """
+    from landscape_cli.forward.objectives import record_of
+
+    first = networks[0]
     history = (*(earlier for network in networks for earlier in network.history), step)
+    about: dict[str, Any] = {"data": first.data if all(each.data == first.data for each in networks) else {}}
+    if data is not None:
+        about = {"data": data.record, "preprocessing": data.preprocessing.beside_data}
+        about["objective"] = record_of(data.objective)
     return replace(
-        networks[0],
+        first,
         params=params,
-        data=data,
+        **about,
         history=history,
         metrics=metrics,
         normalized=normalized,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +100,5 @@ def write_midpoint(
 
     step, normalized = provenance(networks=ends), optimized.normalized
     seen, metrics = data.seen_by(ends[0]), finite(optimized.metrics)
-    midpoint = merged(ends, optimized.midpoint, data=seen.record, step=step, metrics=metrics, normalized=normalized)
-    midpoint = replace(midpoint, preprocessing=seen.preprocessing.beside_data)
+    midpoint = merged(ends, optimized.midpoint, data=seen, step=step, metrics=metrics, normalized=normalized)
     return write_network(out, midpoint, force=force, quiet=quiet)

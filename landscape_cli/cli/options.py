@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,13 +26,14 @@ FLAGS = {
     "model_name": "--model",
     "subspace": "--subspace-dim",
     "basis": "--subspace-basis",
+    "deviation": "--std",
 }
 """Options that are not spelled as the parameters are."""
 LARGEST_SEED = (1 << 63) - 1
 LARGEST_COUNT = 10**7
 """Of networks that are evaluated, draws and the like: more is a slip."""
 LARGEST_STACK = 10**5
-"""Of networks that are trained as one, and copies of data."""
+"""Of networks that are trained as one, copies of data, and columns that are named."""
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of everything random in this command.")
 ]
@@ -99,7 +101,9 @@ ImageSize = Annotated[
 ]
 DataTask = Annotated[
     Task | None,
-    typer.Option("--task", help="With --data mnist or a file: parity, of the labels, in place of the labels."),
+    typer.Option(
+        "--task", help="mnist, FILE.safetensors, FILE.npz: parity, whether labels are odd, in place of the labels."
+    ),
 ]
 DataDir = Annotated[
     str | None, typer.Option("--data-dir", help="Where the data lies; by default where training found it.")
@@ -117,6 +121,14 @@ Mean = Annotated[
     str | None,
     typer.Option(
         "--mean", help="What is subtracted from each channel, of bytes scaled to [0, 1] first: 0.49,0.48,0.45."
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Tables: standardise these columns alone, numbered from 0, as in 0,2-4; others, such as categories, stay "
+        "as they are.",
     ),
 ]
 Deviation = Annotated[str | None, typer.Option("--std", help="What each channel is divided by then: 0.25,0.24,0.26.")]
@@ -155,12 +167,12 @@ InputShape = Annotated[
     str | None, typer.Option("--input-shape", help="Shape of one input of that model, as in 3,32,32.")
 ]
 Key = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--key",
         metavar="NAME",
-        help="Entry of such a file that holds the network, dotted for nesting, as in ema or model.net; or what its "
-        "names begin with.",
+        help="Entry of such files that holds the network, dotted for nesting, as in ema or model.net; or what names "
+        "begin with. Given several times, of one file each, in their order; '' of one that needs none.",
     ),
 ]
 Strict = Annotated[
@@ -218,6 +230,7 @@ class PreprocessingOptions(Group):
     preprocess: PreprocessName = None
     mean: Mean = None
     std: Deviation = None
+    columns: Columns = None
 
     def chosen(self) -> Preprocessing | None:
         """Return how networks are to see inputs; None if the user does not say.
@@ -227,12 +240,18 @@ class PreprocessingOptions(Group):
         """
         if (self.mean is None) != (self.std is None):
             raise typer.BadParameter("--mean and --std go together: give both")
-        if self.preprocess is None and self.mean is None:
-            return None
+        if self.mean is not None and self.columns is not None:
+            raise typer.BadParameter("--columns takes its numbers from the training set: leave out --mean and --std")
         if self.mean is not None and self.preprocess not in {None, Preprocess.CHANNELS}:
             raise typer.BadParameter(f"--mean and --std say how: leave out --preprocess {self.preprocess.value}")
+        if self.columns is not None and self.preprocess not in {None, Preprocess.COLUMNS}:
+            raise typer.BadParameter(f"--columns is for --preprocess columns, not {self.preprocess.value}")
+        if self.preprocess is None and self.mean is None and self.columns is None:
+            return None
         from landscape_cli.data.preprocessing import Preprocessing
 
+        if self.columns is not None:
+            return Preprocessing.columns(ranges(self.columns, "--columns"))
         if self.mean is None or self.std is None:
             assert self.preprocess is not None
             return Preprocessing(self.preprocess)
@@ -275,6 +294,17 @@ class ModelOptions(Group):
         ),
     ] = None
     key: Key = None
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The entries of files that hold networks: one for all, or one for each; one that is empty, if none is named.
+
+        Raises:
+            BadParameter: if the only one is empty.
+        """
+        if self.key == [""]:
+            raise typer.BadParameter("--key names an entry of the file, and is empty: leave it out")
+        return self.key or [""]
 
 
 @dataclass(frozen=True)
@@ -445,6 +475,24 @@ def whole_numbers(text: str, option: str) -> list[int]:
         return [whole_number(part) for part in text.split(",")] if text else []
     except ValueError:
         raise typer.BadParameter(f"{option} takes whole numbers separated by commas, not {text!r}") from None
+
+
+def ranges(text: str, option: str) -> list[int]:
+    """Parse numbers from 0 and ranges of them, both ends included, separated by commas, as in 0,2-4.
+
+    Raises:
+        BadParameter: if a part is neither.
+    """
+    listed: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not (first.isdecimal() and first.isascii() and (not dash or (last.isdecimal() and last.isascii()))):
+            raise typer.BadParameter(f"{option} takes numbers and ranges of them, as in 0,2-4, not {text!r}")
+        low, high = (whole_numbers(end, option)[0] for end in (first, last or first))
+        if not low <= high < LARGEST_STACK:
+            raise typer.BadParameter(f"{option} takes ranges from a lower number to a higher one, not {part!r}")
+        listed += range(low, high + 1)
+    return listed
 
 
 def image_size(text: str | None) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
 from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed, one_line
-from landscape_cli.io.atomic import check_output, check_room, check_takes_files
+from landscape_cli.io.atomic import check_outputs, check_room, check_takes_files
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -51,14 +51,14 @@ def output_paths(
         doubles = sorted(str(path) for path, count in Counter(paths).items() if count > 1)
         if doubles:
             raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
-        there = next(folder for folder in (out_dir, *out_dir.parents) if os.path.lexists(folder))
-        if not there.is_dir():
-            raise CheckpointError(f"{there} is not a folder: name another with --out-dir")
-        check_takes_files(there, error=CheckpointError)
+        folder = next(folder for folder in (out_dir, *out_dir.parents) if os.path.lexists(folder))
+        if not folder.is_dir():
+            raise CheckpointError(f"{folder} is not a folder: name another with --out-dir")
+        check_takes_files(folder, error=CheckpointError)
     for path in paths:
         check_checkpoint_name(path)
-        if output is not None or path.exists():
-            check_output(path, force=force, error=CheckpointError)
+    there = (path for path in paths if output is not None or path.exists())
+    check_outputs(there, force=force, error=CheckpointError)
     return paths
 
 
@@ -91,8 +91,8 @@ def export_paths(
     paths = named_paths(template, "--export", names)
     for path in paths:
         check_export_name(path)
-        if path.exists() or path.parent != out_dir:
-            check_output(path, force=force, error=CheckpointError)
+    here = (path for path in paths if path.exists() or path.parent != out_dir)
+    check_outputs(here, force=force, error=CheckpointError)
     check_distinct(*outputs, *paths)
     return paths
 
@@ -251,7 +251,8 @@ def check_distinct(*outputs: Path | None) -> None:
     """
     named = [path.resolve() for path in outputs if path is not None]
     counts = Counter(named)
-    folders = {folder: path for path in named for folder in path.parents}
+    in_folder = {path.parent: path for path in named}
+    folders = {folder: path for each, path in in_folder.items() for folder in (each, *each.parents)}
     for path, count in counts.items():
         if count > 1:
             raise ResultError(f"two outputs are the same file, {path.name}: name them apart")

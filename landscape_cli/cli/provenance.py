@@ -93,6 +93,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.add("lr_schedule")
     left_out = NOT_RECORDED | unused
     values = {key: value for key, value in context.params.items() if key not in left_out} | replaced
+    if len(values.get("key", ())) == 1:
+        [values["key"]] = values["key"]
     kind = values.get("kind")
     if isinstance(kind, Kind) and (kind is Kind.CONNECTOR or not kind.load().random):  # which has no use for `--orders`
         values.pop("orders", None)

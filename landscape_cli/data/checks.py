@@ -14,6 +14,14 @@ from landscape_cli.network import all_finite
 INPUT_TYPES = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
 INPUT_TYPES |= {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
+SIGNED = {torch.uint16: torch.int32, torch.uint32: torch.int64}
+"""In which type whole numbers are computed with that PyTorch stores, but has hardly an operator for."""
+
+
+def computable(x: Tensor) -> Tensor:
+    """Return inputs in a type that is computed with, the numbers unchanged."""
+    return x.to(SIGNED[x.dtype]) if isinstance(x, Tensor) and x.dtype in SIGNED else x
+
 
 def check_splits(name: str, train: Split, test: Split) -> None:
     """Check shapes and types of the two splits of a data set.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_settings, check_whole
 from landscape_cli.choices import Task
-from landscape_cli.data.checks import check_splits
+from landscape_cli.data.checks import check_splits, computable
 from landscape_cli.data.find import find_source
 from landscape_cli.data.given import GIVEN, GivenSets
 from landscape_cli.data.hidden_manifold import HiddenManifold
@@ -214,7 +214,7 @@ def load_data(
     sets = [read_split(each, spec, part, reading) for each in source.load(spec, download=download)]
     train, test = (each.split for each in sets)
     against = train.objective if spec.name == GIVEN and objective is None else spec.objective
-    train, test = (replace(split, objective=against) for split in (train, test))
+    train, test = (replace(split, x=computable(split.x), objective=against) for split in (train, test))
     check_splits(spec.name, train, test)
     train, test = (replace(split, y=against.targets(split.y)) for split in (train, test))
     classes = against.classes(spec.name, *(against.targets(each.labels) for each in sets))

@@ -36,7 +36,7 @@ def find_source(spec: DataSpec) -> DataSource:
     if spec.task is not None and spec.task not in source.tasks:
         suited = [name.value for name in DataName if spec.task in name.load().tasks]
         raise DataError(
-            f"the task {spec.task} is for {', '.join(suited)} or a FILE.safetensors, not {shown(spec.name)}"
+            f"the task {spec.task} is for {', '.join(suited)}, a FILE.safetensors or FILE.npz, not {shown(spec.name)}"
         )
     if spec.image_size is not None:
         _check_image_size(spec, source)

@@ -1,4 +1,4 @@
-"""Images in folders by class, as torchvision's `ImageFolder` has them, below `train` and `test` (or `val`)."""
+"""Images in folders by class, as torchvision's `ImageFolder` has them, below `train` and `test` (or `val`, `valid`)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSpec
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-TEST = ("test", "val")
-LAYOUT = "train/CLASS/IMAGE and test/CLASS/IMAGE (or val/) below it"
+TEST = ("test", "val", "valid")
+LAYOUT = "train/CLASS/IMAGE and test/CLASS/IMAGE (or val/, valid/) below it"
 Size = tuple[int, int]
 """Height and width."""
 

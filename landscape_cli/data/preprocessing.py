@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.choices import Preprocess, check_choice
 from landscape_cli.errors import DataError, shown
-from landscape_cli.network import INTEGER_INPUTS
+from landscape_cli.network import INTEGER_INPUTS, all_finite
 
 LARGEST_BYTE = 255
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -36,6 +37,7 @@ class Preprocessing:
         kind: which of the choices it is: "standardize", "columns", "none", "unit", "imagenet" or "channels".
         mean: what is subtracted: one number for each channel (or column of a table), or one for all.
         deviation: what is divided by then; as many.
+        only: of "columns", before it has its numbers: which are standardised, from 0; by default all.
 
     Raises:
         DataError: if there is no such kind, or the numbers are not what it needs.
@@ -44,6 +46,7 @@ class Preprocessing:
     kind: str
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    only: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_choice("preprocessing", self.kind, Preprocess, DataError)
@@ -60,11 +63,13 @@ class Preprocessing:
         if any(deviation <= 0 for deviation in self.deviation):
             raise DataError(f"deviations must be positive, and one is {min(self.deviation):g}")
         if self.kind == Preprocess.CHANNELS and not self.mean:
-            raise DataError("preprocessing by channel needs its numbers: give `mean=` and `std=`")
+            raise DataError("preprocessing by channel needs its numbers: give `mean=` and `deviation=`")
         if self.kind in {Preprocess.NONE, Preprocess.UNIT} and self.mean:
             raise DataError(f"the preprocessing {self.kind!r} has no mean or deviation")
         if self.kind == Preprocess.IMAGENET and (self.mean, self.deviation) != IMAGENET:
             raise DataError("the preprocessing 'imagenet' has ImageNet's mean and deviation, and no others")
+        if self.only and (self.kind != Preprocess.COLUMNS or self.mean):
+            raise DataError("`columns=` is for the preprocessing 'columns', before it has seen a training set")
 
     @classmethod
     def standardize(cls) -> Preprocessing:
@@ -72,9 +77,19 @@ class Preprocessing:
         return cls(Preprocess.STANDARDIZE)
 
     @classmethod
-    def columns(cls) -> Preprocessing:
-        """Return: less the training set's mean of each column of a table, by its deviation."""
-        return cls(Preprocess.COLUMNS)
+    def columns(cls, only: Sequence[int] = ()) -> Preprocessing:
+        """Return: less the training set's mean of each column of a table, by its deviation.
+
+        Args:
+            only: which columns, from 0; others, such as categories, stay what they are. By default all.
+
+        Raises:
+            DataError: if these are no numbers of columns.
+        """
+        check_kind("columns", only, Sequence, "give the numbers of columns, as in [0, 2]", DataError)
+        for column in only:
+            check_whole("columns", column, DataError, least=0)
+        return cls(Preprocess.COLUMNS, only=tuple(sorted(set(map(int, only)))))
 
     @classmethod
     def none(cls) -> Preprocessing:
@@ -159,12 +174,16 @@ class Preprocessing:
         """Return it with the numbers that it takes from training inputs `x`, having checked that it suits them.
 
         Raises:
-            DataError: if it is of tables, or of another number of channels.
+            DataError: if it is of tables, or of columns that there are not, or of another number of channels.
         """
         if self.kind == Preprocess.COLUMNS and x.ndim != 2:
             raise DataError(f"only tables have columns to standardise, and inputs have shape {tuple(x.shape[1:])}")
+        if self.only and self.only[-1] >= x.shape[1]:
+            raise DataError(f"`columns=` names {self.only[-1]}, and there are {x.shape[1]} columns, numbered from 0")
         if self.needs_data:
             mean, deviation = _statistics(x.reshape(len(x), -1, 1) if self.kind == Preprocess.COLUMNS else _channels(x))
+            others = [column for column in range(len(mean)) if self.only and column not in self.only]
+            mean[others], deviation[others] = 0, 1
             return Preprocessing(self.kind, tuple(mean.tolist()), tuple(deviation.tolist()))
         count, channels = len(self.mean), _channels(x[:1]).shape[1]
         if self.kind == Preprocess.STANDARDIZE and count != channels:
@@ -185,7 +204,7 @@ class Preprocessing:
             numbers in their type.
 
         Raises:
-            DataError: if it does not suit them, or has no numbers yet.
+            DataError: if it does not suit them, or has no numbers yet, or float32 cannot hold what they become.
         """
         if self.needs_data:
             raise DataError(f"the preprocessing {self.kind!r} takes its numbers from a training set: see `fitted`")
@@ -199,7 +218,10 @@ class Preprocessing:
         parts = x.reshape(len(x), len(self.mean), -1).float()
         parts = parts / LARGEST_BYTE if is_unit else parts
         mean, deviation = (torch.tensor(of, dtype=torch.float64).float()[:, None] for of in (self.mean, self.deviation))
-        return ((parts - mean) / deviation).reshape(x.shape).contiguous()
+        seen = ((parts - mean) / deviation).reshape(x.shape).contiguous()
+        if not all_finite(seen):
+            raise DataError(f"float32 cannot hold inputs {self.numbers}: see `mean=` and `deviation=`")
+        return seen
 
     def affine(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is subtracted of the numbers themselves, and divided by: one for each channel, or one for all.
@@ -229,8 +251,13 @@ class Preprocessing:
             return "scaled to [0, 1] if they are bytes"
         if self.kind == Preprocess.IMAGENET:
             return "scaled and standardised as ImageNet's"
-        listed = [",".join(f"{number:g}" for number in numbers) for numbers in (self.mean, self.deviation)]
-        return shown(f"less a mean of {listed[0]}, by a deviation of {listed[1]}")
+        return self.numbers
+
+    @property
+    def numbers(self) -> str:
+        """Its mean and deviation in words."""
+        listed = [shown(",".join(f"{number:g}" for number in numbers)) for numbers in (self.mean, self.deviation)]
+        return f"less a mean of {listed[0]}, by a deviation of {listed[1]}"
 
 
 def network_preprocessing(preprocessing: Mapping[str, Any] | None, data: Mapping[str, Any]) -> Preprocessing | None:
@@ -274,6 +301,9 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
         numbers = tuple(float(value) for value in values)
     except (TypeError, ValueError, OverflowError) as cause:
         raise DataError(f"`{name}=` must be numbers, and is {shown(repr(values))}") from cause
-    if isinstance(values, str) or not all(map(math.isfinite, numbers)):
-        raise DataError(f"`{name}=` must be finite numbers, and is {shown(repr(values))}")
+    if isinstance(values, str):
+        raise DataError(f"`{name}=` must be numbers, and is {shown(repr(values))}")
+    for number in numbers:
+        if not math.isfinite(number):
+            raise DataError(f"`{name}=` must be finite numbers, and one is {number}")
     return numbers

@@ -46,7 +46,11 @@ class Quantity:
         columns = {f"{split}_error": values for split, values in errors.items()}
         if loss or not self.has_error:
             columns |= {f"{split}_loss": values for split, values in losses.items()}
-        return columns | {
+        return columns | self.r2(losses)
+
+    def r2(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return R² by column, of losses by split: nothing where there are no variances."""
+        return {
             f"{split}_r2": 1 - losses[split] / (variance or math.nan)
             for split, variance in self.variances.items()
             if split in losses

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from landscape_cli.arguments import check_kind
-from landscape_cli.data.checks import check_split
+from landscape_cli.data.checks import check_split, computable
 from landscape_cli.data.datasets import DataSet
 from landscape_cli.data.loaders import is_tensors, samples_of
 from landscape_cli.data.source import Split
@@ -53,7 +53,8 @@ def named_splits(data: Data, model: nn.Module | None = None, objective: Objectiv
         check_kind("data", name, str, "give the names of splits as text", DataError)
         samples = samples_of(value, f"the split {name!r}")
         split = samples if isinstance(samples, Split) else samples.read()
-        splits[name] = split = split if objective is None else replace(split, objective=objective)
+        against = split.objective if objective is None else objective
+        splits[name] = split = replace(split, x=computable(split.x), objective=against)
         check_split(f"the split {name!r}", split)
     if len({split.objective for split in splits.values()}) > 1:
         names = listed(f"{name!r} for {split.objective.name}" for name, split in splits.items())

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -31,8 +31,21 @@ def check_output(path: Path, *, force: bool, error: type[LandscapeError]) -> Non
     Raises:
         error: saying what stands in the way.
     """
-    _check_free(path, force=force, error=error)
-    check_takes_files(_target(path, error).parent, error=error)
+    check_outputs([path], force=force, error=error)
+
+
+def check_outputs(paths: Iterable[Path], *, force: bool, error: type[LandscapeError]) -> None:
+    """Check the same of many files; each folder is tried once.
+
+    Raises:
+        error: saying what stands in the way of the first.
+    """
+    folders: dict[Path, None] = {}
+    for path in paths:
+        _check_free(path, force=force, error=error)
+        folders[_target(path, error).parent] = None
+    for folder in folders:
+        check_takes_files(folder, error=error)
 
 
 def check_takes_files(folder: Path, *, error: type[LandscapeError]) -> None:
@@ -78,9 +91,9 @@ def _check_free(path: Path, *, force: bool, error: type[LandscapeError]) -> None
     target = _target(path, error)
     if not target.parent.is_dir():
         raise error(f"{path} is a link to {target}, whose folder does not exist: make that, or remove the link")
-    inside = Path(os.path.realpath(target.parent) + "/file").parents
+    inside = f"{os.path.realpath(target.parent)}/"
     for folder in SYSTEM_FOLDERS:
-        if folder in inside and SHARED_MEMORY not in inside:
+        if inside.startswith(f"{folder}/") and not inside.startswith(f"{SHARED_MEMORY}/"):
             raise error(f"{path} lies in {folder}, which is the system's: name a file elsewhere")
     if path.exists() and not force:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it")

@@ -16,7 +16,7 @@ from landscape_cli.arguments import check_kind
 from landscape_cli.arguments import check_tensors as check_params
 from landscape_cli.errors import CheckpointError, shown
 from landscape_cli.io.atomic import write_atomic
-from landscape_cli.io.export import PICKLES, check_export_name, export_content
+from landscape_cli.io.export import PICKLES, Layout, check_export_name, export_content
 from landscape_cli.io.header import read_header
 from landscape_cli.io.origin import Origin
 from landscape_cli.io.regular import open_regular
@@ -59,8 +59,7 @@ class Checkpoint:
         path: the file it was read from, as the user named it; empty for a new one.
         sha256: the file's digest; empty for a new one.
         files: the digests of the files that it was read from, where they are several or in a folder that `path` names.
-        versions: what the model's `state_dict` says of its modules' layouts, by their names, for files that others
-            read; it is not written into checkpoints.
+        layout: of the model's `state_dict`, for files that others read; it is not written into checkpoints.
         preprocessing: how it sees inputs, where `data` does not say: `Preprocessing.to_record()`.
         objective: what it was trained for, if that is not classification: `Objective.record()`.
         form: how files hold it, if not as `params` are: in it it is written.
@@ -75,7 +74,7 @@ class Checkpoint:
     origin: Origin | None = None
     path: str = ""
     sha256: str = ""
-    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    layout: Layout = field(default_factory=Layout, repr=False)
     preprocessing: Mapping[str, Any] | None = None
     objective: Mapping[str, Any] | None = None
     files: Mapping[str, str] = field(default_factory=dict)

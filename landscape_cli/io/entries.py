@@ -81,8 +81,10 @@ def tensors_under(name: str, tensors: Params, key: str) -> Params:
     """
     inside = {tensor: value for tensor, value in tensors.items() if tensor.startswith(f"{key}.")} if key else tensors
     if not inside:
+        deeper = dict.fromkeys(n[: n.index(f".{key}.") + 1 + len(key)] for n in tensors if f".{key}." in n)
         heads = dict.fromkeys(shown(tensor.partition(".")[0]) for tensor in tensors)
-        raise CheckpointError(f"{name} has nothing under `key=` {shown(key)}: its names begin with {listed(heads)}")
+        there = f"choose with `key=` {shown(next(iter(deeper)))}" if deeper else f"its names begin with {listed(heads)}"
+        raise CheckpointError(f"{name} has nothing under `key=` {shown(key)}: {there}")
     return inside
 
 
@@ -99,9 +101,8 @@ def _step(name: str, content: Mapping[Any, Any], key: str, keys: Sequence[str]) 
         network = find_network(name, content).tensors
         if any(tensor.startswith(f"{key}.") for tensor in network):
             return "", key, None
-    raise CheckpointError(
-        _no_network(f"{name} has nothing under `key=` {shown('.'.join([*keys, key]))}; it", content, keys)
-    )
+    what = f"{name} has nothing under `key=` {shown('.'.join([*keys, key]))}; it"
+    raise CheckpointError(_no_network(what, content, keys, key))
 
 
 def _usual(what: str, content: Mapping[Any, Any], keys: Sequence[str]) -> list[str]:
@@ -114,13 +115,9 @@ def _usual(what: str, content: Mapping[Any, Any], keys: Sequence[str]) -> list[s
     return usual
 
 
-def _no_network(what: str, content: Mapping[Any, Any], keys: Sequence[str]) -> str:
+def _no_network(what: str, content: Mapping[Any, Any], keys: Sequence[str], asked: str = "") -> str:
     """Return what is to be said where no entry holds a network, or none of that name; `keys` led to the content."""
-    holding = [
-        shown(".".join([*keys, key]))
-        for key, value in content.items()
-        if isinstance(key, str) and _holds_network(value)
-    ]
+    holding = [shown(key) for key in sorted(_networks(content, keys), key=lambda key: not key.endswith(f".{asked}"))]
     if holding:
         return f"{what} holds tensors under {listed(holding, 8)}: choose with `key=` {holding[0]}"
     others = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
@@ -129,6 +126,26 @@ def _no_network(what: str, content: Mapping[Any, Any], keys: Sequence[str]) -> s
     return (
         f"{what} holds entries that are no tensors ({entries}), and no state_dict under {usual} or the like: {REMEDY}"
     )
+
+
+def _networks(content: Mapping[Any, Any], keys: Sequence[str]) -> list[str]:
+    """Return the keys of all `state_dict`s within, dotted, the least deep first; no dictionary is looked into twice."""
+    found: list[str] = []
+    seen: set[int] = set()
+    level = [(".".join(keys), content)]
+    for _ in range(DEEPEST):
+        below = []
+        for where, outer in level:
+            for key, value in outer.items():
+                if isinstance(key, str) and isinstance(value, Mapping) and id(value) not in seen:
+                    path = f"{where}.{key}" if where else key
+                    if _is_state_dict(value):
+                        found.append(path)
+                    else:
+                        seen.add(id(value))
+                        below.append((path, value))
+        level = below
+    return found
 
 
 def _is_state_dict(value: Any) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import sys
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -21,6 +23,19 @@ if TYPE_CHECKING:
 PICKLES = (".pt", ".pth", ".bin")
 """Suffixes of files that `torch.save` writes."""
 PLAIN = (*PICKLES, ".safetensors")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a model's `state_dict` is laid out.
+
+    Attributes:
+        names: of its tensors, in its order.
+        versions: what it says of its modules' layouts, by their names.
+    """
+
+    names: tuple[str, ...] = ()
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def check_export_name(path: Path) -> None:
@@ -39,21 +54,21 @@ def state_dict_of(checkpoint: Checkpoint) -> OrderedDict[str, Tensor]:
     Returns:
         Every tensor of the model's `state_dict`, tied ones under each of their names and counters of batches among
         them, also those that the file had left out, on the CPU, in the checkpoint's dtypes, each with memory of its
-        own; with the versions of the modules' layouts, where they are known.
+        own; in the model's order and with the versions of the modules' layouts, where they are known.
 
     Raises:
         CheckpointError: if it came with one name for two tensors.
     """
-    origin, params = checkpoint.origin or Origin(), checkpoint.params
-    names = origin.saved_names(sorted(params))
+    origin, params, layout = checkpoint.origin or Origin(), checkpoint.params, checkpoint.layout
+    names = origin.saved_names(dict.fromkeys([*(n for n in layout.names if n in params), *sorted(params)]))
     state = OrderedDict((sys.intern(theirs), _own(params[ours])) for ours, theirs in names.items())
     if len(state) < len(params):
         raise CheckpointError("the metadata key 'origin' gives two tensors one name: read the foreign file again")
-    if checkpoint.versions:
-        modules = origin.saved_names(f"{module}." if module else "" for module in checkpoint.versions)
-        versions = zip(modules.values(), checkpoint.versions.values(), strict=True)
-        layout = OrderedDict((sys.intern(module.removesuffix(".")), dict(version)) for module, version in versions)
-        setattr(state, "_metadata", layout)  # noqa: B010 - what torch.save keeps of a state_dict
+    if layout.versions:
+        modules = origin.saved_names(f"{module}." if module else "" for module in layout.versions)
+        versions = zip(modules.values(), layout.versions.values(), strict=True)
+        metadata = OrderedDict((sys.intern(module.removesuffix(".")), dict(version)) for module, version in versions)
+        setattr(state, "_metadata", metadata)  # noqa: B010 - what torch.save keeps of a state_dict
     return state
 
 

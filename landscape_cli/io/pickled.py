@@ -33,11 +33,18 @@ class _Unread:
     def __setstate__(self, _: object) -> None: ...
 
 
-HARMLESS = ("argparse.Namespace", "numpy.dtype", "numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-"""What training scripts save beside a network: their arguments, and numpy's numbers. None of their code is run."""
+NUMPY = ("scalar", "_reconstruct")
+"""By what numpy makes numbers and arrays anew, in modules that were once called otherwise."""
+HARMLESS = (
+    *("argparse.Namespace", "numpy.dtype", "numpy.ndarray"),
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in NUMPY),
+)
+"""What training scripts save beside a network: arguments, numpy's numbers and arrays. None of their code is run."""
 _STAND_INS: list[Any] = [
-    type(name, (_Unread,), {"__module__": module}) for module, _, name in (path.rpartition(".") for path in HARMLESS)
+    (type(path.rpartition(".")[2].replace("_reconstruct", "ndarray"), (_Unread,), {}), path) for path in HARMLESS
 ]
+PROGRAM = ("archive_format", "serialized_exported_program.json")
+"""Files in the archives of `torch.export`, of now and of once."""
 
 
 def load_pickle(path: Path) -> tuple[Any, str]:
@@ -48,7 +55,7 @@ def load_pickle(path: Path) -> tuple[Any, str]:
         OSError: if it cannot be read.
     """
     content, digest = read_content(path)
-    _check_unpacked(path, content)
+    _check_archive(path, content)
     try:
         with warnings.catch_warnings(), safe_globals(_STAND_INS):
             warnings.simplefilter("ignore")
@@ -70,15 +77,21 @@ def load_pickle(path: Path) -> tuple[Any, str]:
         ) from cause
 
 
-def _check_unpacked(path: Path, content: bytes) -> None:
-    """Refuse an archive that unpacks to far more than it holds: PyTorch's own are not compressed."""
+def _check_archive(path: Path, content: bytes) -> None:
+    """Refuse an archive that unpacks to far more than it holds, as PyTorch's own do not; and exported programs."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
+            exported = any(name.rpartition("/")[2] in PROGRAM for name in archive.namelist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError, struct.error, EOFError):
         return  # none, or a broken one: what reads it says so
     if unpacked > max(UNPACKED, UNPACKED_EACH * len(content)):
         raise CheckpointError(
             f"{path} holds {len(content):,} bytes that unpack to {unpacked:,}, which is too much: save it anew with "
             "torch.save, which does not compress"
+        )
+    if exported:
+        raise CheckpointError(
+            f"{path} is a program that torch.export has written, which is code: save its weights alone: "
+            "torch.save(torch.export.load(FILE).state_dict, NEW)"
         )

@@ -10,6 +10,7 @@ import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,15 @@ def threads() -> int:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
-    numbers = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            numbers[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # used from a source tree
-            numbers[package] = "unknown"
-    return numbers
+    return {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES}
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # used from a source tree
+        return "unknown"
 
 
 def check_result_name(path: Path, *, force: bool) -> None:

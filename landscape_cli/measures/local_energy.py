@@ -50,14 +50,15 @@ class LocalEnergy:
         return int(torch.count_nonzero(torch.stack([draws.isnan() for draws in self.draws.values()]).any(dim=0)))
 
     def rows(self) -> list[dict[str, float]]:
-        """Return δE and its standard error for each strength: `sigma` (or `flip`), `train_energy`, …."""
+        """Return δE and its standard error for each strength: `sigma` (or `flip`), `train_energy`, …; mean R²."""
+        r2 = self.quantity.r2({split: self.error[split] + self.mean(split) for split in self.draws})
         rows = []
         for k, strength in enumerate(self.strengths):
             row = {self.kind: strength}
             for split in self.draws:
                 row[f"{split}_energy"] = float(self.mean(split)[k])
                 row[f"{split}_standard_error"] = float(self.standard_error(split)[k])
-            rows.append(row)
+            rows.append(row | {column: float(means[k]) for column, means in r2.items()})
         return rows
 
     def to_dict(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from landscape_cli.measures.missing import samples_recomputed, statistics_of, wa
 from landscape_cli.measures.path_result import PathResult
 from landscape_cli.measures.repair import Repair
 from landscape_cli.normalization.normalize import is_normalized
+from landscape_cli.normalization.verified import claim_of
 from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.evaluation.scores import Scores
     from landscape_cli.geometry.path_kind import PathKind
+    from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
 
@@ -213,6 +215,13 @@ class PathEvaluator:
         scores = self.evaluator.evaluate([self.on_device(network)])
         self._advance = None
         return dict(finite(score_columns(scores, 0, loss=True)))
+
+    def claim_of(self, network: Params, ends: Sequence[Checkpoint]) -> Mapping[str, Any] | None:
+        """Return how a network of a path is normalised, as checkpoints keep it: if both ends and it are; else None."""
+        if self._symmetry is None or any(end.normalized is None for end in ends):
+            return None
+        keep = any(bool((end.normalized or {}).get("keep_last_layer")) for end in ends)
+        return claim_of(network, self._symmetry, keep_last_layer=keep)
 
     def warn_of_missing(self) -> None:
         """Say how many of all points measured so far have no error.

@@ -144,9 +144,10 @@ class RadialProfiles:
         for split, width in self._named_widths():
             widths |= {split: width.angle, f"{split}_standard_error": width.standard_error}
         return [
-            row | (widths if profile.direction == RANDOM else {})
+            row | {name: means[k] for name, means in r2.items()} | (widths if profile.direction == RANDOM else {})
             for profile in self.profiles
-            for row in profile.rows(loss=self.shows_loss)
+            for r2 in [self._r2(profile)]
+            for k, row in enumerate(profile.rows(loss=self.shows_loss))
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,9 +158,16 @@ class RadialProfiles:
         )
         columns = self.quantity.columns(self.quantity.without(values), losses, loss=self.shows_loss)
         body: dict[str, Any] = self.quantity.about() | {name: float(value) for name, value in columns.items()}
-        body["profiles"] = [profile.to_dict(loss=self.shows_loss) for profile in self.profiles]
+        body["profiles"] = [
+            profile.to_dict(loss=self.shows_loss) | finite(self._r2(profile)) for profile in self.profiles
+        ]
         body |= {name: width.to_dict() for name, width in self._named_widths()}
         return dict(finite(body))
+
+    def _r2(self, profile: RadialProfile) -> dict[str, list[float]]:
+        """Return the mean R² at each angle or factor, by column, where there is one."""
+        means = {split: draws.mean(dim=1) for split, draws in profile.errors.items()}
+        return {column: values.tolist() for column, values in self.quantity.r2(means).items()}
 
     def _named_widths(self) -> list[tuple[str, AngularWidth]]:
         """Return the widths as results name them: of the first split, which is the training set, just `width`."""

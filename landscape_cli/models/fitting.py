@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from landscape_cli.arguments import check_kind, check_tensors
 from landscape_cli.errors import ModelError, listed, one_line, shown
 from landscape_cli.forward.functional import cast_floats, float_type, unsaved_buffers
+from landscape_cli.io.export import Layout
 from landscape_cli.network import Params
 
 COUNTER = "num_batches_tracked"
@@ -47,9 +47,11 @@ def load_params(model: nn.Module, params: Params) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def versions_of(model: nn.Module) -> dict[str, dict[str, Any]]:
-    """Return what a model's `state_dict` says of its modules' layouts, by their names: their versions."""
-    return {name: dict(version) for name, version in getattr(model.state_dict(), "_metadata", {}).items()}
+def layout_of(model: nn.Module) -> Layout:
+    """Return how a model's `state_dict` is laid out."""
+    state = model.state_dict()
+    versions = getattr(state, "_metadata", {})
+    return Layout(tuple(state), {name: dict(version) for name, version in versions.items()})
 
 
 def tied_names(model: nn.Module) -> list[list[str]]:

@@ -20,7 +20,7 @@ from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.io.origin import origin_of
 from landscape_cli.models.effective import Form, burnt, tensors_of
 from landscape_cli.models.factories import allow_code
-from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, versions_of
+from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, layout_of
 from landscape_cli.models.naming import Match, match_names
 from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
@@ -73,7 +73,7 @@ class NetworkReader:
         self,
         model: str | None = None,
         input_shape: tuple[int, ...] | None = None,
-        key: str = "",
+        key: str | Sequence[str] = "",
         inputs: WholeInputs | None = None,
         output: str | None = None,
     ) -> None:
@@ -83,7 +83,8 @@ class NetworkReader:
             model: `torchvision:NAME?argument=value`, `package.module:factory`, or a name of the registry: what foreign
                 files need, and those of models that the user's code makes.
             input_shape: the shape of one input, which foreign files need.
-            key: the entry of foreign files that holds the network; by default the first of the usual ones.
+            key: the entry of foreign files that holds the network; by default, and where it is empty, the first of the
+                usual ones. Several are for one such file each, as `read_all` lists them.
             inputs: which whole numbers the model takes; by default found by running it.
             output: which of the model's outputs is measured, by name or number; by default the first.
 
@@ -115,10 +116,7 @@ class NetworkReader:
         check_kind("paths", paths, Sequence, "give a list of files", CheckpointError)
         if isinstance(paths, str) or not paths:
             raise CheckpointError(f"`paths=` must list one file or more, and is {paths!r}")
-        check_kind("key", self.key, str, "name an entry of the file", CheckpointError)
-        if self.key and not any(is_foreign(path) for path in paths):
-            raise CheckpointError(f"`key=` {shown(self.key)} is for files that landscape has not written: leave it out")
-        networks = [self.read(path) for path in paths]
+        networks = [self._read(Path(path), key) for path, key in zip(paths, self._keys(paths), strict=True)]
         model: nn.Module | None = None
         models: dict[frozenset[str], nn.Module] = {}  # by the tensors: those of one may be made of parts, another's not
         for k, network in enumerate(networks):
@@ -131,8 +129,8 @@ class NetworkReader:
             model = model or found
             _check_dtypes(networks[k], networks[0])
         assert model is not None
-        versions = versions_of(next(iter(models.values())))
-        return [replace(network, versions=versions) for network in networks], model
+        layout = layout_of(next(iter(models.values())))
+        return [replace(network, layout=layout) for network in networks], model
 
     def read(self, path: str | Path) -> Checkpoint:
         """Read a file of either kind.
@@ -141,8 +139,35 @@ class NetworkReader:
             CheckpointError: if it cannot be read, or the user must say more about it.
             ModelError: if it is of another model than the user says, or does not fit it.
         """
-        path = Path(path)
-        return self._read_foreign(path) if is_foreign(path) else self._read_checkpoint(path)
+        [key] = self._keys([path])
+        return self._read(Path(path), key)
+
+    def _read(self, path: Path, key: str) -> Checkpoint:
+        return self._read_foreign(path, key) if is_foreign(path) else self._read_checkpoint(path)
+
+    def _keys(self, paths: Sequence[str | Path]) -> list[str]:
+        """Return the entry that is to be read of each file.
+
+        Raises:
+            CheckpointError: if there are others than one for all foreign files, or one for each.
+        """
+        keys = [self.key] if isinstance(self.key, str) else self.key
+        check_kind("key", keys, Sequence, "name an entry of the file, or one for each file", CheckpointError)
+        for key in keys:
+            check_kind("key", key, str, "name an entry of the file", CheckpointError)
+        foreign = [is_foreign(path) for path in paths]
+        if any(keys) and not any(foreign):
+            named = listed(map(shown, keys))
+            raise CheckpointError(f"`key=` {named} is for files that landscape has not written: leave it out")
+        if len(keys) == 1:
+            return [keys[0]] * len(paths)
+        if len(keys) != sum(foreign):
+            raise CheckpointError(
+                f"`key=` is given {len(keys)} times for {sum(foreign)} files that landscape has not written: give it "
+                "once for all, or once for each"
+            )
+        rest = iter(keys)
+        return [next(rest) if each else "" for each in foreign]
 
     def _read_checkpoint(self, path: Path) -> Checkpoint:
         described = read_structure(path)
@@ -193,7 +218,7 @@ class NetworkReader:
                 f"`model_output=` {shown(str(self.output))}"
             )
 
-    def _read_foreign(self, path: Path) -> Checkpoint:
+    def _read_foreign(self, path: Path, key: str) -> Checkpoint:
         if self.request is None:
             raise CheckpointError(
                 f"{path} was not written by landscape and does not say which model it is: name that with `model=` "
@@ -204,8 +229,8 @@ class NetworkReader:
                 f"{path} was not written by landscape: give the shape of one input as well, as in "
                 "`input_shape=` 3,32,32"
             )
-        structure = read_foreign_structure(path, self.key)
-        file = None if structure is not None else read_foreign(path, self.key)
+        structure = read_foreign_structure(path, key)
+        file = None if structure is not None else read_foreign(path, key)
         if self._model is None:
             self._model = find_spec(self.request, self.shape, self.inputs, self.output)
         spec, template = self._model
@@ -215,7 +240,7 @@ class NetworkReader:
             match = match_names(expected, tensors, unsaved_buffers(template), _ignored_names(template))
             if file is None:
                 check_structure(template, match.renamed(structure or {}), foreign=True, prefix=match.prefix)
-                file = read_foreign(path, self.key)
+                file = read_foreign(path, key)
             params = fit_tensors(template, match.renamed(file.entry.tensors), prefix=match.prefix)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error

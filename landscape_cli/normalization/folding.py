@@ -19,6 +19,7 @@ from landscape_cli.network import Params
 from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
+from landscape_cli.symmetry.masks import burn_in
 
 INPUT = "input"
 """Why an axis is fixed that reads the input itself."""
@@ -149,9 +150,9 @@ def _readers(symmetry: Symmetry, network: Params, name: str) -> list[_Reader]:
     Raises:
         GeometryError: if there are none, or they read something else besides.
     """
-    readers = []
+    readers, masks = [], {mask.mask for mask in symmetry.masks}
     for axis in symmetry.fixed:
-        if axis.reason != INPUT:
+        if axis.reason != INPUT or axis.tensor in masks:
             continue
         shape = network[axis.tensor].shape
         if axis.places != shape[axis.dim] or len(shape) < 2 or axis.dim > 1:
@@ -162,8 +163,8 @@ def _readers(symmetry: Symmetry, network: Params, name: str) -> list[_Reader]:
         readers.append(_Reader(axis.tensor, axis.dim, 1 - axis.dim, _followers(symmetry, network, axis.tensor)))
     if not readers:
         raise GeometryError(
-            f"the preprocessing of {name} cannot be folded: no weights read the input by themselves: choose one for "
-            "all networks with `preprocess=`"
+            f"the preprocessing of {name} cannot be folded: no weights read the whole input by themselves: choose one "
+            "for all networks with `preprocess=`"
         )
     return readers
 
@@ -191,9 +192,9 @@ def _candidates(
 
     A bias takes it as it is, a running mean, which is subtracted, with the other sign.
     """
-    scaled, shifts = dict(network), []
+    scaled, shifts, effective = dict(network), [], burn_in(network, symmetry)
     for reader in readers:
-        weight, size = network[reader.tensor], network[reader.tensor].shape[reader.dim]
+        weight, size = effective[reader.tensor], network[reader.tensor].shape[reader.dim]
         factors, added = (_along(numbers, size, x, reader) for numbers in (scale, shift))
         view = [size if dim == reader.dim else 1 for dim in range(weight.ndim)]
         scaled[reader.tensor] = scaled[reader.tensor] * factors.view(view)

@@ -150,22 +150,37 @@ def check_claims(networks: Sequence[Checkpoint], symmetry: Symmetry) -> None:
     for network in networks:
         if network.normalized is None:
             continue
-        last_layer = not (symmetry.is_binary or network.normalized.get("keep_last_layer"))
-        try:
-            kept = is_normalized(network.params, symmetry, last_layer=last_layer) and _are_signs(network, symmetry)
-        except GeometryError:
-            kept = False
-        if not kept:
+        keep = bool(network.normalized.get("keep_last_layer"))
+        if not _is_as_claimed(network.params, symmetry, keep_last_layer=keep):
             raise GeometryError(
                 f"{network.path} says that it is normalised, and is not: run this first: landscape normalize "
                 f"{quoted(Path(network.path))} -o FILE"
             )
 
 
-def _are_signs(network: Checkpoint, symmetry: Symmetry) -> bool:
-    """Tell whether the latent weights are signs, as normalising leaves them."""
-    signs = to_signs(network.params, symmetry.latents)
-    return all(torch.equal(network.params[name], signs[name]) for name in symmetry.latents)
+def claim_of(params: Params, symmetry: Symmetry, *, keep_last_layer: bool) -> Mapping[str, Any] | None:
+    """Return what a checkpoint keeps of a network that is normalised without more ado; None if it is not.
+
+    Args:
+        params: the network.
+        symmetry: of its model.
+        keep_last_layer: whether its last layer may have any scale.
+    """
+    if not _is_as_claimed(params, symmetry, keep_last_layer=keep_last_layer):
+        return None
+    normalization = replace(normalize_params(params, symmetry, keep_last_layer=True), output_factor=1.0)
+    return _record(normalization, symmetry, keep_last_layer=keep_last_layer)
+
+
+def _is_as_claimed(params: Params, symmetry: Symmetry, *, keep_last_layer: bool) -> bool:
+    """Tell whether units, and the last layer, have their scale, and latent weights are signs, as normalising makes."""
+    signs = to_signs(params, symmetry.latents)
+    if not all(torch.equal(params[name], signs[name]) for name in symmetry.latents):
+        return False
+    try:
+        return is_normalized(params, symmetry, last_layer=not (symmetry.is_binary or keep_last_layer))
+    except GeometryError:
+        return False
 
 
 def _record(normalization: Normalization, symmetry: Symmetry, *, keep_last_layer: bool) -> Mapping[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from landscape_cli.forward.functional import errors_of_forward
 from landscape_cli.forward.memory import as_channels_last, largest_activation
 from landscape_cli.forward.objective import Objective
 from landscape_cli.samplers.stack import Stack
@@ -36,7 +38,7 @@ def one_by_one(precision: torch.dtype, objective: Objective) -> Gradients:
         for k, (x, y) in zip(indices, batches, strict=True):
             before(k)
             with _cast(x.device, precision):
-                outputs = objective.outputs(stack.networks[k](as_channels_last(x))).float()
+                outputs = objective.outputs(_forward(stack.networks[k], x)).float()
             loss = objective.loss(outputs, y)
             (loss if share == 1 else loss * share).backward()
             stack.keep_layout(k)
@@ -133,11 +135,17 @@ def draws_at_random(stack: Stack, x: Tensor) -> bool:
     kept = {name: buffer[0].clone() for name, buffer in stack.buffers.items()}
     with torch.random.fork_rng(devices=[x.device] if cuda else []), torch.no_grad():
         before = torch.cuda.get_rng_state(x.device) if cuda else torch.get_rng_state()
-        stack.networks[0](as_channels_last(x[:2]))
+        _forward(stack.networks[0], x[:2])
         after = torch.cuda.get_rng_state(x.device) if cuda else torch.get_rng_state()
         for name, buffer in kept.items():
             stack.buffers[name][0] = buffer
     return not torch.equal(before, after)
+
+
+def _forward(network: nn.Module, x: Tensor) -> Any:
+    """Return what a network, code of others, makes of inputs."""
+    with errors_of_forward(f"training inputs of shape {tuple(x.shape[1:])}"):
+        return network(as_channels_last(x))
 
 
 def _cast(device: torch.device, precision: torch.dtype) -> torch.autocast | nullcontext[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def option(
     return field(default=default, metadata={KEY: said})
 
 
-def options_of(settings: type) -> list[Option]:
+@cache
+def options_of(settings: type) -> tuple[Option, ...]:
     """Return the options among the fields of a dataclass, in their order."""
     declared = [each for each in fields(settings) if KEY in each.metadata]
     hints = get_type_hints(settings) if declared else {}
@@ -75,7 +77,7 @@ def options_of(settings: type) -> list[Option]:
         said["name"] = said["name"] or each.name
         said["shown"] = said["shown"] or _shown(each.default)
         options.append(Option(each.name, kind=hints[each.name], default=each.default, **said))
-    return options
+    return tuple(options)
 
 
 def _shown(default: Any) -> str:

@@ -142,6 +142,12 @@ def test_round_trip(landscape, files: list[str]) -> None:
             names = ("tau", "train_error", "test_error", "train_loss", "test_loss")
             assert [found["points"][k][name] for name in names] == [found["networks"][row][name] for name in names]
     assert measured("keep-0.4.pt")["train_loss"] != measured("recompute-0.4.pt")["train_loss"]
+    for kind in ("geodesic", "linear"):
+        run(landscape, "path", *both, "--kind", kind, "--network-at", "0.4", "--network-out", f"{kind}.st")
+    claimed = read_checkpoint("geodesic.st").normalized
+    assert claimed == {"keep_last_layer": True, "output_factor": 1.0, "degenerate": {}}
+    assert read_checkpoint("linear.st").normalized is None
+    run(landscape, "path", "n/1.st", "geodesic.st", *HOW[:2], *ON, "--kind", "geodesic", "--points", "2")
 
 
 def test_a_merged_checkpoint_says_what_it_is(landscape, files: list[str]) -> None:
@@ -160,6 +166,13 @@ def test_a_merged_checkpoint_says_what_it_is(landscape, files: list[str]) -> Non
     assert "networks" not in plain
     assert "network_at" not in plain["provenance"]["arguments"]
     assert plain["points"] == found["points"]
+
+
+def test_a_vertex_is_written_as_its_networks_were(landscape, files: list[str]) -> None:
+    connect = ["--kind", "connector", "--epochs", "1", "--points", "2", "--connector-out", "v-{vertex}.pt"]
+    found = run(landscape, "path", *files[:2], *HOW, *ON, *connect)
+    [vertex] = [vertex for vertex in found["vertices"] if vertex["name"] == "ab"]
+    assert measured("v-ab.pt")["test_error"] == vertex["test_error"]
 
 
 def test_the_mean_of_all(landscape, files: list[str]) -> None:

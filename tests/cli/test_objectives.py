@@ -56,7 +56,10 @@ def test_paths_planes_and_flatness_are_those_of_a_plain_loop(landscape: Callable
     name, (first, second) = cases
     quantity = "loss" if math.isnan(first.by_hand()[1]) else "error"
     plot = "--plot p.png --force" if name == "regression" else ""
-    path = json.loads(landscape(*command(f"path a.pt b.pt --points 3 --loss {plot}", name)).out)
+    written = "--network-at 0.5 --network-out m.st --force"
+    path = json.loads(landscape(*command(f"path a.pt b.pt --points 3 --loss {plot} {written}", name)).out)
+    said = SAID[name].split()[0]
+    assert (read_checkpoint("m.st").objective or {"name": "classification"})["name"] == said
     middle = {key: (value + second.params[key]) / 2 for key, value in first.params.items()}
     for point, params in zip(path["points"], (None, middle, second.params), strict=True):
         check(point, first, params)
@@ -69,7 +72,16 @@ def test_paths_planes_and_flatness_are_those_of_a_plain_loop(landscape: Callable
     [network] = json.loads(flatness.out)["networks"]
     assert network.get("quantity", "error") == quantity
     assert network[f"train_{quantity}"] == pytest.approx(plane["networks"][0][f"train_{quantity}"])
-    assert next(row["train_energy"] for row in network["local_energy"]) == 0
+    still, moved = network["local_energy"]
+    assert still["train_energy"] == 0
+    assert ("train_r2" in moved) is (name == "regression")
+    if name == "regression":
+        variance = network["train_loss"] / (1 - network["train_r2"])
+        losses = [network["train_loss"] + draw for draw in moved["train_draws"]]
+        assert moved["train_r2"] == pytest.approx(sum(1 - loss / variance for loss in losses) / 2)
+        turned = landscape(*command("flatness a.pt --kind radial --angles 0.2 --samples 2", name)).out
+        [profile] = json.loads(turned)["networks"][0]["profiles"]
+        assert profile["train_r2"] == pytest.approx([1 - profile["train"]["mean"][0] / variance])
 
 
 @pytest.mark.parametrize("cases", MEASURED, indirect=True)

@@ -10,6 +10,7 @@ import pytest
 from landscape_cli.arguments import decimal_number, whole_number
 from landscape_cli.cli import console
 from landscape_cli.cli.training import files
+from landscape_cli.io import atomic
 from tests.cli.test_app import TRAIN, trained  # noqa: F401 - a fixture
 
 BILLION = str(10**9)
@@ -51,12 +52,12 @@ BILLION = str(10**9)
     ],
 )
 def test_refused(landscape, command: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     done = landscape(*command.split())
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), done.err
     assert "internal" not in done.err
     assert len(done.err) < 400
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
     assert not list(Path().iterdir())
 
 
@@ -87,11 +88,11 @@ def test_numbers(text: str) -> None:
 def test_products_of_allowed_numbers_are_bounded_too(landscape, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     assert landscape("normalize", "1.st", "-o", "n.st").code == 0
     monkeypatch.setattr(console, "MOST_NETWORKS", 10**6)
-    start = time.monotonic()
+    start = time.process_time()
     done = landscape(*command.split())
     assert (done.code, done.out) == (2, ""), done.err
     assert "networks would be evaluated" in done.err
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.usefixtures("trained")
@@ -103,10 +104,23 @@ def test_long_work_says_its_size_at_the_start(landscape, monkeypatch: pytest.Mon
     assert "in all" not in landscape("plane", "1.st", "2.st", "--third", "random", "--grid", "4").err
 
 
+def test_a_folder_is_tried_once_for_all_files(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Path] = []
+    monkeypatch.setattr(atomic, "check_takes_files", lambda folder, **_: tried.append(folder))
+    Path("here").mkdir()
+    Path("here/b-7.st").touch()
+    runs = [*TRAIN, "--epochs", "1", "--runs", "20", "--seed", "0", "-o", "here/b-{seed}.st"]
+    landscape(*runs).check_refused("here/b-7.st exists already", "runs")
+    assert tried == []
+    Path("here/b-7.st").unlink()
+    landscape(*runs, "--init", "no.st").check_refused("no.st", "runs")
+    assert tried == [Path("here")]
+
+
 def test_what_memory_cannot_hold_is_refused_with_both_sizes(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "check_room_for", lambda *_, **__: None)  # the disk is asked first
     wide = ["train", "--model", "mlp", "--hidden", "3000,3000"]
-    for more in (["--runs", "100000"], ["--algo", "rsgd", "--replicas", "100000"]):
+    for more in (["--runs", "20000"], ["--algo", "rsgd", "--replicas", "20000"]):
         done = landscape(*wide, *more, "-o", "{seed}.st")
         assert (done.code, done.err.count("\n")) == (2, 1), done.err
         assert "GB, and this machine has" in done.err

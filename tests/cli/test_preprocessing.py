@@ -168,6 +168,30 @@ def test_a_table_with_categories_is_taken_as_it_is_and_that_is_said(landscape, o
     assert json.loads(done.out)["points"][0]["test_error"] > owners["table"]["test_error"] + 0.1
 
 
+def test_columns_that_are_no_categories_are_standardised(landscape, owners: Measures, tmp_path: Path) -> None:
+    import nets
+    from safetensors.torch import load_file
+
+    data, network = load_file("table.safetensors"), nets.Table()
+    network.load_state_dict(torch.load("table.pt", weights_only=True))
+    mean, deviation = data["x_train"].mean(0), data["x_train"].std(0, correction=0)
+    mean[3], deviation[3] = 0, 1
+    expected = measure(network.eval(), lambda x: (x - mean) / deviation, data)
+    of = ["--data", "table.safetensors", "--device", "cpu", "-q"]
+    command = ["path", "table.pt", "table.pt", "--model", "nets:Table", "--input-shape", "4", *of, "--points", 2]
+    done = landscape(*command, "--loss", "--columns", "0-2")
+    assert (done.code, done.err) == (0, "")
+    check(json.loads(done.out)["points"][0], expected)
+    out = str(tmp_path / "a.st")
+    train = ["train", "--model", "nets:Table", *of, "--epochs", 1, "-o", out]
+    for refused in (command, train):
+        landscape(*refused, "--preprocess", "columns").check_refused(
+            "categories, name the others with --columns 0-2", refused
+        )
+    assert landscape(*train, "--columns", "0,1-2").code == 0
+    assert read_checkpoint(out).preprocessing["mean"] == pytest.approx(mean.tolist(), rel=1e-5)
+
+
 @pytest.fixture
 def recorded(landscape, owners: Measures, tmp_path: Path) -> dict[str, str]:
     """The same networks as checkpoints that record how they see inputs; aligned to themselves, they are the same."""
@@ -188,7 +212,9 @@ def test_networks_of_different_preparation_see_their_own(
     for order in ([given, unit], [unit, given]):
         done = landscape("path", *order, *AGAIN)
         assert done.code == 2
+        how = {given: "less a mean of 0.49,0.48,0.45, by a deviation", unit: "scaled to [0, 1] if they are bytes"}
         assert "do not see inputs alike" in done.err
+        assert all(f"{name}: {how[name]}" in done.err for name in order), done.err
         assert "--preprocess" in done.err
         assert "--fold-preprocessing" in done.err
         done = landscape("path", *order, *AGAIN, "--fold-preprocessing", "--points", 3, "--loss", "-q")
@@ -243,10 +269,30 @@ def test_what_is_near_chance_is_pointed_at_preprocessing(landscape, owners: Meas
     done = landscape(*command)
     assert done.code == 0
     assert "assumed: inputs of images.safetensors are standardised with the statistics of its training set" in done.err
-    assert "near that of guessing (0.75): with --preprocess none it is" in done.err
+    assert "where guessing has 0.75: with --preprocess none it is" in done.err
     assert landscape(*command, "-q").err.count("\n") == 1  # what is assumed is always said
     done = landscape(*command, "--preprocess", "none")
     assert "guessing" not in done.err
+
+
+def test_networks_are_aligned_to_see_what_the_first_sees(
+    landscape, owners: Measures, recorded: dict[str, str], tmp_path: Path
+) -> None:
+    """By weights alone each may see its own; folded, the second sees inputs as the first, and computes the same."""
+    given, unit = recorded["given"], recorded["unit"]
+    plain, folded, mean = (str(tmp_path / f"{name}.st") for name in ("plain", "folded", "mean"))
+    assert landscape("align", given, unit, "--model", MODEL[1], "-o", plain, "-q").code == 0
+    assert read_checkpoint(plain).preprocessing == {"kind": "unit"}
+    command = ["align", given, unit, "--model", MODEL[1], *IMAGES[2:], "-q"]
+    landscape(*command, "--average-out", mean).check_refused("--fold-preprocessing", "mean")
+    done = landscape(*command, *IMAGES[:2], "--fold-preprocessing", "-o", folded, "--average-out", mean)
+    assert done.code == 0, done.err
+    for path in (folded, mean):
+        assert read_checkpoint(path).preprocessing == read_checkpoint(given).preprocessing
+    assert read_checkpoint(folded).history[-1]["arguments"]["fold_preprocessing"] is True
+    points = json.loads(landscape("path", given, folded, *AGAIN, "--points", 2, "--loss", "-q").out)["points"]
+    check(points[0], owners["given"])
+    check(points[1], owners["unit"])
 
 
 def test_train_records_what_is_not_usual(landscape, owners: Measures, tmp_path: Path) -> None:
@@ -278,8 +324,15 @@ WRONG = {
     ("--mean", "0.1,x", "--std", "1,1"): "numbers separated by commas",
     ("--mean", "1,2", "--std", "1,2"): "of 2 channels, this data has 3",
     ("--mean", "1", "--std", "0"): "deviations must be positive",
-    ("--mean", "nan", "--std", "1"): "finite numbers",
+    ("--mean", "nan", "--std", "1"): "--mean must be finite numbers, and one is nan",
+    ("--mean", "1", "--std", "inf"): "--std must be finite numbers, and one is inf",
+    ("--mean", "1", "--std", "1e-46"): "float32 cannot hold inputs less a mean of 1, by a deviation of",
     ("--mean", "1,2,3", "--std", "1"): "3 means and 1 deviations",
+    ("--columns", "0"): "only tables have columns",
+    ("--columns", "0,x"): "as in 0,2-4",
+    ("--columns", "2-1"): "from a lower number to a higher",
+    ("--columns", "0", "--preprocess", "unit"): "for --preprocess columns, not unit",
+    ("--columns", "0", "--mean", "1", "--std", "1"): "leave out --mean and --std",
     ("--preprocess", "columns"): "only tables have columns",
     ("--preprocess", "channels"): "give --mean and --std",
     ("--preprocess", "unit", "--mean", "1", "--std", "1"): "leave out --preprocess unit",

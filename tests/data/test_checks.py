@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from landscape_cli import Preprocessing, load_data
 from landscape_cli.data.checks import check_split
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError
+from landscape_cli.evaluation.splits import named_splits
 
 X, Y = torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2])
 
@@ -55,3 +57,12 @@ def test_labels_of_one_output_are_two() -> None:
         check_split("the data", Split(X, Y + 5), 1)
     with pytest.raises(DataError, match="from -3 to -1"):
         check_split("the data", Split(X, Y - 3), 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint32])
+def test_numbers_without_a_sign_are_computed_with(dtype: torch.dtype) -> None:
+    large = torch.arange(18).reshape(6, 3) * int(torch.iinfo(dtype).max) // 17
+    data = load_data(((large.to(dtype), Y), (large.to(dtype), Y)), preprocessing="none")
+    assert data.train.x.tolist() == named_splits((large.to(dtype), Y))["data"].x.tolist() == large.tolist()
+    seen = data.under(Preprocessing.channels([1.0], [2.0])).test.x
+    assert torch.allclose(seen, (large - 1) / 2)

@@ -145,8 +145,8 @@ def test_task_is_recorded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "word"),
     [
-        (DataSpec("hmm", task="parity"), "for mnist or a FILE.safetensors, not hmm"),
-        (DataSpec("cifar10", "nowhere", task="parity"), "for mnist or a FILE.safetensors, not cifar10"),
+        (DataSpec("hmm", task="parity"), "for mnist, a FILE.safetensors or FILE.npz, not hmm"),
+        (DataSpec("cifar10", "nowhere", task="parity"), "for mnist, a FILE.safetensors or FILE.npz, not cifar10"),
         (DataSpec("fashion-mnist", "nowhere", task="parity"), "not fashion-mnist"),
         (DataSpec("mnist", "nowhere", task="colour"), "unknown task 'colour'"),
         (DataSpec("mnist", "nowhere", task="parity"), "cannot load mnist"),

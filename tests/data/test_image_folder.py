@@ -130,7 +130,7 @@ def break_layout(folder: Path, fault: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("no test set", r"no(t| ) .*it needs train/CLASS/IMAGE and test/CLASS/IMAGE \(or val/\) below it"),
+        ("no test set", r"no(t| ) .*it needs train/CLASS/IMAGE and test/CLASS/IMAGE \(or val/, valid/\) below it"),
         ("no training set", "it needs train/CLASS/IMAGE"),
         ("no classes", "train holds no folders, of which there should be one for each class"),
         ("empty class", r"train/cat holds no images \(\.jpg"),
@@ -166,7 +166,7 @@ def test_classes_that_the_test_set_lacks(folder: Path) -> None:
         (DataSpec("FOLDER", image_size=(0, 8)), "must be a whole number of at least 1"),
         (DataSpec("FOLDER", image_size=(8, 2.5)), "must be a whole number"),
         (DataSpec("FOLDER", image_size=(4096, 4096)), "inputs of 50,331,648 numbers: at most"),
-        (DataSpec("FOLDER", task="parity"), r"for mnist or a FILE\.safetensors, not"),
+        (DataSpec("FOLDER", task="parity"), r"for mnist, a FILE\.safetensors or FILE\.npz, not"),
     ],
 )
 def test_sizes_that_are_none(folder: Path, spec: DataSpec, words: str) -> None:

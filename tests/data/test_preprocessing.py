@@ -48,6 +48,20 @@ def test_columns_are_standardised_one_by_one_and_a_constant_one_is_only_centred(
         Preprocessing.columns().fitted(IMAGES)
 
 
+def test_columns_that_are_not_named_stay_what_they_are() -> None:
+    some, all_of_them = Preprocessing.columns([1, 0, 1]).fitted(TABLE), Preprocessing.columns().fitted(TABLE)
+    seen = some.apply(TABLE)
+    assert torch.equal(seen[:, 2], TABLE[:, 2])
+    assert torch.equal(seen[:, :2], all_of_them.apply(TABLE)[:, :2])
+    assert Preprocessing.from_record(some.to_record()) == some
+    assert Preprocessing.columns([2, 1, 0]).fitted(TABLE) == all_of_them
+    for wrong, word in (([3], "there are 3 columns"), ([-1], "at least 0"), ([True], "whole number"), (2, "as in")):
+        with pytest.raises(DataError, match=word):
+            Preprocessing.columns(wrong).fitted(TABLE)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="is for the preprocessing 'columns'"):
+        Preprocessing("unit", only=(1,))
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_bytes_are_seen_as_a_plain_loop_sees_them(kind: Preprocessing) -> None:
     x = IMAGES.float()

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import cache
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
@@ -262,9 +261,6 @@ def printed(settings: str, *studies: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-parser = cache(build_command)
-
-
 def parse(line: str) -> list[str]:
     """Parse the `landscape` command of a printed line, as the program would; return its words.
 
@@ -273,7 +269,7 @@ def parse(line: str) -> list[str]:
     """
     words = shlex.split(line.split("&&")[1].split(">")[0])
     assert words[0] == "landscape"
-    parser(words[1]).make_context(words[1], words[2:])
+    build_command(words[1]).make_context(words[1], words[2:])
     return words[1:]
 
 

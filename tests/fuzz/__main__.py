@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="show what every case says")
     options = parser.parse_args()
     start, codes, faults, slowest, largest = time.monotonic(), Counter[int](), Counter[str](), 0.0, 0
-    with tempfile.TemporaryDirectory() as folder:
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         campaign = Campaign(Path(folder), options.seed)
         for number, case, ended in campaign.run(options.first, options.count):
             codes[ended.code] += 1
@@ -32,6 +33,7 @@ def main() -> None:
                 print(f"{number}: {', '.join(ended.faults) or 'well'}: landscape {shlex.join(case.arguments)[:300]!r}")
                 print(f"    files {[name[:40] for name in case.files]}, exit {ended.code}, {ended.seconds:.1f} s")
                 print(f"    {ended.errors.strip()[-300:]!r}", flush=True)
+        campaign.close()
     seconds = time.monotonic() - start
     print(f"{options.count} cases of seed {options.seed} in {seconds:.0f} s: exit codes {dict(sorted(codes.items()))}")
     print(f"slowest {slowest:.1f} s, largest {largest / 1e6:.0f} MB over the base")

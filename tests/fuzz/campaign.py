@@ -1,4 +1,4 @@
-"""Many cases, one after another, each in a process forked from one that has imported everything."""
+"""Many cases, one after another, in processes forked from one that has imported everything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import gc
 from collections.abc import Iterator
 from pathlib import Path
 
+from landscape_cli.cli.app import COMMANDS
 from tests.fuzz.cases import draw
+from tests.fuzz.commands import options_of
 from tests.fuzz.corpus import command, make
 from tests.fuzz.running import Case, Ended, Runner
 
@@ -25,6 +27,8 @@ class Campaign:
         command("flatness", names["a"], "--samples", "1", "--kind", "radial")
         command("distance", names["a"], names["a"])
         command("plane", names["a"], "--third", "random", "--grid", "2")
+        for name in COMMANDS:
+            options_of(name)  # builds it
         self._runner = Runner(folder / "cases", self.corpus)
         gc.freeze()  # what children never collect stays shared with them
 
@@ -33,3 +37,7 @@ class Campaign:
         for number in range(first, first + count):
             case = draw(self.corpus, self.seed, number)
             yield number, case, self._runner.run(case)
+
+    def close(self) -> None:
+        """End the process that runs cases."""
+        self._runner.close()

@@ -1,25 +1,20 @@
-"""One case: a command in a forked process, in a folder of its own, and what is wrong with how it ended."""
+"""One case: a command in a folder of its own, and what is wrong with how it ended."""
 
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from landscape_cli.cli.app import main
+from tests.fuzz.worker import Worker
 
-SECONDS = 20.0
 MEMORY = 2 << 30
 """Of a case, over what the process has to begin with."""
-LIMIT = 3 << 30
 OUTPUTS = ("out", "sgd-", "rsgd-", "adv-", "swa-", "sam-", "esgd", "snapshot-", "fge-", "swa.", "sgd.", "rsgd.")
 """What names of files may begin with that commands write."""
 MESSAGE = "landscape: error: "
@@ -65,64 +60,44 @@ class Runner:
         self._folder, self._corpus = folder, dict(corpus)
         self._streams = folder.parent / f"{folder.name}-streams"
         self._streams.mkdir(exist_ok=True)
-        (self._streams / "base").write_text("")
         for name, content in corpus.items():
             (folder / name).write_bytes(content)
+        self._whole = {name: _stamp(folder / name) for name in corpus}
+        self._worker: Worker | None = None
         torch.set_num_threads(1)
 
     def run(self, case: Case) -> Ended:
-        """Run a case and say what is wrong with how it ended."""
+        """Run a case and say what is wrong with how it ended.
+
+        What is wrong in a process that has run others before is tried again in a new one: this is what a user has.
+        """
+        used = self._worker is not None
+        ended = self._run(case)
+        if not ended.faults or not used:
+            return ended
+        self.close()
+        again = self._run(case)
+        return again if again.faults else replace(ended, faults=(*ended.faults, "only after others"))
+
+    def close(self) -> None:
+        """End the process that runs cases."""
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+
+    def _run(self, case: Case) -> Ended:
         for name, content in case.files.items():
             (self._folder / name).write_bytes(content)
         start = time.monotonic()
-        child = os.fork()
-        if not child:
-            self._become(case)
-        status, peak, hung = self._wait(child, start)
-        memory = max(0, peak - int((self._streams / "base").read_text() or peak))
+        worker = self._worker = self._worker or Worker(self._folder, self._streams)
+        reply = worker.ask(case.arguments)
         seconds = time.monotonic() - start
-        code = os.waitstatus_to_exitcode(status)
+        if not reply.goes_on:
+            self.close()
         errors = (self._streams / "err").read_bytes().decode("utf-8", "backslashreplace")
-        faults = tuple(self._faults(case, code, errors, hung=hung, memory=memory))
+        faults = tuple(self._faults(case, reply.code, errors, hung=reply.hung, memory=reply.memory))
         self._clean(case)
-        return Ended(code, errors, faults, seconds, memory)
-
-    def _become(self, case: Case) -> None:
-        """Run the command, in the forked process, which ends here."""
-        os.chdir(self._folder)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(self._streams / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        sys.stdout = os.fdopen(1, "w", errors="backslashreplace", closefd=False)
-        sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False, buffering=1)
-        (self._streams / "base").write_text(str(_pages(1)))
-        used = _pages(0)
-        resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT, used + LIMIT))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        code = 70
-        try:
-            main(list(case.arguments))
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0
-        except BaseException:
-            sys.stderr.write("Traceback of what left the program\n")
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-
-    def _wait(self, child: int, start: float) -> tuple[int, int, bool]:
-        pause, hung = 0.002, False
-        while True:
-            done, status, usage = os.wait4(child, os.WNOHANG)
-            if done:
-                return status, usage.ru_maxrss * 1024, hung
-            if time.monotonic() - start > SECONDS and not hung:
-                hung = True
-                os.kill(child, signal.SIGKILL)
-            time.sleep(pause)
-            pause = min(pause * 1.2, 0.05)
+        return Ended(reply.code, errors, faults, seconds, reply.memory)
 
     def _faults(self, case: Case, code: int, errors: str, *, hung: bool, memory: int) -> list[str]:
         faults = []
@@ -149,38 +124,45 @@ class Runner:
         faults = []
         known = self._corpus | dict(case.files)
         given = [argument for argument in case.arguments if argument]
-        for path in self._folder.rglob("*"):
-            name = path.name
-            if name.startswith("IMPORTED"):
-                if not any(name.removeprefix("IMPORTED-") in argument for argument in given):
-                    faults.append("imported")
-            elif name.endswith(".tmp"):
-                faults.append("litter")
-            elif name not in known and path.is_file():
-                if not name.startswith(OUTPUTS) and not any(name in argument or argument in name for argument in given):
-                    faults.append("written elsewhere")
-                elif code == 2 and "train" not in given[:1]:
-                    faults.append("written though refused")
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                at_top = folder == str(self._folder)
+                if name.startswith("IMPORTED"):
+                    if not any(name.removeprefix("IMPORTED-") in argument for argument in given):
+                        faults.append("imported")
+                elif name.endswith(".tmp"):
+                    faults.append("litter")
+                elif not (at_top and name in known):
+                    if not name.startswith(OUTPUTS) and not any(name in each or each in name for each in given):
+                        faults.append("written elsewhere")
+                    elif code == 2 and "train" not in given[:1]:
+                        faults.append("written though refused")
         if not {"--force", "--resume", "--permutations"}.intersection(given):
             for name, content in known.items():
                 path = self._folder / name
-                if not path.is_file() or path.stat().st_size != len(content):
+                touched = name in case.files or _stamp(path) != self._whole[name]
+                if touched and (not path.is_file() or path.read_bytes() != content):
                     faults.append("input changed")
         return faults
 
     def _clean(self, case: Case) -> None:
-        for path in self._folder.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name not in self._corpus:
-                path.unlink()
-        resumes = any(argument in {"--resume", "--force", "--log", "--permutations"} for argument in case.arguments)
+        for entry in list(os.scandir(self._folder)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            elif entry.name not in self._corpus:
+                os.unlink(entry.path)
         for name, content in self._corpus.items():
             path = self._folder / name
-            if resumes or name in case.files or not path.is_file() or path.stat().st_size != len(content):
+            if _stamp(path) != self._whole[name]:
+                path.unlink(missing_ok=True)
                 path.write_bytes(content)
+                self._whole[name] = _stamp(path)
 
 
-def _pages(field: int) -> int:
-    """Return the memory of this process in bytes: mapped (0), or resident (1)."""
-    return int(Path("/proc/self/statm").read_text().split()[field]) * resource.getpagesize()
+def _stamp(path: Path) -> tuple[int, int, int, int] | None:
+    """Return what changes with a file's content; None where there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns

@@ -51,6 +51,9 @@ CYCLE |= dict.fromkeys(KEYS, CYCLE)
 DEEP: dict[str, Any] = {}
 for _ in range(100_000):
     DEEP = {"model": DEEP}
+BROAD: dict[str, Any] = {}
+for _ in range(4):
+    BROAD = {str(k): BROAD for k in range(1000)}
 
 
 @pytest.mark.parametrize(
@@ -63,12 +66,17 @@ for _ in range(100_000):
         ({"a": {"b": A}}, "a.c", r"nothing under `key=` a\.c; it holds tensors under a\.b: choose with `key=` a\.b$"),
         ({"model": A}, "model.w", "expected a state_dict|holds a Tensor"),
         (A, "x", r"nothing under `key=` x: its names begin with w$"),
+        ({"a": {"b": A, "c": {"d": B}}}, "", r"holds tensors under a\.b, a\.c\.d: choose with `key=` a\.b$"),
+        ({"a": {"b": A, "ema": B}, "n": 1}, "ema", r"under a\.ema, a\.b: choose with `key=` a\.ema$"),
+        ({"optimizer": {"state": {0: A}}}, "", r"entries that are no tensors \(optimizer \(dict\)\)"),
+        ({"net.body.w": A["w"], "net.head": A["w"]}, "body", r"under `key=` body: choose with `key=` net\.body$"),
         ({"a": {}}, "a", "no tensors under 'a'"),
         ({"model": {"epoch": 3}}, "", r"under 'model' holds entries that are no tensors \(epoch \(int\)\)"),
         (CYCLE, "", "holds|deep"),
         (CYCLE, "model.model.ema", "holds|deep"),
         (DEEP, "", "deep"),
         (DEEP, ".".join(["model"] * 500), "deep"),
+        (BROAD, "", "no tensors"),
         ({"a\x1b[31m\n": A}, "", r"a\\x1b"),
         ({"a": A}, "." * 50, "nothing under"),
     ],

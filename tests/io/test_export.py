@@ -17,7 +17,7 @@ from landscape_cli import read_network, write_checkpoint, write_state_dict
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.export import state_dict_of
-from landscape_cli.models.fitting import versions_of
+from landscape_cli.models.fitting import layout_of
 from landscape_cli.network import ModelSpec
 
 
@@ -57,7 +57,7 @@ def owned(seed: int) -> Owner:
 def checkpoint_of(model: nn.Module, how: Callable[[str], str] = str) -> Checkpoint:
     """A checkpoint whose tensors and names are copies, or are not."""
     params = {how(name): tensor for name, tensor in model.state_dict().items()}
-    return Checkpoint(params, ModelSpec("m", {}, (4,), 3), {}, versions=versions_of(model))
+    return Checkpoint(params, ModelSpec("m", {}, (4,), 3), {}, layout=layout_of(model))
 
 
 @pytest.mark.parametrize("name", ["a.pt", "a.pth", "a.bin", "a.safetensors"])
@@ -72,6 +72,7 @@ def test_the_owner_loads_it_strictly(tmp_path: Path, name: str) -> None:
         other.last = nn.Linear(4, 3)  # type: ignore[assignment] # such files have no versions
     else:
         state = torch.load(file, weights_only=True)
+        assert list(state) == list(model.state_dict())
         bare = dict(state)
         with pytest.raises(ValueError, match="of which version"):
             owned(1).load_state_dict(bare, strict=True)

@@ -10,6 +10,7 @@ import struct
 import warnings
 import zipfile
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +92,9 @@ def scripted(path: Path) -> None:
         torch.jit.script(nn.Linear(2, 2)).save(path)
 
 
-def zipped(path: Path) -> None:
+def zipped(path: Path, name: str = "a.txt") -> None:
     with zipfile.ZipFile(path, "w") as file:
-        file.writestr("a.txt", "hello")
+        file.writestr(name, "pt2")
 
 
 def truncated(path: Path) -> None:
@@ -117,8 +118,11 @@ REFUSED = {
     "code alone": (lambda path: path.write_bytes(pickle.dumps(Evil())), "could run code"),
     "a module": (nn.Linear(2, 2), r"could run code.*torch.save\(model.state_dict"),
     "a path": ({"state_dict": STATE, "args": argparse.Namespace(out=Path("a"))}, "pathlib.PosixPath"),
-    "an array": ({"state_dict": STATE, "scores": np.ones(3)}, r"numpy\._core\.multiarray\._reconstruct"),
+    "a masked array": ({"state_dict": STATE, "scores": np.ma.ones(3)}, r"numpy\.ma"),
+    "arrays": ({name: np.ones(3) for name in STATE}, r"no tensors \(\S+ \(ndarray\)"),
     "torchscript": (scripted, "TorchScript"),
+    "a program": (partial(zipped, name="a/archive_format"), r"torch\.export has written.*load\(FILE\)\.state_dict"),
+    "an old program": (partial(zipped, name="serialized_exported_program.json"), "torch.export has written"),
     "a zip": (zipped, "not a whole PyTorch file"),
     "truncated": (truncated, "not a whole PyTorch file"),
     "truncated, old": (old_truncated, "not a whole PyTorch file"),

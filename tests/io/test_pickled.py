@@ -27,6 +27,17 @@ def test_arguments_and_numbers_of_numpy(tmp_path: Path, zipped: bool) -> None:
     assert not vars(read["args"])
 
 
+@pytest.mark.parametrize("array", [np.arange(6.0).reshape(2, 3), np.array(["a", "bc"]), np.array([None, {"x": 1}]), 1j])
+def test_arrays_of_numpy(tmp_path: Path, array: object) -> None:
+    """Left unread, as numbers are, whatever they hold; the state of its generator is such."""
+    content = {"state_dict": STATE, "scores": np.asarray(array), "random": np.random.RandomState(0).get_state()}
+    torch.save(content, tmp_path / "a.pt")
+    read, _ = load_pickle(tmp_path / "a.pt")
+    assert torch.equal(read["state_dict"]["w"], STATE["w"])
+    assert type(read["scores"]).__name__ == "ndarray"
+    assert not isinstance(read["scores"], np.ndarray)
+
+
 def test_the_list_is_given_back(tmp_path: Path) -> None:
     """Whoever loads a file afterwards in this process has no more allowed than before."""
     before = set(torch.serialization.get_safe_globals())
@@ -53,8 +64,9 @@ def test_nothing_else_of_these_modules(tmp_path: Path, code: object) -> None:
 
 
 def test_hostile_numbers(tmp_path: Path) -> None:
-    """A number of 2 GB is not made."""
-    scalar = np.float64(1).__reduce__()[0]
-    torch.save({"a": Calls(scalar, np.dtype("V2000000000")), "b": STATE}, tmp_path / "a.pt")
+    """A number, or an array, of 2 GB is not made."""
+    number, array = np.float64(1).__reduce__()[0], np.ones(1).__reduce__()[0]
+    hostile = [Calls(number, np.dtype("V2000000000")), Calls(array, np.ndarray, (2_000_000_000,), b"b")]
+    torch.save({"a": hostile, "b": STATE}, tmp_path / "a.pt")
     read, _ = load_pickle(tmp_path / "a.pt")
-    assert not isinstance(read["a"], np.generic)
+    assert not any(isinstance(each, np.generic | np.ndarray) for each in read["a"])

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landscape_cli.errors import ModelError, Remark
+from landscape_cli.errors import CheckpointError, ModelError, Remark
 from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from landscape_cli.io.origin import Origin
 from landscape_cli.models import build_model, create_model
-from landscape_cli.models.reader import read_network
+from landscape_cli.models.reader import NetworkReader, read_network
 from landscape_cli.network import ModelSpec
 
 SPEC = ModelSpec("mlp", {"hidden": [4], "bias": True}, (3,), 2)
@@ -82,3 +82,23 @@ def test_what_differs_is_named(tmp_path: Path, change: dict[str, Tensor | None],
     with pytest.raises(ModelError, match=message) as error:
         read(tmp_path / "a.safetensors")
     assert ("another architecture" in str(error.value)) == ("wrong shape" in message)
+
+
+def test_a_key_for_each_file(tmp_path: Path) -> None:
+    """Two networks of one file are two arguments; files of landscape's own take none."""
+    other = {name: tensor + 1 for name, tensor in STATE.items()}
+    file, plain, own = tmp_path / "a.pt", tmp_path / "b.pt", tmp_path / "c.st"
+    torch.save({"model": STATE, "ema": other}, file)
+    torch.save(STATE, plain)
+    write_checkpoint(own, Checkpoint(STATE, SPEC, {}))
+
+    def firsts(paths: list[Path], *keys: str) -> list[bool]:
+        networks, _ = NetworkReader(MODEL, (3,), keys).read_all(paths)
+        return [torch.equal(network.params["fc1.weight"], STATE["fc1.weight"]) for network in networks]
+
+    assert firsts([file, own, file], "model", "ema") == [True, True, False]
+    assert firsts([file, file, plain], "ema", "model", "") == [False, True, True]
+    assert firsts([file, file], "ema") == [False, False]
+    for paths, keys in (([file, plain], ["model", "ema", ""]), ([file, own], ["ema", "ema"]), ([own], ["ema"])):
+        with pytest.raises(CheckpointError, match=r"given \d times for \d files|leave it out"):
+            firsts(paths, *keys)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from landscape_cli import Checkpoint, ModelSpec, Preprocessing, fold_preprocessing, trace_symmetry
 from landscape_cli.errors import GeometryError
@@ -107,6 +108,19 @@ def test_what_cannot_be_folded_is_refused(model: nn.Module, x: Tensor, word: str
     symmetry = trace_symmetry(model, x[:2].float())
     with pytest.raises(GeometryError, match=word):
         fold_preprocessing(model, model.state_dict(), symmetry, Preprocessing.none(), STANDARD, x)
+
+
+def test_masks_stay_and_what_they_hide_is_no_part_of_the_shift() -> None:
+    layer = nn.Linear(5, 4)
+    prune.random_unstructured(layer, "weight", 0.5)
+    model = made(nn.Sequential(layer, nn.ReLU(), nn.Linear(4, 2)), TABLE)
+    params, own = model.state_dict(), Preprocessing.none()
+    folded = fold_preprocessing(model, params, trace_symmetry(model, TABLE[:2]), own, COLUMNS, TABLE)
+    assert torch.equal(folded["0.weight_mask"], params["0.weight_mask"])
+    with torch.no_grad():
+        expected = model(TABLE)
+        model.load_state_dict(folded)
+        assert torch.allclose(model(COLUMNS.fitted(TABLE).apply(TABLE)), expected, atol=1e-4)
 
 
 def test_a_wrong_fold_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from landscape_cli.choices import Choice
+from landscape_cli.cli.app import build_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,8 +28,10 @@ def add_choice(choices: type[Choice], name: str, value: str, home: str) -> Choic
 def registered(choices: type[Choice], name: str, value: str, home: str) -> Iterator[Choice]:
     """Add a member for as long as this lasts."""
     try:
+        build_command.cache_clear()
         yield add_choice(choices, name, value, home)
     finally:
+        build_command.cache_clear()
         choices._member_names_.remove(name)
         del choices._member_map_[name], choices._value2member_map_[value]
 

@@ -23,9 +23,9 @@ from landscape_cli.cli.options import (
     ExportOptions,
     Force,
     Form,
+    MeetingOptions,
     ModelOptions,
     OutDir,
-    PreprocessingOptions,
     Strict,
     TerminalOptions,
 )
@@ -83,7 +83,7 @@ def align(
     ] = ALIGN_SAMPLES,
     learning: LearningOptions,
     data: DataOptions,
-    preprocessing: PreprocessingOptions,
+    preprocessing: MeetingOptions,
     permutations: Annotated[
         Path | None, typer.Option("--permutations", help="Also save the permutations and signs, as JSON.")
     ] = None,
@@ -114,11 +114,13 @@ def align(
       landscape align a.st b.st c.st --out-dir aligned --permutations aligned/permutations.json
       landscape align a.st b.st -o b_aligned.st --method activation --samples 5000
       landscape align a.st b.st -o b_learned.st --method learned --epochs 20
+      landscape align a.st b.st -o b_aligned.st --fold-preprocessing    # b sees inputs as a does from then on
       landscape align a.st b.st c.st --method cycle --average-out mean.pt --bn recompute
       landscape align --explain a.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.averaging import average_of, check_has_mean, write_average
     from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of, with_preprocessing
+    from landscape_cli.cli.meeting import CommonInputs, check_alike
     from landscape_cli.cli.outputs import (
         check_written,
         export_paths,
@@ -127,7 +129,6 @@ def align(
         write_exports,
         write_networks,
     )
-    from landscape_cli.cli.preprocessing import check_alike
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
     from landscape_cli.forward.parts import RELABELED
@@ -142,7 +143,8 @@ def align(
             f"there is nothing to permute: name one or more networks after the reference {reference}, or add --explain"
         )
     recomputes = mean.bn is Statistics.RECOMPUTE
-    check_used(context, method, also=OF_DATA if recomputes else ())
+    folds = preprocessing.fold_preprocessing
+    check_used(context, method, also=OF_DATA if recomputes or folds else ())
     learns = learning.learning() if method is Method.LEARNED else None
     alone = output is None and out_dir is None and mean.average_out is not None
     outputs = [] if alone else output_paths(networks, output=output, out_dir=out_dir, suffix="_aligned", force=force)
@@ -156,9 +158,12 @@ def align(
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints)
     by_data = method in ON_DATA
     loaded, seeing = None, checkpoints
-    if by_data or recomputes:
+    if by_data or recomputes or folds:
         loaded, seeing = data_of(checkpoints, model, data, preprocessing, device, seed=compute.seed, quiet=quiet)
     checkpoints = [with_preprocessing(network, preprocessing, loaded) for network in checkpoints]
+    if folds and loaded is not None:
+        seeing = CommonInputs(model, loaded, symmetry, True, compute.seed, device).of(seeing)
+        checkpoints = [old if old.params is new.params else new for old, new in zip(checkpoints, seeing, strict=True)]
     target, *movers = checkpoints
     if mean.average_out is not None or learns is not None:
         check_alike(seeing if loaded is not None else checkpoints)

@@ -93,8 +93,8 @@ def distance(
     from landscape_cli.binary.layers import latent_owners
     from landscape_cli.cli.ensembles import FunctionMeasurement, check_binary, check_options, ensemble_groups
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output
-    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.distance import Report
     from landscape_cli.measures.distance import (
@@ -179,7 +179,9 @@ def _check_used(preprocessing: MeetingOptions, *, functions: bool, ensemble: boo
         BadParameter: naming one.
     """
     if preprocessing.chosen() is not None and not functions:
-        raise typer.BadParameter("without predictions no inputs are seen: leave out --preprocess, --mean and --std")
+        raise typer.BadParameter(
+            "without predictions no inputs are seen: leave out --preprocess, --mean, --std, --columns"
+        )
     if preprocessing.fold_preprocessing and not ensemble:
         raise typer.BadParameter("--fold-preprocessing goes with --ensemble, for means of weights")
 

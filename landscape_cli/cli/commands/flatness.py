@@ -81,8 +81,8 @@ def flatness(
       landscape flatness a.st --kind radial --directions random,gradient,b.st --angles 2,5,10,20,40 --loss
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, drawn_last
-    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.io.results import Result
 

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.merging import NetworkAt, NetworkWriter
-    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.reports.path import Measured
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
@@ -123,11 +123,11 @@ def path(
       landscape path a.st b.st c.st --kind connector --align cosine --connector-out 'c-{vertex}.st' --plot c.png
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.merging import NetworkWriter, networks_at
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, write_midpoint
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting
     from landscape_cli.cli.pairs import choose, choose_two
-    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
     from landscape_cli.measures.path_evaluator import PathEvaluator

@@ -70,8 +70,8 @@ def plane(
       landscape plane a.st --third random --seed 1
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, drawn_last
-    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.plane import show_plane
     from landscape_cli.evaluation.evaluator import Evaluator

@@ -12,6 +12,7 @@ from landscape_cli.cli.console import emit, listen, say
 from landscape_cli.cli.options import ComputeOptions, PreprocessingOptions, TerminalOptions
 from landscape_cli.cli.training.data_options import (
     TrainingDataOptions,
+    check_runs,
     data_spec,
     training_preprocessing,
     with_numbers,
@@ -113,6 +114,7 @@ def train(
     loaded = with_numbers(loaded, asked, network.model, starts)
     warn_of_generated(loaded, starts if data.data is None else (), quiet=quiet)
     spec = model_spec(network, starts, loaded)
+    check_runs(spec, loaded, device)
     chosen = {"optimizer": recipe.optimizer}
     files.describe(
         context, algo.value, spec=spec, data=loaded, starts=starts, device=device, quiet=quiet, chosen=chosen

@@ -70,8 +70,8 @@ def connect(
         TrainingError: once all is written, if a vertex is missing.
     """
     from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting, write_network
-    from landscape_cli.cli.preprocessing import CommonInputs
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.connector import Report
     from landscape_cli.geometry.simplicial import make_complex
@@ -215,7 +215,8 @@ def _checkpoints(
                 metrics=finite(measured.metrics(k)),
                 preprocessing=data.preprocessing.beside_data,
                 form=networks[0].form,
-                versions=networks[0].versions,
+                layout=networks[0].layout,
+                origin=networks[0].origin,
                 objective=record_of(data.objective),
             )
     return checkpoints

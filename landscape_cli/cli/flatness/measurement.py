@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
     from landscape_cli.cli.flatness.energy_options import StrengthOptions
     from landscape_cli.cli.flatness.radial_options import RadialOptions
-    from landscape_cli.cli.preprocessing import CommonInputs
+    from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.io.results import Result

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from landscape_cli.choices import Nonlinearity, Task
+from landscape_cli.choices import Nonlinearity
 from landscape_cli.cli.console import say
 from landscape_cli.cli.objectives import chosen_objective
-from landscape_cli.cli.options import LARGEST_SEED, ImageSize, ObjectiveOptions, flag, given
+from landscape_cli.cli.options import LARGEST_SEED, DataTask, ImageSize, ObjectiveOptions, flag, given
 from landscape_cli.cli.options import image_size as parse_image_size
 from landscape_cli.cli.training.model_options import DEFAULT
 
 if TYPE_CHECKING:
+    import torch
+
     from landscape_cli.cli.options import PreprocessingOptions
     from landscape_cli.data.datasets import DataSet, DataSpec
     from landscape_cli.data.preprocessing import Preprocessing
     from landscape_cli.forward.objective import Objective
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.network import ModelSpec
 
 OF_THE_DATA = ("train_size", "data_seed", "task", "image_size")
 
@@ -38,10 +41,7 @@ class TrainingDataOptions(ObjectiveOptions):
             "training and a test set.  [default: hmm, or --init's]",
         ),
     ] = None
-    task: Annotated[
-        Task | None,
-        typer.Option("--task", help="mnist, FILE.safetensors: parity, of the labels, in place of the labels."),
-    ] = None
+    task: DataTask = None
     data_dir: Annotated[str, typer.Option("--data-dir", help="Where torchvision's files lie.")] = "data"
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data with torchvision.")] = False
     train_size: Annotated[
@@ -127,9 +127,14 @@ def training_preprocessing(
         return asked
     seen = [network_preprocessing(start.preprocessing, start.data) for start in starts]
     standardized = Preprocessing.standardize()  # by the data that they go on with, which is the first's
-    alike = {standardized if each is not None and each.is_recorded_with_data else each for each in seen}
-    if len(alike) > 1:
-        raise TrainingError("the networks of --init do not see inputs alike: choose how with --preprocess")
+    kinds = [standardized if each is not None and each.is_recorded_with_data else each for each in seen]
+    for start, kind in zip(starts, kinds, strict=True):
+        said = [str(each or "not said to be prepared") for each in (kinds[0], kind)]
+        if kind != kinds[0]:
+            raise TrainingError(
+                f"the networks of --init do not see inputs alike ({starts[0].path}: {said[0]}; {start.path}: "
+                f"{said[1]}): choose how with --preprocess"
+            )
     if seen[0] is None:
         say(f"assumed: {starts[0].path} does not say how inputs are prepared: if not as is usual, use --preprocess")
     return None if seen[0] is None or (renewed and seen[0].is_recorded_with_data) else seen[0]
@@ -145,6 +150,20 @@ def with_numbers(
     name = starts[0].model.name if starts else (model or DEFAULT).partition("?")[0]
     numbers_wanted = asked is None and name in MODELS and data.preprocessing == Preprocessing.none()
     return data.under(Preprocessing.standardize()) if numbers_wanted else data
+
+
+def check_runs(spec: ModelSpec, data: DataSet, device: torch.device) -> None:
+    """Check that a model of the user's runs on a table whose columns, maybe categories, are standardised.
+
+    Raises:
+        DataError: if not, but on the table as it is.
+    """
+    from landscape_cli.cli.wrong_inputs import check_categories
+    from landscape_cli.models import MODELS, create_model
+
+    if spec.name not in MODELS:
+        model = create_model(spec, seed=0)
+        check_categories("the model", model, model.state_dict(), data, device)
 
 
 def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None, objective: Objective) -> DataSpec:

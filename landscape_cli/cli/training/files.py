@@ -18,7 +18,7 @@ from landscape_cli.cli.outputs import check_room_for
 from landscape_cli.cli.provenance import make_provenance
 from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
 from landscape_cli.errors import CheckpointError, TrainingError, listed
-from landscape_cli.io.atomic import check_output, remove_leftovers
+from landscape_cli.io.atomic import check_outputs, remove_leftovers
 from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ class CheckpointFiles:
         self._failures: dict[Path, CheckpointError] = {}
         self._evaluator: Evaluator | None = None
         self.force, self.resume = force, resume
-        for path in self.all_paths:
-            if not (resume and path.is_file()):
-                check_output(path, force=force, error=CheckpointError)
+        new = (path for path in self.all_paths if not (resume and path.is_file()))
+        check_outputs(new, force=force, error=CheckpointError)
         if self.state.is_dir():
             raise CheckpointError(f"{self.state} is a directory, where the state of training would go: move it")
         if self.state.exists() and not resume and not force:
@@ -105,6 +104,8 @@ class CheckpointFiles:
         Raises:
             CheckpointError: naming the file.
         """
+        if not any(inputs.values()):
+            return
         written = {path.resolve(): path for path in (*self.all_paths, self.state, *([] if log is None else [log]))}
         for option, paths in inputs.items():
             for path in paths:
@@ -237,14 +238,14 @@ class CheckpointFiles:
         Runs that came to nothing have none.
         """
         from landscape_cli.cli.outputs import write_exports
-        from landscape_cli.models.fitting import versions_of
+        from landscape_cli.models.fitting import layout_of
         from landscape_cli.models.registry import construct_template
 
         written = {seed: self._runs[seed].solution.path for seed in paths if self._runs[seed].solution.path.exists()}
         if not written:
             return []
-        versions = versions_of(construct_template(self.spec))
-        networks = [replace(read_checkpoint(path), versions=versions) for path in written.values()]
+        layout = layout_of(construct_template(self.spec))
+        networks = [replace(read_checkpoint(path), layout=layout) for path in written.values()]
         return write_exports([paths[seed] for seed in written], networks, force=self.force, quiet=self.quiet)
 
     @property
@@ -320,7 +321,7 @@ class CheckpointFiles:
         from landscape_cli.evaluation.scores import score_columns
         from landscape_cli.forward.objectives import record_of
         from landscape_cli.io.results import finite
-        from landscape_cli.models.fitting import versions_of
+        from landscape_cli.models.fitting import layout_of
 
         evaluator = self._evaluator_of(params)
         metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
@@ -332,7 +333,7 @@ class CheckpointFiles:
             history=(*self._earlier, self._provenance_of(file) | moved),
             metrics=metrics,
             preprocessing=self.data.preprocessing.beside_data,
-            versions=versions_of(evaluator.model),
+            layout=layout_of(evaluator.model),
             objective=record_of(self.data.objective),
         )
         write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
