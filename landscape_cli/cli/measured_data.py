@@ -106,7 +106,7 @@ def _data_trained_on(
         data = load(DataSpec.from_record(first.data, directory))
     except DataError as error:
         raise DataError(f"the data of {first.path}: {error}") from error
-    if None in {data.record["sha256"], first.data.get("sha256", "")}:
+    if None in (data.record["sha256"], first.data.get("sha256", "")):  # a file may say anything, also a list
         say(f"only a part of the data of {first.path} is read, so that they are the same is not checked", quiet=quiet)
         return replace(data, record={key: first.data.get(key, value) for key, value in data.record.items()})
     # Generated numbers may differ in the last bit from one kind of machine to the next.
