@@ -59,12 +59,12 @@ from landscape_cli.cli.app import main
 torch.set_num_threads(1)
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for command in json.load(sys.stdin):
-    before, start = peak(), time.monotonic()
+    before, start = peak(), time.process_time()
     try:
         main(command)
     except SystemExit as stop:
         code = stop.code
-    print("\\n@", code, int((peak() - before) / 1024), round(time.monotonic() - start), flush=True)
+    print("\\n@", code, int((peak() - before) / 1024), round(time.process_time() - start), flush=True)
     print("@@@", file=sys.stderr, flush=True)
 """
 
@@ -173,8 +173,8 @@ def test_budget_counts_before_it_makes() -> None:
 )
 def test_models_of_their_own_size_are_built(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> None:
     spec = ModelSpec(name, arguments, shape, 2)
-    start = time.monotonic()
+    start = time.process_time()
     params = dict(create_model(spec, seed=0).state_dict())
     built = build_model(spec, params)
     assert built.state_dict().keys() == params.keys()
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 30
