@@ -19,7 +19,7 @@ from torch import nn
 
 import landscape_cli
 from landscape_cli.errors import ModelError
-from landscape_cli.models import build_model, create_model
+from landscape_cli.models import budget, build_model, create_model
 from landscape_cli.models.budget import FREE, Budget, ModelTooLargeError
 from landscape_cli.network import MOST_INPUTS, ModelSpec
 
@@ -178,3 +178,25 @@ def test_models_of_their_own_size_are_built(name: str, arguments: dict[str, Any]
     built = build_model(spec, params)
     assert built.state_dict().keys() == params.keys()
     assert time.process_time() - start < 30
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "shape"),
+    [
+        ("mlp", {"hidden": [40, 40]}, (30,)),
+        ("resnet20", {"width": 4}, (3, 32, 32)),
+        ("torchvision:swin_t", {"num_classes": 2}, (3, 32, 32)),
+    ],
+)
+def test_what_is_allowed_grows_with_what_is_given(
+    monkeypatch: pytest.MonkeyPatch, name: str, arguments: dict[str, Any], shape: tuple[int, ...]
+) -> None:
+    """Models that are larger than what is always allowed, as that is made next to nothing here."""
+    spec = ModelSpec(name, arguments, shape, 2)
+    params = dict(create_model(spec, seed=0).state_dict())
+    for constant in ("FREE", "FREE_IN_ALL", "FREE_CALLS"):
+        monkeypatch.setattr(budget, constant, 1)
+    assert build_model(spec, params).state_dict().keys() == params.keys()
+    least = min(params, key=lambda key: params[key].numel())
+    with pytest.raises(ModelTooLargeError):
+        build_model(spec, {least: params[least]})
