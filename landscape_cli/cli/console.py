@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Format
-from landscape_cli.cli.options import flag
+from landscape_cli.cli.parsing import flag
 from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.choices import ObjectiveName
-from landscape_cli.cli.options import ObjectiveOptions, flag
+from landscape_cli.cli.data_options import ObjectiveOptions
+from landscape_cli.cli.parsing import flag
 from landscape_cli.errors import DataError, quoted, shown
 
 if TYPE_CHECKING:
