@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -16,6 +16,9 @@ from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.layers import Layer
 from landscape_cli.symmetry.tracing.record import BatchNorm
 from landscape_cli.symmetry.tracing.storage import storage_of
+
+MOST_STACKED = 3
+"""How many axes of more than one place a stack has at most: those of its matrices, and its own."""
 
 
 class ParameterTable:
@@ -32,11 +35,13 @@ class ParameterTable:
         batch_norms: those that normalise with running statistics, once for each time they run.
         masks: how often a parameter was multiplied by a buffer of zeros and ones.
         zero_one: the names of the buffers of zeros and ones.
+        stacks: parameters of which each place along the first axis is one of its own, with units of its own.
+        stacked: parameters that were used as such.
         unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
             orthogonal matrices.
     """
 
-    def __init__(self, model: nn.Module, constants: Constants) -> None:
+    def __init__(self, model: nn.Module, constants: Constants, stacks: Collection[str] = ()) -> None:
         """Make stand-ins for a model's tensors.
 
         Raises:
@@ -52,6 +57,8 @@ class ParameterTable:
         self.batch_norms: list[BatchNorm] = []
         self.masks: Counter[Mask] = Counter()
         self.zero_one: set[str] = set()
+        self.stacks = frozenset(stacks)
+        self.stacked: set[str] = set()
         self.unscaled = {part for made in made_of_parts(model) if made.kind == OTHER for part in made.stored}
         self.unscaled -= self.learned
         self._names: dict[int, str] = {}
@@ -110,6 +117,22 @@ class ParameterTable:
     def count_uses(self, tensors: Iterable[Tensor]) -> None:
         """Count an operator as a use of the parameters and buffers among these tensors."""
         self.uses.update({self.name(tensor) for tensor in tensors if tensor in self})
+
+    def note_stack(self, name: str) -> None:
+        """Note that the places along the first axis of a parameter were used apart."""
+        long = sum(size > 1 for size in self.shapes[name])
+        if name in self.learned and self.shapes[name][0] > 1 and 2 <= long <= MOST_STACKED:
+            self.stacked.add(name)
+
+    def stacks_seen(self, weights: Collection[str]) -> frozenset[str]:
+        """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them."""
+        counts = {self.shapes[name][0] for name in self.stacked}
+        beside = {
+            name
+            for name in self.learned & self.aliases.keys() - set(weights)
+            if self.shapes[name][:1] and self.shapes[name][0] in counts and max(self.shapes[name][1:], default=1) > 1
+        }
+        return frozenset(self.stacked | beside)
 
     def unused(self) -> list[str]:
         """Return the names of the tensors with axes that no operator used."""
