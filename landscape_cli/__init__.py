@@ -29,7 +29,8 @@ _HOMES = {
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
     "forward.objective": ("Objective",),
-    "forward.objectives": ("Classification", "Custom", "Dense", "Multilabel", "Regression"),
+    "forward.custom_objective": ("Custom",),
+    "forward.objectives": ("Classification", "Dense", "Multilabel", "Regression"),
     "geometry.barrier": ("Barrier",),
     "geometry.barycentre": ("average", "barycentre"),
     "geometry.distances": ("Distance",),
@@ -100,9 +101,9 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
+    from landscape_cli.forward.custom_objective import Custom as Custom
     from landscape_cli.forward.objective import Objective as Objective
     from landscape_cli.forward.objectives import Classification as Classification
-    from landscape_cli.forward.objectives import Custom as Custom
     from landscape_cli.forward.objectives import Dense as Dense
     from landscape_cli.forward.objectives import Multilabel as Multilabel
     from landscape_cli.forward.objectives import Regression as Regression

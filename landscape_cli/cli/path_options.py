@@ -41,8 +41,8 @@ Repair = Annotated[
     bool,
     typer.Option(
         "--repair",
-        help="Networks without batch-norm: correct the mean and deviation of every hidden unit between the two, over "
-        "the training set, to between theirs (REPAIR).",
+        help="Networks without batch-norm: correct the mean and deviation of every hidden unit that a layer puts out "
+        "between the two (none inside of attention), over the training set, to between theirs (REPAIR).",
     ),
 ]
 OptimizeMidpoint = Annotated[
