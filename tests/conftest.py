@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,5 +43,30 @@ def landscape(
         captured = capsys.readouterr()
         code = stop.value.code
         return Outcome(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run
+
+
+_MADE: dict[tuple[object, ...], dict[str, bytes]] = {}
+
+
+@pytest.fixture
+def made(landscape: Callable[..., Outcome]) -> Callable[..., None]:
+    """Run a command that writes files; where the same was run before on the same files, put there what it wrote."""
+
+    def contents() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(Path().rglob("*")) if path.is_file()}
+
+    def run(*arguments: object) -> None:
+        before = contents()
+        there = tuple((name, hashlib.sha256(content).digest()) for name, content in before.items())
+        key = (*map(str, arguments), there)
+        if key not in _MADE:
+            done = landscape(*arguments)
+            assert done.code == 0, done.err
+            _MADE[key] = {name: content for name, content in contents().items() if before.get(name) != content}
+        for name, content in _MADE[key].items():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_bytes(content)
 
     return run

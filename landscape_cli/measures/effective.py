@@ -63,7 +63,7 @@ def without_masks(
 def _hides(model: nn.Module, network: Params) -> bool:
     """Tell whether a network has a buffer of zeros and ones, some of them zeros."""
     learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    buffers = (tensor for name, tensor in network.items() if name not in learned and tensor.is_floating_point())
+    buffers = (tensor for name, tensor in network.items() if name not in learned)
     return any(bool((b == 0).any()) and bool(((b == 0) | (b == 1)).all()) for b in buffers if b.ndim)
 
 

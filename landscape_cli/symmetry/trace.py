@@ -14,13 +14,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.errors import TraceError, one_line
+from landscape_cli.errors import InconsistencyError, TraceError, one_line
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
 from landscape_cli.symmetry.spec import Symmetry
+from landscape_cli.symmetry.tracing.record import Traced
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
@@ -51,7 +52,44 @@ def trace_symmetry(
     """
     check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", TraceError)
     check_kind("example_input", example_input, Tensor, "give a batch of inputs, shape (n, ...)", TraceError)
-    tracer = Tracer(model, strict=strict)
+    traced, symmetry = _derived(model, example_input, strict)
+    if traced.stacks:
+        symmetry = _larger(symmetry, model, example_input, strict, traced.stacks)
+    told = doubts(symmetry)
+    if told and strict:
+        raise TraceError(f"{told[0]}, and strict was asked for: without, that is fixed")
+    latents = latent_names(model)
+    return replace(
+        symmetry,
+        notes=(*symmetry.notes, *(f"{line}: that is fixed" for line in told)),
+        latents=latents,
+        fixed_signs=fixed_signs(traced.equations, symmetry) if latents else (),
+        input_shape=tuple(example_input.shape[1:]),
+        inputs=inputs or _whole(example_input),
+    )
+
+
+def _larger(
+    symmetry: Symmetry, model: nn.Module, example_input: Tensor, strict: bool, stacks: frozenset[str]
+) -> Symmetry:
+    """Return what is found if parameters are stacks of such, with units of each place's own, if it is more."""
+    try:
+        _, apart = _derived(model, example_input, strict, stacks)
+    except InconsistencyError:
+        return symmetry
+    return max(symmetry, apart, key=_size)
+
+
+def _size(symmetry: Symmetry) -> int:
+    units = sum(group.units for group in symmetry.permutations)
+    return units + sum(group.size for groups in (symmetry.scales, symmetry.signs) for group in groups)
+
+
+def _derived(
+    model: nn.Module, example_input: Tensor, strict: bool, stacks: frozenset[str] = frozenset()
+) -> tuple[Traced, Symmetry]:
+    """Run a model once; return what was learned and what that amounts to."""
+    tracer = Tracer(model, strict=strict, stacks=stacks)
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
     example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)
     precision = in_float64() if example.dtype == torch.float64 else nullcontext()
@@ -63,18 +101,7 @@ def trace_symmetry(
     except (Exception, SystemExit) as cause:
         raise _failure(cause, tracer.in_module(), tuple(example_input.shape)) from cause
     traced = tracer.finish(output)
-    symmetry, latents = assemble(traced), latent_names(model)
-    told = doubts(symmetry)
-    if told and strict:
-        raise TraceError(f"{told[0]}, and strict was asked for: without, that is fixed")
-    return replace(
-        symmetry,
-        notes=(*symmetry.notes, *(f"{line}: that is fixed" for line in told)),
-        latents=latents,
-        fixed_signs=fixed_signs(traced.equations, symmetry) if latents else (),
-        input_shape=tuple(example_input.shape[1:]),
-        inputs=inputs or _whole(example_input),
-    )
+    return traced, assemble(traced)
 
 
 def _whole(example: Tensor) -> WholeInputs | None:

@@ -25,18 +25,18 @@ TRAIN += ["--hmm-test", "50", "--epochs", "2", "--batch-size", "16", "--device",
 
 
 @pytest.fixture
-def trained(landscape) -> list[str]:
+def trained(made) -> list[str]:
     """Two networks of one model and data."""
     for seed in (1, 2):
-        assert landscape(*TRAIN, "--seed", seed, "-o", f"{seed}.st").code == 0
+        made(*TRAIN, "--seed", seed, "-o", f"{seed}.st")
     return ["1.st", "2.st"]
 
 
 @pytest.fixture
-def aligned(landscape, trained: list[str]) -> list[str]:
+def aligned(made, trained: list[str]) -> list[str]:
     """The same, normalised and aligned."""
-    assert landscape("normalize", *trained, "--out-dir", "n").code == 0
-    assert landscape("align", "n/1.st", "n/2.st", "-o", "b.st").code == 0
+    made("normalize", *trained, "--out-dir", "n")
+    made("align", "n/1.st", "n/2.st", "-o", "b.st")
     return ["n/1.st", "b.st"]
 
 

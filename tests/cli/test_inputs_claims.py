@@ -31,11 +31,10 @@ TRAIN = (
 
 
 @pytest.fixture
-def networks(landscape: Landscape) -> list[str]:
+def networks(made: Callable[..., None]) -> list[str]:
     """Two normalised networks."""
-    done = landscape("train", "--model", "mlp", "--hidden", "5,4", *TRAIN, "--runs", "2", "-o", "{seed}.st")
-    assert done.code == 0, done.err
-    assert landscape("normalize", "0.st", "1.st", "--out-dir", "n").code == 0
+    made("train", "--model", "mlp", "--hidden", "5,4", *TRAIN, "--runs", "2", "-o", "{seed}.st")
+    made("normalize", "0.st", "1.st", "--out-dir", "n")
     return ["n/0.st", "n/1.st"]
 
 
@@ -98,9 +97,10 @@ def test_binary_claims(landscape: Landscape) -> None:
     landscape("align", "n/0.st", change("n/1.st", fc1_weight=2), "-o", "b.st").check_refused("and is not", "latents")
 
 
-def test_generated_data(landscape: Landscape, networks: list[str]) -> None:
+@pytest.mark.parametrize("digest", ["0" * 64, [1], {}, 5], ids=str)
+def test_generated_data(landscape: Landscape, networks: list[str], digest: object) -> None:
     network = read_checkpoint("0.st")
-    changed = dict(network.data) | {"sha256": "0" * 64}
+    changed = dict(network.data) | {"sha256": digest}
     write_checkpoint("other.st", replace(network, data=changed))
     for command in (
         ("path", "0.st", "other.st", "--points", "2"),

@@ -782,7 +782,6 @@ NETS |= {
         VECTOR,
         (5, 6, 7),
         (5, 6, 7),
-        missing="_trilinear has no rule",
     ),
     "a buffer for each unit": Case(
         lambda: Net(lambda m, x: m.o(F.relu(m.a(x) + m.shift)), shift=torch.ones(6), **linears(a=(4, 6), o=(6, 3))),

@@ -36,7 +36,12 @@ def mlp(wrap: Wrap = lambda layer: layer) -> nn.Sequential:
 
 
 class MaskedLinear(nn.Module):
-    """A fully connected layer that multiplies its weight by a buffer, of the weight's shape or of one a unit."""
+    """A fully connected layer that multiplies its weight by a buffer, of the weight's shape or of one a unit.
+
+    Or, once `masking` is another, that masks it otherwise.
+    """
+
+    masking: Callable[[Tensor, Tensor], Tensor] = staticmethod(torch.mul)
 
     def __init__(self, inputs: int, outputs: int, *, rows: bool = False) -> None:
         super().__init__()
@@ -46,7 +51,7 @@ class MaskedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         keep: Tensor = self.keep  # type: ignore[assignment]
-        return nn.functional.linear(x, self.weight * keep, self.bias)
+        return nn.functional.linear(x, self.masking(self.weight, keep), self.bias)
 
 
 def by_hand() -> nn.Sequential:

@@ -62,12 +62,23 @@ def randomised(model: nn.Module, generator: torch.Generator) -> dict[str, Tensor
     return {name: found[id(tensor)] for name, tensor in model.state_dict(keep_vars=True).items()}
 
 
-def make_net(model: nn.Module, shape: tuple[int, ...], *, seed: int = 0, batch: int = 5, strict: bool = False) -> Net:
-    """Return a network with everything that the properties need."""
+def make_net(
+    model: nn.Module,
+    shape: tuple[int, ...],
+    *,
+    seed: int = 0,
+    batch: int = 5,
+    strict: bool = False,
+    words: int | None = None,
+) -> Net:
+    """Return a network with everything that the properties need; it reads real numbers, or whole ones below `words`."""
     generator = torch.Generator().manual_seed(seed)
     model = model.double().eval().requires_grad_(False)
     params = randomised(model, generator)
-    inputs = torch.randn(batch, *shape, generator=generator, dtype=torch.float64)
+    if words is None:
+        inputs = torch.randn(batch, *shape, generator=generator, dtype=torch.float64)
+    else:
+        inputs = torch.randint(words, (batch, *shape), generator=generator)
     return Net(model, params, trace_symmetry(model, inputs[:2], strict=strict), inputs)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,15 @@ from tests.support.cases import random_factors
 from tests.support.pruned import MODELS, PRUNINGS, SHAPE, MaskedLinear, burnt_in, by_hand, masks_of, pruned, tensors
 
 INPUT = torch.zeros(2, *SHAPE)
+
+
+def masked_by_hand(dtype: torch.dtype) -> nn.Sequential:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = by_hand().double().eval()
+    for name, buffer in list(model.named_buffers()):
+        model.get_submodule(name.rpartition(".")[0]).register_buffer("keep", buffer.to(dtype))
+    return model
 
 
 def outputs(model: nn.Module, network: dict[str, Tensor], shape: tuple[int, ...] = SHAPE) -> Tensor:
@@ -39,9 +50,10 @@ def test_pruned_networks_are_their_burnt_in_selves(name: str, pruning: str) -> N
         torch.testing.assert_close(masks_of(ours.params), masks_of(before), rtol=0, atol=0)
     again = normalize(model, normal[0].params, symmetry)
     torch.testing.assert_close(again.params, normal[0].params)
-    for method in ("cosine", "weight"):
-        ours = align(model, normal[0].params, normal[1].params, symmetry, method=method)
-        theirs = align(plain, of_burnt[0].params, of_burnt[1].params, of_plain, method=method)
+    x = torch.randn(20, *SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for how in ({}, {"method": "activation", "inputs": x}, {"method": "weight"}):
+        ours = align(model, normal[0].params, normal[1].params, symmetry, **how)
+        theirs = align(plain, of_burnt[0].params, of_burnt[1].params, of_plain, **how)
         torch.testing.assert_close(dict(ours.permutations), dict(theirs.permutations), rtol=0, atol=0)
         torch.testing.assert_close(burnt_in(ours.params), theirs.params)
         torch.testing.assert_close(ours.similarity, theirs.similarity)
@@ -71,11 +83,10 @@ def test_no_symmetry_of_a_masked_network_is_left(name: str) -> None:
     assert not torch.allclose(outputs(model, wrong), outputs(model, network))
 
 
-def test_masks_that_the_model_multiplies_by_itself() -> None:
-    """Of any name, whole or one number a unit; flipped units leave them as they are."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = by_hand().double().eval()
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bool, torch.uint8])
+def test_masks_that_the_model_multiplies_by_itself(dtype: torch.dtype) -> None:
+    """Of any name and type, whole or one number a unit; flipped units leave them as they are."""
+    model = masked_by_hand(dtype)
     network, symmetry = tensors(model), trace_symmetry(model, torch.zeros(2, 5))
     assert symmetry.masks == (
         Mask("0.weight", "0.keep", (0, 1)),
@@ -101,6 +112,33 @@ def test_masks_that_the_model_multiplies_by_itself() -> None:
     hidden = burn_in(network, symmetry)
     assert all(bool((hidden[name] == 1).all()) for name in masks_of(network))
     assert all(bool((hidden[mask.weight] == 0).any()) for mask in symmetry.masks)
+
+
+WAYS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "filled": lambda weight, mask: weight.masked_fill(mask == 0, 0.0),
+    "filled, not": lambda weight, mask: weight.masked_fill(~mask.bool(), 0.0),
+    "chosen": lambda weight, mask: torch.where(mask.bool(), weight, 0.0),
+    "complement": lambda weight, mask: weight * (1 - mask.double()),
+    "contracted": lambda weight, mask: weight + (mask.double().sum(1) @ weight),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bool, torch.int64])
+@pytest.mark.parametrize("way", WAYS)
+def test_masks_that_mask_otherwise(way: str, dtype: torch.dtype) -> None:
+    """They are permuted, and nothing else."""
+    model = masked_by_hand(dtype)
+    for layer in model:
+        layer.masking = WAYS[way]
+    network, symmetry = tensors(model), trace_symmetry(model, torch.zeros(2, 5))
+    moved = permute(network, symmetry, random_permutations(symmetry, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(outputs(model, dict(moved), (5,)), outputs(model, network, (5,)))
+    assert not torch.equal(moved["0.keep"], network["0.keep"])
+    normal = normalize(model, moved, symmetry).params
+    aligned = align(model, normalize(model, network, symmetry).params, normal, symmetry, method="weight").params
+    if way != "contracted":  # then their columns, which are summed, may be in any order
+        torch.testing.assert_close(masks_of(aligned), masks_of(network), rtol=0, atol=0)
+        torch.testing.assert_close(masks_of(normal), masks_of(moved), rtol=0, atol=0)
 
 
 def test_what_is_no_mask() -> None:

@@ -14,21 +14,21 @@ from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.choices import Format, Method, Statistics
 from landscape_cli.cli.averaging import AverageOptions
 from landscape_cli.cli.console import emit, listen, progress, say
+from landscape_cli.cli.data_options import DataOptions
 from landscape_cli.cli.learning import OF_DATA, ON_DATA, LearningOptions, check_used, learned_remark
 from landscape_cli.cli.options import (
     LARGEST_COUNT,
     CheckpointOutput,
     ComputeOptions,
-    DataOptions,
     ExportOptions,
     Force,
     Form,
-    MeetingOptions,
     ModelOptions,
     OutDir,
     Strict,
     TerminalOptions,
 )
+from landscape_cli.cli.preprocessing_options import MeetingOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -127,7 +127,8 @@ def align(
       landscape align --explain --check small.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.averaging import average_of, check_has_mean, write_average
-    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of, with_preprocessing
+    from landscape_cli.cli.inputs import open_networks, symmetry_of, with_preprocessing
+    from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs, check_alike
     from landscape_cli.cli.outputs import (
         check_written,

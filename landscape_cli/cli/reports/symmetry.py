@@ -10,7 +10,7 @@ import typer
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import emit, say
-from landscape_cli.cli.options import flag, given
+from landscape_cli.cli.parsing import flag, given
 from landscape_cli.errors import escaped, shown
 from landscape_cli.io.results import Result
 from landscape_cli.models.request import describe_model

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
-from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.integers import Array
 
 Row = dict[int, Fraction]
@@ -14,7 +13,7 @@ Row = dict[int, Fraction]
 
 
 def eliminate(
-    equations: Equations,
+    equations: Iterable[tuple[Array, tuple[int, ...]]],
     kind: str,
     *,
     represent: Callable[[Array], tuple[list[list[int]], list[int]]],
@@ -26,7 +25,7 @@ def eliminate(
     a stream's scale is set by its first writer.
 
     Args:
-        equations: those that tracing stated.
+        equations: rows of variables that, to the powers beside, multiply to 1.
         kind: "scale", or "sign": modulo 2.
         represent: returns the rows of variables that stand for all, and the variables whose rows nobody can stand for.
         depth: returns how deep in the nesting of units a variable lies.
@@ -35,7 +34,7 @@ def eliminate(
     seen: set[tuple[tuple[int, int], ...]] = set()
     pivots: dict[int, Row] = {}
     users: defaultdict[int, set[int]] = defaultdict(set)
-    for rows, common in equations.rows(kind):
+    for rows, common in equations:
         kept, unrepresented = represent(rows)
         alone = [((variable,), (1,)) for variable in unrepresented]
         for entry, powers in [*alone, *((entry, common) for entry in kept)]:

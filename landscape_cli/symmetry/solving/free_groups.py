@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from landscape_cli.symmetry.solving.elimination import Row, eliminate
+from landscape_cli.symmetry.solving.shared import define
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
 from landscape_cli.symmetry.tracing.equations import Block, Equations
@@ -34,21 +35,22 @@ def scale_groups(
     The last number tells how many of the groups come before the output's.
     """
     shown = _shown(equations, variables, outputs)
-    solve = _solve(equations, variables, "scale")
-    members = _members(variables, solve)
+    held = [variable for row, _ in shown for variable in row]
+    solve, given = _solve(equations, variables, "scale", held)
+    members = _members(variables, solve, given)
     seen, common = _in_outputs(shown, solve)
     common = common and all(power.denominator == 1 for free in seen for power in members[free].values())
     output: list[ScaledAxis] = []
     for free in sorted(seen) if common else ():
-        output += _scaled(variables, axes, batch_norms, members[free], whole=True, kind=variables.kind(free))
+        output += _scaled(variables, axes, batch_norms, members[free], given, whole=True, kind=variables.kind(free))
     groups: list[ScaleGroup] = []
     after = 0
     taken: set[str] = set()
     for free in sorted(members.keys() - seen):
         kind = variables.kind(free)
-        if _is_idle(variables.tables(kind, _whole(members[free]))):
+        if _is_idle(variables.tables(kind, _whole(members[free]), given)):
             continue
-        scaled = _scaled(variables, axes, batch_norms, members[free], kind=kind)
+        scaled = _scaled(variables, axes, batch_norms, members[free], given, kind=kind)
         if scaled:
             name = _unused_name_of(scaled[0].axis, taken)
             groups.append(ScaleGroup(name, variables.units_of(kind), tuple(scaled)))
@@ -100,12 +102,12 @@ def _why_signs_are_fixed(equations: Equations, writer: Axis) -> str:
 
 def sign_groups(equations: Equations, variables: VariableTable, axes: MakeAxes) -> list[SignGroup]:
     """Return the groups of free signs in forward order."""
-    solve = _solve(equations, variables, "sign")
+    solve, given = _solve(equations, variables, "sign")
     groups: list[SignGroup] = []
     taken: set[str] = set()
-    for free, powers in sorted(_members(variables, solve).items()):
+    for free, powers in sorted(_members(variables, solve, given, modulo=2).items()):
         kind = variables.kind(free)
-        tables = variables.tables(kind, _whole(powers))
+        tables = variables.tables(kind, _whole(powers), given)
         flipped = [axis for block, _, table in tables for axis in axes(block.tensor, block.dims, table)]
         if flipped and not _is_idle(tables, modulo=2):
             name = _unused_name_of(flipped[0], taken)
@@ -129,20 +131,37 @@ def _with_clear_gains(groups: Sequence[SignGroup]) -> list[SignGroup]:
     return [replace(group, axes=tuple(map(with_clear_role, group.axes))) for group in groups]
 
 
-def _solve(equations: Equations, variables: VariableTable, kind: str) -> Callable[[int], Row]:
-    """Solve the equations, variables of several units at once being 1."""
-    (several,) = np.nonzero(variables.several)
-    if len(several):
-        equations.nothing(kind, several)
-    return eliminate(equations, kind, represent=variables.represent, depth=variables.depth)
+def _solve(
+    equations: Equations, variables: VariableTable, kind: str, held: Sequence[int] = ()
+) -> tuple[Callable[[int], Row], dict[int, Row]]:
+    """Solve the equations; return what gives each variable, those of several units at once apart.
+
+    These are given by variables of one unit each; those of `held`, and those that no others give, are 1.
+    """
+    shared = variables.several.copy()
+    shared[list(held)] = False
+    rows, given = define(equations.rows(kind), shared, modulo=2 if kind == "sign" else 0, agree=variables.agree)
+    rest = np.setdiff1d(np.flatnonzero(variables.several), np.array(list(given), dtype=np.int64))
+    nothing = [(rest[:, None], (1,))] if len(rest) else []
+    return eliminate([*rows, *nothing], kind, represent=variables.represent, depth=variables.depth), given
 
 
-def _members(variables: VariableTable, solve: Callable[[int], Row]) -> dict[int, dict[int, Fraction]]:
-    """Return by free variable the kept variables that depend on it, and by which power."""
+def _members(
+    variables: VariableTable, solve: Callable[[int], Row], given: Mapping[int, Row], modulo: int = 0
+) -> dict[int, dict[int, Fraction]]:
+    """Return by free variable the kept variables that depend on it, and by which power; all that several units own."""
     members: defaultdict[int, dict[int, Fraction]] = defaultdict(dict)
     for variable in np.flatnonzero(variables.kept)[1:].tolist():
-        for free, power in solve(variable).items():
+        for free, power in solve(variable).items() if variable not in given else ():
             members[free][variable] = power
+    for variable, row in given.items():
+        total: defaultdict[int, Fraction] = defaultdict(Fraction)
+        for part, power in row.items():
+            for free, share in solve(int(variables.representative[part])).items():
+                total[free] += power * share
+        for free, power in total.items():
+            if power % modulo if modulo else power:
+                members[free][variable] = power
     return dict(members)
 
 
@@ -174,6 +193,7 @@ def _scaled(
     axes: MakeAxes,
     batch_norms: Sequence[BatchNorm],
     powers: Mapping[int, Fraction],
+    given: Mapping[int, Row],
     *,
     kind: int,
     whole: bool = False,
@@ -181,7 +201,7 @@ def _scaled(
     means = {norm.mean: norm for norm in batch_norms}
     unscaled = {norm.variance: norm for norm in batch_norms if norm.gain is None}
     scaled = []
-    for block, power, table in variables.tables(kind, _whole(powers)):
+    for block, power, table in variables.tables(kind, _whole(powers), given):
         table = table.reshape(1, -1) if whole else table
         epsilon = unscaled[block.tensor].epsilon if block.tensor in unscaled else 0.0
         scaled += [ScaledAxis(axis, power, epsilon) for axis in axes(block.tensor, block.dims, table)]

@@ -127,20 +127,29 @@ def _axes(traced: Traced, places: PlaceTable, units: Sequence[int]) -> tuple[Axi
     """Return where units of one kind live, those of blocks wherever what is in them lives."""
     tables = places.tables(units)
     axes = []
+    moved = {places.parts[k].tensor for k in tables if places.parts[k].dims == (0,)}
     for k, table in tables.items():
         part = places.parts[k]
-        rows = [tables[j] for j in tables if places.parts[j].tensor == part.tensor and places.parts[j].dims == (0,)]
-        if len(part.dims) > 1 and rows and _is_whole(table, rows[0], traced.shapes[part.tensor][1]):
-            continue  # what lives there moves along with whole rows, which another axis lists
-        axes += _axis_maker(traced)(part.tensor, part.dims, table)
+        dims, rows = part.dims, None
+        if len(dims) > 1:
+            rows = _whole_rows(table, traced.shapes[part.tensor][dims[-1]])
+        if rows is not None:  # which move once, whatever lives along them
+            dims, table = (0,), rows
+            if part.tensor in moved:
+                continue
+            moved.add(part.tensor)
+        axes += _axis_maker(traced)(part.tensor, dims, table)
     return tuple(axes)
 
 
-def _is_whole(table: Array, rows: Array, length: int) -> bool:
-    """Tell whether units that live on the first axis and all along rows of the first two live at those rows alone."""
-    if table.shape[1] != rows.shape[1] * length:
-        return False
-    return np.array_equal(np.sort(table // length, axis=1), np.repeat(np.sort(rows, axis=1), length, axis=1))
+def _whole_rows(table: Array, length: int) -> Array | None:
+    """Return the rows that units live at, if they live all along these, in their order; None if they do not."""
+    if table.shape[1] % length:
+        return None
+    rows = np.sort(table, axis=1) // length
+    first = rows[:, ::length]
+    alike = np.array_equal(rows, np.repeat(first, length, axis=1)) and (table % length == table[:1] % length).all()
+    return first if alike and (np.diff(first, axis=1) > 0).all() else None
 
 
 def _axis_maker(traced: Traced):  # type: ignore[no-untyped-def]

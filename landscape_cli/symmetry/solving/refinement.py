@@ -17,7 +17,6 @@ from landscape_cli.symmetry.tracing.equations import clusters
 from landscape_cli.symmetry.tracing.integers import SPAN, Array, Hash, mix, ranked
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, covered, to_layer
-from landscape_cli.symmetry.tracing.relate import resolved
 
 OTHERWISE = "units that live together otherwise than as rows and columns"
 ITSELF = "a unit that meets itself"
@@ -71,15 +70,17 @@ def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
 
 def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     """Return what layers over one run of axes come to, flattened over those axes."""
-    parts = [part for layer in layers for part in labels.resolve(layer.numpy())]
-    if len(parts) > 1:
-        layers = resolved(labels, layers)
-        shape = np.broadcast_shapes(*(tuple(layer.shape) for layer in layers))
-        parts = [layer.expand(shape).numpy() for layer in layers]
-    columns = [np.ascontiguousarray(part).ravel() for part in parts]
+    parts = [part for layer in layers for part in labels.resolve(layer.numpy(), lone=True)]
+    shape = np.broadcast_shapes(*(part.shape for part in parts))
+    columns = [np.ascontiguousarray(np.broadcast_to(part, shape)).ravel() for part in parts]
+    columns = list({column.tobytes(): column for column in columns}.values())
     units = [column for column in columns if column.max(initial=-1) >= 0]
     blocks = [labels.above(column) for column in units] if len(units) > 1 else []
     return Run(tuple(c for c in columns if not any(np.array_equal(c, block) for block in blocks)))
+
+
+MOST_NESTED = 8
+"""How many blocks, one within another, are looked through."""
 
 
 def settle(labels: Labels, runs: Sequence[Run]) -> None:
@@ -93,7 +94,7 @@ def settle(labels: Labels, runs: Sequence[Run]) -> None:
         for number, run in enumerate(joint):
             free = [k for k in run.units() if not (labels.why_fixed(run.columns[k]) > 0).all()]
             if len(free) > 1 and number not in products:
-                products[number] = _is_product(run)
+                products[number] = _is_product(labels, run)
             if len(free) > 1 and not products[number]:
                 for k in free:
                     labels.fix(run.columns[k], OTHERWISE)
@@ -112,11 +113,35 @@ def _fix_twice(labels: Labels, run: Run) -> None:
         seen[column] = True
 
 
-def _is_product(run: Run) -> bool:
-    """Tell whether, of places with units in the same columns, every combination of them occurs exactly once."""
+def _is_product(labels: Labels, run: Run) -> bool:
+    """Tell whether, of places with units in the same columns, every combination of them occurs exactly once.
+
+    Units in common blocks need be combined with those of their block alone.
+    """
     columns = np.stack(run.columns)
     _, pattern = np.unique(columns >= 0, axis=1, return_inverse=True)
-    return all(_is_grid(columns[:, pattern.ravel() == number]) for number in range(int(pattern.max()) + 1))
+    return all(_is_nested_grid(labels, columns[:, pattern.ravel() == number]) for number in range(pattern.max() + 1))
+
+
+def _is_nested_grid(labels: Labels, columns: Array) -> bool:
+    """Tell whether columns are a grid, or blocks that several share are one with the others, and each within them."""
+    if _is_grid(columns):
+        return True
+    chains: list[list[Array]] = []
+    for column in columns:
+        chains.append([])
+        above = labels.above(column) if column[0] >= 0 else column
+        while above[0] >= 0 and len(chains[-1]) < MOST_NESTED:
+            chains[-1].append(above)
+            above = labels.above(above)
+    for blocks in {above.tobytes(): above for chain in chains for above in reversed(chain)}.values():
+        within = [any(np.array_equal(blocks, above) for above in chain) for chain in chains]
+        different = np.unique(blocks)
+        if sum(within) > 1 and len(different) > 1 and (blocks >= 0).all():
+            outside = np.unique(np.vstack([blocks, columns[~np.array(within)]]), axis=1)
+            parts = [columns[:, blocks == block] for block in different.tolist()]
+            return _is_nested_grid(labels, outside) and all(_is_nested_grid(labels, part) for part in parts)
+    return False
 
 
 def _is_grid(columns: Array) -> bool:

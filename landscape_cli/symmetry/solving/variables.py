@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,9 @@ class _Cells:
     block: Block
     units: Array
     ranks: Array
+
+
+EMPTY: Mapping[int, Iterable[int]] = {}
 
 
 class VariableTable:
@@ -167,8 +170,33 @@ class VariableTable:
             belongs |= units == up
         return inner[:, 0], belongs.all(axis=1)
 
-    def tables(self, kind: int, powers: Mapping[int, int]) -> list[tuple[Block, int, Array]]:
+    def agree(self, variables: Sequence[int]) -> bool:
+        """Tell whether the units of variables, and the blocks that these are in, are one of each kind at most."""
+        found: dict[int, int] = {}
+        return all(
+            found.setdefault(kind, unit) == unit
+            for unit, kind in ((unit, int(self.kind_of_unit[unit])) for unit in self._units_over(variables))
+            if kind >= 0 and len(self.kinds[kind]) > 1
+        )
+
+    def _units_over(self, variables: Iterable[int]) -> list[int]:
+        """Return the units of variables, and all blocks that these are in."""
+        over: list[int] = []
+        for unit in {int(self.unit_of[variable]) for variable in variables}:
+            while unit >= 0:
+                over.append(unit)
+                unit = int(self._above[unit])
+        return over
+
+    def tables(
+        self, kind: int, powers: Mapping[int, int], given: Mapping[int, Iterable[int]] = EMPTY
+    ) -> list[tuple[Block, int, Array]]:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
+
+        Args:
+            kind: of the units.
+            powers: of the variables kept, and of all that belong to several units at once.
+            given: the variables of one unit each that give the latter.
 
         Raises:
             InconsistencyError: if places do not fall to units evenly.
@@ -176,13 +204,18 @@ class VariableTable:
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
         self._index_units(members)
         chosen: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+        shared: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
         for variable, power in powers.items():
-            chosen[int(self.cells_of[variable]), power].add(variable)
+            (shared if variable in given else chosen)[int(self.cells_of[variable]), power].add(variable)
         tables = []
         for (number, power), variables in sorted(chosen.items()):
             cells = self.cells[number]
             if cells.block.tensor:
                 tables.append((cells.block, power, self._table(number, variables, len(members))))
+        for (number, power), variables in sorted(shared.items()):
+            block = self.cells[number].block
+            if block.tensor:
+                tables.append((block, power, self._shared_table(block, variables, given, len(members))))
         return tables
 
     def _index_units(self, members: Array) -> None:
@@ -211,6 +244,19 @@ class VariableTable:
             raise _not_understood(cells.block.tensor)
         order = np.lexsort((at, cells.ranks[at], cells.units[at], index))
         return at[order].reshape(units, -1)
+
+    def _shared_table(self, block: Block, variables: set[int], given: Mapping[int, Iterable[int]], units: int) -> Array:
+        """Return the places of variables of several units at once, unit by unit of the kind indexed, in their order.
+
+        Raises:
+            InconsistencyError: if they do not fall to units evenly.
+        """
+        (at,) = np.nonzero(np.isin(block.variables, list(variables)))
+        of = {v: max((int(self._index[u]) for u in self._units_over(given[v])), default=NONE) for v in variables}
+        index = np.array([of[v] for v in block.variables[at].tolist()]) if units > 1 else np.zeros_like(at)
+        if (index < 0).any() or len(at) % units or (np.bincount(index, minlength=units) != len(at) // units).any():
+            raise _not_understood(block.tensor)
+        return at[np.lexsort((at, index))].reshape(units, -1)
 
     def _indices(self, units: Array, tensor: str) -> Array:
         """Return which unit of the kind indexed each unit is, or else the innermost of the blocks that it is in.

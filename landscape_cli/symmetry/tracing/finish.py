@@ -61,6 +61,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         batch_norms=_exclusive_batch_norms(tensors),
         masks=parameters.exclusive_masks(),
         notes=tuple(dict.fromkeys(notes.texts)),
+        stacks=parameters.stacks_seen(weights.names),
     )
 
 

@@ -78,6 +78,20 @@ def _packed(rows: Array) -> tuple[Array | None, Array, list[int]]:
     return code, low, spans
 
 
+def components(pairs: Array) -> Array:
+    """Return for each pair, shape (pairs, 2), which component it is in of the graph whose edges they are."""
+    left, right = (np.unique(pairs[:, side], return_inverse=True)[1].ravel() for side in (0, 1))
+    component = np.arange(int(left.max(initial=-1)) + 1)
+    while True:
+        lowest = np.full(int(right.max(initial=-1)) + 1, len(component))
+        np.minimum.at(lowest, right, component[left])
+        lower = component.copy()
+        np.minimum.at(lower, left, lowest[right])
+        if np.array_equal(lower, component):
+            return ranked(component[left])[1]
+        component = lower
+
+
 def is_function(labels: Array, values: Array) -> bool:
     """Tell whether equal labels have equal values."""
     pairs = pairs_of(labels.ravel(), values.ravel())

@@ -19,6 +19,7 @@ from landscape_cli.symmetry.tracing.integers import (
     NONE,
     SPAN,
     Array,
+    components,
     different_rows,
     is_function,
     pairs_of,
@@ -92,10 +93,11 @@ class Labels:
             return self._same[labels]
         return np.where(labels >= 0, self._same[np.maximum(labels, 0)], labels)
 
-    def resolve(self, labels: Array) -> list[Array]:
+    def resolve(self, labels: Array, *, lone: bool = False) -> list[Array]:
         """Return what labels come to: arrays whose tuples tell apart what the labels do, of underived units and slots.
 
-        Arrays that say the same everywhere are left out, unless nothing else would remain.
+        Arrays that say the same everywhere are left out, unless nothing else would remain, or it is a unit that they
+        say and `lone` asks for such.
         """
         roots = self.find(labels)
         if not len(self._parts):
@@ -107,9 +109,11 @@ class Labels:
         columns = [
             np.where(derived, self._parts[rows, k], roots if k == 0 else NONE) for k in range(self._parts.shape[1])
         ]
-        parts = [part for column in columns[:2] if column.max() >= 0 for part in self.resolve(column)]
+        parts = [part for column in columns[:2] if column.max() >= 0 for part in self.resolve(column, lone=lone)]
         parts += [column for column in (*columns[1:2], columns[2]) if column.max() < 0]
-        telling = [part for part in parts if part.size and (part != part.flat[0]).any()]
+        telling = [
+            part for part in parts if part.size and ((part != part.flat[0]).any() or (lone and part.flat[0] >= 0))
+        ]
         return telling or parts[:1]
 
     def above(self, units: Array) -> Array:
@@ -173,6 +177,7 @@ class Labels:
 
     def _pair_up(self, pairs: Array, reason: str) -> None:
         """Make each pair two slots of a new unit, or fix all where they do not come in pairs."""
+        pairs = different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
         flat = pairs.ravel()
         above = self._above[: self.count]
         if len(np.unique(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():
@@ -198,6 +203,8 @@ class Labels:
             self._add_origins(self.find(part[real]), self._origin[units[real]])
         self._row[units] = len(self._parts) + np.arange(len(units))
         self._parts = np.concatenate([self._parts, np.stack([first, second, slot], axis=1)])
+        if len(units) and (first >= 0).all() and (second >= 0).all():
+            self.share(first, second, reason)
         belongs = blocks >= 0
         if not belongs.any():
             return
@@ -248,9 +255,30 @@ class Labels:
         elif len(both) == len(units):
             self._above[units] = NONE
             self.derive(units, old, blocks, np.full(len(units), NONE), reason)
-        else:
+        else:  # blocks of two kinds that cross: those stay, and units keep to where they cross
             self.fix(both, reason)
-            self.fix(units, reason)
+            _, cell = np.unique(np.stack([old, blocks], axis=1), axis=0, return_inverse=True)
+            cells = self.units(int(cell.max()) + 1)
+            self.fix(cells, reason)
+            self._above[units] = cells[cell.ravel()]
+
+    def share(self, first: Array, second: Array, reason: str) -> bool:
+        """State that units that meet, pair by pair, are in common blocks, and tell whether that is so.
+
+        A block holds all that are joined by meeting; in it each of the one must meet each of the other, equally often.
+        """
+        pairs, times = np.unique(np.stack([self.find(first), self.find(second)], axis=1), axis=0, return_counts=True)
+        blocks = components(pairs)
+        sides = [pairs_of(blocks, pairs[:, side])[:, 0] for side in (0, 1)]
+        full = np.bincount(sides[0]) * np.bincount(sides[1])
+        alike = bool((times == times[0]).all()) and np.array_equal(full, np.bincount(blocks))
+        if not alike or ((pairs < 0).any() and int(blocks.max()) > 0):
+            return False
+        if int(blocks.max()) > 0:
+            units = self.units(int(blocks.max()) + 1, together=True)
+            for side in (0, 1):
+                self.respect(pairs[:, side], self.find(units)[blocks], reason)
+        return True
 
     def _as_units(self, blocks: Array) -> Array:
         """Return blocks, those that are slots replaced by units that may not move."""

@@ -58,6 +58,7 @@ class Value:
             tuple((change(layer), power) for layer, power in self.scale),
             tuple((change(layer), power) for layer, power in self.sign),
             zero=self.zero,
+            copies=self.copies,
         )
 
     def only(self, *, scale: bool = True, sign: bool = True) -> Value:

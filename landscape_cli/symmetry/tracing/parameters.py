@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -17,9 +17,12 @@ from landscape_cli.symmetry.tracing.layers import Layer
 from landscape_cli.symmetry.tracing.record import BatchNorm
 from landscape_cli.symmetry.tracing.storage import storage_of
 
+MOST_STACKED = 3
+"""How many axes of more than one place a stack has at most: those of its matrices, and its own."""
+
 
 class ParameterTable:
-    """The floating-point parameters and buffers of a model; its other buffers are constants.
+    """The floating-point parameters and buffers of a model, and masks; its other buffers are constants.
 
     Attributes:
         stand_ins: tensors without numbers, by every name of a parameter or buffer.
@@ -32,11 +35,13 @@ class ParameterTable:
         batch_norms: those that normalise with running statistics, once for each time they run.
         masks: how often a parameter was multiplied by a buffer of zeros and ones.
         zero_one: the names of the buffers of zeros and ones.
+        stacks: parameters of which each place along the first axis is one of its own, with units of its own.
+        stacked: parameters that were used as such.
         unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
             orthogonal matrices.
     """
 
-    def __init__(self, model: nn.Module, constants: Constants) -> None:
+    def __init__(self, model: nn.Module, constants: Constants, stacks: Collection[str] = ()) -> None:
         """Make stand-ins for a model's tensors.
 
         Raises:
@@ -52,6 +57,8 @@ class ParameterTable:
         self.batch_norms: list[BatchNorm] = []
         self.masks: Counter[Mask] = Counter()
         self.zero_one: set[str] = set()
+        self.stacks = frozenset(stacks)
+        self.stacked: set[str] = set()
         self.unscaled = {part for made in made_of_parts(model) if made.kind == OTHER for part in made.stored}
         self.unscaled -= self.learned
         self._names: dict[int, str] = {}
@@ -66,13 +73,14 @@ class ParameterTable:
 
     def _add_state(self, model: nn.Module) -> None:
         first_of: dict[int, str] = {}
+        masks = _whole_masks(model)
         for name, tensor in model.state_dict(keep_vars=True).items():
             if not isinstance(tensor, Tensor):
                 raise TraceError(f"the model's state holds {name!r}, which is no tensor")
             self.shapes[name] = tuple(tensor.shape)
             if tensor.is_complex():
                 raise TraceError(f"the tensor {name!r} is complex, which has no rule")
-            if not tensor.is_floating_point():
+            if not tensor.is_floating_point() and name not in masks:
                 self.aliases.setdefault(name, []).append(name)
                 continue
             first = first_of.setdefault(id(tensor), name)
@@ -110,6 +118,22 @@ class ParameterTable:
         """Count an operator as a use of the parameters and buffers among these tensors."""
         self.uses.update({self.name(tensor) for tensor in tensors if tensor in self})
 
+    def note_stack(self, name: str) -> None:
+        """Note that the places along the first axis of a parameter were used apart."""
+        long = sum(size > 1 for size in self.shapes[name])
+        if name in self.learned and self.shapes[name][0] > 1 and 2 <= long <= MOST_STACKED:
+            self.stacked.add(name)
+
+    def stacks_seen(self, weights: Collection[str]) -> frozenset[str]:
+        """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them."""
+        counts = {self.shapes[name][0] for name in self.stacked}
+        beside = {
+            name
+            for name in self.learned & self.aliases.keys() - set(weights)
+            if self.shapes[name][:1] and self.shapes[name][0] in counts and max(self.shapes[name][1:], default=1) > 1
+        }
+        return frozenset(self.stacked | beside)
+
     def unused(self) -> list[str]:
         """Return the names of the tensors with axes that no operator used."""
         unused = [name for name in self.aliases if name in self.stand_ins and name not in self.runs]
@@ -118,7 +142,7 @@ class ParameterTable:
     def note_role(self, name: str, dim: int, role: Role) -> None:
         """Note what an axis of a parameter is to the units there; weights that write count most."""
         noted = self.roles.setdefault((name, dim), role)
-        if role is Role.INCOMING and noted is not Role.INCOMING:
+        if role is Role.INCOMING and noted not in {Role.INCOMING, Role.MASK}:
             self.roles[name, dim] = role
 
     def has_role(self, name: str, role: Role) -> bool:
@@ -162,6 +186,28 @@ class ParameterTable:
 def _is_zero_one(buffer: Tensor) -> bool:
     """Tell whether a buffer holds zeros and ones, and is no single number; without values it is not known to."""
     return buffer.ndim > 0 and not buffer.is_meta and bool(((buffer == 0) | (buffer == 1)).all())
+
+
+def _whole_masks(model: nn.Module) -> set[str]:
+    """Return the names of buffers of truth values, or whole numbers, that may mask a parameter of their module.
+
+    That is, of zeros and ones, some of them ones as counters are not at first, and of a parameter's shape but for axes
+    along which they are the same.
+    """
+    return {
+        f"{prefix}{'.' * bool(prefix)}{name}"
+        for prefix, module in model.named_modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if not buffer.is_floating_point()
+        and not buffer.is_complex()
+        and _is_zero_one(buffer)
+        and bool(buffer.any())
+        and any(_covers(buffer.shape, parameter.shape) for parameter in module.parameters())
+    }
+
+
+def _covers(shape: Sequence[int], whole: Sequence[int]) -> bool:
+    return len(shape) == len(whole) and all(size in (1, full) for size, full in zip(shape, whole, strict=True))
 
 
 def _check_parameters(model: nn.Module) -> None:

@@ -39,6 +39,7 @@ class Traced:
         batch_norms: those that normalise with running statistics.
         masks: the buffers of zeros and ones that parameters are multiplied by wherever they are used.
         notes: what the user should be told.
+        stacks: parameters that were used as stacks of such, with what lies beside.
     """
 
     labels: Labels
@@ -54,3 +55,4 @@ class Traced:
     batch_norms: Sequence[BatchNorm]
     masks: Sequence[Mask]
     notes: tuple[str, ...]
+    stacks: frozenset[str] = frozenset()

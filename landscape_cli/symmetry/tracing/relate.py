@@ -24,9 +24,10 @@ def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def _is_above(labels: Labels, blocks: Layer, units: Layer) -> bool:
     """Tell whether a layer says no more than which blocks the units of another are in."""
-    if blocks is units or blocks.shape != units.shape or int(blocks.flatten()[0]) < 0 or int(units.flatten()[0]) < 0:
+    if blocks is units or not covered(blocks) <= covered(units) or int(blocks.min()) < 0 or int(units.min()) < 0:
         return False
-    return bool(np.array_equal(labels.above(units.numpy()), labels.find(blocks.numpy())))
+    above = labels.above(units.numpy())
+    return bool(np.array_equal(above, np.broadcast_to(labels.find(blocks.numpy()), above.shape)))
 
 
 def meet(labels: Labels, first: Sequence[Layer], second: Sequence[Layer], rank: int, reason: str) -> tuple[Layer, ...]:
@@ -39,10 +40,30 @@ def meet(labels: Labels, first: Sequence[Layer], second: Sequence[Layer], rank: 
         here, there = ([layer for layer in side if covered(layer) <= axes] for side in (left, right))
         if here and there:
             _match(labels, here, there, reason)
-        result += here if _reach(here) >= _reach(there) else there
-        if not (_reach(here) >= _reach(there) or _reach(there) >= _reach(here)):
+        if _tell(here, there):
             result += here
+        elif _tell(there, here):
+            result += there
+        else:
+            result += here + there
     return resolved(labels, distinct(result))
+
+
+def _tell(layers: Sequence[Layer], others: Sequence[Layer]) -> bool:
+    """Tell whether at every place what some layers say tells what others do."""
+    if not _reach(layers) >= _reach(others):
+        return False
+    return all(is_function(*_flat(_together(layers), layer)) for layer in others)
+
+
+def _together(layers: Sequence[Layer]) -> Layer:
+    """Return a layer that says what several do together."""
+    if len(layers) == 1:
+        return layers[0]
+    key: Hash = np.zeros([1] * layers[0].ndim, dtype=np.uint64)
+    for layer in layers:
+        key = mix(key + mix(layer.numpy().astype(np.uint64)))
+    return to_layer(key.view(np.int64))
 
 
 def _reach(layers: Sequence[Layer]) -> frozenset[int]:
@@ -157,11 +178,12 @@ def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str)
     """Put units that run along some axes together, and along others apart, into common blocks; return such pairs."""
     sharing: set[tuple[int, int]] = set()
     for first, second in pairs:
-        both = covered(first) & covered(second)
-        if first.min() < 0 or second.min() < 0 or not both or both in (covered(first), covered(second)):
+        if max(first.min(), second.min()) < 0 or not covered(first) & covered(second):
             continue
-        blocks = [_blocks(labels, layer, sorted(covered(layer) - both), reason) for layer in (first, second)]
-        if _unite_alike(labels, blocks[0], blocks[1], reason):
+        flat = _flat(first, second)
+        if is_function(*flat) or is_function(*flat[::-1]):
+            continue
+        if labels.share(*flat, reason):
             sharing |= {(id(first), id(second)), (id(second), id(first))}
     return sharing
 
@@ -181,8 +203,7 @@ def _follows(labels: Labels, layer: Layer, beside: list[Layer], opposite: list[L
             if covered(partner) >= covered(layer) and partner.max() >= 0 and is_function(*_flat(partner, layer)):
                 labels.respect(*_flat(partner, layer), reason)
                 return True
-        return False
-    for partner in opposite:  # which does not reach along every axis: what lives there belongs to what it says
+    for partner in opposite:  # which does not tell every place: what lives there belongs to what it says
         if covered(partner) & covered(layer):
             if partner.max() < 0 and _is_determined(partner, beside):
                 continue
@@ -203,10 +224,7 @@ def _is_determined(slots: Layer, layers: list[Layer]) -> bool:
         sizes = [size if axis in beside else 1 for axis, size in enumerate(slots.shape)]
         order = np.arange(np.prod(sizes), dtype=np.uint64).reshape(sizes)
         numbers = mix(mix(numbers) + mix(order)).sum(axis=beside, keepdims=True, dtype=np.uint64)
-    key: Hash = np.zeros([1] * slots.ndim, dtype=np.uint64)
-    for layer in telling:
-        key = mix(key + mix(layer.numpy().astype(np.uint64)))
-    return is_function(*_flat(to_layer(key.view(np.int64)), to_layer(numbers.view(np.int64))))
+    return is_function(*_flat(_together(telling), to_layer(numbers.view(np.int64))))
 
 
 def _flat(first: Layer, second: Layer) -> tuple[Array, Array]:
@@ -243,15 +261,16 @@ def _blocks(labels: Labels, layer: Layer, over: Sequence[int], reason: str) -> L
     return compress(to_layer(labels.find(blocks))[which].view(rest))
 
 
-def tell_apart(labels: Labels, layers: Sequence[Layer], shape: Sequence[int], reason: str) -> tuple[Layer, ...]:
-    """Return the layers with slots added where they do not tell apart all places along an axis."""
+def tell_apart(labels: Labels, layers: Sequence[Layer], shape: Sequence[int], reason: str | None) -> tuple[Layer, ...]:
+    """Return the layers with slots added where they do not tell apart all places along an axis; units if no reason."""
     telling = list(resolved(labels, layers))
     long = [frozenset([axis]) for axis, size in enumerate(shape) if size > 1]
     for axes in clusters([*long, *map(covered, telling)]):
         sizes = [size if axis in axes else 1 for axis, size in enumerate(shape)]
         ranks = _ranks_among_equals([layer for layer in telling if covered(layer) <= axes], sizes)
         if ranks.any():
-            slots = labels.slots(int(ranks.max()) + 1, reason)
+            count = int(ranks.max()) + 1
+            slots = labels.units(count) if reason is None else labels.slots(count, reason)
             telling.append(compress(to_layer(slots[ranks]).view(sizes)))
     return distinct(telling)
 

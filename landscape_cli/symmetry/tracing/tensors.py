@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
 from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Term, Value, along, distinct, to_layer
+from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value, along, compress, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.relate import INPUT, tell_apart
@@ -105,13 +108,24 @@ class TensorTable:
             self._add(tensor)
         value = self._values[tensor]
         if value.copies:
-            labels = tell_apart(self.labels, value.labels, value.shape, "a copy")
-            self.keep(tensor, replace(value, labels=labels, copies=False))
+            self.keep(tensor, self._told_apart(value))
         return self._values[tensor]
 
     def raw(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor, with labels that do not tell copies apart."""
         return self._values[tensor] if tensor in self._values else self.value(tensor)
+
+    def _told_apart(self, value: Value) -> Value:
+        """Return copies with a unit for each, which may trade places; zeros may have any scale and sign."""
+        labels = tell_apart(self.labels, value.labels, value.shape, None)
+        terms: Terms = (
+            ()
+            if not value.zero
+            else tuple(
+                (to_layer(self.equations.variables("", (), layer.numpy())).view(layer.shape), 1) for layer in labels
+            )
+        )
+        return replace(value, labels=labels, scale=value.scale or terms, sign=value.sign or terms, copies=False)
 
     def numbers(self, tensor: Tensor) -> Tensor | None:
         """Return a constant with its numbers, None for anything else."""
@@ -145,23 +159,13 @@ class TensorTable:
         return self._constant_value(tensor)
 
     def _constant_value(self, tensor: Tensor) -> Value:
-        """Return what is known of a constant: one number everywhere has no places; all else is fixed."""
+        """Return what is known of a constant: what it is the same all along is copies; all else is fixed."""
         shape, rank = tuple(tensor.shape), tensor.ndim
         numbers = self.constants.numbers(tensor)
-        if numbers is None or not numbers.numel() or not bool((numbers == numbers.reshape(-1)[0]).all()):
-            slots = [
-                along(to_layer(self.labels.slots(size, "a constant")), axis, rank) for axis, size in enumerate(shape)
-            ]
-            return Value(shape, distinct(slots))
-        units = [along(to_layer(self.labels.units(size)), axis, rank) for axis, size in enumerate(shape)]
-        if bool(numbers.reshape(-1)[0] != 0):
-            return Value(shape, distinct(units))
-        terms: tuple[Term, ...] = tuple(
-            (to_layer(self.equations.variables("", (), layer.numpy())).view(layer.shape), 1)
-            for layer in units
-            if layer.numel() > 1
-        )
-        return Value(shape, distinct(units), terms, terms, zero=True)
+        sizes = shape if numbers is None or not numbers.numel() else compress(numbers).shape
+        slots = [along(to_layer(self.labels.slots(size, "a constant")), axis, rank) for axis, size in enumerate(sizes)]
+        zero = prod(sizes) == 1 and numbers is not None and bool((numbers == 0).all())
+        return Value(shape, distinct(slots), zero=zero, copies=tuple(sizes) != shape)
 
     def is_new(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter that no operator has used yet."""
@@ -175,19 +179,39 @@ class TensorTable:
     def _add_parameter(self, tensor: Tensor) -> None:
         """Give each axis of a parameter units, scales and signs of its own."""
         name, rank = self.parameters.name(tensor), tensor.ndim
+        if name in self.parameters.stacks:
+            self._add_stack(tensor)
+            return
         numbers = [to_layer(self.labels.units(size, together=True)) for size in tensor.shape]
         terms = tuple(
             (along(to_layer(self.equations.variables(name, (dim,), units.numpy())), dim, rank), 1)
             for dim, units in enumerate(numbers)
         )
         layers = [along(units, dim, rank) for dim, units in enumerate(numbers)]
-        scale = terms
-        if name in self.parameters.unscaled:
-            scale = ()
-            for layer, power in terms:
-                self.equations.equate("scale", ((layer, power),), rank=rank)
-        value = Value(tuple(tensor.shape), distinct(layers), scale, terms, Parameter(name, tuple(range(rank))))
+        whole = not tensor.is_floating_point()
+        scale = () if whole or name in self.parameters.unscaled else terms
+        sign = () if whole else terms
+        for dim in range(rank) if whole else ():
+            self.parameters.note_role(name, dim, Role.MASK)
+        for kind, kept in (("scale", scale), ("sign", sign)):
+            for term in () if kept else terms:
+                self.equations.equate(kind, (term,), rank=rank)
+        value = Value(tuple(tensor.shape), distinct(layers), scale, sign, Parameter(name, tuple(range(rank))))
         self.define(tensor, [[layer] for layer in value.labels], value)
+
+    def _add_stack(self, tensor: Tensor) -> None:
+        """Give each place along the first axis of a parameter units, scales and signs of its own along the others."""
+        name, shape = self.parameters.name(tensor), tuple(tensor.shape)
+        blocks = self.labels.units(shape[0])
+        layers, terms = [], []
+        for dim in [dim for dim, size in enumerate(shape) if dim and size > 1]:
+            units = self.labels.units(shape[0] * shape[dim], together=True)
+            self.labels.respect(units, np.repeat(blocks, shape[dim]), f"a stack, {name!r}")
+            sizes = [size if k in {0, dim} else 1 for k, size in enumerate(shape)]
+            layers.append(to_layer(units).view(sizes))
+            terms.append((to_layer(self.equations.variables(name, (0, dim), units)).view(sizes), 1))
+        value = Value(shape, tuple(layers), tuple(terms), tuple(terms), Parameter(name, tuple(range(len(shape)))))
+        self.define(tensor, [[layer] for layer in layers], value)
 
     def parameter_value(self, name: str) -> Value:
         """Return what is known of a parameter by its name."""
@@ -224,12 +248,12 @@ class TensorTable:
         others = [view for view in self._views_of(target) if view is not target and view in self._values]
         if not self.is_known(target):
             base = target._base if target._base is not None else target
-            self._storages.open(base, self._constant_value(base) if covers(base) else None)
+            self._storages.open(base, self._told_apart(self._constant_value(base)) if covers(base) else None)
         elif others and operator.rescales:
             views = [view for view in (target, *others) if view in self._values]
             whole = next((view for view in views if covers(view)), None)
             if whole is not None:
-                self._storages.open(whole, self._values[whole])
+                self._storages.open(whole, self.value(whole))
                 return
             self._storages.open(target, None)
             for view in views:

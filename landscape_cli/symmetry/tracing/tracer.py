@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,10 @@ class Tracer(TorchDispatchMode):
         module: the name of the module whose forward pass is running.
     """
 
-    def __init__(self, model: nn.Module, *, strict: bool) -> None:
+    def __init__(self, model: nn.Module, *, strict: bool, stacks: Collection[str] = ()) -> None:
         super().__init__()
         self._constants = Constants()
-        self.parameters = ParameterTable(model, self._constants)
+        self.parameters = ParameterTable(model, self._constants, stacks)
         self._tensors = TensorTable(Labels(), Equations(), self.parameters, self._constants)
         self._weights = WeightTracker(self._tensors)
         self._notes = Notes(strict)

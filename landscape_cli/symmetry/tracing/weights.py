@@ -135,9 +135,9 @@ class WeightTracker:
         """Return the axes of a parameter whose scales show along an axis of a value."""
         shown = [int(layer.max()) for layer, _ in value.scale if axis in covered(layer)]
         return {
-            block.dims[0]
+            block.dims[-1]
             for block in self._tensors.equations.blocks
-            if block.tensor == name and len(block.dims) == 1
+            if block.tensor == name
             for variable in shown
             if variable in block.variables
         }
@@ -149,7 +149,7 @@ class WeightTracker:
         return {
             dim
             for dim in range(len(parameter.shape))
-            if units & self._units([layer for layer in parameter.labels if covered(layer) == {dim}])
+            if units & self._units([layer for layer in parameter.labels if max(covered(layer)) == dim])
         }
 
     def _units(self, layers: Sequence[Layer]) -> set[int]:

@@ -27,11 +27,11 @@ BINARY = [part if part != "mlp" else "binary-mlp" for part in TRAIN if part not 
 
 
 @pytest.fixture
-def trained(landscape) -> list[str]:
+def trained(made) -> list[str]:
     """Two binary networks, a third that is the first permuted and flipped, and a continuous network."""
     for seed in (1, 2):
-        assert landscape(*BINARY, "--hidden", "15,12", "--seed", seed, "-o", f"{seed}.st").code == 0
-    assert landscape(*TRAIN, "-o", "smooth.st").code == 0
+        made(*BINARY, "--hidden", "15,12", "--seed", seed, "-o", f"{seed}.st")
+    made(*TRAIN, "-o", "smooth.st")
     network = read_checkpoint("1.st")
     params = {key: torch.where((tensor >= 0) & (tensor < 0.02), 0.0, tensor) for key, tensor in network.params.items()}
     symmetry = trace_symmetry(build_model(network.model, params), torch.zeros(2, 21))

@@ -20,12 +20,12 @@ from tests.cli.test_app import TRAIN
 
 
 @pytest.fixture
-def files(landscape: Callable[..., Any]) -> list[str]:
+def files(made: Callable[..., Any]) -> list[str]:
     """Two continuous networks, normalised and not, and two binary ones."""
     for seed in (1, 2):
-        assert landscape(*TRAIN, "--seed", seed, "-o", f"{seed}.st").code == 0
-        assert landscape(*BINARY, "--hidden", "15,12", "--seed", seed, "-o", f"b{seed}.st").code == 0
-    assert landscape("normalize", "1.st", "2.st", "--out-dir", "n").code == 0
+        made(*TRAIN, "--seed", seed, "-o", f"{seed}.st")
+        made(*BINARY, "--hidden", "15,12", "--seed", seed, "-o", f"b{seed}.st")
+    made("normalize", "1.st", "2.st", "--out-dir", "n")
     return ["n/1.st", "n/2.st"]
 
 

@@ -33,11 +33,11 @@ MORE = [*USUAL, "train_normalised_disagreement", "test_normalised_disagreement",
 
 
 @pytest.fixture
-def files(landscape: Callable[..., Any]) -> list[str]:
+def files(made: Callable[..., Any]) -> list[str]:
     """Four networks: two of each of two names."""
     names = ["a1.st", "a2.st", "b1.st", "b2.st"]
     for seed, name in enumerate(names):
-        assert landscape(*TRAIN, "--seed", seed, "-o", name).code == 0
+        made(*TRAIN, "--seed", seed, "-o", name)
     return names
 
 

@@ -17,10 +17,10 @@ from tests.cli.test_app import TRAIN, rows_of
 
 
 @pytest.fixture
-def files(landscape: Callable[..., Any]) -> tuple[str, str]:
+def files(made: Callable[..., Any]) -> tuple[str, str]:
     """A continuous and a binary network."""
-    assert landscape(*TRAIN, "-o", "a.st").code == 0
-    assert landscape(*BINARY, "--hidden", "15,12", "-o", "b.st").code == 0
+    made(*TRAIN, "-o", "a.st")
+    made(*BINARY, "--hidden", "15,12", "-o", "b.st")
     return "a.st", "b.st"
 
 

@@ -26,11 +26,11 @@ BEND = ["--optimize-midpoint", "--batch-size", "8", "--points", "5"]
 
 
 @pytest.fixture
-def pair(landscape: Callable[..., Any]) -> None:
+def pair(made: Callable[..., Any]) -> None:
     """Two trained networks, and the same normalised, in a folder n."""
     for seed, path in ((3, "a.st"), (4, "b.st")):
-        assert landscape(*LEARN, "--seed", seed, "-o", path).code == 0
-    assert landscape("normalize", "a.st", "b.st", "--out-dir", "n").code == 0
+        made(*LEARN, "--seed", seed, "-o", path)
+    made("normalize", "a.st", "b.st", "--out-dir", "n")
 
 
 def measured(result: dict[str, Any]) -> dict[str, Any]:

@@ -42,11 +42,11 @@ def write_permuted(path: str, to: str, *, seed: int = 0) -> None:
 
 
 @pytest.fixture
-def families(landscape: Callable[..., Any]) -> None:
+def families(made: Callable[..., Any]) -> None:
     """Two families of three networks, trained; and the same normalised, in a folder n."""
     for seed, path in enumerate(A + B):
-        assert landscape(*LEARN, "--seed", seed, "-o", path).code == 0
-    assert landscape("normalize", *A, *B, "--out-dir", "n").code == 0
+        made(*LEARN, "--seed", seed, "-o", path)
+    made("normalize", *A, *B, "--out-dir", "n")
 
 
 def names(result: dict[str, Any], keys: tuple[str, str] = ("start", "end")) -> list[tuple[str, ...]]:

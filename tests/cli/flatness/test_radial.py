@@ -22,10 +22,10 @@ SMALL = ["--samples", "3", "--angles", "20,90,170", "--growth", "0.02"]
 
 
 @pytest.fixture
-def files(landscape: Callable[..., Any]) -> tuple[str, str]:
+def files(made: Callable[..., Any]) -> tuple[str, str]:
     """Two networks of one model."""
     for seed, name in ((1, "a.st"), (2, "b.st")):
-        assert landscape(*TRAIN, "--epochs", "40", "--seed", seed, "-o", name).code == 0
+        made(*TRAIN, "--epochs", "40", "--seed", seed, "-o", name)
     return "a.st", "b.st"
 
 

@@ -29,7 +29,7 @@ def stated(kind: str, *equations: dict[int, int]) -> Equations:
 
 
 def solution(kind: str, equations: Equations) -> list[dict[int, Fraction]]:
-    solve = eliminate(equations, kind, represent=all_stand_for_themselves, depth=lambda variable: 0)
+    solve = eliminate(equations.rows(kind), kind, represent=all_stand_for_themselves, depth=lambda variable: 0)
     return [solve(variable) for variable in range(1, 5)]
 
 
@@ -43,7 +43,9 @@ def test_scales_may_be_roots() -> None:
 
 def test_an_inner_unit_follows_an_outer_one() -> None:
     equal = stated("scale", {1: 1, 2: -1})
-    solve = eliminate(equal, "scale", represent=all_stand_for_themselves, depth=lambda variable: variable == 1)
+    solve = eliminate(
+        equal.rows("scale"), "scale", represent=all_stand_for_themselves, depth=lambda variable: variable == 1
+    )
     assert solve(1) == {2: 1}
 
 

@@ -31,7 +31,12 @@ def test_what_is_known_of_an_operator() -> None:
 @pytest.mark.parametrize("name", [name for name, operator in OPERATORS.items() if operator.contracts])
 def test_contracted_arguments_are_tensors(name: str) -> None:
     """What an operator is said to contract are tensors in every overload of it."""
-    packet = getattr(torch.ops.aten, name, None) or getattr(torch.ops.landscape, name)
+    found = [
+        library for library in (torch.ops.aten, torch.ops.landscape, torch.ops.torchvision) if hasattr(library, name)
+    ]
+    if not found:
+        pytest.skip("an operator of a library that is not there")
+    packet = getattr(found[0], name)
     for overload in packet.overloads():
         arguments = getattr(packet, overload)._schema.arguments
         assert all("Tensor" in str(arguments[index].type) for index in OPERATORS[name].contracts)

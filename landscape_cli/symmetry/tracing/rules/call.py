@@ -71,6 +71,10 @@ class Call:
         """Return what is known of the tensor given as argument `index`."""
         return self.tensors.value(self.args[index])
 
+    def raw(self, index: int) -> Value:
+        """Return the same, for a rule that passes copies on as such, or lets them `meet` what tells them apart."""
+        return self.tensors.raw(self.args[index])
+
     def numbers(self, arg: Any) -> Any:
         """Return an argument as it is for an operator that looks at its numbers.
 
@@ -118,8 +122,14 @@ class Call:
         self.equal_signs(value.sign, rank=len(value.shape))
         return value.only(sign=False)
 
+    def is_mask(self, value: Value) -> bool:
+        """Tell whether a value is a buffer of zeros and ones, which have no scale or sign."""
+        return value.parameter is not None and value.parameter.name in self.parameters.zero_one
+
     def plain(self, value: Value) -> Value:
-        """State that a value's scale is 1 and its sign +; return it without."""
+        """State that a value's scale is 1 and its sign +; return it without: buffers of zeros and ones are masks."""
+        if self.is_mask(value):
+            self.follow(value, Role.MASK)
         return self.unsigned(self.unscaled(value))
 
     def meet(self, *values: Value, shape: Sequence[int] | None = None) -> tuple[Layer, ...]:
@@ -129,7 +139,9 @@ class Call:
         for value in values[1:]:
             labels = meet(self.labels, labels, value.labels, rank, self.where)
         if any(value.copies for value in values):
-            labels = self.apart([aligned(layer, rank) for layer in labels], self.shape if shape is None else shape)
+            labels = tell_apart(
+                self.labels, [aligned(layer, rank) for layer in labels], self.shape if shape is None else shape, None
+            )
         return tuple(aligned(layer, rank) for layer in labels)
 
     def summed(self, labels: Sequence[Layer], axes: Sequence[int]) -> tuple[Layer, ...]:

@@ -22,7 +22,7 @@ WINDOW = "units in a row, neighbours under a window"
 WITHIN = "a place of a window"
 
 
-def only_channels(call: Call, operand: Value, spatial: Sequence[int]) -> Value:
+def only_channels(call: Call, operand: Value, spatial: Sequence[int], why: str = WINDOW) -> Value:
     """Return what lives apart from the places that a window slides over, which are thereby fixed."""
     labels = call.labels
     kept: list[Layer] = []
@@ -33,7 +33,7 @@ def only_channels(call: Call, operand: Value, spatial: Sequence[int]) -> Value:
         if not covered(layer) & set(spatial):
             kept.append(layer)
         elif covered(layer) <= set(spatial) or not (owners := _owners(call, layer, spatial)):
-            labels.fix(layer.numpy(), WINDOW)
+            labels.fix(layer.numpy(), why)
         else:
             kept += owners
     rank = len(operand.shape)
@@ -82,6 +82,13 @@ def convolution(call: Call) -> Value:
     spatial = list(range(2, len(operand.shape)))
     if groups == 1 and _is_pointwise(call) and _has_units_along(operand, spatial):
         return _biased(call, _pointwise(call, operand, transposed))
+    return sliding(call, operand)
+
+
+def sliding(call: Call, operand: Value) -> Value:
+    """Return what is known of a convolution, whose windows fix the places that they slide over."""
+    groups, transposed = int(call.args[8]), bool(call.args[6])
+    spatial = list(range(2, len(operand.shape)))
     operand = only_channels(call, operand, spatial)
     if not transposed and _is_filter(call.tensors.numbers(call.args[1]), groups) and call.args[2] is None:
         return with_places(call, operand, call.shape, spatial)
@@ -201,6 +208,16 @@ def unfold_image(call: Call) -> Value:
     kernel = compress(within.view(-1, 1).view([1] * (rank - 3) + [channels * count, 1]))
     windows = Value(call.shape, distinct((*result.labels, kernel)), result.scale, result.sign)
     return with_places(call, windows, call.shape, [rank - 2])
+
+
+@rule("col2im")
+def fold_image(call: Call) -> Value:
+    """Windows, each a vector of channels and places within, put together to an image."""
+    operand = call.operand(0)
+    rank, count = len(operand.shape), prod(call.args[2])
+    windows = call.reshape(operand, (*operand.shape[:-2], operand.shape[-2] // count, count, operand.shape[-1]))
+    passed = only_channels(call, windows, [rank - 1, rank])
+    return with_places(call, passed, call.shape, [rank - 1, rank])
 
 
 @rule("unfold")

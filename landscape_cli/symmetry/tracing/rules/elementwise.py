@@ -22,25 +22,25 @@ MOST_ZEROS = 1 << 20
 @rule("lift_fresh", creates=True)
 def same(call: Call) -> Value:
     """The same numbers."""
-    return call.operand(0)
+    return call.raw(0)
 
 
-@rule("neg", "_conj", "conj", "real")
+@rule("neg", "_conj", "conj", "real", "imag", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
 def linear(call: Call) -> Value:
     """f(a x) = a f(x) for every a."""
-    return replace(call.operand(0), parameter=None)
+    return replace(call.raw(0), parameter=None)
 
 
 @rule("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
 def positively_homogeneous(call: Call) -> Value:
     """f(a x) = a f(x) for every a > 0."""
-    return call.unsigned(call.operand(0))
+    return call.unsigned(call.raw(0))
 
 
 @rule("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "sign", "sgn", "softshrink", "hardshrink")
 def odd(call: Call) -> Value:
     """f(-x) = -f(x)."""
-    return call.unscaled(call.operand(0))
+    return call.unscaled(call.raw(0))
 
 
 @rule("binarize", sign_matters="a sum of an even number of ±1 can be zero, which counts as +")
@@ -53,21 +53,22 @@ def binarize(call: Call) -> Value:
 @rule("cos", "cosh")
 def even(call: Call) -> Value:
     """f(-x) = f(x)."""
-    return call.unscaled(call.operand(0)).only(sign=False)
+    return replace(call.unscaled(call.raw(0)).only(sign=False), zero=False)
 
 
 @rule("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
 @rule("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit", "sqrt", "rsqrt")
+@rule("lgamma", "digamma", "i0", "sinc", "nan_to_num", "special_log_ndtr", "special_ndtr", "bucketize", "heaviside")
 @rule("threshold", "floor", "ceil", "round", "trunc", "frac", "fixed_point", "acos", "acosh", "erfc", "erfinv")
 def neither(call: Call) -> Value:
     """No symmetry but that of working element by element."""
-    return call.plain(call.operand(0))
+    return replace(call.plain(call.raw(0)), zero=False)
 
 
 @rule("abs", rescales=True)
 def absolute(call: Call) -> Value:
     """Positively homogeneous, and even."""
-    return call.operand(0).only(sign=False)
+    return call.raw(0).only(sign=False)
 
 
 @rule("reciprocal", rescales=True)
@@ -91,13 +92,19 @@ def power(call: Call) -> Value:
     return Value(operand.shape, operand.labels, scaled_terms(operand.scale, whole), sign)
 
 
+@rule("atan2", "hypot", "fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "copysign", "special_xlog1py")
+def neither_of_both(call: Call) -> Value:
+    """A function of two numbers at each place, with no symmetry but that."""
+    return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))
+
+
 @rule("_to_copy", "to")
 def cast(call: Call) -> Value:
     """A change of type; one to whole numbers is no map that a scale survives."""
     dtype = call.kwargs.get("dtype")
     if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
-        return call.plain(call.operand(0))
-    return call.operand(0)
+        return call.plain(call.raw(0))
+    return call.raw(0)
 
 
 @rule("clamp", "clamp_min", "clamp_max", "hardtanh")
@@ -111,12 +118,12 @@ def clamp(call: Call) -> Value:
         low, high = (-1 if low is None else low), (1 if high is None else high)
     if call.operator.name == "clamp_max":
         low, high = None, low
-    operand = call.operand(0)
+    operand = call.raw(0)
     if {low, high} == {0, None}:
         return call.unsigned(operand)
     if low is not None and high is not None and low == -high:
         return call.unscaled(operand)
-    return call.plain(operand)
+    return replace(call.plain(operand), zero=False)
 
 
 @rule("_prelu_kernel", "prelu")
@@ -139,7 +146,7 @@ def add(call: Call) -> Value:
         numbers = [arg for arg in call.args[:2] if not isinstance(arg, Tensor)]
         if numbers and is_number(numbers[0]) and numbers[0] == 0:
             return replace(operands[0], parameter=None)
-        return call.plain(operands[0])
+        return replace(call.plain(operands[0]), zero=False)
     return total(call, *operands)
 
 
@@ -154,7 +161,18 @@ def total(call: Call, left: Value, right: Value) -> Value:
         call.equal(left, right)
         kept = max((left, right), key=lambda value: (math.prod(value.shape), bool(value.scale), value is left))
     rank = len(call.shape)
-    return Value(call.shape, labels, _aligned_terms(kept.scale, rank), _aligned_terms(kept.sign, rank))
+    return Value(
+        call.shape,
+        labels,
+        _aligned_terms(kept.scale, rank),
+        _aligned_terms(kept.sign, rank),
+        zero=left.zero and right.zero,
+    )
+
+
+def nothing(shape: tuple[int, ...]) -> Value:
+    """Return zeros, which say nothing of what they are a product of."""
+    return Value(shape, (), zero=True, copies=True)
 
 
 def _aligned_terms(terms: Terms, rank: int) -> Terms:
@@ -165,19 +183,13 @@ def _aligned_terms(terms: Terms, rank: int) -> Terms:
 def multiply(call: Call) -> Value:
     """A product: labels are shared, scales and signs multiply."""
     operands = call.operands()
-    masks = [_is_mask(call, operand) for operand in operands]
+    masks = [call.is_mask(operand) for operand in operands]
     if sorted(masks) == [False, True]:
         k = masks.index(False)
-        call.follow(operands[1 - k], Role.MASK)
         return _masked(call, call.args[k], operands[k], operands[1 - k])
     for operand in operands:
         call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
     return _product(call, operands, 1)
-
-
-def _is_mask(call: Call, value: Value) -> bool:
-    """Tell whether a value is a buffer of zeros and ones, which have no scale or sign."""
-    return value.parameter is not None and value.parameter.name in call.parameters.zero_one
 
 
 def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
@@ -213,13 +225,16 @@ def divide(call: Call) -> Value:
 
 
 def _product(call: Call, operands: list[Value], power: int) -> Value:
+    if operands[0].zero or (operands[-1].zero and power > 0):
+        return nothing(call.shape)
+    if len(operands) == 1:
+        return replace(operands[0], parameter=None)
     labels = call.meet(*operands)
     scale, sign = operands[0].scale, operands[0].sign
     rank = len(call.shape)
     scale, sign = _aligned_terms(scale, rank), _aligned_terms(sign, rank)
-    if len(operands) == 2:
-        scale = combine(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
-        sign = combine(sign, _aligned_terms(operands[1].sign, rank))
+    scale = combine(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
+    sign = combine(sign, _aligned_terms(operands[1].sign, rank))
     return Value(call.shape, labels, scale, sign)
 
 
@@ -261,7 +276,7 @@ def masked_fill(call: Call) -> Value:
 @rule("gt", "ge", "lt", "le", "eq", "ne", words="a choice")
 def compare(call: Call) -> Value:
     """A comparison: with 0 the scale does not matter."""
-    operands = call.operands()
+    operands = [call.plain(value) if call.is_mask(value) else value for value in call.operands()]
     if len(operands) == 1 and is_number(call.args[1]) and call.args[1] == 0:
         value = operands[0].only(scale=False)
         return value.only(sign=False) if call.operator.name in {"eq", "ne"} else call.unsigned(value)

@@ -23,7 +23,22 @@ def stack(call: Call) -> Value:
         value.layers(lambda layer: layer.unsqueeze(axis), (*value.shape[:axis], 1, *value.shape[axis:]))
         for value in values
     ]
-    return joined(call, lifted, axis)
+    return _stacked(call, lifted, axis) or joined(call, lifted, axis)
+
+
+def _stacked(call: Call, values: Sequence[Value], axis: int) -> Value | None:
+    """Return what is known of tensors side by side with units of their own each, which need not be one for that."""
+    rows = [sorted(resolved(call.labels, value.labels), key=lambda layer: sorted(covered(layer))) for value in values]
+    first = rows[0]
+    if any([covered(layer) for layer in row] != [covered(layer) for layer in first] for row in rows):
+        return None
+    if len({covered(layer) for layer in first}) < len(first):
+        return None
+    scale, sign = (
+        _joined_terms([getattr(value, kind) for value in values], values, axis) for kind in ("scale", "sign")
+    )
+    labels = distinct(_joined_layers(column, values, axis) for column in zip(*rows, strict=True))
+    return Value(call.shape, call.apart(labels, call.shape), scale, sign)
 
 
 @rule("cat", words="numbers put side by side")

@@ -18,11 +18,13 @@ MOVED = "places moved about"
 @rule("view", "_unsafe_view", "reshape", "_reshape_alias", "unflatten", "flatten")
 def reshape(call: Call) -> Value:
     """A row-major reshape."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     if operand.shape == call.shape:
         return operand
     parameter, result = operand.parameter, call.reshape(operand, call.shape)
     long = [axis for axis, size in enumerate(operand.shape) if size > 1]
+    if parameter is not None and len(call.shape) < len(operand.shape):
+        call.parameters.note_stack(parameter.name)
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
         return result
     behind = iter([parameter.dims[axis] for axis in long])
@@ -56,7 +58,7 @@ def rearranged(call: Call, operand: Value, order: Sequence[int | None]) -> Value
 @rule("permute", "movedim", "numpy_T", "adjoint")
 def rearrange(call: Call) -> Value:
     """A rearrangement of the axes."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     rank = len(operand.shape)
     order = list(range(rank))
     if len(call.args) == 1:
@@ -72,7 +74,7 @@ def rearrange(call: Call) -> Value:
 @rule("unsqueeze", restrides=True)
 def unsqueeze(call: Call) -> Value:
     """A new axis of one place."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     axis = call.args[1] % (len(operand.shape) + 1)
     order: list[int | None] = list(range(len(operand.shape)))
     return rearranged(call, operand, [*order[:axis], None, *order[axis:]])
@@ -81,7 +83,7 @@ def unsqueeze(call: Call) -> Value:
 @rule("squeeze", restrides=True)
 def squeeze(call: Call) -> Value:
     """Axes of one place dropped."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     rank = len(operand.shape)
     axes = call.argument(1, "dim")
     chosen = range(rank) if axes is None else [axes] if isinstance(axes, int) else axes
@@ -91,8 +93,8 @@ def squeeze(call: Call) -> Value:
 
 @rule("expand", words=MOVED)
 def expand(call: Call) -> Value:
-    """Axes of one place repeated: copies are told apart by a fixed position."""
-    operand = call.operand(0)
+    """Axes of one place repeated."""
+    operand = call.raw(0)
     if operand.shape == call.shape:
         return operand
     new = len(call.shape) - len(operand.shape)
@@ -110,15 +112,23 @@ def repeat(call: Call) -> Value:
     return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
-@rule("slice", "select", "roll", "flip", "index_select", words=MOVED)
+@rule("slice", "select", "roll", "flip", words=MOVED)
 @rule("narrow", "rot90")
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
     operand = call.operand(0)
     if operand.shape == call.shape and call.operator.name == "slice":
         return operand
+    if call.operator.name == "select":
+        _note_stack(call, operand, call.args[1])
     rest = [call.numbers(arg) for arg in call.args[1:]]
     return call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
+
+
+def _note_stack(call: Call, value: Value, axis: int) -> None:
+    """Note that the places along an axis are used apart, if it is a parameter's first."""
+    if value.parameter is not None and value.parameter.dims[axis % len(value.shape)] == 0:
+        call.parameters.note_stack(value.parameter.name)
 
 
 @rule("diagonal")
@@ -150,25 +160,12 @@ def restride(call: Call) -> Value:
     )
 
 
-@rule("index", words=MOVED)
-@rule("_unsafe_index")
-def index(call: Call) -> Value:
-    """Places taken by a list of their numbers."""
-    places = call.numbers(call.args[1])
-    return call.move(call.operand(0), lambda numbers: call.function(numbers, places), call.shape, apart=True)
-
-
-@rule("embedding")
-def embedding(call: Call) -> Value:
-    """Rows taken by their numbers."""
-    places = call.numbers(call.args[1])
-    return call.move(call.operand(0), lambda numbers: numbers[places], call.shape, apart=True)
-
-
 @rule("split", "split_with_sizes", "chunk", "unbind", "tensor_split", "unsafe_split", "unsafe_chunk")
 def split(call: Call) -> list[Value]:
     """An axis cut into pieces."""
     operand = call.operand(0)
+    if call.operator.name == "unbind":
+        _note_stack(call, operand, call.argument(1, "dim", 0))
 
     def piece(k: int) -> Callable[[Tensor], Tensor]:
         return lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs)[k]

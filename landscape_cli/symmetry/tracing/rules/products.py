@@ -9,7 +9,7 @@ from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Parameter, Term, Terms, Value, covered
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call
-from landscape_cli.symmetry.tracing.rules.elementwise import total
+from landscape_cli.symmetry.tracing.rules.elementwise import nothing, total
 
 PRODUCT = "a product of matrices"
 LEFT, RIGHT = (-1, -2), (-2, -1)
@@ -19,13 +19,13 @@ LEFT, RIGHT = (-1, -2), (-2, -1)
 @rule("mm", "bmm", words=PRODUCT, contracts={0: LEFT, 1: RIGHT})
 def matrix_product(call: Call) -> Value:
     """The product of two matrices, or of stacks of them."""
-    return contract(call, call.operand(0), call.operand(1))
+    return contract(call, call.raw(0), call.raw(1))
 
 
 @rule("addmm", "baddbmm", words=PRODUCT, contracts={1: LEFT, 2: RIGHT})
 def linear(call: Call) -> Value:
     """A fully connected layer: bias + x W."""
-    return total(call, contract(call, call.operand(1), call.operand(2)), call.operand(0))
+    return total(call, contract(call, call.raw(1), call.raw(2)), call.raw(0))
 
 
 @rule("mv", words=PRODUCT, contracts={0: LEFT, 1: None})
@@ -42,6 +42,52 @@ def matrix_vector(call: Call) -> Value:
 def scalar_product(call: Call) -> Value:
     """The product of two vectors."""
     return call.reshape(contract(call, _inserted(call.operand(0), 0), _inserted(call.operand(1), 1), (1, 1)), ())
+
+
+@rule("_cdist_forward", "_euclidean_dist", words="distances", contracts={0: LEFT, 1: LEFT})
+@rule("cdist", words="distances", contracts={0: LEFT, 1: LEFT})
+def distances(call: Call) -> Value:
+    """Distances between the rows of two matrices: units are summed over, of which both have the scale and sign."""
+    rank, middle = len(call.shape) + 1, len(call.shape) - 1
+    left, right = call.raw(0), call.raw(1)
+    if call.argument(2, "p", 2) == 0:  # which counts where they differ
+        left, right = call.unscaled(left), call.unscaled(right)
+    for value in (left, right):
+        if value.parameter is not None:
+            _note_roles(call, value.parameter, *value.parameter.dims[-2:])
+    rows, columns = _inserted(left, len(left.shape)), _inserted(_turned(right), len(right.shape) - 2)
+    joint = (*call.shape[:-1], left.shape[-1], call.shape[-1])
+    labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
+    call.equal(rows, columns)
+    scale = call.dropped(rows.scale, [middle], "scale", rank)
+    return Value(joint, labels, scale).layers(lambda layer: layer.squeeze(middle), call.shape)
+
+
+def _turned(value: Value) -> Value:
+    """Return stacked matrices with their axes exchanged."""
+    return value.layers(lambda layer: layer.mT, (*value.shape[:-2], *value.shape[:-3:-1]))
+
+
+@rule("_trilinear", words=PRODUCT, contracts={0: None, 1: None, 2: None})
+def trilinear(call: Call) -> Value:
+    """The products of three tensors of which each lacks some axes, summed over some."""
+    values = []
+    for value, missing in zip((call.raw(k) for k in range(3)), call.args[3:6], strict=True):
+        if value.parameter is not None:
+            units, *inputs = value.parameter.dims
+            for dim in inputs:
+                _note_roles(call, value.parameter, units, dim)
+        for axis in sorted(missing):
+            value = _inserted(value, axis)
+        values.append(value)
+    joint = tuple(max(sizes) for sizes in zip(*(value.shape for value in values), strict=True))
+    over, rank = sorted(call.args[6]), len(joint)
+    labels = call.summed(call.meet(*values, shape=joint), over)
+    first, second, third = values
+    scale = call.dropped(combine(combine(first.scale, second.scale), third.scale), over, "scale", rank)
+    sign = call.dropped(combine(combine(first.sign, second.sign), third.sign), over, "sign", rank)
+    sizes = tuple(1 if axis in over else size for axis, size in enumerate(joint))
+    return call.reshape(Value(sizes, labels, scale, sign), call.shape)
 
 
 def _inserted(value: Value, axis: int) -> Value:
@@ -67,6 +113,10 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     for weight, operand, units, inputs in ((right, left, -1, -2), (left, right, -2, -1)):
         if weight.parameter is not None and operand.parameter is None:
             _note_roles(call, weight.parameter, weight.parameter.dims[units], weight.parameter.dims[inputs])
+            if 0 in weight.parameter.dims[:-2]:
+                call.parameters.note_stack(weight.parameter.name)
+    if left.zero or right.zero:
+        return nothing(shape)
     if left.shape[-1] == 1:
         left, right = _through_one_place(call, left, right)
     batch = shape[:-2]
@@ -74,12 +124,13 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     rank, middle = len(joint), len(joint) - 2
     rows, columns = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
     labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
-    scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank)
+    kept = () if call.parameters.stacks else labels  # whose scales could be those of either axis
+    scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank, kept)
     sign = combine(rows.sign, columns.sign)
     for weight, read in ((right, rows), (left, columns)):
         if weight.parameter is not None and (left.parameter is None or right.parameter is None):
             sign = _taken_up(call, sign, read, middle, rank)
-    sign = call.dropped(sign, [middle], "sign", rank)
+    sign = call.dropped(sign, [middle], "sign", rank, kept)
     return Value(joint, labels, scale, sign).layers(lambda layer: layer.squeeze(middle), shape)
 
 
@@ -116,8 +167,8 @@ def _through_one_place(call: Call, left: Value, right: Value) -> tuple[Value, Va
             taken = tuple(term for term in of_weight if _is_one_of(term, variables))
             call.equations.equate(kind, combine(lone, taken), rank=len(call.shape))
             rests.append((_without(of_weight, taken), _without(of_read, lone)))
-        weight = Value(weight.shape, weight.labels, rests[0][0], rests[1][0], weight.parameter)
-        read = Value(read.shape, read.labels, rests[0][1], rests[1][1])
+        weight = replace(weight, scale=rests[0][0], sign=rests[1][0])
+        read = replace(read, scale=rests[0][1], sign=rests[1][1])
         return (read, weight) if dim == -2 else (weight, read)
     return left, right
 

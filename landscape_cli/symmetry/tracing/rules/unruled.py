@@ -20,11 +20,6 @@ register("full_like", "new_full", fills="argument")
 register("lift_fresh_copy", creates=True)
 
 # Products.
-register("cdist", "_cdist_forward", "_euclidean_dist", contracts={0: None, 1: None})
-register("_trilinear", contracts={0: None, 1: None, 2: None})
 register("addbmm", contracts={1: None, 2: None})
 register("addmv", contracts={1: (-1, -2), 2: None})
 register("_convolution", contracts={0: None, 1: (1, 0)})
-
-register("gather", words="places moved about")
-register("sort", noted=True)

@@ -1,0 +1,110 @@
+"""Scales (or signs) of what two units own at once, as an entry of an outer product is: those of the units give it.
+
+Where one equation alone states such a variable, it is what the others there leave to it; the rest of the equations is
+as if both were not there. Of a variable in several equations that are left, the scale is 1.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape_cli.symmetry.solving.elimination import Row
+from landscape_cli.symmetry.tracing.integers import Array
+
+Rows = Sequence[tuple[Array, tuple[int, ...]]]
+MOST = 1 << 19
+"""Up to how many equations of such variables are looked through."""
+
+
+def define(
+    rows: Rows,
+    shared: NDArray[np.bool_],
+    *,
+    modulo: int,
+    agree: Callable[[Sequence[int]], bool],
+) -> tuple[Rows, dict[int, Row]]:
+    """Return the equations that are left, and what gives each shared variable that has one of its own.
+
+    Args:
+        rows: the equations: rows of variables that, to the powers beside, multiply to 1.
+        shared: which variables belong to two units at once.
+        modulo: 2 for signs, 0 for scales.
+        agree: tells whether variables may give another together: not if it would be unclear which unit's it is.
+    """
+    at = [shared[batch].any(axis=1) for batch, _ in rows]
+    if not any(here.any() for here in at) or sum(int(here.sum()) for here in at) > MOST:
+        return rows, {}
+    rest: list[tuple[Array, tuple[int, ...]]] = [
+        (batch[~here], powers) for (batch, powers), here in zip(rows, at, strict=True) if not here.all()
+    ]
+    found = [
+        _total(row, powers) for (batch, powers), here in zip(rows, at, strict=True) for row in batch[here].tolist()
+    ]
+    stated = {tuple(sorted(row.items())): row for row in (_reduced(row, modulo) for row in found)}
+    order, left = _peel(list(stated.values()), shared)
+    given: dict[int, Row] = {}
+    for variable, row in reversed(order):
+        share = -Fraction(1) / row[variable]
+        total = _substituted({other: share * power for other, power in row.items() if other != variable}, given, shared)
+        total = _reduced(total, modulo)
+        if agree(list(total)):
+            given[variable] = total
+        else:
+            left.append(total)
+    for row in left:
+        total = _reduced(_substituted(row, given, shared), modulo)
+        if total:
+            common = np.lcm.reduce([power.denominator for power in total.values()])
+            rest.append((np.array([list(total)]), tuple(int(power * common) for power in total.values())))
+    return rest, given
+
+
+def _peel(rows: list[Row], shared: NDArray[np.bool_]) -> tuple[list[tuple[int, Row]], list[Row]]:
+    """Return shared variables with the one equation that states each once earlier ones are gone, and what is left."""
+    users: defaultdict[int, set[int]] = defaultdict(set)
+    for number, row in enumerate(rows):
+        for variable in row:
+            if shared[variable]:
+                users[variable].add(number)
+    ready = [variable for variable, numbers in users.items() if len(numbers) == 1]
+    order: list[tuple[int, Row]] = []
+    gone: set[int] = set()
+    while ready:
+        variable = ready.pop()
+        for number in users.pop(variable, set()):
+            order.append((variable, rows[number]))
+            gone.add(number)
+            for other in rows[number]:
+                if other in users:
+                    users[other].discard(number)
+                    if len(users[other]) == 1:
+                        ready.append(other)
+    return order, [row for number, row in enumerate(rows) if number not in gone]
+
+
+def _total(variables: Sequence[int], powers: Sequence[int]) -> Row:
+    total: defaultdict[int, Fraction] = defaultdict(Fraction)
+    for variable, power in zip(variables, powers, strict=True):
+        if variable:
+            total[variable] += power
+    return dict(total)
+
+
+def _substituted(row: Row, given: dict[int, Row], shared: NDArray[np.bool_]) -> Row:
+    """Return a row with shared variables replaced by what gives them, 1 if nothing does."""
+    total: defaultdict[int, Fraction] = defaultdict(Fraction)
+    for variable, power in row.items():
+        for part, share in (given.get(variable, {}) if shared[variable] else {variable: Fraction(1)}).items():
+            total[part] += power * share
+    return dict(total)
+
+
+def _reduced(row: Row, modulo: int) -> Row:
+    if modulo:
+        row = {variable: power % modulo for variable, power in row.items()}
+    return {variable: power for variable, power in row.items() if power}

@@ -1,0 +1,187 @@
+"""Operators that read or write places by numbers that the input, or what was made of it, decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value
+from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.relate import INPUT
+from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
+from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
+from landscape_cli.symmetry.tracing.rules.elementwise import total
+
+MOVED = "places moved about"
+LISTED = "places that are found by their numbers"
+
+
+@rule("embedding", contracts={0: (0, 1)})
+def embedding(call: Call) -> Value:
+    """Rows of a table, taken by their numbers."""
+    numbers = call.tensors.numbers(call.args[1])
+    if numbers is not None:
+        return call.move(call.operand(0), lambda layer: layer[numbers], call.shape, apart=True)
+    index = call.plain(call.operand(1))
+    rows = _rows(call, call.operand(0))
+    rank = len(index.shape)
+    taken = rows.layers(lambda layer: layer.reshape(*[1] * rank, *layer.shape[1:]), call.shape)
+    labels = (*(layer.unsqueeze(-1) for layer in index.labels), *taken.labels)
+    return replace(taken, labels=call.apart(labels, call.shape))
+
+
+def _rows(call: Call, table: Value) -> Value:
+    """Return what the rows of a table have in common; the units that they write are weights' as any."""
+    if table.parameter is not None:
+        for dim, role in zip(table.parameter.dims, (Role.OUTGOING, Role.INCOMING), strict=True):
+            if dim is not None:
+                call.parameters.note_role(table.parameter.name, dim, role)
+    return only_channels(call, table, [0], INPUT)
+
+
+@rule("_embedding_bag", "_embedding_bag_forward_only", contracts={0: (0, 1)})
+def embedding_bag(call: Call) -> list[Value]:
+    """Sums, means or largest of rows of a table: of which rows, and of how many, is no matter."""
+    rows = _rows(call, call.operand(0))
+    for arg in (*call.args[1:3], call.argument(6, "per_sample_weights")):
+        if isinstance(arg, Tensor):
+            call.fix(call.tensors.value(arg))
+    if call.argument(4, "mode", 0) == 2:
+        rows = call.unsigned(rows)
+    return [Value(call.shape, call.apart(rows.labels, call.shape), rows.scale, rows.sign)]
+
+
+@rule("index", "_unsafe_index", words=MOVED)
+def index(call: Call) -> Value:
+    """Places taken by a list of their numbers."""
+    try:
+        places = call.numbers(call.args[1])
+    except NoRule:
+        return _Listed(call, call.args[1]).taken()
+    return call.move(call.operand(0), lambda numbers: call.function(numbers, places), call.shape, apart=True)
+
+
+@rule("index_put", "_index_put_impl", words=MOVED, rescales=True)
+def index_put(call: Call) -> Value:
+    """Places overwritten, or added to, by a list of their numbers."""
+    return _Listed(call, call.args[1]).put(call.tensors.value(call.args[2]))
+
+
+class _Listed:
+    """Axes along which places are listed by tensors of their numbers, and where that puts what is taken.
+
+    Attributes:
+        axes: those of the operand.
+        passed: the operand, what lives along them fixed.
+        lists: what is known of the lists, together.
+        start: the first of their axes in what is taken.
+    """
+
+    def __init__(self, call: Call, given: Sequence[Tensor | None]) -> None:
+        operand = call.operand(0)
+        self._call, self._given = call, [*given, *[None] * (len(operand.shape) - len(given))]
+        self.axes = [axis for axis, numbers in enumerate(self._given) if numbers is not None]
+        lists = [call.plain(call.tensors.value(numbers)) for numbers in self._given if numbers is not None]
+        self._sizes = tuple(torch.broadcast_shapes(*(value.shape for value in lists)))
+        self.lists = call.meet(*lists, shape=self._sizes)
+        together = self.axes == list(range(self.axes[0], self.axes[-1] + 1))
+        self.start = self.axes[0] if together else 0
+        self.passed = only_channels(call, operand, self.axes, LISTED)
+
+    def taken(self) -> Value:
+        """Return what is known of the places listed."""
+        beside = [size for axis, size in enumerate(self.passed.shape) if axis not in self.axes]
+        shape = (*beside[: self.start], *self._sizes, *beside[self.start :])
+
+        def change(layer: Layer) -> Layer:
+            sizes = [size for axis, size in enumerate(layer.shape) if axis not in self.axes]
+            return layer.reshape(*sizes[: self.start], *[1] * len(self._sizes), *sizes[self.start :])
+
+        value = self.passed.layers(change, shape)
+        after = [1] * (len(beside) - self.start)
+        lists = [layer.reshape(*[1] * self.start, *layer.shape, *after) for layer in self.lists]
+        return replace(value, labels=self._call.apart((*lists, *value.labels), shape))
+
+    def put(self, source: Value) -> Value:
+        """Return what is known of the operand with the places listed written from a source."""
+        taken = self.taken()
+        written = total(replace(self._call, shapes=[taken.shape]), replace(taken, zero=self.passed.zero), source)
+        scale, sign = self._back(written.scale, "scale"), self._back(written.sign, "sign")
+        labels = self._call.apart(self.passed.labels, self.passed.shape)
+        return Value(self.passed.shape, labels, scale, sign, zero=written.zero)
+
+    def _back(self, terms: Terms, kind: str) -> Terms:
+        """Return the scale (or sign) of what was taken as one of the operand."""
+        end = self.start + len(self._sizes)
+        rank = len(self.passed.shape) - len(self.axes) + len(self._sizes)
+        kept = self._call.dropped(terms, range(self.start, end), kind, rank)
+
+        def change(layer: Layer) -> Layer:
+            sizes = iter([*layer.shape[: self.start], *layer.shape[end:]])
+            return layer.reshape([1 if axis in self.axes else next(sizes) for axis in range(len(self.passed.shape))])
+
+        return tuple((change(layer), power) for layer, power in kept)
+
+
+@rule("index_select", words=MOVED)
+def index_select(call: Call) -> Value:
+    """Places along an axis taken by a list of their numbers."""
+    operand, axis = call.operand(0), call.args[1] % max(len(call.args[0].shape), 1)
+    numbers = call.tensors.numbers(call.args[2])
+    if numbers is not None:
+        return call.move(operand, lambda layer: layer.index_select(axis, numbers), call.shape, apart=True)
+    return _Listed(call, [*[None] * axis, call.args[2]]).taken()
+
+
+@rule("gather", words=MOVED)
+def gather(call: Call) -> Value:
+    """Places along an axis taken by their numbers, of which there are some beside every other place."""
+    axis = call.args[1] % max(len(call.shape), 1)
+    passed = only_channels(call, call.operand(0), [axis], LISTED)
+    sizes = tuple(1 if k == axis else size for k, size in enumerate(call.shape))
+    if any(size < passed.shape[k] for k, size in enumerate(sizes) if k != axis):
+        passed = call.move(replace(passed, shape=_one(passed.shape, axis)), _corner(sizes), sizes, apart=True)
+    places = call.tensors.raw(call.args[2])
+    places = replace(call.plain(places), zero=False)
+    labels = call.meet(Value(call.shape, passed.labels), places)
+    return Value(call.shape, call.apart(labels, call.shape), passed.scale, passed.sign)
+
+
+def _one(shape: Sequence[int], axis: int) -> tuple[int, ...]:
+    return tuple(1 if k == axis else size for k, size in enumerate(shape))
+
+
+def _corner(sizes: Sequence[int]):  # type: ignore[no-untyped-def]
+    """Return what takes the first places along every axis."""
+    return lambda numbers: numbers[tuple(slice(size) for size in sizes)]
+
+
+@rule("scatter", "scatter_add", "scatter_reduce", words=MOVED, rescales=True)
+@rule("index_add", "index_copy", "index_fill", "index_reduce", words=MOVED, rescales=True)
+def scatter(call: Call) -> Value:
+    """Places along an axis overwritten, or added to, by their numbers."""
+    target, axis = call.operand(0), call.args[1] % max(len(call.shape), 1)
+    source = call.argument(3, "src" if isinstance(call.argument(3, "src"), Tensor) else "value")
+    places = call.plain(call.tensors.raw(call.args[2]))
+    listed = call.operator.name.startswith("index")
+    values = [target]
+    if isinstance(source, Tensor):
+        values.append(call.tensors.value(source))
+    elif not (is_number(source) and source == 0):
+        target = call.plain(target)
+    if not listed:
+        values.append(Value(places.shape, places.labels, copies=places.copies))
+    if any(_one(value.shape, axis) != _one(call.shape, axis) for value in values):
+        raise NoRule
+    if "reduce" in call.operator.name or call.kwargs.get("reduce") is not None:
+        values = [call.plain(value) for value in values]
+    beside = [only_channels(call, value, [axis], LISTED) for value in values]
+    beside = [replace(value, shape=_one(value.shape, axis)) for value in beside]
+    joint = replace(call, shapes=[_one(call.shape, axis)])
+    written = total(joint, beside[0], beside[1]) if isinstance(source, Tensor) else beside[0]
+    labels = call.apart(joint.meet(written, *beside[2 if isinstance(source, Tensor) else 1 :]), call.shape, LISTED)
+    return Value(call.shape, labels, written.scale, written.sign)

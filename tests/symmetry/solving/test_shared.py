@@ -1,0 +1,57 @@
+"""Variables that two units own at once, given by those of one each."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from landscape_cli.symmetry.solving.elimination import Row
+from landscape_cli.symmetry.solving.shared import Rows, define
+
+A, B, PAIRS = range(1, 4), range(4, 6), range(6, 12)
+"""Variables of three units and of two, and of each pair of them."""
+
+
+def outer(power: int = 1, *, again: bool = False) -> Rows:
+    """Every pair takes up what its units have; perhaps each is stated in one more equation."""
+    pairs = iter(PAIRS)
+    rows = np.array([[a, b, next(pairs)] for a in A for b in B])
+    return [(rows, (1, 1, power)), *([(rows[:, 1:], (1, 1))] if again else [])]
+
+
+def defined(rows: Rows, modulo: int = 0, *, agree: bool = True) -> tuple[Rows, dict[int, Row]]:
+    shared = np.zeros(12, dtype=bool)
+    shared[PAIRS.start :] = True
+    return define(rows, shared, modulo=modulo, agree=lambda variables: agree)
+
+
+@pytest.mark.parametrize("power", [1, -1, 2])
+def test_pairs_are_given_by_their_units(power: int) -> None:
+    rest, given = defined(outer(power))
+    assert not any(len(rows) for rows, _ in rest)
+    for a in A:
+        for b in B:
+            assert given[PAIRS.start + 2 * (a - 1) + b - B.start] == dict.fromkeys((a, b), Fraction(-1, power))
+
+
+def test_one_gives_another() -> None:
+    chain: Rows = [(np.array([[6, 7]]), (1, -1)), (np.array([[7, 1]]), (1, 1))]
+    assert defined(chain) == ([], {6: {1: -1}, 7: {1: -1}})
+    assert defined(chain, modulo=2) == ([], {6: {1: 1}, 7: {1: 1}})
+
+
+def test_what_is_stated_twice_is_one() -> None:
+    """Then the equations bind the units: nothing may be given by one of them alone."""
+    rest, given = defined(outer(again=True))
+    assert not given
+    assert sorted(tuple(row) for rows, _ in rest for row in rows.tolist()) == sorted(
+        [(a, b) for a in A for b in B] + [(b,) for _ in A for b in B]
+    )
+
+
+def test_what_would_be_unclear_is_one() -> None:
+    rest, given = defined(outer(), agree=False)
+    assert not given
+    assert sorted(tuple(row) for rows, _ in rest for row in rows.tolist()) == [(a, b) for a in A for b in B]
