@@ -49,7 +49,7 @@ def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
 
     def fault(program, *arguments: str) -> tuple[str, ...]:
         runner.close()
-        limits = patch.multiple(worker, SECONDS=0.5, LONGEST=3.0)
+        limits = patch.multiple(worker, SECONDS=0.5, LONGEST=1.5)
         with patch.object(worker, "main", program), limits:
             return runner.run(Case({"b.st": b"b"}, arguments)).faults
 
