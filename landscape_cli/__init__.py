@@ -71,6 +71,7 @@ _HOMES = {
         *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
         "trace_symmetry",
     ),
+    "symmetry.checking.completeness": ("Completeness", "check_completeness"),
 }
 """The public names by the module that defines them; what type checkers read below is the same (a test)."""
 
@@ -180,6 +181,8 @@ if TYPE_CHECKING:
     from landscape_cli.symmetry import random_signs as random_signs
     from landscape_cli.symmetry import rescale as rescale
     from landscape_cli.symmetry import trace_symmetry as trace_symmetry
+    from landscape_cli.symmetry.checking.completeness import Completeness as Completeness
+    from landscape_cli.symmetry.checking.completeness import check_completeness as check_completeness
 
 
 def __getattr__(name: str) -> Any:

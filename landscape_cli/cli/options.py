@@ -110,7 +110,11 @@ Key = Annotated[
     ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse operators without a symmetry rule, and parameters never used.")
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse what is not understood: operators without a symmetry rule, units not followed, parameters unused.",
+    ),
 ]
 
 
