@@ -13,10 +13,10 @@ from landscape_cli.arguments import check_kind, device_of
 from landscape_cli.data.preprocessing import Preprocessing
 from landscape_cli.errors import GeometryError, ProofError
 from landscape_cli.evaluation.equivalence import cast_like, probe_batch, prove_equivalence, to_double
-from landscape_cli.forward.functional import cast_floats, float_type, run_with, unsaved_buffers
+from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
-from landscape_cli.network import Params
+from landscape_cli.network import Params, WholeInputs
 from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
@@ -41,6 +41,7 @@ def fold_preprocessing(
     seed: int = 0,
     device: torch.device | str = "cpu",
     name: str = "the network",
+    inputs: WholeInputs | None = None,
 ) -> dict[str, Tensor]:
     """Return a network that computes from inputs prepared in another way what it computes from its own, and prove it.
 
@@ -58,6 +59,7 @@ def fold_preprocessing(
         seed: of the inputs that outputs are compared on.
         device: where they are compared.
         name: what to call the network in messages.
+        inputs: which whole numbers the model takes, if it takes such, as of categories in a table.
 
     Returns:
         The network, in its dtypes and where it is.
@@ -75,7 +77,7 @@ def fold_preprocessing(
     (mean, deviation), (new_mean, new_deviation) = own.fitted(x).affine(x), other.fitted(x).affine(x)
     scale, shift = new_deviation / deviation, (new_mean - mean) / deviation
     scale, shift = torch.broadcast_tensors(scale, shift)
-    probe = probe_batch(model, network, tuple(x.shape[1:]), seed=seed, device=device)
+    probe = probe_batch(model, network, tuple(x.shape[1:]), inputs=inputs, seed=seed, device=device).double()
     around = (-1, *[1] * (x.ndim - 2)) if len(scale) > 1 else (1,)
     probe_before = probe * scale.view(around).to(device) + shift.view(around).to(device)
     readers = _readers(symmetry, network, _layers_reading(model, network, probe), name)
@@ -120,7 +122,16 @@ def fold_checkpoint(
         GeometryError, ModelError, DataError: as there.
     """
     params = fold_preprocessing(
-        model, network.params, symmetry, own, other, x, seed=seed, device=device, name=network.path
+        model,
+        network.params,
+        symmetry,
+        own,
+        other,
+        x,
+        seed=seed,
+        device=device,
+        name=network.path,
+        inputs=network.model.inputs,
     )
     folded = replace(network, params=params, preprocessing=other.to_record())
     if network.normalized is None:
@@ -160,7 +171,7 @@ def _layers_reading(model: nn.Module, network: Params, x: Tensor) -> dict[str, i
     whole = inputs.untyped_storage().data_ptr(), inputs.numel()
     hooks = [each.register_forward_pre_hook(note) for each in model.modules() if isinstance(each, LAYERS)]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), errors_of_forward():
             run_with(model, cast_floats({**unsaved_buffers(model), **network}, inputs.dtype, inputs.device), inputs)
     finally:
         for hook in hooks:
