@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from benchmarks.zoos import ZOOS
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.errors import LandscapeError, one_line
+from landscape_cli.forward.float64 import in_float64 as computing_in_float64
 from landscape_cli.forward.functional import run_with
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.normalization.normalize import normalize_params
@@ -127,7 +128,8 @@ def errors(
         x = torch.randn(x.shape, generator=source, dtype=torch.float64)
 
     def outputs(network: Mapping[str, Tensor]) -> Tensor:
-        return next(iter(all_outputs(run_with(model, network, x))))
+        with computing_in_float64():  # also where inputs are whole numbers
+            return next(iter(all_outputs(run_with(model, network, x))))
 
     expected = outputs(params)
 
