@@ -14,7 +14,8 @@ from landscape_cli.alignment.defaults import ORDERS
 from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.learned import LearnedPath, PathLearner
-from landscape_cli.alignment.signs import Gains, signs_of_gains
+from landscape_cli.alignment.objective import Objective
+from landscape_cli.alignment.signs import signs_of_gains
 from landscape_cli.alignment.similarity import Similarity, mean_cosine
 from landscape_cli.alignment.terms import Kind
 from landscape_cli.binary.layers import to_signs, without_zeros
@@ -75,7 +76,8 @@ def match_networks(
 
     Of latent weights of binary layers the signs alone are matched; permuted and flipped are the latent weights. Of
     weights that masks multiply the effective ones are matched; masks move along, and do not vote.
-    Nothing is proved here: `alignment.verified.align` does.
+    Of what a method makes large, no match has less than the network as it is. Nothing is proved here:
+    `alignment.verified.align` does.
 
     Args:
         reference: the network whose units keep their order and signs.
@@ -110,22 +112,25 @@ def match_networks(
         params = without_zeros(params, symmetry.latents)
         target, mover = (to_signs(burn_in(network, symmetry), symmetry.latents) for network in (reference, params))
         gains = signs_of_gains(target, mover, where)
-        if method == "activation":
+        similarity = Similarity(target, mover, where, gains, Kind.COSINE)
+        labelling = UnitMatching(where)
+        descent = Descent(similarity, labelling, *((correlations.units, correlations.signs) if correlations else ()))
+        descent.settle()
+        if method == Method.ACTIVATION:
             assert correlations is not None
-            labelling = _by_activations(target, mover, where, gains, correlations)
-        else:
-            labelling = UnitMatching(where)
-            descent = Descent(Similarity(target, mover, where, gains, Kind.COSINE), labelling)
-            descent.settle()
-            if method == "cosine" or symmetry.latents:
+            if len(correlations.units) < len(symmetry.permutations):
                 descent.sweep()
-            if symmetry.latents:
-                descent.finish()
-            del descent
-            if method in {Method.WEIGHT, Method.LEARNED}:
-                labelling = _by_weights(target, mover, where, gains, labelling, orders, seed)
-            if learner is not None:
-                labelling, learned = learner.improve(target, mover, labelling, gains)
+        elif method == Method.COSINE or symmetry.latents:
+            descent.sweep()
+        if symmetry.latents:
+            descent.finish()
+        del descent
+        if method in {Method.WEIGHT, Method.LEARNED}:
+            similarity = Similarity(target, mover, where, gains, Kind.WEIGHT)
+            labelling = _by_weights(similarity, labelling, orders, seed)
+        labelling = Objective(similarity, correlations).no_less(labelling)
+        if learner is not None:
+            labelling, learned = learner.improve(target, mover, labelling, gains)
         signs = labelling.final_signs()
     permuted = permute(params, symmetry, labelling.permutations)
     _flip_in_place(permuted, params, symmetry, signs)
@@ -179,15 +184,12 @@ def _flip_in_place(
                 permuted[axis.tensor] = tensor * factor if tensor is params[axis.tensor] else tensor.mul_(factor)
 
 
-def _by_weights(
-    reference: Params, params: Params, where: AxisTable, gains: Gains, start: UnitMatching, orders: int, seed: int
-) -> UnitMatching:
+def _by_weights(similarity: Similarity, start: UnitMatching, orders: int, seed: int) -> UnitMatching:
     """Return the best of several coordinate descents on the inner product of the networks."""
-    similarity = Similarity(reference, params, where, gains, Kind.WEIGHT)
     best, value = start, float("-inf")
     for k in range(orders):
         labelling = start.copy()
-        Descent(similarity, labelling).sweep(_random_orders(where.symmetry, generator(seed, k)))
+        Descent(similarity, labelling).sweep(_random_orders(start.axis_table.symmetry, generator(seed, k)))
         reached = similarity.total(labelling) if orders > 1 else 0.0
         if reached > value:
             best, value = labelling, reached
@@ -198,18 +200,3 @@ def _random_orders(symmetry: Symmetry, source: torch.Generator) -> Iterator[list
     names = [group.name for group in symmetry.permutations]
     while True:
         yield [names[k] for k in torch.randperm(len(names), generator=source)]
-
-
-def _by_activations(
-    reference: Params, params: Params, where: AxisTable, gains: Gains, correlations: Correlations
-) -> UnitMatching:
-    """Return the labelling by correlations, and by cosines of weights for groups that have none."""
-    labelling = UnitMatching(where)
-    similarity = Similarity(reference, params, where, gains, Kind.COSINE)
-    descent = Descent(similarity, labelling, correlations.units, correlations.signs)
-    descent.settle()
-    if len(correlations.units) < len(where.symmetry.permutations):
-        descent.sweep()
-    if where.symmetry.latents:
-        descent.finish()
-    return labelling

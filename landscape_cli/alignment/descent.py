@@ -16,6 +16,7 @@ from landscape_cli.alignment.labelling import UnitMatching
 from landscape_cli.alignment.sign_descent import SignDescent
 from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.alignment.terms import Kind, Term
+from landscape_cli.alignment.tied import match_tied
 from landscape_cli.alignment.ties import untied
 
 MOST_SWEEPS = 100
@@ -51,7 +52,7 @@ class Descent:
         self.correlations, self.sign_correlations = dict(correlations or {}), dict(sign_correlations or {})
         self.signs = SignDescent(similarity, matching, self.sign_correlations)
         self._pending = [group.name for group in self.axis_table.symmetry.permutations]
-        self._settled: set[str] = set()
+        self.settled: set[str] = set()
         self._versions: Counter[str] = Counter()
         self._matched_at: dict[str, tuple[int, ...]] = {}
 
@@ -60,23 +61,58 @@ class Descent:
 
         A group that has none is matched by its readers, if what else they have is settled, or by whatever it has.
         """
-        self.signs.choose_settled(self._settled)
+        self.match_pending()
+        self.signs.choose_left(self.settled)
+
+    def match_pending(self) -> None:
+        """Match all groups that are yet to be matched, and choose the signs that what is settled tells."""
+        self.signs.choose_settled(self.settled)
         while self._pending:
             name, terms = self._next()
+            if not terms:
+                if match_tied(self):
+                    self.signs.choose_settled(self.settled)
+                    continue
+                terms = self._all_terms(name)
             common = self.signs.common_signs_left(terms)
             self._try_signs(name, terms)
-            self._match(name, terms, only_if_better=False)
+            self.match(name, terms)
             self._break_ties(terms)
-            done = [name, *(leaf for leaf in terms if leaf in self.correlations or terms[leaf])]
-            self._settled |= set(done) | self._between(name, done)
-            self._pending = [group for group in self._pending if group not in self._settled]
-            if self.signs.choose_common(common, self._settled):
-                self._match(name, terms, only_if_better=False)
+            self._settle_group(name, [leaf for leaf in terms if leaf in self.correlations or terms[leaf]])
+            if self.signs.choose_common(common, self.settled):
+                self.match(name, terms)
                 self._break_ties(terms)
             if terms == self._all_terms(name) and not self.signs.common_signs_left(terms):
                 self._note(name, terms)
-            self.signs.choose_settled(self._settled)
-        self.signs.choose_left(self._settled)
+            self.signs.choose_settled(self.settled)
+
+    def branch(
+        self, similarity: Similarity, matching: UnitMatching, pending: Iterable[str], settled: Collection[str]
+    ) -> Descent:
+        """Return a descent of another matching with the same signs chosen, with more settled and less to be matched."""
+        branch = Descent(similarity, matching, self.correlations, self.sign_correlations)
+        branch.signs.chosen, branch.signs.tried = set(self.signs.chosen), set(self.signs.tried)
+        branch._pending, branch.settled = list(pending), self.settled | set(settled)
+        return branch
+
+    def roots(self) -> list[str]:
+        """Return the groups to be matched next: those that are in no block yet to be matched."""
+        return [name for name in self._pending if self.root_of(name) == name]
+
+    def root_of(self, name: str) -> str:
+        """Return the outermost group of blocks yet to be matched that a group's units are in, or itself."""
+        return ([outer for outer in self.nesting.outers(name) if outer in self._pending] or [name])[-1]
+
+    def settled_are(self, names: Iterable[str]) -> None:
+        """Take groups, and what is inside them, for matched."""
+        for name in names:
+            self._settle_group(name, self.nesting.leaves(name))
+
+    def _settle_group(self, name: str, leaves: Sequence[str]) -> None:
+        done = [name, *leaves]
+        self._versions.update(done)
+        self.settled |= set(done) | self._between(name, done)
+        self._pending = [group for group in self._pending if group not in self.settled]
 
     def sweep(self, orders: Iterable[Sequence[str]] | None = None) -> None:
         """Match every group with all that counts, until none changes.
@@ -96,7 +132,7 @@ class Descent:
             for name in next(source, names) if source is not None else names:
                 terms = self._all_terms(name)
                 if self._matched_at.get(name) != self._stamp(terms):
-                    changed |= self._match(name, terms)
+                    changed |= self.match(name, terms, only_if_better=True)
                     self._note(name, terms)
             changed |= self.signs.choose_all()
             if not changed:
@@ -147,19 +183,15 @@ class Descent:
                     self._versions[leaf] += 1
 
     def _next(self) -> tuple[str, dict[str, list[Term]]]:
-        """Return the group to match next, and by what."""
-        roots = [
-            name
-            for name in self._pending
-            if self.nesting.outer.get(name) is None or self.nesting.outer[name] in self._settled
-        ]
+        """Return the group to match next, and by what: nothing if all that there is depends on others."""
+        roots = self.roots()
         for readers in (False, True):
             for name in roots:
                 leaves = self.nesting.leaves(name)
                 terms = {leaf: self._settled_terms(leaf, name, readers=readers) for leaf in leaves}
                 if any(terms.values()) or any(leaf in self.correlations for leaf in terms):
                     return name, terms
-        return roots[0], self._all_terms(roots[0])
+        return roots[0], {}
 
     def _between(self, name: str, done: Sequence[str]) -> set[str]:
         """Return the groups of blocks between a group and the units inside that have been matched."""
@@ -170,7 +202,7 @@ class Descent:
         if leaf in self.correlations:
             return []
         terms = self.similarity.terms[leaf] if readers else self.similarity.writers(leaf)
-        settled = self._settled - {leaf, name}
+        settled = self.settled - {leaf, name}
         return [
             term
             for term in terms
@@ -227,7 +259,7 @@ class Descent:
                 values.append(sum(_matched_sum(score, pairs[leaf]) for leaf, score in scores.items()))
             self.matching.flip(sign_group, torch.tensor([1.0 if values[0] >= values[1] else -1.0]))
 
-    def _match(self, name: str, terms: Mapping[str, Sequence[Term]], *, only_if_better: bool = True) -> bool:
+    def match(self, name: str, terms: Mapping[str, Sequence[Term]], *, only_if_better: bool = False) -> bool:
         """Match one group, and the units inside; tell whether that changed anything."""
         scores = self._scores(terms, free=() if only_if_better else self.signs.common_signs_left(terms))
         if not scores:

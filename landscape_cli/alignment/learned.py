@@ -44,7 +44,8 @@ class LearnedPath:
     Attributes:
         loss_before: the mean over τ = 1/4, 1/2, 3/4 on the samples, the networks matched by their weights.
         loss: the same with the permutations that were kept; not larger.
-        kept: after which epoch these were found; 0 if none were better than those by weights.
+        kept: after which epoch these were found; 0 if none were better than those by weights, or the networks as they
+            are.
         epochs: how many there were.
         samples: how many samples the loss is over.
     """
@@ -94,7 +95,7 @@ class PathLearner:
     def improve(
         self, reference: Params, network: Params, start: UnitMatching, gains: Gains
     ) -> tuple[UnitMatching, LearnedPath]:
-        """Return the matching with the lowest loss on the path, of the start and those that each epoch leads to.
+        """Return the matching with the lowest loss on the path: of the start, those of all epochs, and none at all.
 
         Args:
             reference: the network whose units keep their order.
@@ -115,6 +116,11 @@ class PathLearner:
         before = least = self._path_loss(evaluator, ends[0], ends[1], start)
         if not math.isfinite(before):
             raise GeometryError("nothing can be learned: the loss between the networks is NaN or Inf as it is")
+        unmatched = UnitMatching(start.axis_table)
+        if not _alike(start, unmatched):
+            reached = self._path_loss(evaluator, ends[0], ends[1], unmatched)
+            if reached < least:
+                best, least = unmatched, reached
         home = Relaxation(self._learning.relaxation).load()
         relaxation: PermutationRelaxation = home(*ends, start, gains, self._learning)
         last = start

@@ -31,6 +31,11 @@ class SetMatcher:
         self._model, self._symmetry, self._method, self._inputs = model, symmetry, method, inputs
         self._orders, self._seed, self._device = setting["orders"], setting["seed"], setting["device"]
 
+    @property
+    def sums_pairs(self) -> bool:
+        """Whether what matches make large is, of a set, the sum over its pairs: by inner products it is."""
+        return self._method == Method.WEIGHT
+
     def first(self, reference: Params, network: Params) -> Alignment:
         """Match a network."""
         return self._match(reference, network, self._correlations(reference, network))
@@ -62,7 +67,7 @@ class SetMatcher:
             of_group = correlations.units
             chosen = {name: permutation.cpu() for name, permutation in alignment.permutations.items()}
             return sum(float(of_group[name][torch.arange(len(chosen[name])), chosen[name]].sum()) for name in of_group)
-        if self._method == Method.WEIGHT:
+        if self.sums_pairs:
             names = self._symmetry.parameters
             return sum(float((reference[name].double() * aligned[name].double()).sum()) for name in names)
         groups = self._symmetry.permutations
@@ -118,18 +123,22 @@ def match_set(
     """
     objective: list[float] = []
 
+    def total(alignments: Sequence[Alignment]) -> float:
+        return inner_products([burn_in(each.params, symmetry) for each in alignments], symmetry.parameters)
+
     def note() -> None:
         if watched:
-            objective.append(
-                inner_products([burn_in(alignment.params, symmetry) for alignment in alignments], symmetry.parameters)
-            )
+            objective.append(total(alignments))
 
-    alignments = [_as_it_is(networks[0], symmetry)]
+    alignments = [_as_it_is(networks[0], symmetry, networks[0])]
     with warnings.catch_warnings():
         for network in networks[1:]:
             alignments.append(matcher.first(networks[0], network))
             warnings.simplefilter("ignore", Remark)  # the same of every two networks
             advance(1)
+        if rounds and matcher.sums_pairs:  # good matches to the first are not always good ones to each other
+            unmatched = [_as_it_is(network, symmetry, networks[0]) for network in networks]
+            alignments = unmatched if total(unmatched) > total(alignments) else alignments
         note()
         for done in range(rounds):
             changed = False
@@ -145,14 +154,17 @@ def match_set(
     return SetAlignment(alignments, rounds, False, tuple(objective))
 
 
-def _as_it_is(network: Params, symmetry: Symmetry) -> Alignment:
-    groups = [group.name for group in symmetry.permutations]
+def _as_it_is(network: Params, symmetry: Symmetry, reference: Params) -> Alignment:
+    writers = {group.name: group.writers for group in symmetry.permutations}
+    similarity = dict.fromkeys(writers, 1.0)
+    if network is not reference:
+        similarity = mean_cosine(burn_in(reference, symmetry), burn_in(network, symmetry), writers)
     return Alignment(
         dict(network),
         {group.name: torch.arange(group.units) for group in symmetry.permutations},
         {group.name: torch.ones(group.size, dtype=torch.int64) for group in symmetry.signs},
-        similarity=dict.fromkeys(groups, 1.0),
-        similarity_before=dict.fromkeys(groups, 1.0),
+        similarity=similarity,
+        similarity_before=similarity,
     )
 
 

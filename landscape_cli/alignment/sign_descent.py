@@ -73,6 +73,18 @@ class SignDescent:
                 self.chosen.add(group.name)
                 self.choose_settled(settled)
 
+    def choose_inside(self, settled: Collection[str]) -> None:
+        """Choose anew the signs that are told by what settled groups alone permute, if nothing had told them before.
+
+        Those of which all that tells them is settled are chosen for good.
+        """
+        for group in self.axis_table.symmetry.signs:
+            if group.name not in self.chosen:
+                axes = [axis for axis in group.writers if self._permuted_by(axis) <= set(settled)]
+                axes = axes or [axis for axis in group.axes if self._permuted_by(axis) <= set(settled)]
+                if axes:
+                    self._choose(group, axes)
+
     def choose_all(self) -> bool:
         """Choose all signs anew by all that tells them; tell whether that changed anything."""
         changed = False
@@ -108,13 +120,15 @@ class SignDescent:
 
     def _is_settled(self, group: SignGroup, axis: Axis, settled: Collection[str]) -> bool:
         """Tell whether all that is permuted along with an axis is settled, and all other signs that show there."""
-        permuted_by = {member.name for member, _ in self.axis_table.permutations[axis.tensor]}
         flipped_by = {
             member.name for member, along in self.axis_table.signs[axis.tensor] if along.shares_entries_with(axis)
         }
         if group.name in self.similarity.gains or group.name in self.correlations:
             flipped_by = set()
-        return permuted_by <= set(settled) and flipped_by - {group.name} <= self.chosen
+        return self._permuted_by(axis) <= set(settled) and flipped_by - {group.name} <= self.chosen
+
+    def _permuted_by(self, axis: Axis) -> set[str]:
+        return {member.name for member, _ in self.axis_table.permutations[axis.tensor]}
 
     def _choose(self, group: SignGroup, axes: Iterable[Axis]) -> bool:
         """Choose the signs of a group by what some axes tell; tell whether that changed anything."""

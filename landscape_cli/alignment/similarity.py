@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +16,7 @@ from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains
 from landscape_cli.alignment.terms import CommonSigns, Key, Kind, Term, group_terms, is_bare
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Axis, PermutationGroup, Role, sources, spread, unit_rows
+from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, sources, spread, unit_rows
 
 CHUNK, DEEP = 1 << 19, 512
 """Numbers of a tensor that are multiplied at once, or so many a unit if that is more: little beside the networks, and
@@ -89,20 +92,33 @@ class Similarity:
                 return torch.float64
         return precision(self.reference[group.writers[0].tensor])
 
-    def total(self, matching: UnitMatching) -> float:
-        """Return the sum of all similarities of matched units, each place of a writer or, by weights, tensor once."""
+    def total(self, matching: UnitMatching, groups: Collection[str] | None = None) -> float:
+        """Return the sum of all similarities of matched units, each place of a writer or, by weights, tensor once.
+
+        By cosines those of some groups alone, where these are named.
+        """
         if self.kind is Kind.WEIGHT:
             names = sorted(self.axis_table.permutations.keys() | self.axis_table.signs.keys())
             return sum(
                 float(_products(self.reference[name].flatten(), matching.apply(name, self.params[name]).flatten(), ()))
                 for name in names
             )
-        writers = [axis for group in self.axis_table.symmetry.permutations for axis in group.writers]
-        total = 0.0
-        for axis in {(axis.tensor, axis.dims): axis for axis in writers}.values():
-            matched = matching.apply(axis.tensor, self.params[axis.tensor])
-            total += float(_cosines(self.reference[axis.tensor], matched, axis).sum(dtype=torch.float64))
-        return total
+        counted = self.axis_table.symmetry.permutations
+        writers = [axis for group in counted if groups is None or group.name in groups for axis in group.writers]
+        return sum_of_cosines(self.reference, self.params, matching, writers)
+
+    def seeing(self, reference: Params, names: Iterable[str]) -> Similarity:
+        """Return the similarities of some groups' units with another reference, by factors that are this one's."""
+        other = copy(self)
+        other.reference, other.terms, other._sums = reference, dict(self.terms), defaultdict(dict)
+        for name in names:
+            for term in self.terms[name]:
+                term.scales = self._scales_of(term) if term.last is None else term.scales
+            other.terms[name] = [replace(term, last=None) for term in self.terms[name]]
+        return other
+
+    def _scales_of(self, term: Term) -> tuple[Tensor, Tensor] | None:
+        return self._scales(term.whole if term.is_shared else term.axis)
 
     def _scales(self, axis: Axis) -> tuple[Tensor, Tensor] | None:
         """Return factors that make sums of products sums of cosines, and signs count as the gains tell."""
@@ -136,8 +152,8 @@ class Similarity:
         if key not in sums:
             units, device = term.group.units, self.params[term.axis.tensor].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
-        if term.last is None:
-            term.scales = self._scales(term.axis)
+        if term.last is None and term.scales is None:
+            term.scales = self._scales_of(term)
         if term.along is None:
             self._update_whole(term, matching, sums[key])
         else:
@@ -171,13 +187,22 @@ class Similarity:
             if torch.equal(matched, before):
                 return
             matched = matched - before
-        self._multiply(term, matrix, self.reference[term.axis.tensor], matched)
+        reference = self.reference[term.axis.tensor]
+        if term.is_shared and term.scales is not None:
+            reference = reference * _at_places(term.scales[0], term.whole, reference)
+        self._multiply(term, matrix, reference, matched)
 
     def _apply_to_rest(self, term: Term, matching: UnitMatching) -> Tensor:
-        """Return a term's tensor of the network permuted and flipped along its other axes."""
+        """Return a term's tensor of the network permuted and flipped by all but the units themselves.
+
+        Where others move the places that units live at, factors move along with what they multiply.
+        """
+        tensor = self.params[term.axis.tensor]
+        if term.is_shared and term.scales is not None:
+            tensor = tensor * _at_places(term.scales[1], term.whole, tensor)
         return matching.apply(
             term.axis.tensor,
-            self.params[term.axis.tensor],
+            tensor,
             permutes=lambda group, axis: (group, axis) in term.permuted_by,
             flips=lambda group, axis: (group, axis) in term.flipped_by,
         )
@@ -194,7 +219,7 @@ class Similarity:
 
     def _multiply(self, term: Term, matrix: Tensor, left: Tensor, right: Tensor) -> None:
         rows = [unit_rows(tensor, term.axis).to(matrix.dtype) for tensor in (left, right)]
-        if term.scales is not None:
+        if term.scales is not None and not term.is_shared:
             rows = [
                 (row.view(*scale.shape, -1) * scale[:, :, None]).flatten(1)
                 for row, scale in zip(rows, term.scales, strict=True)
@@ -220,6 +245,22 @@ def mean_cosine(reference: Params, params: Params, axes: Mapping[str, Iterable[A
     return result
 
 
+def sum_of_cosines(reference: Params, params: Params, matching: UnitMatching, axes: Iterable[Axis]) -> float:
+    """Return the sum of the cosines of a reference's units with those matched to them, of each place once."""
+    on: defaultdict[tuple[str, tuple[int, ...]], list[Axis]] = defaultdict(list)
+    for axis in axes:
+        on[axis.tensor, axis.dims].append(axis)
+    total = 0.0
+    for (name, _), along in on.items():
+        axis = along[0]
+        if len(along) > 1:
+            places = np.unique(np.concatenate([each.places.table.ravel() for each in along]))
+            axis = replace(axis, places=Places(places[:, None]))
+        matched = matching.apply(name, params[name])
+        total += float(_cosines(reference[name], matched, axis).sum(dtype=torch.float64))
+    return total
+
+
 def _cosines(reference: Tensor, tensor: Tensor, axis: Axis) -> Tensor:
     """Return the cosine at every place of the axis; a zero vector's is 0."""
     table = torch.tensor(axis.places.table, device=tensor.device)
@@ -239,6 +280,14 @@ def _products(left: Tensor, right: Tensor, dims: Sequence[int]) -> Tensor:
     rows = [tensor.movedim(tuple(dims), tuple(range(len(dims)))) for tensor in (left, right)]
     left, right = (row.reshape(places, 1, -1).to(dtype) for row in rows)
     return torch.bmm(left, right.transpose(1, 2)).flatten()
+
+
+def _at_places(factors: Tensor, axis: Axis, tensor: Tensor) -> Tensor:
+    """Return factors of shape (units, places) ready to multiply a tensor by; 0 where no unit of the axis lives."""
+    sizes = [size if dim in axis.dims else 1 for dim, size in enumerate(tensor.shape)]
+    flat = torch.zeros(math.prod(sizes), dtype=tensor.dtype, device=tensor.device)
+    flat[torch.tensor(axis.places.table, device=tensor.device)] = factors.to(tensor.dtype)
+    return flat.view(sizes)
 
 
 def _select(tensor: Tensor, dim: int, places: Tensor) -> Tensor:

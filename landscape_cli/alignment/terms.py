@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -37,10 +37,11 @@ class Term:
     Attributes:
         group: of the units.
         axis: where they live.
+        whole: the same with the places that other terms are of.
         free_signs: the signs of their own that units have there, as text: terms with the same are summed before the
             signs are dropped; None where signs count.
-        permuted_by: who else lives on other axes of the tensor.
-        flipped_by: whose signs show on other axes of the tensor.
+        permuted_by: who else moves what the units have in the tensor: on other axes, or beside them on the same.
+        flipped_by: whose signs show there, and are no more than the units' own.
         along: the one other axis that these are on, or None if they are on several.
         common_signs: the signs that several of the units have in common, and which of them each unit has.
         scales: factors for each place of each unit, of the reference and of the network, shape (units, places).
@@ -49,6 +50,7 @@ class Term:
 
     group: PermutationGroup
     axis: Axis
+    whole: Axis
     free_signs: str | None
     permuted_by: list[tuple[PermutationGroup, Axis]]
     flipped_by: list[tuple[SignGroup, Axis]]
@@ -56,6 +58,11 @@ class Term:
     common_signs: CommonSigns = ()
     scales: tuple[Tensor, Tensor] | None = field(default=None)
     last: UnitMatching | None = field(default=None)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others, too, move the places that the units live at, as heads do what they have in common."""
+        return any(axis.dims == self.axis.dims for _, axis in self.permuted_by)
 
     @property
     def depends(self) -> set[str]:
@@ -99,17 +106,24 @@ def _axis_terms(group: PermutationGroup, axis: Axis, axis_table: AxisTable, gain
     permuted_by = [
         (member, moved)
         for member, moved in axis_table.permutations[axis.tensor]
-        if moved.dims != axis.dims and not (member.name in outers and set(moved.dims) & set(axis.dims))
+        if not (member.name in outers and set(moved.dims) & set(axis.dims))
+        and (moved.dims != axis.dims or (member is not group and moved.shares_entries_with(axis)))
     ]
-    flipped_by = [(member, moved) for member, moved in axis_table.signs[axis.tensor] if moved.dims != axis.dims]
+    shared = any(moved.dims == axis.dims for _, moved in permuted_by)
+    flipped_by = [
+        (member, moved)
+        for member, moved in axis_table.signs[axis.tensor]
+        if moved.dims != axis.dims or (shared and member.name not in gains and _is_common(moved, axis))
+    ]
+    told = {*gains, *(member.name for member, moved in flipped_by if moved.dims == axis.dims)}
     dims = {moved.dims for _, moved in (*permuted_by, *flipped_by)}
     along = _axis_along(axis_table.shapes[axis.tensor], axis.dims, dims)
     columns: defaultdict[Key, list[int]] = defaultdict(list)
     terms: dict[Key, Term] = {}
     table = axis.places.table
     for column in range(table.shape[1]):
-        free_signs, common_signs = _signs_at(axis, table[:, column], axis_table, gains)
-        term = Term(group, axis, free_signs, permuted_by, flipped_by, along, common_signs)
+        free_signs, common_signs = _signs_at(axis, table[:, column], axis_table, told)
+        term = Term(group, axis, axis, free_signs, permuted_by, flipped_by, along, common_signs)
         columns[term.key].append(column)
         terms[term.key] = term
     for key, term in terms.items():
@@ -125,11 +139,22 @@ def _axis_along(shape: tuple[int, ...], dims: tuple[int, ...], used: set[tuple[i
     return along[0] if len(used) == len(along) == 1 and along[0] in rest else None
 
 
-def _signs_at(axis: Axis, places: Array, axis_table: AxisTable, gains: Gains) -> tuple[str | None, CommonSigns]:
-    """Return which signs the units at these places have: of their own, which do not count, and in common."""
+def _is_common(signs: Axis, axis: Axis) -> bool:
+    """Tell whether several units have signs in common at some of their places."""
+    numbers = signs.places.unit_at(axis.places.table)
+    return any(len(np.unique(column)) < len(column) for column in numbers.T)
+
+
+def _signs_at(
+    axis: Axis, places: Array, axis_table: AxisTable, told: Collection[str]
+) -> tuple[str | None, CommonSigns]:
+    """Return which signs the units at these places have: of their own, which do not count, and in common.
+
+    Those that are told otherwise are left out.
+    """
     free_signs, common_signs = None, []
     for group, along in axis_table.signs[axis.tensor]:
-        if along.dims != axis.dims or group.name in gains:
+        if along.dims != axis.dims or group.name in told:
             continue
         numbers = along.places.unit_at(places)
         if (numbers < 0).any():

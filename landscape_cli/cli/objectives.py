@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.choices import ObjectiveName
-from landscape_cli.cli.options import ObjectiveOptions, flag
+from landscape_cli.cli.data_options import ObjectiveOptions
+from landscape_cli.cli.parsing import flag
 from landscape_cli.errors import DataError, quoted, shown
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def chosen_objective(options: ObjectiveOptions, networks: Sequence[Checkpoint] =
         DataError: if there is no such objective, or networks were trained for different ones.
         ModelError: if a function cannot be imported, or an axis holds no classes.
     """
-    from landscape_cli.forward.objectives import CLASSIFICATION, Custom, Dense, objective_of_record
+    from landscape_cli.forward.custom_objective import Custom
+    from landscape_cli.forward.objectives import CLASSIFICATION, Dense, objective_of_record
     from landscape_cli.user_code.callables import import_callable
 
     given = {"class_axis": options.class_axis, "ignore_index": options.ignore_index}

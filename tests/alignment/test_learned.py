@@ -60,7 +60,7 @@ def mlp() -> Trained:
 @pytest.fixture
 def lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start from the networks as they are, not as their weights match."""
-    monkeypatch.setattr(module, "_by_weights", lambda reference, network, where, *_: UnitMatching(where))
+    monkeypatch.setattr(module, "_by_weights", lambda similarity, start, *_: UnitMatching(start.axis_table))
 
 
 @pytest.mark.usefixtures("lost")

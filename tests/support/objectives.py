@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.data.source import Split
+from landscape_cli.forward.custom_objective import Custom
 from landscape_cli.forward.objective import Objective
-from landscape_cli.forward.objectives import CLASSIFICATION, Custom, Dense, Multilabel, Regression
+from landscape_cli.forward.objectives import CLASSIFICATION, Dense, Multilabel, Regression
 from landscape_cli.models import allow_code, create_model
 from landscape_cli.network import ModelSpec, Params
 

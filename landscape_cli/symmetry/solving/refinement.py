@@ -18,6 +18,9 @@ from landscape_cli.symmetry.tracing.integers import SPAN, Array, Hash, mix, rank
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, covered, to_layer
 
+OTHERWISE = "units that live together otherwise than as rows and columns"
+ITSELF = "a unit that meets itself"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -101,7 +104,7 @@ def settle(labels: Labels, runs: Sequence[Run], of_parameters: Sequence[Run] = (
                 products[number] = _is_product(labels, run)
             if len(free) > 1 and not products[number]:
                 for k in free:
-                    labels.fix(run.columns[k], "units that live together otherwise than as rows and columns")
+                    labels.fix(run.columns[k], OTHERWISE)
         labels.fix_above()
         if labels.fixed_count() == before:
             return
@@ -113,7 +116,7 @@ def _fix_twice(labels: Labels, run: Run) -> None:
     for k in run.units():
         column = np.unique(run.columns[k])
         column = column[column >= 0]
-        labels.fix(column[seen[column]], "a unit that meets itself")
+        labels.fix(column[seen[column]], ITSELF)
         seen[column] = True
 
 
