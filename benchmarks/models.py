@@ -29,6 +29,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, or as a module
+
 from benchmarks.zoos import ZOOS
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.errors import LandscapeError, one_line
