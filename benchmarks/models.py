@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import re
 import resource
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from torch import Tensor, nn
 
 from benchmarks.zoos import ZOOS
 from landscape_cli.alignment.align import match_networks
-from landscape_cli.errors import LandscapeError
+from landscape_cli.errors import LandscapeError, one_line
 from landscape_cli.forward.functional import run_with
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.normalization.normalize import normalize_params
@@ -44,12 +45,13 @@ from landscape_cli.symmetry import (
     trace_symmetry,
 )
 from landscape_cli.symmetry.reasons import counted
+from landscape_cli.torchvision_compat import import_torchvision
 
 DOCS = Path(__file__).parent.parent / "docs"
 CACHE, TABLE = DOCS / "models.jsonl", DOCS / "models.md"
 PLAIN = {"input", "output", "a place of a convolution's kernel", "never used"}
 """Reasons why an axis is fixed that are there for all to see."""
-MEMORY, SECONDS, PARAMETERS = 12 << 30, 100, 60_000_000
+MEMORY, SECONDS, PARAMETERS = 12 << 30, 60, 60_000_000
 """What a model of another zoo than torchvision may take: bytes, CPU seconds, numbers."""
 LIMIT = 1e-9
 TOLERANCE = 1e-6
@@ -330,21 +332,26 @@ def read_cache(zoo: str) -> dict[str, dict[str, Any]]:
 
 
 def made(zoo: str, name: str) -> dict[str, Any]:
-    """Return the row of a model, made in a process of its own, within limits."""
-
-    def limited() -> None:
+    """Return the row of a model, made within limits in a process of its own: a fork, as imports take long."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
         if zoo != "torchvision":
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-
-    command = [sys.executable, "-m", "benchmarks.models", "--zoo", zoo, "--one", name]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limited)
-    if done.returncode == 0:
-        row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return row
-    said = done.stderr.strip().splitlines()[-1:] or [f"ended by signal {-done.returncode}"]
-    why = f"took more than {SECONDS} CPU seconds" if done.returncode in (-9, -24) else said[0][:200]
-    return {"zoo": zoo, "model": name, "refused": why}
+        try:
+            made_row = examine(zoo, name)
+        except Exception as cause:
+            made_row = {"zoo": zoo, "model": name, "refused": one_line(cause, 200)}
+        os.write(writer, json.dumps(made_row).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        text = stream.read()
+    _, status = os.waitpid(child, 0)
+    why = f"took more than {SECONDS} CPU seconds, or ended otherwise ({status})"
+    row: dict[str, Any] = json.loads(text) if text else {"zoo": zoo, "model": name, "refused": why}
+    return row
 
 
 def main() -> None:
@@ -352,13 +359,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="models to make again")
     parser.add_argument("--zoo", choices=list(ZOOS), default="torchvision", help="whose models (torchvision)")
-    parser.add_argument("--one", metavar="NAME", help="print the row of one model")
     parser.add_argument("--table", action="store_true", help="write the page from the rows there are, and make none")
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(examine(options.zoo, options.one)))
-        return
+    torch.set_num_threads(1)
     names = ZOOS[options.zoo].names()
+    import_torchvision("models")
+    import_module(ZOOS[options.zoo].made_by)
     done = read_cache(options.zoo)
     wanted = [] if options.table else options.names or [name for name in names if name not in done]
     for name in wanted:

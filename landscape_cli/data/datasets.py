@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_settings, check_whole
@@ -243,5 +244,6 @@ def _digest(train: Split, test: Split) -> str:
     digest = hashlib.sha256()
     for tensor in (*train, *test):
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(memoryview(tensor.contiguous().numpy().data))
+        plain = tensor.contiguous().view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor.contiguous()
+        digest.update(memoryview(plain.numpy().data))  # NumPy has no bfloat16
     return digest.hexdigest()

@@ -303,7 +303,10 @@ def _check_same_model(network: Checkpoint, first: Checkpoint) -> None:
     Raises:
         ModelError: saying of which each is.
     """
-    if measured(network.model) != measured(first.model):
+    inputs = first.model.inputs or network.model.inputs  # one file may not say what it takes, or not have been asked
+    if replace(measured(network.model), inputs=network.model.inputs or inputs) != replace(
+        measured(first.model), inputs=inputs
+    ):
         _check_same_kind(network, first)
         raise ModelError(
             f"{network.path} is {describe_model(network.model)}, but {first.path} is "

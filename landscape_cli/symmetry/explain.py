@@ -66,7 +66,7 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
     )
 
 
-def count(symmetry: Symmetry) -> dict[str, Any]:
+def count(symmetry: Symmetry) -> dict[str, int]:
     """Return how many groups and units there are of each kind, and how many axes are free, or fixed and why."""
     return {
         "permutation_groups": len(symmetry.permutations),
@@ -76,7 +76,7 @@ def count(symmetry: Symmetry) -> dict[str, Any]:
         "sign_groups": len(symmetry.signs),
         "flippable_units": sum(group.size for group in symmetry.signs),
         "fixed_axes": len({(axis.tensor, axis.dim) for axis in symmetry.fixed}),
-        "axes": counted(symmetry),
+        **{f"{kind}_axes": number for kind, number in counted(symmetry).items()},
     }
 
 
@@ -92,9 +92,8 @@ def summary(symmetry: Symmetry) -> str:
         )
         if counts[f"{kind}_groups"]
     ]
-    axes = counts["axes"]
-    said = f"{_number(axes['free'], 'axis', 'axes')} free, {axes['by_nature']} fixed by nature"
-    unknown = f", {axes['not_understood']} fixed because not understood" if axes["not_understood"] else ""
+    said = f"{_number(counts['free_axes'], 'axis', 'axes')} free, {counts['by_nature_axes']} fixed by nature"
+    unknown = f", {counts['not_understood_axes']} fixed because not understood" if counts["not_understood_axes"] else ""
     return f"{', '.join(parts) or 'no symmetries'}; {said}{unknown}"
 
 

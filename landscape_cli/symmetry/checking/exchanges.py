@@ -138,7 +138,7 @@ class ExchangeSearch:
                 move = _involution(one, other)
                 if move is not None and move[a] == b and self.keeps(move):
                     return move
-                self.result.open += move is None or move[a] == b
+                self.result.open += bool(move is None or move[a] == b)
         return None
 
     def keeps(self, move: Move) -> bool:
