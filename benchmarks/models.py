@@ -1,30 +1,39 @@
-"""Put every classification model of torchvision to the proof: python benchmarks/models.py [NAME ...].
+"""Put models of other libraries to the proof: python benchmarks/models.py [--zoo ZOO] [NAME ...].
 
-Writes docs/models.md.
+Writes the section of docs/models.md that a zoo has: torchvision, timm or transformers (benchmarks/zoos.py).
 
 Each model is built with random weights, traced, moved by random symmetries and recovered, in a process of its own, so
-that only one is in memory: the largest need 20 GB. A model's row goes to docs/models.jsonl when it is done, and is not
-made again unless named. All models take about an hour on one thread.
+that only one is in memory: torchvision's largest need 20 GB. A model's row goes to docs/models.jsonl when it is done,
+and is not made again unless named. The page is written only once all rows are there, or with --table. All models of
+torchvision take about an hour on one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import re
-import subprocess
+import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.zoos import ZOOS
 from landscape_cli.alignment.align import match_networks
+from landscape_cli.errors import LandscapeError, one_line
+from landscape_cli.forward.functional import run_with
+from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import (
     Symmetry,
@@ -35,14 +44,15 @@ from landscape_cli.symmetry import (
     rescale,
     trace_symmetry,
 )
+from landscape_cli.symmetry.reasons import counted
 from landscape_cli.torchvision_compat import import_torchvision
 
 DOCS = Path(__file__).parent.parent / "docs"
 CACHE, TABLE = DOCS / "models.jsonl", DOCS / "models.md"
 PLAIN = {"input", "output", "a place of a convolution's kernel", "never used"}
 """Reasons why an axis is fixed that are there for all to see."""
-ARGUMENTS = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weights": False}}
-SIDES = {"inception_v3": 299}
+MEMORY, SECONDS, PARAMETERS = 12 << 30, 60, 60_000_000
+"""What a model of another zoo than torchvision may take: bytes, CPU seconds, numbers."""
 LIMIT = 1e-9
 TOLERANCE = 1e-6
 
@@ -66,14 +76,6 @@ batch-norm's running statistics too, so that nothing is zero, one, or the same f
 * **and scales**: whether `normalize` and then `align` undo a random permutation, flips and a rescaling with σ = 2: all
   labels found, and all tensors equal to {tolerance:g} of their largest number; in float64.
 """
-
-
-def build(name: str) -> nn.Module:
-    """Return a model of torchvision with random weights."""
-    torch.manual_seed(0)
-    models = import_torchvision("models")
-    model: nn.Module = models.get_model(name, weights=None, **ARGUMENTS.get(name, {}))
-    return model.eval().requires_grad_(False)
 
 
 def randomized(model: nn.Module, source: torch.Generator) -> dict[str, Tensor]:
@@ -117,14 +119,15 @@ def empty(model: nn.Module) -> nn.Module:
 
 
 def errors(
-    model: nn.Module, params: Mapping[str, Tensor], symmetry: Symmetry, side: int, source: torch.Generator
+    model: nn.Module, params: Mapping[str, Tensor], symmetry: Symmetry, example: Tensor, source: torch.Generator
 ) -> dict[str, float]:
     """Return by how much random elements of the symmetry change the outputs, relative to the largest."""
-    x = torch.randn(1, 3, side, side, generator=source, dtype=torch.float64)
+    x = example[:1]
+    if x.is_floating_point():
+        x = torch.randn(x.shape, generator=source, dtype=torch.float64)
 
     def outputs(network: Mapping[str, Tensor]) -> Tensor:
-        result: Tensor = torch.func.functional_call(model, dict(network), (x,), tie_weights=False)
-        return result
+        return next(iter(all_outputs(run_with(model, network, x))))
 
     expected = outputs(params)
 
@@ -176,36 +179,43 @@ def recovered(params: Mapping[str, Tensor], symmetry: Symmetry, source: torch.Ge
     return result | {"labels": same(params, labelled)}
 
 
-def examine(name: str) -> dict[str, Any]:
+def examine(zoo: str, name: str) -> dict[str, Any]:
     """Return the row of a model."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     trace_symmetry(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.zeros(2, 3, 8, 8))  # what loads but once
     source = torch.Generator().manual_seed(1)
-    side = SIDES.get(name, 224)
-    model = build(name)
+    model, example = ZOOS[zoo].build(name)
+    model.eval().requires_grad_(False)
+    row: dict[str, Any] = {"zoo": zoo, "model": name, "parameters": sum(p.numel() for p in model.parameters())}
+    if zoo != "torchvision" and row["parameters"] > PARAMETERS:
+        return row | {"refused": f"larger than {PARAMETERS / 1e6:.0f} million numbers"}
     start = time.process_time()
-    symmetry = trace_symmetry(model, torch.zeros(2, 3, side, side))
-    seconds = time.process_time() - start
-    row: dict[str, Any] = {
-        "model": name,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    try:
+        symmetry = trace_symmetry(model, example)
+    except LandscapeError as refusal:
+        return row | {"refused": str(refusal)}
+    row |= {
         "groups": len(symmetry.permutations),
         "units": sum(group.units for group in symmetry.permutations),
         "scales": len(symmetry.scales),
         "signs": len(symmetry.signs),
-        "trace": seconds,
+        "trace": time.process_time() - start,
         "fixed": Counter(re.sub(r" in the module '.*'$", "", axis.reason) for axis in symmetry.fixed),
+        "unknown": counted(symmetry)["not_understood"],
         "notes": list(symmetry.notes),
     }
     params = randomized(model, source)
     with torch.no_grad():
-        row |= errors(empty(model), in_float64(params), symmetry, side, source)
+        row |= errors(empty(model), in_float64(params), symmetry, example, source)
         row |= recovered(params, symmetry, source)
     return row
 
 
 def is_good(row: Mapping[str, Any]) -> bool:
     """Tell whether a model came through."""
+    if "refused" in row:
+        return False
     kept = max(row["permuted"], row["rescaled"], row["flipped"]) < LIMIT
     return kept and row["found"] and row["labels"] and row["off"] < TOLERANCE
 
@@ -241,14 +251,12 @@ def reasons(rows: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, *(f"| {reason} | {', '.join(models)} |" for reason, models in where.items())])
 
 
-def document(rows: list[dict[str, Any]], wanted: list[str]) -> str:
-    """Return the page."""
+def document(rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> str:
+    """Return the section of torchvision."""
     good, slowest = sum(map(is_good, rows)), max(rows, key=lambda row: row["trace"])
-    torchvision = import_torchvision("version").__version__
-    versions = f"torch {torch.__version__}, torchvision {torchvision}, Python {platform.python_version()}"
     missing = sorted(set(wanted) - {row["model"] for row in rows})
     parts = [
-        INTRODUCTION.format(versions=versions, tolerance=TOLERANCE),
+        INTRODUCTION.format(versions=versions("torchvision"), tolerance=TOLERANCE),
         f"Of {len(wanted)} models {good} keep their function and are recovered in every column. Tracing takes at most "
         f"{slowest['trace']:.1f} s ({slowest['model']})." + (f" Not done: {', '.join(missing)}." if missing else ""),
         table(rows),
@@ -259,36 +267,117 @@ def document(rows: list[dict[str, Any]], wanted: list[str]) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def read_cache() -> dict[str, dict[str, Any]]:
-    """Return the rows made so far, by model, the last one of each."""
+def versions(distribution: str) -> str:
+    """Return what a table was made with."""
+    return f"torch {torch.__version__}, {distribution} {version(distribution)}, Python {platform.python_version()}"
+
+
+OTHERS = """# Models of {title}
+
+{what}
+Made by `python benchmarks/models.py --zoo {title}` with {versions}; columns as above.
+
+* **unknown**: axes that are fixed because what becomes of their units is not understood.
+* **kept**: whether random permutations, scales and flips change no output by more than {limit:g} of the largest.
+* **undone**: whether planted ones are undone by `align`, and, with scales of σ = 2, by `normalize` and `align`.
+
+Refused are models of more than {size:.0f} million numbers, and those that take more than {seconds} CPU seconds or
+{memory} GiB in all.
+"""
+WHAT = {
+    "timm": "One model of each family, the one whose name says that it is the smallest, on images of 128 x 128 where "
+    "it takes them.",
+    "transformers": "Small configurations (two layers, width 16) of texts and images.",
+}
+
+
+def section(zoo: str, rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> str:
+    """Return the section of another zoo: what was traced, and what was not, and why."""
+    limits = {"limit": LIMIT, "size": PARAMETERS / 1e6, "seconds": SECONDS, "memory": MEMORY >> 30}
+    traced = [row for row in rows if "refused" not in row]
+    columns = ["M", "groups", "units", "scale", "sign", "unknown", "trace", "kept", "undone"]
+    lines = [f"| model | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
+    for row in traced:
+        kept = max(row["permuted"], row["rescaled"], row["flipped"]) < LIMIT
+        undone = row["found"] and row["labels"] and row["off"] < TOLERANCE
+        cells = [row["model"], f"{row['parameters'] / 1e6:.2f}"]
+        cells += [str(row[key]) for key in ("groups", "units", "scales", "signs", "unknown")]
+        cells += [f"{row['trace']:.1f}", *("yes" if good else "**no**" for good in (kept, undone))]
+        lines.append(f"| {' | '.join(cells)} |")
+    refused = [f"| {row['model']} | {row['refused'].replace('|', '/')} |" for row in rows if "refused" in row]
+    missing = sorted(set(wanted) - {row["model"] for row in rows})
+    parts = [
+        OTHERS.format(title=zoo, what=WHAT[zoo], versions=versions(ZOOS[zoo].made_by), **limits),
+        f"Of {len(wanted)} models {len(traced)} are traced; {sum(map(is_good, traced))} keep their function and are "
+        f"recovered, {sum(not row['unknown'] for row in traced)} have no axis that is not understood."
+        + (f" Not done: {', '.join(missing)}." if missing else ""),
+        "\n".join(lines),
+        *(["\n".join(["| refused | why |", "|---|---|", *refused])] if refused else []),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def write_page(zoo: str, text: str) -> None:
+    """Put a zoo's section in its place on the page, and leave the others as they are."""
+    page = TABLE.read_text() if TABLE.exists() else ""
+    sections = {part.split("\n", 1)[0]: part for part in re.split(r"^# Models of ", page, flags=re.M)[1:]}
+    sections[zoo] = text.removeprefix("# Models of ")
+    TABLE.write_text("\n".join(f"# Models of {sections[name].strip()}\n" for name in ZOOS if name in sections))
+
+
+def read_cache(zoo: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of a zoo made so far, by model, the last one of each."""
     lines = CACHE.read_text().splitlines() if CACHE.exists() else []
-    return {row["model"]: row for row in map(json.loads, lines)}
+    return {row["model"]: row for row in map(json.loads, lines) if row.get("zoo", "torchvision") == zoo}
+
+
+def made(zoo: str, name: str) -> dict[str, Any]:
+    """Return the row of a model, made within limits in a process of its own: a fork, as imports take long."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        if zoo != "torchvision":
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        try:
+            made_row = examine(zoo, name)
+        except Exception as cause:
+            made_row = {"zoo": zoo, "model": name, "refused": one_line(cause, 200)}
+        os.write(writer, json.dumps(made_row).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        text = stream.read()
+    _, status = os.waitpid(child, 0)
+    why = f"took more than {SECONDS} CPU seconds, or ended otherwise ({status})"
+    row: dict[str, Any] = json.loads(text) if text else {"zoo": zoo, "model": name, "refused": why}
+    return row
 
 
 def main() -> None:
     """Make the rows that are missing, smallest models first, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="models to make again")
-    parser.add_argument("--one", metavar="NAME", help="print the row of one model")
-    parser.add_argument("--table", action="store_true", help="only write the page from the rows there are")
+    parser.add_argument("--zoo", choices=list(ZOOS), default="torchvision", help="whose models (torchvision)")
+    parser.add_argument("--table", action="store_true", help="write the page from the rows there are, and make none")
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(examine(options.one)))
-        return
-    models = import_torchvision("models")
-    names = models.list_models(module=models)
-    names.sort(key=lambda name: models.get_model_weights(name).DEFAULT.meta["num_params"])
-    wanted = [] if options.table else options.names or [name for name in names if name not in read_cache()]
+    torch.set_num_threads(1)
+    names = ZOOS[options.zoo].names()
+    import_torchvision("models")
+    import_module(ZOOS[options.zoo].made_by)
+    done = read_cache(options.zoo)
+    wanted = [] if options.table else options.names or [name for name in names if name not in done]
     for name in wanted:
-        done = subprocess.run([sys.executable, __file__, "--one", name], stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            print(f"{name}: failed", file=sys.stderr)
-            continue
+        row = made(options.zoo, name)
         with CACHE.open("a") as file:
-            file.write(done.stdout)
-        print(done.stdout.strip(), "" if is_good(json.loads(done.stdout)) else "  <<< NOT GOOD", flush=True)
-    rows = read_cache()
-    TABLE.write_text(document([rows[name] for name in sorted(names) if name in rows], names))
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), "" if is_good(row) else "  <<< NOT GOOD", flush=True)
+    rows = read_cache(options.zoo)
+    if not options.table and not set(names) <= set(rows):
+        print(f"{len(set(names) - set(rows))} rows are missing: {TABLE} stays as it is", file=sys.stderr)
+        return
+    there = [rows[name] for name in sorted(names) if name in rows]
+    write_page(options.zoo, (document if options.zoo == "torchvision" else partial(section, options.zoo))(there, names))
 
 
 if __name__ == "__main__":

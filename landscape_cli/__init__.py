@@ -18,17 +18,19 @@ _HOMES = {
     "alignment.rounds": ("SetAlignment",),
     "alignment.sets": ("align_set",),
     "alignment.verified": ("align",),
-    "data.datasets": ("DataSet", "DataSpec", "Split", "load_data"),
+    "data.datasets": ("DataSet", "Split", "load_data"),
     "data.part": ("Part",),
     "data.hidden_manifold": ("HiddenManifold",),
     "data.preprocessing": ("Preprocessing",),
+    "data.spec": ("DataSpec",),
     "errors": ("LandscapeError", "LandscapeWarning", "ProofError", "Remark"),
     "evaluation.batch_norm": ("recompute_statistics",),
     "evaluation.equivalence": ("Difference",),
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
     "forward.objective": ("Objective",),
-    "forward.objectives": ("Classification", "Custom", "Dense", "Multilabel", "Regression"),
+    "forward.custom_objective": ("Custom",),
+    "forward.objectives": ("Classification", "Dense", "Multilabel", "Regression"),
     "geometry.barrier": ("Barrier",),
     "geometry.barycentre": ("average", "barycentre"),
     "geometry.distances": ("Distance",),
@@ -69,6 +71,7 @@ _HOMES = {
         *("Symmetry", "flip", "permute", "random_permutations", "random_signs", "rescale"),
         "trace_symmetry",
     ),
+    "symmetry.checking.completeness": ("Completeness", "check_completeness"),
 }
 """The public names by the module that defines them; what type checkers read below is the same (a test)."""
 
@@ -85,12 +88,12 @@ if TYPE_CHECKING:
     from landscape_cli.alignment.sets import align_set as align_set
     from landscape_cli.alignment.verified import align as align
     from landscape_cli.data.datasets import DataSet as DataSet
-    from landscape_cli.data.datasets import DataSpec as DataSpec
     from landscape_cli.data.datasets import Split as Split
     from landscape_cli.data.datasets import load_data as load_data
     from landscape_cli.data.hidden_manifold import HiddenManifold as HiddenManifold
     from landscape_cli.data.part import Part as Part
     from landscape_cli.data.preprocessing import Preprocessing as Preprocessing
+    from landscape_cli.data.spec import DataSpec as DataSpec
     from landscape_cli.errors import LandscapeError as LandscapeError
     from landscape_cli.errors import LandscapeWarning as LandscapeWarning
     from landscape_cli.errors import ProofError as ProofError
@@ -99,9 +102,9 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
+    from landscape_cli.forward.custom_objective import Custom as Custom
     from landscape_cli.forward.objective import Objective as Objective
     from landscape_cli.forward.objectives import Classification as Classification
-    from landscape_cli.forward.objectives import Custom as Custom
     from landscape_cli.forward.objectives import Dense as Dense
     from landscape_cli.forward.objectives import Multilabel as Multilabel
     from landscape_cli.forward.objectives import Regression as Regression
@@ -178,6 +181,8 @@ if TYPE_CHECKING:
     from landscape_cli.symmetry import random_signs as random_signs
     from landscape_cli.symmetry import rescale as rescale
     from landscape_cli.symmetry import trace_symmetry as trace_symmetry
+    from landscape_cli.symmetry.checking.completeness import Completeness as Completeness
+    from landscape_cli.symmetry.checking.completeness import check_completeness as check_completeness
 
 
 def __getattr__(name: str) -> Any:

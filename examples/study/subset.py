@@ -12,7 +12,8 @@ import sys
 from safetensors.torch import save_file
 from torch import Tensor
 
-from landscape_cli.data.datasets import DataSet, DataSpec, Split, load_data
+from landscape_cli.data.datasets import DataSet, Split, load_data
+from landscape_cli.data.spec import DataSpec
 
 
 def pixels(split: Split, data: DataSet) -> Tensor:

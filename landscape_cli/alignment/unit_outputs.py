@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.binary.layers import SignConv2d, SignLinear
+from landscape_cli.forward.parts import made_of_parts
 from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry
 
 CHANNELS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, SignConv2d)
@@ -67,15 +68,19 @@ class UnitOutputs:
 
 
 def find_unit_outputs(model: nn.Module, symmetry: Symmetry) -> dict[str, list[UnitOutputs]]:
-    """Return for each group where its units show."""
+    """Return for each group where its units show; a weight's units do wherever those of its parts do, as of masks."""
     modules, shapes = dict(model.named_modules()), dict(symmetry.shapes)
+    plain = {part: made.plain for made in made_of_parts(model) for part in made.stored}
     shown = {}
     for group in symmetry.permutations:
         if group.inside:
             continue
         for role in (Role.GAIN, Role.INCOMING):
             axes = [axis for axis in group.axes if axis.role is role]
-            of_axes = [_outputs_of_owner(modules, group, axis, symmetry, shapes) for axis in axes]
+            of_axes = [
+                _outputs_of_owner(modules, plain.get(axis.tensor, axis.tensor), group, axis, symmetry, shapes)
+                for axis in axes
+            ]
             if unit_outputs := [outputs for outputs in of_axes if outputs is not None]:
                 shown[group.name] = unit_outputs
                 break
@@ -84,13 +89,14 @@ def find_unit_outputs(model: nn.Module, symmetry: Symmetry) -> dict[str, list[Un
 
 def _outputs_of_owner(
     modules: Mapping[str, nn.Module],
+    tensor: str,
     units: PermutationGroup,
     axis: Axis,
     symmetry: Symmetry,
     shapes: Mapping[str, tuple[int, ...]],
 ) -> UnitOutputs | None:
-    """Return the outputs of the module that owns a tensor, if these are the units along the axis."""
-    name, _, parameter = axis.tensor.rpartition(".")
+    """Return the outputs of the module that owns a tensor, or makes it of another, if these are the axis' units."""
+    name, _, parameter = tensor.rpartition(".")
     module = modules.get(name)
     if parameter != "weight" or module is None:
         return None

@@ -12,8 +12,8 @@ import typer
 from landscape_cli.choices import Statistics
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.merging import merged
-from landscape_cli.cli.options import given
 from landscape_cli.cli.outputs import check_distinct, write_network
+from landscape_cli.cli.parsing import given
 from landscape_cli.errors import CheckpointError, GeometryError
 from landscape_cli.io.atomic import check_output
 

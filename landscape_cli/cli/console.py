@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Format
-from landscape_cli.cli.options import flag
+from landscape_cli.cli.parsing import flag
 from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 0.1
 OF_FIGURES = {"matplotlib", "figures"}
 """Folders whose code remarks on how a figure looks, which is never wrong."""
+OF_KERNELS = ".* is not supported with oneDNN"
+"""PyTorch's remark on which of its kernels it takes, of LSTMs with projections."""
 MOST_NETWORKS = 10**7
 """No command evaluates more: that is a slip, or work for several commands."""
 MANY_NETWORKS, MANY = 10**4, 10**9
@@ -261,6 +263,7 @@ def listen(*, quiet: bool) -> None:
 
     for category in (LandscapeWarning, Remark):
         warnings.simplefilter("always", category)
+    warnings.filterwarnings("ignore", OF_KERNELS)
     warnings.showwarning = show
     log = logging.getLogger("matplotlib")
     log.handlers, log.propagate = [_Lines(quiet)], False

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from landscape_cli.cli.console import progress
-from landscape_cli.cli.options import EnsembleOptions, flag, given
+from landscape_cli.cli.options import EnsembleOptions
+from landscape_cli.cli.parsing import flag, given
 from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.errors import Remark
 

@@ -11,7 +11,8 @@ import typer
 from landscape_cli.alignment.learning import RATES, Learning
 from landscape_cli.choices import Method, Relaxation
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_COUNT, flag, given
+from landscape_cli.cli.options import LARGEST_COUNT
+from landscape_cli.cli.parsing import flag, given
 from landscape_cli.cli.provenance import OF_LEARNING
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import numbers
 from landscape_cli.cli.outputs import check_distinct, export_paths, named_paths, write_export, write_network
+from landscape_cli.cli.parsing import numbers
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
 

@@ -10,8 +10,8 @@ import typer
 
 from landscape_cli.choices import Kind
 from landscape_cli.cli.merging import merged
-from landscape_cli.cli.options import flag, given
 from landscape_cli.cli.outputs import check_distinct, named_paths, write_network
+from landscape_cli.cli.parsing import flag, given
 from landscape_cli.cli.provenance import OF_MIDPOINT
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output

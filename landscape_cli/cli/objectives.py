@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from landscape_cli.choices import ObjectiveName
-from landscape_cli.cli.options import ObjectiveOptions, flag
+from landscape_cli.cli.data_options import ObjectiveOptions
+from landscape_cli.cli.parsing import flag
 from landscape_cli.errors import DataError, quoted, shown
 
 if TYPE_CHECKING:
@@ -25,17 +27,15 @@ def chosen_objective(options: ObjectiveOptions, networks: Sequence[Checkpoint] =
         DataError: if there is no such objective, or networks were trained for different ones.
         ModelError: if a function cannot be imported, or an axis holds no classes.
     """
-    from landscape_cli.forward.objectives import CLASSIFICATION, Custom, Dense, objective_of_record
-    from landscape_cli.user_code.callables import import_callable
+    from landscape_cli.forward.custom_objective import Custom
+    from landscape_cli.forward.objectives import CLASSIFICATION, Dense, objective_of_record
 
     given = {"class_axis": options.class_axis, "ignore_index": options.ignore_index}
     settings = {name: value for name, value in given.items() if value is not None}
     name = options.objective
     objective: Objective = CLASSIFICATION
     if name is not None and ":" in name:
-        kinds = {"what": "objective", "noun": "function", "returns": "losses"}
-        function: Any = import_callable(name, **kinds, error=DataError)
-        objective = Custom(function, name)
+        objective = Custom(_function(name), name)
     elif name is not None:
         objective = _named(name)
     elif networks:
@@ -45,6 +45,20 @@ def chosen_objective(options: ObjectiveOptions, networks: Sequence[Checkpoint] =
             raise typer.BadParameter(f"{flag(next(iter(settings)))} is for --objective dense, not {objective.name}")
         objective = replace(objective, **settings)
     return objective
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """Return a loss of the user's, with the arguments that its name gives; its error takes none of them."""
+    from landscape_cli.user_code.callables import import_callable
+    from landscape_cli.user_code.request import parse_named
+
+    path, arguments = parse_named(name, "objective", "package.module:function?argument=value", DataError)
+    function = import_callable(path, what="objective", noun="function", returns="losses", error=DataError)
+    if not arguments:
+        return function
+    bound: Any = partial(function, **arguments)
+    bound.error = getattr(function, "error", None)
+    return bound  # type: ignore[no-any-return]
 
 
 def _named(name: str) -> Objective:

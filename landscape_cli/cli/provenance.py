@@ -48,7 +48,7 @@ IF_USED = (
     *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task", "objective"),
     *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
-    *("b", "c", "third", "fold_preprocessing", "key"),
+    *("b", "c", "third", "fold_preprocessing", "key", "check"),
 )
 IF_USED += tuple(kind.value for kind in Perturbation)
 

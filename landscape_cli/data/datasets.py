@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_settings, check_whole
@@ -21,69 +22,17 @@ from landscape_cli.data.part import Part
 from landscape_cli.data.preprocessing import Preprocessing, network_preprocessing
 from landscape_cli.data.reading import Reading, read_split
 from landscape_cli.data.source import DataSource, Split
+from landscape_cli.data.spec import DataSpec, asked_for
 from landscape_cli.data.subset import balanced_subset
 from landscape_cli.data.user_function import allow_function, is_function
-from landscape_cli.errors import DataError, shown
+from landscape_cli.errors import DataError
 from landscape_cli.forward.objective import Objective, count_classes
-from landscape_cli.forward.objectives import CLASSIFICATION
 from landscape_cli.io.checkpoint import Checkpoint
-
-LATER = ("task", "image_size")
-"""What a record holds only where it says something: without, it is what it was before there were such things."""
 
 __all__ = ["DataSet", "DataSpec", "Split", "load_data"]
 
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class DataSpec:
-    """Which data: what a user asks for, and what a checkpoint records so that it can be loaded again.
-
-    Attributes:
-        name: "hmm", "mnist", "fashion-mnist", "cifar10"; the path of a .safetensors or .npz file, or of a folder of
-            images by class; or package.module:function?argument=value, of a function that returns both sets.
-        directory: where torchvision finds (or puts) its files.
-        train_size: size of a class-balanced subset of the training set, or None for all of it.
-        seed: seed of that subset, of the generated data, and of what a function of the user's draws.
-        hmm: sizes of the generated data.
-        task: what is to be told from the labels: None for the labels themselves, "parity" for labels modulo 2.
-        image_size: height and width to bring the images of a folder to, or None if they have one size.
-        objective: what networks are held against, which says what the targets are; it is no part of the record of the
-            data.
-    """
-
-    name: str
-    directory: str = "data"
-    train_size: int | None = None
-    seed: int = 0
-    hmm: HiddenManifold = field(default_factory=HiddenManifold)
-    task: str | None = None
-    image_size: tuple[int, int] | None = None
-    objective: Objective = CLASSIFICATION
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any], directory: str | None = None) -> DataSpec:
-        """Return the data that a checkpoint's record names, looked for in `directory` if given.
-
-        Raises:
-            DataError: if the record is malformed.
-        """
-        try:
-            return cls(
-                name=str(record["name"]),
-                directory=directory or str(record["directory"]),
-                train_size=None if record["train_size"] is None else int(record["train_size"]),
-                seed=_seed(record["seed"]),
-                hmm=HiddenManifold.from_record(record["hmm"]),
-                task=record.get("task"),  # checkpoints from before there were tasks have none
-                image_size=recorded_size(record),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError) as cause:
-            raise DataError(
-                f"the checkpoint's metadata key 'data' is malformed ({shown(repr(cause))}): name the data with `data=`"
-            ) from cause
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +177,7 @@ def load_data(
         train = balanced_subset(train, classes, spec.train_size, spec.seed)
     fitted = (wanted or Preprocessing.usual(train.x)).fitted(train.x)
     whole = train.x
-    record = _asked_for(spec) | {
+    record = asked_for(spec) | {
         "classes": classes,
         "input_shape": list(train.x.shape[1:]),
         "train_samples": sets[0].count if sets[0].is_part else len(train.y),
@@ -240,15 +189,6 @@ def load_data(
         train, test = part.of(train, "train"), part.of(test, "test")
         measured = {"train_samples": len(train.y), "test_samples": len(test.y), "sha256": _digest(train, test)}
     return DataSet(train, test, classes, fitted, _with_statistics(record, fitted), measured, whole)
-
-
-def _asked_for(spec: DataSpec) -> dict[str, Any]:
-    """Return what a record says of what was asked for, as JSON values."""
-    asked = asdict(replace(spec, objective=CLASSIFICATION))
-    asked = {k: value for k, value in asked.items() if k != "objective" and (value is not None or k not in LATER)}
-    if spec.image_size is not None:
-        asked["image_size"] = list(spec.image_size)
-    return asked
 
 
 def _asked(spec: object, objective: Objective | None) -> tuple[DataSpec, DataSource]:
@@ -292,12 +232,6 @@ def _preprocessing(asked: Preprocessing | str | Mapping[str, Any] | None) -> Pre
     return Preprocessing(asked)
 
 
-def recorded_size(record: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return the size of images that a record names, if it does; whether it is one, loading checks."""
-    size = record.get("image_size")
-    return None if size is None else tuple(size)
-
-
 def _with_statistics(record: Mapping[str, Any], preprocessing: Preprocessing) -> dict[str, Any]:
     """Return what is recorded of a data set, with mean and deviation where these are the preprocessing."""
     plain = {key: value for key, value in record.items() if key not in {"mean", "deviation"}}
@@ -306,18 +240,10 @@ def _with_statistics(record: Mapping[str, Any], preprocessing: Preprocessing) ->
     return plain | {"mean": list(preprocessing.mean), "deviation": list(preprocessing.deviation)}
 
 
-def _seed(value: Any) -> int:
-    seed = int(value)
-    if seed != value:
-        raise ValueError("the seed must be a whole number")
-    if not 0 <= seed < 1 << 63:
-        raise ValueError("the seed must lie between 0 and 2^63 - 1")
-    return seed
-
-
 def _digest(train: Split, test: Split) -> str:
     digest = hashlib.sha256()
     for tensor in (*train, *test):
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(memoryview(tensor.contiguous().numpy().data))
+        plain = tensor.contiguous().view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor.contiguous()
+        digest.update(memoryview(plain.numpy().data))  # NumPy has no bfloat16
     return digest.hexdigest()

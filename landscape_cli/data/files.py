@@ -17,7 +17,7 @@ from landscape_cli.io.safetensors import load
 from landscape_cli.network import Params
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
     from landscape_cli.forward.objective import Objective
 
 SUFFIXES = (".st", ".safetensors")

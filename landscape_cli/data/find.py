@@ -17,7 +17,7 @@ from landscape_cli.errors import DataError, shown
 from landscape_cli.network import MOST_INPUTS
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 OTHERS = ", a FILE.safetensors or FILE.npz, a folder of images by class, or package.module:function?argument=1"
 COLORS = 3

@@ -11,7 +11,7 @@ from landscape_cli.data.source import DataSource, Split
 from landscape_cli.errors import DataError
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 GIVEN = "data given in Python"
 """What records and messages call a data set without a name."""

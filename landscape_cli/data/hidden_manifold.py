@@ -14,7 +14,7 @@ from landscape_cli.data.source import DataSource, Split
 from landscape_cli.errors import DataError, shown
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 LARGEST = (1 << 31) - 1
 MOST_NUMBERS = 1 << 26

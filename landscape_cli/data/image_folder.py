@@ -18,7 +18,7 @@ from landscape_cli.errors import DataError, Remark, listed, one_line, shown
 from landscape_cli.io.regular import open_regular
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 TEST = ("test", "val", "valid")

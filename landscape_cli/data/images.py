@@ -12,7 +12,7 @@ from landscape_cli.errors import DataError
 from landscape_cli.torchvision_compat import import_torchvision
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 
 class Images(DataSource):

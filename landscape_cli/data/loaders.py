@@ -25,7 +25,7 @@ from landscape_cli.data.items import pair_of, tensor_of
 from landscape_cli.data.part import classes_of
 from landscape_cli.data.samples import Batch, Samples
 from landscape_cli.data.source import Split
-from landscape_cli.errors import DataError, Remark
+from landscape_cli.errors import DataError, Remark, one_line
 
 EXPECTED = "expected tensors (x, y), a Dataset or a DataLoader"
 NO_DATASETS = (str, bytes, list, tuple, Mapping, Tensor, np.ndarray)
@@ -84,6 +84,9 @@ class DatasetSamples(Samples):
             length = len(dataset)
         except TypeError as cause:
             raise DataError(f"{name} is a {type(dataset).__name__} without a length: give it `__len__`") from cause
+        except Exception as cause:  # code of others
+            kind = type(dataset).__name__
+            raise DataError(f"{name} is a {kind} whose length cannot be had ({one_line(cause, 100)})") from cause
         super().__init__(name, split, length)
         self._dataset = dataset
 
@@ -206,5 +209,5 @@ def _labels_of(dataset: Any) -> Tensor | None:
 def _length(value: Any) -> int | None:
     try:
         return len(value)
-    except TypeError:
+    except Exception:  # code of others: it does not say
         return None

@@ -23,7 +23,7 @@ from landscape_cli.errors import DataError, one_line, shown
 from landscape_cli.io.safetensors import unchanged
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 SUFFIX = ".npz"
 UNPACKED, UNPACKED_EACH = 1 << 28, 100

@@ -14,7 +14,7 @@ from landscape_cli.data.samples import Samples
 from landscape_cli.data.source import Split
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 Reading = Callable[[int], AbstractContextManager[Callable[[int], None] | None]]
 """Makes what is called with the samples read, for as long as so many are read; 0 where that is not known."""

@@ -13,8 +13,8 @@ from torch import Tensor
 from landscape_cli.forward.objectives import CLASSIFICATION
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
     from landscape_cli.data.samples import Samples
+    from landscape_cli.data.spec import DataSpec
     from landscape_cli.forward.objective import Objective
 
 

@@ -14,7 +14,7 @@ from landscape_cli.user_code.callables import import_callable, running
 from landscape_cli.user_code.request import format_request, parse_named
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 HOW = "package.module:function?argument=1"
 

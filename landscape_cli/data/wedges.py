@@ -9,7 +9,7 @@ import torch
 from landscape_cli.data.source import DataSource, Split
 
 if TYPE_CHECKING:
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
 
 class Wedges(DataSource):

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.arguments import check_kind, check_tensors, check_whole, device_of
-from landscape_cli.binary.int8 import Packed, integer_model, is_faster
+from landscape_cli.binary.int8 import Packed
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.scores import Quantity, Scores
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
+from landscape_cli.evaluation.whole_numbers import WholeNumbers
 from landscape_cli.forward.functional import (
     as_inputs,
     cast_floats,
@@ -25,20 +26,16 @@ from landscape_cli.forward.functional import (
     run_with,
     unsaved_buffers,
 )
-from landscape_cli.forward.memory import as_channels_last, largest_activation
+from landscape_cli.forward.memory import MIB, as_channels_last, fitting_batch, largest_activation
 from landscape_cli.forward.objective import Objective
 from landscape_cli.forward.outputs import decide
 from landscape_cli.models.fitting import check_params
 from landscape_cli.network import Params
 
-MIB = 1 << 20
-# The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
-ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
 NETWORK_BYTES = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
 MOST_NETWORKS = 8
 LEAST_SAMPLES = 64
 """In a batch, whatever the activations take, unless outputs are as many as places."""
-TRIAL_SAMPLES = 256
 
 
 class Evaluator:
@@ -110,10 +107,8 @@ class Evaluator:
         self.recompute_on = recompute_on
         self._kinds = _kinds(self.model.state_dict())
         places = any(outputs.ndim > 2 for outputs in returned.values())
-        self.batch_size = batch_size or _batch_size(elements, self.device, least=1 if places else LEAST_SAMPLES)
-        self._integers = None if integers is False else integer_model(self.model, self.device)
-        self._tried = integers is not None
-        self._levels: dict[tuple[str, torch.dtype], Tensor | None] = {}
+        self.batch_size = batch_size or fitting_batch(elements, self.device, least=1 if places else LEAST_SAMPLES)
+        self._integers = WholeNumbers(self.model, self.splits, self.batch_size, wanted=integers)
 
     @property
     def quantity(self) -> Quantity:
@@ -168,7 +163,7 @@ class Evaluator:
         self.model.eval()
         check_name(split, self.splits)
         chunk = [self._prepare(params)]
-        outputs = self._outputs(chunk, self._pack(chunk), split)
+        outputs = self._outputs(chunk, self._integers.pack(chunk, self._run), split)
         return torch.cat([decide(self.objective.rows(each, y)[0]) for _, each, y in outputs]).cpu()
 
     @torch.inference_mode()
@@ -183,7 +178,7 @@ class Evaluator:
         check_name(split, self.splits)
         chunk = [self._prepare(params) for params in networks]
         of_batch: list[Tensor] = []
-        for _, outputs, y in self._outputs(chunk, self._pack(chunk), split):
+        for _, outputs, y in self._outputs(chunk, self._integers.pack(chunk, self._run), split):
             logits, labels = self.objective.rows(outputs, y)
             of_batch.append(logits if logits.dtype == torch.float64 else logits.float())
             if len(of_batch) == len(chunk):
@@ -197,7 +192,7 @@ class Evaluator:
         loss: dict[str, list[Tensor]] = {name: [] for name in splits}
         undecided: dict[str, list[Tensor]] = {name: [] for name in splits}
         for chunk in self._chunks(networks):
-            packed = self._pack(chunk)
+            packed = self._integers.pack(chunk, self._run)
             for name in splits:
                 chunk_wrong = torch.zeros(len(chunk), dtype=self.objective.counted_in, device=self.device)
                 chunk_undecided = torch.zeros(len(chunk), dtype=torch.int64, device=self.device)
@@ -271,44 +266,9 @@ class Evaluator:
         split = self.splits[name]
         for start in range(0, len(split.y), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            y = split.y[batch]
-            inputs: dict[torch.dtype, Tensor] = {}
             for k, params in enumerate(chunk):
-                levels = None if packed is None else self._levels_of(name, packed[k].dtype)
-                if self._integers is None or packed is None or levels is None:
-                    yield k, self._run(params, split.x[batch]), y
-                    continue
-                dtype = packed[k].dtype
-                if dtype not in inputs:
-                    inputs[dtype] = self._integers.prepare(levels[batch])
-                yield k, self._integers.logits(packed[k], inputs[dtype], len(y)), y
-
-    def _pack(self, chunk: Sequence[Params]) -> list[Packed] | None:
-        """Return networks of whole numbers, if they are to be evaluated so."""
-        if not self._tried and not self._integers_are_faster(chunk[0]):
-            self._integers = None
-        self._tried = True
-        return None if self._integers is None else [self._integers.pack(network) for network in chunk]
-
-    def _integers_are_faster(self, network: Params) -> bool:
-        if self._integers is None:
-            return False
-        model, x = self._integers, next(iter(self.splits.values())).x[: min(TRIAL_SAMPLES, self.batch_size)]
-        levels, packed = model.levels(x.to(float_type(network))), model.pack(network)
-        if levels is None:
-            return False
-        return is_faster(
-            lambda: model.logits(packed, model.prepare(levels), len(x)), lambda: self._run(network, x), self.device
-        )
-
-    def _levels_of(self, name: str, dtype: torch.dtype) -> Tensor | None:
-        """Return the inputs of a split as whole numbers, made once for all networks of a type."""
-        if self._integers is not None and (name, dtype) not in self._levels:
-            inputs = self.splits[name].x.split(self.batch_size)
-            parts = [self._integers.levels(x.to(dtype)) for x in inputs]
-            levels = [part for part in parts if part is not None]
-            self._levels[name, dtype] = torch.cat(levels) if len(levels) == len(parts) else None
-        return self._levels.get((name, dtype))
+                logits = None if packed is None else self._integers.logits(packed[k], name, start)
+                yield k, self._run(params, split.x[batch]) if logits is None else logits, split.y[batch]
 
     def _run(self, params: Params, x: Tensor) -> Tensor:
         return self.objective.outputs(run_with(self.model, params, as_inputs(x, float_type(params))))
@@ -350,10 +310,3 @@ def _run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple
 def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:
     """Return the shape of each tensor, and whether it holds floating-point numbers."""
     return {name: (tensor.shape, tensor.is_floating_point()) for name, tensor in params.items()}
-
-
-def _batch_size(elements: int, device: torch.device, *, least: int) -> int:
-    """Return the power of two for which a batch's largest activation, of so many elements a sample, is allowed."""
-    fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
-    power: int = 1 << (fits.bit_length() - 1)
-    return min(1 << 16, max(least, power))

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+MIB = 1 << 20
+# The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
+ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
+
 
 def as_channels_last(tensor: Tensor) -> Tensor:
     """Return images and filters with their channels last in memory, which convolution and pooling read faster."""
@@ -47,3 +51,16 @@ class _LargestTensor(TorchDispatchMode):
             if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) and value.shape[:1] == (self.samples,):
                 self.elements = max(self.elements, value.numel())
         return result
+
+
+def fitting_batch(elements: int, device: torch.device, *, least: int) -> int:
+    """Return the power of two for which a batch's largest activation is allowed.
+
+    Args:
+        elements: of a sample's largest activation.
+        device: where it is computed.
+        least: samples in a batch, whatever they take.
+    """
+    fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
+    power: int = 1 << (fits.bit_length() - 1)
+    return min(1 << 16, max(least, power))

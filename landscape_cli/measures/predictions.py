@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from landscape_cli.evaluation.evaluator import MIB, Evaluator
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.forward.memory import MIB
 from landscape_cli.forward.outputs import UNDECIDED, decide
 from landscape_cli.network import Params
 

@@ -261,6 +261,8 @@ def _layers(model: nn.Module, symmetry: Symmetry, params: Params, device: torch.
     modules = dict(model.named_modules())
     found: dict[str, _Layer] = {}
     for outputs in (each for of_group in find_unit_outputs(model, symmetry).values() for each in of_group):
+        if f"{outputs.module}.weight" not in params:  # made of parts
+            continue
         module = modules[outputs.module]
         writes = writing_dim(module)
         weight = params[f"{outputs.module}.weight"]

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from landscape_cli.errors import ModelError, listed, shown
 from landscape_cli.network import Params
@@ -73,7 +74,13 @@ class _Candidate:
         return -self.fitting, -self.named, _is_averaged(self.prefix), len(self.prefix), self.prefix
 
 
-def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = (), ignored: Iterable[str] = ()) -> Match:
+def match_names(
+    expected: Params,
+    tensors: Params,
+    unsaved: Iterable[str] = (),
+    ignored: Iterable[str] = (),
+    saved: Mapping[str, str] = MappingProxyType({}),
+) -> Match:
     """Find which tensor of a file is which of a model, whatever wrappers and owners put before the names.
 
     Wrappers' names (`WRAPPERS`) do not count, wherever they are. Of all prefixes that the file may have, and that the
@@ -84,6 +91,7 @@ def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = (), 
         tensors: the file's, likewise.
         unsaved: buffers of the model that its `state_dict` leaves out.
         ignored: patterns of names that the model's own code says that files may hold in vain.
+        saved: names that files may have in place of the model's, by these, as its own code says.
 
     Raises:
         ModelError: if several prefixes fit alike, and none is the obvious one.
@@ -91,7 +99,7 @@ def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = (), 
     ours, theirs = _bare(expected), _bare(tensors)
     if not theirs or not ours:
         return Match({})
-    candidates = sorted(_candidates(ours, theirs, expected, tensors), key=_Candidate.rank)
+    candidates = sorted(_candidates(ours, theirs, expected, tensors, saved), key=_Candidate.rank)
     best = candidates[0]
     if 2 * best.named < len(expected):  # another model's, of which no prefix is to be made out
         best = next(candidate for candidate in candidates if not candidate.prefix + candidate.missing)
@@ -106,7 +114,10 @@ def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = (), 
             matched[ours[our]] = there
             lead = _lead(there, best.prefix)
             leads[lead] += 1
-            owners[ours[our]] = _modern(there, our) if wrapped else lead + ours[our]
+            if rest == saved.get(ours[our], "").removeprefix(best.missing):
+                owners[ours[our]] = lead + ours[our].removeprefix(best.missing if wrapped else "")
+            else:
+                owners[ours[our]] = _modern(there, our) if wrapped else lead + ours[our]
     used = set(matched.values())
     hidden = {best.prefix + name.removeprefix(best.missing) for name in _bare(unsaved)}
     beside = tuple(
@@ -123,11 +134,11 @@ def match_names(expected: Params, tensors: Params, unsaved: Iterable[str] = (), 
 
 
 def _candidates(
-    ours: Mapping[str, str], theirs: Mapping[str, str], expected: Params, tensors: Params
+    ours: Mapping[str, str], theirs: Mapping[str, str], expected: Params, tensors: Params, saved: Mapping[str, str]
 ) -> Iterator[_Candidate]:
-    depth = 1 + max(name.count(".") for name in ours)
+    depth = 1 + max(name.count(".") for name in (*ours, *saved.values()))
     for missing in _heads(ours):
-        names = _file_names(ours, missing)
+        names = _file_names(ours, missing, saved)
         fitting: Counter[str] = Counter()
         named = Counter({"": 0})
         for bare, name in theirs.items():
@@ -177,11 +188,14 @@ def _heads(ours: Mapping[str, str]) -> list[str]:
     return ["", *(head for head, count in counts.items() if 2 * count >= len(ours))]
 
 
-def _file_names(ours: Mapping[str, str], missing: str) -> dict[str, str]:
+def _file_names(ours: Mapping[str, str], missing: str, saved: Mapping[str, str]) -> dict[str, str]:
     """Return the model's names by those that a file may have in their place, the likelier first."""
     names = {name: name for name in ours if not name.startswith(missing)} if missing else {}
     for name in ours:
         names.setdefault(name.removeprefix(missing), name)
+    for name in ours:
+        if ours[name] in saved:
+            names.setdefault(saved[ours[name]].removeprefix(missing), name)
     for mine, other in SYNONYMS:
         for rest, name in list(names.items()):
             if rest == mine or rest.endswith(f".{mine}"):

@@ -18,6 +18,7 @@ from landscape_cli.io.entries import Entry
 from landscape_cli.io.external import is_foreign, read_foreign
 from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.io.origin import origin_of
+from landscape_cli.models.conventions import ignored_names, saved_names
 from landscape_cli.models.effective import Form, burnt, tensors_of
 from landscape_cli.models.factories import allow_code
 from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, layout_of
@@ -237,7 +238,8 @@ class NetworkReader:
         expected = template.state_dict()
         try:
             tensors = file.entry.tensors if file else structure or {}
-            match = match_names(expected, tensors, unsaved_buffers(template), _ignored_names(template))
+            ignored, saved = ignored_names(template), saved_names(template)
+            match = match_names(expected, tensors, unsaved_buffers(template), ignored, saved)
             if file is None:
                 check_structure(template, match.renamed(structure or {}), foreign=True, prefix=match.prefix)
                 file = read_foreign(path, key)
@@ -250,12 +252,6 @@ class NetworkReader:
         return Checkpoint(
             params, spec, data={}, origin=origin, path=str(path), sha256=file.sha256, files=file.files_apart(path)
         )
-
-
-def _ignored_names(model: nn.Module) -> set[str]:
-    """Return patterns of names that models of transformers say may be in their files in vain."""
-    patterns = (getattr(module, "_keys_to_ignore_on_load_unexpected", None) for module in model.modules())
-    return {pattern for each in patterns if isinstance(each, list | tuple | set) for pattern in each}
 
 
 def _say_what_is_left(path: Path, entry: Entry, match: Match) -> None:
@@ -307,7 +303,10 @@ def _check_same_model(network: Checkpoint, first: Checkpoint) -> None:
     Raises:
         ModelError: saying of which each is.
     """
-    if measured(network.model) != measured(first.model):
+    inputs = first.model.inputs or network.model.inputs  # one file may not say what it takes, or not have been asked
+    if replace(measured(network.model), inputs=network.model.inputs or inputs) != replace(
+        measured(first.model), inputs=inputs
+    ):
         _check_same_kind(network, first)
         raise ModelError(
             f"{network.path} is {describe_model(network.model)}, but {first.path} is "

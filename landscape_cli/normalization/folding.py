@@ -13,9 +13,10 @@ from landscape_cli.arguments import check_kind, device_of
 from landscape_cli.data.preprocessing import Preprocessing
 from landscape_cli.errors import GeometryError, ProofError
 from landscape_cli.evaluation.equivalence import cast_like, probe_batch, prove_equivalence, to_double
+from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
-from landscape_cli.network import Params
+from landscape_cli.network import Params, WholeInputs
 from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
@@ -24,6 +25,7 @@ from landscape_cli.symmetry.masks import burn_in
 INPUT = "input"
 """Why an axis is fixed that reads the input itself."""
 OUTPUT = "output"
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 MOST_TRIALS = 64
 """Of tensors that may take up the shift."""
 
@@ -39,6 +41,7 @@ def fold_preprocessing(
     seed: int = 0,
     device: torch.device | str = "cpu",
     name: str = "the network",
+    inputs: WholeInputs | None = None,
 ) -> dict[str, Tensor]:
     """Return a network that computes from inputs prepared in another way what it computes from its own, and prove it.
 
@@ -56,6 +59,7 @@ def fold_preprocessing(
         seed: of the inputs that outputs are compared on.
         device: where they are compared.
         name: what to call the network in messages.
+        inputs: which whole numbers the model takes, if it takes such, as of categories in a table.
 
     Returns:
         The network, in its dtypes and where it is.
@@ -73,10 +77,10 @@ def fold_preprocessing(
     (mean, deviation), (new_mean, new_deviation) = own.fitted(x).affine(x), other.fitted(x).affine(x)
     scale, shift = new_deviation / deviation, (new_mean - mean) / deviation
     scale, shift = torch.broadcast_tensors(scale, shift)
-    probe = probe_batch(model, network, tuple(x.shape[1:]), seed=seed, device=device)
+    probe = probe_batch(model, network, tuple(x.shape[1:]), inputs=inputs, seed=seed, device=device).double()
     around = (-1, *[1] * (x.ndim - 2)) if len(scale) > 1 else (1,)
     probe_before = probe * scale.view(around).to(device) + shift.view(around).to(device)
-    readers = _readers(symmetry, network, name)
+    readers = _readers(symmetry, network, _layers_reading(model, network, probe), name)
     refusal: ProofError | None = None
     for exact in _candidates(to_double(network, torch.device("cpu")), symmetry, readers, x, scale, shift):
         stored = cast_like(exact, network)
@@ -118,7 +122,16 @@ def fold_checkpoint(
         GeometryError, ModelError, DataError: as there.
     """
     params = fold_preprocessing(
-        model, network.params, symmetry, own, other, x, seed=seed, device=device, name=network.path
+        model,
+        network.params,
+        symmetry,
+        own,
+        other,
+        x,
+        seed=seed,
+        device=device,
+        name=network.path,
+        inputs=network.model.inputs,
     )
     folded = replace(network, params=params, preprocessing=other.to_record())
     if network.normalized is None:
@@ -136,31 +149,62 @@ class _Reader:
         dim: the axis along which it reads.
         writes: the axis of the units.
         followers: the tensors with one number for each of these, which a shift may be added to.
+        groups: into how many parts channels and units are cut, each part of units reading one of channels.
     """
 
     tensor: str
     dim: int
     writes: int
     followers: tuple[str, ...]
+    groups: int = 1
 
 
-def _readers(symmetry: Symmetry, network: Params, name: str) -> list[_Reader]:
-    """Return the weights that read the input.
+def _layers_reading(model: nn.Module, network: Params, x: Tensor) -> dict[str, int]:
+    """Return the weights of layers that are handed the input as it is, and in how many groups each reads channels."""
+    inputs, groups = x[:2].to(float_type(network)).clone(), dict[nn.Module, int]()
+
+    def note(module: nn.Module, given: tuple[object, ...]) -> None:
+        seen = given[0] if given else None
+        if isinstance(seen, Tensor) and (seen.untyped_storage().data_ptr(), seen.numel()) == whole:
+            groups[module] = getattr(module, "groups", 1)
+
+    whole = inputs.untyped_storage().data_ptr(), inputs.numel()
+    hooks = [each.register_forward_pre_hook(note) for each in model.modules() if isinstance(each, LAYERS)]
+    try:
+        with torch.no_grad(), errors_of_forward():
+            run_with(model, cast_floats({**unsaved_buffers(model), **network}, inputs.dtype, inputs.device), inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = {}
+    for name, module in model.named_modules():
+        for weight in ("weight", "weight_orig") if module in groups else ():
+            tensor = f"{name}.{weight}".removeprefix(".")
+            if tensor in network:
+                found[tensor] = groups[module]
+    return found
+
+
+def _readers(symmetry: Symmetry, network: Params, layers: Mapping[str, int], name: str) -> list[_Reader]:
+    """Return the weights that read the input: those that tracing finds, and layers of which it tells nothing.
+
+    It does not of an axis of one place, as where images have one channel, nor of channels in groups.
 
     Raises:
         GeometryError: if there are none, or they read something else besides.
     """
-    readers, masks = [], {mask.mask for mask in symmetry.masks}
-    for axis in symmetry.fixed:
-        if axis.reason != INPUT or axis.tensor in masks:
-            continue
-        shape = network[axis.tensor].shape
-        if axis.places != shape[axis.dim] or len(shape) < 2 or axis.dim > 1:
+    masks = {mask.mask for mask in symmetry.masks}
+    axes = {axis.tensor: axis for axis in symmetry.fixed if axis.reason == INPUT and axis.tensor not in masks}
+    readers = []
+    for tensor in dict.fromkeys([*axes, *layers]):
+        shape, axis, groups = network[tensor].shape, axes.get(tensor), layers.get(tensor, 1)
+        dim = 1 if axis is None or groups > 1 else axis.dim
+        if groups == 1 and axis is not None and (axis.places != shape[dim] or len(shape) < 2 or dim > 1):
             raise GeometryError(
-                f"the preprocessing of {name} cannot be folded: {axis.tensor} reads the input and something else: "
+                f"the preprocessing of {name} cannot be folded: {tensor} reads the input and something else: "
                 "choose one for all networks with `preprocess=`"
             )
-        readers.append(_Reader(axis.tensor, axis.dim, 1 - axis.dim, _followers(symmetry, network, axis.tensor)))
+        readers.append(_Reader(tensor, dim, 1 - dim, _followers(symmetry, network, tensor), groups))
     if not readers:
         raise GeometryError(
             f"the preprocessing of {name} cannot be folded: no weights read the whole input by themselves: choose one "
@@ -195,11 +239,10 @@ def _candidates(
     scaled, shifts, effective = dict(network), [], burn_in(network, symmetry)
     for reader in readers:
         weight, size = effective[reader.tensor], network[reader.tensor].shape[reader.dim]
-        factors, added = (_along(numbers, size, x, reader) for numbers in (scale, shift))
-        view = [size if dim == reader.dim else 1 for dim in range(weight.ndim)]
-        scaled[reader.tensor] = scaled[reader.tensor] * factors.view(view)
+        factors, added = (_laid_along(numbers, weight, size, x, reader) for numbers in (scale, shift))
+        scaled[reader.tensor] = scaled[reader.tensor] * factors
         others = [dim for dim in range(weight.ndim) if dim != reader.writes]
-        shifts.append((weight * added.view(view)).sum(others))
+        shifts.append((weight * added).sum(others))
     if not any(bool(each.any()) for each in shifts):
         yield scaled
         return
@@ -217,6 +260,15 @@ def _candidates(
         for (name, sign), each in zip(chosen, shifts, strict=True):
             candidate[name] = candidate[name] + sign * each
         yield candidate
+
+
+def _laid_along(numbers: Tensor, weight: Tensor, size: int, x: Tensor, reader: _Reader) -> Tensor:
+    """Return a number for each weight, or for all that read the same place, in the axes of the tensor."""
+    if reader.groups > 1:
+        of_part = numbers.expand(size * reader.groups).view(reader.groups, size)
+        of_unit = of_part.repeat_interleave(len(weight) // reader.groups, dim=0)
+        return of_unit.view(*of_unit.shape, *[1] * (weight.ndim - 2))
+    return _along(numbers, size, x, reader).view([size if dim == reader.dim else 1 for dim in range(weight.ndim)])
 
 
 def _along(numbers: Tensor, size: int, x: Tensor, reader: _Reader) -> Tensor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from landscape_cli.symmetry import Axis, FixedAxis, Role, ScaledAxis, Symmetry
+from landscape_cli.symmetry.reasons import OPERATOR, WITHIN, counted, is_understood
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.tensors import NO_RULE
 
@@ -17,9 +17,6 @@ ROLES = {
     "followed by": (Role.GAIN, Role.FOLLOWER),
     "masked by": (Role.MASK,),
 }
-WITHIN = " in the module "
-OPERATOR = re.compile(r"(\w+)\.(\w+)\.\w+$")
-"""An operator as the tracer calls it in reasons: library, name and overload."""
 
 GroupsByAxes = Mapping[tuple[str, tuple[int, ...]], Sequence[tuple[str, set[int]]]]
 """By tensor and axes: the names of the groups that live there, and at which places."""
@@ -55,6 +52,7 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
         "weights": list(symmetry.weights),
         "fixed": [
             {"tensor": axis.tensor, "axis": axis.dim, "places": axis.places, "reason": in_words(axis.reason)}
+            | {"understood": is_understood(axis)}
             for axis in symmetry.fixed
         ],
         "notes": list(symmetry.notes),
@@ -69,7 +67,7 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
 
 
 def count(symmetry: Symmetry) -> dict[str, int]:
-    """Return how many groups there are of each kind, the units in them, and how many axes are fixed."""
+    """Return how many groups and units there are of each kind, and how many axes are free, or fixed and why."""
     return {
         "permutation_groups": len(symmetry.permutations),
         "permutable_units": sum(group.units for group in symmetry.permutations),
@@ -78,6 +76,7 @@ def count(symmetry: Symmetry) -> dict[str, int]:
         "sign_groups": len(symmetry.signs),
         "flippable_units": sum(group.size for group in symmetry.signs),
         "fixed_axes": len({(axis.tensor, axis.dim) for axis in symmetry.fixed}),
+        **{f"{kind}_axes": number for kind, number in counted(symmetry).items()},
     }
 
 
@@ -93,14 +92,17 @@ def summary(symmetry: Symmetry) -> str:
         )
         if counts[f"{kind}_groups"]
     ]
-    return f"{', '.join(parts) or 'no symmetries'}; {_number(counts['fixed_axes'], 'axis', 'axes')} fixed"
+    said = f"{_number(counts['free_axes'], 'axis', 'axes')} free, {counts['by_nature_axes']} fixed by nature"
+    unknown = f", {counts['not_understood_axes']} fixed because not understood" if counts["not_understood_axes"] else ""
+    return f"{', '.join(parts) or 'no symmetries'}; {said}{unknown}"
 
 
 def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
     """Return a symmetry as a long table: one row a group, and one for each reason why axes are fixed.
 
-    The columns: `kind` (permutation, scale, sign, output, fixed sign, fixed), `name` (of the group; the reason),
-    `units` (places, of what is fixed), `blocks`, and `axes`: what is tied, as `tensor[axis]`, under what becomes of it.
+    The columns: `kind` (permutation, scale, sign, output, fixed sign, fixed, not understood), `name` (of the group; the
+    reason), `units` (places, of what is fixed), `blocks`, and `axes`: what is tied, as `tensor[axis]`, under what
+    becomes of it.
     """
     rows = []
     for group in symmetry.permutations:
@@ -115,7 +117,8 @@ def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
         units = next(group.units for group in symmetry.permutations if group.name == group_name)
         rows.append(_row("fixed sign", group_name, units, 1, {"": [why]}))
     for reason, axes in fixed_for(symmetry).items():
-        rows.append(_row("fixed", reason, sum(axis.places for axis in axes), 1, {"": compact_fixed(axes)}))
+        kind = "fixed" if is_understood(axes[0]) else "not understood"
+        rows.append(_row(kind, reason, sum(axis.places for axis in axes), 1, {"": compact_fixed(axes)}))
     return rows
 
 

@@ -17,6 +17,7 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import InconsistencyError, TraceError, one_line
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.network import WholeInputs
+from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
 from landscape_cli.symmetry.spec import Symmetry
@@ -37,7 +38,8 @@ def trace_symmetry(
     Args:
         model: any feed-forward model that takes one tensor and returns one, or several in a tuple or list.
         example_input: a batch of inputs, shape (n, ...); its values do not matter, nor does its floating-point type.
-        strict: make an error of operators without a rule, and of parameters that are never used.
+        strict: make an error of operators without a rule, of units that are not followed otherwise, and of parameters
+            that are never used.
         inputs: which whole numbers the model takes, for proofs to draw from; by default, if the example is of whole
             numbers, those from 0 to its largest.
 
@@ -46,16 +48,20 @@ def trace_symmetry(
 
     Raises:
         TraceError: if the model looks at values, changes its parameters, does not return tensors, or cannot be run;
-            with `strict`, also if an operator has no rule or a parameter is not used.
+            with `strict`, also if an operator has no rule, units are not followed, or a parameter is not used.
     """
     check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", TraceError)
     check_kind("example_input", example_input, Tensor, "give a batch of inputs, shape (n, ...)", TraceError)
     traced, symmetry = _derived(model, example_input, strict)
     if traced.stacks:
         symmetry = _larger(symmetry, model, example_input, strict, traced.stacks)
+    told = doubts(symmetry)
+    if told and strict:
+        raise TraceError(f"{told[0]}, and strict was asked for: without, that is fixed")
     latents = latent_names(model)
     return replace(
         symmetry,
+        notes=(*symmetry.notes, *(f"{line}: that is fixed" for line in told)),
         latents=latents,
         fixed_signs=fixed_signs(traced.equations, symmetry) if latents else (),
         input_shape=tuple(example_input.shape[1:]),

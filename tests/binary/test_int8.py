@@ -14,7 +14,7 @@ from landscape_cli.binary import int8 as integers
 from landscape_cli.binary.int8 import IntegerModel, is_faster, is_known
 from landscape_cli.binary.layers import FixedPoint, Outputs, Sign, SignConv2d, SignLinear, Vote
 from landscape_cli.data.datasets import Split
-from landscape_cli.evaluation import evaluator as evaluate
+from landscape_cli.evaluation import whole_numbers
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import run_with
 from landscape_cli.forward.outputs import UNDECIDED, decide
@@ -191,7 +191,7 @@ def test_the_way_is_that_asked_for_or_that_of_the_trial(monkeypatch: pytest.Monk
     for verdict, way, products in ((False, True, 3), (True, False, 0), (True, None, 3), (False, None, 0)):
         trials: list[int] = []
         monkeypatch.setattr(
-            evaluate, "is_faster", lambda *_, verdict=verdict, trials=trials: trials.append(1) or verdict
+            whole_numbers, "is_faster", lambda *_, verdict=verdict, trials=trials: trials.append(1) or verdict
         )
         evaluator = Evaluator(create_model(spec, seed=0), data, batch_size=50, integers=way)
         made.clear()

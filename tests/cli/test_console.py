@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 import landscape_cli
 from landscape_cli.cli.app import COMMANDS, build_command
@@ -45,6 +47,7 @@ def test_parameters_that_messages_name_are_options() -> None:
 @pytest.mark.parametrize("quiet", [False, True])
 def test_warnings_are_lines(capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
     with warnings.catch_warnings():
+        warnings.simplefilter("always")
         listen(quiet=quiet)
         for _ in range(2):  # each time, not once a place
             warnings.warn("see `data=`", LandscapeWarning, stacklevel=1)
@@ -52,6 +55,8 @@ def test_warnings_are_lines(capsys: pytest.CaptureFixture[str], quiet: bool) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.warn("of others, or never to be missed", UserWarning, stacklevel=1)
+        lstm = nn.LSTM(2, 3, proj_size=1)
+        lstm(torch.zeros(1, 1, 2))
     captured = capsys.readouterr()
     ours = ["landscape: warning: see --data", "landscape: good to know"]
     assert captured.err.splitlines() == [

@@ -66,3 +66,9 @@ def test_numbers_without_a_sign_are_computed_with(dtype: torch.dtype) -> None:
     assert data.train.x.tolist() == named_splits((large.to(dtype), Y))["data"].x.tolist() == large.tolist()
     seen = data.under(Preprocessing.channels([1.0], [2.0])).test.x
     assert torch.allclose(seen, (large - 1) / 2)
+
+
+def test_short_numbers_have_a_digest_of_their_own() -> None:
+    """NumPy, by which others are digested, has no bfloat16."""
+    digests = [load_data(((x, Y), (x, Y))).record["sha256"] for x in (X.bfloat16(), -X.bfloat16(), X.half())]
+    assert len(set(digests)) == 3

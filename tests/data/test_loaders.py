@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
+from landscape_cli import load_data
 from landscape_cli.data import samples as samples_module
 from landscape_cli.data.loaders import samples_of
 from landscape_cli.data.part import choose
@@ -251,3 +252,13 @@ def test_what_is_too_large_says_how_many_fit(monkeypatch: pytest.MonkeyPatch) ->
             samples(value).read(21)
     with pytest.raises(DataError, match="about 20 fit; take fewer to measure on, with `test_samples=`"):
         samples_of(Logged(), "the set", "test").read()  # type: ignore[union-attr]
+
+
+def test_a_length_that_cannot_be_had_ends_in_one_line() -> None:
+    class Negative(Logged):
+        def __len__(self) -> int:
+            return -1
+
+    data = Negative()
+    with pytest.raises(DataError, match=r"whose length cannot be had .*should return >= 0"):
+        load_data((data, data))

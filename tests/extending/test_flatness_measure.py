@@ -39,14 +39,18 @@ def test_a_measure_of_ones_own(landscape) -> None:
     with pytest.raises(GeometryError, match="`add=` takes numbers that are not negative, not -1"):
         perturbed_energy(network.params, evaluator, noise, (-1.0,), names=names)
 
-    line = ("Perturbation", *LINE)
-    done = run_with_choice(line, "flatness", "1.st", "--add", "0.5", "--samples", "2", "--seed", "3", "--plot", "a.png")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    noisy = ("flatness", "1.st", "--add", "0.5")
+    done, refused, helped = run_with_choice(
+        ("Perturbation", *LINE),
+        (*noisy, "--samples", "2", "--seed", "3", "--plot", "a.png"),
+        (*noisy, "--sigma", "0.1"),
+        ("flatness", "--help"),
+    )
+    assert done.code == 0, done.errors
+    result = json.loads(done.out)
     assert result["networks"][0] == {"network": "1.st"} | energy.to_dict()
     assert result["provenance"]["arguments"]["add"] == "0.5"
     assert "sigma" not in result["provenance"]["arguments"]
-    refused = run_with_choice(line, "flatness", "1.st", "--add", "0.5", "--sigma", "0.1")
-    assert "--sigma and --add are two measures: choose one" in refused.stderr
-    assert "--add <str>" in run_with_choice(line, "flatness", "--help").stdout
+    assert "--sigma and --add are two measures: choose one" in refused.errors
+    assert "--add <str>" in helped.out
     assert landscape("flatness", "1.st", "--add", "0.5").code == 2

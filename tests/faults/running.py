@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -155,6 +157,7 @@ class Runner:
     ) -> None:
         """Run the command, in the forked process, which ends here."""
         os.chdir(self._folder)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         log = os.open(self._streams / "calls", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for name in ("out", "err"):
@@ -167,7 +170,8 @@ class Runner:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             os.write(begun, b"x")
-            os.execve(sys.executable, [*PROGRAM, *arguments], os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+            more = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONFAULTHANDLER": "1"}
+            os.execve(sys.executable, [*PROGRAM, *arguments], os.environ | more)
         SIGNALS_OF_THIS_PROCESS.start()
         os.write(begun, b"x")
         os.close(begun)
@@ -178,6 +182,7 @@ class Runner:
             sys.stdout = None if stdout.kind == "closed" else _text(1)  # type: ignore[assignment]
             sys.stderr = None if stderr.kind == "closed" else _text(2)  # type: ignore[assignment]
             open_streams()
+            faulthandler.enable(2)
             (fault or Fault(ALL)).arm(self._folder, log)
             main(arguments)
         except SystemExit as end:
@@ -200,6 +205,8 @@ class Runner:
                 os.kill(child, left.pop(0)[1])
                 due = time.monotonic() + left[0][0] if left else end
             time.sleep(max(0.0, min(0.002, due - time.monotonic())))
+        os.kill(child, signal.SIGABRT)  # upon which it says where it hangs
+        time.sleep(1.0)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         return None

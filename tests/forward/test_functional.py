@@ -13,7 +13,7 @@ from landscape_cli.errors import ModelError, ProofError
 from landscape_cli.evaluation.batch_norm import recompute_statistics, tracked_statistics
 from landscape_cli.evaluation.equivalence import compare, prove_equivalence
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.forward.functional import cast_floats, run_with, unsaved_buffers
+from landscape_cli.forward.functional import ForwardError, cast_floats, errors_of_forward, run_with, unsaved_buffers
 from landscape_cli.forward.outputs import count_wrong
 from landscape_cli.models import load_params
 
@@ -126,3 +126,15 @@ def test_measured_in_the_networks_type(model: nn.Module, data: Split, dtype: tor
     found = Evaluator(used, data, recompute_on="data").evaluate([params, params])["data"].wrong.tolist()
     assert found == [wrong, wrong]
     assert everything(used) == before
+
+
+def test_an_error_names_the_innermost_module_that_raises() -> None:
+    class Failing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise KeyError("oops")
+
+    model = nn.Sequential(nn.Linear(5, 5), nn.Sequential(nn.ReLU(), nn.Sequential(Failing())))
+    with pytest.raises(ForwardError, match=r"fails in 1\.1\.0 on inputs of shape \(3, 5\): KeyError") as raised:
+        run_with(model, dict(model.state_dict()), torch.ones(3, 5))
+    with pytest.raises(ForwardError, match=r"fails in 1\.1\.0 on random inputs: KeyError"), errors_of_forward():
+        raise raised.value

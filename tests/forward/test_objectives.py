@@ -14,8 +14,9 @@ from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, LandscapeError, ModelError
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward import objectives
+from landscape_cli.forward.custom_objective import Custom
 from landscape_cli.forward.objective import Objective
-from landscape_cli.forward.objectives import CLASSIFICATION, Custom, Dense, Multilabel, Regression, objective_of_record
+from landscape_cli.forward.objectives import CLASSIFICATION, Dense, Multilabel, Regression, objective_of_record
 from landscape_cli.samplers import SGD, Recipe, train
 from tests.support.objectives import KINDS, hinge, make_case
 

@@ -50,6 +50,8 @@ NEVER = {
     "cycle_epochs",
 }
 """Options that make work long for whoever asks, fetch data, or show tracebacks."""
+KEPT = {f"--{name.replace('_', '-')}" for name in NEVER}
+"""Those whose values stay what they are."""
 NAMES = ("\x1b[31mred.st", "a b'c.st", "$(touch IMPORTED-shell).st", "[red]x.st", ":bomb:.st", "-x.st", "\u202e.st")
 NAMES += ("new\nline.st", os.fsdecode(b"caf\xe9.st"), "a^$^b.st", "x" * 240 + ".st", "`data=`.st", "{seed}.st", "=1.st")
 
@@ -111,7 +113,9 @@ def mutated(arguments: list[str], random: Random) -> list[str]:
         elif choice < 0.85 and len(arguments) > 1:
             del arguments[random.randrange(1, len(arguments))]
         elif choice < 0.95 and len(arguments) > 1:
-            arguments[random.randrange(1, len(arguments))] = random.choice(VALUES)
+            k = random.randrange(1, len(arguments))
+            if arguments[k - 1] not in KEPT:
+                arguments[k] = random.choice(VALUES)
         else:
             arguments.insert(random.randrange(len(arguments) + 1), random.choice(VALUES))
     return [argument for argument in arguments if argument not in {"--help", "-h"}]

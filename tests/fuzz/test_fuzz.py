@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -48,7 +49,8 @@ def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
 
     def fault(program, *arguments: str) -> tuple[str, ...]:
         runner.close()
-        with patch.object(worker, "main", program), patch.object(worker, "SECONDS", 1.0):
+        limits = patch.multiple(worker, SECONDS=0.5, LONGEST=1.5)
+        with patch.object(worker, "main", program), limits:
             return runner.run(Case({"b.st": b"b"}, arguments)).faults
 
     def say(line: str, code: int):
@@ -77,6 +79,7 @@ def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
     assert fault(say("", 2), "path") == fault(say(good * 2, 2), "path") == ("not one line",)
     assert fault(say("landscape: \x1b[31m\n", 0), "path") == ("control characters",)
     assert fault(lambda _: time.sleep(9), "path") == ("hang",)
+    assert fault(lambda _: all(k >= 0 for k in itertools.count()), "path") == ("hang",)
     assert fault(lambda _: os.abort(), "path") == ("signal 6",)
     assert fault(lambda _: 1 / 0, "path") == ("exit 70", "traceback")
     assert fault(write("IMPORTED-evil"), "path") == ("imported",)

@@ -9,6 +9,7 @@ import select
 import signal
 import struct
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ import torch
 
 from landscape_cli.cli.app import main
 
-SECONDS = 20.0
+SECONDS, LONGEST = 20.0, 120.0
+"""Of the processor, and of the clock on a busy machine: what takes longer hangs."""
 LIMIT = 3 << 30
 CASES = 500
 """So many a process runs at most."""
@@ -73,7 +75,7 @@ class Worker:
         before = max(self._base, _memory("resident", self._child))
         content = pickle.dumps(list(arguments))
         os.write(self._ask, struct.pack("q", len(content)) + content)
-        hung = not select.select([self._replies], [], [], SECONDS)[0]
+        hung = not self._waits()
         reply = b"" if hung else os.read(self._replies, REPLY.size)
         if not reply:
             code, peak = self.end()
@@ -81,6 +83,14 @@ class Worker:
         code, peak, clean = REPLY.unpack(reply)
         goes_on = clean and peak - self._base < GROWN and self._cases < CASES
         return Reply(code, max(0, peak - before), goes_on)
+
+    def _waits(self) -> bool:
+        """Wait for a reply, or an end; tell whether one has come in time."""
+        end, begun = time.monotonic() + LONGEST, _processor_seconds(self._child)
+        while not select.select([self._replies], [], [], min(SECONDS, LONGEST))[0]:
+            if time.monotonic() > end or _processor_seconds(self._child) - begun > SECONDS:
+                return False
+        return True
 
     def end(self) -> tuple[int, int]:
         """End it, if it has not ended; return its exit code and the most memory that it had, in bytes."""
@@ -148,6 +158,12 @@ def _memory(which: str, process: int | str = "self") -> int:
     """Return the memory of a process in bytes."""
     fields = Path(f"/proc/{process}/statm").read_text().split()
     return int(fields[("mapped", "resident").index(which)]) * resource.getpagesize()
+
+
+def _processor_seconds(process: int) -> float:
+    """Return how long a process has computed."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _open_files() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_check
 from landscape_cli.io.origin import Origin
 from landscape_cli.models import build_model, create_model
 from landscape_cli.models.reader import NetworkReader, read_network
-from landscape_cli.network import ModelSpec
+from landscape_cli.network import ModelSpec, WholeInputs
 
 SPEC = ModelSpec("mlp", {"hidden": [4], "bias": True}, (3,), 2)
 MODEL = "mlp?hidden=[4]&outputs=2"
@@ -102,3 +103,13 @@ def test_a_key_for_each_file(tmp_path: Path) -> None:
     for paths, keys in (([file, plain], ["model", "ema", ""]), ([file, own], ["ema", "ema"]), ([own], ["ema"])):
         with pytest.raises(CheckpointError, match=r"given \d times for \d files|leave it out"):
             firsts(paths, *keys)
+
+
+def test_a_file_that_does_not_say_which_numbers_it_takes_is_of_the_same_model(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{k}.st" for k in range(3)]
+    for path, inputs in zip(paths, (None, WholeInputs(0, 3), WholeInputs(0, 4)), strict=True):
+        write_checkpoint(path, Checkpoint(STATE, replace(SPEC, inputs=inputs), {}))
+    for pair in (paths[:2], paths[1::-1]):
+        assert len(NetworkReader().read_all(pair)[0]) == 2
+    with pytest.raises(ModelError, match="only networks of one model"):
+        NetworkReader().read_all(paths[1:])

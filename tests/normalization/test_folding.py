@@ -48,6 +48,11 @@ PADDED = plain(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
 UNBIASED = nn.Sequential(nn.Linear(5, 4, bias=False), nn.ReLU(), nn.Linear(4, 2))
 ALONE = nn.Sequential(nn.Linear(5, 3))
 STANDARD, COLUMNS = Preprocessing.standardize(), Preprocessing.columns()
+GREY = IMAGES[:, :1]
+ONE_CHANNEL = plain(nn.Conv2d(1, 4, 3, stride=2), nn.ReLU(), nn.Conv2d(4, 4, 2, groups=4))
+GROUPED = plain(nn.Conv2d(3, 6, 3, groups=3), nn.ReLU())
+PAIRS = plain(nn.Conv2d(6, 4, 3, groups=2), nn.ReLU())
+SIX = IMAGES.repeat(1, 2, 1, 1)
 SHIFTLESS = Preprocessing.channels([0.0], [0.5])
 
 
@@ -73,6 +78,9 @@ def made(model: nn.Module, x: Tensor) -> nn.Module:
         (UNBIASED, TABLE, Preprocessing.none(), SHIFTLESS),
         (Branches(), TABLE, Preprocessing.none(), COLUMNS),
         (ALONE, TABLE, COLUMNS, STANDARD),
+        (ONE_CHANNEL, GREY, Preprocessing.unit(), STANDARD),
+        (GROUPED, IMAGES, Preprocessing.unit(), GIVEN),
+        (PAIRS, SIX, STANDARD, Preprocessing.channels([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.3, 0.2, 0.1] * 2)),
     ],
 )
 def test_folded_networks_compute_the_same(

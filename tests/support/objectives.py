@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.data.source import Split
+from landscape_cli.forward.custom_objective import Custom
 from landscape_cli.forward.objective import Objective
-from landscape_cli.forward.objectives import CLASSIFICATION, Custom, Dense, Multilabel, Regression
+from landscape_cli.forward.objectives import CLASSIFICATION, Dense, Multilabel, Regression
 from landscape_cli.models import allow_code, create_model
 from landscape_cli.network import ModelSpec, Params
 
@@ -65,9 +66,9 @@ def rows(outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(5, 9), nn.Tanh(), nn.Linear(9, outputs))
 
 
-def hinge(outputs: Tensor, y: Tensor) -> Tensor:
+def hinge(outputs: Tensor, y: Tensor, *, margin: float = 1.0) -> Tensor:
     """Return the hinge loss of one output, as users might."""
-    return (1 - outputs[:, 0] * (2 * y - 1)).clamp(min=0)
+    return (margin - outputs[:, 0] * (2 * y - 1)).clamp(min=0)
 
 
 hinge.error = lambda outputs, y: ((outputs[:, 0] > 0) != (y > 0)).double()  # type: ignore[attr-defined]

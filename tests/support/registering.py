@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 from landscape_cli.choices import Choice
 from landscape_cli.cli.app import build_command
@@ -24,6 +27,14 @@ def add_choice(choices: type[Choice], name: str, value: str, home: str) -> Choic
     return member
 
 
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    errors: str
+
+
 @contextmanager
 def registered(choices: type[Choice], name: str, value: str, home: str) -> Iterator[Choice]:
     """Add a member for as long as this lasts."""
@@ -36,16 +47,27 @@ def registered(choices: type[Choice], name: str, value: str, home: str) -> Itera
         del choices._member_map_[name], choices._value2member_map_[value]
 
 
-def run_with_choice(line: tuple[str, str, str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, with one choice more: class, name, value, home."""
+def run_with_choice(line: tuple[str, str, str, str], *commands: Sequence[str]) -> list[Done]:
+    """Run commands in a process of their own, with one choice more: class, name, value, home."""
     code = (
-        "import sys; from landscape_cli import choices; from tests.support.registering import add_choice; "
-        f"add_choice(getattr(choices, {line[0]!r}), *{line[1:]!r}); "
-        "from landscape_cli.cli.app import main; main(sys.argv[1:])"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.support.registering import run_all; "
+        f"run_all({line!r}, {list(map(list, commands))!r})"
     )
-    return subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [Done(*fields) for fields in json.loads(done.stdout)]
+
+
+def run_all(line: tuple[str, str, str, str], commands: list[list[str]]) -> None:
+    """Print what commands come to, once there is a choice more."""
+    from landscape_cli import choices
+    from landscape_cli.cli.app import main
+
+    add_choice(getattr(choices, line[0]), *line[1:])
+    ends = []
+    for command in commands:
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as errors:
+            try:
+                main(command)
+            except SystemExit as end:
+                ends.append((end.code, out.getvalue(), errors.getvalue()))
+    print(json.dumps(ends))

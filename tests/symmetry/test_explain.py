@@ -81,7 +81,7 @@ def test_operators_are_told_in_words() -> None:
     tied = traced(lambda m, x: m.o((lambda h: h + h.roll(1, 1))(m.a(x))), a=nn.Linear(12, 6), o=nn.Linear(6, 3))
     assert "units tied by a sum (aten.add) in a way that is not followed" in fixed_for(tied)
     unknown = traced(lambda m, x: m.o(m.a(x).renorm(2, 0, 1.0)), a=nn.Linear(12, 6), o=nn.Linear(6, 3))
-    fixed = {row["name"] for row in explanation_rows(unknown) if row["kind"] == "fixed"}
+    fixed = {row["name"] for row in explanation_rows(unknown) if row["kind"] == "not understood"}
     assert {"units that reach aten.renorm, which has no rule", "places after aten.renorm"} <= fixed
     raw = {row["reason"] for row in explain(unknown)["fixed"]}
     assert "units that reach aten.renorm, which has no rule" in raw

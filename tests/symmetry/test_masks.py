@@ -50,9 +50,10 @@ def test_pruned_networks_are_their_burnt_in_selves(name: str, pruning: str) -> N
         torch.testing.assert_close(masks_of(ours.params), masks_of(before), rtol=0, atol=0)
     again = normalize(model, normal[0].params, symmetry)
     torch.testing.assert_close(again.params, normal[0].params)
-    for method in ("cosine", "weight"):
-        ours = align(model, normal[0].params, normal[1].params, symmetry, method=method)
-        theirs = align(plain, of_burnt[0].params, of_burnt[1].params, of_plain, method=method)
+    x = torch.randn(20, *SHAPE, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for how in ({}, {"method": "activation", "inputs": x}, {"method": "weight"}):
+        ours = align(model, normal[0].params, normal[1].params, symmetry, **how)
+        theirs = align(plain, of_burnt[0].params, of_burnt[1].params, of_plain, **how)
         torch.testing.assert_close(dict(ours.permutations), dict(theirs.permutations), rtol=0, atol=0)
         torch.testing.assert_close(burnt_in(ours.params), theirs.params)
         torch.testing.assert_close(ours.similarity, theirs.similarity)

@@ -85,6 +85,16 @@ def test_named_code_finds_its_own_modules_and_nobody_else_does(tmp_path: Path) -
     assert not (tmp_path / "ran").exists()
 
 
+def test_named_code_that_fails_is_found_by_nobody_later(tmp_path: Path) -> None:
+    plant(tmp_path)
+    with (tmp_path / "uarray.py").open("a") as file:
+        file.write("raise ImportError('not now')\n")
+    name = "try: allow_code('uarray:make')\nexcept ModelError as error: assert 'not now' in str(error), error\n"
+    code = f"from landscape_cli.models import allow_code\nfrom landscape_cli.errors import ModelError\n{name}"
+    run(tmp_path, code + TRY_ALL)
+    assert (tmp_path / "ran").read_text() == "uarray\n"
+
+
 def test_own_code_may_import_what_stands_beside_it(tmp_path: Path) -> None:
     plant(tmp_path)
     (tmp_path / "nets.py").write_text("import uarray\nfrom torch import nn\nmake = nn.Identity\n")

@@ -14,21 +14,21 @@ from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.choices import Format, Method, Statistics
 from landscape_cli.cli.averaging import AverageOptions
 from landscape_cli.cli.console import emit, listen, progress, say
+from landscape_cli.cli.data_options import DataOptions
 from landscape_cli.cli.learning import OF_DATA, ON_DATA, LearningOptions, check_used, learned_remark
 from landscape_cli.cli.options import (
     LARGEST_COUNT,
     CheckpointOutput,
     ComputeOptions,
-    DataOptions,
     ExportOptions,
     Force,
     Form,
-    MeetingOptions,
     ModelOptions,
     OutDir,
     Strict,
     TerminalOptions,
 )
+from landscape_cli.cli.preprocessing_options import MeetingOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -94,6 +94,13 @@ def align(
             help="Only show what the symmetries of one network are, and what is fixed and why; nothing is written.",
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="With --explain, of a small network: compare with what its outputs alone say; list what is missed.",
+        ),
+    ] = False,
     strict: Strict = False,
     foreign: ModelOptions,
     compute: ComputeOptions,
@@ -117,9 +124,11 @@ def align(
       landscape align a.st b.st -o b_aligned.st --fold-preprocessing    # b sees inputs as a does from then on
       landscape align a.st b.st c.st --method cycle --average-out mean.pt --bn recompute
       landscape align --explain a.st
+      landscape align --explain --check small.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.averaging import average_of, check_has_mean, write_average
-    from landscape_cli.cli.inputs import data_of, open_networks, symmetry_of, with_preprocessing
+    from landscape_cli.cli.inputs import open_networks, symmetry_of, with_preprocessing
+    from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs, check_alike
     from landscape_cli.cli.outputs import (
         check_written,
@@ -136,8 +145,10 @@ def align(
     quiet = terminal.quiet
     listen(quiet=quiet)
     if explain:
-        _explain(context, reference, foreign, compute, strict=strict, form=form, quiet=quiet)
+        _explain(context, reference, foreign, compute, check=check, strict=strict, form=form, quiet=quiet)
         return
+    if check:
+        raise typer.BadParameter("--check goes with --explain: it compares what that shows")
     if not networks:
         raise typer.BadParameter(
             f"there is nothing to permute: name one or more networks after the reference {reference}, or add --explain"
@@ -234,20 +245,28 @@ def _explain(
     foreign: ModelOptions,
     compute: ComputeOptions,
     *,
+    check: bool,
     strict: bool,
     form: Format | None,
     quiet: bool,
 ) -> None:
-    """Print the symmetry of one network."""
+    """Print the symmetry of one network, perhaps beside what its outputs say."""
+    import torch
+
     from landscape_cli.cli.inputs import open_networks, symmetry_of
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.symmetry import check_explains, emit_explanation
+    from landscape_cli.symmetry.checking.completeness import check_completeness
 
     check_explains(context)
     [network], model, device = open_networks([path], foreign, compute.device, plain=())
     symmetry = symmetry_of(network, model, strict=strict, quiet=quiet)
     provenance = make_provenance(context, device=device, seed=compute.seed, networks=[network])
-    emit_explanation(network, symmetry, provenance, form=form, quiet=quiet)
+    checked = None
+    if check:
+        generator = torch.Generator().manual_seed(compute.seed)
+        checked = check_completeness(model, network.params, symmetry, generator=generator)
+    emit_explanation(network, symmetry, checked, provenance, form=form, quiet=quiet)
 
 
 def _check_permutations(

@@ -11,18 +11,18 @@ import typer
 
 from landscape_cli.choices import Method, Metric
 from landscape_cli.cli.console import listen, progress
+from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.options import (
     Align,
     ComputeOptions,
     EnsembleOptions,
-    MeetingOptions,
     ModelOptions,
     Pairs,
     ResultOptions,
     Strict,
     TerminalOptions,
 )
-from landscape_cli.cli.parts import PartOptions
+from landscape_cli.cli.preprocessing_options import MeetingOptions
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +92,8 @@ def distance(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.binary.layers import latent_owners
     from landscape_cli.cli.ensembles import FunctionMeasurement, check_binary, check_options, ensemble_groups
-    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance

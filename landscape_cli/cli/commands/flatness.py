@@ -9,6 +9,7 @@ import typer
 
 from landscape_cli.choices import FlatnessKind, Statistics
 from landscape_cli.cli.console import emit, listen
+from landscape_cli.cli.data_options import FlatnessPartOptions
 from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
 from landscape_cli.cli.flatness.energy_options import AllParameters, StrengthOptions
 from landscape_cli.cli.flatness.measurement import FlatnessOptions, Measurand, start_measurement
@@ -17,13 +18,12 @@ from landscape_cli.cli.options import (
     LARGEST_COUNT,
     BatchNorm,
     ComputeOptions,
-    MeetingOptions,
     ModelOptions,
     PictureOptions,
     Strict,
     TerminalOptions,
 )
-from landscape_cli.cli.parts import FlatnessPartOptions
+from landscape_cli.cli.preprocessing_options import MeetingOptions
 
 
 def flatness(
@@ -80,7 +80,8 @@ def flatness(
       landscape flatness a.st --kind curvature --density --smallest -o spectrum.json --plot spectrum.png
       landscape flatness a.st --kind radial --directions random,gradient,b.st --angles 2,5,10,20,40 --loss
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, drawn_last
     from landscape_cli.cli.provenance import make_provenance

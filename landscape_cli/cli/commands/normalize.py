@@ -17,10 +17,10 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
-    PreprocessingOptions,
     Strict,
     TerminalOptions,
 )
+from landscape_cli.cli.preprocessing_options import PreprocessingOptions
 
 DECIDED = [name.value for name in ObjectiveName if name is not ObjectiveName.REGRESSION]
 """Objectives whose decisions a positive factor leaves as they are."""

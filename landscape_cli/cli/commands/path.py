@@ -12,32 +12,34 @@ import typer
 from landscape_cli.choices import Kind, Method, Statistics
 from landscape_cli.cli.connector.options import ConnectorOptions, check_options
 from landscape_cli.cli.console import in_options, listen, progress, say
+from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.merging import NetworkOptions
 from landscape_cli.cli.options import (
     Align,
     BatchNorm,
     ComputeOptions,
     Loss,
-    MeetingOptions,
+    ModelOptions,
+    Pairs,
+    PictureOptions,
+    Strict,
+    TerminalOptions,
+)
+from landscape_cli.cli.parsing import given
+from landscape_cli.cli.path_options import (
     MidpointBatch,
     MidpointEpochs,
     MidpointMomentum,
     MidpointOut,
     MidpointRate,
     MidpointUntil,
-    ModelOptions,
     OptimizeMidpoint,
     Orders,
-    Pairs,
     PathKind,
-    PictureOptions,
     Points,
     Repair,
-    Strict,
-    TerminalOptions,
-    given,
 )
-from landscape_cli.cli.parts import PartOptions
+from landscape_cli.cli.preprocessing_options import MeetingOptions
 from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
@@ -122,7 +124,8 @@ def path(
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
       landscape path a.st b.st c.st --kind connector --align cosine --connector-out 'c-{vertex}.st' --plot c.png
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.merging import NetworkWriter, networks_at
     from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, write_midpoint

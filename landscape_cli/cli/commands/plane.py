@@ -9,17 +9,9 @@ import typer
 
 from landscape_cli.choices import Statistics, Third
 from landscape_cli.cli.console import emit, listen, progress
-from landscape_cli.cli.options import (
-    BatchNorm,
-    Device,
-    Loss,
-    MeetingOptions,
-    ModelOptions,
-    PictureOptions,
-    Seed,
-    TerminalOptions,
-)
-from landscape_cli.cli.parts import PartOptions
+from landscape_cli.cli.data_options import PartOptions
+from landscape_cli.cli.options import BatchNorm, Device, Loss, ModelOptions, PictureOptions, Seed, TerminalOptions
+from landscape_cli.cli.preprocessing_options import MeetingOptions
 from landscape_cli.cli.usage import errors_of_usage
 
 MOST_NODES = 3162
@@ -69,7 +61,8 @@ def plane(
       landscape plane a.st b.st --third origin --plot radial.png
       landscape plane a.st --third random --seed 1
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, drawn_last
     from landscape_cli.cli.provenance import make_provenance

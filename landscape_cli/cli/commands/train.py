@@ -9,7 +9,8 @@ import typer
 
 from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import emit, listen, say
-from landscape_cli.cli.options import ComputeOptions, PreprocessingOptions, TerminalOptions
+from landscape_cli.cli.options import ComputeOptions, TerminalOptions
+from landscape_cli.cli.preprocessing_options import PreprocessingOptions
 from landscape_cli.cli.training.data_options import (
     TrainingDataOptions,
     check_runs,
@@ -62,7 +63,8 @@ def train(
       landscape train --model lenet --data mnist --runs 8 -o 'sgd-{seed}.st'
       landscape train --model vgg16 --data cifar10 --checkpoint-every 1 --resume
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import reading_data, resolve_device, warn_of_generated
+    from landscape_cli.cli.inputs import resolve_device
+    from landscape_cli.cli.measured_data import reading_data, warn_of_generated
     from landscape_cli.cli.outputs import check_distinct, check_written, noting
     from landscape_cli.cli.provenance import recorded
     from landscape_cli.cli.training.files import CheckpointFiles
@@ -176,7 +178,7 @@ def train(
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:
     """Print what is known of the networks, a row for each that was written."""
     from landscape_cli.cli.reports.training import show_networks
-    from landscape_cli.cli.training.files import flattened
+    from landscape_cli.cli.training.writer import flattened
     from landscape_cli.io.results import Result
 
     if not rows:

@@ -14,7 +14,7 @@ from landscape_cli.choices import Geometry, Kind
 from landscape_cli.cli.connector.options import check_options, vertex_paths
 from landscape_cli.cli.console import progress
 from landscape_cli.cli.midpoints import midpoint_recipe
-from landscape_cli.cli.options import given
+from landscape_cli.cli.parsing import given
 from landscape_cli.cli.training.log import watch
 from landscape_cli.errors import GeometryError, quoted
 
@@ -23,14 +23,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.cli.connector.options import ConnectorOptions
-    from landscape_cli.cli.options import (
-        ComputeOptions,
-        DataOptions,
-        MeetingOptions,
-        ModelOptions,
-        PictureOptions,
-        TerminalOptions,
-    )
+    from landscape_cli.cli.data_options import DataOptions
+    from landscape_cli.cli.options import ComputeOptions, ModelOptions, PictureOptions, TerminalOptions
+    from landscape_cli.cli.preprocessing_options import MeetingOptions
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
@@ -69,7 +64,8 @@ def connect(
         BadParameter: if an option does not go with connectors.
         TrainingError: once all is written, if a vertex is missing.
     """
-    from landscape_cli.cli.inputs import data_of, read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting, write_network
     from landscape_cli.cli.provenance import make_provenance

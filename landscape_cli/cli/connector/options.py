@@ -11,8 +11,9 @@ import typer
 
 from landscape_cli.choices import Geometry, Kind, Shape, Target
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_STACK, flag, given
+from landscape_cli.cli.options import LARGEST_STACK
 from landscape_cli.cli.outputs import check_distinct, check_fields
+from landscape_cli.cli.parsing import flag, given
 from landscape_cli.cli.provenance import OF_CONNECTOR
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output

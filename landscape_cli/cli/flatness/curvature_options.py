@@ -9,7 +9,8 @@ import typer
 
 from landscape_cli.choices import HessianMetric
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_COUNT, flag
+from landscape_cli.cli.options import LARGEST_COUNT
+from landscape_cli.cli.parsing import flag
 from landscape_cli.cli.usage import errors_of_usage
 
 if TYPE_CHECKING:

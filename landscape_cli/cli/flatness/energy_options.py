@@ -10,7 +10,7 @@ import typer
 
 from landscape_cli.choices import Perturbation
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import flag, numbers
+from landscape_cli.cli.parsing import flag, numbers
 from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.measures.perturbation import WeightPerturbation, check_suits, default_perturbation, listed_numbers
 

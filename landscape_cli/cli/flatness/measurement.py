@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import typer
 
 from landscape_cli.choices import FlatnessKind, Statistics
-from landscape_cli.cli.options import flag, given
+from landscape_cli.cli.parsing import flag, given
 
 if TYPE_CHECKING:
     import torch

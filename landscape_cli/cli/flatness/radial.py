@@ -14,7 +14,7 @@ from landscape_cli.choices import Direction, Method
 from landscape_cli.cli.console import progress
 from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand, Measured
 from landscape_cli.cli.flatness.radial_options import RadialOptions
-from landscape_cli.cli.options import flag, given, numbers
+from landscape_cli.cli.parsing import flag, given, numbers
 from landscape_cli.cli.usage import errors_of_usage
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.choices import Format
-from landscape_cli.cli.console import emit
-from landscape_cli.cli.options import flag, given
+from landscape_cli.cli.console import emit, say
+from landscape_cli.cli.parsing import flag, given
 from landscape_cli.errors import escaped, shown
 from landscape_cli.io.results import Result
 from landscape_cli.models.request import describe_model
+from landscape_cli.symmetry.checking.words import completeness_lines, completeness_rows, completeness_values
 from landscape_cli.symmetry.explain import (
     compact,
     compact_fixed,
@@ -25,16 +26,19 @@ from landscape_cli.symmetry.explain import (
     summary,
     tied,
 )
+from landscape_cli.symmetry.reasons import is_understood
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.symmetry import Symmetry
+    from landscape_cli.symmetry.checking.completeness import Completeness
 
 ALONGSIDE = {
     "reference",
     "explain",
+    "check",
     "strict",
     "model_name",
     "input_shape",
@@ -66,12 +70,25 @@ def check_explains(context: typer.Context) -> None:
 
 
 def emit_explanation(
-    network: Checkpoint, symmetry: Symmetry, provenance: Mapping[str, Any], *, form: Format | None, quiet: bool
+    network: Checkpoint,
+    symmetry: Symmetry,
+    checked: Completeness | None,
+    provenance: Mapping[str, Any],
+    *,
+    form: Format | None,
+    quiet: bool,
 ) -> None:
-    """Print the symmetry of a network, as `form` says."""
+    """Print the symmetry of a network, and what a check says of it if there was one, as `form` says."""
     model = describe_model(network.model)
+    body = {"network": network.path, "model": model} | explain(symmetry)
+    rows = explanation_rows(symmetry)
+    if checked is not None:
+        body["check"] = completeness_values(checked)
+        rows += completeness_rows(checked)
+        for line in completeness_lines(checked):
+            say(line, quiet=quiet)
     emit(
-        Result({"network": network.path, "model": model} | explain(symmetry), explanation_rows(symmetry), provenance),
+        Result(body, rows, provenance),
         output=None,
         form=form,
         force=False,
@@ -95,7 +112,8 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
     tables = [
         *(_table(heading, "group", "units", rows) for heading, rows in group_tables.items()),
         _table("Fixed signs", "group", "units", _fixed_sign_rows(symmetry), last="why"),
-        _table("Fixed", "reason", "places", _fixed_rows(symmetry)),
+        _table("Fixed by nature", "reason", "places", _fixed_rows(symmetry, understood=True)),
+        _table("Fixed because not understood", "reason", "places", _fixed_rows(symmetry, understood=False)),
     ]
     for table in tables:
         if table.row_count:
@@ -122,10 +140,11 @@ def _fixed_sign_rows(symmetry: Symmetry) -> list[Row]:
     return [(name, str(units[name]), {"": [reason]}) for name, reason in signs_fixed_for(symmetry)]
 
 
-def _fixed_rows(symmetry: Symmetry) -> list[Row]:
+def _fixed_rows(symmetry: Symmetry, *, understood: bool) -> list[Row]:
     return [
         (reason, str(sum(axis.places for axis in axes)), {"": compact_fixed(axes)})
         for reason, axes in fixed_for(symmetry).items()
+        if is_understood(axes[0]) is understood
     ]
 
 

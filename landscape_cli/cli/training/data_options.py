@@ -10,17 +10,20 @@ import typer
 
 from landscape_cli.choices import Nonlinearity
 from landscape_cli.cli.console import say
+from landscape_cli.cli.data_options import DataTask, ImageSize, ObjectiveOptions
+from landscape_cli.cli.data_options import image_size as parse_image_size
 from landscape_cli.cli.objectives import chosen_objective
-from landscape_cli.cli.options import LARGEST_SEED, DataTask, ImageSize, ObjectiveOptions, flag, given
-from landscape_cli.cli.options import image_size as parse_image_size
+from landscape_cli.cli.options import LARGEST_SEED
+from landscape_cli.cli.parsing import flag, given
 from landscape_cli.cli.training.model_options import DEFAULT
 
 if TYPE_CHECKING:
     import torch
 
-    from landscape_cli.cli.options import PreprocessingOptions
-    from landscape_cli.data.datasets import DataSet, DataSpec
+    from landscape_cli.cli.preprocessing_options import PreprocessingOptions
+    from landscape_cli.data.datasets import DataSet
     from landscape_cli.data.preprocessing import Preprocessing
+    from landscape_cli.data.spec import DataSpec
     from landscape_cli.forward.objective import Objective
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.network import ModelSpec
@@ -68,8 +71,8 @@ def data_spec(context: typer.Context, options: TrainingDataOptions, starts: Sequ
         BadParameter: if an option belongs to other data, or `--init` brings none.
         DataError: if what `--init` says of its data is malformed.
     """
-    from landscape_cli.data.datasets import DataSpec
     from landscape_cli.data.hidden_manifold import HiddenManifold
+    from landscape_cli.data.spec import DataSpec
     from landscape_cli.data.user_function import allow_function, is_function
 
     names = {field.name for field in fields(options)}
@@ -168,7 +171,7 @@ def check_runs(spec: ModelSpec, data: DataSet, device: torch.device) -> None:
 
 def _data_of(start: Checkpoint, misplaced: Sequence[str], directory: str | None, objective: Objective) -> DataSpec:
     """Return the data that a checkpoint brings along; `misplaced` are options that would change it."""
-    from landscape_cli.data.datasets import DataSpec
+    from landscape_cli.data.spec import DataSpec
 
     if misplaced:
         raise typer.BadParameter(f"--init brings its data along: leave out {flag(misplaced[0])}, or name --data")

@@ -15,26 +15,20 @@ import typer
 
 from landscape_cli.cli.console import say
 from landscape_cli.cli.outputs import check_room_for
-from landscape_cli.cli.provenance import make_provenance
 from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
+from landscape_cli.cli.training.writer import CheckpointWriter, facts_of
 from landscape_cli.errors import CheckpointError, TrainingError, listed
 from landscape_cli.io.atomic import check_outputs, remove_leftovers
-from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint
 
 if TYPE_CHECKING:
     import torch
 
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
-    from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.network import ModelSpec, Params
     from landscape_cli.samplers import EpochNetwork, Solution
     from landscape_cli.samplers.subspace import Displacement
-
-OF_RESULT = ("keep_epochs", "keep_snapshots")
-"""Options that the result records: networks are byte for byte what they are without."""
-SUBSPACE = "subspace"
-"""What a checkpoint says of its training beside how that was started: how far it came in a subspace."""
 
 
 class CheckpointFiles:
@@ -42,8 +36,7 @@ class CheckpointFiles:
 
     Attributes:
         state: where the state of training is kept meanwhile.
-        provenance: how the networks were made, once `describe` has been told.
-        of_result: the same for the result, with what was kept on the way.
+        of_result: the provenance of the result, once `describe` has been told.
     """
 
     def __init__(
@@ -82,7 +75,6 @@ class CheckpointFiles:
         self._taken: dict[Path, dict[str, float]] = {}
         self._waiting: dict[Path, tuple[CheckpointFile, EpochNetwork]] = {}
         self._failures: dict[Path, CheckpointError] = {}
-        self._evaluator: Evaluator | None = None
         self.force, self.resume = force, resume
         new = (path for path in self.all_paths if not (resume and path.is_file()))
         check_outputs(new, force=force, error=CheckpointError)
@@ -139,16 +131,24 @@ class CheckpointFiles:
         """
         from landscape_cli.models.registry import construct_template
 
-        self.algo, self.spec, self.data, self.device, self.quiet = algo, spec, data, device, quiet
-        seed = self.seeds[0]
-        self.provenance = make_provenance(context, device=device, seed=seed, networks=starts, data=data, **chosen)
-        kept = {name: context.params[name] for name in OF_RESULT if context.params.get(name)}
-        self.of_result = self.provenance | {"arguments": self.provenance["arguments"] | kept}
-        self._earlier = tuple(step for start in starts for step in start.history)
+        self.algo, self.spec, self.quiet = algo, spec, quiet
+        self._writer = CheckpointWriter(
+            context,
+            spec,
+            data,
+            starts,
+            seed=self.seeds[0],
+            device=device,
+            force=self.force,
+            resume=self.resume,
+            quiet=quiet,
+            chosen=chosen,
+        )
+        self.of_result = self._writer.of_result
         check_room_for(self.all_paths, construct_template(spec).state_dict())
         if self.resume and not self.force:
             for file in self._all():
-                if file.path.exists() and not self._is_of_this_training(file):
+                if file.path.exists() and not self._writer.has_written(file):
                     raise CheckpointError(
                         f"{file.path} exists already, of another training: choose another name, or --force"
                     )
@@ -165,12 +165,12 @@ class CheckpointFiles:
         for file in self._on_the_way():
             if file.extra["epoch"] > last_epochs.get(file.seed, -1):
                 continue
-            if not self._is_of_this_training(file):
+            if not self._writer.has_written(file):
                 raise CheckpointError(
                     f"{file.path} is not there, and {self.state} stands after epoch {file.extra['epoch']}: put it "
                     "back, do not ask for it, or begin anew with --force and without --resume"
                 )
-            self._taken[file.path] = _facts_of(read_checkpoint(file.path))
+            self._taken[file.path] = facts_of(read_checkpoint(file.path))
 
     def are_finished(self) -> bool:
         """Tell whether the networks are there, written by this training; what is written on the way was before."""
@@ -186,11 +186,11 @@ class CheckpointFiles:
         self.remove_leftovers()
         for file in self._on_the_way():
             if file.path.exists():
-                self._taken[file.path] = _facts_of(read_checkpoint(file.path))
+                self._taken[file.path] = facts_of(read_checkpoint(file.path))
         missing = [file.path for file in self._on_the_way() if file.path not in self._taken]
         if missing:
             say(f"not there: {listed(missing)}", quiet=self.quiet)
-        return [self._row(file, _facts_of(read_checkpoint(file.path))) for file in self._solutions()]
+        return [self._row(file, facts_of(read_checkpoint(file.path))) for file in self._solutions()]
 
     def take(self, network: EpochNetwork) -> None:
         """Measure and write a network of an epoch; where the disk refuses it is kept, and tried again later."""
@@ -204,7 +204,7 @@ class CheckpointFiles:
         """Write the networks of epochs that are not written yet; tell whether all are."""
         for path, (file, network) in list(self._waiting.items()):
             try:
-                self._taken[path] = self._write(file, network.params, network.subspace)
+                self._taken[path] = self._writer.write(file, network.params, network.subspace)
             except CheckpointError as error:
                 if path not in self._failures:
                     say(f"warning: {error}: training goes on, and this is tried again")
@@ -311,44 +311,10 @@ class CheckpointFiles:
     ) -> dict[str, Any] | None:
         """Measure and write a network; return what was measured, or None where the disk refuses: others may go."""
         try:
-            return self._write(file, params, subspace)
+            return self._writer.write(file, params, subspace)
         except CheckpointError as error:
             self._failures[file.path] = error
             return None
-
-    def _write(self, file: CheckpointFile, params: Params, subspace: Displacement | None = None) -> dict[str, Any]:
-        """Measure and write a network; return what was measured, and how far it came in its subspace, if any."""
-        from landscape_cli.evaluation.scores import score_columns
-        from landscape_cli.forward.objectives import record_of
-        from landscape_cli.io.results import finite
-        from landscape_cli.models.fitting import layout_of
-
-        evaluator = self._evaluator_of(params)
-        metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
-        moved = {} if subspace is None else {SUBSPACE: subspace.to_dict()}
-        checkpoint = Checkpoint(
-            {name: tensor.cpu() for name, tensor in params.items()},
-            self.spec,
-            self.data.record,
-            history=(*self._earlier, self._provenance_of(file) | moved),
-            metrics=metrics,
-            preprocessing=self.data.preprocessing.beside_data,
-            layout=layout_of(evaluator.model),
-            objective=record_of(self.data.objective),
-        )
-        write_checkpoint(file.path, checkpoint, force=self.force or (self.resume and self._is_of_this_training(file)))
-        say(f"wrote {file.path}", quiet=self.quiet)
-        return metrics | moved
-
-    def _evaluator_of(self, params: Params) -> Evaluator:
-        """Return the evaluator of all networks, which the first of them makes."""
-        from landscape_cli.evaluation.evaluator import Evaluator
-        from landscape_cli.models import build_model
-
-        if self._evaluator is None:
-            splits = {"train": self.data.train, "test": self.data.test}
-            self._evaluator = Evaluator(build_model(self.spec, params), splits, device=self.device)
-        return self._evaluator
 
     def _row(self, file: CheckpointFile, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Return the row of a run, with those of its networks that were written on the way."""
@@ -363,20 +329,6 @@ class CheckpointFiles:
                 ]
         return row
 
-    def _provenance_of(self, file: CheckpointFile) -> dict[str, Any]:
-        """Return a network's provenance: on the CPU, where it gives the same bytes, that of the run trained alone."""
-        arguments = dict(self.provenance["arguments"]) | {"seed": file.seed}
-        if self.device.type == "cpu":
-            arguments["runs"] = 1
-        return self.provenance | {"arguments": arguments, "seed": file.seed} | dict(file.extra)
-
-    def _is_of_this_training(self, file: CheckpointFile) -> bool:
-        try:
-            last = read_checkpoint(file.path).history[-1]
-        except (CheckpointError, IndexError):
-            return False
-        return {key: value for key, value in last.items() if key != SUBSPACE} == self._provenance_of(file)
-
     def _solutions(self) -> list[CheckpointFile]:
         """Return the files of the networks that runs come to."""
         return [files.solution for files in self._runs.values()]
@@ -388,36 +340,3 @@ class CheckpointFiles:
     def _all(self) -> list[CheckpointFile]:
         """Return every file."""
         return [file for files in self._runs.values() for file in (*files.at_the_end, *files.on_the_way)]
-
-
-def _facts_of(network: Checkpoint) -> dict[str, Any]:
-    """Return what was measured of a network, and how far it came in its subspace, if any."""
-    return dict(network.metrics) | {key: value for key, value in network.history[-1].items() if key == SUBSPACE}
-
-
-def flattened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each network: those of epochs and snapshots, trained for so many epochs, follow their run.
-
-    Where there are such, columns of their own say which they are.
-    """
-    kinds = {"epoch": "kept", "snapshot": "snapshots"}
-    columns = [column for column, key in kinds.items() if any(key in row for row in rows)]
-    flat = []
-    for row in rows:
-        alone = {key: value for key, value in row.items() if key not in kinds.values()}
-        first = {key: alone.pop(key) for key in ("network", "algo", "seed")} | dict.fromkeys(columns)
-        flat.append(_columns(first | alone))
-        for column in columns:
-            for each in row.get(kinds[column], ()):
-                which = {"network": each["network"], column: each[column], "epochs": each["epoch"]}
-                flat.append(_columns(first | alone | {k: v for k, v in each.items() if k not in kinds} | which))
-    return flat
-
-
-def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row in which the values of an object are columns of their own."""
-    columns: dict[str, Any] = {}
-    for key, value in row.items():
-        parts = value.items() if isinstance(value, Mapping) else ()
-        columns |= {f"{key}_{name}": part for name, part in parts} or {key: value}
-    return columns

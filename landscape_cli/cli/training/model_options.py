@@ -12,7 +12,8 @@ import typer
 
 from landscape_cli.choices import DataName, Norm
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import InputShape, Key, ModelOptions, flag, whole_numbers
+from landscape_cli.cli.options import InputShape, Key, ModelOptions
+from landscape_cli.cli.parsing import flag, whole_numbers
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSet

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import Force, Form, flag, given, whole_numbers
+from landscape_cli.cli.options import Force, Form
+from landscape_cli.cli.parsing import flag, given, whole_numbers
 
 
 @dataclass(frozen=True)

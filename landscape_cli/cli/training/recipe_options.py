@@ -10,7 +10,8 @@ import typer
 from landscape_cli.choices import Algorithm, Augment, Optimizer, Precision, Schedule
 from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_STACK, flag, given, numbers
+from landscape_cli.cli.options import LARGEST_STACK
+from landscape_cli.cli.parsing import flag, given, numbers
 from landscape_cli.errors import TrainingError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import typer
 from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import in_options
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_STACK, flag
+from landscape_cli.cli.options import LARGEST_STACK
+from landscape_cli.cli.parsing import flag
 from landscape_cli.samplers.options import Option, options_of
 
 if TYPE_CHECKING:

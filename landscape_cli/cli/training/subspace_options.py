@@ -9,7 +9,8 @@ import typer
 
 from landscape_cli.choices import Algorithm, Basis, Optimizer
 from landscape_cli.cli.groups import Group
-from landscape_cli.cli.options import LARGEST_SEED, flag
+from landscape_cli.cli.options import LARGEST_SEED
+from landscape_cli.cli.parsing import flag
 
 if TYPE_CHECKING:
     from landscape_cli.cli.training.recipe_options import RecipeOptions

@@ -24,6 +24,10 @@ from landscape_cli.symmetry.tracing.storage import StorageTable, covers, storage
 
 NO_RULE = "no rule for "
 """What reasons begin with that are an operator without a rule."""
+UNKNOWN_PLACE = "an unknown place of "
+"""What they begin with of the places of what such an operator returns."""
+IN_PLACE = "writing in place "
+"""What they begin with where a tensor was written into in a way that is not followed."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +257,7 @@ class TensorTable:
                 return
             self._storages.open(target, None)
             for view in views:
-                self.fix(self._values[view], f"writing in place ({name})")
+                self.fix(self._values[view], f"{IN_PLACE}({name})")
 
     def after_writing(self, target: Tensor, value: Value) -> None:
         """Note what the target holds now, and forget what other views of it did."""

@@ -20,7 +20,7 @@ from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.record import Traced
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
-from landscape_cli.symmetry.tracing.tensors import NO_RULE, TensorTable
+from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker
 
 
@@ -213,4 +213,4 @@ class Tracer(TorchDispatchMode):
         for tensor in flatten((call.args, call.kwargs)):
             if isinstance(tensor, Tensor) and self._tensors.is_known(tensor):
                 self._tensors.fix(self._tensors.value(tensor), f"{NO_RULE}{call.where}")
-        return [Value(shape, call.apart((), shape)) for shape in call.shapes]
+        return [Value(shape, call.apart((), shape, f"{UNKNOWN_PLACE}{call.where}")) for shape in call.shapes]

@@ -84,7 +84,7 @@ class Unused(Plain):
 
 class NoRule(Plain):
     def forward(self, x):
-        x = torch.fft.fft(self[2](self[1](self[0](x)))).real
+        x = self[2](self[1](self[0](x))).renorm(2, 0, 1.0)
         return self[5](self[4](self[3](x)))
 
 class Twice(nn.Module):
@@ -220,6 +220,9 @@ def test_explain(landscape, save: Callable[..., Any]) -> None:
         "sign_groups": 3,
         "flippable_units": 18,
         "fixed_axes": 5,
+        "free_axes": 18,
+        "by_nature_axes": 5,
+        "not_understood_axes": 0,
     }
     fixed = {(axis["tensor"], axis["axis"]): axis["reason"] for axis in found["fixed"]}
     assert fixed["conv1.weight", 1] == "input"
@@ -253,6 +256,19 @@ def test_explain(landscape, save: Callable[..., Any]) -> None:
         "x² bn1.running_var",
     ):
         assert words in done.out
+
+
+def test_check(landscape, save: Callable[..., Any]) -> None:
+    """What a small network's outputs say is counted, and listed where it is more than what was found."""
+    save("Twice")
+    named = ["--model", "nets:Twice", *SHAPE]
+    done = landscape("align", "--explain", "--check", "1.pt", *named)
+    assert done.code == 0, done.err
+    assert "check: found 1 of 1 groups, 7 of 7 scales, 0 of 0 signs" in done.err
+    found = json.loads(done.out)
+    assert found["check"]["complete"]
+    assert "check" in found["provenance"]["arguments"]
+    assert landscape("align", "--check", "1.pt", "1.pt", *named).code == 2
 
 
 def test_explain_takes_one_network_and_nothing_else(landscape, trained: list[str]) -> None:  # noqa: F811

@@ -225,7 +225,7 @@ def killing(patch: pytest.MonkeyPatch, number: int, *, before: bool) -> None:
         if count == number:
             raise Killed
 
-    patch.setattr("landscape_cli.cli.training.files.write_checkpoint", write)
+    patch.setattr("landscape_cli.cli.training.writer.write_checkpoint", write)
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -308,7 +308,7 @@ def test_a_disk_that_refuses_leaves_the_state(landscape, monkeypatch: pytest.Mon
 
     command = [*KEEP, "-o", "x.st", "--checkpoint-every", "2"]
     with monkeypatch.context() as patch:
-        patch.setattr("landscape_cli.cli.training.files.write_checkpoint", write)
+        patch.setattr("landscape_cli.cli.training.writer.write_checkpoint", write)
         refused = landscape(*command)
     assert refused.code == 2
     assert "No space left on device (the state of training is safe in x.st.resume" in refused.err

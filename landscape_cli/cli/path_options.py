@@ -1,0 +1,72 @@
+"""Options of `path`, some of connectors too; nothing here imports torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from landscape_cli.choices import Kind
+from landscape_cli.cli.options import LARGEST_COUNT
+
+Points = Annotated[
+    int,
+    typer.Option(
+        "--points",
+        min=2,
+        max=LARGEST_COUNT,
+        help="Points on the path, evenly spaced, ends included; of a connector on each edge [7].",
+    ),
+]
+PathKind = Annotated[
+    Kind | None,
+    typer.Option(
+        "--kind",
+        help="Straight line, or geodesic between normalised networks; shortest: fewest flips of signs, between binary "
+        "networks; connector: a low-loss set through all networks named. By default linear, for binary networks "
+        "shortest.",
+    ),
+]
+Orders = Annotated[
+    int,
+    typer.Option(
+        "--orders",
+        min=1,
+        max=LARGEST_COUNT,
+        help="Binary networks: random orders of the flips, over which means are taken.",
+    ),
+]
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair",
+        help="Networks without batch-norm: correct the mean and deviation of every hidden unit that a layer puts out "
+        "between the two (none inside of attention), over the training set, to between theirs (REPAIR).",
+    ),
+]
+OptimizeMidpoint = Annotated[
+    bool,
+    typer.Option("--optimize-midpoint", help="Train the middle of the path by SGD, and measure the path through it."),
+]
+MidpointEpochs = Annotated[
+    int, typer.Option("--epochs", min=1, help="Midpoint or vertex: passes over the training set, at most.")
+]
+MidpointRate = Annotated[
+    float | None,
+    typer.Option(
+        "--lr", help="Midpoint or vertex: learning rate; a cosine anneals it to zero.  [default: 0.02; binary: 20]"
+    ),
+]
+MidpointMomentum = Annotated[float, typer.Option("--momentum", help="Midpoint or vertex: Nesterov momentum.")]
+MidpointBatch = Annotated[int, typer.Option("--batch-size", min=1, help="Midpoint or vertex: samples in a mini-batch.")]
+MidpointUntil = Annotated[
+    float, typer.Option("--until-error", help="Midpoint or vertex: stop once the training error is this low.")
+]
+MidpointOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--midpoint-out",
+        help="Checkpoint to write the midpoint to; with --pairs 'mid-{start}-{end}.st', of the stems of the files.",
+    ),
+]

@@ -1,0 +1,169 @@
+"""Which units may trade places, from a model's gradients and outputs alone.
+
+Colour refinement (`colors`) bounds from above what any symmetry can do: it takes no entry to one of another colour. The
+symmetries found bound it from below: by their orbits. Where the two agree, nothing is missed. Where a colour holds
+several orbits, slices of tensors through them are exchanged, with whatever has to go along, and the outputs compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape_cli.symmetry.checking.colors import Colors
+from landscape_cli.symmetry.checking.moves import Move, Moves, orbits
+from landscape_cli.symmetry.checking.probe import Probe
+from landscape_cli.symmetry.tracing.integers import Hash
+
+CLOSE = 1e-9
+"""By how much outputs may differ for rounding, relative to the largest."""
+TRIES = 60
+"""The most exchanges that are tried."""
+
+Entries = NDArray[np.int64]
+
+
+@dataclass
+class Exchanges:
+    """Exchanges of units that are there and were not found.
+
+    Attributes:
+        missed: what each does.
+        open: how many entries look alike and could not be exchanged: nothing tells them apart, and nothing shows that
+            they may trade places.
+    """
+
+    missed: list[Move] = field(default_factory=list)
+    open: int = 0
+
+
+class ExchangeSearch:
+    """Looks for exchanges of units that the symmetry found does not hold.
+
+    Attributes:
+        found: moves that generate what was found.
+        result: what has come of the search.
+    """
+
+    def __init__(self, probe: Probe, moves: Moves, random: np.random.Generator) -> None:
+        """Take up a model and its symmetry."""
+        self._probe, self._moves = probe, moves
+        self._colors = Colors(probe, random)
+        self._tensor = np.repeat(np.arange(len(probe.names)), np.diff(probe.starts))
+        self.found = list(moves.generators())
+        self._tries = 0
+        self._held: list[Entries] = []
+        self.result = Exchanges()
+
+    def run(self, idle: NDArray[np.bool_]) -> Exchanges:
+        """Look among all entries but those that do nothing; then once more with one unit of each group held."""
+        self._idle = idle
+        for group in self._moves.symmetry.permutations:
+            places = [self._moves.entries_of(axis, 0) for axis in group.axes if axis.tensor in self._probe.shapes]
+            busy = [entries for entries in places if not idle[entries].any()]
+            self._held += [min(busy, key=len)] if busy else []
+        for held in (None, *self._held):
+            plain = self._colors.plain()
+            self._extend(plain if held is None else self._colors.mark(plain, held))
+        return self.result
+
+    def _extend(self, start: Hash) -> None:
+        """Add exchanges to those known, of those that keep the colours, until they explain the refined ones."""
+        held = start
+        for entries in self._held:
+            held = self._colors.mark(held, entries)
+        (colors,), (finer,) = self._colors.refine([start]), self._colors.refine([held])
+        known = [move for move in [*self.found, *self.result.missed] if (start[move] == start).all()]
+        apart: set[tuple[int, int]] = set()
+        while self._tries < TRIES:
+            orbit = orbits(self._probe.size, known)
+            pair = next(self._pairs(colors, finer, orbit, apart), None)
+            if pair is None:
+                return
+            move = self._exchange(start, colors, *pair)
+            if move is None:
+                apart.add(pair)
+            else:
+                known.append(move)
+                self.result.missed.append(move)
+        self.result.open += 1
+
+    def _pairs(
+        self, colors: Hash, finer: Hash, orbit: Entries, apart: set[tuple[int, int]]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield pairs of entries of one colour and several orbits, the first of each, that are not told apart.
+
+        Units that are all alike may hide what tells others apart. So what takes one orbit to another must also do so
+        with the first unit of each group held, as those found take that back to where it was: the orbits must have one
+        of the finer colours in common.
+        """
+        first, which = np.unique(orbit, return_index=True)[1], np.unique(orbit, return_inverse=True)[1]
+        shades: list[set[int]] = [set() for _ in first]
+        for number, shade in zip(which.tolist(), finer.tolist(), strict=True):
+            shades[number].add(shade)
+        by_color: dict[int, list[int]] = {}
+        for entry in np.sort(first[~self._idle[first]]).tolist():
+            alike = by_color.setdefault(int(colors[entry]), [])
+            for before in alike:
+                if (before, entry) not in apart and shades[which[before]] & shades[which[entry]]:
+                    yield before, entry
+            alike.append(entry)
+
+    def _slices(self, a: int, b: int) -> Iterator[tuple[Entries, Entries]]:
+        """Yield the slices of a tensor through two of its entries, along each axis on which they differ; at last both.
+
+        Where they differ on several, a slice through one of them may do for the others.
+        """
+        tensor = int(self._tensor[a])
+        shape, start = self._probe.shapes[self._probe.names[tensor]], int(self._probe.starts[tensor])
+        here, there = (np.unravel_index(entry - start, shape) for entry in (a, b))
+        numbers = start + np.arange(int(np.prod(shape))).reshape(shape)
+        for dim, (i, j) in enumerate(zip(here, there, strict=True)):
+            if i != j:
+                yield numbers.take(int(i), axis=dim).ravel(), numbers.take(int(j), axis=dim).ravel()
+        yield np.array([a]), np.array([b])
+
+    def _exchange(self, start: Hash, colors: Hash, a: int, b: int) -> Move | None:
+        """Return an exchange that takes one entry to another, with all that has to go along; None if there is none."""
+        for first, second in self._slices(a, b):
+            if not np.array_equal(np.sort(colors[first]), np.sort(colors[second])):
+                continue
+            self._tries += 1
+            marked = [self._colors.mark(start, first), self._colors.mark(start, second)]
+            one, other = self._colors.refine(marked)
+            if np.array_equal(np.sort(one), np.sort(other)):
+                move = _involution(one, other)
+                if move is not None and move[a] == b and self.keeps(move):
+                    return move
+                self.result.open += bool(move is None or move[a] == b)
+        return None
+
+    def keeps(self, move: Move) -> bool:
+        """Tell whether random networks have the same outputs once moved."""
+        for _ in range(2):
+            vector = self._probe.draw()
+            before, after = self._probe.outputs(vector), self._probe.outputs(vector[move])
+            if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
+                return False
+        return True
+
+
+def _involution(one: Hash, other: Hash) -> Move | None:
+    """Return the exchange of entries that two colourings tell: of one colour here and another there, with the reverse.
+
+    Those that several entries have alike are paired in their order.
+    """
+    move = np.arange(len(one))
+    moved = np.flatnonzero(one != other)
+    if not len(moved):
+        return None
+    there = np.lexsort((moved, other[moved], one[moved]))
+    back = np.lexsort((moved, one[moved], other[moved]))
+    sources, targets = moved[there], moved[back]
+    if not (np.array_equal(one[sources], other[targets]) and np.array_equal(other[sources], one[targets])):
+        return None
+    move[sources] = targets
+    return move

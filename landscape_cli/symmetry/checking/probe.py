@@ -1,0 +1,209 @@
+"""A model as a function of one vector: all entries that a symmetry may move, in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+from landscape_cli.errors import ModelError
+from landscape_cli.forward.functional import cast_floats, run_with, unsaved_buffers
+from landscape_cli.forward.outputs import all_outputs
+from landscape_cli.network import Params
+from landscape_cli.symmetry.spec import Symmetry
+
+Vector = NDArray[np.float64]
+
+ENTRIES = 20_000
+"""The most numbers that a network may have to be checked."""
+INPUTS = 9
+"""How many inputs are run at once."""
+DRAWS = 20
+"""How many networks are drawn, at most, until one has finite outputs."""
+
+
+class Probe:
+    """A model's outputs, and their gradients, as a function of all the numbers that a symmetry may move.
+
+    Batch-norms use the statistics of the batch, without ε: they are what those of a network follow in the end.
+
+    Attributes:
+        names: of the tensors whose numbers these are, each under its first name.
+        shapes: theirs.
+        starts: where in the vector the numbers of each begin, and the end.
+        inputs: a batch of random inputs.
+        outputs_count: how many numbers the model returns for it.
+    """
+
+    def __init__(self, model: nn.Module, params: Params, symmetry: Symmetry, *, seed: torch.Generator) -> None:
+        """Look up what is to be moved, and run the model once.
+
+        Raises:
+            ModelError: if the network is too large to be checked, or has no finite outputs.
+        """
+        self._model, self._seed = model, seed
+        self._random = np.random.default_rng(int(torch.randint(2**62, (), generator=seed)))
+        state = model.state_dict(keep_vars=True)
+        learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+        moved = learned | _named(symmetry)
+        first: dict[int, str] = {}
+        self._first = {name: first.setdefault(id(tensor), name) for name, tensor in state.items()}
+        self._rest = cast_floats(unsaved_buffers(model) | dict(params), torch.float64, torch.device("cpu"))
+        self._statistics: set[int] = set()
+        shape = symmetry.input_shape or ()
+        self.inputs = (
+            torch.randn(INPUTS, *shape, generator=seed, dtype=torch.float64)
+            if symmetry.inputs is None
+            else symmetry.inputs.draw(INPUTS, *shape, seed=seed)
+        )
+        with self._running():
+            run_with(model, self._rest, self.inputs)
+        self.names = tuple(
+            name
+            for name, tensor in self._rest.items()
+            if name in moved
+            and self._first.get(name) == name
+            and tensor.is_floating_point()
+            and id(tensor) not in self._statistics
+        )
+        self.shapes = {name: tuple(self._rest[name].shape) for name in self.names}
+        self.starts = np.cumsum([0, *(self._rest[name].numel() for name in self.names)])
+        if self.size > ENTRIES:
+            raise ModelError(
+                f"the network has {self.size:,} numbers, and only one of up to {ENTRIES:,} can be checked for "
+                "completeness: build the same model with smaller sizes"
+            )
+        self._middle, self._spread, self._positive = self._scales()
+        self.outputs_count = len(self.outputs(self.draw()))
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(self.starts[-1])
+
+    def first_name(self, name: str) -> str:
+        """Return the first name of a tensor, which may have several."""
+        return self._first.get(name, name)
+
+    def tensors(self, vector: Vector | Tensor) -> dict[str, Tensor]:
+        """Return the entries as tensors, by every name."""
+        flat = torch.as_tensor(vector)
+        parts = {
+            name: flat[start:end].view(self.shapes[name])
+            for name, start, end in zip(self.names, self.starts, self.starts[1:], strict=False)
+        }
+        return parts | {name: parts[first] for name, first in self._first.items() if first in parts}
+
+    def vector(self, tensors: Mapping[str, Tensor]) -> Vector:
+        """Return the entries of tensors in a row."""
+        flat: Vector = torch.cat([tensors[name].reshape(-1).double() for name in self.names]).numpy()
+        return flat
+
+    def draw(self, size: float = 1.0) -> Vector:
+        """Return a random network with finite outputs, its numbers `size` times as large as those of the given one.
+
+        Raises:
+            ModelError: if there is none.
+        """
+        for _ in range(DRAWS):
+            vector = self.scaled(size * self._random.standard_normal(self.size))
+            if np.isfinite(self.outputs(vector)).all():
+                return vector
+        raise ModelError("the model's outputs are NaN or Inf whatever its numbers: there is nothing to be checked")
+
+    def scaled(self, normal: Vector) -> Vector:
+        """Return standard normal numbers, one for each entry, in the sizes that the entries have in the network."""
+        return np.where(self._positive, self._middle * np.exp(0.4 * normal), self._middle + self._spread * normal)
+
+    def outputs(self, vector: Vector) -> Vector:
+        """Return all outputs on all inputs in a row; NaN where the model fails on such numbers."""
+        with torch.no_grad(), self._running():
+            flat: Vector = self._flat(torch.as_tensor(vector)).numpy()
+            return flat
+
+    def gradients(self, vector: Vector, cotangents: Tensor) -> tuple[Vector, Vector]:
+        """Return all outputs, and the gradient of each of their combinations, shape (combinations, entries)."""
+        leaf = torch.as_tensor(vector).clone().requires_grad_()
+        with torch.enable_grad(), self._running():
+            flat = self._flat(leaf)
+            if not flat.requires_grad:
+                return flat.numpy(), np.zeros((len(cotangents), self.size))
+            try:
+                (rows,) = torch.autograd.grad(flat, leaf, cotangents, retain_graph=True, is_grads_batched=True)
+            except RuntimeError:  # operators that do not run for many at once
+                rows = torch.stack([torch.autograd.grad(flat, leaf, v, retain_graph=True)[0] for v in cotangents])
+        return flat.detach().numpy(), rows.numpy()
+
+    def _flat(self, vector: Tensor) -> Tensor:
+        returned = run_with(self._model, self._rest | self.tensors(vector), self.inputs)
+        outputs = [torch.view_as_real(y) if y.is_complex() else y for y in all_outputs(returned)]
+        return torch.cat([y.reshape(-1).double() for y in outputs])
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        was_training = {module: module.training for module in self._model.modules()}
+        fast = torch.backends.mha.get_fastpath_enabled()
+        try:
+            self._model.eval()
+            torch.backends.mha.set_fastpath_enabled(False)
+            with sdpa_kernel(SDPBackend.MATH), _BatchStatistics(self._statistics):
+                yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+            for module, training in was_training.items():
+                module.training = training
+
+    def _scales(self) -> tuple[Vector, Vector, NDArray[np.bool_]]:
+        """Return for each entry the middle and the spread of its tensor's numbers, and whether all are positive."""
+        middle, spread, positive = np.zeros(self.size), np.zeros(self.size), np.zeros(self.size, dtype=bool)
+        for name, start, end in zip(self.names, self.starts, self.starts[1:], strict=False):
+            numbers = self._rest[name].detach()
+            if end > start:
+                mean, deviation = float(numbers.mean()), float(numbers.std(correction=0))
+                positive[start:end] = bool((numbers > 0).all())
+                middle[start:end] = mean
+                spread[start:end] = min(max(deviation, 0.1), 1.0)
+        return middle, spread, positive
+
+
+def _named(symmetry: Symmetry) -> set[str]:
+    """Return the tensors that groups speak of."""
+    permuted = {axis.tensor for group in symmetry.permutations for axis in group.axes}
+    flipped = {axis.tensor for group in symmetry.signs for axis in group.axes}
+    return permuted | flipped | {scaled.axis.tensor for group in symmetry.scales for scaled in group.axes}
+
+
+class _BatchStatistics(TorchFunctionMode):
+    """Normalise by the batch wherever running statistics would be used, and note which tensors these are."""
+
+    def __init__(self, statistics: set[int]) -> None:
+        super().__init__()
+        self._statistics = statistics
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = dict(enumerate(args)) | (kwargs or {})
+        if func in _PLACES:
+            of: dict[str, Any] = {name: given.get(name, given.get(place)) for name, place in _PLACES[func].items()}
+            if of["running_mean"] is not None and not of["training"]:
+                self._statistics |= {id(of["running_mean"]), id(of["running_var"])}
+                return torch.batch_norm(of["input"], of["weight"], of["bias"], None, None, True, 0.0, 0.0, False)
+        return func(*args, **(kwargs or {}))
+
+
+_OF_TORCH = {"input": 0, "weight": 1, "bias": 2, "running_mean": 3, "running_var": 4, "training": 5}
+_OF_FUNCTIONAL = {"input": 0, "running_mean": 1, "running_var": 2, "weight": 3, "bias": 4, "training": 5}
+_PLACES: dict[Any, dict[str, int]] = {
+    torch.batch_norm: _OF_TORCH,
+    torch.instance_norm: _OF_TORCH,
+    F.batch_norm: _OF_FUNCTIONAL,
+    F.instance_norm: _OF_FUNCTIONAL,
+}
+"""Where functions that normalise by statistics have what: an instance-norm uses those of the input instead if told."""

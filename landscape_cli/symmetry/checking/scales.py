@@ -1,0 +1,177 @@
+"""The powers of entries that leave a model's outputs unchanged, from their gradients alone.
+
+Multiplying entry e by `exp(t λ_e)` changes the outputs at the rate `Σ_e λ_e θ_e ∂f/∂θ_e`. The λ for which that is 0
+whatever the numbers θ are a linear space, the null space of as many such rows as it takes: all scales there are,
+whatever the model is made of. One more column lets all outputs grow by one factor.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from landscape_cli.errors import ModelError
+from landscape_cli.symmetry.checking.probe import Probe, Vector
+
+COLUMNS = 1_500
+"""The most powers that are told apart."""
+SIZES = (1.0, 3.0, 0.5, 8.0)
+"""Of the numbers of networks that are tried, so that what saturates is also seen saturated."""
+BATCHES = 4
+"""Of networks, at most, while they rule out more."""
+NULL = 1e-11
+"""Relative to the largest singular value."""
+IDLE = 1e-11
+"""Relative to the largest change: what an entry that does nothing changes."""
+CLOSE = 1e-9
+"""By how much outputs may differ for rounding, relative to the largest."""
+DENOMINATOR = 12
+"""Of powers."""
+
+
+class ScaleSpace:
+    """All powers of entries that leave outputs unchanged, or let all of them grow alike."""
+
+    def __init__(self, probe: Probe, known: Vector, random: np.random.Generator) -> None:
+        """Narrow the space down until only the known powers are left, or it gets no smaller.
+
+        Args:
+            probe: the model.
+            known: powers found otherwise, shape (n, entries + 1), the last of the outputs.
+            random: where combinations of outputs are drawn from.
+
+        Raises:
+            ModelError: if there are too many numbers.
+        """
+        self._probe, self._random = probe, random
+        self._basis = _variables(probe)
+        columns = self._basis.shape[1] + 1
+        if columns > COLUMNS:
+            raise ModelError(
+                f"the network has {columns - 1:,} rows and columns of numbers, and one of at most {COLUMNS:,} can be "
+                "checked for completeness: build the same model with smaller sizes"
+            )
+        self._rows = np.zeros((0, probe.size + 1))
+        self._null = np.eye(columns)
+        self._tries = 0
+        for _ in range(BATCHES):
+            before = len(self._null)
+            self._narrow(columns + 20)
+            if len(self._null) in (before, self.rank(known)):
+                break
+
+    @property
+    def idle(self) -> NDArray[np.bool_]:
+        """Which entries never change an output."""
+        quiet: NDArray[np.bool_] = np.abs(self._rows[:, :-1]).max(axis=0, initial=0) <= IDLE
+        return quiet
+
+    def _narrow(self, count: int) -> None:
+        """Leave the powers that suit so many more changes of outputs of random networks."""
+        each = min(count, max(1, self._probe.outputs_count // 2))
+        rows = [self._rows]
+        for _ in range(max(len(SIZES), -(-count // each))):
+            rows.append(self._changes(each, SIZES[self._tries % len(SIZES)]))
+            self._tries += 1
+        self._rows = np.concatenate(rows)
+        jacobian = np.concatenate([self._rows[:, :-1] @ self._basis, self._rows[:, -1:]], axis=1)
+        norms = np.linalg.norm(jacobian, axis=0)
+        used = norms > IDLE * norms.max(initial=0)
+        triangle = np.linalg.qr(jacobian[:, used] / norms[used], mode="r")
+        _, singular, right = np.linalg.svd(triangle)
+        null = right[int((singular > NULL * singular.max(initial=0)).sum()) :]
+        self._null = np.zeros((len(null), len(norms)))
+        self._null[:, used] = null / norms[used]
+
+    def _changes(self, count: int, size: float) -> Vector:
+        """Return how combinations of outputs of a random network change with the powers of entries, and with theirs."""
+        vector = self._probe.draw(size)
+        cotangents = torch.from_numpy(self._random.standard_normal((count, self._probe.outputs_count)))
+        outputs, gradients = self._probe.gradients(vector, cotangents)
+        rows = np.concatenate([gradients * vector, -(cotangents.numpy() @ outputs)[:, None]], axis=1)
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        relative: Vector = rows / max(np.abs(rows).max(initial=0), 1e-300)
+        return relative
+
+    def kept_by(self, powers: Vector) -> NDArray[np.bool_]:
+        """Tell which rows of powers, shape (n, entries + 1), leave outputs unchanged as far as rates tell."""
+        rates = np.abs(self._rows @ powers.T).max(axis=0, initial=0)
+        sizes = (np.abs(self._rows) @ np.abs(powers.T)).max(axis=0, initial=0)
+        kept: NDArray[np.bool_] = rates <= CLOSE * np.maximum(sizes, IDLE)
+        return kept
+
+    def _keeps(self, row: Vector) -> bool:
+        """Tell whether networks moved along a row of powers, by a good deal, have the same outputs."""
+        for size in (1.0, 3.0, 0.1):
+            vector = self._probe.draw(size)
+            before = self._probe.outputs(vector)
+            after = self._probe.outputs(vector * np.exp(0.7 * row[:-1])) * math.exp(-0.7 * row[-1])
+            if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
+                return False
+        return True
+
+    def beyond(self, known: Vector) -> Vector:
+        """Return powers that leave outputs unchanged and are no combination of those known: rows of few entries."""
+        spanned = _span(self._busy(known))
+        full = self._busy(np.concatenate([self._null[:, :-1] @ self._basis.T, self._null[:, -1:]], axis=1))
+        more: list[Vector] = []
+        for row in _sparse(full):
+            rest = row - spanned.T @ (spanned @ row)
+            if np.linalg.norm(rest) > 1e-6 * np.linalg.norm(row) and self._keeps(row):
+                more.append(row)
+                spanned = np.concatenate([spanned, (rest / np.linalg.norm(rest))[None]])
+        return np.array(more).reshape(-1, full.shape[1])
+
+    def rank(self, powers: Vector) -> int:
+        """Return how many different scales rows of powers amount to, entries that do nothing left out."""
+        return len(_span(self._busy(powers)))
+
+    def _busy(self, powers: Vector) -> Vector:
+        """Return powers without those of entries that do nothing."""
+        return np.where(np.append(self.idle, False), 0.0, powers)
+
+
+def _variables(probe: Probe) -> Vector:
+    """Return powers of entries, a column each: of every single one, or, where these are too many, of whole slices."""
+    if probe.size < COLUMNS:
+        return np.eye(probe.size)
+    columns: list[NDArray[np.int64]] = []
+    for name, start in zip(probe.names, probe.starts, strict=False):
+        shape = probe.shapes[name]
+        numbers = start + np.arange(math.prod(shape)).reshape(shape)
+        long = [dim for dim, size in enumerate(shape) if size > 1]
+        for k, dim in enumerate(long):  # of all axes but one, one index less: their products would say the same
+            columns += [numbers.take(index, axis=dim).ravel() for index in range(k > 0, shape[dim])]
+        if not long:
+            columns.append(numbers.ravel())
+    basis = np.zeros((probe.size, len(columns)))
+    for k, entries in enumerate(columns):
+        basis[entries, k] = 1
+    return basis
+
+
+def _span(rows: Vector) -> Vector:
+    """Return orthonormal rows that span the same."""
+    if not rows.size:
+        return np.zeros((0, rows.shape[1]))
+    _, singular, right = np.linalg.svd(rows, full_matrices=False)
+    spanned: Vector = right[singular > 1e-7 * singular.max(initial=0)]
+    return spanned
+
+
+def _sparse(rows: Vector) -> Vector:
+    """Return rows that span the same, reduced by Gauss-Jordan elimination with the largest pivots; powers exact."""
+    left = rows.copy()
+    open_rows = list(range(len(left)))
+    while open_rows:
+        k, column = divmod(int(np.abs(left[open_rows]).argmax()), left.shape[1])
+        row = open_rows.pop(k)
+        left[row] /= left[row, column]
+        others = np.arange(len(left)) != row
+        left[others] -= left[others, column][:, None] * left[row]
+    exact = np.round(left * DENOMINATOR) / DENOMINATOR
+    reduced: Vector = np.where(np.abs(left - exact) < 1e-4, exact, left)
+    return reduced

@@ -1,0 +1,118 @@
+"""Which signs of entries may be flipped together, from a model's outputs alone.
+
+Candidates are the slices of one unit of each group of units that trade places, and whole tensors. A set of them
+flips nothing exactly if flipping one part of it does the same as flipping the rest: so all subsets are tried by those
+of its two halves (meet in the middle; Horowitz and Sahni, 1974).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landscape_cli.symmetry.checking.exchanges import CLOSE
+from landscape_cli.symmetry.checking.moves import Moves, bits_of
+from landscape_cli.symmetry.checking.probe import Probe
+
+ATOMS = 12
+"""Up to how many candidates all subsets are tried; of more, those of up to four."""
+
+Entries = NDArray[np.int64]
+
+
+class SignSearch:
+    """Looks for flips of signs that the symmetry found does not hold."""
+
+    def __init__(self, probe: Probe, moves: Moves) -> None:
+        """Take up a model and its symmetry."""
+        self._probe, self._moves = probe, moves
+        self._vectors = [probe.draw(), probe.draw()]
+
+    def flips(self, idle: NDArray[np.bool_]) -> Iterator[list[int]]:
+        """Yield flips that leave outputs unchanged, as bits of entries that do something; not all their sums.
+
+        Those of one group's units come together: what holds of its first unit does of all.
+        """
+        for group in self._moves.symmetry.permutations:
+            axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+            for chosen in self._unchanged([self._moves.entries_of(axis, 0) for axis in axes], idle):
+                units = ([self._moves.entries_of(axes[k], unit) for k in chosen] for unit in range(group.units))
+                yield [self._bits(atoms, idle) for atoms in units]
+        numbers, starts = np.arange(self._probe.size), self._probe.starts
+        tensors = [numbers[start:end] for start, end in pairwise(starts) if end > start]
+        for chosen in self._unchanged(tensors, idle):
+            yield [self._bits([tensors[k] for k in chosen], idle)]
+
+    def _bits(self, atoms: Sequence[Entries], idle: NDArray[np.bool_]) -> int:
+        signs = np.ones(self._probe.size)
+        for atom in atoms:
+            signs[atom] *= -1
+        return bits_of(np.flatnonzero((signs < 0) & ~idle))
+
+    def _unchanged(self, atoms: Sequence[Entries], idle: NDArray[np.bool_]) -> Iterator[list[int]]:
+        """Yield the sets of these atoms, by their numbers, whose flip leaves outputs unchanged."""
+        numbers = list({bits_of(atom): k for k, atom in enumerate(atoms) if not idle[atom].all()}.values())
+        half = len(numbers) // 2
+        if len(numbers) <= ATOMS:
+            left, right = _subsets(numbers[:half], half), _subsets(numbers[half:], len(numbers))
+        else:
+            left = right = _subsets(numbers, 2)
+        for a, b in self._equal(atoms, left, right):
+            if set(a) ^ set(b):
+                yield sorted(set(a) ^ set(b))
+
+    def entries(self, bits: int) -> Entries:
+        """Return a set of entries, given as bits."""
+        return np.array([entry for entry in range(self._probe.size) if bits >> entry & 1], dtype=np.int64)
+
+    def keeps(self, bits: int) -> bool:
+        """Tell whether flipping a set of entries leaves the outputs of random networks unchanged."""
+        return bool(self._equal([self.entries(bits)], [()], [(0,)]))
+
+    def _equal(
+        self, atoms: Sequence[Entries], left: Sequence[tuple[int, ...]], right: Sequence[tuple[int, ...]]
+    ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Return the pairs of subsets whose flips do the same to the outputs of all networks tried."""
+        equal = np.ones((len(left), len(right)), dtype=bool)
+        for vector in self._vectors:
+            here, there = (
+                np.stack([self._flipped(vector, atoms, subset) for subset in side]) for side in (left, right)
+            )
+            largest = np.nanmax(np.abs(here), initial=1e-300)
+            for k, row in enumerate(here):
+                at = np.flatnonzero(equal[k])
+                equal[k, at] = np.abs(there[at] - row).max(axis=1) <= CLOSE * largest
+        return [(left[i], right[j]) for i, j in np.argwhere(equal)]
+
+    def _flipped(self, vector: NDArray[np.float64], atoms: Sequence[Entries], subset: tuple[int, ...]):  # type: ignore[no-untyped-def]
+        signs = np.ones(len(vector))
+        for k in subset:
+            signs[atoms[k]] *= -1
+        return self._probe.outputs(vector * signs)
+
+
+def _subsets(of: Sequence[int], most: int) -> list[tuple[int, ...]]:
+    return [subset for size in range(min(most, len(of)) + 1) for subset in combinations(of, size)]
+
+
+class Basis:
+    """A linear space over GF(2): sets of entries, as bits of whole numbers, and all their sums."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, bits: int) -> bool:
+        """Add a set; tell whether it was none of the sums."""
+        while bits:
+            top = bits.bit_length()
+            if top not in self._rows:
+                self._rows[top] = bits
+                return True
+            bits ^= self._rows[top]
+        return False

@@ -1,0 +1,52 @@
+"""Why axes are fixed: by nature, as inputs and outputs are, or because their units are not understood."""
+
+from __future__ import annotations
+
+import re
+
+from landscape_cli.errors import listed
+from landscape_cli.symmetry.solving.refinement import ITSELF, OTHERWISE
+from landscape_cli.symmetry.spec import FixedAxis, Symmetry
+from landscape_cli.symmetry.tracing.tensors import IN_PLACE, NO_RULE, UNKNOWN_PLACE
+
+WITHIN = " in the module "
+OPERATOR = re.compile(r"(\w+)\.(\w+)\.\w+$")
+"""An operator as the tracer calls it in reasons: library, name and overload."""
+
+
+def is_understood(axis: FixedAxis) -> bool:
+    """Tell whether an axis is fixed by nature: as an input, an output, a place, or with nothing to trade places with.
+
+    It is not where an operator has no rule, or ties units in a way that its rule does not follow.
+    """
+    what = axis.reason.partition(WITHIN)[0]
+    return not (what.startswith((NO_RULE, UNKNOWN_PLACE, IN_PLACE, OTHERWISE, ITSELF)) or OPERATOR.fullmatch(what))
+
+
+def not_understood(symmetry: Symmetry) -> tuple[FixedAxis, ...]:
+    """Return the axes that are fixed because what becomes of their units was not understood."""
+    return tuple(axis for axis in symmetry.fixed if not is_understood(axis))
+
+
+def counted(symmetry: Symmetry) -> dict[str, int]:
+    """Return how many axes have units that are free, how many are fixed by nature, and how many are not understood.
+
+    An axis of which a part is not understood counts as that; one of which a part is free, as free.
+    """
+    free = {(axis.tensor, dim) for group in symmetry.permutations for axis in group.axes for dim in axis.dims}
+    unknown = {(axis.tensor, axis.dim) for axis in not_understood(symmetry)}
+    natural = {(axis.tensor, axis.dim) for axis in symmetry.fixed} - unknown - free
+    return {"free": len(free - unknown), "by_nature": len(natural), "not_understood": len(unknown)}
+
+
+def doubts(symmetry: Symmetry) -> list[str]:
+    """Return what is to be said of axes whose units are not followed, beside operators without a rule; a line a reason.
+
+    The tracer notes those operators as it meets them.
+    """
+    lines = []
+    axes = [axis for axis in not_understood(symmetry) if not axis.reason.startswith((NO_RULE, UNKNOWN_PLACE))]
+    for reason in dict.fromkeys(axis.reason for axis in axes):
+        names = dict.fromkeys(f"{axis.tensor}[{axis.dim}]" for axis in axes if axis.reason == reason)
+        lines.append(f"what becomes of units is not understood ({reason}), at {listed(names, most=2)}")
+    return lines

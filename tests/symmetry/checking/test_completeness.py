@@ -1,0 +1,127 @@
+"""What outputs alone say of symmetries agrees with what is traced, and tells what is missing, or made up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from landscape_cli.errors import ModelError
+from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry.checking.completeness import Completeness, check_completeness
+from tests.support.layers import NETS
+from tests.support.layers import Net as Body
+from tests.support.symmetry_checks import Net, make_net
+
+KINDS = [
+    "relu",
+    "prelu per channel",
+    "tanh",
+    "gelu",
+    "softmax",
+    "glu",
+    "product",
+    "maxout",
+    "batch-norm of vectors",
+    "batch-norm 2d plain",
+    "rms-norm",
+    "layer-norm, relu",
+    "group-norm of all",
+    "depthwise 2d",
+]
+
+
+def made(name: str) -> Net:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make_net(NETS[name].make(), NETS[name].shape)
+
+
+def checked(net: Net, symmetry: Symmetry | None = None) -> Completeness:
+    generator = torch.Generator().manual_seed(0)
+    return check_completeness(net.model, net.params, symmetry or net.symmetry, generator=generator)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_nothing_is_missed(name: str) -> None:
+    assert checked(made(name)).is_complete
+
+
+@pytest.fixture(scope="module")
+def mlp() -> Net:
+    torch.manual_seed(0)
+    parts = {"a": nn.Linear(3, 4), "b": nn.Linear(4, 3), "o": nn.Linear(3, 2)}
+    body = Body(lambda m, x: m.o(torch.tanh(m.b(F.relu(m.a(x))))), **parts)
+    return make_net(body, (3,))
+
+
+def test_counts(mlp: Net) -> None:
+    """Four scales and that of all outputs, three signs, two groups."""
+    check = checked(mlp)
+    assert [(count.found, count.there) for count in check.counts] == [(2, 2), (5, 5), (3, 3)]
+    assert check.is_complete
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_group_left_out_is_missed(mlp: Net, number: int) -> None:
+    groups = mlp.symmetry.permutations
+    found = checked(mlp, replace(mlp.symmetry, permutations=groups[:number] + groups[number + 1 :])).groups
+    assert (found.found, found.there, found.wrong) == (1, 2, 0)
+    assert all(axis.tensor in found.examples[0] for axis in groups[number].axes)
+
+
+def test_groups_tied_together_are_missed() -> None:
+    """Two groups of units taken for one have all orbits right: to hold a unit of one tells."""
+    torch.manual_seed(0)
+    body = Body(lambda m, x: m.p(F.gelu(m.a(x))) + m.q(F.gelu(m.b(x))), **{n: nn.Linear(3, 3) for n in "abpq"})
+    net = make_net(body, (3,))
+    first, second = net.symmetry.permutations
+    tied = replace(net.symmetry, permutations=(replace(first, axes=first.axes + second.axes),))
+    assert checked(net).is_complete
+    assert checked(net, tied).groups.missed
+
+
+def test_scales_and_signs_left_out_are_missed(mlp: Net) -> None:
+    check = checked(mlp, replace(mlp.symmetry, scales=(), signs=(), output=()))
+    assert (check.scales.found, check.scales.missed) == (0, 5)
+    assert (check.signs.found, check.signs.missed) == (0, 3)
+
+
+def test_what_is_made_up_is_wrong(mlp: Net) -> None:
+    symmetry = mlp.symmetry
+    (scale,) = symmetry.scales
+    half = replace(scale, axes=scale.axes[:-1])
+    assert checked(mlp, replace(symmetry, scales=(half,))).scales.wrong == 4
+    group = symmetry.permutations[0]
+    assert checked(mlp, replace(symmetry, permutations=(replace(group, axes=group.axes[:-1]),))).groups.wrong
+    (sign,) = symmetry.signs
+    assert checked(mlp, replace(symmetry, signs=(replace(sign, axes=sign.axes[:-1]),))).signs.wrong == 3
+
+
+def test_one_scale_for_every_number() -> None:
+    """A gain of every weight has a scale of every number: rows and columns are not all."""
+    torch.manual_seed(0)
+    body = Body(
+        lambda m, x: F.linear(x, m.w * m.g), w=nn.Parameter(torch.randn(2, 3)), g=nn.Parameter(torch.randn(2, 3))
+    )
+    check = checked(make_net(body, (3,)))
+    assert check.scales.there == 7
+
+
+def test_a_large_network_is_refused() -> None:
+    torch.manual_seed(0)
+    net = make_net(nn.Sequential(nn.Linear(200, 100), nn.ReLU(), nn.Linear(100, 2)), (200,))
+    with pytest.raises(ModelError, match=r"20,302 numbers"):
+        checked(net)
+
+
+def test_the_model_is_left_as_it_was(mlp: Net) -> None:
+    before = {name: tensor.clone() for name, tensor in mlp.model.state_dict().items()}
+    mlp.model.train()
+    checked(mlp)
+    assert mlp.model.training
+    mlp.model.eval()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in mlp.model.state_dict().items())
