@@ -386,3 +386,109 @@ CASES["shuffled groups"] = Case(
     (18, 9),
     missing="groups of channels on both sides of a shuffle may trade places",
 )
+
+
+def merged(m: Net, x: Tensor) -> Tensor:
+    """Four neighbours side by side, by reshapes alone."""
+    h = F.relu(m.c(x)).permute(0, 2, 3, 1)
+    h = h.unflatten(1, (-1, 2)).unflatten(3, (-1, 2)).permute(0, 1, 3, 4, 2, 5).flatten(3)
+    return m.o(F.relu(m.r(m.n(h))).mean((1, 2)))
+
+
+def light_attention(m: Net, x: Tensor) -> Tensor:
+    """Linear attention whose sums come of a column of ones."""
+    q, k, v = m.qkv(x).unflatten(1, (2, 12)).flatten(3).transpose(-1, -2).chunk(3, -1)
+    y = F.relu(q) @ (F.relu(k).transpose(-1, -2) @ F.pad(v, (0, 1), value=1.0))
+    y = y[..., :-1] / (y[..., -1:] + 0.1)
+    return m.o(y.transpose(-1, -2).flatten(1, 2).mean(-1))
+
+
+def with_convolved_values(m: Net, x: Tensor) -> Tensor:
+    """Attention that adds its queries times convolved values."""
+    q, k, v = m.qkv(x).reshape(*x.shape[:2], 3, 2, 4).permute(2, 0, 3, 1, 4)
+    image = m.c(v.transpose(-1, -2).reshape(len(x), 8, 2, 3)).unflatten(1, (2, 4)).flatten(3).transpose(-1, -2)
+    y = q @ (k.softmax(2).transpose(-1, -2) @ v) + q * image
+    return m.o(y.transpose(1, 2).flatten(2)).mean(1)
+
+
+def partly_rotary(m: Net, x: Tensor) -> Tensor:
+    """Queries and keys of which four units each are turned by their positions."""
+    angle = torch.outer(torch.arange(5, dtype=x.dtype), torch.tensor([1.0, 0.1], dtype=x.dtype)).repeat(1, 2)
+    q, k, v = (layer(x).unflatten(-1, (2, 6)).transpose(1, 2) for layer in (m.q, m.k, m.v))
+    turn = lambda t: t * angle.cos() + torch.cat([-t[..., 2:], t[..., :2]], -1) * angle.sin()  # noqa: E731
+    q, k = (torch.cat([turn(t[..., :4]), t[..., 4:]], -1) for t in (q, k))
+    return m.o(((q @ k.transpose(-1, -2)).softmax(-1) @ v).transpose(1, 2).flatten(2)).mean(1)
+
+
+def state_space(m: Net, x: Tensor) -> Tensor:
+    """A gated recurrence whose rates and weights its units set, after a convolution of each."""
+    h, gate = m.i(x).transpose(1, 2).chunk(2, 1)
+    h = F.silu(F.conv1d(h, m.c.weight.squeeze(1).unsqueeze(1), m.c.bias, padding=2, groups=6)[..., : x.shape[1]])
+    h = h.transpose(1, 2)
+    rate, read, write = m.p(h).split([2, 4, 4], -1)
+    rate = F.softplus(m.t(rate))
+    state, found = torch.zeros(len(x), 6, 4, dtype=x.dtype), []
+    for k in range(x.shape[1]):
+        kept = torch.exp(-rate[:, k, :, None] * m.decay.exp())
+        state = kept * state + (rate[:, k] * h[:, k])[:, :, None] * write[:, k, None]
+        found.append((state @ read[:, k, :, None])[..., 0])
+    return m.o((torch.stack(found, 1) + h * m.skip) * F.silu(gate.transpose(1, 2))).mean(1)
+
+
+CASES |= {
+    "merged neighbours": Case(
+        lambda: Net(merged, c=nn.Conv2d(2, 5, 1), n=layer_norm(20), **linears(r=(20, 7), o=(7, 3))),
+        IMAGE,
+        (5, 7),
+        (5, 5, 5, 5, 7),
+        (5, 5, 5, 5),
+    ),
+    "light attention": Case(
+        lambda: Net(light_attention, qkv=nn.Conv2d(2, 24, 1, bias=False), o=nn.Linear(8, 3)),
+        IMAGE,
+        (8, 2, 8),
+        (8, 8),
+        (8,),
+    ),
+    "attention with convolved values": Case(
+        lambda: Net(with_convolved_values, c=nn.Conv2d(8, 8, 3, padding=1, groups=8), **linears(qkv=(4, 24), o=(8, 3))),
+        (6, 4),
+        (8, 2),
+        (8, 2),
+        (8, 2),
+    ),
+    "partly rotary": Case(
+        lambda: Net(partly_rotary, **linears(q=(4, 12), k=(4, 12), v=(4, 12), o=(12, 3))),
+        SEQUENCE,
+        (4, 2, 12),
+        (2, 2, 4, 12),
+        (2, 2, 4, 12),
+        missing="pairs of units that are turned together have one scale, which is taken for 1",
+    ),
+    # Units and gates, rates, the state's places.
+    "state space": Case(
+        lambda: Net(
+            state_space,
+            c=nn.Conv1d(6, 6, 3, groups=6),
+            decay=parameter(6, 4),
+            skip=parameter(6),
+            p=nn.Linear(6, 10, bias=False),
+            **linears(i=(4, 12), t=(2, 6), o=(6, 3)),
+        ),
+        (3, 4),
+        (6, 2, 4),
+        (6, 2, 4),
+        (6, 2, 4),
+    ),
+    "made grouped weights": Case(
+        lambda: Net(
+            lambda m, x: m.o(F.relu(F.conv2d(F.relu(m.a(x)), 2 * m.w, groups=6)).mean((2, 3))),
+            a=nn.Conv2d(2, 6, 1),
+            w=parameter(12, 1, 3, 3),
+            o=nn.Linear(12, 3),
+        ),
+        IMAGE,
+        (6, 12),
+        (6, 12),
+    ),
+}

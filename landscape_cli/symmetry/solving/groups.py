@@ -30,7 +30,7 @@ def assemble(traced: Traced) -> Symmetry:
     labels = traced.labels
     of_parameters = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
     runs = runs_of(labels, [*of_parameters, *traced.seen])
-    settle(labels, runs)
+    settle(labels, runs, runs_of(labels, of_parameters))
     colors = color(labels, runs)
     parts = list(_parts(traced))
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)

@@ -75,18 +75,25 @@ def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     columns = [np.ascontiguousarray(np.broadcast_to(part, shape)).ravel() for part in parts]
     columns = list({column.tobytes(): column for column in columns}.values())
     units = [column for column in columns if column.max(initial=-1) >= 0]
-    blocks = [labels.above(column) for column in units] if len(units) > 1 else []
-    return Run(tuple(c for c in columns if not any(np.array_equal(c, block) for block in blocks)))
+    blocks = [_lifted(labels, column) for column in units] if len(units) > 1 else []
+    beside = [block for block, column in zip(blocks, units, strict=False) if not np.array_equal(block, column)]
+    return Run(tuple(c for c in columns if not any(np.array_equal(c, block) for block in beside)))
 
 
 MOST_NESTED = 8
 """How many blocks, one within another, are looked through."""
 
 
-def settle(labels: Labels, runs: Sequence[Run]) -> None:
-    """Fix what must not move because of what else may not; repeat until nothing changes."""
+def settle(labels: Labels, runs: Sequence[Run], of_parameters: Sequence[Run] = ()) -> None:
+    """Fix what must not move because of what else may not; repeat until nothing changes.
+
+    Args:
+        labels: who is who.
+        runs: of all tensors.
+        of_parameters: those whose places are to be moved.
+    """
     joint = [run for run in runs if len(run.units()) > 1]
-    for run in joint:
+    for run in of_parameters:
         _fix_twice(labels, run)
     products: dict[int, bool] = {}
     while True:
@@ -130,10 +137,9 @@ def _is_nested_grid(labels: Labels, columns: Array) -> bool:
     chains: list[list[Array]] = []
     for column in columns:
         chains.append([])
-        above = labels.above(column) if column[0] >= 0 else column
-        while above[0] >= 0 and len(chains[-1]) < MOST_NESTED:
-            chains[-1].append(above)
-            above = labels.above(above)
+        while labels.above(column).max() >= 0 and len(chains[-1]) < MOST_NESTED:
+            column = _lifted(labels, column)
+            chains[-1].append(column)
     for blocks in {above.tobytes(): above for chain in chains for above in reversed(chain)}.values():
         within = [any(np.array_equal(blocks, above) for above in chain) for chain in chains]
         different = np.unique(blocks)
@@ -142,6 +148,12 @@ def _is_nested_grid(labels: Labels, columns: Array) -> bool:
             parts = [columns[:, blocks == block] for block in different.tolist()]
             return _is_nested_grid(labels, outside) and all(_is_nested_grid(labels, part) for part in parts)
     return False
+
+
+def _lifted(labels: Labels, column: Array) -> Array:
+    """Return the blocks of units; what is in none is one itself, as it may be that lives beside units of it."""
+    above = labels.above(column)
+    return np.where(above >= 0, above, column)
 
 
 def _is_grid(columns: Array) -> bool:

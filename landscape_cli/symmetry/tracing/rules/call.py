@@ -6,13 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, aligned, compress, covered, reshaped, to_layer
+from landscape_cli.symmetry.tracing.layers import (
+    Layer,
+    Terms,
+    Value,
+    aligned,
+    compress,
+    covered,
+    distinct,
+    reshaped,
+    to_layer,
+)
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.relate import meet, summed, tell_apart
@@ -218,8 +229,20 @@ class Call:
                 self.equations.equate(kind, ((layer, 1),), rank=len(value.shape))
 
     def reshape(self, value: Value, shape: Sequence[int]) -> Value:
-        """Return what is known after a row-major reshape."""
-        return reshaped(value, shape)
+        """Return what is known after a row-major reshape; fixed places are told apart by each axis they come to."""
+        result = reshaped(value, shape)
+        return replace(result, labels=distinct(part for layer in result.labels for part in self._by_axis(layer)))
+
+    def _by_axis(self, layer: Layer) -> Sequence[Layer]:
+        """Return layers of slots along one axis each that tell as much as one along several, if it has but slots."""
+        axes = sorted(covered(layer))
+        if len(axes) < 2 or int(layer.max()) >= 0 or len(layer.unique()) < layer.numel():
+            return [layer]
+        reasons = np.unique(self.labels.why_fixed(layer.numpy()))
+        if len(reasons) > 1:
+            return [layer]
+        text = self.labels.reasons[int(reasons[0])]
+        return [self.slots(layer.shape[axis], axis, layer.ndim, text) for axis in axes]
 
 
 def scaled_terms(terms: Terms, factor: int) -> Terms:

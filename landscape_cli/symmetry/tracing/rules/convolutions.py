@@ -96,7 +96,7 @@ def sliding(call: Call, operand: Value) -> Value:
     if groups == 1:
         product = contract(call, flat, _reading(call, transposed), (operand.shape[0], call.shape[1]))
     else:
-        product = grouped_product(call, flat, groups, transposed=transposed)
+        product = grouped_product(call, flat, groups, lambda: _matrix(call, call.operand(1)), transposed=transposed)
     rank = len(call.shape)
     spread = product.layers(lambda layer: layer.reshape((*layer.shape, *[1] * (rank - 2))), call.shape)
     return _biased(call, with_places(call, spread, call.shape, spatial))

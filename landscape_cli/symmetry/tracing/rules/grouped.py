@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from landscape_cli.symmetry.spec import Role
@@ -31,13 +32,14 @@ class _Channels:
         return ((self.variables.reshape(1, -1), 1),)
 
 
-def grouped_product(call: Call, operand: Value, groups: int, *, transposed: bool) -> Value:
+def grouped_product(call: Call, operand: Value, groups: int, matrix: Callable[[], Value], *, transposed: bool) -> Value:
     """Relate groups of input channels, units of one block each, to the groups of units that read them.
 
     Args:
         call: the convolution.
         operand: its input, shape (n, channels).
         groups: how many there are.
+        matrix: returns what is known of the weights without their places, shape (outputs, inputs of a group).
         transposed: whether the first axis of the weights is that of the inputs.
     """
     weight, batch = call.args[1], operand.shape[0]
@@ -45,7 +47,7 @@ def grouped_product(call: Call, operand: Value, groups: int, *, transposed: bool
     grouped = call.reshape(operand, (batch, groups, inputs))
     mixed = any(covered(layer) & {0} and covered(layer) & {1, 2} for layer in grouped.labels)
     if mixed or not call.tensors.is_new(weight):
-        return _grouped_again(call, operand, grouped)
+        return _by_groups(call, grouped, matrix(), transposed=transposed)
     rows, columns = _define(call, groups)
     read, written = (rows, columns) if transposed else (columns, rows)
     shape = (1, groups, inputs)
@@ -107,11 +109,22 @@ def _beside_groups(call: Call, kind: str, terms: Terms, of_read: Terms) -> Terms
     return tuple((layer.reshape(-1, 1), power) for layer, power in terms if not covered(layer) & {1, 2})
 
 
-def _grouped_again(call: Call, operand: Value, grouped: Value) -> Value:
-    """Fix what a grouped convolution reads and writes with weights that other operators use as well."""
-    for value in (operand, grouped, call.operand(1)):
-        call.fix(value)
-    return Value(
-        (operand.shape[0], call.shape[1]),
-        (call.slots(operand.shape[0], 0, 2, call.where), call.slots(call.shape[1], 1, 2, call.where)),
+def _by_groups(call: Call, grouped: Value, matrix: Value, *, transposed: bool) -> Value:
+    """Sum over the inputs of each group with weights of which something is known already, or that were made."""
+    batch, groups, inputs = grouped.shape
+    outputs = matrix.shape[1] if transposed else matrix.shape[0] // groups
+    weights = call.reshape(matrix, (groups, inputs, outputs) if transposed else (groups, outputs, inputs))
+    if transposed:
+        weights = weights.layers(lambda layer: layer.mT, (groups, outputs, inputs))
+    joint = (batch, groups, outputs, inputs)
+    rows = grouped.layers(lambda layer: layer.unsqueeze(2), (batch, groups, 1, inputs))
+    columns = weights.layers(lambda layer: layer[None], (1, *weights.shape))
+    labels = call.summed(call.meet(rows, columns, shape=joint), [3])
+    for unit in [layer for layer in labels if covered(layer) == {1, 2} and int(layer.min()) >= 0]:
+        for block in [layer for layer in labels if covered(layer) == {1} and int(layer.min()) >= 0]:
+            call.labels.respect(unit.numpy().ravel(), block.expand(unit.shape).numpy().ravel(), call.where)
+    scale, sign = (
+        call.dropped(combine(getattr(rows, kind), getattr(columns, kind)), [3], kind, 4) for kind in ("scale", "sign")
     )
+    product = Value((batch, groups, outputs, 1), distinct(resolved(call.labels, labels)), scale, sign)
+    return call.reshape(product, (batch, groups * outputs))

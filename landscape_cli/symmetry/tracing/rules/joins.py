@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 import torch
 
@@ -55,21 +56,23 @@ def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
     labels = call.labels
     common: tuple[Layer, ...] = ()
     columns: list[list[Layer]] = []
-    for value in values:
-        layers = resolved(labels, value.labels)
-        along_axis = [layer for layer in layers if axis in covered(layer)]
-        beside = Value(call.shape, tuple(layer for layer in layers if axis not in covered(layer)))
+    found = [resolved(labels, value.labels) for value in values]
+    joint = {covered(layer) for layers in found for layer in layers if axis in covered(layer)}
+    for layers in found:  # what lives along the axis and others with one lies along these with another
+        here = [covered(layer) | {axis} in joint for layer in layers]
+        along_axis = [layer for layer, is_here in zip(layers, here, strict=True) if is_here]
+        beside = Value(call.shape, tuple(layer for layer, is_here in zip(layers, here, strict=True) if not is_here))
         common = call.meet(Value(call.shape, common), beside) if common else beside.labels
         columns.append(along_axis or [call.slots(1, axis, len(call.shape), f"a place of {call.where}")])
     common = tuple(layer for layer in common if axis not in covered(layer))
     nothing = call.slots(1, axis, len(call.shape), f"a place of {call.where}")
-    here = [
+    told = [
         _joined_layers([column[k] if k < len(column) else nothing for column in columns], values, axis)
         for k in range(max(map(len, columns)))
     ]
     scale = _joined_terms([value.scale for value in values], values, axis)
     sign = _joined_terms([value.sign for value in values], values, axis)
-    return Value(call.shape, call.apart(distinct((*common, *here)), call.shape), scale, sign)
+    return Value(call.shape, call.apart(distinct((*common, *told)), call.shape), scale, sign)
 
 
 def _joined_layers(layers: Sequence[Layer], values: Sequence[Value], axis: int) -> Layer:
@@ -114,8 +117,6 @@ def pad(call: Call) -> Value:
     widths, number = list(call.args[1]), call.argument(2, "value", 0)
     rank = len(operand.shape)
     amounts = {rank - 1 - k // 2: widths[k : k + 2] for k in range(0, len(widths), 2)}
-    if number != 0:
-        operand = call.plain(operand)
     for axis, (before, after) in amounts.items():
         if min(before, after) < 0:  # cropped
             kept = operand.shape[axis] + min(before, 0) + min(after, 0)
@@ -124,6 +125,8 @@ def pad(call: Call) -> Value:
             operand = call.move(operand, narrow(axis, start, kept), shape, apart=True)
         before, after = max(before, 0), max(after, 0)
         if before or after:
+            if number != 0:
+                operand = _plain_beside(call, operand, axis)
             parts = [_padding(call, operand, axis, count, number) for count in (before, after) if count]
             order = [*parts[: bool(before)], operand, *parts[bool(before) :]]
             shape = tuple(size + before + after if k == axis else size for k, size in enumerate(operand.shape))
@@ -131,13 +134,26 @@ def pad(call: Call) -> Value:
     return operand
 
 
+def _plain_beside(call: Call, operand: Value, axis: int) -> Value:
+    """State that the scale and sign of what runs along an axis are 1, but for what each place there has of its own."""
+    here: dict[str, Terms] = {}
+    for kind in ("scale", "sign"):
+        terms = getattr(operand, kind)
+        call.equations.equate(
+            kind, tuple(term for term in terms if axis not in covered(term[0])), rank=len(operand.shape)
+        )
+        here[kind] = tuple(term for term in terms if axis in covered(term[0]))
+    return Value(operand.shape, operand.labels, here["scale"], here["sign"])
+
+
 def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -> Value:
     """Return places of one number put beside `operand`: zeros have its scale, or one of their own along the axis."""
-    rank = len(operand.shape)
     labels = call.labels
-    moving = any(axis in covered(layer) and int(layer.max()) >= 0 for layer in operand.labels)
-    numbers = labels.units(count) if moving else labels.slots(count, f"a place of {call.where}")
-    units = to_layer(numbers).view([-1 if k == axis else 1 for k in range(rank)])
+    moving = [covered(layer) for layer in operand.labels if axis in covered(layer) and int(layer.max()) >= 0]
+    along = frozenset([axis]).union(*moving)
+    shape = [(count if k == axis else size) if k in along else 1 for k, size in enumerate(operand.shape)]
+    numbers = labels.units(prod(shape)) if moving else labels.slots(count, f"a place of {call.where}")
+    units = to_layer(numbers).view(shape)
     terms: dict[str, Terms] = {"scale": (), "sign": ()}
     for kind in terms if number == 0 else ():
         terms_there = getattr(operand, kind)
@@ -145,4 +161,4 @@ def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -
         free = to_layer(call.equations.variables("", (), units.numpy())).view(units.shape)
         terms[kind] = (*beside, (free, 1)) if len(beside) < len(terms_there) else beside
     sizes = tuple(count if k == axis else size for k, size in enumerate(operand.shape))
-    return Value(sizes, (units,) if count > 1 else (), terms["scale"], terms["sign"])
+    return Value(sizes, distinct([units]), terms["scale"], terms["sign"])
