@@ -62,12 +62,15 @@ class Descent:
         A group that has none is matched by its readers, if what else they have is settled, or by whatever it has.
         """
         self.match_pending()
+        self.signs.choose_entangled(self.settled)
         self.signs.choose_left(self.settled)
 
     def match_pending(self) -> None:
         """Match all groups that are yet to be matched, and choose the signs that what is settled tells."""
         self.signs.choose_settled(self.settled)
         while self._pending:
+            if self.signs.choose_entangled(self.settled):
+                self.signs.choose_settled(self.settled)
             name, terms = self._next()
             if not terms:
                 if match_tied(self):
@@ -203,11 +206,7 @@ class Descent:
             return []
         terms = self.similarity.terms[leaf] if readers else self.similarity.writers(leaf)
         settled = self.settled - {leaf, name}
-        return [
-            term
-            for term in terms
-            if term.depends <= settled and {group.name for group, _ in term.flipped_by} <= self.signs.chosen
-        ]
+        return [term for term in terms if term.depends <= settled and term.waits_for <= self.signs.chosen]
 
     def _all_terms(self, name: str) -> dict[str, list[Term]]:
         """Return what counts for a group; blocks are matched by what does not depend on matches inside, if possible."""

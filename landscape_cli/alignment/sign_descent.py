@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from landscape_cli.alignment.labelling import UnitMatching
+from landscape_cli.alignment.sign_system import solve_signs
 from landscape_cli.alignment.signs import choose_signs
 from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.alignment.terms import Kind, Term
@@ -65,6 +67,54 @@ class SignDescent:
             for name, size in common.items()
         )
 
+    @cached_property
+    def entangled(self) -> set[str]:
+        """The sign groups of which each waits for another's signs, even where all units are matched."""
+        all_settled = {group.name for group in self.axis_table.symmetry.permutations}
+        left = {group.name: group for group in self.axis_table.symmetry.signs}
+        while True:
+            told = {group.name for group in self.axis_table.symmetry.signs} - left.keys()
+            found = [name for name, group in left.items() if self._settled_axes(group, all_settled, told)]
+            if not found:
+                return set(left)
+            for name in found:
+                del left[name]
+
+    def choose_entangled(self, settled: Collection[str] | None = None) -> bool:
+        """Choose the signs of groups that tell each other's, jointly; tell whether that changed anything.
+
+        Args:
+            settled: the permutation groups that are matched, if not all are: those signs alone are chosen that are
+                told by these, and were not chosen before.
+        """
+        groups = [
+            group
+            for group in self.axis_table.symmetry.signs
+            if group.name in self.entangled and (settled is None or group.name not in self.chosen)
+        ]
+        if settled is not None:
+            known = self.chosen | {group.name for group in groups}
+            told = {
+                group.name: [
+                    axis
+                    for axis in group.writers
+                    if self._permuted_by(axis) <= set(settled) and self._flipped_by(axis) <= known
+                ]
+                for group in groups
+            }
+            groups = [group for group in groups if told[group.name]]
+            axes = [axis for of_group in told.values() for axis in of_group]
+        else:
+            axes = [axis for group in groups for axis in self._counted(group)]
+        if not groups:
+            return False
+        similarity, cosine = self.similarity, self.similarity.kind is Kind.COSINE
+        chosen = solve_signs(groups, axes, self.matching, similarity.reference, similarity.params, cosine=cosine)
+        changed = [name for name, signs in chosen.items() if self.matching.flip(name, signs)]
+        self.versions.update(changed)
+        self.chosen |= chosen.keys()
+        return bool(changed) or settled is not None
+
     def choose_left(self, settled: Collection[str]) -> None:
         """Choose the signs that nothing settled tells, group by group, and what these settle."""
         for group in self.axis_table.symmetry.signs:
@@ -89,43 +139,47 @@ class SignDescent:
         """Choose all signs anew by all that tells them; tell whether that changed anything."""
         changed = False
         for group in self.axis_table.symmetry.signs:
-            axes = group.axes if self.similarity.kind is Kind.WEIGHT else group.writers
-            changed |= self._choose(group, axes)
-        return changed
+            changed |= self._choose(group, self._counted(group))
+        return self.choose_entangled() or changed
+
+    def _counted(self, group: SignGroup) -> tuple[Axis, ...]:
+        return group.axes if self.similarity.kind is Kind.WEIGHT else group.writers
 
     def common_signs_left(self, terms: Mapping[str, Sequence[Term]]) -> dict[str, int]:
         """Return the signs yet to be chosen that several units have in common: by sign group, how many there are."""
-        groups = [group for of_leaf in terms.values() for term in of_leaf for group, _ in term.common_signs]
+        groups = [group for of_leaf in terms.values() for term in of_leaf for group, *_ in term.common_signs]
         return {group.name: group.size for group in groups if group.name not in self.chosen | self.tried}
 
     def _choose_where_settled(self, groups: Iterable[SignGroup], settled: Collection[str]) -> bool:
         """Choose the signs of those groups that are yet to be chosen and can be; tell whether there were any."""
         any_chosen = False
         for group in groups:
-            axes = [] if group.name in self.chosen else self._settled_axes(group, settled)
+            axes = [] if group.name in self.chosen else self._settled_axes(group, settled, self.chosen)
             if axes:
                 self.chosen.add(group.name)
                 self._choose(group, axes)
                 any_chosen = True
         return any_chosen
 
-    def _settled_axes(self, group: SignGroup, settled: Collection[str]) -> list[Axis]:
+    def _settled_axes(self, group: SignGroup, settled: Collection[str], chosen: Collection[str]) -> list[Axis]:
         """Return the axes that tell a group's signs and are settled themselves."""
         axes = group.writers
         if group.name in self.correlations:
             axes = group.axes
         elif group.name in self.similarity.gains:
             axes = tuple(axis for axis in group.axes if axis.role is Role.GAIN)
-        return [axis for axis in axes if self._is_settled(group, axis, settled)]
+        return [axis for axis in axes if self._is_settled(group, axis, settled, chosen)]
 
-    def _is_settled(self, group: SignGroup, axis: Axis, settled: Collection[str]) -> bool:
+    def _is_settled(self, group: SignGroup, axis: Axis, settled: Collection[str], chosen: Collection[str]) -> bool:
         """Tell whether all that is permuted along with an axis is settled, and all other signs that show there."""
-        flipped_by = {
-            member.name for member, along in self.axis_table.signs[axis.tensor] if along.shares_entries_with(axis)
-        }
+        flipped_by = self._flipped_by(axis)
         if group.name in self.similarity.gains or group.name in self.correlations:
             flipped_by = set()
-        return self._permuted_by(axis) <= set(settled) and flipped_by - {group.name} <= self.chosen
+        return self._permuted_by(axis) <= set(settled) and flipped_by - {group.name} <= set(chosen)
+
+    def _flipped_by(self, axis: Axis) -> set[str]:
+        signs = self.axis_table.signs[axis.tensor]
+        return {member.name for member, along in signs if along.shares_entries_with(axis)}
 
     def _permuted_by(self, axis: Axis) -> set[str]:
         return {member.name for member, _ in self.axis_table.permutations[axis.tensor]}

@@ -69,11 +69,11 @@ class Similarity:
         sums: dict[Key, Tensor] = {}
         for (own_signs, common), matrix in self._sums[name].items():
             uncounted = ""
-            for group, numbers in self._common_signs[common]:
+            for group, numbers, counted in self._common_signs[common]:
                 signs = matching.signs[group.name][numbers]
                 if group.name in free:
                     uncounted = common
-                elif bool((signs < 0).any()):
+                elif not counted and bool((signs < 0).any()):
                     matrix = matrix * signs.to(matrix.device, matrix.dtype)
             key = own_signs, uncounted
             sums[key] = sums[key] + matrix if key in sums else matrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -17,8 +17,9 @@ from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains
 from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup
 
-CommonSigns = tuple[tuple[SignGroup, Tensor], ...]
-"""Sign groups whose signs several units have in common, each with the number in it of every unit's, (units,), int64."""
+CommonSigns = tuple[tuple[SignGroup, Tensor, bool], ...]
+"""Sign groups whose signs several units have in common, each with the number in it of every unit's, (units,), int64,
+and whether the tensor is flipped by them before units are compared, as where others move what has these signs."""
 Key = tuple[str | None, str]
 """Of the terms that may be summed as they are."""
 
@@ -72,12 +73,19 @@ class Term:
     @property
     def sign_groups(self) -> list[str]:
         """The sign groups whose signs the term depends on."""
-        return [group.name for group, _ in (*self.flipped_by, *self.common_signs)]
+        return [*(group.name for group, _ in self.flipped_by), *(group.name for group, *_ in self.common_signs)]
+
+    @property
+    def waits_for(self) -> set[str]:
+        """The sign groups whose signs must be chosen before units can be compared."""
+        return {group.name for group, _ in self.flipped_by} - {group.name for group, *_ in self.common_signs}
 
     @property
     def key(self) -> Key:
         """What tells the terms that are summed as they are."""
-        return self.free_signs, " ".join(f"{group.name} {numbers.tolist()}" for group, numbers in self.common_signs)
+        return self.free_signs, " ".join(
+            f"{group.name} {numbers.tolist()} {moved}" for group, numbers, moved in self.common_signs
+        )
 
 
 def group_terms(group: PermutationGroup, axis_table: AxisTable, gains: Gains, kind: Kind) -> list[Term]:
@@ -115,14 +123,13 @@ def _axis_terms(group: PermutationGroup, axis: Axis, axis_table: AxisTable, gain
         for member, moved in axis_table.signs[axis.tensor]
         if moved.dims != axis.dims or (shared and member.name not in gains and _is_common(moved, axis))
     ]
-    told = {*gains, *(member.name for member, moved in flipped_by if moved.dims == axis.dims)}
     dims = {moved.dims for _, moved in (*permuted_by, *flipped_by)}
     along = _axis_along(axis_table.shapes[axis.tensor], axis.dims, dims)
     columns: defaultdict[Key, list[int]] = defaultdict(list)
     terms: dict[Key, Term] = {}
     table = axis.places.table
     for column in range(table.shape[1]):
-        free_signs, common_signs = _signs_at(axis, table[:, column], axis_table, told)
+        free_signs, common_signs = _signs_at(axis, table[:, column], axis_table, gains, moved=shared)
         term = Term(group, axis, axis, free_signs, permuted_by, flipped_by, along, common_signs)
         columns[term.key].append(column)
         terms[term.key] = term
@@ -142,25 +149,22 @@ def _axis_along(shape: tuple[int, ...], dims: tuple[int, ...], used: set[tuple[i
 def _is_common(signs: Axis, axis: Axis) -> bool:
     """Tell whether several units have signs in common at some of their places."""
     numbers = signs.places.unit_at(axis.places.table)
-    return any(len(np.unique(column)) < len(column) for column in numbers.T)
+    return any((column >= 0).all() and len(np.unique(column)) < len(column) for column in numbers.T)
 
 
 def _signs_at(
-    axis: Axis, places: Array, axis_table: AxisTable, told: Collection[str]
+    axis: Axis, places: Array, axis_table: AxisTable, gains: Gains, *, moved: bool
 ) -> tuple[str | None, CommonSigns]:
-    """Return which signs the units at these places have: of their own, which do not count, and in common.
-
-    Those that are told otherwise are left out.
-    """
+    """Return which signs the units at these places have: of their own, which do not count, and in common."""
     free_signs, common_signs = None, []
     for group, along in axis_table.signs[axis.tensor]:
-        if along.dims != axis.dims or group.name in told:
+        if along.dims != axis.dims or group.name in gains:
             continue
         numbers = along.places.unit_at(places)
         if (numbers < 0).any():
             continue
         if len(np.unique(numbers)) < len(numbers):
-            common_signs.append((group, torch.from_numpy(numbers)))
+            common_signs.append((group, torch.from_numpy(numbers), moved))
         elif free_signs is None:
             free_signs = f"{group.name} {numbers.tobytes()!r}"
     return free_signs, tuple(common_signs)

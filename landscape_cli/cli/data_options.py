@@ -63,7 +63,7 @@ class ObjectiveOptions(Group):
             "--objective",
             metavar="NAME",
             help=f"What outputs are held against: {', '.join(name.value for name in ObjectiveName)}, or "
-            "package.module:function, a loss of yours.  [default: the networks', or classification]",
+            "package.module:function?arg=1, a loss of yours.  [default: the networks', or classification]",
         ),
     ] = None
     class_axis: Annotated[

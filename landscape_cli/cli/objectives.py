@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -28,16 +29,13 @@ def chosen_objective(options: ObjectiveOptions, networks: Sequence[Checkpoint] =
     """
     from landscape_cli.forward.custom_objective import Custom
     from landscape_cli.forward.objectives import CLASSIFICATION, Dense, objective_of_record
-    from landscape_cli.user_code.callables import import_callable
 
     given = {"class_axis": options.class_axis, "ignore_index": options.ignore_index}
     settings = {name: value for name, value in given.items() if value is not None}
     name = options.objective
     objective: Objective = CLASSIFICATION
     if name is not None and ":" in name:
-        kinds = {"what": "objective", "noun": "function", "returns": "losses"}
-        function: Any = import_callable(name, **kinds, error=DataError)
-        objective = Custom(function, name)
+        objective = Custom(_function(name), name)
     elif name is not None:
         objective = _named(name)
     elif networks:
@@ -47,6 +45,20 @@ def chosen_objective(options: ObjectiveOptions, networks: Sequence[Checkpoint] =
             raise typer.BadParameter(f"{flag(next(iter(settings)))} is for --objective dense, not {objective.name}")
         objective = replace(objective, **settings)
     return objective
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """Return a loss of the user's, with the arguments that its name gives; its error takes none of them."""
+    from landscape_cli.user_code.callables import import_callable
+    from landscape_cli.user_code.request import parse_named
+
+    path, arguments = parse_named(name, "objective", "package.module:function?argument=value", DataError)
+    function = import_callable(path, what="objective", noun="function", returns="losses", error=DataError)
+    if not arguments:
+        return function
+    bound: Any = partial(function, **arguments)
+    bound.error = getattr(function, "error", None)
+    return bound  # type: ignore[no-any-return]
 
 
 def _named(name: str) -> Objective:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from landscape_cli.io.checkpoint import read_checkpoint
-from tests.support.objectives import KINDS, ObjectiveCase, make_case, request_of
+from tests.support.objectives import KINDS, ObjectiveCase, hinge, make_case, request_of
 
 SAID = {"language": "dense --class-axis -1", "pixels": "dense --ignore-index 255", "mask": "dense"}
 SAID |= {"multilabel": "multilabel", "regression": "regression", "number": "regression"}
@@ -109,6 +109,25 @@ def test_networks_disagree_about_single_decisions(landscape: Callable[..., Any],
     counted = y != KINDS[name].objective.ignore_index if name != "multilabel" else torch.ones_like(y).bool()
     expected = float((decided[0] != decided[1])[counted].double().mean())
     assert row["train_disagreement"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("cases", ["hinge"], indirect=True)
+def test_a_loss_of_ones_own_takes_arguments(landscape: Callable[..., Any], cases: Any) -> None:
+    """Its error takes none; a checkpoint says them, and who reads it has to."""
+    name, (case, _) = cases
+    words = command("path a.pt b.pt --points 2 --loss --network-at 0 --network-out m.st", name)
+    said = f"{SAID[name]}?margin=2.5"
+    asked = [said if word == SAID[name] else word for word in words]
+    [row] = json.loads(landscape(*asked).out)["networks"]
+    assert row["train_error"] == pytest.approx(case.by_hand()[1])
+    assert row["train_loss"] == pytest.approx(float(hinge(case.outputs(), case.split.y, margin=2.5).mean()), rel=1e-5)
+    assert read_checkpoint("m.st").objective == {"name": said}
+    again = [*["distance", "m.st", "m.st", "--data", "d.safetensors", "-q", "--model"], request_of(name)]
+    landscape(*again).check_refused(f"add --objective '{said}'", "unsaid")
+    wrong = [word.replace("margin", "width") for word in asked]
+    landscape(*wrong, "--force").check_refused("unexpected keyword argument 'width'", "unknown")
+    wrong = [f"{said}&margin=1" if word == said else word for word in asked]
+    landscape(*wrong, "--force").check_refused("--objective", "twice")
 
 
 @pytest.mark.parametrize("cases", ["regression"], indirect=True)

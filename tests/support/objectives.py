@@ -66,9 +66,9 @@ def rows(outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(5, 9), nn.Tanh(), nn.Linear(9, outputs))
 
 
-def hinge(outputs: Tensor, y: Tensor) -> Tensor:
+def hinge(outputs: Tensor, y: Tensor, *, margin: float = 1.0) -> Tensor:
     """Return the hinge loss of one output, as users might."""
-    return (1 - outputs[:, 0] * (2 * y - 1)).clamp(min=0)
+    return (margin - outputs[:, 0] * (2 * y - 1)).clamp(min=0)
 
 
 hinge.error = lambda outputs, y: ((outputs[:, 0] > 0) != (y > 0)).double()  # type: ignore[attr-defined]

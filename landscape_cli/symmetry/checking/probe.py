@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from landscape_cli.errors import ModelError
+from landscape_cli.forward.float64 import in_float64
 from landscape_cli.forward.functional import cast_floats, run_with, unsaved_buffers
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.network import Params
@@ -154,7 +155,7 @@ class Probe:
         try:
             self._model.eval()
             torch.backends.mha.set_fastpath_enabled(False)
-            with sdpa_kernel(SDPBackend.MATH), _BatchStatistics(self._statistics):
+            with sdpa_kernel(SDPBackend.MATH), _BatchStatistics(self._statistics), in_float64():
                 yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)

@@ -25,7 +25,12 @@ def embedding(call: Call) -> Value:
     """Rows of a table, taken by their numbers."""
     numbers = call.tensors.numbers(call.args[1])
     if numbers is not None:
-        return call.move(call.operand(0), lambda layer: layer[numbers], call.shape, apart=True)
+        taken = call.move(call.operand(0), lambda layer: layer[numbers], call.shape, apart=True)
+        for kind, terms in (("scale", taken.scale), ("sign", taken.sign)):
+            for term in terms:
+                if term[0].numel() == 1:  # one row alone, whose columns have all the scales there are
+                    call.equations.equate(kind, (term,), rank=len(call.shape))
+        return taken
     index = call.plain(call.operand(1))
     rows = _rows(call, call.operand(0))
     rank = len(index.shape)
