@@ -60,6 +60,34 @@ def test_every_number_has_a_scale_and_a_sign() -> None:
         assert torch.allclose(aligned[key], tensor, atol=1e-10), key
 
 
+class Products(nn.Module):
+    """Weights that are products of two parameters, number by number, with tanh between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = ((7, 4), (7, 7), (3, 7))
+        self.left = nn.ParameterList([nn.Parameter(torch.randn(size)) for size in sizes])
+        self.right = nn.ParameterList([nn.Parameter(torch.randn(size)) for size in sizes])
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, last = (left * right for left, right in zip(self.left, self.right, strict=True))
+        return torch.tanh(torch.tanh(x @ first.T) @ second.T) @ last.T
+
+
+def test_units_are_matched_whatever_the_signs_of_their_gains() -> None:
+    torch.manual_seed(0)
+    model = Products().double().eval()
+    params = {key: tensor.detach() for key, tensor in model.state_dict().items()}
+    symmetry = trace_symmetry(model, torch.zeros(2, 4, dtype=torch.float64))
+    source = torch.Generator().manual_seed(1)
+    moved = permute(params, symmetry, random_permutations(symmetry, generator=source))
+    moved = flip(moved, symmetry, random_signs(symmetry, generator=source))
+    aligned = match_networks(params, moved, symmetry)
+    assert all(torch.equal(aligned.params[key], tensor) for key, tensor in params.items())
+    assert set(aligned.similarity.values()) == {pytest.approx(1)}
+    assert all(value < 0.9 for value in aligned.similarity_before.values())
+
+
 def test_none_where_the_gain_has_another_use_under_a_view() -> None:
     _, _, symmetry = make(0, shown=True)
     assert all(axis.tensor not in {"scale.0", "scale.1"} for group in symmetry.signs for axis in group.axes)
