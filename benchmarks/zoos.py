@@ -19,7 +19,7 @@ Built = tuple[nn.Module, Tensor]
 
 ARGUMENTS = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weights": False}}
 SIDES = {"inception_v3": 299}
-SIDE = 128
+SIDE = 64
 """Of images for models of timm that take any size."""
 SIZE_WORDS = [
     "test",
@@ -56,7 +56,6 @@ TEXTS = [
     "distilbert",
     "electra",
     "ernie",
-    "esm",
     "falcon",
     "fnet",
     "gemma",
@@ -98,9 +97,6 @@ TEXTS = [
 ]
 IMAGES = [
     "beit",
-    "convnext",
-    "convnextv2",
-    "deit",
     "dinov2",
     "poolformer",
     "regnet",
@@ -223,7 +219,7 @@ def _timm_names() -> list[str]:
             family = re.sub(r"\d.*", "", name.split("_")[0])
             if family != "test":
                 families.setdefault(family, []).append(name)
-    return [min(names, key=_size) for names in families.values()]
+    return sorted((min(names, key=_size) for names in families.values()), key=_size)
 
 
 def _size(name: str) -> tuple[int, int, int, str]:

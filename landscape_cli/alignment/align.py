@@ -71,6 +71,7 @@ def match_networks(
     seed: int = 0,
     correlations: Correlations | None = None,
     learner: PathLearner | None = None,
+    no_less: bool = True,
 ) -> Alignment:
     """Permute the hidden units of `params`, and flip them where their sign is free, to match those of `reference`.
 
@@ -98,6 +99,8 @@ def match_networks(
         seed: of these orders.
         correlations: of "activation": the reference's units with the network's, as `unit_correlations` returns them.
         learner: of "learned": how, and on what.
+        no_less: whether the network as it is may be the match, where none is found that is better. Without that, what
+            is found does not depend on the order that units come in.
 
     Raises:
         GeometryError: if the method is unknown, lacks its correlations or learner, or finds numbers that are not
@@ -133,7 +136,8 @@ def match_networks(
         if method in {Method.WEIGHT, Method.LEARNED}:
             similarity = Similarity(target, mover, where, gains, Kind.WEIGHT)
             labelling = _by_weights(similarity, labelling, orders, seed)
-        labelling = Objective(similarity, correlations).no_less(labelling)
+        if no_less:
+            labelling = Objective(similarity, correlations).no_less(labelling)
         if learner is not None:
             labelling, learned = learner.improve(target, mover, labelling, gains)
         signs = labelling.final_signs()

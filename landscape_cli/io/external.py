@@ -27,7 +27,7 @@ def is_foreign(path: str | Path) -> bool:
     """Tell whether a file or folder holds a network that `landscape` has not written; if it cannot be read, no."""
     path = Path(path)
     try:
-        if is_set(path) or looks_like_pickle(path):
+        if path.is_dir() or is_set(path) or looks_like_pickle(path):
             return True
         with open_regular(path) as file:
             written_as = read_header(file).metadata.get("format", "")

@@ -113,3 +113,9 @@ def test_a_file_that_does_not_say_which_numbers_it_takes_is_of_the_same_model(tm
         assert len(NetworkReader().read_all(pair)[0]) == 2
     with pytest.raises(ModelError, match="only networks of one model"):
         NetworkReader().read_all(paths[1:])
+
+
+def test_a_folder_without_a_network(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="is a folder, and holds none of model"):
+        read(tmp_path)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from landscape_cli.errors import GeometryError, ProofError
 from landscape_cli.evaluation.equivalence import cast_like, compare, prove_equivalence
-from landscape_cli.normalization.normalize import normalize_params, one_at_a_time
-from landscape_cli.symmetry import Role, permute, random_permutations, rescale, unit_rows
+from landscape_cli.normalization.normalize import is_normalized, normalize_params, one_at_a_time
+from landscape_cli.symmetry import Role, permute, random_permutations, rescale, trace_symmetry, unit_rows
 from tests.support.normed import MAKERS, NORMED, WITH_BATCH_NORM, Net, Residual, make_net, stem
 from tests.support.reference import normalize_batch_norm_chain
 
@@ -284,3 +284,26 @@ def test_deeper_streams() -> None:
     net = make_net("deep", model=model)
     moved = rescale(net.params, net.symmetry, random_factors(net, 5), output=0.01)
     assert_same(normalize_params(moved, net.symmetry).params, normalize_params(net.params, net.symmetry).params)
+
+
+class Typed(nn.Module):
+    """A table of which one row is looked up, as BERT's types of tokens are where nobody names them; others are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types, self.first, self.out = nn.Embedding(3, 6), nn.Linear(4, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = torch.zeros(len(x), dtype=torch.int64)
+        return self.out((self.first(x) + self.types(rows)).relu())
+
+
+def test_rows_of_a_table_that_are_never_read() -> None:
+    """They have scales of their own; the one that is has none against its columns."""
+    torch.manual_seed(0)
+    model = Typed().double().eval()
+    params = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    symmetry = trace_symmetry(model, torch.zeros(2, 4))
+    assert sorted(group.size for group in symmetry.scales) == [2, 6]
+    normal = normalize_params(params, symmetry).params
+    assert is_normalized(normal, symmetry, last_layer=True)
