@@ -147,7 +147,7 @@ def match_networks(
     _flip_in_place(permuted, params, symmetry, signs)
     writers = {group.name: group.writers for group in symmetry.permutations}
     if tables:
-        target, mover = (burn_in(network, symmetry) for network in (reference, params))
+        target, mover = (dict(burn_in(network, symmetry)) for network in (reference, params))
     return Alignment(
         permuted,
         labelling.permutations,
