@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a file, or as a mod
 
 from benchmarks.zoos import ZOOS
 from landscape_cli.alignment.align import match_networks
-from landscape_cli.errors import LandscapeError, one_line
+from landscape_cli.errors import LandscapeError, listed, one_line
 from landscape_cli.forward.float64 import in_float64 as computing_in_float64
 from landscape_cli.forward.functional import run_with
 from landscape_cli.forward.outputs import all_outputs
@@ -319,7 +319,7 @@ def section(zoo: str, rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) 
         OTHERS.format(title=zoo, what=WHAT[zoo], versions=versions(ZOOS[zoo].made_by), **limits),
         f"Of {len(wanted)} models {len(traced)} are traced; {sum(map(is_good, traced))} keep their function and are "
         f"recovered, {sum(not row['unknown'] for row in traced)} have no axis that is not understood."
-        + (f" Not done: {', '.join(missing)}." if missing else ""),
+        + (f" Not done yet: {listed(missing, most=12)}." if missing else ""),
         "\n".join(lines),
         *(["\n".join(["| refused | why |", "|---|---|", *refused])] if refused else []),
     ]

@@ -169,7 +169,8 @@ def prove_equivalence(
         The difference of `stored` from `before`.
 
     Raises:
-        GeometryError: if the outputs were not finite to begin with.
+        GeometryError: if the outputs were not finite to begin with, or what is stored has lost numbers that its type
+            cannot hold.
         ModelError: if the model does not run, or not twice alike.
         ProofError: if either differs by more than rounding, or at all if it is to be exact.
     """
@@ -186,12 +187,23 @@ def prove_equivalence(
             difference = _difference(expected, _outputs(model, after, probe, dtype), factor)
             if not difference.relative <= allowed:
                 _check_repeats(model, before, seen, expected)
+                if where and not _holds(exact, stored):
+                    raise GeometryError(
+                        f"{what} makes no sense: its numbers differ so much in size that their type cannot hold what "
+                        "comes of them"
+                    )
                 blamed = _blame(model, expected, after, probe, suspects, allowed, factor)
                 raise ProofError(
                     f"{what} changed the function{where}: logits differ by {difference.relative:.2g} of the largest, "
                     f"{allowed:.2g} is allowed{blamed}; nothing was written: please report this model"
                 )
     return replace(difference, in_float64=dtype == torch.float64)
+
+
+def _holds(exact: Params, stored: Params) -> bool:
+    """Tell whether numbers are stored as such: none has become zero or infinite."""
+    pairs = ((tensor, stored[name].to(tensor.device)) for name, tensor in exact.items() if tensor.is_floating_point())
+    return all(bool(((kept != 0) | (tensor == 0)).all() and kept.isfinite().all()) for tensor, kept in pairs)
 
 
 def _expected(

@@ -61,7 +61,8 @@ def representative(
             LandscapeWarning,
             stacklevel=2,
         )
-    exact = match_networks(_random_network(model, before, symmetry, source), normalized.params, symmetry).params
+    random = _random_network(model, before, symmetry, source)
+    exact = match_networks(random, normalized.params, symmetry, no_less=False).params
     stored = cast_like(exact, params)
     if not all(bool(tensor.isfinite().all()) for tensor in stored.values()):
         warnings.warn(

@@ -53,13 +53,15 @@ def test_function_is_kept(name: str, dtype: torch.dtype, method: str) -> None:
 def test_planted_permutation_is_found_every_time(name: str, method: str) -> None:
     if (name, method) == ("mlp-narrow", "activation"):
         pytest.skip("units that see one unit only all have the same activations, up to their sign")
+    apart = False
     for seed in range(30 if method == "cosine" else 10):
         net = Net(name, seed, torch.float32 if seed % 2 else torch.float64)
         planted = net.moved(seed)
         found = net.aligned(planted, method)
         assert all(torch.equal(found.params[key], net.params[key]) for key in net.params), seed
         assert all(value == pytest.approx(1.0) for value in found.similarity.values())
-    assert any(value < 0.99 for value in found.similarity_before.values())
+        apart = apart or any(value < 0.99 for value in found.similarity_before.values())
+    assert apart
 
 
 def test_planted_permutation_of_a_deep_residual_network(monkeypatch: pytest.MonkeyPatch) -> None:

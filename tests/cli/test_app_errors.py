@@ -90,7 +90,7 @@ CASES = {
     ),
     "data of another init": (["train", "--init", "1.st", "--train-size", "9", "-o", "out.st"], "brings its data"),
     "hmm of another set": (["train", "--data", "mnist", "--hmm-dim", "9", "-o", "out.st"], "for --data hmm"),
-    "parity of two classes": (["train", "--task", "parity", "-o", "out.st"], "or a FILE.safetensors, not hmm"),
+    "parity of two classes": (["train", "--task", "parity", "-o", "out.st"], "a FILE.safetensors or FILE.npz, not hmm"),
     "parity of objects": (["train", "--data", "cifar10", "--task", "parity", "-o", "out.st"], "not cifar10"),
     "task": ([*TRAIN, "--task", "primes", "-o", "out.st"], "--task"),
     "task of another init": (["train", "--init", "1.st", "--task", "parity", "-o", "out.st"], "brings its data"),

@@ -24,7 +24,7 @@ def test_a_data_set_of_ones_own(landscape) -> None:
         assert (data.train.x.shape, data.classes) == ((30, 8), 3)
         assert torch.bincount(data.train.y).tolist() == [10, 10, 10]
         assert load_data(DataSpec("rings", task="parity")).classes == 2
-        with pytest.raises(DataError, match=r"mnist, rings or a FILE\.safetensors, not hmm"):
+        with pytest.raises(DataError, match=r"mnist, rings, a FILE\.safetensors or FILE\.npz, not hmm"):
             load_data(DataSpec("hmm", task="parity"))
         options = ("--hidden", "9", "--epochs", "1", "--data-seed", "4")
         assert landscape("train", "--data", "rings", *options, "-o", "a.st").code == 0

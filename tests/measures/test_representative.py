@@ -40,8 +40,8 @@ def test_its_own_is_itself_and_others_are_not_alike() -> None:
 def test_what_computes_something_else_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     case = make_case("mlp")
 
-    def wrongly(reference, params, symmetry):
-        matched = original(reference, params, symmetry)
+    def wrongly(*networks, **options):
+        matched = original(*networks, **options)
         matched.params["fc2.bias"] = matched.params["fc2.bias"] + 0.1
         return matched
 

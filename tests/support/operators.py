@@ -345,7 +345,13 @@ def experts(m: Net, x: Tensor, way: str) -> Tensor:
         y = torch.einsum("beh,eho->beo", F.relu(torch.einsum("bi,eih->beh", x, m.w)), m.u)
     else:
         y = torch.stack([F.relu(x @ m.w[k]) @ m.u[k] for k in range(3)], 1)
-    return m.o((m.g(x).softmax(-1)[..., None] * y).sum(1))
+    gate = m.g(x)
+    if way == "summed":  # of the best two alone
+        best, which = gate.topk(2, -1)
+        weights = torch.zeros_like(gate).scatter(1, which, best.softmax(-1))
+    else:
+        weights = gate.softmax(-1)
+    return m.o((weights[..., None] * y).sum(1))
 
 
 def mixture(way: str, *units: int, scales: tuple[int, ...] = (18, 5)) -> Case:

@@ -91,7 +91,7 @@ def check_completeness(
 
     Raises:
         GeometryError: if the symmetry is of another network.
-        ModelError: if the network is too large, fails, or has no finite outputs.
+        ModelError: if the network is too large, fails, has no finite outputs, or cuts gradients off.
     """
     check_symmetry(symmetry, params)
     check_kind("generator", generator, torch.Generator, "give one of torch", GeometryError)
@@ -119,6 +119,7 @@ def _scales(
     if latent:
         return Count("scales", len(powers), 0, 0, ()), np.zeros(probe.size, dtype=bool)
     space = ScaleSpace(probe, powers, random)
+    probe.check_idle(space.idle)
     kept = space.kept_by(powers)
     missed = space.beyond(powers[kept])
     examples = tuple(powers_in_words(probe, row) for row in missed)

@@ -143,6 +143,20 @@ class Probe:
                 rows = torch.stack([torch.autograd.grad(flat, leaf, v, retain_graph=True)[0] for v in cotangents])
         return flat.detach().numpy(), rows.numpy()
 
+    def check_idle(self, idle: NDArray[np.bool_]) -> None:
+        """Check that entries without gradients do nothing to outputs.
+
+        Raises:
+            ModelError: if they do: the model cuts gradients off.
+        """
+        vector = self.draw()
+        moved = self.outputs(np.where(idle, 1.5 * vector + 0.1, vector))
+        before = self.outputs(vector)
+        if idle.any() and not np.abs(moved - before).max() <= 1e-9 * np.abs(before).max():
+            raise ModelError(
+                "the model cuts gradients off (`detach`, `no_grad`): it cannot be checked for completeness by them"
+            )
+
     def _flat(self, vector: Tensor) -> Tensor:
         returned = run_with(self._model, self._rest | self.tensors(vector), self.inputs)
         outputs = [torch.view_as_real(y) if y.is_complex() else y for y in all_outputs(returned)]

@@ -32,10 +32,16 @@ IN_PLACE = "writing in place "
 
 @dataclass(frozen=True)
 class _Unruled:
-    """An output that its operator's rule says nothing of: what it was made of, and by which operator."""
+    """An output that its operator's rule says nothing of: what it was made of, and by which operator.
+
+    Of whole numbers that name places along an axis also: of what, along which, and their own shape.
+    """
 
     where: str
     operands: tuple[Value, ...]
+    named: Value | None = None
+    axis: int = 0
+    shape: tuple[int, ...] = ()
 
 
 class TensorTable:
@@ -85,9 +91,23 @@ class TensorTable:
         self._views[storage_of(tensor)][id(tensor)] = tensor
         self.seen.append(value.labels)
 
-    def keep_unruled(self, tensor: Tensor, where: str, operands: Sequence[Tensor]) -> None:
-        """Note a tensor that its operator's rule says nothing of: where something reads it, the operands are fixed."""
-        self._unruled[tensor] = _Unruled(where, tuple(self.value(operand) for operand in operands))
+    def keep_unruled(
+        self, tensor: Tensor, where: str, operands: Sequence[Tensor], named: tuple[Value, int] | None = None
+    ) -> None:
+        """Note a tensor that its operator's rule says nothing of: where something reads it, the operands are fixed.
+
+        It may hold numbers of places: `named` along an axis.
+        """
+        value, axis = named or (None, 0)
+        made_of = tuple(self.value(operand) for operand in operands)
+        self._unruled[tensor] = _Unruled(where, made_of, value, axis, tuple(tensor.shape))
+
+    def named(self, tensor: Tensor, axis: int) -> Value | None:
+        """Return of what a tensor names places along an axis, if it is as it was made; None if not, or of nothing."""
+        unruled = self._unruled.get(tensor)
+        if unruled is None or (unruled.axis, unruled.shape) != (axis, tuple(tensor.shape)):
+            return None
+        return unruled.named
 
     def pass_unruled(self, source: Tensor, tensor: Tensor) -> bool:
         """Let a tensor be what another is that no rule says anything of; tell whether the other is such."""

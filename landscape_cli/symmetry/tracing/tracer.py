@@ -152,6 +152,7 @@ class Tracer(TorchDispatchMode):
         device = {"device": META} if dispatch.kwargs.get("device") else {}
         result = dispatch.function(*on_meta(dispatch.args), **on_meta(dispatch.kwargs) | device)
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
+        self.parameters.count_reads(dispatch.tensors, [each for each in outputs if isinstance(each, Tensor)])
         if target is None and isinstance(result, Tensor) and self._passes_indices(known, result):
             return result
         written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None
@@ -164,24 +165,24 @@ class Tracer(TorchDispatchMode):
 
         So max_pool1d squeezes the indices of max_pool2d, and then drops them.
         """
-        if len(known) != 1 or known[0].is_floating_point():
+        if len(known) != 1 or known[0].is_floating_point() or result.is_floating_point():
             return False
         return self._tensors.pass_unruled(known[0], result)
 
     def _keep(self, dispatch: _Dispatch, outputs: Sequence[Any], written: Any, known: Sequence[Tensor]) -> None:
         """Note what is known of an operator's outputs, the first of which is what it wrote into, if it did."""
-        values = self._values(dispatch, outputs)
+        values, named = self._values(dispatch, outputs)
         for tensor, value in zip(outputs, values, strict=False):
             if isinstance(tensor, Tensor):
                 self._tensors.keep(written if tensor is outputs[0] and isinstance(written, Tensor) else tensor, value)
         for tensor in outputs[len(values) :]:
             if isinstance(tensor, Tensor):
-                self._tensors.keep_unruled(tensor, dispatch.where, known)
+                self._tensors.keep_unruled(tensor, dispatch.where, known, named)
         if isinstance(dispatch.target, Tensor):
             self._tensors.after_writing(dispatch.target, values[0])
 
-    def _values(self, dispatch: _Dispatch, outputs: Sequence[Any]) -> list[Value]:
-        """Return what the operator's rule says of its outputs, or what is true without one."""
+    def _values(self, dispatch: _Dispatch, outputs: Sequence[Any]) -> tuple[list[Value], tuple[Value, int] | None]:
+        """Return what the operator's rule says of its outputs, or what is true without one; and what others name."""
         operator, where = dispatch.operator, dispatch.where
         shapes = [tuple(tensor.shape) for tensor in outputs if isinstance(tensor, Tensor)]
         call = Call(
@@ -189,21 +190,21 @@ class Tracer(TorchDispatchMode):
         )
         self._tensors.equations.where = where
         if operator.rule is None or "out" in dispatch.kwargs:
-            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}")
+            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}"), None
         before = self._tensors.value(dispatch.args[0]) if dispatch.in_place else None
         try:
             made = operator.rule(call)
         except NoRule:
-            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}")
+            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}"), None
         except TraceError:
             raise
         except Exception as cause:  # facts stated before it failed are true, or only fix more than is needed
             problem = f"the symmetry rule of the operator {where} failed ({type(cause).__name__}: {cause}): report this"
-            return self._without_rule(call, outputs, problem)
+            return self._without_rule(call, outputs, problem), None
         values = made if isinstance(made, list) else [made]
         if before is not None and before.shape != values[0].shape and not operator.restrides:
             raise TraceError(f"{where} changes a shape in place, which has no rule")
-        return values
+        return values, call.named
 
     def _without_rule(self, call: Call, outputs: Sequence[Any], problem: str) -> list[Value]:
         """Fix what reaches an operator; return outputs of which no more is known than where their places are."""

@@ -125,3 +125,14 @@ def test_the_model_is_left_as_it_was(mlp: Net) -> None:
     assert mlp.model.training
     mlp.model.eval()
     assert all(torch.equal(tensor, before[name]) for name, tensor in mlp.model.state_dict().items())
+
+
+@pytest.mark.parametrize("part", ["all", "one layer"])
+def test_a_model_that_cuts_gradients_off_is_refused(part: str) -> None:
+    def forward(m: Body, x: torch.Tensor) -> torch.Tensor:
+        hidden = F.relu(m.a(x)).detach()
+        return m.o(hidden).detach() if part == "all" else m.o(hidden)
+
+    net = make_net(Body(forward, a=nn.Linear(3, 4), o=nn.Linear(4, 2)), (3,))
+    with pytest.raises(ModelError, match="cuts gradients off"):
+        checked(net)

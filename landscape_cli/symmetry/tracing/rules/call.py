@@ -47,6 +47,7 @@ class Call:
         shapes: the shapes of its outputs.
         where: the operator and the module it runs in, for reasons.
         in_place: whether it writes into its first argument.
+        named: what the outputs that a rule says nothing of name places of, and along which axis.
     """
 
     tensors: TensorTable
@@ -57,6 +58,7 @@ class Call:
     shapes: Sequence[tuple[int, ...]]
     where: str
     in_place: bool = False
+    named: tuple[Value, int] | None = None
 
     @property
     def labels(self) -> Labels:

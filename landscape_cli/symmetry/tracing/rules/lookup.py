@@ -146,6 +146,9 @@ def index_select(call: Call) -> Value:
 def gather(call: Call) -> Value:
     """Places along an axis taken by their numbers, of which there are some beside every other place."""
     axis = call.args[1] % max(len(call.shape), 1)
+    named = call.tensors.named(call.args[2], axis)
+    if named is not None and named.shape == tuple(call.args[0].shape):
+        return _gathered_by_name(call, named, axis)
     passed = only_channels(call, call.operand(0), [axis], LISTED)
     sizes = tuple(1 if k == axis else size for k, size in enumerate(call.shape))
     if any(size < passed.shape[k] for k, size in enumerate(sizes) if k != axis):
@@ -154,6 +157,25 @@ def gather(call: Call) -> Value:
     places = replace(call.plain(places), zero=False)
     labels = call.meet(Value(call.shape, passed.labels), places)
     return Value(call.shape, call.apart(labels, call.shape), passed.scale, passed.sign)
+
+
+def _gathered_by_name(call: Call, named: Value, axis: int) -> Value:
+    """Return units taken in the order of what tells them: whose they are is no matter."""
+    operand, rank = call.operand(0), len(call.shape)
+    labels = call.summed(call.meet(operand, Value(named.shape, named.labels), shape=operand.shape), [axis])
+    scale, sign = (call.dropped(getattr(operand, kind), [axis], kind, rank, labels) for kind in ("scale", "sign"))
+    return Value(call.shape, call.apart(labels, call.shape), scale, sign)
+
+
+def _scattered_by_name(call: Call, named: Value, axis: int) -> Value:
+    """Return zeros of which those that are named hold what others do in the order of what tells them."""
+    source = call.argument(3, "src" if isinstance(call.argument(3, "src"), Tensor) else "value")
+    there = Value(named.shape, named.labels)
+    if not isinstance(source, Tensor):
+        return Value(call.shape, call.meet(there))
+    passed = only_channels(call, call.tensors.value(source), [axis], LISTED)
+    labels = call.meet(there, replace(passed, shape=_one(passed.shape, axis)))
+    return Value(call.shape, labels, passed.scale, passed.sign)
 
 
 def _one(shape: Sequence[int], axis: int) -> tuple[int, ...]:
@@ -169,7 +191,11 @@ def _corner(sizes: Sequence[int]):  # type: ignore[no-untyped-def]
 @rule("index_add", "index_copy", "index_fill", "index_reduce", words=MOVED, rescales=True)
 def scatter(call: Call) -> Value:
     """Places along an axis overwritten, or added to, by their numbers."""
-    target, axis = call.operand(0), call.args[1] % max(len(call.shape), 1)
+    axis = call.args[1] % max(len(call.shape), 1)
+    named = call.tensors.named(call.args[2], axis)
+    if named is not None and call.raw(0).zero and call.operator.name == "scatter" and named.shape == call.shape:
+        return _scattered_by_name(call, named, axis)
+    target = call.operand(0)
     source = call.argument(3, "src" if isinstance(call.argument(3, "src"), Tensor) else "value")
     places = call.plain(call.tensors.raw(call.args[2]))
     listed = call.operator.name.startswith("index")

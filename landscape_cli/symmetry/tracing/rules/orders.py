@@ -45,7 +45,7 @@ def running_function(call: Call) -> Value:
 def ordered(call: Call) -> list[Value]:
     """The numbers along an axis in their order, or those at some places of it: whose they are is no matter.
 
-    Where they were before is told of an axis of fixed places; of units it is what none may ask.
+    Where they were before is told of an axis of fixed places; of units, to what looks them up again.
     """
     operand = call.unsigned(call.operand(0))
     named = "stable" in call.kwargs or (call.operator.name == "sort" and "dim" in call.kwargs)
@@ -55,6 +55,7 @@ def ordered(call: Call) -> list[Value]:
         else (int(call.kwargs.get("dim", -1)) % max(len(operand.shape), 1))
     )
     fixed = all(int(layer.max()) < 0 for layer in operand.labels if axis in covered(layer))
+    call.named = operand, axis
     labels = call.summed(operand.labels, [axis])
     rank = len(operand.shape)
     scale = call.dropped(operand.scale, [axis], "scale", rank, labels)
