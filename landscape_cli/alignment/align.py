@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -24,7 +24,7 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
-from landscape_cli.symmetry import Symmetry, burn_in, flip, permute, spread
+from landscape_cli.symmetry import Axis, Role, Symmetry, burn_in, flip, permute, spread, unit_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +111,14 @@ def match_networks(
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
     learned = None
     with torch.no_grad():
-        where = AxisTable(symmetry.without_masks)
+        tables = _tables(symmetry)
+        units = symmetry.without_masks
+        where = AxisTable(replace(units, signs=tuple(group for group in units.signs if group.name not in tables)))
         params = without_zeros(params, symmetry.latents)
-        target, mover = (to_signs(burn_in(network, symmetry), symmetry.latents) for network in (reference, params))
+        target, mover = (
+            to_signs(burn_in(_with_positive(network, symmetry, tables), symmetry), symmetry.latents)
+            for network in (reference, params)
+        )
         gains = signs_of_gains(target, mover, where)
         similarity = Similarity(target, mover, where, gains, Kind.COSINE)
         labelling = UnitMatching(where)
@@ -137,8 +142,12 @@ def match_networks(
             labelling, learned = learner.improve(target, mover, labelling, gains)
         signs = labelling.final_signs()
     permuted = permute(params, symmetry, labelling.permutations)
+    for name, gain in tables.items():
+        signs[name] = (_signs_of(reference, gain) * _signs_of(permuted, gain)).long()
     _flip_in_place(permuted, params, symmetry, signs)
     writers = {group.name: group.writers for group in symmetry.permutations}
+    if tables:
+        target, mover = (dict(burn_in(network, symmetry)) for network in (reference, params))
     return Alignment(
         permuted,
         labelling.permutations,
@@ -174,6 +183,24 @@ def one_at_a_time(
     for name, sign in signs.items():
         if bool((sign < 0).any()):
             yield f"signs of {name}", flip(params, symmetry, {name: sign})
+
+
+def _tables(symmetry: Symmetry) -> dict[str, Axis]:
+    """Return the gains whose every number, along several axes, has a sign of its own, by sign group.
+
+    These say nothing of how units match: networks are compared with all of them positive.
+    """
+    gains = ((group.name, axis) for group in symmetry.signs for axis in group.axes[:1])
+    return {name: axis for name, axis in gains if axis.role is Role.GAIN and len(axis.dims) > 1}
+
+
+def _signs_of(network: Params, gain: Axis) -> Tensor:
+    values = unit_rows(network[gain.tensor], gain)[:, 0].cpu()
+    return torch.where(values < 0, -1.0, 1.0)
+
+
+def _with_positive(network: Params, symmetry: Symmetry, tables: Mapping[str, Axis]) -> Params:
+    return flip(network, symmetry, {name: _signs_of(network, gain) for name, gain in tables.items()})
 
 
 def _flip_in_place(

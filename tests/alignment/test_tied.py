@@ -28,10 +28,9 @@ def test_a_planted_relabelling_is_undone(name: str, method: str) -> None:
 def test_not_by_matching_them_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     branches = tied._branches
     monkeypatch.setattr(tied, "_branches", lambda *given: [next(branches(*given))])
-    for name, seed in (("vector", 2), ("capsules", 9)):
-        params, symmetry = make(name, seed)
-        aligned = match_networks(params, moved(params, symmetry, seed), symmetry).params
-        assert not all(torch.equal(aligned[key], tensor) for key, tensor in params.items())
+    params, symmetry = make("vector", 2)
+    aligned = match_networks(params, moved(params, symmetry, 2), symmetry).params
+    assert not all(torch.equal(aligned[key], tensor) for key, tensor in params.items())
 
 
 @pytest.mark.parametrize("name", ["vector", "capsules"])

@@ -10,6 +10,7 @@ from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.free_groups import named_after, scale_groups, sign_groups, unused
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
 from landscape_cli.symmetry.solving.refinement import color, run_of, runs_of, settle
+from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
@@ -54,7 +55,7 @@ def assemble(traced: Traced) -> Symmetry:
         masks=tuple(traced.masks),
     )
     _check_coverage(traced, symmetry)
-    return symmetry
+    return with_tables(symmetry, traced.tables, traced.aliases)
 
 
 def _parts(traced: Traced) -> Iterable[Part]:

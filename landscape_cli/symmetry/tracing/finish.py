@@ -60,6 +60,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         outputs=outputs,
         batch_norms=_exclusive_batch_norms(tensors),
         masks=parameters.exclusive_masks(),
+        tables=parameters.exclusive_tables(),
         notes=tuple(dict.fromkeys(notes.texts)),
         stacks=parameters.stacks_seen(weights.names),
     )

@@ -14,7 +14,7 @@ from landscape_cli.forward.parts import OTHER, made_of_parts
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.layers import Layer
-from landscape_cli.symmetry.tracing.record import BatchNorm
+from landscape_cli.symmetry.tracing.record import BatchNorm, GainTable
 from landscape_cli.symmetry.tracing.storage import storage_of
 
 MOST_STACKED = 3
@@ -32,8 +32,10 @@ class ParameterTable:
         runs: the labels of each run of axes of the tensors used, in the order of their use.
         roles: what each axis of them is to the units there.
         uses: how many operators were given each.
+        reads: how many read each, or a view of it, and made something else of it than a view.
         batch_norms: those that normalise with running statistics, once for each time they run.
         masks: how often a parameter was multiplied by a buffer of zeros and ones.
+        tables: how often one was multiplied by another, place by place of several axes.
         zero_one: the names of the buffers of zeros and ones.
         stacks: parameters of which each place along the first axis is one of its own, with units of its own.
         stacked: parameters that were used as such.
@@ -54,8 +56,10 @@ class ParameterTable:
         self.runs: dict[str, list[Sequence[Layer]]] = {}
         self.roles: dict[tuple[str, int], Role] = {}
         self.uses: Counter[str] = Counter()
+        self.reads: Counter[str | None] = Counter()
         self.batch_norms: list[BatchNorm] = []
         self.masks: Counter[Mask] = Counter()
+        self.tables: Counter[GainTable] = Counter()
         self.zero_one: set[str] = set()
         self.stacks = frozenset(stacks)
         self.stacked: set[str] = set()
@@ -118,6 +122,10 @@ class ParameterTable:
         """Count an operator as a use of the parameters and buffers among these tensors."""
         self.uses.update({self.name(tensor) for tensor in tensors if tensor in self})
 
+    def count_reads(self, tensors: Iterable[Tensor], outputs: Iterable[Tensor]) -> None:
+        """Count an operator as one that reads the parameters and buffers under its tensors, unless it gives views."""
+        self.reads.update({self.name_under(tensor) for tensor in tensors} - {self.name_under(each) for each in outputs})
+
     def note_stack(self, name: str) -> None:
         """Note that the places along the first axis of a parameter were used apart."""
         long = sum(size > 1 for size in self.shapes[name])
@@ -157,6 +165,11 @@ class ParameterTable:
             if self.uses[mask.weight] == times
             for name in self.aliases[mask.weight]
         ]
+
+    def exclusive_tables(self) -> list[GainTable]:
+        """Return the parameters that multiply one weight, and do nothing else, which has no other use."""
+        tables = self.tables.items()
+        return [table for table, n in tables if self.reads[table.gain] == self.reads[table.weight] == n]
 
     def check_data(self) -> None:
         """Check that the data of parameters and buffers are the same as before the run.

@@ -22,6 +22,23 @@ class BatchNorm:
 
 
 @dataclass(frozen=True)
+class GainTable:
+    """A parameter with a number for each place of several axes of a weight, which it multiplies.
+
+    Attributes:
+        gain: its name.
+        gain_dims: its axes.
+        weight: the weight's name.
+        weight_dims: the weight's axes that lie there.
+    """
+
+    gain: str
+    gain_dims: tuple[int, ...]
+    weight: str
+    weight_dims: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Traced:
     """What one traced forward pass leaves behind.
 
@@ -38,6 +55,7 @@ class Traced:
         outputs: what is known of the outputs.
         batch_norms: those that normalise with running statistics.
         masks: the buffers of zeros and ones that parameters are multiplied by wherever they are used.
+        tables: the gains with a number for each of several axes of a weight that have no other use, nor has the weight.
         notes: what the user should be told.
         stacks: parameters that were used as stacks of such, with what lies beside.
     """
@@ -54,5 +72,6 @@ class Traced:
     outputs: Sequence[Value]
     batch_norms: Sequence[BatchNorm]
     masks: Sequence[Mask]
+    tables: Sequence[GainTable]
     notes: tuple[str, ...]
     stacks: frozenset[str] = frozenset()

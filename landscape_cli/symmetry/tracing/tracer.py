@@ -152,6 +152,7 @@ class Tracer(TorchDispatchMode):
         device = {"device": META} if dispatch.kwargs.get("device") else {}
         result = dispatch.function(*on_meta(dispatch.args), **on_meta(dispatch.kwargs) | device)
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
+        self.parameters.count_reads(dispatch.tensors, [each for each in outputs if isinstance(each, Tensor)])
         if target is None and isinstance(result, Tensor) and self._passes_indices(known, result):
             return result
         written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None

@@ -12,6 +12,7 @@ from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
 
 MOST_ZEROS = 1 << 20
@@ -189,7 +190,28 @@ def multiply(call: Call) -> Value:
         return _masked(call, call.args[k], operands[k], operands[1 - k])
     for operand in operands:
         call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
+    if len(operands) == 2:
+        _note_table(call, *sorted(operands, key=lambda operand: math.prod(operand.shape)))
     return _product(call, operands, 1)
+
+
+def _note_table(call: Call, gain: Value, weight: Value) -> None:
+    """Note that a parameter multiplies another at each place of several axes: there, each number has its own scale."""
+    of_gain, of_weight, parameters = gain.parameter, weight.parameter, call.parameters
+    if of_gain is None or of_weight is None or of_gain.name == of_weight.name or weight.shape != call.shape:
+        return
+    for value, parameter in ((gain, of_gain), (weight, of_weight)):
+        whole = math.prod(value.shape) == math.prod(parameters.shapes[parameter.name])
+        if parameter.name not in parameters.learned or not whole:
+            return
+    missing = len(call.shape) - len(gain.shape)
+    axes = [axis for axis, size in enumerate(gain.shape) if size > 1]
+    dims = [(of_gain.dims[axis], of_weight.dims[missing + axis]) for axis in axes]
+    gain_dims = tuple(dim for dim, _ in dims if dim is not None)
+    weight_dims = tuple(dim for _, dim in dims if dim is not None)
+    in_order = sorted(gain_dims) == [*gain_dims] and sorted(weight_dims) == [*weight_dims]
+    if len(gain_dims) == len(weight_dims) == len(dims) > 1 and in_order:
+        parameters.tables[GainTable(of_gain.name, gain_dims, of_weight.name, weight_dims)] += 1
 
 
 def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
