@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landscape_cli.errors import GeometryError
@@ -27,7 +28,10 @@ def differently(path: str, own: Preprocessing, other_path: str, other: Preproces
     words = [str(own), str(other)]
     if words[0] == words[1]:
         words = [f"{each}, {each.numbers}" for each in (own, other)]
-    return f"networks that meet do not see inputs alike ({path}: {words[0]}; {other_path}: {words[1]})"
+    names = [Path(each).name for each in (path, other_path)]
+    if names[0] == names[1]:
+        names = [path, other_path]
+    return f"networks that meet do not see inputs alike ({names[0]}: {words[0]}; {names[1]}: {words[1]})"
 
 
 def check_alike(networks: Sequence[Checkpoint]) -> None:

@@ -18,6 +18,7 @@ from landscape_cli.io.entries import Entry
 from landscape_cli.io.external import is_foreign, read_foreign
 from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.io.origin import origin_of
+from landscape_cli.io.shards import find_files
 from landscape_cli.models.conventions import ignored_names, saved_names
 from landscape_cli.models.effective import Form, burnt, tensors_of
 from landscape_cli.models.factories import allow_code
@@ -220,6 +221,8 @@ class NetworkReader:
             )
 
     def _read_foreign(self, path: Path, key: str) -> Checkpoint:
+        if path.is_dir():
+            find_files(path)
         if self.request is None:
             raise CheckpointError(
                 f"{path} was not written by landscape and does not say which model it is: name that with `model=` "

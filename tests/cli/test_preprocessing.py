@@ -214,7 +214,7 @@ def test_networks_of_different_preparation_see_their_own(
         assert done.code == 2
         how = {given: "less a mean of 0.49,0.48,0.45, by a deviation", unit: "scaled to [0, 1] if they are bytes"}
         assert "do not see inputs alike" in done.err
-        assert all(f"{name}: {how[name]}" in done.err for name in order), done.err
+        assert all(f"{Path(name).name}: {how[name]}" in done.err for name in order), done.err
         assert "--preprocess" in done.err
         assert "--fold-preprocessing" in done.err
         done = landscape("path", *order, *AGAIN, "--fold-preprocessing", "--points", 3, "--loss", "-q")

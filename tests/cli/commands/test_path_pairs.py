@@ -253,7 +253,7 @@ HOSTILE = {
     "empty glob": (["path", "a-*.st", "c-*.st", "--pairs", "all"], "no file matches the pattern 'c-*.st'"),
     "empty glob, distance": (["distance", "c-*.st", "--pairs", "all"], "no file matches"),
     "no such file": (["path", "a-*.st", "c.st", "--pairs", "all"], "No such file"),
-    "folder": (["path", "a-*.st", "n", "--pairs", "all"], "Is a directory"),
+    "folder": (["path", "a-*.st", "n", "--pairs", "all"], "n is a folder, and holds none of model.safetensors"),
     "unequal zip": (["path", "a-*.st", "b-[12].st", "--pairs", "zip"], "'a-*.st' has 3 networks, 'b-[12].st' has 2"),
     "zip with itself": (["path", "a-*.st", "a-*.st", "--pairs", "zip"], "two different families, not 1"),
     "zip of three": (["path", "a-1.st", "a-2.st", "b-1.st", "--pairs", "zip"], "two different families, not 3"),
