@@ -80,7 +80,8 @@ def check_used(context: typer.Context, method: Method, *, also: Sequence[str] = 
     for name, used_by in USED_BY.items():
         if given(context, name) and method not in used_by and name not in also:
             methods = " or ".join(choice.value for choice in used_by)
-            raise typer.BadParameter(f"{flag(name)} is for --method {methods}: leave it out")
+            others = ", --bn recompute or --fold-preprocessing" if name in OF_DATA else ""
+            raise typer.BadParameter(f"{flag(name)} is for --method {methods}{others}: leave it out")
     if given(context, "temperature") and context.params["relaxation"] is not Relaxation.SINKHORN:
         raise typer.BadParameter("--temperature is for --relaxation sinkhorn: leave it out")
 

@@ -169,10 +169,12 @@ def _check_data_fits(data: DataSet, network: Checkpoint) -> None:
     from landscape_cli.models.request import describe_model
 
     if data.input_shape != network.model.input_shape or not data.objective.fits(network.model.outputs, data.classes):
-        what = "in {} classes" if data.objective.decides else "with {} numbers to predict"
+        count, decides = data.classes, data.objective.decides
+        what = f"in {count} classes" if decides else f"with {count} number{'s' if count != 1 else ''} to predict"
+        task = ", or what is to be told with --task" if decides else ""
         raise DataError(
-            f"the data has inputs of shape {data.input_shape} {what.format(data.classes)}, but {network.path} is "
-            f"{describe_model(network.model)}: name other data with --data, or what is to be told with --task"
+            f"the data has inputs of shape {data.input_shape} {what}, but {network.path} is "
+            f"{describe_model(network.model)}: name other data with --data{task}"
         )
 
 

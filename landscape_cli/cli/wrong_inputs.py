@@ -98,21 +98,23 @@ def check_guess(network: Checkpoint, model: nn.Module, data: DataSet, device: to
     from landscape_cli.data.source import Split
     from landscape_cli.evaluation.evaluator import Evaluator
 
-    if not data.objective.balances:  # guessing has no error there
+    own = data.seen_by(network).preprocessing
+    if own.kind == Preprocess.NONE and network.model.inputs is not None:  # tokens are prepared in one way only
         return
     labels = data.raw_train.y
     drawn = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:TRIAL_SAMPLES]
     x, y = data.raw_train.x[drawn], labels[drawn]
-    chance = 1 - float(torch.bincount(y).max()) / len(y)
+    chance = data.objective.guess_error(y)
+    if chance is None:
+        return
 
     def error_of(kind: Preprocessing) -> float:
         try:
-            split = Split(data.under(kind).preprocessing.apply(x), y)
+            split = Split(data.under(kind).preprocessing.apply(x), y, data.objective)
             return float(Evaluator(model, split, device=device).error([network.params])[0])
         except LandscapeError:  # it does not suit the data, or the model not what becomes of them
             return math.inf
 
-    own = data.seen_by(network).preprocessing
     error, large = error_of(own), chance * LARGE["assumed" if assumed else "asked"]
     if not (chance * WORTH_TRIALS if assumed else large) <= error <= 1:
         return

@@ -27,6 +27,7 @@ from landscape_cli.data.subset import balanced_subset
 from landscape_cli.data.user_function import allow_function, is_function
 from landscape_cli.errors import DataError
 from landscape_cli.forward.objective import Objective, count_classes
+from landscape_cli.forward.objectives import CLASSIFICATION
 from landscape_cli.io.checkpoint import Checkpoint
 
 __all__ = ["DataSet", "DataSpec", "Split", "load_data"]
@@ -197,8 +198,10 @@ def _asked(spec: object, objective: Objective | None) -> tuple[DataSpec, DataSou
     Raises:
         DataError: if that is not said.
     """
+    if objective is not None:
+        check_kind("objective", objective, Objective, "give one, such as Regression()", DataError)
     if isinstance(spec, tuple | Mapping):
-        return DataSpec(GIVEN), GivenSets(spec)
+        return DataSpec(GIVEN, objective=objective or CLASSIFICATION), GivenSets(spec)
     if isinstance(spec, str):
         spec = DataSpec(spec)
         if is_function(spec.name):

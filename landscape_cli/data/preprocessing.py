@@ -190,7 +190,10 @@ class Preprocessing:
             raise DataError(f"the checkpoint was trained on {count} channels, this data has {channels}")
         if count > 1 and count != x.shape[1]:
             of = "columns" if x.ndim == 2 else "channels"
-            raise DataError(f"the preprocessing {self.kind!r} is of {count} {of}, this data has {x.shape[1]}")
+            raise DataError(
+                f"the preprocessing {self.kind!r} is of {count} {of}, this data has {x.shape[1]}: give one number, or "
+                "as many as there are"
+            )
         return self
 
     def apply(self, x: Tensor) -> Tensor:

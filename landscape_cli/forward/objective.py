@@ -147,6 +147,10 @@ class Objective(ABC):
             "compare their weights alone, with `no_functions=`"
         )
 
+    def guess_error(self, y: Tensor) -> float | None:
+        """Return the error of whoever knows no inputs and says what is commonest; None where that is not known."""
+        return None
+
     def variance(self, y: Tensor) -> float | None:
         """Return the mean squared deviation of targets from their mean, by which R² is told from the loss; or None."""
         return None
@@ -162,8 +166,10 @@ class Objective(ABC):
         return y.cpu()[torch.randperm(len(y), generator=generator)]
 
 
-def check_labels(name: str, labels: Tensor, outputs: int) -> None:
+def check_labels(name: str, labels: Tensor, outputs: int, question: str = "") -> None:
     """Check that labels, whole numbers, are of the classes that so many outputs decide between: two, if it is one.
+
+    Otherwise a `question` may ask what else was meant.
 
     Raises:
         DataError: if they are not.
@@ -172,7 +178,7 @@ def check_labels(name: str, labels: Tensor, outputs: int) -> None:
     if low < 0 or high >= classes:
         raise DataError(
             f"{name}: labels out of range: the model decides between {classes} classes, so they must lie between 0 "
-            f"and {classes - 1}; they go from {low} to {high}"
+            f"and {classes - 1}; they go from {low} to {high}{question}"
         )
 
 
@@ -185,7 +191,12 @@ def count_classes(name: str, train: Tensor, test: Tensor) -> int:
     classes = int(train.max()) + 1
     low = min(int(train.min()), int(test.min()))
     high = int(test.max())
-    if low < 0 or high >= classes or classes > len(train):
+    if classes > len(train) and low >= 0 and high < classes:
+        raise DataError(
+            f"{name}: labels out of range: {classes} classes, counted from 0, cannot be told from {len(train)} "
+            "training labels"
+        )
+    if low < 0 or high >= classes:
         raise DataError(
             f"{name}: labels out of range: they must count from 0, and those of y_test occur in y_train; "
             f"y_train reaches {classes - 1}, y_test {high}, the lowest is {low}"
@@ -202,7 +213,9 @@ def check_whole_numbers(name: str, y: Tensor, part: str) -> None:
         DataError: if they are not.
     """
     if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
-        raise DataError(f"{name}: {part} holds {y.dtype}, expected whole numbers from 0")
+        raise DataError(
+            f"{name}: {part} holds {y.dtype}, expected whole numbers from 0, or another `objective=`, as regression"
+        )
 
 
 def check_same_shape(name: str, outputs: Tensor, y: Tensor, what: str) -> None:

@@ -51,6 +51,11 @@ class Decisions(Objective):
         logits, labels = self.rows(outputs, y)
         return torch.count_nonzero(decide(logits) != labels)
 
+    def guess_error(self, y: Tensor) -> float:
+        """Return the fraction of decisions that are not for the commonest class."""
+        labels = self.labels(y)
+        return 1 - float(torch.bincount(labels).max()) / len(labels) if len(labels) else 0.0
+
 
 @dataclass(frozen=True)
 class Classification(Decisions):
@@ -134,6 +139,11 @@ class Multilabel(Decisions):
         """Return each bit as a decision of one output."""
         return outputs.reshape(-1, 1), y.reshape(-1)
 
+    def guess_error(self, y: Tensor) -> float:
+        """Return the fraction of bits that are not the commoner ones of their label."""
+        ones = y.double().mean(0)
+        return float(torch.minimum(ones, 1 - ones).mean())
+
     def random_targets(self, y: Tensor, classes: int, generator: torch.Generator) -> Tensor:
         """Return random bits."""
         return torch.randint(2, y.shape, generator=generator)
@@ -185,7 +195,7 @@ class Dense(Decisions):
                 f"{name}: the model returns shape {tuple(outputs.shape)} for {len(outputs)} samples, classes on axis "
                 f"{self.class_axis} by `class_axis=`, and labels have shape {tuple(y.shape)}"
             )
-        check_labels(name, y[y != self.ignore_index], classes)
+        check_labels(name, y[y != self.ignore_index], classes, "; or is one of them `ignore_index=`?")
 
     def classes(self, name: str, train: Tensor, test: Tensor) -> int:
         """Return the number of classes among the places of both splits that count: some may be rare."""

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from landscape_cli.errors import Remark
-from landscape_cli.forward.functional import run_with
+from landscape_cli.errors import LandscapeError, Remark
+from landscape_cli.forward.functional import ForwardError, run_with
 from landscape_cli.network import WholeInputs
 from landscape_cli.rng import generator
 
@@ -90,6 +90,10 @@ def _lookups(model: nn.Module, x: Tensor) -> _Lookups | None:
     try:
         with torch.no_grad(), lookups:
             run_with(model, values, x)
+    except ForwardError:
+        return None
+    except LandscapeError:  # as of an output that is not there
+        raise
     except Exception:  # code of others: on such inputs it does not run
         return None
     return lookups

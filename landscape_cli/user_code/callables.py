@@ -81,5 +81,5 @@ def running(what: str | Callable[[], str], error: type[LandscapeError]) -> Itera
 
 def similar(name: str, names: list[str]) -> str:
     """Return a question whether one of the names that are like this was meant; empty if there are none."""
-    close = get_close_matches(name, names, n=5, cutoff=0.5)
+    close = get_close_matches(name, names, n=5, cutoff=0.7)
     return f": did you mean {', '.join(close)}?" if close else ""

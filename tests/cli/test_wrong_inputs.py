@@ -11,19 +11,34 @@ from torch import nn
 from landscape_cli import Checkpoint, ModelSpec, Preprocessing, load_data
 from landscape_cli.cli.wrong_inputs import as_ranges, check_categories, check_guess
 from landscape_cli.errors import DataError, LandscapeWarning, Remark
+from landscape_cli.forward.objective import Objective
+from landscape_cli.forward.objectives import CLASSIFICATION, Dense, Multilabel
+from landscape_cli.network import WholeInputs
 
 X = torch.arange(256, dtype=torch.uint8).repeat(2)[:, None]
 Y = (X[:, 0] > 127).long()
 CPU = torch.device("cpu")
 
 
-def said(labels: torch.Tensor, seen: str, *, assumed: bool) -> list[tuple[type[Warning], str]]:
+def said(
+    labels: torch.Tensor,
+    seen: str,
+    *,
+    assumed: bool,
+    objective: Objective = CLASSIFICATION,
+    inputs: WholeInputs | None = None,
+) -> list[tuple[type[Warning], str]]:
     """What is said of a network that decides at half of [0, 1], seeing bytes in some way."""
-    model = nn.Linear(1, 2)
-    data = load_data(((X, labels), (X, labels)), preprocessing=seen)
+    model: nn.Module = nn.Linear(1, 2)
     params = {"weight": torch.tensor([[0.0], [10.0]]), "bias": torch.tensor([0.0, -5.0])}
+    if isinstance(objective, Dense):  # one place a sample
+        model = nn.Sequential(model, nn.Unflatten(1, (2, 1)))
+        params = {f"0.{name}": tensor for name, tensor in params.items()}
+    elif isinstance(objective, Multilabel):
+        params = {"weight": torch.tensor([[10.0], [-10.0]]), "bias": torch.tensor([-5.0, 5.0])}
+    data = load_data(((X, labels), (X, labels)), preprocessing=seen, objective=objective)
     record = data.preprocessing.to_record()
-    network = Checkpoint(params, ModelSpec("none", {}, (1,), 2), {}, path="a.pt", preprocessing=record)
+    network = Checkpoint(params, ModelSpec("none", {}, (1,), 2, inputs=inputs), {}, path="a.pt", preprocessing=record)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         check_guess(network, model, data, CPU, assumed=assumed)
@@ -48,6 +63,19 @@ def test_a_network_that_knows_little_is_left_alone_where_its_inputs_are_known() 
     assert "trained on inputs prepared otherwise?" in text
     [(category, _)] = said(1 - Y, "unit", assumed=False)
     assert category is LandscapeWarning  # as good as anything else, `standardize` is better than always wrong
+
+
+def test_places_and_label_bits_are_guessed_too() -> None:
+    """A network of several decisions a sample that is seen wrongly is pointed at preprocessing as any other is."""
+    for objective, labels in ((Dense(), Y[:, None]), (Multilabel(), torch.stack([Y, 1 - Y], 1))):
+        [(category, text)] = said(labels, "standardize", assumed=True, objective=objective)
+        assert category is LandscapeWarning
+        assert "where guessing has 0.5: with --preprocess unit it is 0" in text
+
+
+def test_tokens_are_prepared_in_one_way() -> None:
+    assert said(Y.flip(0), "none", assumed=True) != []
+    assert said(Y.flip(0), "none", assumed=True, inputs=WholeInputs(0, 256)) == []
 
 
 class Table(nn.Module):

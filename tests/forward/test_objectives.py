@@ -36,6 +36,18 @@ def test_scores_are_those_of_a_plain_loop(name: str, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(objectives, "BLOCK", 7)
 
 
+def test_guessing_errs_as_the_best_constant_decisions_do() -> None:
+    """Tried over all constants: one class for all decisions, one bit for each label; none for numbers."""
+    y = torch.tensor([2, 0, 2, 1, 2])
+    assert CLASSIFICATION.guess_error(y) == pytest.approx(min(float((y != k).float().mean()) for k in range(3)))
+    places = torch.tensor([[0, 1, -100], [1, 1, -100], [-100, -100, -100]])
+    assert Dense().guess_error(places) == pytest.approx(0.25)
+    bits = torch.tensor([[1, 0, 1], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
+    constants = torch.cartesian_prod(*[torch.tensor([0, 1])] * 3)
+    assert Multilabel().guess_error(bits) == pytest.approx(min(float((bits != c).float().mean()) for c in constants))
+    assert Regression().guess_error(y.float()) is None
+
+
 def test_what_an_evaluator_is_told_counts_more_than_what_splits_say() -> None:
     case = make_case("multilabel")
     plain = Split(*case.split)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.errors import Remark
+from landscape_cli.errors import ModelError, Remark
+from landscape_cli.forward.outputs import output_named
 from landscape_cli.models.inputs import find_inputs
 from landscape_cli.network import WholeInputs
 
@@ -49,3 +50,11 @@ def test_tables_that_inputs_are_looked_up_in_are_found(model: nn.Module, high: i
 @pytest.mark.parametrize("model", [nn.Linear(3, 2), Positions()])
 def test_models_of_real_numbers_take_those(model: nn.Module) -> None:
     assert find_inputs(model, (3,)) is None
+
+
+def test_what_is_wrong_besides_inputs_is_told_as_it_is() -> None:
+    """A name that no output has is no reason to think that a model does not run on tokens."""
+    model = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 2))
+    model.register_forward_hook(lambda module, inputs, returned: output_named({"logits": returned}, "nope"))
+    with pytest.raises(ModelError, match="nope"):
+        find_inputs(model, (3,))
