@@ -77,7 +77,7 @@ def make_foreign(name: str, arguments: Mapping[str, Any], output: str | None = N
             warnings.simplefilter("ignore")  # of initialisations, which are not kept
             model = models.get_model(name.removeprefix(TORCHVISION), **({"weights": None} | dict(arguments)))
     if not isinstance(model, nn.Module):
-        raise ModelError(f"{what} returned {type(model).__name__}, expected a torch.nn.Module")
+        raise ModelError(f"{what} returned a {type(model).__name__}, expected a torch.nn.Module")
     while isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         model = model.module  # they compute the same, on more devices
     _check_tensors(what, model)

@@ -208,7 +208,10 @@ class NetworkReader:
             )
         if self.request is not None and not is_request_for(self.request, spec):
             named = shown(format_request(self.request.name, self.request.arguments))
-            raise ModelError(f"{path} is {describe_model(spec)}, not `model=` {named}: leave that out, or correct it")
+            remedy = "leave that out, or correct it"
+            if needs_code(spec.name):
+                remedy = f"use `model=` {quoted(format_request(spec.name, spec.arguments))}"
+            raise ModelError(f"{path} is {describe_model(spec)}, not `model=` {named}: {remedy}")
         if self.shape is not None and self.shape != spec.input_shape:
             raise ModelError(f"{path} takes inputs of shape {spec.input_shape}, not `input_shape=` {self.shape}")
         if self.inputs not in {None, spec.inputs}:
