@@ -15,7 +15,7 @@ from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
 from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed, one_line
-from landscape_cli.io.atomic import check_outputs, check_room, check_takes_files
+from landscape_cli.io.atomic import check_not_system, check_outputs, check_room, check_takes_files
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -51,6 +51,7 @@ def output_paths(
         doubles = sorted(str(path) for path, count in Counter(paths).items() if count > 1)
         if doubles:
             raise CheckpointError(f"two networks would both be written to {doubles[0]}: rename one")
+        check_not_system(out_dir, f"{out_dir} lies", error=CheckpointError)
         folder = next(folder for folder in (out_dir, *out_dir.parents) if os.path.lexists(folder))
         if not folder.is_dir():
             raise CheckpointError(f"{folder} is not a folder: name another with --out-dir")
@@ -134,9 +135,11 @@ def make_folder(out_dir: Path | None) -> None:
     Raises:
         CheckpointError: if it cannot be made.
     """
+    if out_dir is None:
+        return
+    check_not_system(out_dir, f"{out_dir} lies", error=CheckpointError)
     try:
-        if out_dir is not None:
-            out_dir.mkdir(parents=True, exist_ok=True)
+        out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise CheckpointError(f"cannot make the folder {out_dir}: {cause.strerror}") from cause
 

@@ -48,6 +48,18 @@ def check_outputs(paths: Iterable[Path], *, force: bool, error: type[LandscapeEr
         check_takes_files(folder, error=error)
 
 
+def check_not_system(folder: Path, what: str, *, error: type[LandscapeError]) -> None:
+    """Check that a folder, which may not be there yet, is none of the system's; `what` begins the message.
+
+    Raises:
+        error: if it is.
+    """
+    inside = f"{os.path.realpath(folder)}/"
+    for system in SYSTEM_FOLDERS:
+        if inside.startswith(f"{system}/") and not inside.startswith(f"{SHARED_MEMORY}/"):
+            raise error(f"{what} in {system}, which is the system's: name a place elsewhere")
+
+
 def check_takes_files(folder: Path, *, error: type[LandscapeError]) -> None:
     """Check that files can be made in a folder, by making one without a name.
 
@@ -91,10 +103,7 @@ def _check_free(path: Path, *, force: bool, error: type[LandscapeError]) -> None
     target = _target(path, error)
     if not target.parent.is_dir():
         raise error(f"{path} is a link to {target}, whose folder does not exist: make that, or remove the link")
-    inside = f"{os.path.realpath(target.parent)}/"
-    for folder in SYSTEM_FOLDERS:
-        if inside.startswith(f"{folder}/") and not inside.startswith(f"{SHARED_MEMORY}/"):
-            raise error(f"{path} lies in {folder}, which is the system's: name a file elsewhere")
+    check_not_system(target.parent, f"{path} lies", error=error)
     if path.exists() and not force:
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it")
 

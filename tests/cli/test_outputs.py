@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from landscape_cli.cli.outputs import make_folder
+from landscape_cli.errors import CheckpointError
 from landscape_cli.figures import figure
 from landscape_cli.io import atomic, results
 from tests.support.train_command import SHORT
@@ -142,6 +144,15 @@ def test_where_one_file_cannot_be_written_the_others_are(named, monkeypatch: pyt
     assert f'"{folder}/{refused}"' not in done.out or what in {"normalize", "align"}
     left = {path: content for path, content in expected.items() if path.name != refused}
     assert {path: path.read_bytes() for path in [*Path(folder).iterdir(), *Path().glob("p.json")]} == left
+
+
+def test_no_folder_is_made_among_the_systems(named) -> None:
+    folder = "/dev/landscape-test.st/n"
+    for command in (["normalize", NAMES[0]], ["align", *NAMES[:2]]):
+        named(*command, "--out-dir", folder).check_refused("lies in /dev, which is the system's", command)
+    with pytest.raises(CheckpointError, match="lies in /dev"):
+        make_folder(Path(folder))
+    assert not Path(folder).parent.exists()
 
 
 def test_a_folder_that_cannot_be_made_leaves_the_result(named, monkeypatch: pytest.MonkeyPatch) -> None:
