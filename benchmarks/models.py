@@ -350,7 +350,7 @@ def made(zoo: str, name: str) -> dict[str, Any]:
             resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         try:
             made_row = examine(zoo, name)
-        except Exception as cause:
+        except Exception as cause:  # code of others: why is the row
             made_row = {"zoo": zoo, "model": name, "refused": one_line(cause, 200)}
         os.write(writer, json.dumps(made_row).encode())
         os._exit(0)

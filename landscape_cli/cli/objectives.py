@@ -56,9 +56,9 @@ def _function(name: str) -> Callable[..., Any]:
     function = import_callable(path, what="objective", noun="function", returns="losses", error=DataError)
     if not arguments:
         return function
-    bound: Any = partial(function, **arguments)
-    bound.error = getattr(function, "error", None)
-    return bound  # type: ignore[no-any-return]
+    bound = partial(function, **arguments)
+    vars(bound)["error"] = getattr(function, "error", None)
+    return bound
 
 
 def _named(name: str) -> Objective:

@@ -89,7 +89,7 @@ class Custom(Objective):
             values = function(outputs, y)
         except (LandscapeError, MemoryError, torch.OutOfMemoryError):
             raise
-        except Exception as cause:
+        except Exception as cause:  # code of others
             raise ModelError(
                 f"the {what} {shown(self.name)} fails on outputs of shape {tuple(outputs.shape)} and targets of shape "
                 f"{tuple(y.shape)}: {type(cause).__name__}: {one_line(cause)}"

@@ -33,7 +33,7 @@ def saved_names(model: nn.Module) -> dict[str, str]:
         names: dict[int, str] = {id(tensor): name for name, tensor in state.items()}
         try:
             written: dict[str, Any] = dict(revert(module, dict(state)))
-        except Exception:
+        except Exception:  # code of others: a convention that does not apply here
             continue
         head = f"{prefix}." if prefix else ""
         for there, tensor in written.items():

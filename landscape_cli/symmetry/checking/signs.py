@@ -87,7 +87,9 @@ class SignSearch:
                 equal[k, at] = np.abs(there[at] - row).max(axis=1) <= CLOSE * largest
         return [(left[i], right[j]) for i, j in np.argwhere(equal)]
 
-    def _flipped(self, vector: NDArray[np.float64], atoms: Sequence[Entries], subset: tuple[int, ...]):  # type: ignore[no-untyped-def]
+    def _flipped(
+        self, vector: NDArray[np.float64], atoms: Sequence[Entries], subset: tuple[int, ...]
+    ) -> NDArray[np.float64]:
         signs = np.ones(len(vector))
         for k in subset:
             signs[atoms[k]] *= -1

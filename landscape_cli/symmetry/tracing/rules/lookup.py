@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -182,7 +182,7 @@ def _one(shape: Sequence[int], axis: int) -> tuple[int, ...]:
     return tuple(1 if k == axis else size for k, size in enumerate(shape))
 
 
-def _corner(sizes: Sequence[int]):  # type: ignore[no-untyped-def]
+def _corner(sizes: Sequence[int]) -> Callable[[Tensor], Tensor]:
     """Return what takes the first places along every axis."""
     return lambda numbers: numbers[tuple(slice(size) for size in sizes)]
 
