@@ -11,6 +11,25 @@ import torch
 from landscape_cli.cli.app import main
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--gpu", default="cuda", metavar="DEVICE", help="what tests marked gpu take for one, as cpu")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "gpu" in getattr(item, "fixturenames", ()):
+            item.add_marker("gpu")
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest) -> torch.device:
+    """A GPU, without which the test is skipped: what is computed there is compared with the CPU."""
+    device = torch.device(request.config.getoption("--gpu"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    return device
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.arguments import check_kind, check_tensors, check_whole, device_of
+from landscape_cli.choices import Precision
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, ModelError
+from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.runners import Batch, choose_runner
+from landscape_cli.evaluation.choice import choose_runner
+from landscape_cli.evaluation.runners import Batch
 from landscape_cli.evaluation.scores import Quantity, Scores, Tally
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
 from landscape_cli.forward.functional import (
@@ -55,6 +58,7 @@ class Evaluator:
         recompute_on: str | None = None,
         integers: bool | None = None,
         objective: Objective | None = None,
+        precision: str | Arithmetic = Precision.FLOAT32,
     ) -> None:
         """Put the data on the device and choose the sizes of the work.
 
@@ -73,17 +77,21 @@ class Evaluator:
                 same bits; by default where a trial on the first network finds it faster.
             objective: what networks are held against; by default what the data says, which is classification where
                 nothing else is.
+            precision: in which numbers networks in float32 are computed, "float32", "tf32" (on a CPU the same) or
+                "bf16"; or an `Arithmetic`, which counts what that changes, for several evaluators.
 
         Raises:
             DataError: if the data are no splits, their shapes or types are wrong, inputs are not finite, or labels out
                 of the range that the model decides between.
-            ModelError: if the model does not return what the objective takes.
+            ModelError: if the model does not return what the objective takes, or the precision is not for it.
         """
         check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", ModelError)
         if batch_size is not None:
             check_whole("batch_size", batch_size, ModelError, least=1)
         self.device = device_of(device)
         self.model = model.eval()
+        self.arithmetic = precision if isinstance(precision, Arithmetic) else Arithmetic(precision)
+        self.arithmetic.check(self.model)
         splits = named_splits(data, self.model, objective)
         self.objective = next(iter(splits.values())).objective
         if recompute_on is not None:
@@ -108,7 +116,13 @@ class Evaluator:
         places = any(outputs.ndim > 2 for outputs in returned.values())
         self.batch_size = batch_size or fitting_batch(elements, self.device, least=1 if places else LEAST_SAMPLES)
         self._runner = choose_runner(
-            self.model, self.splits, self.objective, batch_size=self.batch_size, integers=integers
+            self.model,
+            self.splits,
+            self.objective,
+            batch_size=self.batch_size,
+            integers=integers,
+            elements=elements,
+            arithmetic=self.arithmetic,
         )
 
     @property
@@ -131,6 +145,7 @@ class Evaluator:
             advance=self.advance,
             recompute_on=self.recompute_on,
             objective=self.objective,
+            precision=self.arithmetic,
         )
 
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
@@ -193,10 +208,9 @@ class Evaluator:
             outputs_on = self._runner.load(chunk)
             for name, tally in tallies.items():
                 for batch in self._batches(name):
-                    for k, outputs in enumerate(outputs_on(batch)):
-                        tally.add(k, outputs, batch.y)
+                    for samples in tally.add(outputs_on(batch), batch.y):
                         if self.advance is not None:
-                            self.advance(len(batch.y))
+                            self.advance(samples)
         return {name: tally.scores(*self._facts[name]) for name, tally in tallies.items()}
 
     def _chunks(self, networks: Iterable[Params]) -> Iterator[list[Params]]:

@@ -13,6 +13,9 @@ MIB = 1 << 20
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
 ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
 
+OUT_OF_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
+"""What errors of a CPU's memory, and of libraries on a GPU, say."""
+
 
 def as_channels_last(tensor: Tensor) -> Tensor:
     """Return images and filters with their channels last in memory, which convolution and pooling read faster."""
@@ -64,3 +67,10 @@ def fitting_batch(elements: int, device: torch.device, *, least: int) -> int:
     fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
     power: int = 1 << (fits.bit_length() - 1)
     return min(1 << 16, max(least, power))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that there is not enough memory, on whatever device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
