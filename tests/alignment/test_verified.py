@@ -230,10 +230,7 @@ def test_the_default_number_of_samples_is_said_once() -> None:
 
 def test_what_a_network_puts_out_is_kept_for_its_other_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     pair, passes = Pair(), [0]
-    networks = [
-        Checkpoint(params, ModelSpec("mlp", {}, (5,), 3), {}, path=path)
-        for params, path in ((pair.reference, "a"), (pair.network, "b"))
-    ]
+    networks = checkpoint(pair.reference, "a"), checkpoint(pair.network, "b")
     aligner = PairAligner(pair.model, networks[0], pair.symmetry, method="cosine", inputs=None, seed=0, device=CPU)
     pair.model.register_forward_hook(lambda *_: passes.append(passes.pop() + 1))
     counts = []
