@@ -86,17 +86,13 @@ def _merged(columns: Sequence[Array]) -> list[Array]:
     merged: list[Array] = []
     for column in columns:
         for k, before in enumerate(merged):
-            fits = (before == column) | (before == NONE) | (column == NONE)
-            if fits.all() and max(before.max(), column.max()) >= 0 and len(np.intersect1d(_held(before), _held(column))):
+            apart = (before == column) | (before == NONE) | (column == NONE)
+            if apart.all() and len(np.intersect1d(before[before >= 0], column[column >= 0])):
                 merged[k] = np.where(before == NONE, column, before)
                 break
         else:
             merged.append(column)
     return merged
-
-
-def _held(column: Array) -> Array:
-    return column[column >= 0]
 
 
 def _without_blocks(column: Array, blocks: Sequence[Array]) -> Array | None:
