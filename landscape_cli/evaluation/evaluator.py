@@ -28,14 +28,15 @@ from landscape_cli.forward.functional import (
     run_with,
     unsaved_buffers,
 )
-from landscape_cli.forward.memory import MIB, as_channels_last, fitting_batch, largest_activation
+from landscape_cli.forward.memory import MIB
 from landscape_cli.forward.objective import Objective
 from landscape_cli.forward.outputs import decide
+from landscape_cli.forward.sizes import fitting_batch, layout_for, networks_together
+from landscape_cli.forward.work import Work, count_work
 from landscape_cli.models.fitting import check_params
 from landscape_cli.network import Params
 
 NETWORK_BYTES = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
-MOST_NETWORKS = 8
 LEAST_SAMPLES = 64
 """In a batch, whatever the activations take, unless outputs are as many as places."""
 
@@ -100,11 +101,13 @@ class Evaluator:
         returned: dict[torch.Size, Tensor] = {}
         for shape, (name, examples) in reversed(shapes.items()):
             with errors_of_forward(f"inputs of the split {name!r}, shape {tuple(examples.shape[1:])}"):
-                elements, returned[shape] = _run_once(self.model, examples, self.objective)
+                work, returned[shape] = _run_once(self.model, examples, self.objective)
         for name, split in splits.items():
             self.objective.check_fit(f"the split {name!r}", returned[split.x.shape[1:]], split.y)
+        short = self.arithmetic.precision is not Precision.FLOAT32
+        self._lay_out = layout_for(self.model, self.device, short=short)
         self.splits = {
-            name: replace(split, x=as_channels_last(split.x.to(self.device)), y=split.y.to(self.device))
+            name: replace(split, x=self._lay_out(split.x.to(self.device)), y=split.y.to(self.device))
             for name, split in splits.items()
         }
         self._facts = {name: self._facts_of(split.y) for name, split in splits.items()}
@@ -114,14 +117,16 @@ class Evaluator:
         self.recompute_on = recompute_on
         self._kinds = _kinds(self.model.state_dict())
         places = any(outputs.ndim > 2 for outputs in returned.values())
-        self.batch_size = batch_size or fitting_batch(elements, self.device, least=1 if places else LEAST_SAMPLES)
+        self.batch_size = batch_size or fitting_batch(work, self.device, least=1 if places else LEAST_SAMPLES)
+        samples = min(self.batch_size, max(len(split.y) for split in self.splits.values()))
+        self._together = networks_together(work, samples, self.device)
         self._runner = choose_runner(
             self.model,
             self.splits,
             self.objective,
             batch_size=self.batch_size,
             integers=integers,
-            elements=elements,
+            work=work,
             arithmetic=self.arithmetic,
         )
 
@@ -223,7 +228,7 @@ class Evaluator:
             self._check_fits(first)
             size = sum(tensor.numel() * tensor.element_size() for tensor in first.values())
             allowance = NETWORK_BYTES.get(self.device.type, NETWORK_BYTES["cpu"])
-            count = min(MOST_NETWORKS, max(1, allowance // max(1, size)))
+            count = min(self._together, max(1, allowance // max(1, size)))
             yield [self._prepare(params) for params in (first, *islice(source, count - 1))]
 
     def _facts_of(self, y: Tensor) -> tuple[int, float | None]:
@@ -245,7 +250,7 @@ class Evaluator:
     def _prepare(self, params: Params) -> Params:
         """Return a network on the device, with recomputed statistics if they are asked for, and the model's tables."""
         self._check_fits(params)
-        network = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        network = {name: self._lay_out(tensor.to(self.device)) for name, tensor in params.items()}
         if self.recompute_on is not None:
             inputs = self.splits[self.recompute_on].x
             network = recompute_statistics(self.model, network, inputs, advance=self.advance)
@@ -282,14 +287,14 @@ def evaluator_of(
     return Evaluator(model, data, device=device, advance=advance)
 
 
-def _run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple[int, Tensor]:
-    """Return the number of elements of a sample's largest activation, and the outputs, by running a model."""
+def _run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple[Work, Tensor]:
+    """Return what a forward pass takes, and the outputs, by running a model."""
     returned: list[Any] = []
     parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
-    elements = largest_activation(
+    work = count_work(
         lambda x: returned.append(run_with(model, {}, x)), as_inputs(examples, parameter.dtype).to(parameter.device)
     )
-    return elements, objective.outputs(returned[0])
+    return work, objective.outputs(returned[0])
 
 
 def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:

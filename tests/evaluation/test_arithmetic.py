@@ -9,8 +9,9 @@ from torch import Tensor
 from landscape_cli.data.source import Split
 from landscape_cli.errors import ModelError, Remark
 from landscape_cli.evaluation.arithmetic import SAMPLE, Arithmetic
-from landscape_cli.evaluation.evaluator import MOST_NETWORKS, Evaluator
+from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.objectives import Regression
+from landscape_cli.forward.sizes import FEW_NETWORKS
 from landscape_cli.models import create_model
 from tests.support.training import MODELS
 
@@ -18,7 +19,7 @@ MODEL = create_model(MODELS["mlp"], seed=9).eval()
 SOURCE = torch.Generator().manual_seed(2)
 NETWORKS = [
     {name: torch.randn(tensor.shape, generator=SOURCE) for name, tensor in MODEL.state_dict().items()}
-    for _ in range(MOST_NETWORKS + 1)
+    for _ in range(FEW_NETWORKS + 1)
 ]
 OUTPUTS = MODELS["mlp"].outputs
 
@@ -38,7 +39,7 @@ def test_bf16_changes_decisions_and_counts_them() -> None:
     assert torch.allclose(found, expected, rtol=2e-2)
     changed = 0
     for name, samples in ("train", SAMPLE), ("test", 30):
-        for k in (0, MOST_NETWORKS):
+        for k in (0, FEW_NETWORKS):
             ours, theirs = (each.predictions(NETWORKS[k], name)[:samples] for each in (evaluator, exact))
             changed += int((ours != theirs).sum())
     counted = evaluator.arithmetic.record()["changed_decisions"]
