@@ -36,7 +36,7 @@ def midpoint_recipe(context: typer.Context) -> Recipe | None:
     from landscape_cli.samplers import Recipe
 
     options = context.params
-    if not options["optimize_midpoint"] and options["kind"] is not Kind.CONNECTOR:
+    if not options["optimize_midpoint"] and options["kind"] != Kind.CONNECTOR:
         for name in (*OF_MIDPOINT, "midpoint_out"):
             if given(context, name):
                 connects = "" if name == "midpoint_out" else " or --kind connector"

@@ -6,12 +6,13 @@ See docs/method.md: Precision.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
 
 from landscape_cli.choices import Precision
+from landscape_cli.forward.unfolding import UnfoldedConvolutions
 
 
 @contextmanager
@@ -22,8 +23,12 @@ def computing(precision: str, device: torch.device) -> Iterator[None]:
         precision: one of `choices.Precision`; TF32 is float32 on a CPU.
         device: where tensors lie.
     """
-    short = torch.autocast(device.type, torch.bfloat16) if precision == Precision.BF16 else nullcontext()
-    with tf32(device, allowed=precision == Precision.TF32), short:
+    way: AbstractContextManager[Any] = nullcontext()
+    if precision == Precision.BF16:
+        way = torch.autocast(device.type, torch.bfloat16)
+    elif precision == Precision.FLOAT32 and device.type == "cuda":
+        way = UnfoldedConvolutions()
+    with tf32(device, allowed=precision == Precision.TF32), way:
         yield
 
 

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.forward.memory import MIB, as_channels_last
+from landscape_cli.forward.unfolding import LEAST_FAN_IN, LEAST_UNITS
 from landscape_cli.forward.work import Work
 
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
 ACTIVATION_BYTES = 6 * MIB
 SHARE_OF_GPU = 32
-"""What part of a GPU's memory it may take there: a pass holds a few such."""
-PRODUCTS = 10**11
-"""Of a batch on a GPU, from which on the time that launches take does not count; beyond, VGG16 gets slower."""
+"""What part of a GPU's memory it may take there: a pass holds a few such, and launches take time."""
+SHARE_OF_WINDOWS = 8
+"""What part the unfolded windows of a convolution may take, which are held one layer at a time."""
 FEW_NETWORKS, MOST_NETWORKS = 8, 32
 """Taken at a time: the few, so that each batch is read once for them; on a GPU more, which share their kernels."""
 CHANNELS = 8
@@ -26,16 +27,14 @@ CHANNELS = 8
 
 
 def fitting_batch(work: Work, device: torch.device, *, least: int) -> int:
-    """Return the power of two for which a batch's largest activation is allowed, and its work enough for a GPU.
+    """Return the power of two for which a batch's largest activation is allowed.
 
     Args:
         work: of a sample.
         device: where it is computed.
         least: samples in a batch, whatever they take.
     """
-    fits = max(1, _allowed(device) // (4 * work.largest))
-    if device.type == "cuda":
-        fits = min(fits, max(1, PRODUCTS // max(1, work.products)))
+    fits = _fitting(work, device)
     power: int = 1 << (fits.bit_length() - 1)
     return min(1 << 16, max(least, power))
 
@@ -50,21 +49,23 @@ def networks_together(work: Work, samples: int, device: torch.device) -> int:
     """
     if device.type != "cuda":
         return FEW_NETWORKS
-    return min(MOST_NETWORKS, max(1, _allowed(device) // (4 * work.largest * samples)))
+    return min(MOST_NETWORKS, max(1, _fitting(work, device) // samples))
 
 
-def _allowed(device: torch.device) -> int:
-    """Return how many bytes an activation may take: of all memory, as what is free differs from time to time."""
+def _fitting(work: Work, device: torch.device) -> int:
+    """Return how many samples fit: by all of a GPU's memory, as what is free differs from time to time."""
     if device.type != "cuda":
-        return ACTIVATION_BYTES
-    return int(torch.cuda.get_device_properties(device).total_memory) // SHARE_OF_GPU
+        return max(1, ACTIVATION_BYTES // (4 * work.largest))
+    memory = int(torch.cuda.get_device_properties(device).total_memory)
+    unfolded = memory // SHARE_OF_WINDOWS // (4 * max(1, work.unfolded))
+    return max(1, min(unfolded, memory // SHARE_OF_GPU // (4 * work.largest)))
 
 
 def layout_for(model: nn.Module, device: torch.device, *, short: bool) -> Callable[[Tensor], Tensor]:
     """Return how images and filters lie best in memory: with channels last, or as they are.
 
-    On a GPU channels last is for the products that it has units for, of as many channels as these take: 1.5 to 1.8
-    times faster then, else up to 1.4 times slower.
+    On a GPU channels last is for convolutions that are products of matrices (`UnfoldedConvolutions`), or have units
+    for theirs, which take multiples of some number of channels: up to 1.8 times faster then, else up to 1.4 slower.
 
     Args:
         model: the architecture.
@@ -72,5 +73,9 @@ def layout_for(model: nn.Module, device: torch.device, *, short: bool) -> Callab
         short: whether in TF32 or bf16.
     """
     filters = [tensor for tensor in model.state_dict().values() if tensor.ndim == 4]
-    suits = short and all(size % CHANNELS == 0 for each in filters[1:] for size in each.shape[:2])
+    if short:
+        suits = all(size % CHANNELS == 0 for each in filters[1:] for size in each.shape[:2])
+    else:  # most of the convolutions are products of matrices, which read and give channels last
+        large = [len(each) >= LEAST_UNITS and each[0].numel() >= LEAST_FAN_IN for each in filters]
+        suits = 2 * sum(large) > len(filters)
     return as_channels_last if suits or device.type != "cuda" else Tensor.contiguous
