@@ -131,7 +131,7 @@ class Runner:
         faults = []
         known = self._corpus | dict(case.files)
         given = [argument for argument in case.arguments if argument]
-        asked = tuple(name for name in map(_first_part, given[1:]) if name)
+        asked = tuple(name for argument in given[1:] for name in _first_parts(argument) if name)
         for path in self._folder.rglob("*"):
             name, (first, *below) = path.name, path.relative_to(self._folder).parts
             if name.startswith("IMPORTED"):
@@ -175,10 +175,10 @@ def _entries(folders: Iterable[Path]) -> dict[Path, set[str]]:
     return {folder: set(os.listdir(folder)) for folder in folders if folder.is_dir()}
 
 
-def _first_part(argument: str) -> str:
-    """Return what the name begins with of what an argument that is a path asks for; nothing of one elsewhere."""
+def _first_parts(argument: str) -> tuple[str, ...]:
+    """Return what the name begins with of what an argument that is a path asks for, whole and without its suffix."""
     parts = Path(os.path.normpath(argument)).parts
-    return parts[0].partition(".")[0].partition("{")[0] if parts else ""
+    return (parts[0], parts[0].partition(".")[0].partition("{")[0]) if parts else ()
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int] | None:
