@@ -11,6 +11,7 @@ from landscape_cli.data.source import Split
 from landscape_cli.evaluation.arithmetic import Arithmetic, InPrecision
 from landscape_cli.evaluation.halving import Halving
 from landscape_cli.evaluation.runners import FirstSuitable, InWholeNumbers, OneByOne, Runner
+from landscape_cli.evaluation.shared_layers import SharedLayers
 from landscape_cli.evaluation.stacked import Stacked
 from landscape_cli.evaluation.whole_numbers import WholeNumbers
 from landscape_cli.forward.objective import Objective
@@ -48,6 +49,8 @@ def choose_runner(
     samples = min(batch_size, max(len(split.y) for split in splits.values()))
     if inputs.is_cuda and (not work.unfolded or work.products * samples <= LARGEST_STACKED):
         runners.append(Stacked(model, objective, inputs[:2]))
+    if not inputs.is_cuda and arithmetic.precision is not Precision.BF16:
+        runners.append(SharedLayers(model, one_by_one, inputs[:2]))
     halving = Halving(FirstSuitable([*runners, one_by_one]), inputs.device)
     if not inputs.is_cuda and arithmetic.precision is Precision.FLOAT32:
         return halving

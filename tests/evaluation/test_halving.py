@@ -11,8 +11,10 @@ from landscape_cli.errors import ModelError
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.halving import Halving
 from landscape_cli.evaluation.runners import Batch, OneByOne
+from landscape_cli.evaluation.shared_layers import LEAST_FAN_IN
 from landscape_cli.evaluation.stacked import Stacked
 from landscape_cli.forward.objectives import CLASSIFICATION
+from landscape_cli.geometry.linear import linear
 
 SAMPLES, INPUTS, CLASSES = 37, 5, 3
 
@@ -106,3 +108,19 @@ def test_other_errors_are_not_shortages() -> None:
     model.room, model.words = 0, "something else"
     with pytest.raises(ModelError, match="the forward pass fails"):
         evaluator.evaluate(networks(2))
+
+
+def test_first_layers_that_networks_share_are_of_the_batch_at_hand() -> None:
+    class Wide(Hungry):
+        def __init__(self, *, room: int) -> None:
+            super().__init__(room=room)
+            self.layer = nn.Linear(LEAST_FAN_IN, CLASSES).double()
+
+    ends = [{k: t + seed for k, t in Wide(room=1).state_dict().items()} for seed in (0, 1)]
+    line = [linear(*ends, k / 9) for k in range(10)]
+    split = Split(torch.randn(SAMPLES, LEAST_FAN_IN, generator=torch.Generator().manual_seed(1)), data().y)
+    model = Wide(room=99)
+    evaluator, expected = Evaluator(model, split, batch_size=20), Evaluator(Wide(room=99), split).evaluate(line)["data"]
+    for room in (99, 15, 6):
+        model.room = room
+        assert torch.allclose(evaluator.evaluate(line)["data"].loss, expected.loss, rtol=1e-12)
