@@ -112,6 +112,13 @@ class GammaSchedule(Choice):
     LINEAR = "linear"
 
 
+class GammaEvery(Choice):
+    """When it grows."""
+
+    EPOCH = "epoch"
+    STEP = "step"
+
+
 class Augment(Choice):
     """How images are changed at random while training."""
 

@@ -158,7 +158,7 @@ class StepContext:
     def noise(self, k: int) -> Tensor:
         """Return standard normal numbers for network k, shape (entries,): the same at each call within a step."""
         numbers = torch.randn(self.stack.weights.shape[1], generator=self.generator(k, NOISE))
-        return numbers.to(self.stack.weights.device)
+        return numbers.to(self.stack.weights)
 
     def forget(self) -> None:
         """Let the optimiser forget its momenta."""

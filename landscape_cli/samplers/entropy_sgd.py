@@ -87,9 +87,9 @@ class EntropySGD(Sampler):
         fraction = context.epoch / max(1, context.recipe.epochs - 1)
         return self.gamma_init * math.pow(self.gamma_growth, fraction)
 
-    def pull(self, gamma: float, rate: float) -> float:
+    def pull(self, gamma: float, context: StepContext) -> float:
         """Return the fraction of its way back to the network that a step takes the copy."""
-        return gamma * rate
+        return gamma * context.rate
 
     def step(self, context: StepContext) -> None:
         """Move the copies; every L steps, and after the last, the networks."""
