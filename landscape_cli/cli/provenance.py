@@ -53,7 +53,8 @@ IF_USED = (
 IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
-    *("cycles", "fge_start", "cycle_epochs", "lr_min", "gamma_every", "replica_batch_size"),
+    *("cycles", "fge_start", "cycle_epochs", "lr_min", "gamma_every", "replica_batch_size", "asam_eta"),
+    *("adv_zeroed", "esgd_inner_lr"),
     *("class_axis", "ignore_index", "input_dtype", "input_range", "model_output"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
     *("image_size", "train_samples", "test_samples"),

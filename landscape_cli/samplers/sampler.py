@@ -42,6 +42,7 @@ class Sampler:
     Attributes:
         summary: what it is, in a few words.
         momentum: of SGD where the recipe says nothing.
+        usual_rate: the learning rate where the recipe says nothing; None for that of the optimiser.
         own_schedule: whether it has a schedule of the learning rate in place of the recipe's.
         own_statistics: whether running statistics of batch-norm belong to the weights that are returned.
         uses_gradients: whether a step looks at `stack.gradients` or changes them: if not, they need not be there.
@@ -53,6 +54,7 @@ class Sampler:
 
     summary: ClassVar[str] = "stochastic gradient descent"
     momentum: ClassVar[float] = MOMENTUM
+    usual_rate: ClassVar[float | None] = None
     own_schedule: ClassVar[bool] = False
     own_statistics: ClassVar[bool] = True
     uses_gradients: ClassVar[bool] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +125,11 @@ class Stack:
         for piece, (_, start, shape) in zip(pieces, self._layout, strict=True):
             _shaped(row, start, shape).copy_(piece.view(shape))
         return row
+
+    @cached_property
+    def occupied(self) -> Tensor:
+        """1 where a row has a parameter, 0 between them, shape (entries,)."""
+        return self.lay_out(self.weights.new_ones(self.size), 0.0)
 
     def scale(self, factor: float) -> None:
         """Multiply all parameters."""

@@ -13,6 +13,7 @@ from landscape_cli.data.datasets import Split
 from landscape_cli.models import build_model
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.samplers import (
+    ASAM,
     FGE,
     RSGD,
     SAM,
@@ -54,6 +55,7 @@ SAMPLERS: dict[str, tuple[Sampler, Recipe]] = {
     "rsgd": (RSGD(gamma_growth=10.0, keep_replicas=True), SHORT),
     "adv": (Adversarial(**FIRST), SHORT),  # type: ignore[arg-type]
     "sam": (SAM(), SHORT),
+    "asam": (ASAM(), SHORT),
     "swa": (SWA(start=0.3), SHORT),
     "esgd": (EntropySGD(steps=3), SHORT),
     "snapshot": (SnapshotEnsemble(2, keep_snapshots=True), SHORT),
