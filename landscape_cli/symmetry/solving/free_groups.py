@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from math import lcm
 
 import numpy as np
 import torch
 
-from landscape_cli.symmetry.solving.elimination import Row, eliminate
+from landscape_cli.symmetry.solving.elimination import Power, Row, eliminate
 from landscape_cli.symmetry.solving.shared import define
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
@@ -148,14 +147,14 @@ def _solve(
 
 def _members(
     variables: VariableTable, solve: Callable[[int], Row], given: Mapping[int, Row], modulo: int = 0
-) -> dict[int, dict[int, Fraction]]:
+) -> dict[int, dict[int, Power]]:
     """Return by free variable the kept variables that depend on it, and by which power; all that several units own."""
-    members: defaultdict[int, dict[int, Fraction]] = defaultdict(dict)
+    members: defaultdict[int, dict[int, Power]] = defaultdict(dict)
     for variable in np.flatnonzero(variables.kept)[1:].tolist():
         for free, power in solve(variable).items() if variable not in given else ():
             members[free][variable] = power
     for variable, row in given.items():
-        total: defaultdict[int, Fraction] = defaultdict(Fraction)
+        total: defaultdict[int, Power] = defaultdict(int)
         for part, power in row.items():
             for free, share in solve(int(variables.representative[part])).items():
                 total[free] += power * share
@@ -165,7 +164,7 @@ def _members(
     return dict(members)
 
 
-def _whole(powers: Mapping[int, Fraction]) -> dict[int, int]:
+def _whole(powers: Mapping[int, Power]) -> dict[int, int]:
     """Return powers multiplied by their least common denominator."""
     common = lcm(*(power.denominator for power in powers.values()))
     return {variable: int(power * common) for variable, power in powers.items()}
@@ -178,13 +177,13 @@ def _in_outputs(
     seen: set[int] = set()
     common = True
     for row, shares in shown:
-        total: defaultdict[int, Fraction] = defaultdict(Fraction)
+        total: defaultdict[int, Power] = defaultdict(int)
         for variable, power in zip(row, shares, strict=False):
             for free, share in (solve(variable) if variable else {}).items():
                 total[free] += power * share
         powers = {free: power for free, power in total.items() if power}
         seen |= powers.keys()
-        common = common and len(powers) == 1 and set(powers.values()) == {Fraction(1)}
+        common = common and len(powers) == 1 and set(powers.values()) == {1}
     return seen, common and bool(seen)
 
 
@@ -192,7 +191,7 @@ def _scaled(
     variables: VariableTable,
     axes: MakeAxes,
     batch_norms: Sequence[BatchNorm],
-    powers: Mapping[int, Fraction],
+    powers: Mapping[int, Power],
     given: Mapping[int, Row],
     *,
     kind: int,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from fractions import Fraction
+from math import lcm
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.symmetry.solving.elimination import Row
+from landscape_cli.symmetry.solving.elimination import Power, Row, quotient, reduced
 from landscape_cli.symmetry.tracing.integers import Array
 
 Rows = Sequence[tuple[Array, tuple[int, ...]]]
@@ -45,23 +45,24 @@ def define(
     found = [
         _total(row, powers) for (batch, powers), here in zip(rows, at, strict=True) for row in batch[here].tolist()
     ]
-    stated = {tuple(sorted(row.items())): row for row in (_reduced(row, modulo) for row in found)}
+    stated = {tuple(sorted(row.items())): row for row in (reduced(row, modulo) for row in found)}
     order, left = _peel(list(stated.values()), shared)
     given: dict[int, Row] = {}
     for variable, row in reversed(order):
-        share = -Fraction(1) / row[variable]
+        share = quotient(-1, row[variable])
         total = _substituted({other: share * power for other, power in row.items() if other != variable}, given, shared)
-        total = _reduced(total, modulo)
+        total = reduced(total, modulo)
         if agree(list(total)):
             given[variable] = total
         else:
             left.append(total)
+    batches: defaultdict[tuple[int, ...], list[list[int]]] = defaultdict(list)
     for row in left:
-        total = _reduced(_substituted(row, given, shared), modulo)
+        total = reduced(_substituted(row, given, shared), modulo)
         if total:
-            common = np.lcm.reduce([power.denominator for power in total.values()])
-            rest.append((np.array([list(total)]), tuple(int(power * common) for power in total.values())))
-    return rest, given
+            common = lcm(*(power.denominator for power in total.values()))
+            batches[tuple(int(power * common) for power in total.values())].append(list(total))
+    return [*rest, *((np.array(batch), powers) for powers, batch in batches.items())], given
 
 
 def _peel(rows: list[Row], shared: NDArray[np.bool_]) -> tuple[list[tuple[int, Row]], list[Row]]:
@@ -88,7 +89,7 @@ def _peel(rows: list[Row], shared: NDArray[np.bool_]) -> tuple[list[tuple[int, R
 
 
 def _total(variables: Sequence[int], powers: Sequence[int]) -> Row:
-    total: defaultdict[int, Fraction] = defaultdict(Fraction)
+    total: defaultdict[int, Power] = defaultdict(int)
     for variable, power in zip(variables, powers, strict=True):
         if variable:
             total[variable] += power
@@ -97,14 +98,8 @@ def _total(variables: Sequence[int], powers: Sequence[int]) -> Row:
 
 def _substituted(row: Row, given: dict[int, Row], shared: NDArray[np.bool_]) -> Row:
     """Return a row with shared variables replaced by what gives them, 1 if nothing does."""
-    total: defaultdict[int, Fraction] = defaultdict(Fraction)
+    total: defaultdict[int, Power] = defaultdict(int)
     for variable, power in row.items():
-        for part, share in (given.get(variable, {}) if shared[variable] else {variable: Fraction(1)}).items():
+        for part, share in (given.get(variable, {}) if shared[variable] else {variable: 1}).items():
             total[part] += power * share
     return dict(total)
-
-
-def _reduced(row: Row, modulo: int) -> Row:
-    if modulo:
-        row = {variable: power % modulo for variable, power in row.items()}
-    return {variable: power for variable, power in row.items() if power}
