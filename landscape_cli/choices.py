@@ -260,6 +260,7 @@ class Perturbation(Choice):
 
     SIGMA = "sigma", "landscape_cli.measures.noise:MultiplicativeNoise"
     FLIP = "flip", "landscape_cli.measures.flips:SignFlips"
+    FLIP_EXACT = "flip_exact", "landscape_cli.measures.flips:ExactFlips"
 
 
 class Direction(Choice):

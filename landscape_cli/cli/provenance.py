@@ -86,6 +86,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(_unused_by_path(context.params))
     if "ensemble" in unused and "ensemble" in context.params:
         unused.update(OF_ENSEMBLE)
+    if "functions" in context.params and not context.params["all_parameters"]:  # of `distance`, which it is new to
+        unused.add("all_parameters")
     if "average_out" in context.params:  # of `align`, whose mean alone has statistics of its own
         unused.add("bn")
     if "relaxation" in context.params:

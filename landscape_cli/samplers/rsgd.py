@@ -90,7 +90,7 @@ class RSGD(Sampler):
     )
     gamma_every: str = option(GammaEvery.EPOCH, "When γ grows.", choices=GammaEvery)
     replica_batch_size: int | None = option(
-        None, "Samples in a mini-batch of one replica.", shown="--batch-size / --replicas"
+        None, "Samples in a mini-batch of one replica.", shown="the batch / the replicas"
     )
     keep_replicas: bool = option(False, "Write each replica as well, NAME-replica1.st, ...")
 
