@@ -216,7 +216,7 @@ class MidpointOptimizer:
             ProofError: if that changed its function.
 
         Warns:
-            LandscapeWarning: if the midpoint ended farther from the middle than the ends are.
+            LandscapeWarning: if the midpoint ended farther from both ends than they are apart.
         """
         evaluator = self.evaluator
         middle = evaluator.middle(start.params, end.params, self.number)
@@ -229,7 +229,8 @@ class MidpointOptimizer:
             trained = evaluator.with_statistics(trained)
         network = self._fitted(middle, trained, start, end)
         midpoint = evaluator.on_device(network.params)
-        self._warn_if_away(start, middle, network, end)
+        distances = {"start": self._distances(start, network), "end": self._distances(end, network)}
+        self._warn_if_away(start, end, network, distances)
         with measuring(evaluator.samples(evaluator.networks(pieces=2))) as advance:
             path = evaluator.measure([start.params, midpoint, end.params], advance=advance)
         return OptimizedPath(
@@ -237,7 +238,7 @@ class MidpointOptimizer:
             path,
             epochs,
             errors,
-            distances={"start": self._distances(start, network), "end": self._distances(end, network)},
+            distances=distances,
             normalized=network.normalized,
             names=(start.path, end.path),
         )
@@ -297,16 +298,17 @@ class MidpointOptimizer:
         reference = _checkpoint(middle, start.model, f"the middle of the path from {start.path} to {end.path}")
         return self.aligner.align(replace(reference, normalized=network.normalized), network)
 
-    def _warn_if_away(self, start: Checkpoint, middle: Params, midpoint: Checkpoint, end: Checkpoint) -> None:
-        """Warn if a midpoint has left the middle for somewhere else: farther from it than the ends are."""
-        origin = _checkpoint(middle, start.model, "the middle")
+    def _warn_if_away(
+        self, start: Checkpoint, end: Checkpoint, midpoint: Checkpoint, distances: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Warn if a midpoint has left the middle for somewhere else: farther from both ends than they are apart."""
         name = "hamming" if self.evaluator.paths.binary else "euclidean"
-        apart = (self._distances(end, start)[name] or 0.0) / 2
-        moved = self._distances(origin, midpoint)[name] or 0.0
-        if moved > apart:
+        apart = self._distances(start, end)[name] or 0.0
+        nearest = min(of_end[name] for of_end in distances.values())
+        if nearest > apart:
             warnings.warn(
-                f"{midpoint.path} moved {moved:.3g} away from the middle, from which the ends are {apart:.3g}: hardly "
-                "between them any more, so lower `lr=`, or `epochs=`",
+                f"{midpoint.path} has left the middle: it is {nearest:.3g} from the nearer end, and the ends are "
+                f"{apart:.3g} apart: lower `lr=`, or `epochs=`",
                 LandscapeWarning,
                 stacklevel=3,
             )
