@@ -15,11 +15,9 @@ from landscape_cli.binary.layers import to_signs
 from landscape_cli.errors import GeometryError, quoted
 from landscape_cli.evaluation.equivalence import (
     Difference,
-    cast_like,
     check_probe,
     probe_batch,
     prove_equivalence,
-    to_double,
 )
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
@@ -28,9 +26,10 @@ from landscape_cli.normalization.normalize import (
     Normalization,
     check_range,
     is_normalized,
-    normalize_params,
+    normalized_exactly,
     one_at_a_time,
 )
+from landscape_cli.normalization.rescaled import StoredParams
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -83,9 +82,8 @@ def normalize(
     check_network(name, model, params)
     check_symmetry(symmetry, params)
     device = device_of(device)
-    before = to_double(params, device)
-    exact = normalize_params(before, symmetry, keep_last_layer=keep_last_layer)
-    stored = cast_like(exact.params, params)
+    normalization, exact = normalized_exactly(params, symmetry, keep_last_layer=keep_last_layer, device=device)
+    stored = StoredParams(exact, params)
     proof: Difference | None = None
     if prove:
         if probe is None:
@@ -95,18 +93,19 @@ def normalize(
         check_probe(probe)
         proof = prove_equivalence(
             model,
-            before,
-            exact.params,
+            params,
+            exact,
             stored,
             probe.to(device),
-            factor=exact.output_factor,
+            factor=normalization.output_factor,
             exactly=symmetry.is_binary,
             what=f"normalising {name}",
-            suspects=one_at_a_time(before, symmetry, exact.factors),
+            suspects=one_at_a_time(params, symmetry, normalization.factors, device),
         )
-    check_range(exact.params, stored)
-    record = _record(exact, symmetry, keep_last_layer=keep_last_layer)
-    return replace(exact, params=stored, proof=proof, normalized=record)
+    made = dict(stored)
+    check_range(exact, made)
+    record = _record(normalization, symmetry, keep_last_layer=keep_last_layer)
+    return replace(normalization, params=made, proof=proof, normalized=record)
 
 
 def normalize_checkpoint(
@@ -168,7 +167,7 @@ def claim_of(params: Params, symmetry: Symmetry, *, keep_last_layer: bool) -> Ma
     """
     if not _is_as_claimed(params, symmetry, keep_last_layer=keep_last_layer):
         return None
-    normalization = replace(normalize_params(params, symmetry, keep_last_layer=True), output_factor=1.0)
+    normalization = replace(normalized_exactly(params, symmetry, keep_last_layer=True)[0], output_factor=1.0)
     return _record(normalization, symmetry, keep_last_layer=keep_last_layer)
 
 
