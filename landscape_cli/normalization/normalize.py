@@ -164,7 +164,7 @@ def check_range(exact: Params, stored: Params) -> None:
 
 
 def one_at_a_time(
-    params: Params, symmetry: Symmetry, factors: Mapping[str, Tensor], device: torch.device
+    params: Params, symmetry: Symmetry, factors: Mapping[str, Tensor], device: torch.device | None = None
 ) -> Iterator[tuple[str, Params]]:
     """Yield for each scale group the network, in float64, with that group alone rescaled, to find one at fault."""
     for name, factor in factors.items():
