@@ -60,6 +60,7 @@ PLAIN = {"input", "output", "a place of a convolution's kernel", "never used"}
 """Reasons why an axis is fixed that are there for all to see."""
 MEMORY, SECONDS, PARAMETERS = 12 << 30, 60, 32_000_000
 """What a model of another zoo than torchvision may take: bytes, CPU seconds, numbers."""
+TOO_LARGE = f"larger than {PARAMETERS / 1e6:.0f} million numbers"
 LIMIT = 1e-9
 TOLERANCE = 1e-6
 
@@ -207,17 +208,26 @@ def noted(reached: list[str], name: str) -> Operator:
     return operator_of(name)
 
 
+def size_of(zoo: str, name: str) -> int:
+    """Return how many numbers a model has, without any; 0 if that cannot be told."""
+    try:
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in ZOOS[zoo].build(name)[0].parameters())
+    except Exception:  # code of others, which needs numbers
+        return 0
+
+
 def examine(zoo: str, name: str) -> dict[str, Any]:
     """Return the row of a model."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     trace_symmetry(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.zeros(2, 3, 8, 8))  # what loads but once
     source = torch.Generator().manual_seed(1)
+    if zoo != "torchvision" and (size := size_of(zoo, name)) > PARAMETERS:
+        return {"zoo": zoo, "model": name, "parameters": size, "refused": TOO_LARGE}
     model, example = ZOOS[zoo].build(name)
     model.eval().requires_grad_(False)
     row: dict[str, Any] = {"zoo": zoo, "model": name, "parameters": sum(p.numel() for p in model.parameters())}
-    if zoo != "torchvision" and row["parameters"] > PARAMETERS:
-        return row | {"refused": f"larger than {PARAMETERS / 1e6:.0f} million numbers"}
     reached = row["operators"] = []
     start = time.process_time()
     try:
