@@ -14,7 +14,7 @@ from landscape_cli.evaluation.runners import Batch, OneByOne
 from landscape_cli.evaluation.shared_layers import LEAST_FAN_IN
 from landscape_cli.evaluation.stacked import Stacked
 from landscape_cli.forward.objectives import CLASSIFICATION
-from landscape_cli.geometry.linear import linear
+from landscape_cli.geometry.linear import LinearPath
 
 SAMPLES, INPUTS, CLASSES = 37, 5, 3
 
@@ -117,7 +117,7 @@ def test_first_layers_that_networks_share_are_of_the_batch_at_hand() -> None:
             self.layer = nn.Linear(LEAST_FAN_IN, CLASSES).double()
 
     ends = [{k: t + seed for k, t in Wide(room=1).state_dict().items()} for seed in (0, 1)]
-    line = [linear(*ends, k / 9) for k in range(10)]
+    line = [*LinearPath(Wide(room=1), None, orders=1, seed=0).inner(*ends, 12)]
     split = Split(torch.randn(SAMPLES, LEAST_FAN_IN, generator=torch.Generator().manual_seed(1)), data().y)
     model = Wide(room=99)
     evaluator, expected = Evaluator(model, split, batch_size=20), Evaluator(Wide(room=99), split).evaluate(line)["data"]
