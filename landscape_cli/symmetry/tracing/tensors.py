@@ -64,6 +64,7 @@ class TensorTable:
         self._unruled: TensorDict[_Unruled] = TensorDict()
         self._storages = StorageTable(labels)
         self._views: defaultdict[int, dict[int, Tensor]] = defaultdict(dict)
+        self._fresh: Tensor | None = None
 
     def add_input(self, example: Tensor) -> Tensor:
         """Give the input's axes fixed positions; return what stands in for it."""
@@ -105,9 +106,22 @@ class TensorTable:
     def named(self, tensor: Tensor, axis: int) -> Value | None:
         """Return of what a tensor names places along an axis, if it is as it was made; None if not, or of nothing."""
         unruled = self._unruled.get(tensor)
-        if unruled is None or (unruled.axis, unruled.shape) != (axis, tuple(tensor.shape)):
+        if unruled is None or unruled.named is None:
             return None
-        return unruled.named
+        if (unruled.axis, unruled.shape) == (axis, tuple(tensor.shape)):
+            return unruled.named
+        last = len(unruled.shape)
+        if (axis, unruled.axis, (*unruled.shape, 1)) != (last, last - 1, tuple(tensor.shape)):
+            return None
+        sizes = unruled.named.shape  # each number alone, beside the others of its row
+        return unruled.named.layers(lambda layer: layer.unsqueeze(-2), (*sizes[:-1], 1, sizes[-1]))
+
+    def filling(self, tensor: Tensor) -> float | None:
+        """Return the number that a constant holds all over, until something is written there; None if there is none."""
+        numbers = self.constants.numbers(tensor) if tensor is self._fresh else self.numbers(tensor)
+        if numbers is None or not numbers.numel() or bool((numbers != numbers.reshape(-1)[0]).any()):
+            return None
+        return float(numbers.reshape(-1)[0])
 
     def pass_unruled(self, source: Tensor, tensor: Tensor) -> bool:
         """Let a tensor be what another is that no rule says anything of; tell whether the other is such."""
@@ -268,6 +282,7 @@ class TensorTable:
         others = [view for view in self._views_of(target) if view is not target and view in self._values]
         if not self.is_known(target):
             base = target._base if target._base is not None else target
+            self._fresh = target
             self._storages.open(base, self._told_apart(self._constant_value(base)) if covers(base) else None)
         elif others and operator.rescales:
             views = [view for view in (target, *others) if view in self._values]
@@ -281,6 +296,7 @@ class TensorTable:
 
     def after_writing(self, target: Tensor, value: Value) -> None:
         """Note what the target holds now, and forget what other views of it did."""
+        self._fresh = None
         if self._storages.holds(target):
             self._storages.store(target, value)
             for view in self._views_of(target):

@@ -153,7 +153,8 @@ class Tracer(TorchDispatchMode):
         result = dispatch.function(*on_meta(dispatch.args), **on_meta(dispatch.kwargs) | device)
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
         self.parameters.count_reads(dispatch.tensors, [each for each in outputs if isinstance(each, Tensor)])
-        if target is None and isinstance(result, Tensor) and self._passes_indices(known, result):
+        alone = target is None and len(dispatch.tensors) == 1
+        if alone and isinstance(result, Tensor) and self._passes_indices(known, result):
             return result
         written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None
         self._keep(dispatch, outputs, written, known)
@@ -165,7 +166,7 @@ class Tracer(TorchDispatchMode):
 
         So max_pool1d squeezes the indices of max_pool2d, and then drops them.
         """
-        if len(known) != 1 or known[0].is_floating_point() or result.is_floating_point():
+        if known[0].is_floating_point() or result.is_floating_point():
             return False
         return self._tensors.pass_unruled(known[0], result)
 
