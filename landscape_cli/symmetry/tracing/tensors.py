@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.branches import UNUSED
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
@@ -24,6 +25,8 @@ from landscape_cli.symmetry.tracing.storage import StorageTable, covers, storage
 
 NO_RULE = "no rule for "
 """What reasons begin with that are an operator without a rule."""
+NUMBERED = "units that are told by their numbers"
+"""Why units may not move that are looked up by where they are."""
 UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
 IN_PLACE = "writing in place "
@@ -135,7 +138,7 @@ class TensorTable:
         unruled = self._unruled.pop(tensor)
         if unruled is not None:
             for operand in unruled.operands:
-                self.fix(operand, f"{NO_RULE}{unruled.where}")
+                self.fix(operand, f"{NO_RULE}{unruled.where}" if unruled.named is None else NUMBERED)
             shape = tuple(tensor.shape)
             self.keep(tensor, Value(shape, tell_apart(self.labels, (), shape, f"a place of {unruled.where}")))
         if tensor not in self._values:
@@ -210,10 +213,10 @@ class TensorTable:
         self._values[tensor] = value
         self.parameters.runs[self.parameters.name(tensor)] = [run for run in runs if run]
 
-    def _add_parameter(self, tensor: Tensor) -> None:
+    def _add_parameter(self, tensor: Tensor, *, used: bool = True) -> None:
         """Give each axis of a parameter units, scales and signs of its own."""
         name, rank = self.parameters.name(tensor), tensor.ndim
-        if name in self.parameters.stacks:
+        if used and name in self.parameters.stacks:
             self._add_stack(tensor)
             return
         numbers = [to_layer(self.labels.units(size, together=True)) for size in tensor.shape]
@@ -267,9 +270,9 @@ class TensorTable:
         unused = self.parameters.unused()
         for name in unused:
             tensor = self.parameters.stand_ins[name]
-            self._add_parameter(tensor)
+            self._add_parameter(tensor, used=False)
             for run in self.parameters.runs[name]:
-                self.labels.fix(run[0].numpy(), "never used")
+                self.labels.fix(run[0].numpy(), UNUSED)
             for layer, _ in self._values[tensor].scale:
                 for kind in ("scale", "sign"):
                     self.equations.equate(kind, ((layer, 1),), rank=layer.ndim)
