@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from landscape_cli.errors import TraceError
+from landscape_cli.forward.dispatch import OperatorMode
 from landscape_cli.symmetry.tracing.constants import META, Constants, flatten, on_meta, tensors_in
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.finish import Notes, finish
@@ -51,7 +51,7 @@ class _Dispatch:
     where: str
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(OperatorMode):
     """Applies the rule of every operator that runs.
 
     Attributes:
