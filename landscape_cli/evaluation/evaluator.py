@@ -17,6 +17,7 @@ from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.runners import Batch, choose_runner
 from landscape_cli.evaluation.scores import Quantity, Scores, Tally
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
+from landscape_cli.forward.combination import with_tensors
 from landscape_cli.forward.functional import (
     as_inputs,
     cast_floats,
@@ -231,11 +232,12 @@ class Evaluator:
     def _prepare(self, params: Params) -> Params:
         """Return a network on the device, with recomputed statistics if they are asked for, and the model's tables."""
         self._check_fits(params)
-        network = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        network: Params = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
         if self.recompute_on is not None:
             inputs = self.splits[self.recompute_on].x
             network = recompute_statistics(self.model, network, inputs, advance=self.advance)
-        return cast_floats(self._constants, float_type(network), self.device) | network
+        constants = cast_floats(self._constants, float_type(network), self.device)
+        return with_tensors(params, {**constants, **network})
 
     def _batches(self, name: str) -> Iterator[Batch]:
         """Yield a split in batches, in its order."""

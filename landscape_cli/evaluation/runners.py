@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor, nn
 
 from landscape_cli.data.source import Split
+from landscape_cli.evaluation.shared_layers import SharedLayers
 from landscape_cli.evaluation.whole_numbers import WholeNumbers
 from landscape_cli.forward.functional import as_inputs, float_type, run_with
 from landscape_cli.forward.objective import Objective
@@ -110,4 +111,8 @@ def choose_runner(
     """
     one_by_one = OneByOne(model, objective)
     numbers = WholeNumbers(model, splits, batch_size, wanted=integers)
-    return FirstSuitable([InWholeNumbers(numbers, one_by_one), one_by_one])
+    runners: list[Runner] = [InWholeNumbers(numbers, one_by_one)]
+    examples = next(iter(splits.values())).x[:2]
+    if examples.device.type == "cpu":
+        runners.append(SharedLayers(model, one_by_one, examples))
+    return FirstSuitable([*runners, one_by_one])
