@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape_cli.forward.dispatch import OperatorMode
+from landscape_cli.forward.uncompiled import OperatorMode
 
 WIDER = dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.float64) | {
     torch.complex64: torch.complex128

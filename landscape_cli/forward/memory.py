@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.forward.dispatch import OperatorMode
+from landscape_cli.forward.uncompiled import OperatorMode
 
 MIB = 1 << 20
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.

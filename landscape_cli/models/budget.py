@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from landscape_cli.errors import ModelError
-from landscape_cli.forward.dispatch import OperatorMode
+from landscape_cli.forward.uncompiled import OperatorMode
 from landscape_cli.network import Params
 
 FREE = 1 << 24
