@@ -15,7 +15,7 @@ COMMANDS = [
     "normalize a.st b.st --out-dir n",
     "path a.st b.st --points 2",
     "flatness a.st --samples 1",
-    "plane a.st b.st n/a_normalized.st --grid 2",
+    "plane a.st b.st n/a.st --grid 2",
     "align a.st b.st -o c.st",
 ]
 CODE = """
