@@ -55,6 +55,7 @@ class NetworkPair:
         b: the other.
         symmetry: of both; binary networks do without.
         latents: of binary networks, the names of their latent weights, and their owners; empty for continuous ones.
+        all_parameters: whether biases, gains and all else that is learned counts, where parameter vectors are compared.
         computed: what functions of the pair return, as far as it is known.
     """
 
@@ -62,6 +63,7 @@ class NetworkPair:
     b: Params
     symmetry: Symmetry | None
     latents: Latents
+    all_parameters: bool = False
     computed: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, compute: Callable[[NetworkPair], T]) -> T:
@@ -73,9 +75,14 @@ class NetworkPair:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of all that is learned by continuous networks, each tensor once."""
+        """The names of the weights of continuous networks, or of all that is learned, each tensor once."""
         assert self.symmetry is not None
-        return self.symmetry.parameters
+        return _counted(self.symmetry, all_parameters=self.all_parameters)
+
+
+def _counted(symmetry: Symmetry, *, all_parameters: bool) -> tuple[str, ...]:
+    weights = set(symmetry.weights)
+    return tuple(name for name in symmetry.parameters if all_parameters or not weights or name in weights)
 
 
 MANY = 4
@@ -86,9 +93,17 @@ class AllPairs:
     """What distances in weights follow from, of all pairs of many networks at once."""
 
     def __init__(
-        self, networks: Sequence[Params], symmetry: Symmetry | None, latents: Latents, *, angles: bool
+        self,
+        networks: Sequence[Params],
+        symmetry: Symmetry | None,
+        latents: Latents,
+        *,
+        all_parameters: bool = False,
+        angles: bool,
     ) -> None:
         """Compute it: of binary networks products of signs, of others those of weights, and with `angles` angles.
+
+        The rest is as `NetworkPair` has it.
 
         Raises:
             GeometryError: if the networks do not have the same tensors, or binary ones have other weights too.
@@ -101,7 +116,8 @@ class AllPairs:
             self._flips = ((self._weights - products) / 2).long().tolist()
             return
         assert symmetry is not None
-        table = gram(networks, symmetry, angles=angles)
+        spheres = [sphere for sphere in symmetry.spheres if angles and sphere.tensor in set(symmetry.parameters)]
+        table = gram(networks, _counted(symmetry, all_parameters=all_parameters), spheres)
         self._dots, self._differences = table.dots.tolist(), table.differences.tolist()
         self._squared, self._angles = table.squared.tolist(), table.angles.tolist()
         self._told = table.askew.tolist() if angles else None
@@ -165,7 +181,7 @@ class RmsAngle(WeightDistance):
 
 
 class Euclidean(WeightDistance):
-    """The Euclidean distance of the parameter vectors."""
+    """The Euclidean distance of the vectors of weights."""
 
     def between(self, pair: NetworkPair) -> float:
         """Return the distance."""
@@ -173,7 +189,7 @@ class Euclidean(WeightDistance):
 
 
 class Cosine(WeightDistance):
-    """The cosine between the parameter vectors; of binary networks between the vectors of signs."""
+    """The cosine between the vectors of weights; of binary networks between the vectors of signs."""
 
     binary = True
     itself = 1.0

@@ -5,7 +5,7 @@ See docs/method.md: Geodesics and distances.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +17,7 @@ from landscape_cli.forward.memory import MIB
 from landscape_cli.geometry.geodesic import sphere_rows
 from landscape_cli.geometry.linear import check_alike
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Sphere, Symmetry
+from landscape_cli.symmetry import Sphere
 
 BYTES = 64 * MIB
 """How much of all networks is taken at once, in float64, and about how many products are made of it."""
@@ -51,26 +51,33 @@ class Gram:
         return torch.where(difference > CLOSE * total, difference, torch.nan)
 
 
-def gram(networks: Sequence[Params], symmetry: Symmetry, *, angles: bool) -> Gram:
-    """Return the inner products of all pairs of networks, and with `angles` what the angles of their units sum up to.
+def gram(networks: Sequence[Params], names: Sequence[str], spheres: Iterable[Sphere]) -> Gram:
+    """Return the inner products of all pairs of networks, and what the angles of their units sum up to.
 
-    All is computed in float64, of a bounded part of the networks at a time. Parameters alone count, each once.
+    All is computed in float64, of a bounded part of the networks at a time.
+
+    Args:
+        networks: two or more.
+        names: of the tensors whose inner products count.
+        spheres: whose angles count.
 
     Raises:
         GeometryError: if the networks do not have the same tensors.
     """
     for network in networks[1:]:
         check_alike(networks[0], network)
-    spheres = {sphere.tensor: sphere for sphere in symmetry.spheres} if angles else {}
+    sphere_of = {sphere.tensor: sphere for sphere in spheres}
     count = len(networks)
-    device = networks[0][symmetry.parameters[0]].device if symmetry.parameters else torch.device("cpu")
+    device = next((networks[0][name].device for name in (*names, *sphere_of)), torch.device("cpu"))
     dots, squared, thetas = torch.zeros(3, count, count, dtype=torch.float64, device=device)
     askew = torch.ones(count, count, dtype=torch.bool, device=device)
     rows = 0
-    for name in symmetry.parameters:
-        sphere = spheres.get(name)
+    counted = set(names)
+    for name in dict.fromkeys([*names, *sphere_of]):
+        sphere = sphere_of.get(name)
         for products in _products(networks, partial(_rows, name, sphere)):
-            dots += products.sum(dim=0)
+            if name in counted:
+                dots += products.sum(dim=0)
             if sphere is not None:
                 radii = products.diagonal(dim1=1, dim2=2).sqrt()
                 cosines = products.div_(radii[:, :, None]).div_(radii[:, None, :])

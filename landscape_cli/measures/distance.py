@@ -30,16 +30,16 @@ FEW = 16
 """Pairs that are less than this part of all are measured one by one."""
 
 
-def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
+def distance(a: Params, b: Params, symmetry: Symmetry, *, all_parameters: bool = False) -> Distance:
     """Return every distance in weights between two networks, in float64 (docs/method.md: Geodesics and distances).
 
-    Of parameters alone, each counted once: running statistics follow from them and the data. The geodesic distance is
-    that of Pittorino et al. (2022).
+    Of weights alone, each counted once, as the geodesic distance of Pittorino et al. (2022) is.
 
     Args:
         a: one network.
         b: the other; the geodesic distance means something if both are normalised, and most if they are aligned.
         symmetry: of both.
+        all_parameters: whether biases and norm layers count in `euclidean` and `cosine`, too.
 
     Returns:
         `geodesic` and `euclidean` (in units of the weights), `rms_angle` (in radians) and `cosine`; of binary networks
@@ -56,7 +56,7 @@ def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
     tied = set(symmetry.latents) - set(symmetry.parameters)  # more names of latent weights that are counted
     a, b = ({name: tensor for name, tensor in network.items() if name not in tied} for network in (a, b))
     latents = {name: name for name in symmetry.latents if name not in tied}
-    pair = NetworkPair(a, b, symmetry, latents)
+    pair = NetworkPair(a, b, symmetry, latents, all_parameters)
     return Distance({name: kind.between(pair) for name, kind in weight_distances(binary=bool(latents)).items()})
 
 
@@ -93,10 +93,12 @@ class WeightDistances:
     Attributes:
         symmetry: of all networks; binary ones do without.
         latents: names of the latent weights of binary networks, and their owners; empty for continuous ones.
+        all_parameters: whether biases and norm layers count where parameter vectors are compared.
     """
 
     symmetry: Symmetry | None
     latents: Latents
+    all_parameters: bool = False
 
     @cached_property
     def kinds(self) -> dict[str, WeightDistance]:
@@ -123,7 +125,7 @@ class WeightDistances:
         Raises:
             GeometryError: if binary networks have other weights too.
         """
-        pair = NetworkPair(params_a, params_b, self.symmetry, self.latents, known or {})
+        pair = NetworkPair(params_a, params_b, self.symmetry, self.latents, self.all_parameters, known or {})
         normalized = a.normalized is not None and b.normalized is not None
         return {
             name: kind.between(pair) if normalized or not kind.normalized else None for name, kind in self.kinds.items()
@@ -197,7 +199,13 @@ def measure_distances(
     together = None
     if align is None and len(networks) >= MANY and len(pairs) >= len(networks) * (len(networks) - 1) / FEW:
         angles = sum(network.normalized is not None for network in networks) > 1
-        together = AllPairs(tensors, distances.symmetry, distances.latents, angles=angles)
+        together = AllPairs(
+            tensors,
+            distances.symmetry,
+            distances.latents,
+            all_parameters=distances.all_parameters,
+            angles=angles,
+        )
     rows: list[dict[str, Any]] = []
     for pair in pairs:
         i, j = pair.start, pair.end
