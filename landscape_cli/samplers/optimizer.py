@@ -11,8 +11,12 @@ from landscape_cli.choices import Optimizer, Precision
 from landscape_cli.forward.uncompiled import uncompiled
 from landscape_cli.samplers.recipe import MOMENTUM, Recipe
 
-DTYPES: dict[str, torch.dtype] = {Precision.FLOAT32: torch.float32, Precision.BF16: torch.bfloat16}
-"""In which numbers the forward and backward pass compute, by `Recipe.precision`."""
+DTYPES: dict[str, torch.dtype] = {
+    Precision.FLOAT32: torch.float32,
+    Precision.TF32: torch.float32,
+    Precision.BF16: torch.bfloat16,
+}
+"""In which type the forward and backward pass compute, by `Recipe.precision`."""
 
 
 def make_optimizer(recipe: Recipe, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
