@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from landscape_cli.forward.uncompiled import OperatorMode
 
 MIB = 1 << 20
 OUT_OF_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
@@ -37,7 +38,7 @@ def largest_activation(run: Callable[[Tensor], object], examples: Tensor) -> int
     return max(largest.elements, examples.numel()) // len(examples)
 
 
-class LargestTensor(TorchDispatchMode):
+class LargestTensor(OperatorMode):
     """Notes the number of elements of the largest tensor of so many samples that any operator returns."""
 
     def __init__(self, samples: int) -> None:
