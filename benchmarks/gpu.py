@@ -72,13 +72,17 @@ class Bench:
         return time.perf_counter() - start
 
     def row(self, what: str, seconds: float, remark: str = "") -> None:
+        """Print a row."""
         print(f"| {what} | {seconds:.2f} | {remark} |", flush=True)
 
     def networks(self, name: str, count: int) -> list[dict[str, Tensor]]:
+        """Return new networks on the device."""
         states = [create_model(SPECS[name], seed=seed).state_dict() for seed in range(count)]
         return [{key: tensor.to(self.device) for key, tensor in state.items()} for state in states]
 
     def plane(self, data: Split, grid: int) -> None:
+        """Time a plane, data being brought to the device too."""
+
         def measure(size: int) -> lib.PlaneResult:
             return lib.plane(model, *self.networks("lenet", 3), data, grid=size, device=self.device)
 
@@ -106,6 +110,8 @@ class Bench:
         self.row(f"{name}, path of {points}, {len(data.y):,} images, {precision}", seconds, remark)
 
     def runs(self, data: Split, epochs: int) -> None:
+        """Time several runs in a stack, and one."""
+
         def learn(count: int) -> None:
             train(SPECS["lenet"], data, recipe=Recipe(epochs), seeds=list(range(count)), device=self.device)
 
@@ -116,6 +122,7 @@ class Bench:
         )
 
     def binary(self, images: int) -> None:
+        """Time whole numbers and floats, and compare their logits with the CPU's."""
         data, networks = noise((784,), images), self.networks("binary", 4)
         model, seconds, found = create_model(SPECS["binary"], seed=9), [], []
         for integers in (True, False):
