@@ -187,7 +187,7 @@ def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis) -> tupl
     return factors, degenerate
 
 
-def _to_norm_one(params: Params, axes: Sequence[ScaledAxis], power: int, units: int) -> tuple[Tensor, Tensor]:
+def _to_norm_one(params: Params, axes: Sequence[ScaledAxis], power: float, units: int) -> tuple[Tensor, Tensor]:
     """Return the factors that put what axes of one power hold of each unit at norm one, and where there is nothing."""
     squared = torch.zeros(units, dtype=torch.float64, device=next(iter(params.values())).device)
     for scaled in axes:

@@ -37,9 +37,7 @@ def assemble(traced: Traced) -> Symmetry:
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)
     variables = VariableTable(labels, traced.equations, list(kinds.values()))
     axis_of = _axis_maker(traced)
-    scales, output, output_after = scale_groups(
-        traced.equations, variables, axis_of, traced.outputs, traced.batch_norms
-    )
+    scales, output, output_after = scale_groups(traced.equations, variables, axis_of, traced.batch_norms)
     fixed = list(_fixed(traced, parts))
     symmetry = Symmetry(
         permutations=tuple(permutations),
@@ -156,7 +154,7 @@ def _whole_rows(table: Array, length: int) -> Array | None:
 def _axis_maker(traced: Traced):  # type: ignore[no-untyped-def]
     def make(tensor: str, dims: tuple[int, ...], table: Array) -> list[Axis]:
         """Return the axis under each of the tensor's names."""
-        role = traced.roles.get((tensor, dims[-1]), Role.FOLLOWER)
+        role = traced.roles.get((tensor, dims[-1] if dims else -1), Role.FOLLOWER)
         return [Axis(name, dims, role, Places(table)) for name in traced.aliases[tensor]]
 
     return make

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class VariableTable:
     def __init__(self, labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]]) -> None:
         """Look up the units of all variables; `kinds` lists units of one kind each, in order."""
         self.kinds = [np.array(members, dtype=np.int64) for members in kinds]
-        self._labels = labels
+        self._labels, self._equations = labels, equations
         self.kind_of_unit = np.full(labels.count, NONE)
         for kind, members in enumerate(self.kinds):
             self.kind_of_unit[members] = kind
@@ -45,6 +46,7 @@ class VariableTable:
         self.cells_of = np.full(equations.count, NONE)
         for block in equations.blocks:
             self._add(block)
+        self.in_tensor = np.array([cell >= 0 and bool(self.cells[cell].block.tensor) for cell in self.cells_of])
         self._index = np.full(labels.count, NONE)  # of the units of one kind at a time, which are in `_indexed`
         self._indexed = np.zeros(0, dtype=np.int64)
         self._sizes = np.array([len(members) for members in self.kinds] + [1])
@@ -57,6 +59,8 @@ class VariableTable:
     def _add(self, block: Block) -> None:
         columns = self._labels.resolve(block.owners)
         holding = [column for column in columns if column.max(initial=NONE) >= 0]
+        free = [column for column in holding if not (self._labels.why_fixed(column) > 0).all()]
+        holding = free or holding  # beside units that may move, those that may not are places
         units, rest = (holding[0], columns) if holding else (block.owners, columns)
         for column in holding[1:]:
             units = np.where(units >= 0, units, column)
@@ -188,9 +192,23 @@ class VariableTable:
                 unit = int(self._above[unit])
         return over
 
+    def trades(self, moved: Container[int]) -> Iterator[dict[int, Fraction]]:
+        """Yield what does nothing to a tensor: all places of one axis multiplied, and all of another divided.
+
+        Args:
+            moved: the variables kept that may be multiplied; axes with others are left out.
+        """
+        first: dict[str, list[int]] = {}
+        for block in self._equations.blocks:
+            variables: list[int] = np.unique(self.representative[block.variables]).tolist() if block.tensor else [0]
+            if all(variable in moved for variable in variables):
+                before = first.setdefault(block.tensor, variables)
+                if before is not variables:
+                    yield {v: Fraction(1) for v in before} | {v: Fraction(-1) for v in variables}
+
     def tables(
-        self, kind: int, powers: Mapping[int, int], given: Mapping[int, Iterable[int]] = EMPTY
-    ) -> list[tuple[Block, int, Array]]:
+        self, kind: int, powers: Mapping[int, Fraction], given: Mapping[int, Iterable[int]] = EMPTY
+    ) -> list[tuple[Block, Fraction, Array]]:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
 
         Args:
@@ -203,8 +221,8 @@ class VariableTable:
         """
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
         self._index_units(members)
-        chosen: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
-        shared: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+        chosen: defaultdict[tuple[int, Fraction], set[int]] = defaultdict(set)
+        shared: defaultdict[tuple[int, Fraction], set[int]] = defaultdict(set)
         for variable, power in powers.items():
             (shared if variable in given else chosen)[int(self.cells_of[variable]), power].add(variable)
         tables = []

@@ -127,11 +127,18 @@ def pad(call: Call) -> Value:
         if before or after:
             if number != 0:
                 operand = _plain_beside(call, operand, axis)
-            parts = [_padding(call, operand, axis, count, number) for count in (before, after) if count]
-            order = [*parts[: bool(before)], operand, *parts[bool(before) :]]
+            padding = _padding(call, operand, axis, before + after, number)  # on both sides alike
+            first, last = (_piece(padding, axis, start, count) for start, count in ((0, before), (before, after)))
+            order = [*[first][: before > 0], operand, *[last][: after > 0]]
             shape = tuple(size + before + after if k == axis else size for k, size in enumerate(operand.shape))
             operand = joined(replace(call, shapes=[shape]), order, axis)
     return operand
+
+
+def _piece(value: Value, axis: int, start: int, count: int) -> Value:
+    """Return what is known of some places along an axis."""
+    shape = tuple(count if k == axis else size for k, size in enumerate(value.shape))
+    return value.layers(lambda layer: layer.narrow(axis, start, count) if layer.shape[axis] > 1 else layer, shape)
 
 
 def _plain_beside(call: Call, operand: Value, axis: int) -> Value:
