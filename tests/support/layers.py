@@ -665,7 +665,6 @@ NETS |= {
         (6, 7),
         (6, 7, 1),
         (1,),
-        missing="one scale of all units is given up",
     ),
     # One bias for all units leaves them one scale together: the stream's, the inner layer's, and the factor's.
     "fixup": Case(
@@ -716,7 +715,7 @@ NETS |= {
         lambda: Net(lambda m, x: (lambda h: (m.o(h), h))(F.relu(m.a(x))), **linears(a=(4, 6), o=(6, 3))), VECTOR, (), ()
     ),
     "tied autoencoder, relu": Case(
-        lambda: Net(autoencoder(F.relu), a=nn.Linear(4, 6), bias=parameter(4)), VECTOR, (6,), (), output=False
+        lambda: Net(autoencoder(F.relu), a=nn.Linear(4, 6), bias=parameter(4)), VECTOR, (6,)
     ),
     "tied autoencoder, tanh": Case(
         lambda: Net(autoencoder(torch.tanh), a=nn.Linear(4, 6), bias=parameter(4)), VECTOR, (6,), (), (6,), output=False
@@ -766,13 +765,8 @@ NETS |= {
         (2,),
     ),
     "weight norm": Case(weight_normed, VECTOR, (6,), (6, 6), (6,)),
-    "spectral norm": Case(
-        spectral_normed,
-        VECTOR,
-        (6,),
-        (6, 1, 1),
-        missing="the scales of the two vectors and of the whole matrix are given up",
-    ),
+    # The two vectors have length one, which leaves a scale to the whole matrix alone.
+    "spectral norm": Case(spectral_normed, VECTOR, (6,), (1,), (1, 1)),
     "bilinear layer": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.both(F.relu(m.a(x)), F.relu(m.b(x))))),
@@ -957,8 +951,8 @@ NETS |= {
         (6, 6, 6),
         idle=("qkv.bias",),
     ),
-    # Tokens stay where they are; a gain is free only where no token's layer comes between, and there all together. The
-    # same bias on all channels of a token, the next norm takes away again.
+    # Tokens stay where they are; a gain is free only where no token's layer comes between, else all together. The same
+    # bias on all channels of a token, the next norm takes away again.
     "mixer": Case(
         lambda: Net(
             mixer,
@@ -969,7 +963,7 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 7, 8),
-        (6, 6),
+        (6, 6, 1),
         (6, 6, 1, 1),
         idle=("token2.bias",),
     ),
@@ -983,7 +977,7 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 8),
-        (6, 6),
+        (6, 6, 1, 1),
         (6, 6, 1, 1, 1),
     ),
     # Kernels of one place over tokens: the same two, and the same symmetries.
@@ -999,7 +993,7 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 7, 8),
-        (6, 6),
+        (6, 6, 1),
         (6, 6, 1, 1),
         idle=("token2.bias",),
     ),
@@ -1014,10 +1008,10 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 8),
-        (6, 6),
+        (6, 6, 1, 1),
         (6, 6, 1, 1, 1),
     ),
-    # Made tokens are averaged, which leaves them no scales.
+    # Made tokens are averaged, which leaves them one scale together.
     "transposed convolution over tokens": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.t(F.relu(m.a(x)))).mean(1)),
@@ -1026,6 +1020,6 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 7),
-        (6,),
+        (6, 1),
     ),
 }

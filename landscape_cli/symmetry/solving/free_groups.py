@@ -10,19 +10,24 @@ from math import lcm
 
 import numpy as np
 
-from landscape_cli.symmetry.solving.elimination import Row, Span, eliminate
+from landscape_cli.symmetry.solving.elimination import Row, eliminate, reduced
+from landscape_cli.symmetry.solving.independence import independent, simplified
 from landscape_cli.symmetry.solving.shared import define
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
 from landscape_cli.symmetry.tracing.equations import Equations
-from landscape_cli.symmetry.tracing.integers import Array
+from landscape_cli.symmetry.tracing.integers import NONE, Array
 from landscape_cli.symmetry.tracing.record import BatchNorm
 
 MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
 
 
 def scale_groups(
-    equations: Equations, variables: VariableTable, axes: MakeAxes, batch_norms: Sequence[BatchNorm]
+    equations: Equations,
+    variables: VariableTable,
+    axes: MakeAxes,
+    shapes: Mapping[str, Sequence[int]],
+    batch_norms: Sequence[BatchNorm],
 ) -> tuple[list[ScaleGroup], list[ScaledAxis], int]:
     """Return the groups of free scales in forward order, and the axes that scale the output.
 
@@ -30,23 +35,18 @@ def scale_groups(
     """
     solve, given = _solve(equations, variables, "scale")
     members = _members(variables, solve, given)
-    outputs = members.pop(equations.output, {})
-    output = _scaled(variables, axes, batch_norms, outputs, given, kind=variables.kind(equations.output))
+    outputs = simplified(variables, members.pop(equations.output, {}), shapes)
+    output = _scaled(variables, axes, batch_norms, outputs, given, kind=NONE)
+    first = min((variable for variable in outputs if variables.in_tensor[variable]), default=0)
     groups: list[ScaleGroup] = []
     after = 0
     taken: set[str] = set()
-    for free in _independent(variables, members, beside=[outputs] if output else []):
-        kind = variables.kind(free)
-        scaled = _scaled(variables, axes, batch_norms, _whole(members[free]), given, kind=kind)
+    for kind, powers, place in independent(variables, members, shapes):
+        scaled = _scaled(variables, axes, batch_norms, _whole(powers), given, kind=kind)
         name = _unused_name_of(scaled[0].axis, taken)
         groups.append(ScaleGroup(name, variables.units_of(kind), tuple(scaled)))
-        after += bool(output) and _first(variables, free, members[free]) < _first(variables, 0, outputs)
+        after += place < first
     return groups, output, after
-
-
-def _first(variables: VariableTable, free: int, members: Mapping[int, Fraction]) -> int:
-    """Return the variable whose place in forward order is that of a group: the free one, or if it is no tensor's."""
-    return free if variables.in_tensor[free] else min(member for member in members if variables.in_tensor[member])
 
 
 def fixed_signs(equations: Equations, symmetry: Symmetry) -> tuple[FixedSign, ...]:
@@ -74,48 +74,19 @@ def _why_signs_are_fixed(equations: Equations, writer: Axis) -> str:
     return next(reasons, "")
 
 
-def sign_groups(equations: Equations, variables: VariableTable, axes: MakeAxes) -> list[SignGroup]:
+def sign_groups(
+    equations: Equations, variables: VariableTable, axes: MakeAxes, shapes: Mapping[str, Sequence[int]]
+) -> list[SignGroup]:
     """Return the groups of free signs in forward order."""
     solve, given = _solve(equations, variables, "sign")
-    members = _members(variables, solve, given, modulo=2)
     groups: list[SignGroup] = []
     taken: set[str] = set()
-    for free in _independent(variables, members, modulo=2):
-        kind = variables.kind(free)
-        tables = variables.tables(kind, _whole(members[free]), given)
+    for kind, powers, _ in independent(variables, _members(variables, solve, given, modulo=2), shapes, modulo=2):
+        tables = variables.tables(kind, powers, given)
         flipped = [axis for block, _, table in tables for axis in axes(block.tensor, block.dims, table)]
         name = _unused_name_of(flipped[0], taken)
         groups.append(SignGroup(name, variables.units_of(kind), tuple(flipped)))
     return _with_clear_gains(groups)
-
-
-def _independent(
-    variables: VariableTable,
-    members: Mapping[int, Row],
-    *,
-    beside: Sequence[Row] = (),
-    modulo: int = 0,
-) -> list[int]:
-    """Return the free variables of the groups that do something to tensors, in forward order.
-
-    One factor of no unit's own must do what no factors of units do together, nor others like it. Nor does it count what
-    an axis of a tensor takes from another.
-    """
-    real = {free: row for free, row in members.items() if any(variables.in_tensor[member] for member in row)}
-    order = sorted(real, key=lambda free: _first(variables, free, real[free]))
-    alone = [free for free in order if variables.units_of(variables.kind(free)) == 1]
-    if not alone:
-        return order
-    moved = {member for row in (*real.values(), *beside) for member in row}
-    span = Span(modulo)
-    for row in (*variables.trades(moved), *beside, *(real[free] for free in order if free not in set(alone))):
-        span.add({member: power for member, power in row.items() if variables.in_tensor[member]})
-    idle = {
-        free
-        for free in sorted(alone, key=lambda free: (variables.kind(free) < 0, not variables.in_tensor[free]))
-        if not span.add({member: power for member, power in real[free].items() if variables.in_tensor[member]})
-    }
-    return [free for free in order if free not in idle]
 
 
 def _with_clear_gains(groups: Sequence[SignGroup]) -> list[SignGroup]:
@@ -153,9 +124,9 @@ def _solve(equations: Equations, variables: VariableTable, kind: str) -> tuple[C
 
 def _members(
     variables: VariableTable, solve: Callable[[int], Row], given: Mapping[int, Row], modulo: int = 0
-) -> dict[int, dict[int, Fraction]]:
+) -> dict[int, Row]:
     """Return by free variable the kept variables that depend on it, and by which power; all that several units own."""
-    members: defaultdict[int, dict[int, Fraction]] = defaultdict(dict)
+    members: defaultdict[int, Row] = defaultdict(dict)
     for variable in np.flatnonzero(variables.kept)[1:].tolist():
         for free, power in solve(variable).items() if variable not in given else ():
             members[free][variable] = power
@@ -164,9 +135,8 @@ def _members(
         for part, power in row.items():
             for free, share in solve(int(variables.representative[part])).items():
                 total[free] += power * share
-        for free, power in total.items():
-            if power % modulo if modulo else power:
-                members[free][variable] = power
+        for free, power in reduced(total, modulo).items():
+            members[free][variable] = power
     return dict(members)
 
 

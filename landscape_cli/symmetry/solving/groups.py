@@ -37,12 +37,12 @@ def assemble(traced: Traced) -> Symmetry:
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)
     variables = VariableTable(labels, traced.equations, list(kinds.values()))
     axis_of = _axis_maker(traced)
-    scales, output, output_after = scale_groups(traced.equations, variables, axis_of, traced.batch_norms)
+    scales, output, output_after = scale_groups(traced.equations, variables, axis_of, traced.shapes, traced.batch_norms)
     fixed = list(_fixed(traced, parts))
     symmetry = Symmetry(
         permutations=tuple(permutations),
         scales=tuple(scales),
-        signs=tuple(sign_groups(traced.equations, variables, axis_of)),
+        signs=tuple(sign_groups(traced.equations, variables, axis_of, traced.shapes)),
         output=tuple(output),
         output_after=output_after,
         spheres=tuple(_spheres(traced, parts)),

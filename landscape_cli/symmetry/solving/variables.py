@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.tracing.equations import Block, Equations
-from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, first_places, mix, ranked_rows
+from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, different_rows, first_places, mix, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 
 
@@ -34,7 +35,7 @@ class VariableTable:
     def __init__(self, labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]]) -> None:
         """Look up the units of all variables; `kinds` lists units of one kind each, in order."""
         self.kinds = [np.array(members, dtype=np.int64) for members in kinds]
-        self._labels, self._equations = labels, equations
+        self._labels, self.blocks = labels, equations.blocks
         self.kind_of_unit = np.full(labels.count, NONE)
         for kind, members in enumerate(self.kinds):
             self.kind_of_unit[members] = kind
@@ -49,6 +50,7 @@ class VariableTable:
         self.in_tensor = np.array([cell >= 0 and bool(self.cells[cell].block.tensor) for cell in self.cells_of])
         self._index = np.full(labels.count, NONE)  # of the units of one kind at a time, which are in `_indexed`
         self._indexed = np.zeros(0, dtype=np.int64)
+        self._link(equations)
         self._sizes = np.array([len(members) for members in self.kinds] + [1])
         self._depth = labels.depths()
         self._above = labels.above(np.arange(labels.count))
@@ -82,6 +84,32 @@ class VariableTable:
         self.several[variables] = several[first]
         self.cells_of[variables] = len(self.cells)
         self.cells.append(_Cells(block, units, self.rank_of[block.variables]))
+
+    def _link(self, equations: Equations) -> None:
+        """Take units of two kinds that may not move for one where equations tie each to one of the other kind."""
+        fixed = np.append(self._labels.why_fixed(np.arange(self._labels.count)) > 0, False)
+        kinds = np.append(self.kind_of_unit, NONE)
+        sizes = np.bincount(kinds[kinds >= 0], minlength=1)
+        fixed &= (np.append(self._labels.above(np.arange(self._labels.count)), NONE) < 0) & (sizes[kinds] > 1)
+        lead = np.append(np.arange(self._labels.count), NONE)
+        for rows, _ in (*equations.rows("scale"), *equations.rows("sign")):
+            units = np.where(self.several[rows], NONE, np.maximum(self.unit_of[rows], NONE))
+            units = np.where(fixed[units], lead[units], NONE)
+            for first, second in combinations(range(rows.shape[1]), 2):
+                pairs = units[:, [first, second]]
+                pairs = pairs[(pairs >= 0).all(axis=1) & (kinds[pairs[:, 0]] != kinds[pairs[:, 1]])]
+                for pair in different_rows(kinds[pairs]) if len(pairs) else ():
+                    tied = different_rows(np.sort(pairs[(kinds[pairs] == pair).all(axis=1)], axis=1))
+                    alone = all(len(np.unique(tied[:, side])) == len(tied) for side in (0, 1))
+                    if alone and (sizes[pair] == len(tied)).all():
+                        lead[tied[:, 1]] = tied[:, 0]
+                        lead = lead[lead]
+                        units = np.where(units >= 0, lead[units], NONE)
+        self.unit_of = np.where(self.unit_of >= 0, lead[np.maximum(self.unit_of, 0)], self.unit_of)
+        self.cells = [
+            replace(cells, units=np.where(cells.units >= 0, lead[np.maximum(cells.units, 0)], cells.units))
+            for cells in self.cells
+        ]
 
     def _choose(self) -> Array:
         """Return which variables are kept: those of one unit of each kind, those within blocks in the chosen block."""
@@ -163,6 +191,8 @@ class VariableTable:
     def _inner(self, rows: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Return the innermost unit of each row of variables, and whether all others are of it or of its blocks."""
         units = self.unit_of[rows]
+        if not len(self.kind_of_unit):
+            return np.full(len(rows), NONE), np.ones(len(rows), dtype=bool)
         kinds = np.where(units >= 0, self.kind_of_unit[np.maximum(units, 0)], NONE)
         alone = self._sizes[kinds] == 1
         units = np.where((units < 0) | alone | self.several[rows], NONE, units)
@@ -191,20 +221,6 @@ class VariableTable:
                 over.append(unit)
                 unit = int(self._above[unit])
         return over
-
-    def trades(self, moved: Container[int]) -> Iterator[dict[int, Fraction]]:
-        """Yield what does nothing to a tensor: all places of one axis multiplied, and all of another divided.
-
-        Args:
-            moved: the variables kept that may be multiplied; axes with others are left out.
-        """
-        first: dict[str, list[int]] = {}
-        for block in self._equations.blocks:
-            variables: list[int] = np.unique(self.representative[block.variables]).tolist() if block.tensor else [0]
-            if all(variable in moved for variable in variables):
-                before = first.setdefault(block.tensor, variables)
-                if before is not variables:
-                    yield {v: Fraction(1) for v in before} | {v: Fraction(-1) for v in variables}
 
     def tables(
         self, kind: int, powers: Mapping[int, Fraction], given: Mapping[int, Iterable[int]] = EMPTY
