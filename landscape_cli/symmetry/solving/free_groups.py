@@ -36,7 +36,7 @@ def scale_groups(
     solve, given = _solve(equations, variables, "scale")
     members = _members(variables, solve, given)
     outputs = simplified(variables, members.pop(equations.output, {}), shapes)
-    output = _scaled(variables, axes, batch_norms, outputs, given, kind=NONE)
+    output = _scaled(variables, axes, batch_norms, outputs, given, kind=NONE) if outputs else []
     first = min((variable for variable in outputs if variables.in_tensor[variable]), default=0)
     groups: list[ScaleGroup] = []
     after = 0

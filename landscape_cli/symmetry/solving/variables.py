@@ -165,6 +165,8 @@ class VariableTable:
         and if all units of the kind have a row like it. Where there is none, the variables' scales are given up; where
         a row is incoherent only for units that may not move, such as positions, only theirs are.
         """
+        if not len(self.kind_of_unit):
+            return rows.tolist(), []
         like = self.representative[rows]
         inner, coherent = self._inner(rows)
         loose = self._fixed_among(rows[~coherent]) if not coherent.all() else like[:0, 0]
@@ -191,8 +193,6 @@ class VariableTable:
     def _inner(self, rows: Array) -> tuple[Array, NDArray[np.bool_]]:
         """Return the innermost unit of each row of variables, and whether all others are of it or of its blocks."""
         units = self.unit_of[rows]
-        if not len(self.kind_of_unit):
-            return np.full(len(rows), NONE), np.ones(len(rows), dtype=bool)
         kinds = np.where(units >= 0, self.kind_of_unit[np.maximum(units, 0)], NONE)
         alone = self._sizes[kinds] == 1
         units = np.where((units < 0) | alone | self.several[rows], NONE, units)
