@@ -9,6 +9,7 @@ import numpy as np
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.free_groups import named_after, scale_groups, sign_groups, unused
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
+from landscape_cli.symmetry.solving.products import separate
 from landscape_cli.symmetry.solving.refinement import color, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.variables import VariableTable
@@ -35,6 +36,7 @@ def assemble(traced: Traced) -> Symmetry:
     colors = color(labels, runs)
     parts = list(_parts(traced))
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)
+    separate(traced.equations, labels)
     variables = VariableTable(labels, traced.equations, list(kinds.values()))
     axis_of = _axis_maker(traced)
     scales, output, output_after = scale_groups(traced.equations, variables, axis_of, traced.shapes, traced.batch_norms)

@@ -11,6 +11,9 @@ import torch
 from landscape_cli.symmetry.tracing.integers import Array, different_rows, ranked
 from landscape_cli.symmetry.tracing.layers import Power, Term, Terms, aligned, covered
 
+Statement = tuple[Array, tuple[Power, ...]]
+"""Rows of variables that, to these powers, multiply to 1."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -48,7 +51,7 @@ class Equations:
         self.output = 0
         self._known: set[object] = set()
         self._shared: dict[object, Array] = {}
-        self._rows: dict[str, list[tuple[Array, tuple[Power, ...]]]] = {"scale": [], "sign": []}
+        self._rows: dict[str, list[Statement]] = {"scale": [], "sign": []}
 
     def variables(self, tensor: str, dims: tuple[int, ...], owners: Array) -> Array:
         """Return new variables for the places of some axes of a tensor; places of one owner share one."""
@@ -85,7 +88,7 @@ class Equations:
                 if kind == "sign":
                     self.signed.append((rows, self.where))
 
-    def _apart(self, stated: Sequence[tuple[Array, tuple[Power, ...]]]) -> list[tuple[Array, tuple[Power, ...]]]:
+    def _apart(self, stated: Sequence[Statement]) -> list[Statement]:
         """Return rows of factors, each set of them equal to one of its own, and all those multiplying to 1."""
         key = tuple((powers, rows.shape, rows.tobytes()) for rows, powers in stated)
         if key not in self._shared:
@@ -97,13 +100,13 @@ class Equations:
         ]
         return [*equal, (shared[None], (1,) * len(shared))]
 
-    def rows(self, kind: str) -> Sequence[tuple[Array, tuple[Power, ...]]]:
+    def rows(self, kind: str) -> Sequence[Statement]:
         """Return the equations between scales, or signs: rows of variables that, to these powers, multiply to 1."""
         return self._rows[kind]
 
-    def nothing(self, kind: str, variables: Array) -> None:
-        """State that variables are 0."""
-        self._rows[kind].append((variables.reshape(-1, 1), (1,)))
+    def replace(self, kind: str, statements: Sequence[Statement]) -> None:
+        """Put other statements in place of all those of a kind, which come to the same."""
+        self._rows[kind] = list(statements)
 
 
 def _independent(terms: Terms) -> list[list[Term]]:
