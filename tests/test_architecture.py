@@ -35,7 +35,7 @@ ALLOWED = {
     "symmetry": {"binary", "forward"},
     "normalization": {"binary", "data", "evaluation", "forward", "io", "models", "symmetry"},
     "alignment": {"binary", "evaluation", "forward", "io", "models", "symmetry"},
-    "geometry": {"binary", "io", "symmetry"},
+    "geometry": {"binary", "forward", "io", "symmetry"},
     "samplers": {"binary", "data", "evaluation", "forward", "models"},
     "measures": {
         *("alignment", "binary", "data", "evaluation", "forward", "geometry", "io", "models", "normalization"),

@@ -18,7 +18,8 @@ from landscape_cli.alignment.verified import differ_in_scale, prove_alignment, w
 from landscape_cli.arguments import check_kind, check_whole, device_of
 from landscape_cli.choices import Method
 from landscape_cli.errors import GeometryError
-from landscape_cli.evaluation.equivalence import check_probe, probe_batch, warn_of_precision
+from landscape_cli.evaluation.equivalence import warn_of_precision
+from landscape_cli.evaluation.probes import check_probe, probe_batch
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params

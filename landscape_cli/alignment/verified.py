@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -18,20 +19,19 @@ from landscape_cli.alignment.requirements import check_inputs, check_learning, d
 from landscape_cli.arguments import device_of
 from landscape_cli.choices import Method
 from landscape_cli.errors import LandscapeWarning, Remark
-from landscape_cli.evaluation.equivalence import (
-    Difference,
-    check_probe,
-    probe_batch,
-    prove_equivalence,
-    to_double,
-    warn_of_precision,
-)
+from landscape_cli.evaluation.equivalence import Difference, Outputs, outputs_on, prove_equivalence, warn_of_precision
+from landscape_cli.evaluation.probes import check_probe, probe_batch
 from landscape_cli.evaluation.splits import Data, named_splits
+from landscape_cli.forward.functional import float_type
+from landscape_cli.forward.memory import MIB
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
+
+KEPT = MIB
+"""Bytes of a network's outputs on the probes up to which they are kept for other pairs that it is in."""
 
 
 def align(
@@ -164,15 +164,26 @@ def correlate(
 
 
 def prove_alignment(
-    model: nn.Module, network: Params, alignment: Alignment, symmetry: Symmetry, probe: Tensor, *, name: str
+    model: nn.Module,
+    network: Params,
+    alignment: Alignment,
+    symmetry: Symmetry,
+    probe: Tensor,
+    *,
+    expected: Outputs | None = None,
+    name: str,
 ) -> Difference:
-    """Return how far a permuted network's outputs are from what they were, checking that it is no more than allowed."""
+    """Return how far a permuted network's outputs are from what they were, checking that it is no more than allowed.
+
+    What they were is `expected`, if that is known.
+    """
     return prove_equivalence(
         model,
         network,
-        to_double(alignment.params, probe.device),
+        alignment.params,
         alignment.params,
         probe,
+        expected=expected,
         what=f"aligning {name}",
         exactly=symmetry.is_binary,
         suspects=one_at_a_time(network, symmetry, alignment.permutations, alignment.signs),
@@ -224,6 +235,7 @@ class PairAligner:
         self._probe = probe_batch(
             model, like.params, like.model.input_shape, inputs=symmetry.inputs, seed=seed, device=device
         )
+        self._outputs: WeakKeyDictionary[Checkpoint, Outputs] = WeakKeyDictionary()
         self._warned_of_scale = self._aligned_any = False
 
     @property
@@ -302,13 +314,31 @@ class PairAligner:
             network_inputs=self._drawn(network),
             data=self._data,
             learning=self._learning,
-            probe=self._probe,
+            prove=False,
             device=self._device,
             name=network.path,
             advance=advance,
         )
-        warn_of_precision(network.path, alignment.proof)
-        return alignment
+        proof = prove_alignment(
+            self._model,
+            network.params,
+            alignment,
+            self._symmetry,
+            self._probe,
+            expected=self._expected(network),
+            name=network.path,
+        )
+        warn_of_precision(network.path, proof)
+        return replace(alignment, proof=proof)
+
+    def _expected(self, network: Checkpoint) -> Outputs:
+        """Return what a network puts out for the probes, and keep it for the next pair that the network is in."""
+        outputs = self._outputs.get(network)
+        if outputs is None:
+            outputs = outputs_on(self._model, network.params, self._probe, float_type(network.params))
+            if outputs.nbytes <= KEPT:
+                self._outputs[network] = outputs
+        return outputs
 
 
 def differ_in_scale(reference: Checkpoint, network: Checkpoint, symmetry: Symmetry) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.errors import (
     GeometryError,
     LandscapeError,
@@ -19,6 +18,7 @@ from landscape_cli.errors import (
     ProofError,
     listed,
 )
+from landscape_cli.evaluation.probes import parts_of, probes_at_once
 from landscape_cli.forward.functional import (
     ForwardError,
     cast_floats,
@@ -27,19 +27,16 @@ from landscape_cli.forward.functional import (
     run_with,
     unsaved_buffers,
 )
-from landscape_cli.forward.memory import largest_activation
 from landscape_cli.forward.nonfinite import not_finite
 from landscape_cli.forward.outputs import all_outputs, decide
-from landscape_cli.network import Params, WholeInputs
-from landscape_cli.rng import generator
+from landscape_cli.network import Params
 
-PROBES = 256
-MEMORY = 128 << 20
-"""Bytes for the largest tensor of one forward pass on the probe batch."""
 EXACT = 1e-9
 """Largest relative difference of logits allowed in float64, before storing."""
 ROUNDING = 1000.0
 """The same once stored, in units of the dtype's rounding."""
+PLAIN = {nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d}
+"""Layers that do nothing with their weights but to multiply."""
 
 
 @dataclass(frozen=True)
@@ -75,63 +72,52 @@ class Difference:
         return {**self.columns(), "in_float64": self.in_float64}
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What a network puts out for the probes, part by part: a pass that need not be made again.
+
+    Attributes:
+        dtype: in which it was computed: float64, or else the network's own.
+        probes: the probes, in parts.
+        values: of each part all outputs.
+    """
+
+    dtype: torch.dtype
+    probes: tuple[Tensor, ...]
+    values: list[tuple[Tensor, ...]]
+
+    @property
+    def nbytes(self) -> int:
+        """What keeping them takes."""
+        return sum(output.nbytes for outputs in self.values for output in outputs)
+
+
 @torch.no_grad()
 def compare(model: nn.Module, before: Params, after: Params, probe: Tensor, *, factor: float = 1.0) -> Difference:
     """Compare all outputs in float64: those of `after` with `factor` times those of `before`."""
-    expected, outputs = (_outputs(model, params, probe, torch.float64) for params in (before, after))
-    return _difference(expected, outputs, factor)
+    expected = Outputs(torch.float64, (probe,), [_outputs(model, before, probe, torch.float64)])
+    return _compare(model, expected, after, expected.probes, factor)
 
 
-def probe_batch(
-    model: nn.Module,
-    params: Params,
-    input_shape: tuple[int, ...] | None,
-    *,
-    inputs: WholeInputs | None = None,
-    seed: int,
-    device: torch.device,
-) -> Tensor:
-    """Return standard normal inputs, as standardised data are, shape (probes, *input_shape), float64.
+@torch.no_grad()
+def outputs_on(model: nn.Module, params: Params, probe: Tensor, dtype: torch.dtype) -> Outputs:
+    """Return what a network puts out for probes, in float64, or in `dtype`, or float32 if that is less, if that fails.
 
-    Where a model takes whole numbers they are such, uniform, in their type.
-
-    There are PROBES, or as many as keep the largest tensor of the forward pass within MEMORY, though at least two.
+    The probes are run in parts, so that their activations are bounded however many they are.
 
     Raises:
-        ModelError: if the model does not run, or the shape of one input is not known.
+        ModelError: if the model does not run.
     """
-    if input_shape is None:
-        raise ModelError("the shape of one input is not known, so nothing can be proved: name it with `input_shape=`")
-    check_kind("input_shape", input_shape, (tuple, list), "give the sizes of one input as a tuple", ModelError)
-    for size in input_shape:
-        check_whole("input_shape", size, ModelError, least=1)
-    kind = float_type(params)
-
-    def draw(count: int, dtype: torch.dtype) -> Tensor:
-        source = generator(seed)
-        if inputs is None:
-            return torch.randn(count, *input_shape or (), generator=source, dtype=dtype).to(device)
-        drawn = inputs.draw(count, *input_shape or (), seed=source).to(device)
-        return drawn.to(dtype) if drawn.is_floating_point() else drawn
-
-    examples = draw(2, kind)
-    tensors = {name: tensor.to(device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
-    model.eval()
-    with errors_of_forward():
-        sample_bytes = torch.float64.itemsize * largest_activation(lambda x: run_with(model, tensors, x), examples)
-    count = max(2, min(PROBES, MEMORY // sample_bytes))
-    return draw(count, torch.float64)
-
-
-def check_probe(probe: Tensor) -> None:
-    """Check inputs to compare outputs on.
-
-    Raises:
-        ModelError: if they are no tensor, or there are none.
-    """
-    check_kind("probe", probe, Tensor, "give inputs as a tensor, shape (n, *input_shape)", ModelError)
-    if not probe.numel():
-        raise ModelError("`probe=` holds no inputs, so nothing can be proved: give some, or leave it out")
+    parts = parts_of(probe, probes_at_once(model, params, probe))
+    try:
+        return Outputs(torch.float64, parts, [_outputs(model, params, part, torch.float64) for part in parts])
+    except Exception as error:  # code of others; what is wrong with it in its own type is told below
+        known = isinstance(error, LandscapeError | MemoryError | torch.OutOfMemoryError)
+        if known and not isinstance(error, ForwardError):
+            raise
+        fallback = torch.promote_types(torch.float32, dtype)
+        with errors_of_forward():
+            return Outputs(fallback, parts, [_outputs(model, params, part, fallback) for part in parts])
 
 
 def prove_equivalence(
@@ -142,6 +128,7 @@ def prove_equivalence(
     probe: Tensor,
     *,
     probe_before: Tensor | None = None,
+    expected: Outputs | None = None,
     factor: float = 1.0,
     exactly: bool = False,
     what: str,
@@ -150,15 +137,17 @@ def prove_equivalence(
     """Check that `exact` (float64) and `stored` (as it will be written) compute what `before` does, up to `factor`.
 
     A model that does not run in float64 is run in its own type, or in float32 if that is less, and held to the
-    rounding of that.
+    rounding of that. Where `stored` holds the very numbers of `exact`, as where they have but moved, one pass shows
+    both; and a network that has all its tensors from `before` is that network.
 
     Args:
         model: the architecture.
         before: the network as it was.
-        exact: the transformed one, in float64.
+        exact: the transformed one, in float64; or in any type, where `stored` is the same.
         stored: the same in the dtype it is written in.
         probe: inputs, float64.
         probe_before: those of `before`, where it sees others; by default the same.
+        expected: what `before` puts out for these, where that is known.
         factor: the positive factor by which outputs may differ.
         exactly: whether outputs must be equal bit for bit, as those of binary networks are.
         what: what was done, for the message.
@@ -177,27 +166,43 @@ def prove_equivalence(
     seen = probe if probe_before is None else probe_before
     eps = max((torch.finfo(t.dtype).eps for t in stored.values() if t.is_floating_point()), default=0.0)
     with torch.no_grad():
-        dtype, expected = _expected(model, before, seen, torch.promote_types(torch.float32, float_type(stored)))
-        if not all(bool(torch.isfinite(output).all()) for output in expected):
+        expected = expected or outputs_on(model, before, seen, float_type(stored))
+        if not all(bool(torch.isfinite(output).all()) for outputs in expected.values for output in outputs):
             where = not_finite(model, to_double(before, probe.device), seen)
             raise GeometryError(f"{what} makes no sense: its outputs on random inputs are NaN or Inf as it is{where}")
-        finest = EXACT if dtype == torch.float64 else ROUNDING * torch.finfo(dtype).eps
-        most = (0.0, 0.0) if exactly else (finest, max(finest, ROUNDING * eps))
-        for after, allowed, where in ((exact, most[0], ""), (stored, most[1], ", once stored")):
-            difference = _difference(expected, _outputs(model, after, probe, dtype), factor)
+        probes = probe.split([len(part) for part in expected.probes])
+        finest = EXACT if expected.dtype == torch.float64 else ROUNDING * torch.finfo(expected.dtype).eps
+        passes = [(exact, 0.0 if exactly else finest, "")]
+        if not _same(exact, stored):
+            passes.append((stored, 0.0 if exactly else max(finest, ROUNDING * eps), ", once stored"))
+        for after, allowed, where in passes:
+            moved = (
+                probe_before is not None
+                or factor != 1
+                or any(before.get(name) is not tensor for name, tensor in after.items())
+            )
+            difference = _compare(model, expected, after if moved else None, probes, factor)
             if not difference.relative <= allowed:
-                _check_repeats(model, before, seen, expected)
+                _check_repeats(model, before, expected)
                 if where and not _holds(exact, stored):
                     raise GeometryError(
                         f"{what} makes no sense: its numbers differ so much in size that their type cannot hold what "
                         "comes of them"
                     )
-                blamed = _blame(model, expected, after, probe, suspects, allowed, factor)
+                blamed = _blame(model, expected, after, probes, suspects, allowed, factor)
                 raise ProofError(
                     f"{what} changed the function{where}: logits differ by {difference.relative:.2g} of the largest, "
                     f"{allowed:.2g} is allowed{blamed}; nothing was written: please report this model"
                 )
-    return replace(difference, in_float64=dtype == torch.float64)
+    return difference
+
+
+def _same(exact: Params, stored: Params) -> bool:
+    """Tell whether what is stored is what is exact, number by number."""
+    return all(
+        tensor is stored[name] or torch.equal(tensor, stored[name].to(tensor.device, tensor.dtype))
+        for name, tensor in exact.items()
+    )
 
 
 def _holds(exact: Params, stored: Params) -> bool:
@@ -206,29 +211,14 @@ def _holds(exact: Params, stored: Params) -> bool:
     return all(bool(((kept != 0) | (tensor == 0)).all() and kept.isfinite().all()) for tensor, kept in pairs)
 
 
-def _expected(
-    model: nn.Module, before: Params, probe: Tensor, fallback: torch.dtype
-) -> tuple[torch.dtype, tuple[Tensor, ...]]:
-    """Return the outputs of a network, and the type they could be computed in: float64, or else its own, `fallback`."""
-    try:
-        return torch.float64, _outputs(model, before, probe, torch.float64)
-    except Exception as error:  # code of others; what is wrong with it in its own type is told below
-        known = isinstance(error, LandscapeError | MemoryError | torch.OutOfMemoryError)
-        if known and not isinstance(error, ForwardError):
-            raise
-        with errors_of_forward():
-            return fallback, _outputs(model, before, probe, fallback)
-
-
-def _check_repeats(model: nn.Module, before: Params, probe: Tensor, expected: tuple[Tensor, ...]) -> None:
+def _check_repeats(model: nn.Module, before: Params, expected: Outputs) -> None:
     """Check that one network gives the same outputs again, and once more: a counter's parity may hide it once.
 
     Raises:
         ModelError: if it does not.
     """
     for _ in range(2):
-        again = _difference(expected, _outputs(model, before, probe, expected[0].dtype), 1.0)
-        if not again.relative <= EXACT:
+        if not _compare(model, expected, before, expected.probes, 1.0).relative <= EXACT:
             raise ModelError(
                 "the model gives other outputs for the same tensors and inputs from one call to the next: its forward "
                 "pass must not depend on what it keeps elsewhere, as in a counter"
@@ -237,9 +227,9 @@ def _check_repeats(model: nn.Module, before: Params, probe: Tensor, expected: tu
 
 def _blame(
     model: nn.Module,
-    expected: tuple[Tensor, ...],
+    expected: Outputs,
     like: Params,
-    probe: Tensor,
+    probes: Sequence[Tensor],
     suspects: Iterable[tuple[str, Params]],
     allowed: float,
     factor: float,
@@ -247,7 +237,7 @@ def _blame(
     """Return the part of a message that names the groups that change the function on their own, in `like`'s dtypes."""
     innocent, guilty = 0, []
     for name, params in suspects:
-        alone = _difference(expected, _outputs(model, cast_like(params, like), probe, expected[0].dtype), 1.0)
+        alone = _compare(model, expected, cast_like(params, like), probes, 1.0)
         if alone.relative <= allowed:
             innocent += 1
         else:
@@ -270,19 +260,45 @@ def cast_like(params: Params, original: Params) -> dict[str, Tensor]:
 
 
 def _outputs(model: nn.Module, params: Params, probe: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    tensors = cast_floats({**unsaved_buffers(model), **params}, dtype, probe.device)
-    outputs = all_outputs(run_with(model, tensors, probe.to(dtype) if probe.is_floating_point() else probe))
+    tensors = {**unsaved_buffers(model), **params}
+    inputs = probe.to(dtype) if probe.is_floating_point() else probe
+    # On inputs in float64 every operator takes its own in float64: large weights are made so one at a time.
+    later = _plain_weights(model) if inputs.dtype == torch.float64 else set()
+    tensors = {
+        name: tensor.to(probe.device, dtype if tensor.is_floating_point() and name not in later else tensor.dtype)
+        for name, tensor in tensors.items()
+    }
+    outputs = all_outputs(run_with(model, tensors, inputs))
     return tuple(output.to(dtype) if output.is_floating_point() else output for output in outputs)
 
 
-def _difference(expected: tuple[Tensor, ...], outputs: tuple[Tensor, ...], factor: float) -> Difference:
-    pairs = list(zip(expected, outputs, strict=True))
-    apart = torch.stack([(after - factor * before).abs().max() for before, after in pairs])
-    scale = torch.stack([(factor * before).abs().max() for before in expected])
-    relative = apart / torch.where(scale > 0, scale, torch.ones_like(scale))  # the largest of NaN and others is NaN
-    first, before = (each[0] if each[0].ndim > 1 else each[0][:, None] for each in (outputs, expected))
-    differing = int(torch.count_nonzero(decide(first) != decide(before)))
-    return Difference(float(apart.max()), float(relative.max()), differing, len(outputs[0]))
+def _plain_weights(model: nn.Module) -> set[str]:
+    """Return the weights of layers of PyTorch's that do nothing with them but to multiply."""
+    return {f"{name}.weight" for name, module in model.named_modules() if type(module) in PLAIN}
+
+
+def _compare(
+    model: nn.Module, expected: Outputs, after: Params | None, probes: Sequence[Tensor], factor: float
+) -> Difference:
+    """Compare a network's outputs, or without one the expected ones, with `factor` times what is expected."""
+    largest = scale = torch.zeros(1)
+    decisions = 0
+    for before, part in zip(expected.values, probes, strict=True):
+        outputs = before if after is None else _outputs(model, after, part, expected.dtype)
+        pairs = list(zip(before, outputs, strict=True))
+        apart = torch.stack([(now - factor * old).abs().max() for old, now in pairs])
+        sizes = torch.stack([(factor * old).abs().max() for old in before])
+        largest, scale = torch.maximum(apart, largest.to(apart)), torch.maximum(sizes, scale.to(sizes))  # NaN stays
+        first, old = (each[0] if each[0].ndim > 1 else each[0][:, None] for each in (outputs, before))
+        decisions += int(torch.count_nonzero(decide(first) != decide(old)))
+    relative = largest / torch.where(scale > 0, scale, torch.ones_like(scale))
+    return Difference(
+        float(largest.max()),
+        float(relative.max()),
+        decisions,
+        sum(map(len, probes)),
+        expected.dtype == torch.float64,
+    )
 
 
 def warn_of_precision(name: str, proof: Difference | None) -> None:

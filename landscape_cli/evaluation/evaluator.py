@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.arguments import check_kind, check_tensors, check_whole, device_of
-from landscape_cli.binary.int8 import Packed
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.scores import Quantity, Scores
+from landscape_cli.evaluation.runners import Batch, choose_runner
+from landscape_cli.evaluation.scores import Quantity, Scores, Tally
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
-from landscape_cli.evaluation.whole_numbers import WholeNumbers
+from landscape_cli.forward.combination import with_tensors
 from landscape_cli.forward.functional import (
     as_inputs,
     cast_floats,
@@ -108,7 +108,9 @@ class Evaluator:
         self._kinds = _kinds(self.model.state_dict())
         places = any(outputs.ndim > 2 for outputs in returned.values())
         self.batch_size = batch_size or fitting_batch(elements, self.device, least=1 if places else LEAST_SAMPLES)
-        self._integers = WholeNumbers(self.model, self.splits, self.batch_size, wanted=integers)
+        self._runner = choose_runner(
+            self.model, self.splits, self.objective, batch_size=self.batch_size, integers=integers
+        )
 
     @property
     def quantity(self) -> Quantity:
@@ -162,9 +164,9 @@ class Evaluator:
         """
         self.model.eval()
         check_name(split, self.splits)
-        chunk = [self._prepare(params)]
-        outputs = self._outputs(chunk, self._integers.pack(chunk, self._run), split)
-        return torch.cat([decide(self.objective.rows(each, y)[0]) for _, each, y in outputs]).cpu()
+        outputs_on = self._runner.load([self._prepare(params)])
+        rows = [self.objective.rows(next(iter(outputs_on(batch))), batch.y)[0] for batch in self._batches(split)]
+        return torch.cat([decide(each) for each in rows]).cpu()
 
     @torch.inference_mode()
     def logits(self, networks: Sequence[Params], split: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -176,50 +178,27 @@ class Evaluator:
         """
         self.model.eval()
         check_name(split, self.splits)
-        chunk = [self._prepare(params) for params in networks]
-        of_batch: list[Tensor] = []
-        for _, outputs, y in self._outputs(chunk, self._integers.pack(chunk, self._run), split):
-            logits, labels = self.objective.rows(outputs, y)
-            of_batch.append(logits if logits.dtype == torch.float64 else logits.float())
-            if len(of_batch) == len(chunk):
-                yield torch.stack(of_batch), labels
-                of_batch = []
+        outputs_on = self._runner.load([self._prepare(params) for params in networks])
+        for batch in self._batches(split):
+            rows = [self.objective.rows(outputs, batch.y) for outputs in outputs_on(batch)]
+            logits = [each if each.dtype == torch.float64 else each.float() for each, _ in rows]
+            yield torch.stack(logits), rows[0][1]
 
     @torch.inference_mode()
     def _scores(self, networks: Iterable[Params], splits: Mapping[str, Split]) -> dict[str, Scores]:
         self.model.eval()  # again: training may have gone on with it since
-        wrong: dict[str, list[Tensor]] = {name: [] for name in splits}
-        loss: dict[str, list[Tensor]] = {name: [] for name in splits}
-        undecided: dict[str, list[Tensor]] = {name: [] for name in splits}
+        tallies = {name: Tally(self.objective, self.device) for name in splits}
         for chunk in self._chunks(networks):
-            packed = self._integers.pack(chunk, self._run)
-            for name in splits:
-                chunk_wrong = torch.zeros(len(chunk), dtype=self.objective.counted_in, device=self.device)
-                chunk_undecided = torch.zeros(len(chunk), dtype=torch.int64, device=self.device)
-                chunk_loss = torch.zeros(len(chunk), dtype=torch.float64, device=self.device)
-                for k, outputs, y in self._outputs(chunk, packed, name):
-                    sums = self.objective.score(outputs, y)
-                    chunk_wrong[k] += sums.wrong
-                    chunk_undecided[k] += sums.undecided
-                    chunk_loss[k] += sums.loss
-                    if self.advance is not None:
-                        self.advance(len(y))
-                wrong[name].append(chunk_wrong)
-                loss[name].append(chunk_loss)
-                undecided[name].append(chunk_undecided)
-        nothing = torch.zeros(0, device=self.device)
-        results = {}
-        for name in splits:
-            count, variance = self._facts[name]
-            results[name] = Scores(
-                torch.cat([nothing.to(self.objective.counted_in), *wrong[name]]).cpu(),
-                count,
-                torch.cat([nothing.double(), *loss[name]]).cpu() / count,
-                torch.cat([nothing.long(), *undecided[name]]).cpu(),
-                self.objective.has_error,
-                variance,
-            )
-        return results
+            for tally in tallies.values():
+                tally.extend(len(chunk))
+            outputs_on = self._runner.load(chunk)
+            for name, tally in tallies.items():
+                for batch in self._batches(name):
+                    for k, outputs in enumerate(outputs_on(batch)):
+                        tally.add(k, outputs, batch.y)
+                        if self.advance is not None:
+                            self.advance(len(batch.y))
+        return {name: tally.scores(*self._facts[name]) for name, tally in tallies.items()}
 
     def _chunks(self, networks: Iterable[Params]) -> Iterator[list[Params]]:
         """Yield lists of networks, ready to run, that together stay within the memory allowed."""
@@ -253,25 +232,19 @@ class Evaluator:
     def _prepare(self, params: Params) -> Params:
         """Return a network on the device, with recomputed statistics if they are asked for, and the model's tables."""
         self._check_fits(params)
-        network = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        network: Params = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
         if self.recompute_on is not None:
             inputs = self.splits[self.recompute_on].x
             network = recompute_statistics(self.model, network, inputs, advance=self.advance)
-        return cast_floats(self._constants, float_type(network), self.device) | network
+        constants = cast_floats(self._constants, float_type(network), self.device)
+        return with_tensors(params, {**constants, **network})
 
-    def _outputs(
-        self, chunk: Sequence[Params], packed: Sequence[Packed] | None, name: str
-    ) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """Yield the index of each network in the chunk, its outputs on a batch, and the targets, batch by batch."""
+    def _batches(self, name: str) -> Iterator[Batch]:
+        """Yield a split in batches, in its order."""
         split = self.splits[name]
         for start in range(0, len(split.y), self.batch_size):
-            batch = slice(start, start + self.batch_size)
-            for k, params in enumerate(chunk):
-                logits = None if packed is None else self._integers.logits(packed[k], name, start)
-                yield k, self._run(params, split.x[batch]) if logits is None else logits, split.y[batch]
-
-    def _run(self, params: Params, x: Tensor) -> Tensor:
-        return self.objective.outputs(run_with(self.model, params, as_inputs(x, float_type(params))))
+            stop = start + self.batch_size
+            yield Batch(name, start, split.x[start:stop], split.y[start:stop])
 
 
 def evaluator_of(

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from landscape_cli.forward.objective import Objective
+
 T = TypeVar("T")
 
 
@@ -114,6 +116,36 @@ class Scores:
             "undecided": self.undecided.tolist(),
             "samples": self.samples,
         }
+
+
+class Tally:
+    """Adds up what networks score on a split, batch by batch, a chunk of networks after another."""
+
+    def __init__(self, objective: Objective, device: torch.device) -> None:
+        """Begin without networks; sums stay on the device."""
+        self._objective, self._last = objective, 0
+        self._wrong = torch.zeros(0, dtype=objective.counted_in, device=device)
+        self._undecided = torch.zeros(0, dtype=torch.int64, device=device)
+        self._loss = torch.zeros(0, dtype=torch.float64, device=device)
+
+    def extend(self, networks: int) -> None:
+        """Go on with so many networks more."""
+        self._last = len(self._loss)
+        self._wrong, self._undecided, self._loss = (
+            torch.cat([sums, sums.new_zeros(networks)]) for sums in (self._wrong, self._undecided, self._loss)
+        )
+
+    def add(self, k: int, outputs: Tensor, y: Tensor) -> None:
+        """Add what network k of the last ones scores on a batch."""
+        sums = self._objective.score(outputs, y)
+        self._wrong[self._last + k] += sums.wrong
+        self._undecided[self._last + k] += sums.undecided
+        self._loss[self._last + k] += sums.loss
+
+    def scores(self, samples: int, variance: float | None) -> Scores:
+        """Return the scores of all networks, on the CPU; see `Scores` for both numbers."""
+        wrong, undecided, loss = self._wrong.cpu(), self._undecided.cpu(), self._loss.cpu()
+        return Scores(wrong, samples, loss / samples, undecided, self._objective.has_error, variance)
 
 
 def _finite(values: Tensor) -> list[float | None]:

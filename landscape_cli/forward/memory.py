@@ -31,13 +31,13 @@ def largest_activation(run: Callable[[Tensor], object], examples: Tensor) -> int
         run: the forward pass of a network.
         examples: a few samples, shape (n, *input_shape); batch-norm without running statistics needs two.
     """
-    largest = _LargestTensor(len(examples))
+    largest = LargestTensor(len(examples))
     with torch.inference_mode(), largest:
         run(examples)
     return max(largest.elements, examples.numel()) // len(examples)
 
 
-class _LargestTensor(TorchDispatchMode):
+class LargestTensor(TorchDispatchMode):
     """Notes the number of elements of the largest tensor of so many samples that any operator returns."""
 
     def __init__(self, samples: int) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from landscape_cli.geometry.linear import check_alike, interpolate
+from landscape_cli.arguments import check_number
+from landscape_cli.errors import GeometryError
+from landscape_cli.forward.combination import Coefficient, Combination, Part
+from landscape_cli.geometry.barrier import even_steps
+from landscape_cli.geometry.linear import check_alike, combined
 from landscape_cli.geometry.path_kind import ParametricPath
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Sphere, Symmetry, burn_in
@@ -38,6 +45,13 @@ class GeodesicPath(ParametricPath):
     needs_symmetry = True
     needs_normalized = True
 
+    def inner(self, start: Params, end: Params, points: int) -> Iterator[Params]:
+        """Yield the networks at all τ but 0 and 1, as combinations of both ends."""
+        assert self.symmetry is not None
+        along = Geodesic(start, end, self.symmetry)
+        for tau in even_steps(points)[1:-1]:
+            yield along.at(tau)
+
     def at(self, start: Params, end: Params, tau: float) -> dict[str, Tensor]:
         """Return the network at τ."""
         assert self.symmetry is not None
@@ -50,8 +64,8 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
     See docs/method.md: Geodesics and distances.
 
     Every hidden unit's incoming weights, and the last layer's weights as a whole, move along a great circle; where
-    the norms of the two ends differ, they are interpolated linearly. All else moves linearly. Computed in float64,
-    returned in `start`'s dtypes; both ends are exact.
+    the norms of the two ends differ, they are interpolated linearly. All else moves linearly. Angles are computed in
+    float64, networks in their type, float32 at least; both ends are exact.
 
     Args:
         start: the network at τ = 0.
@@ -70,19 +84,99 @@ def geodesic(start: Params, end: Params, tau: float, symmetry: Symmetry) -> dict
     Warns:
         UserWarning: if two units are antipodes, so that one great circle of many had to be chosen.
     """
-    check_symmetry(symmetry, start)
-    spheres = {sphere.tensor: sphere for sphere in symmetry.spheres}
-    if tau not in (0.0, 1.0):  # where the ends are returned as they are
-        start, end = burn_in(start, symmetry), burn_in(end, symmetry)
+    check_number("tau", tau, GeometryError)
+    if tau in {0.0, 1.0}:
+        check_symmetry(symmetry, start)
+        check_alike(start, end)
+        return dict(start if tau == 0.0 else end)
+    return Geodesic(start, end, symmetry).at(tau)
 
-    def point(name: str, u: Tensor, v: Tensor) -> Tensor:
-        if name not in spheres:
-            return (1 - tau) * u + tau * v
-        sphere = spheres[name]
-        rows = _slerp(sphere_rows(u, sphere), sphere_rows(v, sphere), tau)
-        return from_sphere_rows(rows, u.shape, sphere)
 
-    return interpolate(start, end, tau, point)
+class Geodesic:
+    """The geodesic between two normalised networks, whose angles are found once for all its points."""
+
+    def __init__(self, start: Params, end: Params, symmetry: Symmetry) -> None:
+        """Measure the angles between units, and their norms, in float64.
+
+        Raises:
+            GeometryError, ModelError: as `geodesic` does.
+        """
+        check_symmetry(symmetry, start)
+        check_alike(start, end)
+        self._start, self._end = burn_in(start, symmetry), burn_in(end, symmetry)
+        self._arcs: dict[str, _Arc] = {}
+        for sphere in symmetry.spheres:
+            u, v = (sphere_rows(network[sphere.tensor].double(), sphere) for network in (self._start, self._end))
+            self._arcs[sphere.tensor] = _Arc(sphere, (u.norm(dim=1), v.norm(dim=1)), angle(u, v))
+
+    def at(self, tau: float) -> Combination:
+        """Return the network at τ, a combination of both ends.
+
+        Warns:
+            UserWarning: as `geodesic` does.
+        """
+        tensors = {
+            name: self._point(name, tau) if tensor.is_floating_point() else tensor
+            for name, tensor in self._start.items()
+        }
+        apart = sum(int(arc.opposite.sum()) for arc in self._arcs.values())
+        if apart:
+            warnings.warn(
+                f"{apart} units are antipodes of their counterparts: every great circle between them is as short, one "
+                "is taken",
+                stacklevel=3,
+            )
+        return Combination(tensors, partial(self._parts, tau))
+
+    def _point(self, name: str, tau: float) -> Tensor:
+        u, v, arc = self._start[name], self._end[name], self._arcs.get(name)
+        if arc is None:
+            return combined(self._parts(tau, name), u.dtype)
+        ends = sphere_rows(u, arc.sphere), sphere_rows(v, arc.sphere)
+        rows = combined(list(zip(ends, arc.coefficients(tau), strict=True)), u.dtype)
+        if bool(arc.opposite.any()):
+            start, end = (of_end[arc.opposite].double() for of_end in ends)
+            rows[arc.opposite] = _any_great_circle(start, end, tau).to(u.dtype)
+        return from_sphere_rows(rows, u.shape, arc.sphere)
+
+    def _parts(self, tau: float, name: str) -> Sequence[Part]:
+        arc = self._arcs.get(name)
+        if arc is None:
+            weights: tuple[Coefficient, Coefficient] = (1 - tau, tau)
+        elif arc.sphere.dim == 0 and not bool(arc.opposite.any()):
+            weights = arc.coefficients(tau)
+        else:
+            return ()
+        return list(zip((self._start[name], self._end[name]), weights, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Arc:
+    """The great circles that the units of one tensor move along.
+
+    Attributes:
+        sphere: of the tensor.
+        norms: of the units in both networks, each of shape (units,), float64.
+        theta: the angles between them, likewise.
+    """
+
+    sphere: Sphere
+    norms: tuple[Tensor, Tensor]
+    theta: Tensor
+
+    @property
+    def opposite(self) -> Tensor:
+        """Which units are antipodes, so that no great circle is preferred."""
+        return math.pi - self.theta < SMALL_ANGLE
+
+    def coefficients(self, tau: float) -> tuple[Tensor, Tensor]:
+        """Return what each unit of both networks is multiplied by; norms move linearly."""
+        start, end = self.norms
+        norm, sine = (1 - tau) * start + tau * end, torch.sin(self.theta)
+        straight = self.theta < SMALL_ANGLE
+        from_start = torch.where(straight, 1 - tau, norm * torch.sin((1 - tau) * self.theta) / (sine * start))
+        from_end = torch.where(straight, tau, norm * torch.sin(tau * self.theta) / (sine * end))
+        return from_start, from_end
 
 
 def angular_distance(a: Params, b: Params, symmetry: Symmetry) -> AngularDistance:
@@ -121,26 +215,6 @@ def angle(u: Tensor, v: Tensor) -> Tensor:
     u, v = u / norm_u, v / norm_v
     theta = 2 * torch.atan2((u - v).norm(dim=1), (u + v).norm(dim=1))
     return torch.where(zero, torch.zeros_like(theta), theta)
-
-
-def _slerp(u: Tensor, v: Tensor, tau: float) -> Tensor:
-    """Move rows along great circles and their norms linearly; float64, shape (rows, inputs)."""
-    norm_u, norm_v = u.norm(dim=1, keepdim=True), v.norm(dim=1, keepdim=True)
-    theta = angle(u, v)[:, None]
-    straight = (1 - tau) * u + tau * v
-    from_u, from_v = torch.sin((1 - tau) * theta), torch.sin(tau * theta)
-    direction = (from_u * (u / norm_u) + from_v * (v / norm_v)) / torch.sin(theta)
-    curved = ((1 - tau) * norm_u + tau * norm_v) * direction
-    result = torch.where(theta < SMALL_ANGLE, straight, curved)
-    opposite = (math.pi - theta < SMALL_ANGLE)[:, 0]
-    if bool(opposite.any()):
-        warnings.warn(
-            f"{int(opposite.sum())} units are antipodes of their counterparts: every great circle between them is as "
-            "short, one is taken",
-            stacklevel=4,
-        )
-        result[opposite] = _any_great_circle(u[opposite], v[opposite], tau)
-    return result
 
 
 def _any_great_circle(u: Tensor, v: Tensor, tau: float) -> Tensor:

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from landscape_cli.errors import GeometryError
-from landscape_cli.geometry.linear import check_alike
+from landscape_cli.forward.combination import Combination, Part
+from landscape_cli.geometry.linear import check_alike, combined
 from landscape_cli.network import Params
 
 COLLINEAR = 1e-6
@@ -23,23 +23,30 @@ class Plane:
     """The plane through networks a, b, c, with an orthonormal basis.
 
     Attributes:
-        origin: the network a.
+        networks: a, b and c.
         u: the unit vector from a to b, float64, by tensor.
         v: the unit vector orthogonal to it, in the plane, towards c.
         corners: the coordinates (x, y) of a, b and c, in units of Euclidean distance.
     """
 
-    origin: Params
+    networks: tuple[Params, Params, Params]
     u: Params
     v: Params
     corners: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
-    def network(self, x: float, y: float) -> dict[str, Tensor]:
-        """Return the network at (x, y), in the dtypes of a."""
-        return {
-            name: (tensor.double() + x * self.u[name] + y * self.v[name]).to(tensor.dtype) if name in self.u else tensor
-            for name, tensor in self.origin.items()
-        }
+    def network(self, x: float, y: float) -> Combination:
+        """Return the network at (x, y), in the dtypes of a: a combination of a, b and c, which are exact."""
+        third = y / self.corners[2][1]
+        second = (x - third * self.corners[2][0]) / self.corners[1][0]
+        weights = (1 - second - third, second, third)
+
+        def parts(name: str) -> list[Part]:
+            return [(network[name], weight) for network, weight in zip(self.networks, weights, strict=True)]
+
+        a = self.networks[0]
+        return Combination(
+            {name: combined(parts(name), t.dtype) if t.is_floating_point() else t for name, t in a.items()}, parts
+        )
 
     def grid(self, points: int, margin: float) -> tuple[list[float], list[float]]:
         """Return x and y coordinates of a grid, with `margin` times the triangle's extent on every side."""
@@ -73,7 +80,7 @@ def span_plane(a: Params, b: Params, c: Params) -> Plane:
     if height <= max(COLLINEAR * length_w, ROUNDINGS * rounding):
         raise GeometryError("the three networks lie on one line: they span no plane")
     v = {name: tensor / height for name, tensor in v.items()}
-    return Plane(a, u, v, ((0.0, 0.0), (length_u, 0.0), (shadow, height)))
+    return Plane((a, b, c), u, v, ((0.0, 0.0), (length_u, 0.0), (shadow, height)))
 
 
 def _norm(vector: Params) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import GeometryError, LandscapeWarning, listed
 from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
 from landscape_cli.evaluation.splits import Data
+from landscape_cli.forward.combination import Combination, Part, combine
 from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.flips import SignFlips
@@ -171,9 +173,9 @@ def perturbed_energy(
     owner_of = {name: owners.get(name, name) for name in names}
     prepared = kind.prepare(params, names)
     networks = (
-        _perturbed(prepared, drawn, kind, strength)
+        network
         for drawn in _draws(params, owner_of, kind, samples, seed)
-        for strength in strengths
+        for network in _perturbed(prepared, drawn, kind, strengths)
     )
     scores = evaluator.evaluate(_with_first(params, networks))
     draws = {
@@ -241,10 +243,24 @@ def _draws(
         yield {name: drawn[owner] for name, owner in owners.items()}
 
 
-def _perturbed(params: Params, drawn: Params, kind: WeightPerturbation, strength: float) -> Params:
-    """Return a network with the tensors perturbed for which there are draws."""
-    result = dict(params)
-    for name, numbers in drawn.items():
-        tensor = params[name]
-        result[name] = kind.perturb(tensor, numbers.to(tensor.device), strength)
-    return result
+def _perturbed(params: Params, drawn: Params, kind: WeightPerturbation, strengths: Sequence[float]) -> Iterator[Params]:
+    """Yield networks with the tensors perturbed for which there are draws, one for each strength."""
+    numbers = {name: of_tensor.to(params[name].device) for name, of_tensor in drawn.items()}
+    directions = {name: kind.direction(params[name], of_tensor) for name, of_tensor in numbers.items()}
+    along = {name: direction for name, direction in directions.items() if direction is not None}
+    for strength in strengths:
+        network = dict(params)
+        for name, of_tensor in numbers.items():
+            tensor = params[name]
+            network[name] = (
+                combine(_parts(params, along, strength, name))
+                if name in along
+                else kind.perturb(tensor, of_tensor, strength)
+            )
+        shared = len(along) == len(numbers) and len(strengths) > 1
+        yield Combination(network, partial(_parts, params, along, strength)) if shared else network
+
+
+def _parts(params: Params, along: Params, strength: float, name: str) -> list[Part]:
+    """Return what a perturbed tensor is the sum of."""
+    return [(params[name], 1.0), *([(along[name], float(strength))] if name in along else [])]

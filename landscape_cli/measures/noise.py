@@ -29,7 +29,11 @@ class MultiplicativeNoise(WeightPerturbation):
 
     def perturb(self, tensor: Tensor, drawn: Tensor, strength: float) -> Tensor:
         """Return θ + σ z ⊙ θ."""
-        return tensor + strength * drawn.to(tensor.dtype) * tensor
+        return tensor + strength * self.direction(tensor, drawn)
+
+    def direction(self, tensor: Tensor, drawn: Tensor) -> Tensor:
+        """Return z ⊙ θ."""
+        return drawn.to(tensor.dtype) * tensor
 
     def misfit(self, path: str) -> str:
         """Return why binary networks are not perturbed so."""

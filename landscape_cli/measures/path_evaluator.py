@@ -17,6 +17,7 @@ from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.scores import score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
+from landscape_cli.forward.combination import alone
 from landscape_cli.geometry.barrier import even_steps, piece_at
 from landscape_cli.io.results import finite
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
@@ -241,7 +242,7 @@ class PathEvaluator:
 
     def _visited(self, stops: Sequence[Params]) -> Iterator[Params]:
         """Yield the stops, then what lies between them: piece by piece, order by order."""
-        yield from stops
+        yield from map(alone, stops)
         for start, end in pairwise(stops):
             inner = self.paths.inner(start, end, self.points)
             if self.repair is not None:

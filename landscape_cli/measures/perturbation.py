@@ -47,6 +47,10 @@ class WeightPerturbation(ABC):
     def perturb(self, tensor: Tensor, drawn: Tensor, strength: float) -> Tensor:
         """Return a tensor of weights perturbed, in its type; `drawn` is on its device."""
 
+    def direction(self, tensor: Tensor, drawn: Tensor) -> Tensor | None:
+        """Return what times the strength is added to a tensor where that perturbs it; None where it is no such sum."""
+        return None
+
     @abstractmethod
     def misfit(self, path: str) -> str:
         """Return why networks of the other kind are not perturbed so."""

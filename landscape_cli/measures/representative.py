@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.errors import LandscapeWarning, listed
-from landscape_cli.evaluation.equivalence import cast_like, probe_batch, prove_equivalence, to_double, warn_of_precision
+from landscape_cli.evaluation.equivalence import cast_like, prove_equivalence, to_double, warn_of_precision
+from landscape_cli.evaluation.probes import probe_batch
 from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.network import Params
 from landscape_cli.normalization.normalize import normalize_params

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from landscape_cli.arguments import check_kind, device_of
 from landscape_cli.data.preprocessing import Preprocessing
 from landscape_cli.errors import GeometryError, ProofError
-from landscape_cli.evaluation.equivalence import cast_like, probe_batch, prove_equivalence, to_double
+from landscape_cli.evaluation.equivalence import cast_like, prove_equivalence, to_double
+from landscape_cli.evaluation.probes import probe_batch
 from landscape_cli.forward.functional import cast_floats, errors_of_forward, float_type, run_with, unsaved_buffers
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network

@@ -13,14 +13,8 @@ from torch import Tensor, nn
 from landscape_cli.arguments import device_of
 from landscape_cli.binary.layers import to_signs
 from landscape_cli.errors import GeometryError, quoted
-from landscape_cli.evaluation.equivalence import (
-    Difference,
-    cast_like,
-    check_probe,
-    probe_batch,
-    prove_equivalence,
-    to_double,
-)
+from landscape_cli.evaluation.equivalence import Difference, cast_like, prove_equivalence, to_double
+from landscape_cli.evaluation.probes import check_probe, probe_batch
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params

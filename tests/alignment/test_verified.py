@@ -226,3 +226,20 @@ def test_the_default_number_of_samples_is_said_once() -> None:
     from landscape_cli.cli.commands.align import align as command
 
     assert command.__kwdefaults__["samples"] == ALIGN_SAMPLES
+
+
+def test_what_a_network_puts_out_is_kept_for_its_other_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, passes = Pair(), [0]
+    networks = checkpoint(pair.reference, "a"), checkpoint(pair.network, "b")
+    aligner = PairAligner(pair.model, networks[0], pair.symmetry, method="cosine", inputs=None, seed=0, device=CPU)
+    pair.model.register_forward_hook(lambda *_: passes.append(passes.pop() + 1))
+    counts = []
+    for _ in range(2):
+        counts.append(passes[0])
+        assert aligner.match(*networks).proof is not None
+    assert passes[0] - counts[1] == 1  # the network that comes out alone
+    assert counts[1] - counts[0] >= 2
+    kept = aligner.match(*networks).proof
+    monkeypatch.setattr("landscape_cli.alignment.verified.KEPT", 0)
+    assert aligner.match(networks[0], replace(networks[1])).proof == kept
+    assert list(aligner._outputs) == [networks[1]]

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from landscape_cli import trace_symmetry
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.data.datasets import Split
-from landscape_cli.evaluation.equivalence import probe_batch, prove_equivalence, to_double
+from landscape_cli.evaluation.equivalence import prove_equivalence, to_double
 from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.evaluation.probes import probe_batch
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.models import factories
 from landscape_cli.normalization.normalize import normalize_params

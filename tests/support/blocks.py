@@ -414,6 +414,55 @@ class Cap(nn.Module):
         return self.o((u @ torch.ones(4, 5, dtype=u.dtype)).flatten(1)[:, :15])
 
 
+def turned(t: Tensor) -> Tensor:
+    """Return queries or keys turned by their positions, in halves."""
+    half, places = t.shape[-1] // 2, torch.arange(t.shape[-2], dtype=t.dtype)
+    angles = torch.outer(places, 0.3 ** torch.arange(half, dtype=t.dtype)).repeat(1, 2)
+    return t * angles.cos() + torch.cat((-t[..., half:], t[..., :half]), -1) * angles.sin()
+
+
+class Grouped(nn.Module):
+    """Two query heads for each of two keys, of which `rotary` units are turned; `fused`: all in one matrix."""
+
+    def __init__(self, rotary: int, *, fused: bool) -> None:
+        super().__init__()
+        self.r, self.fused = rotary, fused
+        self.e = nn.Linear(4, 5)
+        if fused:
+            self.qkv = nn.Linear(5, 32)
+        else:
+            self.q, self.k, self.v = nn.Linear(5, 16), nn.Linear(5, 8), nn.Linear(5, 8)
+        self.o = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.e(x)
+        parts = self.qkv(h).split([16, 8, 8], -1) if self.fused else [part(h) for part in (self.q, self.k, self.v)]
+        q, k, v = (part.unflatten(-1, (-1, 4)).transpose(1, 2) for part in parts)
+        q, k = (torch.cat((turned(t[..., : self.r]), t[..., self.r :]), -1) for t in (q, k))
+        k, v = (t[:, :, None].expand(-1, -1, 2, -1, -1).reshape(q.shape) for t in (k, v))
+        return self.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2).mean(1))
+
+
+class Lite(nn.Module):
+    """Linear attention at two scales, the sums of keys along with the values, as a place of ones beside these."""
+
+    def __init__(self, d: int = 3, h: int = 2) -> None:
+        super().__init__()
+        self.d = d
+        self.a = nn.Conv2d(2, 5, 1)
+        self.qkv = nn.Conv2d(5, 3 * h * d, 1)
+        self.near = nn.Conv2d(3 * h * d, 3 * h * d, 3, padding=1, groups=3 * h * d)
+        self.mix = nn.Conv2d(3 * h * d, 3 * h * d, 1, groups=3 * h)
+        self.o = nn.Linear(2 * h * d, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        t = self.qkv(self.a(x))
+        t = torch.cat([t, self.mix(self.near(t))], 1)
+        q, k, v = t.reshape(len(x), -1, 3 * self.d, x.shape[2] * x.shape[3]).mT.chunk(3, -1)
+        y = F.relu(q) @ (F.relu(k).mT @ F.pad(v, (0, 1), value=1.0))
+        return self.o((y[..., :-1] / (y[..., -1:] + 0.1)).mT.reshape(len(x), -1, x.shape[2] * x.shape[3]).mean(2))
+
+
 BLOCKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "blur": (
         lambda: nn.Sequential(
@@ -451,4 +500,7 @@ BLOCKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "resmlp": (lambda: Aff(), (5, 4)),
     "resnet20 option A": (lambda: OptionA(), (2, 6, 6)),
     "capsule-like": (lambda: Cap(), (2, 6, 6)),
+    "grouped, partly rotary": (lambda: Grouped(2, fused=False), (3, 4)),
+    "grouped and rotary, fused": (lambda: Grouped(4, fused=True), (3, 4)),
+    "lite attention": (lambda: Lite(), (2, 3, 3)),
 }

@@ -24,6 +24,8 @@ UNITS = {
     "resmlp": 18,
     "mobilevit": 6 + 6 + 2 + 6 + 12 + 5,
     "resnet20 option A": 16,
+    "grouped, partly rotary": 5 + 4 + 2 + 4 + 8,  # query heads, groups of them, units that are not turned, values
+    "grouped and rotary, fused": 5 + 4 + 2 + 8,
 }
 
 

@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
+from landscape_cli.symmetry.tracing.equations import Statement
 from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.layers import Power
 
-Row = dict[int, Fraction]
+Row = dict[int, Power]
 """A linear combination of variables: their powers."""
 
 
 def eliminate(
-    equations: Iterable[tuple[Array, tuple[Power, ...]]],
+    equations: Iterable[Statement],
     kind: str,
     *,
     represent: Callable[[Array], tuple[list[list[int]], list[int]]],
@@ -46,10 +47,10 @@ def eliminate(
             key = tuple(sorted((v, p % 2 if modulo else p) for v, p in total.items()))
             if key not in seen:
                 seen.add(key)
-                row = substituted({v: Fraction(p) for v, p in key if p}, pivots, modulo)
+                row = substituted({v: p for v, p in key if p}, pivots, modulo)
                 if row:
                     solve_for_latest(row, pivots, users, modulo, depth)
-    return lambda variable: pivots.get(variable, {variable: Fraction(1)})
+    return lambda variable: pivots.get(variable, {variable: 1})
 
 
 class Span:
@@ -69,12 +70,16 @@ class Span:
             if pivot is None:
                 self._rows[last] = row
                 return True
-            share = -row[last] / pivot[last]
-            total = defaultdict(Fraction, row)
-            for key, power in pivot.items():
-                total[key] += share * power
-            row = reduced(total, self._modulo)
+            row = added(row, pivot, quotient(-row[last], pivot[last]), self._modulo)
         return False
+
+
+def added(row: Row, other: Row, share: Power, modulo: int) -> Row:
+    """Return the sum of a row and a share of another."""
+    total = defaultdict(int, row)
+    for variable, power in other.items():
+        total[variable] += share * power
+    return reduced(total, modulo)
 
 
 def solve_for_latest(
@@ -83,7 +88,7 @@ def solve_for_latest(
     """Solve one equation for its innermost, latest variable, and put that into all solutions that use it."""
     latest = max(row, key=lambda variable: (depth(variable), variable))
     lead = row.pop(latest)
-    solved = reduced({variable: -power / lead for variable, power in row.items()}, modulo)
+    solved = reduced({variable: quotient(-power, lead) for variable, power in row.items()}, modulo)
     for user in users.pop(latest, set()):
         pivots[user] = substituted(pivots[user], {latest: solved}, modulo)
         for variable in pivots[user]:
@@ -97,13 +102,21 @@ def substituted(row: Row, pivots: dict[int, Row], modulo: int) -> Row:
     """Return a row with what has been solved replaced by its solution."""
     total: Row = {}
     for variable, power in row.items():
-        for part, share in pivots.get(variable, {variable: Fraction(1)}).items():
-            total[part] = total.get(part, Fraction(0)) + power * share
+        for part, share in pivots.get(variable, {variable: 1}).items():
+            total[part] = total.get(part, 0) + power * share
     return reduced(total, modulo)
 
 
+def quotient(power: Power, by: Power) -> Power:
+    """Return the quotient of two powers, whole if it is."""
+    if by in {1, -1}:
+        return power * by
+    result = Fraction(power) / by
+    return result if result.denominator > 1 else int(result)
+
+
 def reduced(row: Row, modulo: int) -> Row:
-    """Return a row without what is 0, or even modulo 2."""
+    """Return a combination without powers of 0, modulo 2 for signs."""
     if modulo:
-        row = {variable: power % modulo for variable, power in row.items()}
+        return {variable: 1 for variable, power in row.items() if power % modulo}
     return {variable: power for variable, power in row.items() if power}

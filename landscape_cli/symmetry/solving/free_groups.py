@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from math import lcm
 
 import numpy as np
@@ -17,6 +16,7 @@ from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.integers import NONE, Array
+from landscape_cli.symmetry.tracing.layers import Power
 from landscape_cli.symmetry.tracing.record import BatchNorm
 
 MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
@@ -131,7 +131,7 @@ def _members(
         for free, power in solve(variable).items() if variable not in given else ():
             members[free][variable] = power
     for variable, row in given.items():
-        total: defaultdict[int, Fraction] = defaultdict(Fraction)
+        total: defaultdict[int, Power] = defaultdict(int)
         for part, power in row.items():
             for free, share in solve(int(variables.representative[part])).items():
                 total[free] += power * share
@@ -150,7 +150,7 @@ def _scaled(
     variables: VariableTable,
     axes: MakeAxes,
     batch_norms: Sequence[BatchNorm],
-    powers: Mapping[int, Fraction],
+    powers: Row,
     given: Mapping[int, Row],
     *,
     kind: int,

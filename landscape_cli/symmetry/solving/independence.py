@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
 
-from landscape_cli.symmetry.solving.elimination import Row, Span, reduced
+from landscape_cli.symmetry.solving.elimination import Row, Span, added, quotient, reduced
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.tracing.equations import Block
 from landscape_cli.symmetry.tracing.integers import NONE, Array, components
@@ -78,7 +77,8 @@ def _trades(variables: VariableTable, shapes: Mapping[str, Sequence[int]], moved
                     np.unique(side[part == number]).tolist() for side, part in zip(sides, parts, strict=True)
                 )
                 if moved.issuperset(plus) and moved.issuperset(minus):
-                    yield {v: Fraction(1) for v in plus} | {v: Fraction(-1) for v in minus}
+                    trade: Row = dict.fromkeys(plus, 1)
+                    yield trade | dict.fromkeys(minus, -1)
 
 
 def _places(dims: Sequence[int], common: Sequence[int], shape: Sequence[int]) -> Array:
@@ -103,7 +103,7 @@ def _without_trades(row: Row, trades: Sequence[Row], modulo: int) -> Row:
         if len(given) == 1 and len({row[variable] for variable, side in trade.items() if side > 0}) == 1:
             [share] = given
             for variable, side in trade.items():
-                row[variable] = row[variable] + share if side > 0 else Fraction(0)
+                row[variable] = row[variable] + share if side > 0 else 0
             row = reduced(row, modulo)
     return row
 
@@ -119,11 +119,8 @@ def _sparse(rows: Sequence[Row], trades: Sequence[Row], modulo: int) -> list[Row
                 for variable in rows[first].keys() & rows[second].keys() if first != second else ():
                     if variable not in rows[first] or variable not in rows[second]:
                         continue
-                    share = -rows[first][variable] / rows[second][variable]
-                    total = defaultdict(Fraction, rows[first])
-                    for other, power in rows[second].items():
-                        total[other] += share * power
-                    shorter = _without_trades(reduced(total, modulo), trades, modulo)
+                    share = quotient(-rows[first][variable], rows[second][variable])
+                    shorter = _without_trades(added(rows[first], rows[second], share, modulo), trades, modulo)
                     if len(shorter) < len(rows[first]):
                         rows[first], changed = shorter, True
     return rows

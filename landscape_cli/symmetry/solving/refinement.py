@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape_cli.symmetry.tracing.equations import clusters
-from landscape_cli.symmetry.tracing.integers import SPAN, Array, Hash, mix, ranked
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, mix, ranked
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, covered, to_layer
 
@@ -77,7 +77,32 @@ def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     units = [column for column in columns if column.max(initial=-1) >= 0]
     blocks = [_lifted(labels, column) for column in units] if len(units) > 1 else []
     beside = [block for block, column in zip(blocks, units, strict=False) if not np.array_equal(block, column)]
-    return Run(tuple(c for c in columns if not any(np.array_equal(c, block) for block in beside)))
+    told = [_without_blocks(column, beside) for column in columns]
+    return Run(tuple(_merged([column for column in told if column is not None])))
+
+
+def _merged(columns: Sequence[Array]) -> list[Array]:
+    """Return columns, those put together that hold units in common, of which each says nothing where the other does."""
+    merged: list[Array] = []
+    for column in columns:
+        for k, before in enumerate(merged):
+            apart = (before == column) | (before == NONE) | (column == NONE)
+            if apart.all() and len(np.intersect1d(before[before >= 0], column[column >= 0])):
+                merged[k] = np.where(before == NONE, column, before)
+                break
+        else:
+            merged.append(column)
+    return merged
+
+
+def _without_blocks(column: Array, blocks: Sequence[Array]) -> Array | None:
+    """Return a column without units that others there are in, which these tell; None if it says no more."""
+    for above in blocks:
+        if np.array_equal(column, above):
+            return None
+        if column.max(initial=NONE) >= 0 and np.array_equal(column[column >= 0], above[column >= 0]):
+            return np.where(column >= 0, NONE, column)
+    return column
 
 
 MOST_NESTED = 8
@@ -127,7 +152,18 @@ def _is_product(labels: Labels, run: Run) -> bool:
     """
     columns = np.stack(run.columns)
     _, pattern = np.unique(columns >= 0, axis=1, return_inverse=True)
-    return all(_is_nested_grid(labels, columns[:, pattern.ravel() == number]) for number in range(pattern.max() + 1))
+    parts = (columns[:, pattern.ravel() == number] for number in range(pattern.max() + 1))
+    return all(_is_nested_grid(labels, part) or _is_grid_by_slots(labels, part) for part in parts)
+
+
+def _is_grid_by_slots(labels: Labels, columns: Array) -> bool:
+    """Tell whether columns are a grid wherever those that hold nothing but slots say the same."""
+    slots = columns.max(axis=1) < 0
+    if not slots.any():
+        return False
+    _, which = np.unique(columns[slots], axis=1, return_inverse=True)
+    parts = (columns[~slots][:, which.ravel() == number] for number in range(which.max() + 1))
+    return which.max() > 0 and all(_is_nested_grid(labels, part) for part in parts)
 
 
 def _is_nested_grid(labels: Labels, columns: Array) -> bool:
@@ -151,9 +187,9 @@ def _is_nested_grid(labels: Labels, columns: Array) -> bool:
 
 
 def _lifted(labels: Labels, column: Array) -> Array:
-    """Return the blocks of units; what is in none is one itself, as it may be that lives beside units of it."""
+    """Return the blocks of units; what is in none is one itself, and what lives beside units of it stays."""
     above = labels.above(column)
-    return np.where(above >= 0, above, column)
+    return np.where((above >= 0) & ~np.isin(column, above), above, column)
 
 
 def _is_grid(columns: Array) -> bool:
@@ -171,7 +207,10 @@ def color(labels: Labels, runs: Sequence[Run]) -> Hash:
     """Return a color for every unit that stands for itself."""
     colors = np.zeros(labels.count, dtype=np.uint64)
     for number, run in enumerate(runs):
-        held = [len(run.columns) > 1 and bool((labels.why_fixed(column) > 0).all()) for column in run.columns]
+        held = [
+            len(run.columns) > 1 and bool(((column < 0) | (labels.why_fixed(column) > 0)).all())
+            for column in run.columns
+        ]
         for k in run.units():
             column = run.columns[k]
             code = np.full(len(column), number + 1, dtype=np.uint64)

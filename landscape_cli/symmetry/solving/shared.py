@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from fractions import Fraction
+from math import lcm
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.symmetry.solving.elimination import Row, reduced, solve_for_latest, substituted
-from landscape_cli.symmetry.tracing.integers import Array
+from landscape_cli.symmetry.solving.elimination import Row, quotient, reduced, solve_for_latest, substituted
+from landscape_cli.symmetry.tracing.equations import Statement
 from landscape_cli.symmetry.tracing.layers import Power
 
-Rows = Sequence[tuple[Array, tuple[Power, ...]]]
+Rows = Sequence[Statement]
 MOST = 1 << 19
 """Up to how many equations of such variables are looked through."""
 
@@ -40,7 +40,7 @@ def define(
     at = [shared[batch].any(axis=1) for batch, _ in rows]
     if not any(here.any() for here in at) or sum(int(here.sum()) for here in at) > MOST:
         return rows, {}
-    rest: list[tuple[Array, tuple[Power, ...]]] = [
+    rest: list[Statement] = [
         (batch[~here], powers) for (batch, powers), here in zip(rows, at, strict=True) if not here.all()
     ]
     found = [
@@ -52,7 +52,7 @@ def define(
     given: dict[int, Row] = {}
     for variable, row in (*solved.items(), *reversed(order)):
         if variable in row:
-            share = -Fraction(1) / row[variable]
+            share = quotient(-1, row[variable])
             row = {other: share * power for other, power in row.items() if other != variable}
         total = reduced(_without_shared(row, given, shared), modulo)
         if agree(list(total)):
@@ -63,10 +63,9 @@ def define(
     for row in left:
         total = dict(sorted(reduced(_without_shared(row, given, shared), modulo).items()))
         if total:
-            common = np.lcm.reduce([power.denominator for power in total.values()])
+            common = lcm(*(power.denominator for power in total.values()))
             batches[tuple(int(power * common) for power in total.values())].append(list(total))
-    rest += [(np.array(batch), powers) for powers, batch in batches.items()]
-    return rest, given
+    return [*rest, *((np.array(batch), powers) for powers, batch in batches.items())], given
 
 
 def _solve(rows: Sequence[Row], shared: NDArray[np.bool_], modulo: int) -> tuple[dict[int, Row], list[Row]]:
@@ -107,7 +106,7 @@ def _peel(rows: list[Row], shared: NDArray[np.bool_]) -> tuple[list[tuple[int, R
 
 
 def _total(variables: Sequence[int], powers: Sequence[Power]) -> Row:
-    total: defaultdict[int, Fraction] = defaultdict(Fraction)
+    total: defaultdict[int, Power] = defaultdict(int)
     for variable, power in zip(variables, powers, strict=True):
         if variable:
             total[variable] += power
@@ -116,8 +115,8 @@ def _total(variables: Sequence[int], powers: Sequence[Power]) -> Row:
 
 def _without_shared(row: Row, given: dict[int, Row], shared: NDArray[np.bool_]) -> Row:
     """Return a row with shared variables replaced by what gives them, 1 if nothing does."""
-    total: defaultdict[int, Fraction] = defaultdict(Fraction)
+    total: defaultdict[int, Power] = defaultdict(int)
     for variable, power in row.items():
-        for part, share in (given.get(variable, {}) if shared[variable] else {variable: Fraction(1)}).items():
+        for part, share in (given.get(variable, {}) if shared[variable] else {variable: 1}).items():
             total[part] += power * share
     return dict(total)

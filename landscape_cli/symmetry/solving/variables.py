@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
+from landscape_cli.symmetry.solving.elimination import Row
 from landscape_cli.symmetry.tracing.equations import Block, Equations
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, different_rows, first_places, mix, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Power
 
 
 @dataclass(frozen=True)
@@ -223,8 +224,8 @@ class VariableTable:
         return over
 
     def tables(
-        self, kind: int, powers: Mapping[int, Fraction], given: Mapping[int, Iterable[int]] = EMPTY
-    ) -> list[tuple[Block, Fraction, Array]]:
+        self, kind: int, powers: Row, given: Mapping[int, Iterable[int]] = EMPTY
+    ) -> list[tuple[Block, Power, Array]]:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
 
         Args:
@@ -237,8 +238,8 @@ class VariableTable:
         """
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
         self._index_units(members)
-        chosen: defaultdict[tuple[int, Fraction], set[int]] = defaultdict(set)
-        shared: defaultdict[tuple[int, Fraction], set[int]] = defaultdict(set)
+        chosen: defaultdict[tuple[int, Power], set[int]] = defaultdict(set)
+        shared: defaultdict[tuple[int, Power], set[int]] = defaultdict(set)
         for variable, power in powers.items():
             (shared if variable in given else chosen)[int(self.cells_of[variable]), power].add(variable)
         tables = []

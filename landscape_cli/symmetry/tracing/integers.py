@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,69 +16,64 @@ DENSE = 16
 
 def pairs_of(first: Array, second: Array) -> Array:
     """Return the different pairs, shape (pairs, 2)."""
-    if first.size and int(first.min()) >= 0 and int(second.min()) >= 0:
-        code = np.unique(first * SPAN + second)
-        return np.stack([code // SPAN, code % SPAN], axis=1)
-    return np.unique(np.stack([first, second], axis=1), axis=0)
+    return different_rows(np.stack([first, second], axis=1))
+
+
+def _is_dense(values: Array) -> bool:
+    """Tell whether values lie close together, as numbers of units do: there is no need to sort them."""
+    return bool(values.size) and int(values.max()) - int(values.min()) < DENSE * values.size
 
 
 def ranked(values: Array) -> tuple[Array, Array]:
     """Return the different values in order, and for each value, shape (n,), which of them it is."""
-    if not values.size:
-        return values, values
+    if not _is_dense(values):
+        unlike, which = np.unique(values, return_inverse=True)
+        return unlike, which.ravel()
     low = int(values.min())
-    span = int(values.max()) - low + 1
-    if span > DENSE * len(values):
-        different, which = np.unique(values, return_inverse=True)
-        return different, which.ravel()
-    seen = np.zeros(span, dtype=bool)  # numbers of units lie close together: no need to sort them
+    seen = np.zeros(int(values.max()) - low + 1, dtype=bool)
     seen[values - low] = True
     return np.flatnonzero(seen) + low, (np.cumsum(seen) - 1)[values - low]
 
 
 def first_places(values: Array) -> tuple[Array, Array]:
     """Return the different values in order, and where each comes first."""
-    different, which = ranked(values)
-    first = np.zeros(len(different), dtype=np.int64)
+    unlike, which = ranked(values)
+    first = np.zeros(len(unlike), dtype=np.int64)
     first[which[::-1]] = np.arange(len(values))[::-1]  # of several, the last to be written stays
-    return different, first
+    return unlike, first
 
 
 def different_rows(rows: Array) -> Array:
     """Return the different rows in order, shape (different, columns)."""
-    code, low, spans = _packed(rows)
-    if code is None:
-        return np.unique(rows, axis=0)
-    columns, rest = [], np.unique(code)
-    for span in reversed(spans):
-        rest, column = np.divmod(rest, span)
-        columns.append(column)
-    return np.stack(columns[::-1], axis=1) + low
+    return rows[first_places(_packed(rows))[1]]
+
+
+def split_rows(rows: Array) -> tuple[Array, Array]:
+    """Return the different rows in order, and for each row which of them it is; shapes (different, columns), (n,)."""
+    code = _packed(rows)
+    return rows[first_places(code)[1]], ranked(code)[1]
 
 
 def ranked_rows(rows: Array) -> Array:
     """Return for each row which of the different rows, in order, it is; shape (n,)."""
-    code, _, _ = _packed(rows)
-    if code is None:
-        return np.unique(rows, axis=0, return_inverse=True)[1].ravel()
-    return ranked(code)[1]
+    return ranked(_packed(rows))[1]
 
 
-def _packed(rows: Array) -> tuple[Array | None, Array, list[int]]:
-    """Return one number a row, in the order of rows; the lowest of each column, and its span. None if they overflow."""
-    low = rows.min(axis=0, initial=0)
-    spans = [int(span) for span in rows.max(axis=0, initial=0) - low + 1]
-    if math.prod(spans) >= 1 << 62:
-        return None, low, spans
-    code = np.zeros(len(rows), dtype=np.int64)
-    for column, span in zip((rows - low).T, spans, strict=True):
-        code = code * span + column
-    return code, low, spans
+def _packed(rows: Array) -> Array:
+    """Return one number a row, in the order of rows, shape (n,)."""
+    code, most = np.zeros(len(rows), dtype=np.int64), 1
+    for column in rows.T:
+        values, which = ranked(column)
+        if most * max(len(values), 1) >= 1 << 62:
+            before, code = ranked(code)
+            most = len(before)
+        code, most = code * len(values) + which, most * max(len(values), 1)
+    return code
 
 
 def components(pairs: Array) -> Array:
     """Return for each pair, shape (pairs, 2), which component it is in of the graph whose edges they are."""
-    left, right = (np.unique(pairs[:, side], return_inverse=True)[1].ravel() for side in (0, 1))
+    left, right = (ranked(pairs[:, side])[1] for side in (0, 1))
     component = np.arange(int(left.max(initial=-1)) + 1)
     while True:
         lowest = np.full(int(right.max(initial=-1)) + 1, len(component))
@@ -94,8 +87,13 @@ def components(pairs: Array) -> Array:
 
 def is_function(labels: Array, values: Array) -> bool:
     """Tell whether equal labels have equal values."""
-    pairs = pairs_of(labels.ravel(), values.ravel())
-    return len(np.unique(pairs[:, 0])) == len(pairs)
+    labels, values = labels.ravel(), values.ravel()
+    if not labels.size:
+        return True
+    which = labels - labels.min() if _is_dense(labels) else ranked(labels)[1]
+    told = np.empty(int(which.max()) + 1, dtype=values.dtype)
+    told[which] = values
+    return np.array_equal(told[which], values)
 
 
 def mix(values: Hash) -> Hash:

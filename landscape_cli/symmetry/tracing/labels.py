@@ -24,6 +24,7 @@ from landscape_cli.symmetry.tracing.integers import (
     is_function,
     pairs_of,
     ranked_rows,
+    split_rows,
 )
 from landscape_cli.symmetry.tracing.origins import Origins
 
@@ -238,7 +239,7 @@ class Labels:
         if not differ.any():
             return
         units, old, blocks = units[differ], old[differ], blocks[differ]
-        both = np.unique(np.stack([old, blocks], axis=1), axis=0)
+        both = different_rows(np.stack([old, blocks], axis=1))
         coarser, finer = (len(np.unique(both[:, side])) == len(both) for side in (0, 1))
         if (self._row[both] >= 0).any():
             self.fix(both, reason)
@@ -257,17 +258,19 @@ class Labels:
             self.derive(units, old, blocks, np.full(len(units), NONE), reason)
         else:  # blocks of two kinds that cross: those stay, and units keep to where they cross
             self.fix(both, reason)
-            _, cell = np.unique(np.stack([old, blocks], axis=1), axis=0, return_inverse=True)
+            cell = ranked_rows(np.stack([old, blocks], axis=1))
             cells = self.units(int(cell.max()) + 1)
             self.fix(cells, reason)
-            self._above[units] = cells[cell.ravel()]
+            self._above[units] = cells[cell]
 
     def share(self, first: Array, second: Array, reason: str) -> bool:
         """State that units that meet, pair by pair, are in common blocks, and tell whether that is so.
 
         A block holds all that are joined by meeting; in it each of the one must meet each of the other, equally often.
         """
-        pairs, times = np.unique(np.stack([self.find(first), self.find(second)], axis=1), axis=0, return_counts=True)
+        met = np.stack([self.find(first), self.find(second)], axis=1)
+        pairs, which = split_rows(met)
+        times = np.bincount(which)
         blocks = components(pairs)
         sides = [pairs_of(blocks, pairs[:, side])[:, 0] for side in (0, 1)]
         full = np.bincount(sides[0]) * np.bincount(sides[1])

@@ -16,6 +16,7 @@ from torch import Tensor
 
 Layer = Tensor
 Power = int | Fraction
+"""Whole wherever it can be: fractions take fifty times as long."""
 Term = tuple[Layer, Power]
 Terms = tuple[Term, ...]
 """The logarithm of a scale (or a sign, in bits): a sum of variables, with their powers; variable 0 is 0."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from landscape_cli.symmetry.tracing.equations import clusters
-from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, is_function, mix
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, is_function, mix, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, aligned, compress, covered, distinct, to_layer
 
@@ -114,8 +114,8 @@ def _one_slot(labels: Labels, slots: Sequence[Array], count: int) -> Array:
     if len(slots) < 2:
         return slots[0] if slots else np.full(count, NONE)
     rows = np.stack(slots, axis=1)
-    together, which = np.unique(rows, axis=0, return_inverse=True)
-    return _named_slots(labels, together)[which.ravel()]
+    together, which = split_rows(rows)
+    return _named_slots(labels, together)[which]
 
 
 def _named_slots(labels: Labels, rows: Array) -> Array:
@@ -252,8 +252,8 @@ def _blocks(labels: Labels, layer: Layer, over: Sequence[int], reason: str) -> L
     rest = tuple(1 if axis in over else size for axis, size in enumerate(layer.shape))
     order = [axis for axis in range(layer.ndim) if axis not in over] + list(over)
     rows = np.sort(layer.permute(order).reshape(int(np.prod(rest)), -1).numpy(), axis=1)
-    together, places = np.unique(rows, axis=0, return_inverse=True)
-    which = to_layer(places.ravel())
+    together, places = split_rows(rows)
+    which = to_layer(places)
     if int(layer.max()) < 0:
         return compress(to_layer(_named_slots(labels, together))[which].view(rest))
     blocks = labels.units(len(together), together=True)
