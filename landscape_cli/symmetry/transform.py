@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -126,7 +127,7 @@ def rescale(
     check_symmetry(symmetry, params)
     check_units("factors", factors, {group.name: group.size for group in symmetry.scales})
     check_kind("output", output, (int, float), "give one positive number", GeometryError)
-    if output <= 0 or any(bool((values <= 0).any()) for values in factors.values()):
+    if not 0 < output < math.inf or not all(bool(((v > 0) & v.isfinite()).all()) for v in factors.values()):
         raise GeometryError("units can be rescaled by positive factors alone")
     result = dict(params)
     for group in symmetry.scales:

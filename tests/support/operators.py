@@ -333,7 +333,7 @@ CASES |= {
         SEQUENCE,
         (8, 2, 8),
         (8, 8, 2),  # rows of queries and of keys, which are normalised; all values of a head
-        (2,),
+        (2, 2),  # the latter, and all queries with all keys
     ),
 }
 

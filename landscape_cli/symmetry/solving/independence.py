@@ -41,9 +41,10 @@ def independent(
         for row in (*trades, *(row for _, row, _ in found)):
             span.add(_in_tensors(variables, row))
         alone.sort(key=lambda free: (variables.kind(free) < 0, not variables.in_tensor[free]))
-        rows = [_without_trades(_in_tensors(variables, real[free]), trades, modulo) for free in alone]
-        rows = _sparse([row for row in rows if span.add(row)], trades, modulo)
-        found += [(NONE, row, min(row)) for row in rows]
+        rows = {free: _without_trades(_in_tensors(variables, real[free]), trades, modulo) for free in alone}
+        kept = [free for free in alone if span.add(rows[free])]
+        for free, row in zip(kept, _sparse([rows[free] for free in kept], trades, modulo), strict=True):
+            found.append((NONE, row, free if free in row else min(row)))
     return sorted(found, key=lambda one: one[2])
 
 

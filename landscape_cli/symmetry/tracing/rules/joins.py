@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 
 import torch
+from torch import Tensor
 
 from landscape_cli.symmetry.tracing.layers import Layer, Term, Terms, Value, compress, covered, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
@@ -128,17 +129,17 @@ def pad(call: Call) -> Value:
             if number != 0:
                 operand = _plain_beside(call, operand, axis)
             padding = _padding(call, operand, axis, before + after, number)  # on both sides alike
-            first, last = (_piece(padding, axis, start, count) for start, count in ((0, before), (before, after)))
-            order = [*[first][: before > 0], operand, *[last][: after > 0]]
-            shape = tuple(size + before + after if k == axis else size for k, size in enumerate(operand.shape))
-            operand = joined(replace(call, shapes=[shape]), order, axis)
+            size = operand.shape[axis]
+            shape = tuple(length + before + after if k == axis else length for k, length in enumerate(operand.shape))
+            places = torch.arange(size + before + after).split([before, after, size])
+            order = torch.cat([places[0], places[2], places[1]])
+            operand = _taken(joined(replace(call, shapes=[shape]), [padding, operand], axis), axis, order)
     return operand
 
 
-def _piece(value: Value, axis: int, start: int, count: int) -> Value:
-    """Return what is known of some places along an axis."""
-    shape = tuple(count if k == axis else size for k, size in enumerate(value.shape))
-    return value.layers(lambda layer: layer.narrow(axis, start, count) if layer.shape[axis] > 1 else layer, shape)
+def _taken(value: Value, axis: int, places: Tensor) -> Value:
+    """Return a value with the places along an axis in another order."""
+    return value.layers(lambda layer: layer.index_select(axis, places) if layer.shape[axis] > 1 else layer, value.shape)
 
 
 def _plain_beside(call: Call, operand: Value, axis: int) -> Value:
