@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             signals.begin()
             listen(quiet=False)
-            result = app(argv, prog_name="landscape", standalone_mode=False)
+            result = app(argv, prog_name="landscape", standalone_mode=False, complete_var="")  # no completions
             if sys.stdout is not None:
                 with writing_stdout():
                     sys.stdout.flush()

@@ -165,6 +165,12 @@ def test_matplotlib_that_does_not_start() -> None:
     assert "matplotlib does not start" in done.stderr
 
 
+def test_what_asks_for_completions(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are none; the variable by which a shell would ask is no command."""
+    monkeypatch.setenv("_LANDSCAPE_COMPLETE", "complete_nosuch")
+    assert landscape("--version").code == 0
+
+
 @pytest.mark.parametrize("place", range(7))
 def test_states_of_which_a_part_has_changed(landscape, place: int) -> None:
     """Whatever it is: the header, a fact, a number of a tensor."""
