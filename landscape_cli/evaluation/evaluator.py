@@ -26,6 +26,7 @@ from landscape_cli.forward.functional import (
     run_with,
     unsaved_buffers,
 )
+from landscape_cli.forward.kernels import Kernels, choose_kernels
 from landscape_cli.forward.memory import MIB, as_channels_last, fitting_batch, largest_activation
 from landscape_cli.forward.objective import Objective
 from landscape_cli.forward.outputs import decide
@@ -93,7 +94,7 @@ class Evaluator:
         returned: dict[torch.Size, Tensor] = {}
         for shape, (name, examples) in reversed(shapes.items()):
             with errors_of_forward(f"inputs of the split {name!r}, shape {tuple(examples.shape[1:])}"):
-                elements, returned[shape] = _run_once(self.model, examples, self.objective)
+                elements, kernels, returned[shape] = _run_once(self.model, examples, self.objective)
         for name, split in splits.items():
             self.objective.check_fit(f"the split {name!r}", returned[split.x.shape[1:]], split.y)
         self.splits = {
@@ -107,9 +108,18 @@ class Evaluator:
         self.recompute_on = recompute_on
         self._kinds = _kinds(self.model.state_dict())
         places = any(outputs.ndim > 2 for outputs in returned.values())
-        self.batch_size = batch_size or fitting_batch(elements, self.device, least=1 if places else LEAST_SAMPLES)
+        weights = sum(tensor.nbytes for tensor in self.model.state_dict().values())
+        self.batch_size = batch_size or fitting_batch(
+            elements, self.device, least=1 if places else LEAST_SAMPLES, weights=weights
+        )
+        self._kernels = kernels if self.device.type == "cpu" else Kernels()
         self._runner = choose_runner(
-            self.model, self.splits, self.objective, batch_size=self.batch_size, integers=integers
+            self.model,
+            self.splits,
+            self.objective,
+            batch_size=self.batch_size,
+            integers=integers,
+            kernels=self._kernels,
         )
 
     @property
@@ -232,7 +242,7 @@ class Evaluator:
     def _prepare(self, params: Params) -> Params:
         """Return a network on the device, with recomputed statistics if they are asked for, and the model's tables."""
         self._check_fits(params)
-        network: Params = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        network: Params = {name: self._kernels.lay_out(name, tensor.to(self.device)) for name, tensor in params.items()}
         if self.recompute_on is not None:
             inputs = self.splits[self.recompute_on].x
             network = recompute_statistics(self.model, network, inputs, advance=self.advance)
@@ -270,14 +280,14 @@ def evaluator_of(
     return Evaluator(model, data, device=device, advance=advance)
 
 
-def _run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple[int, Tensor]:
-    """Return the number of elements of a sample's largest activation, and the outputs, by running a model."""
+def _run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple[int, Kernels, Tensor]:
+    """Return the number of elements of a sample's largest activation, how layers run, and the outputs, by running."""
     returned: list[Any] = []
     parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
-    elements = largest_activation(
-        lambda x: returned.append(run_with(model, {}, x)), as_inputs(examples, parameter.dtype).to(parameter.device)
-    )
-    return elements, objective.outputs(returned[0])
+    x = as_inputs(examples, parameter.dtype).to(parameter.device)
+    elements = largest_activation(lambda x: returned.append(run_with(model, {}, x)), x)
+    kernels = choose_kernels(model, lambda: run_with(model, {}, x))
+    return elements, kernels, objective.outputs(returned[0])
 
 
 def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:

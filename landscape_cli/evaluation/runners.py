@@ -11,6 +11,7 @@ from landscape_cli.data.source import Split
 from landscape_cli.evaluation.shared_layers import SharedLayers
 from landscape_cli.evaluation.whole_numbers import WholeNumbers
 from landscape_cli.forward.functional import as_inputs, float_type, run_with
+from landscape_cli.forward.kernels import Kernels
 from landscape_cli.forward.objective import Objective
 from landscape_cli.network import Params
 
@@ -45,9 +46,9 @@ class Runner(Protocol):
 class OneByOne:
     """One network after another, by the model's own code: what every other way must equal."""
 
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
-        """Keep what the outputs are of, and which of them count."""
-        self._model, self._objective = model, objective
+    def __init__(self, model: nn.Module, objective: Objective, kernels: Kernels | None = None) -> None:
+        """Keep what the outputs are of, which of them count, and how layers run, if not as PyTorch chooses."""
+        self._model, self._objective, self._kernels = model, objective, kernels or Kernels()
 
     def load(self, chunk: Sequence[Params]) -> Outputs:
         """Return what runs each network when its outputs are asked for."""
@@ -55,7 +56,8 @@ class OneByOne:
 
     def run(self, params: Params, x: Tensor) -> Tensor:
         """Return one network's outputs on inputs, shape (n, ...)."""
-        return self._objective.outputs(run_with(self._model, params, as_inputs(x, float_type(params))))
+        with self._kernels.active():
+            return self._objective.outputs(run_with(self._model, params, as_inputs(x, float_type(params))))
 
 
 class InWholeNumbers:
@@ -99,6 +101,7 @@ def choose_runner(
     *,
     batch_size: int,
     integers: bool | None,
+    kernels: Kernels,
 ) -> FirstSuitable:
     """Return the ways in which networks of a model may run on some splits, the fastest first.
 
@@ -108,8 +111,9 @@ def choose_runner(
         objective: what outputs are held against.
         batch_size: samples a batch.
         integers: whether binary networks run in whole numbers; by default where they are faster.
+        kernels: how layers run.
     """
-    one_by_one = OneByOne(model, objective)
+    one_by_one = OneByOne(model, objective, kernels)
     numbers = WholeNumbers(model, splits, batch_size, wanted=integers)
     runners: list[Runner] = [InWholeNumbers(numbers, one_by_one)]
     examples = next(iter(splits.values())).x[:2]

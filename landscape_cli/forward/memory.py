@@ -11,7 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 MIB = 1 << 20
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
-ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
+ACTIVATION_BYTES = {"cpu": 12 * MIB, "cuda": 512 * MIB}
+# On a CPU, what takes more than 32 MiB is memory mapped anew for each tensor, which costs more than convolving.
+UNMAPPED_BYTES = {"cpu": 31 * MIB, "cuda": 512 * MIB}
 
 
 def as_channels_last(tensor: Tensor) -> Tensor:
@@ -53,14 +55,18 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def fitting_batch(elements: int, device: torch.device, *, least: int) -> int:
+def fitting_batch(elements: int, device: torch.device, *, least: int, weights: int = 0) -> int:
     """Return the power of two for which a batch's largest activation is allowed.
 
     Args:
         elements: of a sample's largest activation.
         device: where it is computed.
-        least: samples in a batch, whatever they take.
+        least: samples in a batch, unless they take more than is not mapped anew.
+        weights: how many bytes a network takes: where they are more than a cache holds they are read, and packed for
+            products, for each batch anew, so that larger ones pay.
     """
-    fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
+    near, most = (sizes.get(device.type, sizes["cpu"]) for sizes in (ACTIVATION_BYTES, UNMAPPED_BYTES))
+    fits = (most if weights > near else near) // (4 * elements)
+    fits = max(1, fits, min(least, most // (4 * elements)))
     power: int = 1 << (fits.bit_length() - 1)
-    return min(1 << 16, max(least, power))
+    return min(1 << 16, power)
