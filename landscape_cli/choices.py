@@ -77,6 +77,7 @@ class Algorithm(Choice):
     RSGD = "rsgd", "landscape_cli.samplers.rsgd:RSGD"
     ADV = "adv", "landscape_cli.samplers.adversarial:Adversarial"
     SAM = "sam", "landscape_cli.samplers.sam:SAM"
+    ASAM = "asam", "landscape_cli.samplers.asam:ASAM"
     SWA = "swa", "landscape_cli.samplers.swa:SWA"
     ESGD = "esgd", "landscape_cli.samplers.entropy_sgd:EntropySGD"
     SNAPSHOT = "snapshot", "landscape_cli.samplers.snapshot:SnapshotEnsemble"
@@ -110,6 +111,20 @@ class GammaSchedule(Choice):
 
     EXP = "exp"
     LINEAR = "linear"
+
+
+class Zeroed(Choice):
+    """What the adversarial initialisation makes zero in an image."""
+
+    PIXELS = "pixels"
+    ENTRIES = "entries"
+
+
+class GammaEvery(Choice):
+    """When it grows."""
+
+    EPOCH = "epoch"
+    STEP = "step"
 
 
 class Augment(Choice):
@@ -245,6 +260,7 @@ class Perturbation(Choice):
 
     SIGMA = "sigma", "landscape_cli.measures.noise:MultiplicativeNoise"
     FLIP = "flip", "landscape_cli.measures.flips:SignFlips"
+    FLIP_EXACT = "flip_exact", "landscape_cli.measures.flips:ExactFlips"
 
 
 class Direction(Choice):

@@ -16,9 +16,17 @@ LONGEST_QUOTED = 200
 
 def one_line(error: BaseException, longest: int = 200) -> str:
     """Return what an error of others' code says, on one line: its lines are separated by slashes."""
-    lines = (" ".join(line.split()) for line in str(error).splitlines())
+    lines = (" ".join(line.split()) for line in said_by(error).splitlines())
     text = escaped(" / ".join(line for line in lines if line))
     return text if len(text) <= longest else f"{_head(text, longest)}..."
+
+
+def said_by(error: BaseException) -> str:
+    """Return what an error of others' code says; nothing if saying it fails too."""
+    try:
+        return str(error)
+    except Exception:  # code of others
+        return ""
 
 
 def escaped(text: str) -> str:

@@ -16,7 +16,7 @@ from landscape_cli.alignment.labelling import UnitMatching
 from landscape_cli.alignment.sign_system import solve_signs
 from landscape_cli.alignment.signs import choose_signs
 from landscape_cli.alignment.similarity import Similarity
-from landscape_cli.alignment.terms import Kind, Term
+from landscape_cli.alignment.terms import Kind, Term, voting
 from landscape_cli.symmetry import Axis, Role, SignGroup
 
 
@@ -143,7 +143,8 @@ class SignDescent:
         return self.choose_entangled() or changed
 
     def _counted(self, group: SignGroup) -> tuple[Axis, ...]:
-        return group.axes if self.similarity.kind is Kind.WEIGHT else group.writers
+        every = voting(group.axes, self.axis_table.symmetry) or group.axes
+        return every if self.similarity.kind is Kind.WEIGHT else group.writers
 
     def common_signs_left(self, terms: Mapping[str, Sequence[Term]]) -> dict[str, int]:
         """Return the signs yet to be chosen that several units have in common: by sign group, how many there are."""

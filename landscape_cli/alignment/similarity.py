@@ -93,12 +93,13 @@ class Similarity:
         return precision(self.reference[group.writers[0].tensor])
 
     def total(self, matching: UnitMatching, groups: Collection[str] | None = None) -> float:
-        """Return the sum of all similarities of matched units, each place of a writer or, by weights, tensor once.
+        """Return the sum of all similarities of matched units, each place of a writer or, by weights, parameter once.
 
         By cosines those of some groups alone, where these are named.
         """
         if self.kind is Kind.WEIGHT:
-            names = sorted(self.axis_table.permutations.keys() | self.axis_table.signs.keys())
+            moved = self.axis_table.permutations.keys() | self.axis_table.signs.keys()
+            names = sorted(moved & set(self.axis_table.symmetry.parameters))
             return sum(
                 float(_products(self.reference[name].flatten(), matching.apply(name, self.params[name]).flatten(), ()))
                 for name in names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from landscape_cli.alignment.assignment import Array
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains
-from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup
+from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, SignGroup, Symmetry
 
 CommonSigns = tuple[tuple[SignGroup, Tensor, bool], ...]
 """Sign groups whose signs several units have in common, each with the number in it of every unit's, (units,), int64,
@@ -89,12 +89,22 @@ class Term:
 
 
 def group_terms(group: PermutationGroup, axis_table: AxisTable, gains: Gains, kind: Kind) -> list[Term]:
-    """Return the terms of a group of units: of its writers and readers for cosines, else of all that it has."""
-    axes = group.axes
+    """Return the terms of a group of units: of its writers and readers for cosines, else of all that votes."""
+    axes = voting(group.axes, axis_table.symmetry)
     if kind is Kind.COSINE and not is_bare(group, axis_table.shapes):
         readers = [axis for axis in group.axes if axis.role is Role.OUTGOING]
         axes = (*group.writers, *(axis for axis in readers if axis not in group.writers))
     return [term for axis in axes for term in _axis_terms(group, axis, axis_table, gains)]
+
+
+def voting(axes: Iterable[Axis], symmetry: Symmetry) -> tuple[Axis, ...]:
+    """Return the axes of tensors that say how alike networks are: what is learned, weights, gains and biases alike.
+
+    Buffers follow: running statistics are of the data that passed by, and masks multiply what votes already. Cosines
+    leave out gains and biases, too, but of units that have hardly anything else (`is_bare`).
+    """
+    learned = set(symmetry.parameters)
+    return tuple(axis for axis in axes if axis.tensor in learned)
 
 
 def is_bare(group: PermutationGroup, shapes: Mapping[str, tuple[int, ...]]) -> bool:

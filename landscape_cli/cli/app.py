@@ -19,7 +19,8 @@ from landscape_cli.cli.groups import Command, grouped
 from landscape_cli.cli.signals import INTERRUPTED, SIGNALS_OF_THIS_PROCESS, TERMINATED, Terminated
 from landscape_cli.cli.stdout import leave_stdout, writing_stdout
 from landscape_cli.cli.streams import unfailing_stderr
-from landscape_cli.errors import LandscapeError, escaped, shortened
+from landscape_cli.errors import LandscapeError, escaped, one_line, said_by, shortened
+from landscape_cli.user_code.imports import line_of_users
 
 OURS, USERS, NO_READER = 1, 2, 141
 # typer's own errors of usage, under whichever name this version of typer keeps them
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             signals.begin()
             listen(quiet=False)
-            result = app(argv, prog_name="landscape", standalone_mode=False)
+            result = app(argv, prog_name="landscape", standalone_mode=False, complete_var="")  # no completions
             if sys.stdout is not None:
                 with writing_stdout():
                     sys.stdout.flush()
@@ -155,11 +156,14 @@ def _message_and_code(error: BaseException) -> tuple[str, int]:
         return "terminated", TERMINATED
     if isinstance(error, LandscapeError):
         return in_options(str(error)), error.exit_code
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
+    name, said, line = type(error).__name__, one_line(error), line_of_users(error)
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate" in said_by(error):
         return "out of memory: use fewer networks, a smaller data set, or another --device", OURS
+    if line:
+        return f"your code failed: {name}{f': {said}' if said else ''} ({line})", USERS
     if isinstance(error, OSError):
-        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", USERS
-    return f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)", OURS
+        return f"{error.strerror or said}{f': {error.filename}' if error.filename else ''}", USERS
+    return f"internal error, please report it: {name}: {said} (--debug shows where)", OURS
 
 
 def _usage_message(error: BaseException) -> str:

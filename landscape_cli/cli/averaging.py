@@ -16,6 +16,7 @@ from landscape_cli.cli.outputs import check_distinct, write_network
 from landscape_cli.cli.parsing import given
 from landscape_cli.errors import CheckpointError, GeometryError
 from landscape_cli.io.atomic import check_output
+from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +75,7 @@ class AverageOptions(Group):
         check_checkpoint_name(self.average_out)
         check_output(self.average_out, force=force, error=CheckpointError)
         check_distinct(self.average_out, *outputs)
-        if self.average_out.resolve() in {network.resolve() for network in networks}:
+        if resolved(self.average_out) in {resolved(network) for network in networks}:
             raise CheckpointError(f"{self.average_out} is one of the networks themselves: name their mean otherwise")
 
 

@@ -14,6 +14,7 @@ from landscape_cli.cli.outputs import check_distinct, export_paths, named_paths,
 from landscape_cli.cli.parsing import numbers
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
+from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSet
@@ -110,9 +111,9 @@ def networks_at(
             check_output(path, force=force, error=CheckpointError)
     exported = export_paths(options.export, names, (*outputs, *written), force=force)
     check_distinct(*outputs, *written, *exported)
-    read = {file.resolve() for pair in ends for file in pair}
+    read = {resolved(file) for pair in ends for file in pair}
     for path in (*written, *exported):
-        if path.resolve() in read:
+        if resolved(path) in read:
             raise CheckpointError(f"{path} is one of the networks themselves: name the merged one otherwise")
     every = [
         NetworkAt(tau, written[k] if written else None, exported[k] if exported else None)

@@ -15,6 +15,7 @@ from landscape_cli.cli.parsing import flag, given
 from landscape_cli.cli.provenance import OF_MIDPOINT
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
+from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSet
@@ -68,7 +69,7 @@ def midpoint_paths(
         return [None] * len(ends)
     names = [{"{start}": start.stem, "{end}": end.stem} for start, end in ends]
     paths = named_paths(template, "--midpoint-out", names, what="midpoints")
-    networks = [network.resolve() for pair in ends for network in pair]
+    networks = [resolved(network) for pair in ends for network in pair]
     for path in paths:
         _check_midpoint(path, networks, outputs, force=force)
     return list(paths)
@@ -81,7 +82,7 @@ def _check_midpoint(path: Path, networks: Sequence[Path], outputs: Sequence[Path
     check_checkpoint_name(path)
     check_output(path, force=force, error=CheckpointError)
     check_distinct(path, *outputs)
-    if path.resolve() in networks:
+    if resolved(path) in networks:
         raise CheckpointError(f"{path} is one of the networks themselves: name the midpoint otherwise")
 
 

@@ -16,6 +16,7 @@ from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
 from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed, one_line
 from landscape_cli.io.atomic import check_not_system, check_outputs, check_room, check_takes_files
+from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
@@ -140,8 +141,9 @@ def make_folder(out_dir: Path | None) -> None:
     check_not_system(out_dir, f"{out_dir} lies", error=CheckpointError)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as cause:
-        raise CheckpointError(f"cannot make the folder {out_dir}: {cause.strerror}") from cause
+    except (OSError, RecursionError) as cause:
+        reason = cause.strerror if isinstance(cause, OSError) else "it lies too deep"
+        raise CheckpointError(f"cannot make the folder {out_dir}: {reason}") from cause
 
 
 def write_networks(
@@ -252,7 +254,7 @@ def check_distinct(*outputs: Path | None) -> None:
     Raises:
         ResultError: naming the file that two are.
     """
-    named = [path.resolve() for path in outputs if path is not None]
+    named = [resolved(path) for path in outputs if path is not None]
     counts = Counter(named)
     in_folder = {path.parent: path for path in named}
     folders = {folder: path for each, path in in_folder.items() for folder in (each, *each.parents)}

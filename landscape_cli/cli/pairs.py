@@ -14,6 +14,7 @@ import typer
 
 from landscape_cli.choices import Pairing
 from landscape_cli.errors import CheckpointError
+from landscape_cli.io.regular import resolved
 from landscape_cli.measures.families import Pair
 
 
@@ -79,7 +80,7 @@ def expand(patterns: Sequence[Path]) -> dict[str, list[Path]]:
     family_of: dict[Path, str] = {}
     for name, files in families.items():
         for file in files:
-            first = family_of.setdefault(file.resolve(), name)
+            first = family_of.setdefault(resolved(file), name)
             if first != name:
                 raise CheckpointError(f"{file} is in two families, {first!r} and {name!r}: choose narrower patterns")
     return families

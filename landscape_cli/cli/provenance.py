@@ -53,7 +53,8 @@ IF_USED = (
 IF_USED += tuple(kind.value for kind in Perturbation)
 
 IF_GIVEN = (
-    *("cycles", "fge_start", "cycle_epochs", "lr_min"),
+    *("cycles", "fge_start", "cycle_epochs", "lr_min", "gamma_every", "replica_batch_size", "asam_eta"),
+    *("adv_zeroed", "esgd_inner_lr"),
     *("class_axis", "ignore_index", "input_dtype", "input_range", "model_output"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
     *("image_size", "train_samples", "test_samples"),
@@ -85,6 +86,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(_unused_by_path(context.params))
     if "ensemble" in unused and "ensemble" in context.params:
         unused.update(OF_ENSEMBLE)
+    if "functions" in context.params and not context.params["all_parameters"]:  # of `distance`, which it is new to
+        unused.add("all_parameters")
     if "average_out" in context.params:  # of `align`, whose mean alone has statistics of its own
         unused.add("bn")
     if "relaxation" in context.params:

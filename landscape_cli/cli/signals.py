@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from enum import Enum
 from types import FrameType
@@ -18,7 +19,7 @@ from typing import Any
 INTERRUPTED, TERMINATED = 130, 143
 RETRY_SECONDS = 0.02
 GRACE_SECONDS = 1.0
-"""So long a program that ends may take; then a further signal ends it at once."""
+"""So long a program that ends may take; then a further signal ends it at once. An import is waited for as long."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -39,6 +40,7 @@ class _Signals:
     def __init__(self) -> None:
         self.phase = _Phase.OUTSIDE
         self._ending_since = 0.0
+        self._waiting_since: float | None = None
         self._code = 0
         self._previous: dict[int, Any] | None = None
 
@@ -82,20 +84,28 @@ class _Signals:
             if time.monotonic() - self._ending_since > GRACE_SECONDS:
                 os._exit(self._code)
             return
-        if _is_importing(frame):  # which would swallow or mangle what is raised
+        if _is_importing(frame) and not self._has_waited():  # which would swallow or mangle what is raised
             self._retry(number)
             return
         self._code = INTERRUPTED if number == signal.SIGINT else TERMINATED
         self._ending()
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
+    def _has_waited(self) -> bool:
+        """Tell whether an import takes too long to be waited for, as of a script of the user's that trains."""
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        return time.monotonic() - self._waiting_since > GRACE_SECONDS
+
     def _ending(self) -> None:
+        self._waiting_since = None
         self.phase, self._ending_since = _Phase.ENDING, time.monotonic()
 
     def _install(self) -> None:
         for number in SIGNALS:  # also where a shell has started a background job with SIGINT ignored
             signal.signal(number, self.handle)
         sys.unraisablehook = self._raise_again
+        threading.excepthook = lambda ended: _say_ignored(ended.exc_value or ended.exc_type())
 
     def _retry(self, number: int) -> None:
         signal.signal(signal.SIGALRM, lambda _, frame: self.handle(number, frame))
@@ -107,7 +117,7 @@ class _Signals:
             self.phase = _Phase.WORKING
             self._retry(signal.SIGTERM if issubclass(ignored.exc_type, Terminated) else signal.SIGINT)
         else:
-            sys.__unraisablehook__(ignored)
+            _say_ignored(ignored.exc_value or ignored.exc_type())
 
     @staticmethod
     def _ignore() -> None:
@@ -121,6 +131,15 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _say_ignored(error: BaseException) -> None:
+    """Say in one line what code of others raised where nobody can catch it: in a destructor, a thread, at the end."""
+    with contextlib.suppress(Exception):
+        from landscape_cli.errors import one_line
+
+        if not isinstance(error, SystemExit):
+            print(f"landscape: warning: ignored: {type(error).__name__}: {one_line(error)}", file=sys.stderr)
 
 
 def _say_last(number: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 SUFFIX = ".npz"
 UNPACKED, UNPACKED_EACH = 1 << 28, 100
 """How many bytes an archive may unpack to: so many, or so many for each of its own."""
+LONGEST_HEADER = 1 << 16
+"""Bytes of an array's header: NumPy itself takes no more than 10 000 characters."""
 BLOCK = 1 << 24
 """Bytes unpacked at once."""
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -132,7 +136,12 @@ def _header(path: Path, name: str, entry: zipfile.ZipInfo, file: BinaryIO) -> _A
     version = npy.read_magic(file)
     if version not in readers:
         raise DataError(f"{path}: {name} has a header of version {shown(str(version))}: give an array of plain numbers")
-    shape, is_transposed, dtype = readers[version](file)
+    head = io.BytesIO(file.read(LONGEST_HEADER))  # which says itself how long it is, and would be read whole
+    try:
+        shape, is_transposed, dtype = readers[version](head)
+    except (TokenError, MemoryError) as cause:  # of Python's parser
+        raise ValueError("a header that says nothing") from cause
+    begin = npy.MAGIC_LEN + head.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: {name} holds Python objects, which could run code: save it as an array of numbers")
     try:
@@ -140,9 +149,9 @@ def _header(path: Path, name: str, entry: zipfile.ZipInfo, file: BinaryIO) -> _A
     except TypeError as cause:
         raise DataError(f"{path}: {name} holds {shown(str(dtype))}, expected plain numbers") from cause
     sizes = [size for size in shape if type(size) is int and size >= 0]
-    if len(sizes) < len(shape) or file.tell() + math.prod(sizes) * dtype.itemsize != entry.file_size:
+    if len(sizes) < len(shape) or begin + math.prod(sizes) * dtype.itemsize != entry.file_size:
         raise DataError(f"{path}: {name} is not of the shape {shown(str(shape))} that it says: write it anew")
-    return _Array(entry, file.tell(), dtype, is_transposed, torch.empty(sizes, dtype=kind, device="meta"))
+    return _Array(entry, begin, dtype, is_transposed, torch.empty(sizes, dtype=kind, device="meta"))
 
 
 def _check_unpacked(path: Path, size: int) -> None:

@@ -16,7 +16,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def check_plot(path: Path, *, force: bool) -> None:
-    """Check that a picture can be drawn and written to `path`.
+    """Check that a picture can be drawn and written to `path`, as matplotlib draws it by default.
 
     Raises:
         ResultError: if the suffix is unknown, matplotlib is missing or does not start, or a file stands in the way.
@@ -25,7 +25,9 @@ def check_plot(path: Path, *, force: bool) -> None:
         raise ResultError(f"{path} must end in {', '.join(SUFFIXES)}")
     check_output(path, force=force, error=ResultError)
     try:
-        import matplotlib  # noqa: F401 - only whether it is there
+        import matplotlib
+
+        matplotlib.rcdefaults()  # a file of the current folder may ask for other bytes, or for programs to be run
     except ImportError:
         raise ResultError("plots need matplotlib: pip install 'landscape-cli[plot]'") from None
     except Exception as cause:  # of what the environment and its own files tell it, such as MPLBACKEND

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from landscape_cli.errors import LandscapeError, ModelError, one_line, shown
+from landscape_cli.errors import LandscapeError, ModelError, one_line, said_by, shown
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.network import INTEGER_INPUTS, Params
 
@@ -56,7 +56,7 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
     except (LandscapeError, MemoryError, torch.OutOfMemoryError, torch.jit.Error):
         raise
     except Exception as cause:
-        if x.device.type == "meta" or "alloc" in str(cause):
+        if x.device.type == "meta" or "alloc" in said_by(cause):
             raise
         raise ForwardError(f"inputs of shape {tuple(x.shape)}", cause, _in_module(model, cause)) from cause
 

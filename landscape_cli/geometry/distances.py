@@ -54,12 +54,14 @@ class NetworkPair:
         b: the other.
         symmetry: of both; binary networks do without.
         latents: of binary networks, the names of their latent weights, and their owners; empty for continuous ones.
+        all_parameters: whether biases, gains and all else that is learned counts, where parameter vectors are compared.
     """
 
     a: Params
     b: Params
     symmetry: Symmetry | None
     latents: Latents
+    all_parameters: bool = False
     _computed: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, compute: Callable[[NetworkPair], T]) -> T:
@@ -71,9 +73,11 @@ class NetworkPair:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The names of all that is learned by continuous networks, each tensor once."""
+        """The names of the weights of continuous networks, or of all that is learned, each tensor once."""
         assert self.symmetry is not None
-        return self.symmetry.parameters
+        learned = self.symmetry.parameters
+        weights = set(self.symmetry.weights)
+        return tuple(name for name in learned if self.all_parameters or not weights or name in weights)
 
 
 class WeightDistance(ABC):
@@ -117,7 +121,7 @@ class RmsAngle(WeightDistance):
 
 
 class Euclidean(WeightDistance):
-    """The Euclidean distance of the parameter vectors."""
+    """The Euclidean distance of the vectors of weights."""
 
     def between(self, pair: NetworkPair) -> float:
         """Return the distance."""
@@ -125,7 +129,7 @@ class Euclidean(WeightDistance):
 
 
 class Cosine(WeightDistance):
-    """The cosine between the parameter vectors; of binary networks between the vectors of signs."""
+    """The cosine between the vectors of weights; of binary networks between the vectors of signs."""
 
     binary = True
     itself = 1.0

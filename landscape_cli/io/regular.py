@@ -50,6 +50,11 @@ def check_regular(path: str | Path) -> None:
     _check_kind(name, mode)
 
 
+def resolved(path: Path) -> Path:
+    """Return the file that a name leads to; of a link that leads back to itself, a file that opening it says of."""
+    return Path(os.path.realpath(path))
+
+
 def _check_kind(name: str, mode: int) -> None:
     what = "a stream" if STREAM.fullmatch(os.path.abspath(name)) else KINDS.get(stat.S_IFMT(mode))
     if what is not None:

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from landscape_cli.symmetry import Symmetry
 
 
-def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
+def distance(a: Params, b: Params, symmetry: Symmetry, *, all_parameters: bool = False) -> Distance:
     """Return every distance in weights between two networks, in float64 (docs/method.md: Geodesics and distances).
 
-    Of parameters alone, each counted once: running statistics follow from them and the data. The geodesic distance is
-    that of Pittorino et al. (2022).
+    Of weights alone, each counted once, as the geodesic distance of Pittorino et al. (2022) is.
 
     Args:
         a: one network.
         b: the other; the geodesic distance means something if both are normalised, and most if they are aligned.
         symmetry: of both.
+        all_parameters: whether biases and norm layers count in `euclidean` and `cosine`, too.
 
     Returns:
         `geodesic` and `euclidean` (in units of the weights), `rms_angle` (in radians) and `cosine`; of binary networks
@@ -53,7 +53,7 @@ def distance(a: Params, b: Params, symmetry: Symmetry) -> Distance:
     tied = set(symmetry.latents) - set(symmetry.parameters)  # more names of latent weights that are counted
     a, b = ({name: tensor for name, tensor in network.items() if name not in tied} for network in (a, b))
     latents = {name: name for name in symmetry.latents if name not in tied}
-    pair = NetworkPair(a, b, symmetry, latents)
+    pair = NetworkPair(a, b, symmetry, latents, all_parameters)
     return Distance({name: kind.between(pair) for name, kind in weight_distances(binary=bool(latents)).items()})
 
 
@@ -90,10 +90,12 @@ class WeightDistances:
     Attributes:
         symmetry: of all networks; binary ones do without.
         latents: names of the latent weights of binary networks, and their owners; empty for continuous ones.
+        all_parameters: whether biases and norm layers count where parameter vectors are compared.
     """
 
     symmetry: Symmetry | None
     latents: Latents
+    all_parameters: bool = False
 
     @cached_property
     def kinds(self) -> dict[str, WeightDistance]:
@@ -112,7 +114,7 @@ class WeightDistances:
         Raises:
             GeometryError: if binary networks have other weights too.
         """
-        pair = NetworkPair(params_a, params_b, self.symmetry, self.latents)
+        pair = NetworkPair(params_a, params_b, self.symmetry, self.latents, self.all_parameters)
         normalized = a.normalized is not None and b.normalized is not None
         return {
             name: kind.between(pair) if normalized or not kind.normalized else None for name, kind in self.kinds.items()

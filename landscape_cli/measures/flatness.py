@@ -20,7 +20,7 @@ from landscape_cli.evaluation.splits import Data
 from landscape_cli.forward.combination import Combination, Part, combine
 from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.measures.effective import in_effect
-from landscape_cli.measures.flips import SignFlips
+from landscape_cli.measures.flips import ExactFlips, SignFlips
 from landscape_cli.measures.local_energy import LocalEnergy
 from landscape_cli.measures.noise import MultiplicativeNoise
 from landscape_cli.measures.perturbation import WeightPerturbation
@@ -95,6 +95,7 @@ def flip_energy(
     *,
     latents: Sequence[str] | None = None,
     flip: Sequence[float] = SignFlips.default,
+    exact: bool = False,
     samples: int = 20,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -113,6 +114,7 @@ def flip_energy(
         data: what to measure on, with a model: a data set, a split, or several by name.
         latents: names of the tensors of latent weights; by default all of the model's.
         flip: the probabilities.
+        exact: flip this fraction of all signs in every draw, to the nearest whole number of them.
         samples: the number of draws.
         seed: of the draws; draw k is the same however many are asked for.
         device: where to compute, with a model.
@@ -132,7 +134,7 @@ def flip_energy(
     names = latent_names(evaluator.model) if latents is None else latents
     if not names:
         raise GeometryError("`flip=` is for binary networks, and this one is not: use local_energy")
-    flips = SignFlips("flip")
+    flips = ExactFlips("flip_exact") if exact else SignFlips("flip")
     return perturbed_energy(params, evaluator, flips, flip, names=names, samples=samples, seed=seed)
 
 
@@ -239,7 +241,7 @@ def _draws(
     """Yield random numbers for every weight, once for each owner; draw k is the same however many are asked for."""
     for k in range(samples):
         source = generator(seed, k)
-        drawn = {owner: kind.draw(params[owner], source) for owner in dict.fromkeys(owners.values())}
+        drawn = kind.draw_all({owner: params[owner] for owner in dict.fromkeys(owners.values())}, source)
         yield {name: drawn[owner] for name, owner in owners.items()}
 
 

@@ -55,3 +55,19 @@ class SignFlips(WeightPerturbation):
     def strengths_in_words(self) -> str:
         """What its strengths must be."""
         return f"probabilities from 0 to 1, as in {listed_numbers(self.default)}"
+
+
+class ExactFlips(SignFlips):
+    """A fraction p of all signs flipped, to the nearest whole number: what a smaller p flips, a larger one does too."""
+
+    help = "Binary networks: fractions of all signs, that many of which are flipped."
+    label = "fraction of signs flipped"
+
+    def draw_all(self, tensors: Params, generator: torch.Generator) -> Params:
+        """Return each weight's place in one random order of all, as a number in (0, 1), float64."""
+        import torch
+
+        sizes = [tensor.numel() for tensor in tensors.values()]
+        places = (torch.randperm(sum(sizes), generator=generator).double() + 0.5) / sum(sizes)
+        parts = places.split(sizes)
+        return {name: part.view(t.shape) for part, (name, t) in zip(parts, tensors.items(), strict=True)}

@@ -43,6 +43,10 @@ class WeightPerturbation(ABC):
     def draw(self, tensor: Tensor, generator: torch.Generator) -> Tensor:
         """Return random numbers for a tensor of weights, the same for every strength, on the CPU."""
 
+    def draw_all(self, tensors: Params, generator: torch.Generator) -> Params:
+        """Return random numbers for all tensors of a network that are perturbed, by name: those of `draw`."""
+        return {name: self.draw(tensor, generator) for name, tensor in tensors.items()}
+
     @abstractmethod
     def perturb(self, tensor: Tensor, drawn: Tensor, strength: float) -> Tensor:
         """Return a tensor of weights perturbed, in its type; `drawn` is on its device."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from landscape_cli.samplers.adversarial import Adversarial
+    from landscape_cli.samplers.asam import ASAM
     from landscape_cli.samplers.entropy_sgd import EntropySGD
     from landscape_cli.samplers.fge import FGE
     from landscape_cli.samplers.recipe import Recipe
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from landscape_cli.samplers.training import Solution, train
 
 _HOMES = {
+    "ASAM": "asam",
     "Adversarial": "adversarial",
     "Displacement": "subspace",
     "EntropySGD": "entropy_sgd",
@@ -51,6 +53,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ASAM",
     "FGE",
     "RSGD",
     "SAM",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from landscape_cli.arguments import check_memory, check_settings
-from landscape_cli.choices import Optimizer
+from landscape_cli.choices import Optimizer, Zeroed, check_choice
 from landscape_cli.errors import TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.recipe import Recipe
@@ -39,6 +39,7 @@ class Adversarial(Sampler):
     Attributes:
         copies: R, how many corrupted copies of the training set.
         zero_fraction: the fraction of each image's pixels that are zeroed.
+        zeroed: what these are: "pixels", which span the channels, or "entries", each channel's for itself.
         adv_epochs: of the first phase, at most.
         adv_optimizer: of the first phase; None for SGD, or Adam for binary networks.
         adv_lr: the learning rate of the first phase; None for its optimiser's usual one.
@@ -53,6 +54,12 @@ class Adversarial(Sampler):
 
     copies: int = option(1, "Copies of the data with random labels.", name="adv_copies")
     zero_fraction: float = option(0.1, "Pixels zeroed in a copy.", name="adv_zero_fraction")
+    zeroed: str = option(
+        Zeroed.PIXELS,
+        "What is zeroed: pixels in all channels, or entries one by one.",
+        name="adv_zeroed",
+        choices=Zeroed,
+    )
     adv_epochs: int = option(200, "Epochs on random labels, at most.")
     adv_optimizer: str | None = option(
         None, "Optimiser on random labels.", shown="sgd; binary: adam", choices=Optimizer
@@ -60,7 +67,7 @@ class Adversarial(Sampler):
     adv_lr: float | None = option(
         None, "Learning rate on random labels.", shown="0.02, adam 0.001; binary: 0.05, sgd 20"
     )
-    adv_until_error: float = option(0.01, "Error at which random labels are learnt.")
+    adv_until_error: float = option(1e-4, "Error at which random labels are learnt.")
 
     def __post_init__(self) -> None:
         check_settings(self, TrainingError)
@@ -68,6 +75,7 @@ class Adversarial(Sampler):
             raise TrainingError("ADV needs at least 1 corrupted copy of the training set")
         if not 0 <= self.zero_fraction <= 1:
             raise TrainingError(f"the fraction of pixels to zero must lie in [0, 1], and is {self.zero_fraction}")
+        check_choice("`adv_zeroed=`", self.zeroed, Zeroed, TrainingError)
         self.first_recipe(Recipe(), binary=False)
 
     def first_recipe(self, recipe: Recipe, *, binary: bool) -> Recipe:
@@ -133,22 +141,23 @@ class Adversarial(Sampler):
 def corrupt(data: Split, settings: Adversarial, *, classes: int, black: Tensor, generator: torch.Generator) -> Split:
     """Return copies of `data` with random targets and, in each image, a random fraction of the pixels black.
 
-    A pixel of an image spans its channels; in a plain vector every entry is one.
+    A pixel of an image spans its channels, if entries are not zeroed one by one; in a plain vector every entry is one.
     """
     import torch
 
     size = settings.copies * data.x.numel() * data.x.element_size() * 2  # twice: as parts, and put together
     check_memory(f"{settings.copies:,} copies of the data: lower `adv_copies=`", size, TrainingError)
     is_table = data.x.ndim == 2
-    levels = black[None] if is_table else black[:, None]
+    levels = (black[None] if is_table else black[:, None]).to(data.x.dtype)
+    channels = 1 if is_table else data.x.shape[1]
+    masks = channels if settings.zeroed == Zeroed.ENTRIES else 1
     inputs, targets = [], []
     for _ in range(settings.copies):
-        flat = data.x.cpu().reshape(len(data.x), 1 if is_table else data.x.shape[1], -1)
-        pixels = flat.shape[2]
-        zeroed = round(settings.zero_fraction * pixels)
-        chosen = torch.rand(len(flat), pixels, generator=generator).argsort(dim=1)[:, :zeroed]
-        mask = torch.zeros(len(flat), 1, pixels, dtype=torch.bool)
-        mask[:, 0].scatter_(1, chosen, True)
-        inputs.append(torch.where(mask, levels.to(flat.dtype), flat).reshape(data.x.shape))
+        flat = data.x.cpu().reshape(len(data.x), channels, -1)
+        places = masks * flat.shape[2]
+        zeroed = round(settings.zero_fraction * places)
+        chosen = torch.rand(len(flat), places, generator=generator).argsort(dim=1)[:, :zeroed]
+        mask = torch.zeros(len(flat), places, dtype=torch.bool).scatter_(1, chosen, True)
+        inputs.append(torch.where(mask.view(len(flat), masks, -1), levels, flat).reshape(data.x.shape))
         targets.append(data.objective.random_targets(data.y, classes, generator))
     return replace(data, x=torch.cat(inputs), y=torch.cat(targets))

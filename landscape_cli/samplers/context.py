@@ -34,6 +34,7 @@ class StepContext:
         steps: how many an epoch has.
         rate: the learning rate of this step.
         batches: the mini-batch of each network still training.
+        losses: theirs on it, as `backward` last found them, shape (networks still training,).
         loss_sum: sum of the losses of the epoch's samples, or decisions, so far, shape (networks,), float64.
         wrong: how many of them were wrong, shape (networks,).
         optimizer: of all networks.
@@ -75,6 +76,7 @@ class StepContext:
         self.epoch = self.step = self.steps = 0
         self.rate = 0.0
         self.batches: list[gradients.Batch] = []
+        self.losses = stack.weights.new_zeros(0)
         self.optimizer = make_optimizer(
             recipe if confined is None else replace(recipe, weight_decay=0.0),  # of the weights, not the coordinates
             [each for parameters in self.trained for each in parameters],
@@ -116,6 +118,7 @@ class StepContext:
             for buffer, old in zip(self.stack.buffers.values(), buffers, strict=True):
                 buffer.copy_(old)
             return
+        self.losses = losses
         size = self._counts(self.batches)
         if len(indices) == len(self.loss_sum):
             self.loss_sum += losses.double() * size
@@ -140,8 +143,8 @@ class StepContext:
         self.loss_sum += losses.double() * self._counts(self.batches[:1])
         self.wrong += wrong
 
-    def update(self, factor: float = 1.0) -> None:
-        """Let the optimiser take its step, at `factor` times the learning rate."""
+    def update(self, rate: float | None = None) -> None:
+        """Let the optimiser take its step, at the learning rate or another."""
         indices, confined = self.indices, self.confined
         gradients = [self.stack.gradients[k] for k in indices] if confined is None else confined.project(indices)
         if self.recipe.clip_norm is not None:
@@ -149,16 +152,19 @@ class StepContext:
                 gradient.mul_((self.recipe.clip_norm / (gradient.norm() + 1e-12)).clamp_max(1.0))
         if confined is not None and self.recipe.weight_decay:
             confined.decay(indices, self.recipe.weight_decay)
-        self.optimizer.param_groups[0]["lr"] = self.rate * factor
+        self.optimizer.param_groups[0]["lr"] = self.rate if rate is None else rate
         self.optimizer.step()
         if confined is not None:
             confined.place(indices)
         self.stack.clip()
 
     def noise(self, k: int) -> Tensor:
-        """Return standard normal numbers for network k, shape (entries,): the same at each call within a step."""
+        """Return standard normal numbers for network k, shape (entries,): the same at each call within a step.
+
+        They are zero where there is no parameter.
+        """
         numbers = torch.randn(self.stack.weights.shape[1], generator=self.generator(k, NOISE))
-        return numbers.to(self.stack.weights.device)
+        return numbers.to(self.stack.weights) * self.stack.occupied
 
     def forget(self) -> None:
         """Let the optimiser forget its momenta."""

@@ -38,7 +38,7 @@ def one_by_one(precision: torch.dtype, objective: Objective) -> Gradients:
         for k, (x, y) in zip(indices, batches, strict=True):
             before(k)
             with _cast(x.device, precision):
-                outputs = objective.outputs(_forward(stack.networks[k], x)).float()
+                outputs = objective.outputs(_forward(stack.networks[k], x)).to(stack.weights.dtype)
             loss = objective.loss(outputs, y)
             (loss if share == 1 else loss * share).backward()
             stack.keep_layout(k)
@@ -65,7 +65,7 @@ def together(precision: torch.dtype, objective: Objective) -> Gradients:
         x = torch.stack([batch[0] for batch in batches])
         y = torch.stack([batch[1] for batch in batches])
         with _cast(x.device, precision):
-            outputs = _forward_all(stack.networks[0], parameters, buffers, x, objective).float()
+            outputs = _forward_all(stack.networks[0], parameters, buffers, x, objective).to(stack.weights.dtype)
         losses = objective.losses(outputs, y)
         slopes = torch.autograd.grad(losses.sum() * share, list(parameters.values()), allow_unused=True)
         for slope, target in zip(slopes, stack.views(stack.gradients).values(), strict=True):

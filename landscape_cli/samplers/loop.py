@@ -245,11 +245,12 @@ class Loop:
             loss,
             sum(errors) / len(errors) if has_error else None,
             gamma,
-            None if gamma is None else self.sampler.pull(gamma, rate),
+            None if gamma is None else self.sampler.pull(gamma, context),
             None if distances is None else float(distances.mean()),
             error,
             tuple(errors) if coupled and has_error else (),
             () if distances is None else tuple(distances.sqrt().tolist()),
+            self.sampler.merge_epoch(context, run),
         )
         self.records.append(record)
         self.observer.epoch(record)

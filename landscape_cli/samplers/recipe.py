@@ -91,11 +91,19 @@ class Recipe:
         usual = LEARNING_RATES[self.optimizer or Optimizer.SGD]
         return usual if self.learning_rate is None else self.learning_rate
 
-    def with_defaults(self, *, momentum: float = MOMENTUM, binary: bool = False, subspace: bool = False) -> Recipe:
+    def with_defaults(
+        self,
+        *,
+        momentum: float = MOMENTUM,
+        usual_rate: float | None = None,
+        binary: bool = False,
+        subspace: bool = False,
+    ) -> Recipe:
         """Return the recipe with what it leaves open.
 
         Args:
             momentum: the sampler's.
+            usual_rate: the sampler's learning rate, if it has one of its own.
             binary: whether the model is a binary network.
             subspace: whether training is confined to a subspace.
 
@@ -104,7 +112,8 @@ class Recipe:
         """
         optimizer = self.optimizer or (Optimizer.ADAM if subspace else Optimizer.SGD)
         rates = SUBSPACE_RATES if subspace else BINARY_RATES if binary else LEARNING_RATES
-        rate = rates[optimizer] if self.learning_rate is None else self.learning_rate
+        usual = rates[optimizer] if usual_rate is None else usual_rate
+        rate = usual if self.learning_rate is None else self.learning_rate
         takes_momentum = self.momentum is None and optimizer == Optimizer.SGD
         given = momentum if takes_momentum else self.momentum
         return replace(self, optimizer=optimizer, learning_rate=rate, momentum=given)

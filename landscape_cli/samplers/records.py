@@ -33,6 +33,7 @@ class EpochRecord:
             recomputed) after the epoch; None if not measured.
         replica_errors: `error`, for each replica; empty for a single network.
         replica_distances: the distance of each replica from the centre; empty for a single network.
+        merge_epoch: after which epoch the replicas had merged; None if they have not.
     """
 
     seed: int
@@ -47,6 +48,7 @@ class EpochRecord:
     solution_error: float | None = None
     replica_errors: tuple[float, ...] = ()
     replica_distances: tuple[float, ...] = ()
+    merge_epoch: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from landscape_cli.arguments import check_settings, decimal_number
-from landscape_cli.choices import GammaSchedule, check_choice
-from landscape_cli.errors import TrainingError
+from landscape_cli.choices import GammaEvery, GammaSchedule, Optimizer, check_choice
+from landscape_cli.errors import LandscapeWarning, TrainingError
 from landscape_cli.samplers.options import option
 from landscape_cli.samplers.recipe import Recipe
-from landscape_cli.samplers.sampler import Sampler
+from landscape_cli.samplers.sampler import Phase, Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from landscape_cli.data.datasets import Split
     from landscape_cli.samplers.context import StepContext
+    from landscape_cli.samplers.records import EpochRecord
     from landscape_cli.samplers.stack import Stack
 
 ROUNDING = 1e-12
 """Relative mean squared distance of replicas below which they are the same network."""
+MERGED = 1e-4
+"""Mean squared distance of replicas, of their centre's squared length, from which on they have merged: 1 % of it."""
+UNLEARNT = 0.1
+"""Training error above which replicas that merge have not learnt enough to be told from one network."""
 
 
 def number_or_auto(text: str) -> float | None:
@@ -44,17 +50,20 @@ class RSGD(Sampler):
     """Replicas that are pulled together ever more strongly while they train; their centre is the solution.
 
     The objective is the mean over the replicas of their losses, plus γ times the mean squared distance from their
-    centre. The learning rate is that of one network, multiplied by the number of replicas, because each replica's
-    loss carries the inverse. Batch-norm statistics of replicas belong to other weights than the centre's. The state
-    holds γ in the first epoch, one a run.
+    centre, at y times the learning rate of one network: so each replica descends by `∇L(θ_a) + 2γ (θ_a - θ̄)` at the
+    learning rate itself. That is its gradient for the optimiser, decay and clipping, none of which sees a factor of y.
+    Batch-norm statistics of replicas belong to other weights than the centre's. The state holds γ in the first epoch,
+    and after which epoch replicas had merged (0: not yet; -1: they began together), one a run.
 
         [solution] = train(spec, data, RSGD(replicas=3), recipe=Recipe(learning_rate=0.05), seeds=[1])
 
     Attributes:
         replicas: y, how many.
         gamma_init: γ in the first epoch; None for the value that makes the coupling equal the training loss there.
-        gamma_growth: the factor by which γ grows from the first epoch to the last.
-        gamma_schedule: "exp": by the same factor each epoch; "linear": by the same amount.
+        gamma_growth: the factor by which γ grows over the whole training.
+        gamma_schedule: "exp": by the same factor each time; "linear": by the same amount.
+        gamma_every: how often it grows: every "epoch" or every "step".
+        replica_batch_size: samples in a mini-batch of one replica; None for the recipe's divided by their number.
         keep_replicas: whether the solution brings its replicas along, with their own statistics.
 
     Raises:
@@ -65,6 +74,7 @@ class RSGD(Sampler):
     own_statistics = False
     reports_solution = True
     uses_gradients = True
+    revision = 2
 
     replicas: int = option(3, "Replicas.")
     gamma_init: float | None = option(
@@ -76,7 +86,11 @@ class RSGD(Sampler):
     )
     gamma_growth: float = option(1e4, "Factor by which γ grows in all.", shown="1e4")
     gamma_schedule: str = option(
-        GammaSchedule.EXP, "By the same factor each epoch, or the same amount.", choices=GammaSchedule
+        GammaSchedule.EXP, "By the same factor each time, or the same amount.", choices=GammaSchedule
+    )
+    gamma_every: str = option(GammaEvery.EPOCH, "When γ grows.", choices=GammaEvery)
+    replica_batch_size: int | None = option(
+        None, "Samples in a mini-batch of one replica.", shown="the batch / the replicas"
     )
     keep_replicas: bool = option(False, "Write each replica as well, NAME-replica1.st, ...")
 
@@ -88,7 +102,10 @@ class RSGD(Sampler):
             raise TrainingError(f"γ must not be negative, and is {self.gamma_init}")
         if not (math.isfinite(self.gamma_growth) and self.gamma_growth > 0):
             raise TrainingError(f"γ's growth must be positive, and is {self.gamma_growth}")
+        if self.replica_batch_size is not None and self.replica_batch_size < 1:
+            raise TrainingError(f"`replica_batch_size=` must be at least 1, and is {self.replica_batch_size}")
         check_choice("schedule of γ", self.gamma_schedule, GammaSchedule, TrainingError)
+        check_choice("`gamma_every=`", self.gamma_every, GammaEvery, TrainingError)
 
     @property
     def networks(self) -> int:
@@ -100,9 +117,13 @@ class RSGD(Sampler):
         """How many of them its solution brings along."""
         return self.replicas if self.keep_replicas else 0
 
-    def growth(self, epoch: int, epochs: int) -> float:
-        """Return by how much γ has grown in an epoch, counted from 0."""
-        fraction = epoch / max(1, epochs - 1)
+    def phases(self, recipe: Recipe, *, binary: bool) -> tuple[Phase, ...]:
+        """Return the one phase, with the mini-batches of one replica."""
+        size = self.replica_batch_size or max(1, round(recipe.batch_size / self.replicas))
+        return (Phase("train", replace(recipe, batch_size=size)),)
+
+    def growth(self, fraction: float) -> float:
+        """Return by how much γ has grown after this fraction of the training."""
         if self.gamma_schedule == GammaSchedule.EXP:
             return math.pow(self.gamma_growth, fraction)
         return 1 + (self.gamma_growth - 1) * fraction
@@ -117,35 +138,75 @@ class RSGD(Sampler):
 
         given = self.gamma_init
         gammas = [balanced_gamma(stack, run, data[run]) if given is None else given for run in range(stack.runs)]
-        return {"gamma": torch.tensor(gammas, dtype=torch.float64)}
+        return {
+            "gamma": torch.tensor(gammas, dtype=torch.float64),
+            "merged": torch.tensor([-int(_are_together(stack, run)) for run in range(stack.runs)]),
+        }
 
     def strength(self, context: StepContext, run: int) -> float:
-        """Return the γ of an epoch."""
-        return float(context.state["gamma"][run]) * self.growth(context.epoch, context.recipe.epochs)
+        """Return γ in this step; after the last of an epoch, in that."""
+        part = min(context.step, context.steps - 1) / context.steps if self.gamma_every == GammaEvery.STEP else 0.0
+        growth = self.growth((context.epoch + part) / context.recipe.epochs)
+        return float(context.state["gamma"][run]) * growth
 
-    def pull(self, gamma: float, rate: float) -> float:
+    def pull(self, gamma: float, context: StepContext) -> float | None:
         """Return the fraction of each replica's way to the centre that a step takes: 2γ·rate, and one at most.
 
         Where γ has outgrown the learning rate so far that it would be more, the step would overshoot and the replicas
-        fly apart.
+        fly apart. None for Adam, whose steps are as long for any γ.
         """
-        return min(2 * gamma * rate, 1.0)
+        if context.recipe.optimizer == Optimizer.ADAM:
+            return None
+        return min(2 * gamma * context.rate, 1.0)
 
     def step(self, context: StepContext) -> None:
-        """Write the coupling's gradient, (2γ/y) (θ_a - θ̄), add the losses' to it, and move."""
+        """Write the coupling's gradient, 2γ (θ_a - θ̄), add the losses' to it, and move."""
         import torch
 
         stack, count = context.stack, context.stack.replicas
-        device = stack.weights.device
-        mean_free = torch.eye(count, device=device) - torch.full((count, count), 1 / count, device=device)
+        mean_free = torch.eye(count).to(stack.weights) - 1 / count
         for run in range(stack.runs):
             if context.active[run]:
                 gamma = self.strength(context, run)
-                slope = 2 * gamma if context.rate == 0 else self.pull(gamma, context.rate) / context.rate
+                pull = self.pull(gamma, context)
+                slope = 2 * gamma if pull is None or context.rate == 0 else pull / context.rate
                 rows = stack.members(run)
-                torch.mm(mean_free * (slope / count), stack.weights[rows], out=stack.gradients[rows])
-        context.backward(1 / count)
-        context.update(count)
+                torch.mm(mean_free * slope, stack.weights[rows], out=stack.gradients[rows])
+        context.backward()
+        context.update()
+
+    def end_epoch(self, context: StepContext) -> None:
+        """Take note of the first epoch after which replicas have merged."""
+        merged = context.state["merged"]
+        for run in range(context.stack.runs):
+            if context.active[run] and merged[run] == 0 and _are_together(context.stack, run):
+                merged[run] = context.epoch + 1
+
+    def merge_epoch(self, context: StepContext, run: int) -> int | None:
+        """Return after which epoch a run's replicas had merged; None if they have not, or began together."""
+        merged = int(context.state["merged"][run])
+        return merged if merged > 0 else None
+
+    def end_phase(self, phase: Phase, records: Sequence[EpochRecord]) -> None:
+        """Warn of runs whose replicas merged before they had learnt much.
+
+        Warns:
+            LandscapeWarning: naming the worst, and their seeds.
+        """
+        early = {r.seed: r for r in records if r.epoch == r.merge_epoch and (r.error or 0) > UNLEARNT}
+        if early:
+            worst = max(early.values(), key=lambda record: record.error or 0)
+            warnings.warn(
+                f"the replicas merged in epoch {worst.epoch} of {phase.recipe.epochs}, at a training error of "
+                f"{worst.error:.3g}, and were one network from there on (seed {', '.join(map(str, early))}): give a "
+                "smaller `gamma_init=`, or more `epochs=`",
+                LandscapeWarning,
+                stacklevel=2,
+            )
+
+
+def _are_together(stack: Stack, run: int) -> bool:
+    return stack.spread(run) <= MERGED * float(stack.weights[stack.members(run)].mean(0).square().sum())
 
 
 def balanced_gamma(stack: Stack, run: int, data: Split) -> float:

@@ -12,7 +12,10 @@ from landscape_cli.samplers.options import option
 from landscape_cli.samplers.sampler import Sampler
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from landscape_cli.samplers.context import StepContext
+    from landscape_cli.samplers.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class SAM(Sampler):
         if not (math.isfinite(self.rho) and self.rho >= 0):
             raise TrainingError(f"ρ of SAM must not be negative, and is {self.rho}")
 
+    def metric(self, stack: Stack) -> Tensor:
+        """Return by what each weight's climb is measured, so that it broadcasts to the stack's weights."""
+        return stack.weights.new_ones(len(stack.networks), 1)
+
     def step(self, context: StepContext) -> None:
         """Climb, take the gradient, come back, descend."""
         import torch
@@ -48,10 +55,11 @@ class SAM(Sampler):
         context.backward()
         weights = context.stack.weights
         home = weights.clone()
+        metric = self.metric(context.stack)
         for k in context.indices:  # a row at a time, whose sum does not depend on how many there are
-            gradient = context.stack.gradients[k]
+            gradient = context.stack.gradients[k] * metric[k]
             length = gradient.norm().clamp_min_(torch.finfo(torch.float32).tiny)
-            weights[k].addcmul_(gradient, self.rho / length)
+            weights[k].addcmul_(gradient * metric[k], self.rho / length)
         context.clear()
         context.backward(again=True)
         weights.copy_(home)

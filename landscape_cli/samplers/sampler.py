@@ -42,20 +42,25 @@ class Sampler:
     Attributes:
         summary: what it is, in a few words.
         momentum: of SGD where the recipe says nothing.
+        usual_rate: the learning rate where the recipe says nothing; None for that of the optimiser.
         own_schedule: whether it has a schedule of the learning rate in place of the recipe's.
         own_statistics: whether running statistics of batch-norm belong to the weights that are returned.
         uses_gradients: whether a step looks at `stack.gradients` or changes them: if not, they need not be there.
         reports_solution: whether the log should hold the error of the solution.
         one_batch: whether the networks of a run see the same mini-batches.
+        revision: of what it does; raised where the same settings come to train otherwise, so that no state of before
+            is gone on from.
     """
 
     summary: ClassVar[str] = "stochastic gradient descent"
     momentum: ClassVar[float] = MOMENTUM
+    usual_rate: ClassVar[float | None] = None
     own_schedule: ClassVar[bool] = False
     own_statistics: ClassVar[bool] = True
     uses_gradients: ClassVar[bool] = False
     reports_solution: ClassVar[bool] = False
     one_batch: ClassVar[bool] = False
+    revision: ClassVar[int] = 1
 
     @property
     def networks(self) -> int:
@@ -110,9 +115,13 @@ class Sampler:
         """Return the strength γ of a run's coupling in this epoch; None without."""
         return None
 
-    def pull(self, gamma: float, rate: float) -> float:
-        """Return the fraction of the way to the centre that a step takes at a learning rate."""
-        return 0.0
+    def pull(self, gamma: float, context: StepContext) -> float | None:
+        """Return the fraction of the way to the centre that a step takes; None where that is not known."""
+        return None
+
+    def merge_epoch(self, context: StepContext, run: int) -> int | None:
+        """Return after which epoch a run's replicas had merged; None if they have not, or there are none."""
+        return None
 
     def solution(self, context: StepContext, run: int) -> Params:
         """Return a run's network, with whatever statistics there are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +24,22 @@ class Stack:
 
     Attributes:
         replicas: how many networks a run has.
-        weights: the parameters, shape (networks, entries), float32; entries of no parameter are zero.
+        weights: the parameters, shape (networks, entries), of one dtype; entries of no parameter are zero.
         gradients: the same shape; after `collect`, each network's backward pass accumulates into its row.
         networks: the modules, in training mode.
         parameters: of each network, views of its row, in their order there.
         buffers: what the modules keep besides parameters, by name, shape (networks, *shape).
     """
 
-    def __init__(self, spec: ModelSpec, initial: Sequence[Params], device: torch.device, *, replicas: int = 1) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        initial: Sequence[Params],
+        device: torch.device,
+        *,
+        replicas: int = 1,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.replicas = replicas
         self.networks: list[nn.Module] = [
             build_model(spec, {name: tensor.clone().to(device) for name, tensor in params.items()}).train()
@@ -41,7 +50,7 @@ class Stack:
         for name, parameter in self.networks[0].named_parameters():
             self._layout.append((name, size, parameter.shape))
             size += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
-        self.weights = torch.zeros(len(self.networks), size, device=device)
+        self.weights = torch.zeros(len(self.networks), size, device=device, dtype=dtype)
         self.gradients = torch.zeros_like(self.weights)
         latent = set(latent_names(self.networks[0]))
         latent_views = {name: view for name, view in self.views(self.weights).items() if name in latent}
@@ -116,6 +125,11 @@ class Stack:
         for piece, (_, start, shape) in zip(pieces, self._layout, strict=True):
             _shaped(row, start, shape).copy_(piece.view(shape))
         return row
+
+    @cached_property
+    def occupied(self) -> Tensor:
+        """1 where a row has a parameter, 0 between them, shape (entries,)."""
+        return self.lay_out(self.weights.new_ones(self.size), 0.0)
 
     def scale(self, factor: float) -> None:
         """Multiply all parameters."""

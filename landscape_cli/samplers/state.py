@@ -50,6 +50,8 @@ def state_of(loop: Loop, earlier: list[EpochRecord]) -> TrainingState:
         "diverged": list(loop.diverged),
         "records": [asdict(record) for record in (*earlier, *loop.records)],
     }
+    if loop.sampler.revision != 1:
+        facts["revision"] = loop.sampler.revision
     return TrainingState({name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, facts)
 
 
@@ -61,6 +63,9 @@ def restore(loop: Loop, state: TrainingState) -> None:
     """
     tensors, facts, context = state.tensors, state.facts, loop.context
     weights, runs = context.stack.weights, context.stack.runs
+    if facts.get("revision", 1) != loop.sampler.revision:
+        name = type(loop.sampler).__name__
+        raise TrainingError(f"the saved state is of another version, whose {name} trains otherwise: remove it")
     for name, target in _targets(context).items():
         saved = tensors.get(name)
         if saved is None or saved.shape != target.shape or saved.dtype != target.dtype:

@@ -295,7 +295,9 @@ def _phases(sampler: Sampler, recipe: Recipe, *, binary: bool, subspace: bool) -
     """
     if sampler.own_schedule and recipe.schedule != Recipe.schedule:
         raise TrainingError(f"{type(sampler).__name__} has a schedule of its own: leave out `schedule=`")
-    recipe = recipe.with_defaults(momentum=sampler.momentum, binary=binary, subspace=subspace)
+    recipe = recipe.with_defaults(
+        momentum=sampler.momentum, usual_rate=sampler.usual_rate, binary=binary, subspace=subspace
+    )
     return sampler.phases(recipe, binary=binary)
 
 

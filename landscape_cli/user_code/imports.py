@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
+from traceback import walk_tb
 from types import ModuleType
 
 IMPORTING = ("<frozen importlib", importlib.__file__)
@@ -21,12 +22,14 @@ class _FolderFinder:
 
     def __init__(self) -> None:
         self._named: dict[str, str] = {}  # the top-level module that the user names, and its folder
-        self._folders: dict[str, str] = {}  # those that were loaded from folders
+        self.folders: dict[str, str] = {}  # those that were loaded from folders
+        self.users: set[str] = set()  # those that the user has ever named
 
     @contextmanager
     def named(self, module: str, folder: str) -> Iterator[None]:
         """Look for a module that the user names in a folder first, while it is imported."""
         self._named = {module.partition(".")[0]: folder}
+        self.users.update(self._named)
         try:
             yield
         finally:
@@ -38,7 +41,7 @@ class _FolderFinder:
         """Return where a module is, if it is in a folder and may be imported from there; else None."""
         if path is not None:  # in a package, which says itself where
             return None
-        folder = self._folders.get(_importer()) or self._named.get(name)
+        folder = self.folders.get(_importer()) or self._named.get(name)
         if folder is None:
             return None
         spec = PathFinder.find_spec(name, [folder])
@@ -48,7 +51,7 @@ class _FolderFinder:
             if PathFinder.find_spec(name) is not None:
                 return None
             spec.submodule_search_locations = list(spec.submodule_search_locations or ())
-        self._folders[name] = folder
+        self.folders[name] = folder
         return spec
 
 
@@ -66,6 +69,21 @@ def import_from(folder: str, module: str) -> ModuleType:
     importlib.invalidate_caches()
     with _finder.named(module, folder):
         return importlib.import_module(module)
+
+
+def line_of_users(error: BaseException) -> str:
+    """Return on which line of the user's code an error was raised, in words; nothing if in none, or called from there.
+
+    Code that others' packages run for that is theirs; code of this one is ours.
+    """
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        module = str(frame.f_globals.get("__name__", ""))
+        top = module.partition(".")[0]
+        if top == __name__.partition(".")[0]:
+            return ""
+        if top in _finder.users or top in _finder.folders:
+            return f"{module}, line {line}"
+    return ""
 
 
 def _importer() -> str:

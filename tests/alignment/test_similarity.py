@@ -91,6 +91,26 @@ def test_the_total_by_weight_is_the_inner_product_of_the_networks() -> None:
     assert similarity.total(matching) == pytest.approx(expected, abs=1e-10)
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+def test_buffers_do_not_vote(kind: Kind) -> None:
+    """Running statistics may be anything; by weights gains and biases count."""
+    similarity, matching, net, network = make("conv blocks", kind)
+    learned = set(net.symmetry.parameters)
+    table, gains = similarity.axis_table, similarity.gains
+
+    def scores(params: dict[str, Tensor]) -> list[Tensor]:
+        other = Similarity(net.params, params, table, gains, kind)
+        found = [other.score(group, terms, matching) for group, terms in other.terms.items()]
+        return [*found, torch.tensor(other.total(matching))]
+
+    assert set(net.params) > learned
+    plain = scores(network.params)
+    moved = {key: t if key in learned else 5 * t for key, t in network.params.items()}
+    assert all(torch.equal(a, b) for a, b in zip(plain, scores(moved), strict=True))
+    gained = {key: 5 * t if key in learned and t.ndim == 1 else t for key, t in network.params.items()}
+    assert any(not torch.equal(a, b) for a, b in zip(plain, scores(gained), strict=True)) == (kind is Kind.WEIGHT)
+
+
 def test_the_total_of_cosines_is_that_of_matched_units() -> None:
     similarity, matching, _, _ = make("mlp", Kind.COSINE)
     matching.pair({"fc1": torch.arange(12).flip(0).numpy()})

@@ -183,6 +183,8 @@ def test_init_continues(landscape, trained: list[str]) -> None:
         "train", "--init", "1.st", "--init", "2.st", "--algo", "rsgd", "--replicas", "2", "--epochs", "1", "-o", "r.st"
     )
     assert both.code == 0
+    same = landscape("train", "--init", "1.st", "--hidden", "12,9", "--outputs", "1", "--epochs", "1", "-o", "s.st")
+    assert same.code == 0, same.err
     clash = landscape("train", "--init", "1.st", "--hidden", "5", "-o", "d.st")
     assert (clash.code, "brings its model" in clash.err) == (2, True)
 

@@ -50,6 +50,25 @@ class Outer(nn.Module):
 def make(mode="key"):
     return Outer(mode)
 
+class Unsaid(Exception):
+    def __str__(self):
+        raise ValueError
+
+class Base(BaseException):
+    pass
+
+class Hostile(Outer):
+    def forward(self, x):
+        raise Unsaid if self.inner.mode == "said" else Base("no")
+
+    def named_parameters(self, *arguments, **options):
+        if self.inner.mode == "name":
+            raise ValueError("no")
+        return super().named_parameters(*arguments, **options)
+
+def hostile(mode):
+    return Hostile(mode)
+
 def scripted():
     return torch.jit.script(nn.Sequential(nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 2)))
 """
@@ -111,6 +130,10 @@ def test_the_users_forward_pass(landscape) -> None:
             done = replace(done, err=f"landscape: error{refused}")
             done.check_refused("forward pass", f"{mode} {command}")
             assert ("inner" in done.err) == (mode != "exit"), done.err
+    for mode in ("said", "name", "base"):
+        done = landscape(*commands[-1], "--model", f"own_code:hostile?mode={mode}", "--input-shape", "9")
+        done.check_refused({"said": "does not run", "name": "ValueError: no", "base": "Base: no"}[mode], mode)
+        assert "own_code" in done.err or mode == "said", done.err
     script = [nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 2)]
     torch.save(nn.Sequential(*script).state_dict(), "s.pt")
     for command in (["path", "s.pt", "s.pt", "--points", "2", *on], ["align", "s.pt", "s.pt", "-o", "o.st"]):
@@ -140,6 +163,12 @@ def test_matplotlib_that_does_not_start() -> None:
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "matplotlib does not start" in done.stderr
+
+
+def test_what_asks_for_completions(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are none; the variable by which a shell would ask is no command."""
+    monkeypatch.setenv("_LANDSCAPE_COMPLETE", "complete_nosuch")
+    assert landscape("--version").code == 0
 
 
 @pytest.mark.parametrize("place", range(7))

@@ -57,6 +57,31 @@ def test_raised_in_a_destructor() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "raised\n", "")
 
 
+def test_what_nobody_can_catch_is_one_line() -> None:
+    """Code of the user's that fails in a destructor, in a thread, at the end."""
+    done = run(
+        f"{BEGUN}import atexit, threading\nsignals.begin()\n"
+        "class Ends:\n    def __del__(self):\n        raise ValueError('\x1b[31m\\nred')\n"
+        "Ends()\nthread = threading.Thread(target=lambda: 1 / 0)\nthread.start()\nthread.join()\n"
+        "atexit.register(lambda: [][0])\n"
+    )
+    said = ["ValueError: \\x1b[31m / red", "ZeroDivisionError: division by zero", "IndexError: list index out of range"]
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [f"landscape: warning: ignored: {each}" for each in said]
+
+
+def test_an_import_that_does_not_end(tmp_path: Path) -> None:
+    """As of a script that trains: what imports is let end, but not for ever."""
+    (tmp_path / "trains.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass\n")
+    done = run(
+        f"{BEGUN}import sys\nimport landscape_cli.cli.signals as module\nmodule.GRACE_SECONDS = 0.2\n"
+        f"signals.begin()\nsys.path.append({str(tmp_path)!r})\nstart = time.monotonic()\n"
+        "try:\n    import trains\n"
+        "except KeyboardInterrupt:\n    print('waited' if time.monotonic() - start > 0.2 else 'at once')\n"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "waited\n", "")
+
+
 @pytest.mark.parametrize("moment", ["atexit", "threading"])
 def test_after_the_last_line(moment: str) -> None:
     """The result is there, and the exit code says so."""

@@ -107,20 +107,27 @@ def member(shape: str, numbers: bytes = b"") -> bytes:
         member("(30, -2)", b"\x00" * 60),
         member("(30, True)", b"\x00" * 30),
         member("__import__('os').system('touch ran')"),
+        member("(" * 9000),
+        member("-" * 9000 + "1"),
+        b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little") + b" " * 200_000,
         b"\x93NUMPY\x09\x00" + b"\x00" * 100,
         b"nothing",
         b"",
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_headers_that_lie(content: bytes) -> None:
+def test_headers_that_lie(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez("a.npz", **{key: value for key, value in arrays().items() if key != "x_train"})
     with zipfile.ZipFile("a.npz", "a") as archive:
         archive.writestr("x_train.npy", content)
+    read = zipfile.ZipExtFile.read
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda file, n=-1: lengths.append(n) or read(file, n))
+    lengths: list[int] = []
     with pytest.raises(DataError, match=r"^a\.npz") as refused:
         load_data(DataSpec("a.npz"))
     assert "\n" not in str(refused.value)
     assert not Path("ran").exists()
+    assert 0 <= min(lengths) <= max(lengths) <= npz.LONGEST_HEADER
 
 
 def test_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ class Campaign:
         self.runner.clean()
         ended = self.runner.run(COMMANDS[name], stdout=Stream(stdout), stderr=Stream(stderr))
         needed = bool(whole.out) and stdout != "file"
-        codes = {"full": 2, "closed": 0 if "-o" in COMMANDS[name] else 2, "unread": 141}
+        codes = {"full": 2, "closed": 0 if {"-o", "--out-dir"}.intersection(COMMANDS[name]) else 2, "unread": 141}
         wrong = [] if ended.code == (codes[stdout] if needed else 0) else [f"exit {ended.code}"]
         if stderr == "file":
             wrong += one_line(ended)

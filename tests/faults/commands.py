@@ -37,6 +37,16 @@ COMMANDS: dict[str, list[str]] = {
     "normalize-many": ["normalize", "a.st", "b.st", "--out-dir", "out/deep"],
     "align": ["align", "n.st", "m.st", "-o", "out.st", "--permutations", "out.json"],
     "align-many": ["align", "a.st", "b.st", "n.st", "--out-dir", "out", "--permutations", "out/out.json"],
+    "exported": ["normalize", "a.st", "-o", "out.st", "--export", "out.pt"],
+    "averaged": [
+        *("align", "n.st", "m.st", "a.st", "--out-dir", "out", "--average-out", "out-mean.st"),
+        *("--export", "out-{name}.pt"),
+    ],
+    "merged": [
+        *("path", "a.st", "b.st", "--points", "2", "--network-at", "0.2,0.5", "--network-out", "out-{tau}.st"),
+        *("-o", "out.json", "--plot", "out.svg"),
+    ],
+    "train-exported": [*RUNS, "-o", "out-{seed}.st", "--export", "out-{seed}.pt"],
     "distance": ["distance", "a.st", "b.st", "-o", "out.csv"],
     "ensemble": ["distance", "a.st", "b.st", "--ensemble", "-o", "out.json"],
     "path": ["path", "a.st", "b.st", "--points", "2", "-o", "out.json", "--plot", "out.svg"],

@@ -34,7 +34,7 @@ NUMBERS = (
 NUMBERS += ("9" * 30, "9" * 5000, "9223372036854775807", "9223372036854775808", "1000000000", " ")
 WORDS = ("x", "auto", "a,b", "--", "-", ".", "{seed}", "out-{seed}.st", "{", "\x1b[31m", "a\nb", "\udce9", "'; touch x")
 PATHS = ("nowhere/x.st", "/dev/null", "/dev/null.st", "/dev/stdin", "/dev/full", "a.st", "out", "out.st", "out.json")
-PATHS += ("out.svg", "own.safetensors")
+PATHS += ("out.svg", "own.safetensors", "/dev/out", "out/deep", "loop.st", "loop.svg")
 MODELS = ("hmm", "user:make", "evil:f", "torchvision:resnet18?weights=DEFAULT", "mlp?hidden=[1_0]", "mlp?x")
 DEVICES = ("cuda:0", "cuda:99999999999999999999", "meta")
 VALUES = (*NUMBERS, *WORDS, *PATHS, *MODELS, *DEVICES)

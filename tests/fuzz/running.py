@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,10 @@ MEMORY = 2 << 30
 """Of a case, over what the process has to begin with."""
 OUTPUTS = ("out", "sgd-", "rsgd-", "adv-", "swa-", "sam-", "esgd", "snapshot-", "fge-", "swa.", "sgd.", "rsgd.")
 """What names of files may begin with that commands write."""
+SYSTEM = (Path("/"), Path("/dev"))
+"""Folders, beside the one that the case runs in, in which nothing may appear."""
+LOOPS = ("loop.st", "loop.svg")
+"""Links in that one that lead back to themselves."""
 MESSAGE = "landscape: error: "
 
 
@@ -63,6 +67,7 @@ class Runner:
         for name, content in corpus.items():
             (folder / name).write_bytes(content)
         self._whole = {name: _stamp(folder / name) for name in corpus}
+        self._outside = _entries([*SYSTEM, folder.parent])
         self._worker: Worker | None = None
         torch.set_num_threads(1)
 
@@ -88,6 +93,8 @@ class Runner:
     def _run(self, case: Case) -> Ended:
         for name, content in case.files.items():
             (self._folder / name).write_bytes(content)
+        for name in LOOPS:
+            os.symlink(name, self._folder / name)
         start = time.monotonic()
         worker = self._worker = self._worker or Worker(self._folder, self._streams)
         reply = worker.ask(case.arguments)
@@ -120,23 +127,27 @@ class Runner:
         return faults
 
     def _written(self, case: Case, code: int) -> list[str]:
-        """Return what is wrong with the files in the folder."""
+        """Return what is wrong with the files and folders that are there, and in those around."""
         faults = []
         known = self._corpus | dict(case.files)
         given = [argument for argument in case.arguments if argument]
-        for folder, _, names in os.walk(self._folder):
-            for name in names:
-                at_top = folder == str(self._folder)
-                if name.startswith("IMPORTED"):
-                    if not any(name.removeprefix("IMPORTED-") in argument for argument in given):
-                        faults.append("imported")
-                elif name.endswith(".tmp"):
-                    faults.append("litter")
-                elif not (at_top and name in known):
-                    if not name.startswith(OUTPUTS) and not any(name in each or each in name for each in given):
-                        faults.append("written elsewhere")
-                    elif code == 2 and "train" not in given[:1]:
-                        faults.append("written though refused")
+        asked = tuple(name for argument in given[1:] for name in _first_parts(argument) if name)
+        for path in self._folder.rglob("*"):
+            name, (first, *below) = path.name, path.relative_to(self._folder).parts
+            if name.startswith("IMPORTED"):
+                if not any(name.removeprefix("IMPORTED-") in argument for argument in given):
+                    faults.append("imported")
+            elif name.endswith(".tmp"):
+                faults.append("litter")
+            elif below or name not in {*known, *LOOPS}:
+                if not first.startswith((*OUTPUTS, *asked)):
+                    faults.append("written elsewhere")
+                elif code == 2 and "train" not in given[:1]:
+                    faults.append("written though refused")
+        outside = _entries(self._outside)
+        if outside != self._outside:
+            faults.append("written outside")
+            self._outside = outside
         if not {"--force", "--resume", "--permutations"}.intersection(given):
             for name, content in known.items():
                 path = self._folder / name
@@ -157,6 +168,17 @@ class Runner:
                 path.unlink(missing_ok=True)
                 path.write_bytes(content)
                 self._whole[name] = _stamp(path)
+
+
+def _entries(folders: Iterable[Path]) -> dict[Path, set[str]]:
+    """Return the names of what is in some folders."""
+    return {folder: set(os.listdir(folder)) for folder in folders if folder.is_dir()}
+
+
+def _first_parts(argument: str) -> tuple[str, ...]:
+    """Return what the name begins with of what an argument that is a path asks for, whole and without its suffix."""
+    parts = Path(os.path.normpath(argument)).parts
+    return (parts[0], parts[0].partition(".")[0].partition("{")[0]) if parts else ()
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int] | None:

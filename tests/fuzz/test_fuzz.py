@@ -86,6 +86,13 @@ def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
     assert fault(write("IMPORTED-evil"), "path", "--model", "evil:f") == ()
     assert fault(write(".x.tmp"), "path") == ("litter",)
     assert fault(write("strange"), "path") == ("written elsewhere",)
+    assert fault(do(Path("strange").mkdir), "path") == ("written elsewhere",)
+    assert fault(do(Path("out").mkdir), "path") == ()
+    assert fault(lambda _: (Path("out").mkdir(), os.write(2, good.encode()), sys.exit(2)), "path") == (
+        "written though refused",
+    )
+    assert fault(do(Path("x").mkdir), "normalize", "--out-dir", "x/y") == ()
+    assert fault(do(Path("../around").mkdir), "path") == ("written outside",)
     assert fault(do(lambda: Path("a.st").write_bytes(b"x")), "path") == ("input changed",)
     assert fault(write("out.st"), "path") == ()
     assert fault(do(Path("a.st").unlink), "path") == ("input changed",)

@@ -55,7 +55,12 @@ def test_what_is_registered_decides_which_distances_there_are() -> None:
 
 def test_distances_in_weights_equal_the_slow_way() -> None:
     case, a, b = pair()
-    flat = [[x for name in case.params for x in network[name].flatten().tolist()] for network in (a, b)]
+    every = distance(a, b, case.symmetry, all_parameters=True)
+    whole = [[x for name in case.params for x in network[name].flatten().tolist()] for network in (a, b)]
+    assert every.euclidean == pytest.approx(math.dist(*whole), rel=1e-12)
+    weights = [name for name in case.params if name.endswith("weight")]
+    flat = [[x for name in weights for x in network[name].flatten().tolist()] for network in (a, b)]
+    assert every.euclidean > math.dist(*flat)
     dot = sum(x * y for x, y in zip(*flat, strict=True))
     norms = [math.sqrt(sum(x * x for x in row)) for row in flat]
     measured = distance(a, b, case.symmetry)

@@ -40,10 +40,12 @@ def data_of(net: Binary) -> Split:
     return Split(net.inputs, labels)
 
 
-def measured(name: str = "mlp", samples: int = 6, seed: int = 3, network: int = 0, flip: tuple[float, ...] = FLIP):
+def measured(
+    name: str = "mlp", samples: int = 6, seed: int = 3, network: int = 0, flip: tuple[float, ...] = FLIP, **how
+):
     net = make_binary(name, network, samples=60)
     spy = Spy(net.model, data_of(net))
-    found = flip_energy(spy, net.params, latents=net.symmetry.latents, flip=flip, samples=samples, seed=seed)
+    found = flip_energy(spy, net.params, latents=net.symmetry.latents, flip=flip, samples=samples, seed=seed, **how)
     first, *rest = spy.seen
     flips = torch.stack([signs != first for signs in rest]).view(samples, len(flip), -1)
     return net, found, flips
@@ -68,8 +70,9 @@ def test_energy_equals_the_slow_way(name: str) -> None:
             assert float(found.draws["data"][j, k]) == pytest.approx(error(flip_signs(net.params, p, uniform)) - before)
 
 
-def test_flips_are_nested_and_none_at_zero() -> None:
-    _, found, flips = measured()
+@pytest.mark.parametrize("exact", [False, True])
+def test_flips_are_nested_and_none_at_zero(exact: bool) -> None:
+    _, found, flips = measured(exact=exact)
     assert not flips[:, 0].any()
     assert bool((found.draws["data"][0] == 0).all())
     assert flips[:, -1].all()
@@ -77,6 +80,12 @@ def test_flips_are_nested_and_none_at_zero() -> None:
         assert not (lower & ~higher).any()
     for one, other in zip(flips[:-1, 2], flips[1:, 2], strict=True):
         assert not torch.equal(one, other)  # each draw has flips of its own
+
+
+def test_exactly_the_fraction_is_flipped() -> None:
+    _, _, flips = measured("conv, 28", exact=True)
+    for k, p in enumerate(FLIP):
+        assert {abs(int(count) - p * flips.shape[2]) <= 0.5 for count in flips[:, k].sum(1)} == {True}
 
 
 def test_as_many_are_flipped_as_the_probability_says() -> None:

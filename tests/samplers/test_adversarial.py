@@ -34,6 +34,18 @@ def test_corrupted_copies() -> None:
     assert abs(float((found.y == torch.cat([data.y, data.y])).double().mean()) - 0.2) < 0.1
 
 
+def test_entries_are_zeroed_one_by_one() -> None:
+    """As the source's own code does: a tenth of all numbers of an image, each channel's for itself."""
+    source = torch.Generator().manual_seed(0)
+    data = Split(torch.randn(50, 3, 10, 10, generator=source), torch.arange(50) % 5)
+    black = torch.tensor([-9.0, -8.0, -7.0], dtype=torch.float64)
+    found = corrupt(data, Adversarial(zeroed="entries"), classes=5, black=black, generator=source)
+    zeroed = found.x != data.x
+    assert (zeroed.flatten(1).sum(1) == 30).all()
+    assert not torch.equal(zeroed[:, 0], zeroed[:, 1])
+    assert all((found.x[:, k][zeroed[:, k]] == black[k]).all() for k in range(3))
+
+
 def test_adv_learns_random_labels_first() -> None:
     data = blobs()
     seen, observer = records()

@@ -71,7 +71,7 @@ def test_epoch_0_is_the_initial_network(model: str) -> None:
 
 
 def test_epoch_0_of_coupled_replicas_is_their_centre() -> None:
-    [network] = networks_of(SPECS["mlp"], RSGD(), SHORT, [3], keep_epochs=[0])[1]
+    [network] = networks_of(SPECS["mlp"], RSGD(gamma_growth=10.0), SHORT, [3], keep_epochs=[0])[1]
     starts = [initial_params(SPECS["mlp"], 3, replica) for replica in range(3)]
     for key, tensor in network.params.items():
         assert torch.allclose(tensor, torch.stack([start[key] for start in starts]).mean(0), atol=1e-6)

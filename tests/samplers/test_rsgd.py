@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from landscape_cli.errors import TrainingError
+from landscape_cli.errors import LandscapeWarning, TrainingError
 from landscape_cli.models import build_model
-from landscape_cli.samplers import RSGD, EpochRecord, Recipe, TrainingObserver
+from landscape_cli.samplers import RSGD, EpochRecord, Recipe, TrainingObserver, TrainingState
 from landscape_cli.samplers.loop import Loop
 from landscape_cli.samplers.rsgd import balanced_gamma
 from landscape_cli.samplers.sampler import Phase
 from landscape_cli.samplers.stack import Stack
-from landscape_cli.samplers.streams import epoch_order, initial_params
+from landscape_cli.samplers.streams import initial_params
 from tests.support.cases import SPECS
-from tests.support.training import CPU, RESNET, blobs, images, noise, records, train_rsgd
+from tests.support.slow_training import RECIPES, SlowOptimizer, assert_same, batches, initial_leaves, slope, trained
+from tests.support.training import CPU, RESNET, SHORT, blobs, images, noise, records, run, train_rsgd
 
 SPEC = SPECS["mlp"]
 
 
-def test_rsgd_equals_the_objective_differentiated() -> None:
-    """Plain SGD on the objective of docs/method.md: Samplers, with the centre differentiated through by autograd."""
-    data, replicas = blobs(), 3
-    recipe = Recipe(epochs=2, learning_rate=0.03, momentum=0.0, batch_size=20)
-    found = train_rsgd(SPEC, data, recipe, RSGD(replicas, gamma_init=0.01, gamma_growth=100.0), seed=7)
-    networks = [
-        build_model(SPEC, {k: t.clone() for k, t in initial_params(SPEC, 7, a).items()}).train().requires_grad_(True)
-        for a in range(replicas)
-    ]
-    step = 0
-    for epoch, gamma in enumerate((0.01, 1.0)):
-        shuffled = [epoch_order(60, 7, a, epoch=epoch) for a in range(replicas)]
-        for k in range(0, 60, 20):
-            vectors = [torch.nn.utils.parameters_to_vector(network.parameters()) for network in networks]
-            centre = torch.stack(vectors).mean(0)
-            coupling = sum((vector - centre).square().sum() for vector in vectors) / replicas
-            loss = sum(
-                F.cross_entropy(network(data.x[chosen[k : k + 20]]), data.y[chosen[k : k + 20]])
-                for network, chosen in zip(networks, shuffled, strict=True)
-            )
-            rate = replicas * 0.03 * (1 + math.cos(math.pi * step / 6)) / 2
-            parameters = [p for network in networks for p in network.parameters()]
-            gradients = torch.autograd.grad(loss / replicas + gamma * coupling, parameters)
-            with torch.no_grad():
-                for parameter, gradient in zip(parameters, gradients, strict=True):
-                    parameter -= rate * gradient
-            step += 1
-    for key in found:
-        mean = torch.stack([network.state_dict()[key] for network in networks]).mean(0)
-        assert torch.allclose(found[key], mean, rtol=1e-4, atol=1e-6)
-    uncoupled = train_rsgd(SPEC, data, recipe, RSGD(replicas, gamma_init=0.0), seed=7)
-    assert not torch.allclose(found["fc1.weight"], uncoupled["fc1.weight"], rtol=1e-4, atol=1e-6)
+@pytest.mark.parametrize("every", ["epoch", "step"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_rsgd_equals_the_objective_differentiated(name: str, every: str) -> None:
+    """The objective of docs/samplers.md, its centre differentiated through, at y times the rate of plain SGD.
+
+    Each replica's part of that is y times its gradient of the objective, which clipping, decay and Adam see.
+    """
+    recipe, gamma, growth = RECIPES[name], 0.05, 100.0
+    sampler = RSGD(3, gamma, growth, gamma_every=every, replica_batch_size=None if every == "epoch" else 20)
+    each = replace(recipe, batch_size=5 if every == "epoch" else 20)  # a third of 16
+    replicas = [initial_leaves(a) for a in range(3)]
+    optimizers = [SlowOptimizer(each, leaves) for leaves in replicas]
+    by_replica = [batches(each, a) for a in range(3)]
+    steps = len(by_replica[0][0])
+    for epoch in range(2):
+        for step in range(steps):
+            done = (epoch * steps + step) / (2 * steps)
+            now = gamma * growth ** (done if every == "step" else epoch / 2)
+            leaves = [[leaf.clone().requires_grad_(True) for leaf in network] for network in replicas]
+            centre = [sum(tensors) / 3 for tensors in zip(*leaves, strict=True)]
+            coupling = sum((w - c).square().sum() for network in leaves for w, c in zip(network, centre, strict=True))
+            (now * coupling / 3).backward()
+            for a, network in enumerate(leaves):
+                losses = slope(network, by_replica[a][epoch][step])
+                objective = [g / 3 + w.grad for g, w in zip(losses, network, strict=True)]
+                optimizers[a].step(replicas[a], [3 * g for g in objective], each.rate(done))
+    found, _ = trained(sampler, recipe)
+    assert_same(found, [sum(tensors) / 3 for tensors in zip(*replicas, strict=True)])
+    uncoupled, _ = trained(replace(sampler, gamma_init=0.0), recipe)
+    assert float((uncoupled[0] - found[0]).abs().max()) > 1e-4
+
+
+def test_a_replica_has_its_share_of_the_batch() -> None:
+    for sampler, size in ((RSGD(), 43), (RSGD(5), 26), (RSGD(replica_batch_size=100), 100), (RSGD(200), 1)):
+        [phase] = sampler.phases(Recipe(), binary=False)
+        assert phase.recipe.batch_size == size
+
+
+def test_a_state_of_the_earlier_rsgd_is_refused() -> None:
+    states: list[TrainingState] = []
+    sampler = RSGD(gamma_init=1e-6)
+    run(SPEC, sampler, SHORT, [0], pause=lambda ended, state: states.append(state()))
+    run(SPEC, sampler, SHORT, [0], resume=states[-1])
+    earlier = {key: value for key, value in states[0].facts.items() if key != "revision"}
+    with pytest.raises(TrainingError, match="RSGD trains otherwise"):
+        run(SPEC, sampler, SHORT, [0], resume=TrainingState(states[0].tensors, earlier))
 
 
 def test_gamma_starts_balanced_and_grows() -> None:
@@ -69,7 +84,7 @@ def test_gamma_starts_balanced_and_grows() -> None:
     train_rsgd(SPEC, data, Recipe(epochs=5), RSGD(gamma_growth=16.0), seed=0, observer=observer)
     gammas = [record.gamma for record in seen]
     assert gammas[0] == pytest.approx(balanced_gamma(stack, 0, data))
-    assert [b / a for a, b in pairwise(gammas)] == pytest.approx([2.0] * 4)
+    assert [b / a for a, b in pairwise(gammas)] == pytest.approx([16 ** (1 / 5)] * 4)
     assert seen[-1].spread < seen[0].spread
 
 
@@ -77,7 +92,7 @@ def test_linear_growth_of_the_coupling() -> None:
     seen: list[EpochRecord] = []
     settings = RSGD(gamma_init=0.1, gamma_growth=9.0, gamma_schedule="linear")
     train_rsgd(SPEC, noise(SPEC), Recipe(5), settings, seed=0, observer=TrainingObserver(epoch=seen.append))
-    assert [record.gamma for record in seen] == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
+    assert [record.gamma for record in seen] == pytest.approx([0.1, 0.26, 0.42, 0.58, 0.74])
     assert all(len(record.replica_errors) == len(record.replica_distances) == 3 for record in seen)
     for record in seen:
         assert sum(record.replica_errors) / 3 == pytest.approx(record.error)
@@ -104,22 +119,36 @@ def test_coupling_leaves_the_centre_alone() -> None:
     stack = Stack(SPEC, [initial_params(SPEC, 0, a) for a in range(4)], CPU, replicas=4)
     coupling_of(stack, gamma=0.5, rate=0.02)
     assert torch.allclose(stack.gradients.sum(0), torch.zeros_like(stack.gradients[0]), atol=1e-5)
-    expected = (2 * 0.5 / 4) * (stack.weights - stack.weights.mean(0))
+    expected = 2 * 0.5 * (stack.weights - stack.weights.mean(0))
     assert torch.allclose(stack.gradients, expected, atol=1e-6)
 
 
 def test_stiff_coupling_merges_replicas_instead_of_throwing_them_apart() -> None:
     seen, observer = records()
-    train_rsgd(SPEC, blobs(), Recipe(epochs=4), RSGD(gamma_init=1e3), seed=0, observer=observer)
+    with pytest.warns(LandscapeWarning, match="merged in epoch 2"):
+        train_rsgd(SPEC, blobs(), Recipe(epochs=4), RSGD(gamma_init=1e3), seed=0, observer=observer)
     assert all(later.spread < earlier.spread for earlier, later in pairwise(seen))
     assert seen[-1].spread < 0.1
+    assert {record.merge_epoch for record in seen} == {None, 2}
     stack = Stack(SPEC, [initial_params(SPEC, 0, a) for a in range(4)], CPU, replicas=4)
     coupling_of(stack, gamma=1e9, rate=0.02)
-    merged = stack.weights - 4 * 0.02 * stack.gradients
+    merged = stack.weights - 0.02 * stack.gradients
     assert torch.allclose(merged, stack.weights.mean(0).expand_as(merged), atol=1e-5)
 
 
+def test_replicas_that_merge_untrained_are_warned_of() -> None:
+    """Noise is not learnt in four epochs; replicas that stay apart have not merged."""
+    data, recipe = noise(SPEC), Recipe(epochs=4)
+    with pytest.warns(LandscapeWarning, match=r"merged in epoch 2 of 4, at a training error of 0\.\d+.*seed 0"):
+        train_rsgd(SPEC, data, recipe, RSGD(gamma_init=1e3), seed=0)
+    seen, observer = records()
+    train_rsgd(SPEC, data, recipe, RSGD(gamma_init=1e-6), seed=0, observer=observer)
+    together = [initial_params(SPEC, 0, 0)] * 3  # never apart, they do not merge
+    train_rsgd(SPEC, data, recipe, RSGD(gamma_init=1e3), seed=0, initial=together, observer=observer)
+    assert {record.merge_epoch for record in seen} == {None}
+
+
 def test_rsgd_with_batch_norm() -> None:
-    params = train_rsgd(RESNET, images(9), Recipe(epochs=2, batch_size=4), RSGD(), seed=0)
+    params = train_rsgd(RESNET, images(9), Recipe(epochs=2, batch_size=12), RSGD(gamma_growth=10.0), seed=0)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in params.values())
     assert build_model(RESNET, params)(images(9).x).shape == (9, 3)

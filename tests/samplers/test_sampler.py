@@ -10,7 +10,7 @@ import pytest
 
 from landscape_cli.choices import Algorithm
 from landscape_cli.errors import TrainingError
-from landscape_cli.samplers import FGE, RSGD, SAM, SWA, Adversarial, EntropySGD, Recipe, Sampler, SnapshotEnsemble
+from landscape_cli.samplers import ASAM, FGE, RSGD, SAM, SWA, Adversarial, EntropySGD, Recipe, Sampler, SnapshotEnsemble
 from landscape_cli.samplers.options import options_of
 
 
@@ -34,6 +34,11 @@ from landscape_cli.samplers.options import options_of
         lambda: Recipe(weight_decay=-1.0),
         lambda: Recipe(clip_norm=0.0),
         lambda: SAM(-1.0),
+        lambda: ASAM(eta=-1.0),
+        lambda: Adversarial(zeroed="half"),
+        lambda: EntropySGD(inner_rate=0.0),
+        lambda: RSGD(gamma_every="day"),
+        lambda: RSGD(replica_batch_size=0),
         lambda: SWA(start=1.0),
         lambda: SWA(rate=0.0),
         lambda: EntropySGD(steps=0),

@@ -261,7 +261,7 @@ def test_how_far_it_came() -> None:
     assert still.to_dict()["subspace"]["moved_relative"] is None
 
 
-@pytest.mark.parametrize(("model", "sampler"), [("mlp", SGD()), ("resnet", RSGD()), ("lenet", SGD())])
+@pytest.mark.parametrize(("model", "sampler"), [("mlp", SGD()), ("resnet", RSGD(gamma_growth=10.0)), ("lenet", SGD())])
 def test_initial_weights_are_scaled_but_statistics_are_not(model: str, sampler: Any) -> None:
     spec = MODELS[model]
     names = dict(build_model(spec, initial_params(spec, 0)).named_parameters())
@@ -292,7 +292,7 @@ def test_it_says_that_scales_matter() -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"subspace": Subspace(5), "sampler": RSGD()}, "`subspace=` goes with `algo=` sgd"),
+        ({"subspace": Subspace(5), "sampler": RSGD(gamma_growth=10.0)}, "`subspace=` goes with `algo=` sgd"),
         ({"subspace": Subspace(5), "spec": MODELS["binary"]}, "not for binary networks"),
         ({"subspace": Subspace(254)}, "254 is too large: the model has 253 weights"),
         ({"subspace": 5}, "give one, as in Subspace"),

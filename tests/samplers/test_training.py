@@ -143,7 +143,7 @@ def test_a_data_set_says_what_a_split_does_not() -> None:
 def test_replicas_come_along_where_they_are_kept() -> None:
     spec = SPECS["mlp"]
     for keep, count in ((False, 0), (True, 3)):
-        [solution] = run(spec, RSGD(keep_replicas=keep), SHORT, [3])
+        [solution] = run(spec, RSGD(gamma_growth=10.0, keep_replicas=keep), SHORT, [3])
         assert len(solution.replicas) == count
 
 
@@ -164,4 +164,4 @@ def test_nonsense_is_refused() -> None:
     with pytest.raises(TrainingError, match="without a seed"):
         train(spec, data, seeds=[])
     with pytest.raises(TrainingError, match="3 networks for each of 1 runs"):
-        train(spec, data, RSGD(), initial=[[initial_params(spec, 0)]])
+        train(spec, data, RSGD(gamma_growth=10.0), initial=[[initial_params(spec, 0)]])

@@ -13,6 +13,7 @@ from landscape_cli.data.datasets import Split
 from landscape_cli.models import build_model
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.samplers import (
+    ASAM,
     FGE,
     RSGD,
     SAM,
@@ -51,9 +52,10 @@ SAMPLERS: dict[str, tuple[Sampler, Recipe]] = {
     "adam": (SGD(), ADAM),
     "augmented": (SGD(), Recipe(2, 0.05, batch_size=16, augment="crop+flip")),
     "until": (SGD(), Recipe(4, 0.05, batch_size=16, until_error=0.62)),
-    "rsgd": (RSGD(keep_replicas=True), SHORT),
+    "rsgd": (RSGD(gamma_growth=10.0, keep_replicas=True), SHORT),
     "adv": (Adversarial(**FIRST), SHORT),  # type: ignore[arg-type]
     "sam": (SAM(), SHORT),
+    "asam": (ASAM(), SHORT),
     "swa": (SWA(start=0.3), SHORT),
     "esgd": (EntropySGD(steps=3), SHORT),
     "snapshot": (SnapshotEnsemble(2, keep_snapshots=True), SHORT),

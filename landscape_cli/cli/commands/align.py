@@ -29,6 +29,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
 )
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     from torch import nn
@@ -278,7 +279,7 @@ def _check_permutations(
     from landscape_cli.io.atomic import check_output
 
     check_distinct(permutations, *outputs)
-    if permutations is not None and permutations.resolve() in {path.resolve() for path in networks}:
+    if permutations is not None and resolved(permutations) in {resolved(path) for path in networks}:
         raise ResultError(f"{permutations} is one of the networks themselves: name the permutations otherwise")
     if permutations is not None and (permutations.exists() or permutations.parent != out_dir):
         check_output(permutations, force=force, error=ResultError)

@@ -60,6 +60,13 @@ def distance(
             help="Compare predictions as well, on the training and test sets; without, no data is read.",
         ),
     ] = True,
+    all_parameters: Annotated[
+        bool,
+        typer.Option(
+            "--all-parameters",
+            help="Count biases and norm layers in euclidean and cosine, too: by default these are of weights alone.",
+        ),
+    ] = False,
     pairs: Pairs = None,
     align: Align = None,
     ensembles: EnsembleOptions,
@@ -120,7 +127,9 @@ def distance(
     check_binary(context, checkpoints[0].path, binary=bool(latents))
     needed = not latents or strict or align is not None
     symmetry = symmetry_of(checkpoints[0], model, strict=strict, quiet=quiet, claims=checkpoints) if needed else None
-    distances = WeightDistances(symmetry, latents)
+    if all_parameters and latents:
+        raise typer.BadParameter(f"{checkpoints[0].path} is binary, its weights are all: leave out --all-parameters")
+    distances = WeightDistances(symmetry, latents, all_parameters)
     distances.check(matrix, checkpoints[0])
     distances.warn_of_scales(checkpoints)
     loaded, fold = None, preprocessing.fold_preprocessing

@@ -177,12 +177,13 @@ def train(
 
 def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:
     """Print what is known of the networks, a row for each that was written."""
-    from landscape_cli.cli.reports.training import show_networks
+    from landscape_cli.cli.reports.training import say_unsolved, show_networks
     from landscape_cli.cli.training.writer import flattened
     from landscape_cli.io.results import Result
 
     if not rows:
         return
+    say_unsolved(rows, quiet=quiet)
     body = rows[0] if len(files.seeds) == 1 else {"networks": rows}
     result = Result(body, flattened(rows), files.of_result)
     emit(result, output=None, form=target.form, force=target.force, quiet=quiet, show=show_networks)

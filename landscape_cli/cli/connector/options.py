@@ -17,6 +17,7 @@ from landscape_cli.cli.parsing import flag, given
 from landscape_cli.cli.provenance import OF_CONNECTOR
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
+from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     from landscape_cli.geometry.simplicial import SimplicialComplex
@@ -140,11 +141,11 @@ def vertex_paths(
             "stands for their names"
         )
     paths = {name: Path(str(template).replace(FIELD, name)) for name in names}
-    read = {path.resolve() for path in networks}
+    read = {resolved(path) for path in networks}
     for path in paths.values():
         check_checkpoint_name(path)
         check_output(path, force=force, error=CheckpointError)
         check_distinct(path, *outputs)
-        if path.resolve() in read:
+        if resolved(path) in read:
             raise CheckpointError(f"{path} is one of the networks themselves: name the vertices otherwise")
     return paths

@@ -6,11 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from landscape_cli.cli.console import print_table
+from landscape_cli.cli.console import print_table, say
+from landscape_cli.errors import listed
 from landscape_cli.io.results import Result
 
+SOLVED = 0.001
+"""Training error up to which a network is a solution, as the paper's are."""
 OF_SUBSPACE = "subspace_"
 SHOWN_OF_SUBSPACE = ("dim", "of", "basis", "seed", "moved", "moved_relative")
+
+
+def say_unsolved(rows: Sequence[Mapping[str, Any]], *, quiet: bool) -> None:
+    """Say which networks are no solutions: their training errors tell them apart beside their samplers."""
+    errors = {row["network"]: row.get("train_error") or 0.0 for row in rows}
+    unsolved = [name for name, error in errors.items() if error > SOLVED]
+    if unsolved:
+        worst = max(errors.values())
+        say(
+            f"warning: no solution, by a training error above {SOLVED:g}: {listed(unsolved)} (up to {worst:.3g}); give "
+            "--epochs more, or another --lr",
+            quiet=quiet,
+        )
 
 
 def show_networks(result: Result) -> None:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.cli.console import say
-from landscape_cli.cli.outputs import check_room_for
+from landscape_cli.cli.outputs import check_room_for, noting
 from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
 from landscape_cli.cli.training.writer import CheckpointWriter, facts_of
 from landscape_cli.errors import CheckpointError, TrainingError, listed
 from landscape_cli.io.atomic import check_outputs, remove_leftovers
 from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint
+from landscape_cli.io.export import export_content
+from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     import torch
@@ -75,6 +77,7 @@ class CheckpointFiles:
         self._taken: dict[Path, dict[str, float]] = {}
         self._waiting: dict[Path, tuple[CheckpointFile, EpochNetwork]] = {}
         self._failures: dict[Path, CheckpointError] = {}
+        self._unwritten: dict[Path, Checkpoint] = {}
         self.force, self.resume = force, resume
         new = (path for path in self.all_paths if not (resume and path.is_file()))
         check_outputs(new, force=force, error=CheckpointError)
@@ -98,13 +101,13 @@ class CheckpointFiles:
         """
         if not any(inputs.values()):
             return
-        written = {path.resolve(): path for path in (*self.all_paths, self.state, *([] if log is None else [log]))}
+        written = {resolved(path): path for path in (*self.all_paths, self.state, *([] if log is None else [log]))}
         for option, paths in inputs.items():
             for path in paths:
-                if path.resolve() in written:
+                if resolved(path) in written:
                     raise CheckpointError(
-                        f"{written[path.resolve()]} is what {option} reads, and would be written over: choose another "
-                        f"name with {'--log' if written[path.resolve()] == log else '-o'}"
+                        f"{written[resolved(path)]} is what {option} reads, and would be written over: choose another "
+                        f"name with {'--log' if written[resolved(path)] == log else '-o'}"
                     )
 
     @property
@@ -204,7 +207,8 @@ class CheckpointFiles:
         """Write the networks of epochs that are not written yet; tell whether all are."""
         for path, (file, network) in list(self._waiting.items()):
             try:
-                self._taken[path] = self._writer.write(file, network.params, network.subspace)
+                measured = self._writer.measure(file, network.params, network.subspace)
+                self._taken[path] = self._writer.write(file, measured)
             except CheckpointError as error:
                 if path not in self._failures:
                     say(f"warning: {error}: training goes on, and this is tried again")
@@ -233,20 +237,30 @@ class CheckpointFiles:
         return rows
 
     def export(self, paths: Mapping[int, Path]) -> list[LandscapeError]:
-        """Write the runs' networks as plain `state_dict`s, by seed, from their checkpoints; return why some cannot be.
+        """Write the runs' networks as plain `state_dict`s, by seed; return why some cannot be.
 
-        Runs that came to nothing have none.
+        Runs that came to nothing have none. What a training that goes on finds there has to be its own.
         """
         from landscape_cli.cli.outputs import write_exports
         from landscape_cli.models.fitting import layout_of
         from landscape_cli.models.registry import construct_template
 
-        written = {seed: self._runs[seed].solution.path for seed in paths if self._runs[seed].solution.path.exists()}
-        if not written:
+        if not paths:
             return []
+        errors: list[LandscapeError] = []
         layout = layout_of(construct_template(self.spec))
-        networks = [replace(read_checkpoint(path), layout=layout) for path in written.values()]
-        return write_exports([paths[seed] for seed in written], networks, force=self.force, quiet=self.quiet)
+        for seed, path in paths.items():
+            with noting(errors):
+                found = self._network_at(self._runs[seed].solution.path)
+                networks = [] if found is None else [replace(found, layout=layout)]
+                if self.resume and not self.force and networks and _is_export(path, *networks):
+                    continue
+                errors += write_exports([path], networks, force=self.force, quiet=self.quiet)
+        return errors
+
+    def _network_at(self, path: Path) -> Checkpoint | None:
+        """Return the network that is in a file, or was to go there; None if there is none."""
+        return self._unwritten.get(path) or (read_checkpoint(path) if path.exists() else None)
 
     @property
     def has_failed(self) -> bool:
@@ -310,10 +324,11 @@ class CheckpointFiles:
         self, file: CheckpointFile, params: Params, subspace: Displacement | None = None
     ) -> dict[str, Any] | None:
         """Measure and write a network; return what was measured, or None where the disk refuses: others may go."""
+        network = self._writer.measure(file, params, subspace)
         try:
-            return self._writer.write(file, params, subspace)
+            return self._writer.write(file, network)
         except CheckpointError as error:
-            self._failures[file.path] = error
+            self._failures[file.path], self._unwritten[file.path] = error, network
             return None
 
     def _row(self, file: CheckpointFile, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -340,3 +355,21 @@ class CheckpointFiles:
     def _all(self) -> list[CheckpointFile]:
         """Return every file."""
         return [file for files in self._runs.values() for file in (*files.at_the_end, *files.on_the_way)]
+
+
+def _is_export(path: Path, network: Checkpoint) -> bool:
+    """Tell whether a file is there, and remove what was left beside it.
+
+    Raises:
+        CheckpointError: if it is there and no export of this network.
+    """
+    remove_leftovers(path)
+    if not path.is_file():
+        return False
+    try:
+        is_same = path.read_bytes() == export_content(path, network)
+    except OSError as cause:
+        raise CheckpointError(f"cannot read {path}: {cause.strerror}") from cause
+    if not is_same:
+        raise CheckpointError(f"{path} exists already, of another network: choose another name, or --force")
+    return True

@@ -203,8 +203,10 @@ PER_REPLICA = {"replica_errors": "error", "replica_distances": "distance"}
 
 def _columns(replicas: int) -> list[str]:
     """Return the columns of the log: those of replicas have one each."""
-    plain = [field.name for field in fields(EpochRecord) if field.name not in PER_REPLICA]
+    coupled = {*PER_REPLICA, "merge_epoch"}
+    plain = [field.name for field in fields(EpochRecord) if field.name not in coupled]
     numbers = range(1, replicas + 1) if replicas > 1 else ()
+    plain += ["merge_epoch"] if replicas > 1 else []
     return plain + [f"replica{number}_{name}" for number in numbers for name in PER_REPLICA.values()]
 
 
@@ -222,6 +224,8 @@ def _row(record: EpochRecord) -> dict[str, Any]:
     values = asdict(record)
     for key, name in PER_REPLICA.items():
         values |= {f"replica{number}_{name}": value for number, value in enumerate(values.pop(key), 1)}
+    if not record.replica_distances:
+        values.pop("merge_epoch")
     return {key: "" if value is None else value for key, value in values.items()}
 
 

@@ -182,10 +182,16 @@ def model_spec(options: NetworkOptions, starts: Sequence[Checkpoint], data: Data
 
     if starts:
         spec = starts[0].model
-        given = list(options.given())
         named = (options.model or spec.name).partition("?")[0]
-        if given or named != spec.name:
-            raise ModelError(f"--init brings its model along ({spec.name}): leave out --{(given or ['model'])[0]}")
+        there = {**spec.arguments, "outputs": spec.outputs}
+        read = {name: READ.get(name, lambda size, _: size) for name in there}
+        others = [
+            name
+            for name, size in options.given().items()
+            if name not in there or read[name](size, spec.name) != there[name]
+        ]
+        if others or named != spec.name:
+            raise ModelError(f"--init brings its model along ({spec.name}): leave out --{(others or ['model'])[0]}")
         if spec.input_shape != data.input_shape:
             raise ModelError(
                 f"{starts[0].path} takes inputs of shape {spec.input_shape}, the data has {data.input_shape}"

@@ -71,7 +71,7 @@ class CheckpointOptions(Group):
     def exports(self, seeds: Sequence[int], outputs: Sequence[Path | None], *, resume: bool) -> dict[int, Path]:
         """Return where each run's network goes as a plain `state_dict`, by its seed, checking that it may.
 
-        A training that goes on leaves those alone that are there.
+        Those that are there may be of a training that goes on.
 
         Raises:
             BadParameter, CheckpointError, ResultError: as `export_paths` does.
@@ -83,10 +83,10 @@ class CheckpointOptions(Group):
             return {}
         names = [{FIELD: str(seed)} for seed in seeds]
         paths = dict(zip(seeds, named_paths(self.export, "--export", names), strict=True))
-        missing = [seed for seed, path in paths.items() if not (resume and path.is_file())]
-        for seed in missing:
-            export_paths(paths[seed], [{}], outputs, force=self.force)
-        return {seed: paths[seed] for seed in missing}
+        for path in paths.values():
+            if not (resume and path.is_file()):
+                export_paths(path, [{}], outputs, force=self.force)
+        return paths
 
     def kept_epochs(self, last: int) -> list[int]:
         """Return after which epochs networks are to be written.

@@ -58,8 +58,8 @@ class CheckpointWriter:
         self._earlier = tuple(step for start in starts for step in start.history)
         self._evaluator: Evaluator | None = None
 
-    def write(self, file: CheckpointFile, params: Params, subspace: Displacement | None = None) -> dict[str, Any]:
-        """Measure and write a network; return what was measured, and how far it came in its subspace, if any."""
+    def measure(self, file: CheckpointFile, params: Params, subspace: Displacement | None = None) -> Checkpoint:
+        """Return a network as it goes to a file: with what is measured, and how far it came in its subspace, if any."""
         from landscape_cli.evaluation.scores import score_columns
         from landscape_cli.forward.objectives import record_of
         from landscape_cli.io.results import finite
@@ -68,7 +68,7 @@ class CheckpointWriter:
         evaluator = self._evaluator_of(params)
         metrics = dict(finite(score_columns(evaluator.evaluate([params]), 0, loss=True)))
         moved = {} if subspace is None else {SUBSPACE: subspace.to_dict()}
-        checkpoint = Checkpoint(
+        return Checkpoint(
             {name: tensor.cpu() for name, tensor in params.items()},
             self.spec,
             self.data.record,
@@ -78,9 +78,12 @@ class CheckpointWriter:
             layout=layout_of(evaluator.model),
             objective=record_of(self.data.objective),
         )
-        write_checkpoint(file.path, checkpoint, force=self._force or (self._resume and self.has_written(file)))
+
+    def write(self, file: CheckpointFile, network: Checkpoint) -> dict[str, Any]:
+        """Write a network; return the facts of it."""
+        write_checkpoint(file.path, network, force=self._force or (self._resume and self.has_written(file)))
         say(f"wrote {file.path}", quiet=self.quiet)
-        return metrics | moved
+        return facts_of(network)
 
     def _provenance_of(self, file: CheckpointFile) -> dict[str, Any]:
         """Return a network's provenance: on the CPU, where it gives the same bytes, that of the run trained alone."""

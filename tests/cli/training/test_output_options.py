@@ -28,7 +28,14 @@ def test_plain_state_dicts(landscape) -> None:
     Path("e-1.pt").unlink()
     Path("e-0.pt").write_bytes(b"mine")
     done = landscape(*TRAIN, "--runs", "2", *names, "--resume")
-    assert (done.code, Path("e-1.pt").read_bytes(), Path("e-0.pt").read_bytes()) == (0, content, b"mine"), done.err
+    assert (Path("e-1.pt").read_bytes(), Path("e-0.pt").read_bytes()) == (content, b"mine"), done.err
+    assert done.code == 2, done.err
+    assert done.err.endswith("e-0.pt exists already, of another network: choose another name, or --force\n")
+    Path("e-0.pt").unlink()
+    Path(".e-0.pt.abcdefgh.tmp").touch()
+    for _ in range(2):
+        assert landscape(*TRAIN, "--runs", "2", *names, "--resume").code == 0
+    assert sorted(path.name for path in Path().glob("*e-*")) == ["e-0.pt", "e-1.pt"]
 
 
 def test_refused(landscape) -> None:
