@@ -25,6 +25,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,9 @@ from landscape_cli.symmetry import (
     trace_symmetry,
 )
 from landscape_cli.symmetry.reasons import counted
+from landscape_cli.symmetry.tracing import tracer
+from landscape_cli.symmetry.tracing.operators import Operator
+from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.torchvision_compat import import_torchvision
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -56,6 +60,7 @@ PLAIN = {"input", "output", "a place of a convolution's kernel", "never used"}
 """Reasons why an axis is fixed that are there for all to see."""
 MEMORY, SECONDS, PARAMETERS = 12 << 30, 60, 32_000_000
 """What a model of another zoo than torchvision may take: bytes, CPU seconds, numbers."""
+TOO_LARGE = f"larger than {PARAMETERS / 1e6:.0f} million numbers"
 LIMIT = 1e-9
 TOLERANCE = 1e-6
 
@@ -122,9 +127,15 @@ def empty(model: nn.Module) -> nn.Module:
 
 
 def errors(
-    model: nn.Module, params: Mapping[str, Tensor], symmetry: Symmetry, example: Tensor, source: torch.Generator
+    model: nn.Module,
+    params: Mapping[str, Tensor],
+    symmetry: Symmetry,
+    example: Tensor,
+    source: torch.Generator,
+    *,
+    together: bool,
 ) -> dict[str, float]:
-    """Return by how much random elements of the symmetry change the outputs, relative to the largest."""
+    """Return by how much random elements change the outputs, relative to the largest: `together`, or kind by kind."""
     x = example[:1]
     if x.is_floating_point():
         x = torch.randn(x.shape, generator=source, dtype=torch.float64)
@@ -140,10 +151,14 @@ def errors(
 
     growth = 2.5 if symmetry.output else 1.0
     factors = random_factors(symmetry, 1.0, source)
+    permutations, signs = random_permutations(symmetry, generator=source), random_signs(symmetry, generator=source)
+    if together:
+        moved = flip(permute(params, symmetry, permutations), symmetry, signs)
+        return {"moved": error(outputs(rescale(moved, symmetry, factors, output=growth)), growth)}
     return {
-        "permuted": error(outputs(permute(params, symmetry, random_permutations(symmetry, generator=source)))),
+        "permuted": error(outputs(permute(params, symmetry, permutations))),
         "rescaled": error(outputs(rescale(params, symmetry, factors, output=growth)), growth),
-        "flipped": error(outputs(flip(params, symmetry, random_signs(symmetry, generator=source)))),
+        "flipped": error(outputs(flip(params, symmetry, signs))),
     }
 
 
@@ -186,20 +201,38 @@ def recovered(params: Mapping[str, Tensor], symmetry: Symmetry, source: torch.Ge
     return {"off": off, "labels": same(params, labelled)}
 
 
+def noted(reached: list[str], name: str) -> Operator:
+    """Return what is known of an operator, and note that a model's forward pass reached it."""
+    if name not in reached:
+        reached.append(name)
+    return operator_of(name)
+
+
+def size_of(zoo: str, name: str) -> int:
+    """Return how many numbers a model has, without any; 0 if that cannot be told."""
+    try:
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in ZOOS[zoo].build(name)[0].parameters())
+    except Exception:  # code of others, which needs numbers
+        return 0
+
+
 def examine(zoo: str, name: str) -> dict[str, Any]:
     """Return the row of a model."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     trace_symmetry(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.zeros(2, 3, 8, 8))  # what loads but once
     source = torch.Generator().manual_seed(1)
+    if zoo != "torchvision" and (size := size_of(zoo, name)) > PARAMETERS:
+        return {"zoo": zoo, "model": name, "parameters": size, "refused": TOO_LARGE}
     model, example = ZOOS[zoo].build(name)
     model.eval().requires_grad_(False)
     row: dict[str, Any] = {"zoo": zoo, "model": name, "parameters": sum(p.numel() for p in model.parameters())}
-    if zoo != "torchvision" and row["parameters"] > PARAMETERS:
-        return row | {"refused": f"larger than {PARAMETERS / 1e6:.0f} million numbers"}
+    reached = row["operators"] = []
     start = time.process_time()
     try:
-        symmetry = trace_symmetry(model, example)
+        with mock.patch.object(tracer, "operator_of", partial(noted, reached)):
+            symmetry = trace_symmetry(model, example)
     except LandscapeError as refusal:
         return row | {"refused": str(refusal)}
     row |= {
@@ -214,19 +247,24 @@ def examine(zoo: str, name: str) -> dict[str, Any]:
     }
     params = randomized(model, source)
     with torch.no_grad():
-        row |= errors(empty(model), in_float64(params), symmetry, example, source)
-        if zoo == "torchvision":
+        by_kind = zoo == "torchvision"
+        row |= errors(empty(model), in_float64(params), symmetry, example, source, together=not by_kind)
+        if by_kind:
             row |= found(params, symmetry, source)
         row |= recovered(params, symmetry, source)
     return row
+
+
+def worst_error(row: Mapping[str, Any]) -> float:
+    """Return by how much a random element changed the outputs."""
+    return max(float(row[key]) for key in ("permuted", "rescaled", "flipped", "moved") if key in row)
 
 
 def is_good(row: Mapping[str, Any]) -> bool:
     """Tell whether a model came through."""
     if "refused" in row:
         return False
-    kept = max(row["permuted"], row["rescaled"], row["flipped"]) < LIMIT
-    return kept and row.get("found", True) and row["labels"] and row["off"] < TOLERANCE
+    return worst_error(row) < LIMIT and row.get("found", True) and row["labels"] and row["off"] < TOLERANCE
 
 
 def others(row: Mapping[str, Any]) -> dict[str, int]:
@@ -307,7 +345,7 @@ def section(zoo: str, rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) 
     columns = ["M", "groups", "units", "scale", "sign", "unknown", "trace", "kept", "undone"]
     lines = [f"| model | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
     for row in traced:
-        kept = max(row["permuted"], row["rescaled"], row["flipped"]) < LIMIT
+        kept = worst_error(row) < LIMIT
         undone = row["labels"] and row["off"] < TOLERANCE
         cells = [row["model"], f"{row['parameters'] / 1e6:.2f}"]
         cells += [str(row[key]) for key in ("groups", "units", "scales", "signs", "unknown")]
@@ -369,7 +407,14 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="models to make again")
     parser.add_argument("--zoo", choices=list(ZOOS), default="torchvision", help="whose models (torchvision)")
     parser.add_argument("--table", action="store_true", help="write the page from the rows there are, and make none")
+    parser.add_argument(
+        "--operators", action="store_true", help="print the operators that the models of all rows there are reach"
+    )
     options = parser.parse_args()
+    if options.operators:
+        rows = [row for zoo in ZOOS for row in read_cache(zoo).values()]
+        print(*sorted({name for row in rows for name in row.get("operators", [])}), sep="\n")
+        return
     torch.set_num_threads(1)
     names = ZOOS[options.zoo].names()
     import_torchvision("models")

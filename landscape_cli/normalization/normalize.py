@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from landscape_cli.binary.layers import to_signs
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.forward.functional import float_type
 from landscape_cli.network import Params, all_finite
 from landscape_cli.normalization.balance import balance
 from landscape_cli.normalization.order import turns
-from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, burn_in, rescale, unit_rows
+from landscape_cli.normalization.rescaled import RescaledParams, StoredParams
+from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, burn_in, unit_rows
 
 DEAD = 1e-30
 """Units with weights of a smaller norm count as without: dividing by it would leave the range of float32."""
@@ -88,8 +88,22 @@ def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: boo
         GeometryError: if the last layer is zero, a tensor is not finite, or would not be in its dtype, or a running
             variance is negative.
     """
+    normalization, exact = normalized_exactly(params, symmetry, keep_last_layer=keep_last_layer)
+    stored = dict(StoredParams(exact, params))
+    check_range(exact, stored)
+    return replace(normalization, params=stored)
+
+
+def normalized_exactly(
+    params: Params, symmetry: Symmetry, *, keep_last_layer: bool = False, device: torch.device | None = None
+) -> tuple[Normalization, RescaledParams]:
+    """Return what normalising a network takes, without tensors, and the normalised one in float64, on `device`.
+
+    Raises:
+        GeometryError: as `normalize_params`.
+    """
     _check_normalizable(params, symmetry)
-    work = {n: t.double() if t.is_floating_point() else t for n, t in params.items()}
+    work = RescaledParams(params, symmetry, device)
     degenerate: dict[str, tuple[int, ...]] = {}
     factors: dict[str, Tensor] = {}
     output_factor = 1.0
@@ -100,7 +114,7 @@ def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: boo
     for turn in turns(symmetry, outputs_at=None if keep_last_layer else index):
         if not turn.groups:
             output_factor = _last_layer_factor(burn_in(work, symmetry), symmetry, first=read_inside)
-            work = rescale(work, symmetry, {}, output=output_factor)
+            work.rescale({}, output=output_factor)
             continue
         names = [group.name for group in turn.groups]
         if turn.together:
@@ -109,14 +123,12 @@ def normalize_params(params: Params, symmetry: Symmetry, *, keep_last_layer: boo
             unsettled += [] if settled else names
         else:
             [group], [setter] = turn.groups, turn.setters
-            factors[group.name], zero = _unit_factors(burn_in(work, symmetry), group, setter)
+            factors[group.name], zero = _unit_factors(burn_in(work, symmetry), group, setter, work.device)
             if bool(zero.any()):
                 degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
-        work = rescale(work, symmetry, {name: factors[name] for name in names})
-    work = to_signs(work, symmetry.latents)
-    stored = {name: tensor.to(params[name].dtype) for name, tensor in work.items()}
-    check_range(work, stored)
-    return Normalization(stored, output_factor, degenerate, factors, tuple(unsettled))
+        work.rescale({name: factors[name] for name in names})
+    work.signs = symmetry.latents
+    return Normalization({}, output_factor, degenerate, factors, tuple(unsettled)), work
 
 
 def is_normalized(params: Params, symmetry: Symmetry, *, last_layer: bool = False) -> bool:
@@ -128,7 +140,7 @@ def is_normalized(params: Params, symmetry: Symmetry, *, last_layer: bool = Fals
     Raises:
         GeometryError: if the network cannot be normalised.
     """
-    normalization = normalize_params(params, symmetry, keep_last_layer=not last_layer)
+    normalization, _ = normalized_exactly(params, symmetry, keep_last_layer=not last_layer)
     allowed = ROUNDINGS * torch.finfo(float_type(params)).eps
     settled = (factor for name, factor in normalization.factors.items() if name not in normalization.unsettled)
     if abs(normalization.output_factor - 1) > allowed:
@@ -151,10 +163,14 @@ def check_range(exact: Params, stored: Params) -> None:
             )
 
 
-def one_at_a_time(params: Params, symmetry: Symmetry, factors: Mapping[str, Tensor]) -> Iterator[tuple[str, Params]]:
-    """Yield for each scale group the network with that group alone rescaled, to find one at fault."""
+def one_at_a_time(
+    params: Params, symmetry: Symmetry, factors: Mapping[str, Tensor], device: torch.device | None = None
+) -> Iterator[tuple[str, Params]]:
+    """Yield for each scale group the network, in float64, with that group alone rescaled, to find one at fault."""
     for name, factor in factors.items():
-        yield name, rescale(params, symmetry, {name: factor})
+        alone = RescaledParams(params, symmetry, device)
+        alone.rescale({name: factor})
+        yield name, alone
 
 
 def _check_normalizable(params: Params, symmetry: Symmetry) -> None:
@@ -175,21 +191,23 @@ def _check_normalizable(params: Params, symmetry: Symmetry) -> None:
             )
 
 
-def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis) -> tuple[Tensor, Tensor]:
+def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the factors that put a group's units at norm one, and which units are degenerate, shapes (units,)."""
-    factors, degenerate = _to_norm_one(params, [setter], setter.power, group.size)
+    factors, degenerate = _to_norm_one(params, [setter], setter.power, group.size, device)
     missing = degenerate
     for power in (1, 2):  # biases and means; variances
         if bool(missing.any()):
             followers = [axis for axis in group.axes if axis.axis.role is Role.FOLLOWER and axis.power == power]
-            instead, nothing = _to_norm_one(params, followers, power, group.size)
+            instead, nothing = _to_norm_one(params, followers, power, group.size, device)
             factors, missing = torch.where(missing, instead, factors), missing & nothing
     return factors, degenerate
 
 
-def _to_norm_one(params: Params, axes: Sequence[ScaledAxis], power: int, units: int) -> tuple[Tensor, Tensor]:
+def _to_norm_one(
+    params: Params, axes: Sequence[ScaledAxis], power: int, units: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Return the factors that put what axes of one power hold of each unit at norm one, and where there is nothing."""
-    squared = torch.zeros(units, dtype=torch.float64, device=next(iter(params.values())).device)
+    squared = torch.zeros(units, dtype=torch.float64, device=device)
     for scaled in axes:
         tensor = params[scaled.axis.tensor]
         rows = unit_rows(tensor + scaled.epsilon if scaled.epsilon else tensor, scaled.axis)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from landscape_cli.arguments import device_of
 from landscape_cli.binary.layers import to_signs
 from landscape_cli.errors import GeometryError, quoted
-from landscape_cli.evaluation.equivalence import Difference, cast_like, prove_equivalence, to_double
+from landscape_cli.evaluation.equivalence import Difference, prove_equivalence
 from landscape_cli.evaluation.probes import check_probe, probe_batch
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.models.fitting import check_network
@@ -22,9 +22,10 @@ from landscape_cli.normalization.normalize import (
     Normalization,
     check_range,
     is_normalized,
-    normalize_params,
+    normalized_exactly,
     one_at_a_time,
 )
+from landscape_cli.normalization.rescaled import StoredParams
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -77,9 +78,8 @@ def normalize(
     check_network(name, model, params)
     check_symmetry(symmetry, params)
     device = device_of(device)
-    before = to_double(params, device)
-    exact = normalize_params(before, symmetry, keep_last_layer=keep_last_layer)
-    stored = cast_like(exact.params, params)
+    normalization, exact = normalized_exactly(params, symmetry, keep_last_layer=keep_last_layer, device=device)
+    stored = StoredParams(exact, params)
     proof: Difference | None = None
     if prove:
         if probe is None:
@@ -89,18 +89,19 @@ def normalize(
         check_probe(probe)
         proof = prove_equivalence(
             model,
-            before,
-            exact.params,
+            params,
+            exact,
             stored,
             probe.to(device),
-            factor=exact.output_factor,
+            factor=normalization.output_factor,
             exactly=symmetry.is_binary,
             what=f"normalising {name}",
-            suspects=one_at_a_time(before, symmetry, exact.factors),
+            suspects=one_at_a_time(params, symmetry, normalization.factors, device),
         )
-    check_range(exact.params, stored)
-    record = _record(exact, symmetry, keep_last_layer=keep_last_layer)
-    return replace(exact, params=stored, proof=proof, normalized=record)
+    made = dict(stored)
+    check_range(exact, made)
+    record = _record(normalization, symmetry, keep_last_layer=keep_last_layer)
+    return replace(normalization, params=made, proof=proof, normalized=record)
 
 
 def normalize_checkpoint(
@@ -162,7 +163,7 @@ def claim_of(params: Params, symmetry: Symmetry, *, keep_last_layer: bool) -> Ma
     """
     if not _is_as_claimed(params, symmetry, keep_last_layer=keep_last_layer):
         return None
-    normalization = replace(normalize_params(params, symmetry, keep_last_layer=True), output_factor=1.0)
+    normalization = replace(normalized_exactly(params, symmetry, keep_last_layer=True)[0], output_factor=1.0)
     return _record(normalization, symmetry, keep_last_layer=keep_last_layer)
 
 

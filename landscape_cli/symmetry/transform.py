@@ -124,20 +124,32 @@ def rescale(
         ModelError: if the network is no tensors by name.
     """
     check_symmetry(symmetry, params)
+    result = dict(params)
+    for axes, values in rescalings(symmetry, factors, output=output):
+        rescale_axes(result, axes, values)
+    return result
+
+
+def rescalings(
+    symmetry: Symmetry, factors: Mapping[str, Tensor], *, output: float = 1.0
+) -> list[tuple[tuple[ScaledAxis, ...], Tensor]]:
+    """Return the axes that `rescale` multiplies, in its order, and what by, shape (units,).
+
+    Raises:
+        GeometryError: if there is no such group, or a factor is not positive.
+    """
     check_units("factors", factors, {group.name: group.size for group in symmetry.scales})
     check_kind("output", output, (int, float), "give one positive number", GeometryError)
     if output <= 0 or any(bool((values <= 0).any()) for values in factors.values()):
         raise GeometryError("units can be rescaled by positive factors alone")
-    result = dict(params)
-    for group in symmetry.scales:
-        if group.name in factors:
-            _rescale(result, group.axes, factors[group.name])
+    moves = [(group.axes, factors[group.name]) for group in symmetry.scales if group.name in factors]
     if output != 1.0:
-        _rescale(result, symmetry.output, torch.tensor([output], dtype=torch.float64))
-    return result
+        moves.append((symmetry.output, torch.tensor([output], dtype=torch.float64)))
+    return moves
 
 
-def _rescale(params: dict[str, Tensor], axes: Sequence[ScaledAxis], factors: Tensor) -> None:
+def rescale_axes(params: dict[str, Tensor], axes: Sequence[ScaledAxis], factors: Tensor) -> None:
+    """Multiply what lives along axes, in place of the tensors before."""
     for scaled in axes:  # gains first: they look at the variances as they were
         if scaled.variance is not None:
             gain, variance = params[scaled.axis.tensor], params[scaled.variance]

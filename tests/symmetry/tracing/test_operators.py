@@ -11,6 +11,7 @@ import landscape_cli.models.wedges  # noqa: F401 - which defines an operator of 
 from landscape_cli.symmetry.tracing import rules
 from landscape_cli.symmetry.tracing.operators import OPERATORS, Operator, operator_of, register, rule
 from landscape_cli.symmetry.tracing.rules import operator_of as looked_up
+from tests import support
 
 
 def test_all_modules_of_rules_are_imported() -> None:
@@ -40,6 +41,28 @@ def test_contracted_arguments_are_tensors(name: str) -> None:
     for overload in packet.overloads():
         arguments = getattr(packet, overload)._schema.arguments
         assert all("Tensor" in str(arguments[index].type) for index in OPERATORS[name].contracts)
+
+
+def makes_of_nothing(name: str) -> bool:
+    """Tell whether an operator takes no tensor but one to write into, so that there is nothing to follow."""
+    packet = getattr(torch.ops.aten, name)
+    arguments = [
+        argument for overload in packet.overloads() for argument in getattr(packet, overload)._schema.arguments
+    ]
+    return not any("Tensor" in str(argument.type) and not argument.is_out for argument in arguments)
+
+
+def test_every_operator_that_models_reach_has_a_rule_or_a_reason_why_not() -> None:
+    """Of models of torchvision, timm and transformers, as `benchmarks/models.py --operators` lists them."""
+    reached = (Path(support.__file__).parent / "reached_operators.txt").read_text().split()
+    ruled = {name for name in reached if operator_of(name).rule is not None}
+    known = {
+        name for name in reached if (op := operator_of(name)).reads or op.draws or op.creates or op.fills is not None
+    }
+    rest = set(reached) - ruled - known
+    assert {name for name in rest if not makes_of_nothing(name)} == set()
+    assert len(ruled) > 80
+    assert not makes_of_nothing("mm")
 
 
 def test_an_operator_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
