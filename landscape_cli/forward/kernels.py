@@ -16,8 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from landscape_cli.forward.memory import as_channels_last
-
 CHANNELS_FIRST = 1 << 14
 """How many numbers a filter bank has, for each place of its result, from which on channels first is faster: filters
 are then read from memory for few places. With channels last 512 x 512 x 3 x 3 takes 1.4 times as long on maps of 7 x 7,
@@ -35,10 +33,6 @@ class Kernels:
 
     channels_first: frozenset[str] = frozenset()
     halving: bool = False
-
-    def lay_out(self, name: str, tensor: Tensor) -> Tensor:
-        """Return a tensor of a network as its layer reads it fastest."""
-        return tensor.contiguous() if name in self.channels_first else as_channels_last(tensor)
 
     def active(self) -> AbstractContextManager[object]:
         """Return a context in which layers are computed so, of networks that are laid out for it."""

@@ -12,7 +12,7 @@ from torch import nn
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward import kernels
 from landscape_cli.forward.kernels import Kernels, choose_kernels, halved
-from landscape_cli.forward.memory import as_channels_last, fitting_batch
+from landscape_cli.forward.memory import as_channels_last
 from tests.support.reference import wrong
 
 
@@ -82,7 +82,10 @@ def test_filters_that_are_many_for_few_places() -> None:
 def test_layout_of_filters_says_how_they_run() -> None:
     model, x = small(), as_channels_last(torch.randn(3, 3, 8, 8))
     ways = choose_kernels(model, lambda: model(x))
-    params = {name: ways.lay_out(name, tensor) for name, tensor in model.state_dict().items()}
+    params = {
+        name: tensor if name in ways.channels_first else as_channels_last(tensor)
+        for name, tensor in model.state_dict().items()
+    }
     seen: list[bool] = []
     model[3].register_forward_hook(lambda module, args, output: seen.append(output.is_contiguous()))
     with torch.inference_mode():
@@ -101,14 +104,3 @@ def test_errors_are_those_of_the_plain_loop() -> None:
     networks = [{name: tensor * scale for name, tensor in model.state_dict().items()} for scale in (0.5, 1.0, 2.0)]
     scores = Evaluator(small(), (x, y), batch_size=40).evaluate(networks)["data"]
     assert scores.wrong.tolist() == [wrong(model, network, x, y) for network in networks]
-
-
-def test_sizes_of_batches() -> None:
-    cpu = torch.device("cpu")
-    heavy = 1 << 26
-    # MLP, LeNet, VGG16 and ResNet18 on 32 x 32, ResNet20, ResNet18 and ViT-B/16 on 224 x 224.
-    sizes = [(784, 0), (11520, 0), (65536, heavy), (16384, heavy), (16384, 0), (802816, heavy), (605184, heavy)]
-    found = [fitting_batch(elements, cpu, least=64, weights=weights) for elements, weights in sizes]
-    assert found == [2048, 256, 64, 256, 128, 8, 8]
-    assert fitting_batch(1 << 30, cpu, least=64) == 1
-    assert fitting_batch(1, cpu, least=1) == 1 << 16
