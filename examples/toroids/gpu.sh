@@ -30,7 +30,7 @@ ln -sfn "$data" data.safetensors
 within() {
   local left=$(($1 - SECONDS))
   shift
-  if ! timeout --signal=INT --kill-after=5 "$((left > 1 ? left : 1))" python3 -m landscape_cli "$@" --device "$DEVICE" --quiet; then
+  if ! timeout --kill-after=5 "$((left > 1 ? left : 1))" python3 -m landscape_cli "$@" --device "$DEVICE" --quiet; then
     echo "missing: landscape $*" >&2
   fi
 }
