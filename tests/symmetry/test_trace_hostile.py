@@ -193,7 +193,7 @@ FINE: dict[str, tuple[Body, int, int]] = {
     "data used": (lambda m, x: m.o(hidden(m, x)) + m.o(F.relu(F.linear(x, m.a.weight.data))), 6, 6),
     "dropout": (lambda m, x: m.o(F.dropout(hidden(m, x), training=m.training)), 6, 6),
     "as_strided": (lambda m, x: m.o(hidden(m, x).as_strided((len(x), 6), (6, 1))), 6, 6),
-    "fourier": (lambda m, x: m.o(torch.fft.fft(hidden(m, x)).real), 0, 0),
+    "fourier": (lambda m, x: m.o(torch.fft.fft(hidden(m, x)).real), 0, 1),
     "times nothing": (lambda m, x: m.o(hidden(m, x)) * 0 + m.o(m.a(x)), 6, 6),
 }
 
