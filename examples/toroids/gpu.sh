@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The largest part of the paper's setting that one GPU trains and measures in minutes: VGG16 with batch-norm on part of
 # CIFAR-10, solutions of each sampler, and barriers, flatness and distances between all pairs of them (protocol.md).
-#   python examples/study/subset.py cifar10 data 12000 2000 cifar10-part.safetensors    14 000 images are 43 MB
+#   python examples/study/subset.py cifar10 data 10000 2000 cifar10-part.safetensors    12 000 images are 37 MB
 #   bash examples/toroids/gpu.sh cifar10-part.safetensors RESULTS                       one GPU, 200 seconds
 #   bash examples/toroids/gpu.sh cifar10-part.safetensors RESULTS --small               a CPU: the same stages, tiny
 # RESULTS gets a JSON file for each measurement, the logs of training, card.json (the card, versions, seconds of each
@@ -17,7 +17,7 @@ data=$(realpath "$1") results=$(realpath -m "$2")
 if [ "${3:-}" = --small ]; then
   : "${DEVICE:=cpu}" "${WIDTH:=4}" "${IMAGES:=200}" "${EPOCHS:=2}" "${SEEDS:=1}" "${MEASURED:=60}" "${POINTS:=3}" "${LIMIT:=900}"
 fi
-: "${DEVICE:=cuda}" "${WIDTH:=64}" "${IMAGES:=12000}" "${EPOCHS:=30}" "${SEEDS:=2}" "${MEASURED:=3000}" "${POINTS:=9}" "${LIMIT:=200}"
+: "${DEVICE:=cuda}" "${WIDTH:=64}" "${IMAGES:=10000}" "${EPOCHS:=20}" "${SEEDS:=2}" "${MEASURED:=3000}" "${POINTS:=9}" "${LIMIT:=200}"
 PYTHONPATH=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export PYTHONPATH OMP_NUM_THREADS=2
 precision=bf16
@@ -30,7 +30,7 @@ ln -sfn "$data" data.safetensors
 within() {
   local left=$(($1 - SECONDS))
   shift
-  if ! timeout --signal=INT --kill-after=5 "$((left > 1 ? left : 1))" python3 -m landscape_cli "$@" --device "$DEVICE" --quiet; then
+  if ! timeout --kill-after=5 "$((left > 1 ? left : 1))" python3 -m landscape_cli "$@" --device "$DEVICE" --quiet; then
     echo "missing: landscape $*" >&2
   fi
 }
@@ -45,7 +45,7 @@ stage() {
 
 # One process a network, all at once: a step of one is bound by the launches of its kernels, which leave the card idle.
 declare -A first_seed=([rsgd]=1 [sgd]=4 [adv]=7)
-declare -A of=([sgd]="" [rsgd]="--replicas 3" [adv]="--adv-lr 0.05 --adv-epochs $((2 * EPOCHS))")
+declare -A of=([sgd]="" [rsgd]="--replicas 3" [adv]="--adv-lr 0.05 --adv-epochs $((3 * EPOCHS))")
 for sampler in rsgd adv sgd; do
   for ((seed = first_seed[$sampler]; seed < first_seed[$sampler] + SEEDS; seed++)); do
     # shellcheck disable=SC2086 # options are several words

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.choices import Kind
+from landscape_cli.choices import Kind, Optimizer, Schedule
 from landscape_cli.cli.merging import merged
 from landscape_cli.cli.outputs import check_distinct, named_paths, write_network
 from landscape_cli.cli.parsing import flag, given
-from landscape_cli.cli.provenance import OF_MIDPOINT
+from landscape_cli.cli.provenance import OF_MIDPOINT, OF_MIDPOINT_ALONE
 from landscape_cli.errors import CheckpointError
 from landscape_cli.io.atomic import check_output
 from landscape_cli.io.regular import resolved
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.optimized_path import OptimizedPath
     from landscape_cli.samplers import Recipe
+
+TRAIN = "landscape train"
 
 
 def midpoint_recipe(context: typer.Context) -> Recipe | None:
@@ -37,16 +40,47 @@ def midpoint_recipe(context: typer.Context) -> Recipe | None:
     from landscape_cli.samplers import Recipe
 
     options = context.params
-    if not options["optimize_midpoint"] and options["kind"] is not Kind.CONNECTOR:
-        for name in (*OF_MIDPOINT, "midpoint_out"):
+    connects = options["kind"] is Kind.CONNECTOR
+    if not options["optimize_midpoint"]:
+        for name in (*(() if connects else OF_MIDPOINT), *OF_MIDPOINT_ALONE, "midpoint_out"):
             if given(context, name):
-                connects = "" if name == "midpoint_out" else " or --kind connector"
-                raise typer.BadParameter(f"{flag(name)} is for --optimize-midpoint{connects}: leave it out")
-        return None
+                others = " or --kind connector" if name in OF_MIDPOINT else ""
+                raise typer.BadParameter(f"{flag(name)} is for --optimize-midpoint{others}: leave it out")
+        if not connects:
+            return None
     until = options["until_error"]
     if not 0 <= until <= 1:
         raise typer.BadParameter(f"--until-error takes a fraction from 0 to 1, not {until}")
-    return Recipe(options["epochs"], options["lr"], options["momentum"], options["batch_size"], until)
+    momentum = options["momentum"] if given(context, "momentum") else None
+    if momentum is not None and options["optimizer"] is Optimizer.ADAM:
+        raise typer.BadParameter("--momentum is for --optimizer sgd: adam has its own")
+    return Recipe(options["epochs"], options["lr"], momentum, options["batch_size"], until)
+
+
+def trained_alike(recipe: Recipe, options: Mapping[str, Any], networks: Sequence[Checkpoint]) -> Recipe:
+    """Return a recipe with the optimiser and schedule of the options, or else of the networks, if they agree on one."""
+    trainings: list[Mapping[str, Any]] = [
+        next((step["arguments"] for step in reversed(network.history) if step.get("command") == TRAIN), {})
+        for network in networks
+    ]
+
+    def choose(name: str, choices: Collection[str], usual: str) -> str:
+        chosen = options[name]
+        if chosen is not None:
+            return str(chosen.value)
+        recorded = {str(training.get(name)) for training in trainings}
+        return recorded.pop() if len(recorded) == 1 and recorded <= {*choices} else usual
+
+    optimizer = Optimizer.SGD.value if recipe.momentum is not None else choose("optimizer", list(Optimizer), "sgd")
+    schedules = [schedule for schedule in Schedule if schedule is not Schedule.STEP]  # whose steps are settings, too
+    return replace(recipe, optimizer=optimizer, schedule=choose("lr_schedule", schedules, "cosine"))
+
+
+def recorded_recipe(recipe: Recipe) -> dict[str, Any]:
+    """Return what provenance says of how midpoints were trained, where it was not by the options alone."""
+    others = {"optimizer": recipe.optimizer, "lr_schedule": str(recipe.schedule)}
+    usual = {"optimizer": Optimizer.SGD.value, "lr_schedule": Schedule.COSINE.value}
+    return {"lr": recipe.learning_rate} | {name: value for name, value in others.items() if value != usual[name]}
 
 
 def midpoint_paths(

@@ -43,6 +43,12 @@ def choose(patterns: Sequence[Path], pairing: Pairing) -> Chosen:
     return Chosen(families, [file for files in families.values() for file in files], pair_up(families, pairing))
 
 
+def both_ways(chosen: Chosen) -> Chosen:
+    """Return the same pairs, and after them each from its second network to its first; families likewise."""
+    back = [Pair(pair.end, pair.start, pair.families and (pair.families[1], pair.families[0])) for pair in chosen.pairs]
+    return chosen._replace(pairs=[*chosen.pairs, *back])
+
+
 def choose_two(start: Path, end: Path, more: Sequence[Path]) -> Chosen:
     """Return the one pair of two files that are named.
 

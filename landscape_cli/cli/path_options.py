@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from landscape_cli.choices import Kind
+from landscape_cli.choices import Kind, Optimizer, Schedule
 from landscape_cli.cli.options import LARGEST_COUNT
 
 Points = Annotated[
@@ -55,10 +55,34 @@ MidpointEpochs = Annotated[
 MidpointRate = Annotated[
     float | None,
     typer.Option(
-        "--lr", help="Midpoint or vertex: learning rate; a cosine anneals it to zero.  [default: 0.02; binary: 20]"
+        "--lr",
+        help="Midpoint or vertex: learning rate at the start.  [default: 0.02, adam 0.001; binary: 20, adam 0.05]",
     ),
 ]
-MidpointMomentum = Annotated[float, typer.Option("--momentum", help="Midpoint or vertex: Nesterov momentum.")]
+MidpointMomentum = Annotated[float, typer.Option("--momentum", help="Midpoint or vertex: Nesterov momentum of sgd.")]
+ByOptimizer = Annotated[
+    Optimizer | None,
+    typer.Option(
+        "--optimizer", help="Midpoint: sgd or adam; by default what the networks record that they were trained by."
+    ),
+]
+BySchedule = Annotated[
+    Schedule | None,
+    typer.Option("--lr-schedule", help="Midpoint: how its learning rate falls, likewise; else by a cosine to zero."),
+]
+Midpoints = Annotated[
+    int,
+    typer.Option(
+        "--midpoints",
+        min=1,
+        max=LARGEST_COUNT,
+        help="Midpoints trained for each pair: means and deviations are over the paths through them.",
+    ),
+]
+BothWays = Annotated[
+    bool,
+    typer.Option("--both-ways", help="With --pairs: walk (and align) every pair from its second network, too."),
+]
 MidpointBatch = Annotated[int, typer.Option("--batch-size", min=1, help="Midpoint or vertex: samples in a mini-batch.")]
 MidpointUntil = Annotated[
     float, typer.Option("--until-error", help="Midpoint or vertex: stop once the training error is this low.")

@@ -45,7 +45,7 @@ NOT_RECORDED = {
 
 # Recorded only where they are used: a result made without them is what it was before there were such options.
 IF_USED = (
-    *("more", "pairs", "align", "optimize_midpoint", "network_at", "repair", "task", "objective"),
+    *("more", "pairs", "both_ways", "align", "optimize_midpoint", "network_at", "repair", "task", "objective"),
     *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
     *("b", "c", "third", "fold_preprocessing", "key", "check"),
@@ -64,6 +64,8 @@ IF_GIVEN = (
 
 OF_MIDPOINT = ("epochs", "lr", "momentum", "batch_size", "until_error")
 """Options of `path` that only `--optimize-midpoint` and `--kind connector` use."""
+OF_MIDPOINT_ALONE = ("midpoints", "optimizer", "lr_schedule")
+"""Options of `path` that only `--optimize-midpoint` uses, recorded where they are not the usual ones."""
 OF_CONNECTOR = ("shape", "centres", "train_on", "orthogonal", "geometry", "align_rounds")
 """Options of `path` that only `--kind connector` uses; but midpoints are trained on something, too."""
 
@@ -108,6 +110,7 @@ def _unused_by_path(options: Mapping[str, Any]) -> set[str]:
     """Return which options of `path` have no say in what was measured."""
     connects, bends = options["kind"] is Kind.CONNECTOR, options["optimize_midpoint"]
     unused = set() if connects or bends else set(OF_MIDPOINT)
+    unused.update(OF_MIDPOINT_ALONE if options["midpoints"] == 1 else OF_MIDPOINT_ALONE[1:])
     if not connects:
         unused.update(OF_CONNECTOR)
         if bends and options["train_on"] is not Target.VERTICES:

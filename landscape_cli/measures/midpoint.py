@@ -5,29 +5,31 @@ See docs/method.md: Paths and barriers.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from landscape_cli.alignment.align import check_method
 from landscape_cli.alignment.verified import PairAligner
-from landscape_cli.arguments import check_kind
+from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.binary.layers import latent_owners
 from landscape_cli.choices import Statistics, Target, check_choice
-from landscape_cli.errors import DataError, TrainingError
+from landscape_cli.errors import DataError, LandscapeWarning, TrainingError
 from landscape_cli.evaluation.splits import TRAIN, Data, named_splits
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.measures.connector_training import spheres_of, train_simplices, train_vertex
 from landscape_cli.measures.distance import WeightDistances
 from landscape_cli.measures.effective import in_effect
-from landscape_cli.measures.optimized_path import OptimizedPath
+from landscape_cli.measures.optimized_path import OptimizedPath, pooled
 from landscape_cli.measures.path_evaluator import PathEvaluator
 from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import ModelSpec
 from landscape_cli.normalization.verified import normalize_checkpoint
+from landscape_cli.rng import derive_seed
 from landscape_cli.samplers import Recipe, TrainingObserver
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -53,6 +55,7 @@ def optimize_midpoint(
     symmetry: Symmetry,
     kind: str | None = None,
     recipe: Recipe = RECIPE,
+    midpoints: int = 1,
     train_on: str = "vertices",
     method: str = "cosine",
     points: int = 21,
@@ -82,6 +85,7 @@ def optimize_midpoint(
         kind: as for `path`.
         recipe: how to train; not at all where the middle's error is at most `until_error`. Without a
             learning rate, at the usual one of such networks: 0.02, or 20 of binary ones.
+        midpoints: how many are trained for the pair, each from a middle and with draws of its own.
         train_on: what the loss is of: "vertices", of the midpoint; "connector", of points drawn from both pieces
             (Garipov et al., 2018), where `until_error` is of the mean error half-way along these.
         method: by what units are matched: "cosine", "weight" or "activation".
@@ -97,7 +101,8 @@ def optimize_midpoint(
 
     Returns:
         The midpoint, on the CPU, in the dtypes of the ends; errors (fractions of samples, in [0, 1]) and losses (nats)
-        at every point of both pieces; and the midpoint's distances from both ends, in units of the weights.
+        at every point of both pieces; and the midpoint's distances from both ends, in units of the weights. Of several
+        midpoints the first, and means and deviations over the paths through each, as over random orders.
 
     Raises:
         GeometryError, ModelError, DataError: as `path` does, or if the midpoint cannot be normalised or aligned.
@@ -109,6 +114,7 @@ def optimize_midpoint(
     check_kind("recipe", recipe, Recipe, "give a Recipe, as in Recipe(epochs=20)", TrainingError)
     check_symmetry(symmetry, start)
     check_method(method)
+    check_whole("midpoints", midpoints, TrainingError, least=1)
     check_choice("`train_on=`", train_on, Target, TrainingError, joined=" or ")
     splits = named_splits(data, model)
     model, (start, end), of_model = in_effect(model, [start, end], symmetry, next(iter(splits.values())).x)
@@ -137,7 +143,8 @@ def optimize_midpoint(
     )
     recipe = recipe.with_defaults(binary=evaluator.paths.binary)
     optimizer = MidpointOptimizer(evaluator, symmetry, aligner, recipe, seed=seed, target=Target(train_on))
-    optimized = optimizer.optimize(
+    optimized = optimizer.optimize_several(
+        midpoints,
         *ends,
         watching=lambda: nullcontext(observer or TrainingObserver()),
         measuring=lambda samples: nullcontext(advance),
@@ -156,6 +163,7 @@ class MidpointOptimizer:
         aligner: what fits a trained midpoint to where it started from.
         recipe: how to train.
         seed: of the training, the same for every pair.
+        number: which midpoint of a pair it makes, counted from 0.
         target: what is trained: the midpoint alone, or on points of both pieces of the path.
 
     Raises:
@@ -168,11 +176,21 @@ class MidpointOptimizer:
     recipe: Recipe
     seed: int
     target: Target = Target.VERTICES
+    number: int = 0
 
     def __post_init__(self) -> None:
         """Check that there are such paths to train on."""
         if self.target is Target.CONNECTOR and self.evaluator.paths.binary:
             raise TrainingError("signs flip one by one between binary networks, so `train_on=` must be vertices")
+
+    def optimize_several(self, count: int, start: Checkpoint, end: Checkpoint, **how: Any) -> OptimizedPath:
+        """Optimise so many midpoints of one pair, each with draws of its own; the arguments are those of `optimize`.
+
+        Raises:
+            TrainingError, GeometryError, ProofError: as `optimize` does.
+        """
+        numbered = [replace(self, number=k, seed=derive_seed(self.seed, k) if k else self.seed) for k in range(count)]
+        return pooled([each.optimize(start, end, **how) for each in numbered])
 
     def optimize(
         self,
@@ -196,9 +214,12 @@ class MidpointOptimizer:
             TrainingError: if training diverges.
             GeometryError: if the trained network cannot be normalised or aligned.
             ProofError: if that changed its function.
+
+        Warns:
+            LandscapeWarning: if the midpoint ended farther from both ends than they are apart.
         """
         evaluator = self.evaluator
-        middle = evaluator.middle(start.params, end.params)
+        middle = evaluator.middle(start.params, end.params, self.number)
         errors = evaluator.errors(middle)
         trained: Params = middle
         epochs = 0
@@ -208,6 +229,8 @@ class MidpointOptimizer:
             trained = evaluator.with_statistics(trained)
         network = self._fitted(middle, trained, start, end)
         midpoint = evaluator.on_device(network.params)
+        distances = {"start": self._distances(start, network), "end": self._distances(end, network)}
+        self._warn_if_away(start, end, network, distances)
         with measuring(evaluator.samples(evaluator.networks(pieces=2))) as advance:
             path = evaluator.measure([start.params, midpoint, end.params], advance=advance)
         return OptimizedPath(
@@ -215,7 +238,7 @@ class MidpointOptimizer:
             path,
             epochs,
             errors,
-            distances={"start": self._distances(start, network), "end": self._distances(end, network)},
+            distances=distances,
             normalized=network.normalized,
             names=(start.path, end.path),
         )
@@ -274,6 +297,21 @@ class MidpointOptimizer:
             )
         reference = _checkpoint(middle, start.model, f"the middle of the path from {start.path} to {end.path}")
         return self.aligner.align(replace(reference, normalized=network.normalized), network)
+
+    def _warn_if_away(
+        self, start: Checkpoint, end: Checkpoint, midpoint: Checkpoint, distances: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Warn if a midpoint has left the middle for somewhere else: farther from both ends than they are apart."""
+        name = "hamming" if self.evaluator.paths.binary else "euclidean"
+        apart = self._distances(start, end)[name] or 0.0
+        nearest = min(of_end[name] for of_end in distances.values())
+        if nearest > apart:
+            warnings.warn(
+                f"{midpoint.path} has left the middle: it is {nearest:.3g} from the nearer end, and the ends are "
+                f"{apart:.3g} apart: lower `lr=`, or `epochs=`",
+                LandscapeWarning,
+                stacklevel=3,
+            )
 
     def _distances(self, end: Checkpoint, midpoint: Checkpoint) -> dict[str, float | None]:
         distances = WeightDistances(self.symmetry, latent_owners(self.evaluator.model))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from landscape_cli.io.results import finite
 
@@ -26,6 +28,7 @@ class OptimizedPath:
         distances: from the midpoint to "start" and "end", by name.
         normalized: how the midpoint was normalised, as a checkpoint keeps it; None if it was not.
         names: of both ends.
+        others: the same through further midpoints of the same pair, whose errors `path` has too.
     """
 
     midpoint: Params = field(repr=False)
@@ -35,6 +38,7 @@ class OptimizedPath:
     distances: Mapping[str, Mapping[str, float | None]]
     normalized: Mapping[str, Any] | None
     names: tuple[str, str]
+    others: Sequence[OptimizedPath] = ()
 
     @property
     def barrier(self) -> dict[str, Barrier]:
@@ -66,8 +70,12 @@ class OptimizedPath:
         measured = {"path": None, "epochs": self.epochs, "middle": dict(self.middle)}
         start, end = self.names
         whole = self.path.figures()
+        midpoint = measured | errors | {"distances": {end: dict(row) for end, row in self.distances.items()}}
+        alone = [each.figures() for each in self.others]
+        several = {"midpoints": [each["midpoint"] | {"barrier": each["barrier"]} for each in alone]} if alone else {}
         return {
-            "midpoint": measured | errors | {"distances": {end: dict(row) for end, row in self.distances.items()}},
+            "midpoint": midpoint,
+            **several,
             "barrier": whole["barrier"],
             "pieces": [
                 {"from": a, "to": b} | piece.figures()
@@ -79,3 +87,21 @@ class OptimizedPath:
     def to_dict(self) -> dict[str, Any]:
         """Return what the command `path` writes of a pair of networks, as JSON values."""
         return dict(finite(self.about() | self.figures()))
+
+
+def pooled(paths: Sequence[OptimizedPath]) -> OptimizedPath:
+    """Return the paths through several midpoints of one pair as one, with the first's midpoint.
+
+    Args:
+        paths: at least one, of one pair.
+    """
+    first = paths[0]
+    if len(paths) == 1:
+        return first
+    measured = [each.path for each in paths]
+    errors, losses = (
+        {split: torch.cat([part[split] for part in parts]) for split in parts[0]}
+        for parts in ([each.errors for each in measured], [each.losses for each in measured])
+    )
+    path = replace(first.path, errors=errors, losses=losses, random=True, counts={}, midpoints=len(paths))
+    return replace(first, path=path, others=tuple(paths))

@@ -25,6 +25,7 @@ from landscape_cli.measures.path_result import PathResult
 from landscape_cli.measures.repair import Repair
 from landscape_cli.normalization.normalize import is_normalized
 from landscape_cli.normalization.verified import claim_of
+from landscape_cli.rng import derive_seed
 from landscape_cli.symmetry.checks import check_symmetry
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class PathEvaluator:
             raise GeometryError(f"signs flip in at least 1 order, not {orders}")
         splits, self._statistics = named_splits(data, model), statistics_of(bn)
         self.model, self.points, self.loss = model, points, loss
-        self.device = device_of(device)
+        self.device, self.seed = device_of(device), seed
         self.kind = suitable_kind(model, kind)
         if symmetry is not None:
             check_symmetry(symmetry, like)
@@ -129,9 +130,17 @@ class PathEvaluator:
         """Return a network on the device, where what is made of it then happens."""
         return {name: tensor.to(self.device) for name, tensor in network.items()}
 
-    def middle(self, start: Params, end: Params) -> Params:
-        """Return the network half-way between two, its statistics recomputed if they are to be."""
-        return self.with_statistics(self.paths.middle(self.on_device(start), self.on_device(end)))
+    def middle(self, start: Params, end: Params, number: int = 0) -> Params:
+        """Return the network half-way between two, its statistics recomputed if they are to be.
+
+        Of random paths each `number` is one of its own.
+        """
+        paths = self.paths
+        if number:
+            paths = self.kind.load()(
+                self.model, self._symmetry, orders=paths.orders, seed=derive_seed(self.seed, number)
+            )
+        return self.with_statistics(paths.middle(self.on_device(start), self.on_device(end)))
 
     def errors(self, network: Params) -> dict[str, float]:
         """Return the errors of one network, by name (`train_error`, …), and losses where there are none."""

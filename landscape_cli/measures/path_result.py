@@ -30,6 +30,7 @@ class PathResult:
         counts: what is counted from the start to every point, by name, such as flips of signs.
         quantity: what barriers are of: the error, or the loss where there is no error.
         repaired: the modules whose units are corrected between the ends (REPAIR).
+        midpoints: through how many midpoints of their own as many of the orders each lead.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class PathResult:
     counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     quantity: Quantity = ERROR
     repaired: Sequence[str] = ()
+    midpoints: int = 1
 
     @property
     def taus(self) -> list[float]:
@@ -89,6 +91,7 @@ class PathResult:
             loss=self.loss,
             counts={name: [step - steps[span][0] for step in steps[span]] for name, steps in self.counts.items()},
             quantity=self.quantity,
+            midpoints=self.midpoints,
         )
 
     def scores(self, point: int) -> dict[str, float]:
@@ -97,9 +100,11 @@ class PathResult:
 
     def about(self) -> dict[str, Any]:
         """Return which kind of path it is, of how many orders if it is a random one, and what is corrected on it."""
-        orders = len(next(iter(self.errors.values())))
+        orders = len(next(iter(self.errors.values()))) // self.midpoints
         repaired = {"repair": list(self.repaired)} if self.repaired else {}
-        about = {"kind": self.kind} | ({"orders": orders} if self.random else {}) | repaired
+        several = {"midpoints": self.midpoints} if self.midpoints > 1 else {}
+        walked = self.random and (orders > 1 or not several)
+        about = {"kind": self.kind} | ({"orders": orders} if walked else {}) | several | repaired
         return about | self.quantity.about()
 
     def figures(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class EntropySGD(Sampler):
     summary = "Entropy-SGD"
     own_statistics = False
     reports_solution = True
-    usual_rate = 1.0
+    usual_rate = 0.1
     revision = 2
 
     gamma_init: float | None = option(
@@ -68,7 +68,7 @@ class EntropySGD(Sampler):
     noise: float = option(1e-4, "ε, size of the thermal noise.", name="esgd_noise")
     inner_rate: float | None = option(
         None,
-        "Learning rate of exploration; that of the network's moves is 1 by default.",
+        "Learning rate of exploration; that of the network's moves is 0.1 too.",
         name="esgd_inner_lr",
         shown="0.1, adam 0.001; binary: 20, adam 0.05",
     )

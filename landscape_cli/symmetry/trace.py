@@ -21,6 +21,7 @@ from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
 from landscape_cli.symmetry.spec import Symmetry
+from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
 from landscape_cli.symmetry.tracing.record import Traced
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
@@ -52,16 +53,14 @@ def trace_symmetry(
     """
     check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", TraceError)
     check_kind("example_input", example_input, Tensor, "give a batch of inputs, shape (n, ...)", TraceError)
-    traced, symmetry = _derived(model, example_input, strict)
-    if traced.stacks:
-        symmetry = _larger(symmetry, model, example_input, strict, traced.stacks)
+    traced, symmetry, note = _along_branches(model, example_input, strict)
     told = doubts(symmetry)
     if told and strict:
         raise TraceError(f"{told[0]}, and strict was asked for: without, that is fixed")
     latents = latent_names(model)
     return replace(
         symmetry,
-        notes=(*symmetry.notes, *(f"{line}: that is fixed" for line in told)),
+        notes=(*symmetry.notes, *note, *(f"{line}: that is fixed" for line in told)),
         latents=latents,
         fixed_signs=fixed_signs(traced.equations, symmetry) if latents else (),
         input_shape=tuple(example_input.shape[1:]),
@@ -69,15 +68,56 @@ def trace_symmetry(
     )
 
 
-def _larger(
-    symmetry: Symmetry, model: nn.Module, example_input: Tensor, strict: bool, stacks: frozenset[str]
-) -> Symmetry:
-    """Return what is found if parameters are stacks of such, with units of each place's own, if it is more."""
+class _Failed(TraceError):
+    """The forward pass itself raised something."""
+
+
+def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tuple[Traced, Symmetry, list[str]]:
+    """Run a model, and again each other way that it may go by values that it looks at; return what holds, and a note.
+
+    Raises:
+        TraceError: if what was found is not true of another way; with `strict`, if ways differ at all.
+    """
+    branches = Branches()
+    while True:
+        try:
+            traced, symmetry, stacks = _symmetry_of(model, example_input, strict, branches)
+            break
+        except _Failed:
+            if not branches.taken or not branches.taken[-1]:
+                raise
+            branches = Branches((*branches.taken[:-1], False))
+    differ = len(branches.taken) > MOST
+    for way in branches.others():
+        try:
+            _, other = _derived(model, example_input, False, way, stacks)
+        except _Failed:
+            continue  # which no input takes
+        if not holds_in(symmetry, other):
+            raise TraceError(
+                "the forward pass looks at values, as a data-dependent branch does, and has other symmetries one way "
+                "than the other: let it compute both ways and choose, as torch.where does"
+            )
+        differ |= not holds_in(other, symmetry)
+    note = "the forward pass goes this way or that by the values that it looks at: it is followed where all is so"
+    if differ and strict:
+        raise TraceError(f"{note}, and strict was asked for")
+    return traced, symmetry, [note] if differ else []
+
+
+def _symmetry_of(
+    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches
+) -> tuple[Traced, Symmetry, frozenset[str]]:
+    """Return what one way through a model says, and which parameters are stacks, with units of each place's own."""
+    traced, symmetry = _derived(model, example_input, strict, branches)
+    if not traced.stacks:
+        return traced, symmetry, frozenset()
     try:
-        _, apart = _derived(model, example_input, strict, stacks)
+        _, apart = _derived(model, example_input, strict, Branches(branches.given), traced.stacks)
     except InconsistencyError:
-        return symmetry
-    return max(symmetry, apart, key=_size)
+        return traced, symmetry, frozenset()
+    more = _size(apart) > _size(symmetry)
+    return traced, apart if more else symmetry, traced.stacks if more else frozenset()
 
 
 def _size(symmetry: Symmetry) -> int:
@@ -86,10 +126,10 @@ def _size(symmetry: Symmetry) -> int:
 
 
 def _derived(
-    model: nn.Module, example_input: Tensor, strict: bool, stacks: frozenset[str] = frozenset()
+    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, stacks: frozenset[str] = frozenset()
 ) -> tuple[Traced, Symmetry]:
     """Run a model once; return what was learned and what that amounts to."""
-    tracer = Tracer(model, strict=strict, stacks=stacks)
+    tracer = Tracer(model, strict=strict, stacks=stacks, branches=branches)
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
     example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)
     precision = in_float64() if example.dtype == torch.float64 else nullcontext()
@@ -121,9 +161,7 @@ def _failure(cause: BaseException, in_module: str, shape: tuple[int, ...]) -> Tr
             f"the forward pass{in_module} needs the values of a tensor, as numpy or a data-dependent branch does: "
             f"its symmetries cannot be derived from one run ({type(cause).__name__})"
         )
-    return TraceError(
-        f"the forward pass failed{in_module} on an input of shape {shape}: {type(cause).__name__}: {reason}"
-    )
+    return _Failed(f"the forward pass failed{in_module} on an input of shape {shape}: {type(cause).__name__}: {reason}")
 
 
 @contextmanager

@@ -7,10 +7,13 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.assignment import Array, Nesting, assign
 from landscape_cli.symmetry import Symmetry, permute, random_permutations, spread, unit_rows
 from tests.support.alignment_nets import Net
+from tests.support.blocks import BLOCKS
 from tests.support.reference import best_permutation
+from tests.support.symmetry_checks import make_net
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -112,3 +115,16 @@ def test_permutations_bring_units_to_those_that_they_are_matched_to(name: str) -
     assert permutations.keys() == planted.keys()
     assert all(torch.equal(permutations[group], planted[group]) for group in planted)
     assert all(np.array_equal(matched, pairs[group]) for group, matched in nesting.pairs(planted).items())
+
+
+def test_blocks_are_matched_by_what_is_in_blocks_within_them() -> None:
+    """Heads of two scales each, that hold units alone: planted elements are undone."""
+    make, shape = BLOCKS["lite attention"]
+    torch.manual_seed(0)
+    net = make_net(make(), shape)
+    (heads,) = (group for group in net.symmetry.permutations if group.inside)
+    assert len(heads.inside) == 4
+    for seed in range(3):
+        moves = random_permutations(net.symmetry, generator=torch.Generator().manual_seed(seed))
+        found = match_networks(net.params, permute(net.params, net.symmetry, moves), net.symmetry).params
+        assert all(torch.equal(found[name], tensor) for name, tensor in net.params.items())

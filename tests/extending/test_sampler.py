@@ -88,12 +88,12 @@ def test_the_command_line_resumes_it(landscape, monkeypatch: pytest.MonkeyPatch)
     assert landscape(*TRAIN, "-o", "whole.st").code == 0
     plain, count = StepContext.update, 0
 
-    def update(self: StepContext, factor: float = 1.0) -> None:
+    def update(self: StepContext, rate: float | None = None) -> None:
         nonlocal count
         count += 1
         if count == 5:
             os.kill(os.getpid(), signal.SIGTERM)
-        plain(self, factor)
+        plain(self, rate)
 
     with monkeypatch.context() as patch:
         patch.setattr(StepContext, "update", update)

@@ -12,7 +12,7 @@ import torch
 
 from landscape_cli import optimize_midpoint, path, read_checkpoint
 from landscape_cli.data.datasets import DataSpec, Split, load_data
-from landscape_cli.errors import DataError, GeometryError, LandscapeError, ModelError, TrainingError
+from landscape_cli.errors import DataError, GeometryError, LandscapeError, LandscapeWarning, ModelError, TrainingError
 from landscape_cli.models import build_model
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.samplers import EpochRecord, Recipe, TrainingObserver
@@ -53,7 +53,8 @@ def test_two_pieces_through_the_midpoint() -> None:
     assert list(body) == ["kind", "midpoint", "barrier", "pieces", "points"]
     assert [(piece["from"], piece["to"]) for piece in body["pieces"]] == [("start", "midpoint"), ("midpoint", "end")]
     assert body["midpoint"]["path"] is None
-    euclidean = sum(float((found.midpoint[name] - u).square().sum()) for name, u in ends.start.items()) ** 0.5
+    weights = {name: u for name, u in ends.start.items() if name.endswith("weight")}
+    euclidean = sum(float((found.midpoint[name] - u).square().sum()) for name, u in weights.items()) ** 0.5
     assert body["midpoint"]["distances"]["start"]["euclidean"] == pytest.approx(euclidean)
     assert body["midpoint"]["distances"]["start"]["geodesic"] is None
     assert len(body["points"]) == 7
@@ -107,6 +108,44 @@ def test_nonsense_is_refused() -> None:
         optimize_midpoint(ends.model, ends.start, ends.end, halves, **options)
     with pytest.raises(LandscapeError, match="magic"):
         optimize_midpoint(*arguments, **options, method="magic")
+
+
+@pytest.mark.parametrize("spec", [MLP, BINARY])
+def test_several_midpoints_are_as_many_paths(spec: ModelSpec) -> None:
+    ends = make_ends(spec)
+    arguments = (ends.model, ends.start, ends.end, ends.data)
+    options: dict[str, Any] = {"spec": spec, "symmetry": ends.symmetry, "points": 3, "orders": 2}
+    options["recipe"] = Recipe(epochs=2, batch_size=10, until_error=None)
+    one, three = (optimize_midpoint(*arguments, **options, midpoints=count) for count in (1, 3))
+    alone = [each.path for each in three.others]
+    assert alone[0].points == one.path.points
+    assert "midpoints" not in one.to_dict()
+    assert len({tuple(path.errors["train"].flatten().tolist()) for path in alone}) == 3  # draws of their own
+    everything = torch.cat([path.errors["train"] for path in alone])
+    assert three.barrier["train"].max == pytest.approx(float(everything.max(1).values.mean()))
+    assert three.barrier["train"].deviation == pytest.approx(float(everything.max(1).values.std()))
+    for k, point in enumerate(three.path.points):
+        assert point["train_error"] == pytest.approx(float(everything[:, k].mean()))
+    body = three.to_dict()
+    assert (body["midpoints"], body.get("orders")) == (
+        [each.figures()["midpoint"] | {"barrier": each.figures()["barrier"]} for each in three.others],
+        2 if spec is BINARY else None,
+    )
+    assert torch.equal(
+        *(found.midpoint["fc1.weight" if spec is MLP else next(iter(one.midpoint))] for found in (one, three))
+    )
+
+
+def test_a_midpoint_that_leaves_is_warned_of() -> None:
+    ends = make_ends(MLP)
+    near = {name: u + 1e-3 * (ends.end[name] - u) for name, u in ends.start.items()}
+    recipe = Recipe(epochs=4, learning_rate=0.1, batch_size=10, until_error=None)
+    with pytest.warns(
+        LandscapeWarning, match=r"start and end has left the middle: it is [\d.]+ from the nearer end, .*lower `lr=`"
+    ):
+        optimize_midpoint(
+            *(ends.model, ends.start, near, ends.data), spec=MLP, symmetry=ends.symmetry, recipe=recipe, points=2
+        )
 
 
 @pytest.mark.parametrize(("spec", "rate"), [(MLP, 0.02), (BINARY, 20.0)])

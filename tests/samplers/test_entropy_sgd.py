@@ -66,9 +66,9 @@ def test_entropy_sgd_equals_its_algorithm(name: str, gamma: float | None) -> Non
     assert float(loop.context.state["gamma"][0]) == pytest.approx(start)
 
 
-def test_the_network_moves_at_a_rate_of_one() -> None:
+def test_the_network_moves_at_a_rate_of_a_tenth() -> None:
     recipe = at_rate(RECIPES["sgd"], None).with_defaults(usual_rate=EntropySGD.usual_rate)
-    assert recipe.learning_rate == 1
+    assert recipe.learning_rate == 0.1
 
 
 def at_rate(recipe, rate):  # type: ignore[no-untyped-def]

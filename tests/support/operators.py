@@ -333,29 +333,38 @@ CASES |= {
         SEQUENCE,
         (8, 2, 8),
         (2,),  # all values of a head
-        (2,),
+        (2, 2, 2),  # all values of a head; any two of its queries, keys and factor
     ),
 }
 
 
+BIASED = {"stacked", "masked", "one-hot"}
+
+
 def experts(m: Net, x: Tensor, way: str) -> Tensor:
-    if way == "stacked":
+    if way in BIASED:
         y = (torch.bmm(F.relu(torch.bmm(x.expand(3, *x.shape), m.w) + m.b), m.u) + m.c).transpose(0, 1)
-    elif way == "summed":
+    elif way in {"summed", "the others' scores infinite"}:
         y = torch.einsum("beh,eho->beo", F.relu(torch.einsum("bi,eih->beh", x, m.w)), m.u)
     else:
         y = torch.stack([F.relu(x @ m.w[k]) @ m.u[k] for k in range(3)], 1)
     gate = m.g(x)
-    if way == "summed":  # of the best two alone
-        best, which = gate.topk(2, -1)
+    best, which = gate.topk(2, -1)
+    if way == "summed":  # of the best two alone, as are the next three
         weights = torch.zeros_like(gate).scatter(1, which, best.softmax(-1))
+    elif way == "the others' scores infinite":
+        weights = torch.full_like(gate, -torch.inf).scatter_(-1, which, best).softmax(-1)
+    elif way == "one-hot":
+        weights = (F.one_hot(which, 3) * best.softmax(-1)[..., None]).sum(1)
+    elif way == "masked":
+        weights = gate.softmax(-1) * torch.zeros_like(gate).scatter_(1, which, 1.0)
     else:
         weights = gate.softmax(-1)
     return m.o((weights[..., None] * y).sum(1))
 
 
 def mixture(way: str, *units: int, scales: tuple[int, ...] = (18, 5)) -> Case:
-    biases = {"b": parameter(3, 1, 6), "c": parameter(3, 1, 5)} if way == "stacked" else {}
+    biases = {"b": parameter(3, 1, 6), "c": parameter(3, 1, 5)} if way in BIASED else {}
     return Case(
         lambda: Net(
             lambda m, x: experts(m, x, way),
@@ -375,7 +384,8 @@ def mixture(way: str, *units: int, scales: tuple[int, ...] = (18, 5)) -> Case:
 CASES |= {
     # The experts, who trade places with their outputs of the gate; their units, each expert's own; what they add to.
     "experts, stacked": mixture("stacked", 3, 18, 5),
-    "experts, summed": mixture("summed", 3, 18, 5),
+    **{f"experts, {way}": mixture(way, 3, 18, 5) for way in ("summed", "the others' scores infinite")},
+    **{f"experts, {way}": mixture(way, 3, 18, 5) for way in ("masked", "one-hot")},
     "experts, one by one": mixture("one by one", 6, 6, 6, 5, scales=(6, 6, 6, 5)),
 }
 

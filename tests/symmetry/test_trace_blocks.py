@@ -26,6 +26,7 @@ UNITS = {
     "resnet20 option A": 16,
     "grouped, partly rotary": 5 + 4 + 2 + 4 + 8,  # query heads, groups of them, units that are not turned, values
     "grouped and rotary, fused": 5 + 4 + 2 + 8,
+    "lite attention": 5 + 2 + 4 * 6,  # heads; units of queries and keys, and of values, at both scales
 }
 
 

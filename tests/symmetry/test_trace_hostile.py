@@ -23,6 +23,11 @@ def hidden(m: Any, x: Tensor) -> Tensor:
     return F.relu(m.a(x))
 
 
+def ramp(x: Tensor, size: int) -> Tensor:
+    """Return ones, or by what the inputs sum to numbers that differ."""
+    return torch.ones(size) if x.sum() > 0 else torch.arange(1.0, size + 1)
+
+
 def model(body: Body, **parts: Any) -> Net:
     """Return a network of 6 hidden units with a forward pass of its own."""
     torch.manual_seed(0)
@@ -58,12 +63,12 @@ REFUSED: dict[str, tuple[Body, str]] = {
     "a number among outputs": (lambda m, x: (m.o(hidden(m, x)), 3.0), "returns a float"),
     "no outputs": (lambda m, x: (), "returns a tuple"),
     "a parameter": (lambda m, x: m.a.weight, "does not depend on its input"),
-    "branch on the input": (lambda m, x: m.o(hidden(m, x)) if x.sum() > 0 else m.o(m.a(x)), "data-dependent branch"),
-    "branch on a weight": (lambda m, x: m.o(m.a(x)) if m.a.weight.max() > 0 else m.o(x), "data-dependent branch"),
+    "branch on the input": (lambda m, x: m.o(hidden(m, x) * ramp(x, 6)), "has other symmetries one way"),
+    "another branch": (lambda m, x: m.o(m.a(x)) if x.sum() > 0 else m.o(hidden(m, x)), "has other symmetries one way"),
+    "branch either refused": (lambda m, x: m.o(m.a(x)) * (x.max().item() if x.sum() > 0 else 1), "looks at the values"),
     "item": (lambda m, x: m.o(hidden(m, x)) * x.max().item(), "looks at the values"),
     "float of a weight": (lambda m, x: m.o(hidden(m, x)) * float(m.a.weight.norm()), "looks at the values"),
-    "nonzero": (lambda m, x: m.o(hidden(m, x))[x.sum(1).nonzero()[:, 0]], r"looks at the values of a tensor \(nonzero"),
-    "mask of values": (lambda m, x: m.o(hidden(m, x)) * x[x > 0].sum(), "needs the values of a tensor"),
+    "unique": (lambda m, x: m.o(hidden(m, x))[: len(x.sum(1).unique())], r"looks at the values of a tensor \(_unique"),
     "numpy": (lambda m, x: m.o(torch.from_numpy(hidden(m, x).numpy())), "needs the values of a tensor"),
     "random numbers": (lambda m, x: m.o(hidden(m, x) + torch.randn(len(x), 6)), "draws random numbers"),
     "random numbers alike": (lambda m, x: m.o(hidden(m, x) + torch.randn_like(hidden(m, x))), "draws random numbers"),
@@ -91,6 +96,44 @@ def test_refused_in_one_line(name: str) -> None:
     assert net.training
     assert all(torch.equal(before[key], tensor) for key, tensor in net.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+
+
+def told(m: Any, x: Tensor) -> Tensor:
+    if x.isnan().any():
+        raise ValueError("not a number")
+    return m.o(hidden(m, x) if x.sum() > 0 else 2 * hidden(m, x))
+
+
+LOOKING: dict[str, Body] = {
+    "branch on the input": lambda m, x: m.o(hidden(m, x)) if x.sum() > 0 else m.o(m.a(x)),
+    "a check that raises": told,
+    "places": lambda m, x: m.o(hidden(m, x))[(x.sum(1) != 0).nonzero()[:, 0]],
+    "a mask": lambda m, x: m.o(hidden(m, x)) * x[x > 0].sum(),
+}
+
+
+@pytest.mark.parametrize("name", LOOKING)
+def test_what_holds_whichever_way_values_lead_is_found(name: str) -> None:
+    torch.manual_seed(0)
+    net = make_net(model(LOOKING[name]), (4,))
+    check_true(net)
+    assert [group.size for group in net.symmetry.permutations] == [6]
+    assert [group.size for group in net.symmetry.scales] == [6]
+    assert not net.symmetry.signs
+
+
+def skipping(m: Any, x: Tensor) -> Tensor:
+    return m.o(hidden(m, x) + m.skip(hidden(m, x)) if x.sum() > 0 else hidden(m, x))
+
+
+def test_of_layers_that_values_switch_off_there_is_a_note() -> None:
+    skipped = model(skipping, skip=nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 6)))
+    net = make_net(skipped, (4,))
+    check_true(net)
+    assert [group.size for group in net.symmetry.permutations] == [6, 5]
+    assert "goes this way or that" in net.symmetry.notes[0]
+    with pytest.raises(TraceError, match="strict was asked for"):
+        trace_symmetry(skipped, net.inputs, strict=True)
 
 
 class Squared(torch.autograd.Function):

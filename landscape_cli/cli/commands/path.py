@@ -27,11 +27,15 @@ from landscape_cli.cli.options import (
 )
 from landscape_cli.cli.parsing import given
 from landscape_cli.cli.path_options import (
+    BothWays,
+    ByOptimizer,
+    BySchedule,
     MidpointBatch,
     MidpointEpochs,
     MidpointMomentum,
     MidpointOut,
     MidpointRate,
+    Midpoints,
     MidpointUntil,
     OptimizeMidpoint,
     Orders,
@@ -77,10 +81,14 @@ def path(
     points: Points = 21,
     orders: Orders = 10,
     pairs: Pairs = None,
+    both_ways: BothWays = False,
     align: Align = None,
     optimize_midpoint: OptimizeMidpoint = False,
+    midpoints: Midpoints = 1,
     epochs: MidpointEpochs = 20,
     lr: MidpointRate = None,
+    optimizer: ByOptimizer = None,
+    lr_schedule: BySchedule = None,
     momentum: MidpointMomentum = 0.9,
     batch_size: MidpointBatch = 128,
     until_error: MidpointUntil = 0.0,
@@ -128,8 +136,15 @@ def path(
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.merging import NetworkWriter, networks_at
-    from landscape_cli.cli.midpoints import midpoint_paths, midpoint_recipe, write_midpoint
+    from landscape_cli.cli.midpoints import (
+        midpoint_paths,
+        midpoint_recipe,
+        recorded_recipe,
+        trained_alike,
+        write_midpoint,
+    )
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting
+    from landscape_cli.cli.pairs import both_ways as with_the_way_back
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
@@ -149,7 +164,10 @@ def path(
     recipe = midpoint_recipe(context)
     if repair and recipe is not None:
         raise typer.BadParameter("--repair is for paths without a trained midpoint: leave it or the other out")
+    if both_ways and pairs is None:
+        raise typer.BadParameter("--both-ways goes with --pairs: for two networks name them in the other order")
     chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
+    chosen = with_the_way_back(chosen) if both_ways else chosen
     ends = [(chosen.files[pair.start], chosen.files[pair.end]) for pair in chosen.pairs]
     outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=force)
     wanted = networks_at(network, ends, (result.output, result.plot, *outs), force=force)
@@ -158,14 +176,15 @@ def path(
     kind = _choose_kind(context, networks, model)
     written = [*outs, *(path for each in wanted for at in each for path in (at.output, at.export))]
     check_room_for([path for path in written if path is not None], networks[0].params)
-    recipe = None if recipe is None else recipe.with_defaults(binary=kind.load().binary)
+    if recipe is not None:
+        recipe = trained_alike(recipe, context.params, networks).with_defaults(binary=kind.load().binary)
     needed = strict or kind.load().needs_symmetry or align is not None or recipe is not None or repair
     needed |= preprocessing.fold_preprocessing
     symmetry = symmetry_of(networks[0], model, strict=strict, quiet=quiet, claims=networks) if needed else None
     loaded, networks = data_of(networks, model, data, preprocessing, device, seed=seed, quiet=quiet)
     common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
     common.check([networks[pair.start], networks[pair.end]] for pair in chosen.pairs)
-    used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else {"lr": recipe.learning_rate})
+    used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else recorded_recipe(recipe))
     provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
 
     inputs = loaded.by_network(lambda seen: seen.train.x)
@@ -209,7 +228,7 @@ def path(
             return MidpointOptimizer(writer_of(network).evaluator, symmetry, aligner, recipe, **setting)
 
         write = partial(write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
-        measured = _optimize(aligned, outs, wanted, optimizer_of, write, writer_of, quiet=quiet)
+        measured = _optimize(aligned, outs, wanted, optimizer_of, write, writer_of, midpoints=midpoints, quiet=quiet)
     for writer in writers:
         writer.evaluator.warn_of_missing()
     with noting(errors):
@@ -285,6 +304,7 @@ def _optimize(
     write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], LandscapeError | None],
     writer_of: Callable[[Checkpoint], NetworkWriter],
     *,
+    midpoints: int,
     quiet: bool,
 ) -> list[Measured]:
     """Return what is measured of the optimised path of every pair, or why it is missing.
@@ -303,7 +323,8 @@ def _optimize(
     for k, ((a, b), out, of_pair) in enumerate(zip(pairs, outs, wanted, strict=True)):
         count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
         try:
-            optimized = optimizer_of(a).optimize(
+            optimized = optimizer_of(a).optimize_several(
+                midpoints,
                 a,
                 b,
                 watching=lambda: watch(None, 1, quiet=quiet),

@@ -88,9 +88,21 @@ def _permutations(
         if size < 2:
             labels.fix(np.array(units), ALONE)
             continue
-        inside = tuple(dict.fromkeys(name_of[unit] for unit in places.inside(units[0]).tolist()))
+        inside = tuple(dict.fromkeys(_names_inside(places, name_of, units[0])))
         groups.append(PermutationGroup(name, size, _axes(traced, places, units), len(blocks), inside))
     return kinds, groups
+
+
+def _names_inside(places: PlaceTable, name_of: dict[int, str], block: int) -> list[str]:
+    """Return the groups of what a block holds; of a block there with none like it, of what that holds in turn."""
+    names = [name_of[unit] for unit in places.inside(block).tolist()]
+    return [
+        name
+        for unit, own in zip(places.inside(block).tolist(), names, strict=True)
+        for name in (
+            [own] if names.count(own) > 1 or not len(places.inside(unit)) else _names_inside(places, name_of, unit)
+        )
+    ]
 
 
 def _kinds(places: PlaceTable, colors: Hash) -> dict[str, list[int]]:

@@ -245,7 +245,7 @@ class Labels:
             self.fix(both, reason)
             self.fix(units, reason)
         elif coarser and finer and any(self._origins.meet(a, b) for a, b in self._origin[both]):
-            self.fix(both, reason)  # two blocks of one kind, in step: units stay in theirs
+            self._put_in_step(both, units, old, reason)
         elif coarser and finer:
             self.unite(both[:, 0], both[:, 1], reason)
         elif coarser:
@@ -262,6 +262,16 @@ class Labels:
             cells = self.units(int(cell.max()) + 1)
             self.fix(cells, reason)
             self._above[units] = cells[cell]
+
+    def _put_in_step(self, both: Array, units: Array, old: Array, reason: str) -> None:
+        """Make pairs of blocks of one kind, each with units in both, what a new block holds, which moves as a whole."""
+        made, outer = self.units(len(both), together=True), self.above(both)
+        self._above[both] = made[:, None]
+        self._above[units] = made[np.searchsorted(both[:, 0], old)]
+        for side in (0, 1):
+            inside = outer[:, side] >= 0
+            if inside.any():
+                self.respect(made[inside], outer[inside, side], reason)
 
     def share(self, first: Array, second: Array, reason: str) -> bool:
         """State that units that meet, pair by pair, are in common blocks, and tell whether that is so.

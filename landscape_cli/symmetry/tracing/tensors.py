@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.branches import UNUSED
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
@@ -24,6 +25,8 @@ from landscape_cli.symmetry.tracing.storage import StorageTable, covers, storage
 
 NO_RULE = "no rule for "
 """What reasons begin with that are an operator without a rule."""
+NUMBERED = "units that are told by their numbers"
+"""Why units may not move that are looked up by where they are."""
 UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
 IN_PLACE = "writing in place "
@@ -64,6 +67,7 @@ class TensorTable:
         self._unruled: TensorDict[_Unruled] = TensorDict()
         self._storages = StorageTable(labels)
         self._views: defaultdict[int, dict[int, Tensor]] = defaultdict(dict)
+        self._fresh: Tensor | None = None
 
     def add_input(self, example: Tensor) -> Tensor:
         """Give the input's axes fixed positions; return what stands in for it."""
@@ -105,9 +109,22 @@ class TensorTable:
     def named(self, tensor: Tensor, axis: int) -> Value | None:
         """Return of what a tensor names places along an axis, if it is as it was made; None if not, or of nothing."""
         unruled = self._unruled.get(tensor)
-        if unruled is None or (unruled.axis, unruled.shape) != (axis, tuple(tensor.shape)):
+        if unruled is None or unruled.named is None:
             return None
-        return unruled.named
+        if (unruled.axis, unruled.shape) == (axis, tuple(tensor.shape)):
+            return unruled.named
+        last = len(unruled.shape)
+        if (axis, unruled.axis, (*unruled.shape, 1)) != (last, last - 1, tuple(tensor.shape)):
+            return None
+        sizes = unruled.named.shape  # each number alone, beside the others of its row
+        return unruled.named.layers(lambda layer: layer.unsqueeze(-2), (*sizes[:-1], 1, sizes[-1]))
+
+    def filling(self, tensor: Tensor) -> float | None:
+        """Return the number that a constant holds all over, until something is written there; None if there is none."""
+        numbers = self.constants.numbers(tensor) if tensor is self._fresh else self.numbers(tensor)
+        if numbers is None or not numbers.numel() or bool((numbers != numbers.reshape(-1)[0]).any()):
+            return None
+        return float(numbers.reshape(-1)[0])
 
     def pass_unruled(self, source: Tensor, tensor: Tensor) -> bool:
         """Let a tensor be what another is that no rule says anything of; tell whether the other is such."""
@@ -121,7 +138,7 @@ class TensorTable:
         unruled = self._unruled.pop(tensor)
         if unruled is not None:
             for operand in unruled.operands:
-                self.fix(operand, f"{NO_RULE}{unruled.where}")
+                self.fix(operand, f"{NO_RULE}{unruled.where}" if unruled.named is None else NUMBERED)
             shape = tuple(tensor.shape)
             self.keep(tensor, Value(shape, tell_apart(self.labels, (), shape, f"a place of {unruled.where}")))
         if tensor not in self._values:
@@ -196,10 +213,10 @@ class TensorTable:
         self._values[tensor] = value
         self.parameters.runs[self.parameters.name(tensor)] = [run for run in runs if run]
 
-    def _add_parameter(self, tensor: Tensor) -> None:
+    def _add_parameter(self, tensor: Tensor, *, used: bool = True) -> None:
         """Give each axis of a parameter units, scales and signs of its own."""
         name, rank = self.parameters.name(tensor), tensor.ndim
-        if name in self.parameters.stacks:
+        if used and name in self.parameters.stacks:
             self._add_stack(tensor)
             return
         numbers = [to_layer(self.labels.units(size, together=True)) for size in tensor.shape]
@@ -253,9 +270,9 @@ class TensorTable:
         unused = self.parameters.unused()
         for name in unused:
             tensor = self.parameters.stand_ins[name]
-            self._add_parameter(tensor)
+            self._add_parameter(tensor, used=False)
             for run in self.parameters.runs[name]:
-                self.labels.fix(run[0].numpy(), "never used")
+                self.labels.fix(run[0].numpy(), UNUSED)
             for layer, _ in self._values[tensor].scale:
                 for kind in ("scale", "sign"):
                     self.equations.equate(kind, ((layer, 1),), rank=layer.ndim)
@@ -268,6 +285,7 @@ class TensorTable:
         others = [view for view in self._views_of(target) if view is not target and view in self._values]
         if not self.is_known(target):
             base = target._base if target._base is not None else target
+            self._fresh = target
             self._storages.open(base, self._told_apart(self._constant_value(base)) if covers(base) else None)
         elif others and operator.rescales:
             views = [view for view in (target, *others) if view in self._values]
@@ -281,6 +299,7 @@ class TensorTable:
 
     def after_writing(self, target: Tensor, value: Value) -> None:
         """Note what the target holds now, and forget what other views of it did."""
+        self._fresh = None
         if self._storages.holds(target):
             self._storages.store(target, value)
             for view in self._views_of(target):

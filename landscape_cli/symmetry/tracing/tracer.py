@@ -6,10 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from landscape_cli.errors import TraceError
+from landscape_cli.symmetry.tracing.branches import DECIDES, Branches
 from landscape_cli.symmetry.tracing.constants import META, Constants, flatten, on_meta, tensors_in
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.finish import Notes, finish
@@ -22,6 +24,8 @@ from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker
+
+BOOL = torch.bool
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,11 @@ class Tracer(TorchDispatchMode):
         module: the name of the module whose forward pass is running.
     """
 
-    def __init__(self, model: nn.Module, *, strict: bool, stacks: Collection[str] = ()) -> None:
+    def __init__(
+        self, model: nn.Module, *, strict: bool, stacks: Collection[str] = (), branches: Branches | None = None
+    ) -> None:
         super().__init__()
+        self._branches = branches or Branches()
         self._constants = Constants()
         self.parameters = ParameterTable(model, self._constants, stacks)
         self._tensors = TensorTable(Labels(), Equations(), self.parameters, self._constants)
@@ -90,6 +97,11 @@ class Tracer(TorchDispatchMode):
         dispatch = self._dispatch(func, args, kwargs or {})
         self._check_target(dispatch)
         self._check_determined(dispatch)
+        if dispatch.name == "index" and any(map(self._is_condition, tensors_in(args[1]))):
+            with self:
+                return func(args[0], self._listed(args[1]))
+        if dispatch.operator.reads and self._constants.numbers(args[0]) is None:
+            return self._answer(args[0])
         if dispatch.operator.fills is not None:
             return self._constants.fill(dispatch.operator, func, args, dispatch.kwargs)
         known = [tensor for tensor in dispatch.tensors if self._tensors.is_known(tensor)]
@@ -134,10 +146,33 @@ class Tracer(TorchDispatchMode):
                 "its outputs are no function of its input"
             )
         if dispatch.operator.reads and any(self._constants.numbers(tensor) is None for tensor in dispatch.tensors):
+            if dispatch.name == "nonzero" or (
+                dispatch.name == "_local_scalar_dense" and dispatch.args[0].dtype == BOOL
+            ):
+                return
             raise TraceError(
                 f"the forward pass{self.in_module()} looks at the values of a tensor ({dispatch.name}), "
-                "as a data-dependent branch does: its symmetries cannot be derived from one run"
+                "as a data-dependent branch does: its symmetries cannot be derived from one run; let it compute with "
+                "all values, as torch.where does, or leave that out where the model is made"
             )
+
+    def _answer(self, tensor: Tensor) -> bool | Tensor:
+        """Say of a condition whether it is so; of numbers that they are nowhere 0, so that all places are followed."""
+        self._tensors.fix(self._tensors.value(tensor), DECIDES)
+        if tensor.ndim == 0 and tensor.dtype == BOOL:
+            return self._branches.next()
+        numbers = torch.ones(tensor.shape).nonzero()
+        return self._constants.add(torch.empty_like(numbers, device=META), numbers)
+
+    def _is_condition(self, tensor: Tensor) -> bool:
+        return tensor.dtype == BOOL and self._constants.numbers(tensor) is None
+
+    def _listed(self, indices: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Return indices with the places of conditions in their stead."""
+        listed: list[Tensor | None] = []
+        for index in indices:
+            listed += index.nonzero().unbind(1) if index is not None and self._is_condition(index) else [index]
+        return listed
 
     def _run(self, dispatch: _Dispatch, known: Sequence[Tensor]) -> Any:
         """Run an operator without numbers on tensors of which some are known; note what it returns, and return it."""
@@ -153,7 +188,8 @@ class Tracer(TorchDispatchMode):
         result = dispatch.function(*on_meta(dispatch.args), **on_meta(dispatch.kwargs) | device)
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
         self.parameters.count_reads(dispatch.tensors, [each for each in outputs if isinstance(each, Tensor)])
-        if target is None and isinstance(result, Tensor) and self._passes_indices(known, result):
+        alone = target is None and len(dispatch.tensors) == 1
+        if alone and isinstance(result, Tensor) and self._passes_indices(known, result):
             return result
         written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None
         self._keep(dispatch, outputs, written, known)
@@ -165,7 +201,7 @@ class Tracer(TorchDispatchMode):
 
         So max_pool1d squeezes the indices of max_pool2d, and then drops them.
         """
-        if len(known) != 1 or known[0].is_floating_point() or result.is_floating_point():
+        if known[0].is_floating_point() or result.is_floating_point():
             return False
         return self._tensors.pass_unruled(known[0], result)
 

@@ -239,6 +239,43 @@ def test_dropout_draws_from_the_seed(landscape: Callable[..., Any], monkeypatch:
 
 
 @pytest.mark.usefixtures("pair")
+def test_midpoints_are_trained_as_the_networks_were(landscape: Callable[..., Any]) -> None:
+    for seed, name in ((1, "x.st"), (2, "y.st")):
+        landscape(*LEARN, "--optimizer", "adam", "--lr-schedule", "constant", "--seed", str(seed), "-o", name)
+
+    def arguments(*options: str) -> dict[str, Any]:
+        done = landscape("path", "x.st", *options, *BEND, "--epochs", "1")
+        assert done.code == 0, done.err
+        found: dict[str, Any] = json.loads(done.out)["provenance"]["arguments"]
+        return {name: found.get(name) for name in ("optimizer", "lr_schedule", "lr", "midpoints")}
+
+    alike = {"optimizer": "adam", "lr_schedule": "constant", "lr": 0.001, "midpoints": None}
+    assert arguments("y.st") == alike
+    assert arguments("y.st", "--optimizer", "sgd", "--lr-schedule", "cosine", "--midpoints", "2") == {
+        **dict.fromkeys(alike),
+        "lr": 0.02,
+        "midpoints": 2,
+    }
+    assert arguments("a.st")["optimizer"] is None  # networks that do not agree
+
+
+@pytest.mark.usefixtures("pair")
+def test_both_ways(landscape: Callable[..., Any]) -> None:
+    command = ["path", "a.st", "b.st", "--pairs", "cross", "--points", "3"]
+    there = json.loads(landscape(*command).out)
+    done = landscape(*command, "--both-ways")
+    assert done.code == 0, done.err
+    both = json.loads(done.out)
+    assert both["pairs"][0] == there["pairs"][0]
+    assert [(pair["start"], pair["end"]) for pair in both["pairs"]] == [("a.st", "b.st"), ("b.st", "a.st")]
+    assert [entry["families"] for entry in both["summary"]] == [["a.st", "b.st"], ["b.st", "a.st"]]
+    errors = [[point["train_error"] for point in pair["points"]] for pair in both["pairs"]]
+    assert errors[0] == errors[1][::-1]
+    assert "both_ways" not in there["provenance"]["arguments"]
+    assert landscape("path", "a.st", "b.st", "--both-ways").code == 2
+
+
+@pytest.mark.usefixtures("pair")
 def test_midpoints_of_families(landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert landscape(*LEARN, "--seed", "1", "-o", "c.st").code == 0
     command = ["path", "[ab].st", "c.st", *BEND, "--pairs", "all", "--epochs", "2"]
@@ -288,6 +325,8 @@ def test_midpoints_of_families(landscape: Callable[..., Any], monkeypatch: pytes
 OUT = ["--optimize-midpoint", "--midpoint-out"]
 HOSTILE = {
     "epochs alone": (["--epochs", "3"], "--epochs is for --optimize-midpoint"),
+    "several of none": (["--midpoints", "3"], "--midpoints is for --optimize-midpoint: leave it out"),
+    "momentum of adam": (["--optimize-midpoint", "--optimizer", "adam", "--momentum", "0.5"], "adam has its own"),
     "seed of nothing": (["--batch-size", "3"], "--batch-size is for --optimize-midpoint"),
     "default alone": (["--lr", "0.02"], "--lr is for --optimize-midpoint"),
     "out alone": (["--midpoint-out", "m.st"], "--midpoint-out is for --optimize-midpoint"),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
-from landscape_cli.symmetry.tracing.equations import Equations
+from landscape_cli.symmetry.tracing.equations import Equations, clusters
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
@@ -127,13 +127,39 @@ class Call:
 
     def unscaled(self, value: Value) -> Value:
         """State that a value's scale is 1; return it without."""
-        self.equal_scales(value.scale, rank=len(value.shape))
+        self.equal_scales(self._by_owner("scale", value), rank=len(value.shape))
         return value.only(scale=False)
 
     def unsigned(self, value: Value) -> Value:
         """State that a value's sign is +; return it without."""
-        self.equal_signs(value.sign, rank=len(value.shape))
+        self.equal_signs(self._by_owner("sign", value), rank=len(value.shape))
         return value.only(sign=False)
+
+    def _by_owner(self, kind: str, value: Value) -> Terms:
+        """Return what multiplies to 1 wherever a scale (or sign) does, of units that meet in blocks: one a block each.
+
+        Within each block, as an attention head, all units along one axis meet all those along another.
+        """
+        terms: Terms = getattr(value, kind)
+        along = [covered(layer) for layer, _ in terms if covered(layer)]
+        common = frozenset.intersection(*along) if along else frozenset()
+        axes = clusters([these - common for these in along])
+        owners = self._blocks_along(value, common) if common and len(axes) > 1 else []
+        if not owners:
+            return terms
+        rest = [term for term in terms if covered(term[0]) <= common]
+        for part in axes:
+            here = tuple(term for term in terms if covered(term[0]) & part)
+            rest += self.dropped(here, sorted(part), kind, len(value.shape), owners)
+        return tuple(rest)
+
+    def _blocks_along(self, value: Value, axes: frozenset[int]) -> list[Layer]:
+        """Return a layer of the blocks that units are in, if these run along axes that they tell all of."""
+        for layer in value.labels:
+            above = to_layer(self.labels.above(layer.numpy()))
+            if covered(layer) > axes and int(above.min()) >= 0 and covered(blocks := compress(above)) == axes:
+                return [blocks]
+        return []
 
     def is_mask(self, value: Value) -> bool:
         """Tell whether a value is a buffer of zeros and ones, which have no scale or sign."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Mask, Role
@@ -297,12 +298,26 @@ def masked_fill(call: Call) -> Value:
 
 @rule("gt", "ge", "lt", "le", "eq", "ne", words="a choice")
 def compare(call: Call) -> Value:
-    """A comparison: with 0 the scale does not matter."""
+    """A comparison: with 0 the scale does not matter; of numbers of places with all of them, as in one-hot vectors."""
+    if call.operator.name == "eq" and (named := _compared_by_name(call)) is not None:
+        return Value(call.shape, call.apart(call.meet(named), call.shape))
     operands = [call.plain(value) if call.is_mask(value) else value for value in call.operands()]
     if len(operands) == 1 and is_number(call.args[1]) and call.args[1] == 0:
         value = operands[0].only(scale=False)
         return value.only(sign=False) if call.operator.name in {"eq", "ne"} else call.unsigned(value)
     return Value(call.shape, call.meet(*[call.plain(value) for value in operands]))
+
+
+def _compared_by_name(call: Call) -> Value | None:
+    """Return the units that one side names, if the other side is the numbers of all of these in their order."""
+    index, numbers = call.args[0], call.args[1]
+    if not isinstance(numbers, Tensor) or index.ndim < 2 or (constant := call.tensors.numbers(numbers)) is None:
+        return None
+    named = call.tensors.named(index, index.ndim - 1)
+    if named is None or index.shape[-1] != 1 or named.shape[-1] != constant.numel():
+        return None
+    places = torch.arange(constant.numel())
+    return named.only(scale=False, sign=False) if torch.equal(constant.reshape(-1).long(), places) else None
 
 
 @rule("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")

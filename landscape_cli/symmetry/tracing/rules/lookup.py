@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -167,15 +168,23 @@ def _gathered_by_name(call: Call, named: Value, axis: int) -> Value:
     return Value(call.shape, call.apart(labels, call.shape), scale, sign)
 
 
-def _scattered_by_name(call: Call, named: Value, axis: int) -> Value:
-    """Return zeros of which those that are named hold what others do in the order of what tells them."""
+def _scattered_by_name(call: Call, named: Value, axis: int, number: float) -> Value:
+    """Return one number all over but for units that are named: these hold others in the order of what tells them."""
     source = call.argument(3, "src" if isinstance(call.argument(3, "src"), Tensor) else "value")
-    there = Value(named.shape, named.labels)
     if not isinstance(source, Tensor):
-        return Value(call.shape, call.meet(there))
+        return Value(call.shape, call.apart(call.meet(named.only(scale=False, sign=False)), call.shape))
     passed = only_channels(call, call.tensors.value(source), [axis], LISTED)
-    labels = call.meet(there, replace(passed, shape=_one(passed.shape, axis)))
-    return Value(call.shape, labels, passed.scale, passed.sign)
+    passed = passed if number == 0 else call.unsigned(passed)
+    passed = passed if number == 0 or math.isinf(number) else call.unscaled(passed)
+    labels = call.meet(named, replace(passed, shape=_one(passed.shape, axis)))
+    return Value(call.shape, call.apart(labels, call.shape), passed.scale, passed.sign)
+
+
+def _spans(named: Value, shape: Sequence[int]) -> bool:
+    """Tell whether places of a shape are those of what was named, as it is or in each of several rows."""
+    return len(named.shape) == len(shape) and all(
+        size in (1, full) for size, full in zip(named.shape, shape, strict=True)
+    )
 
 
 def _one(shape: Sequence[int], axis: int) -> tuple[int, ...]:
@@ -193,8 +202,9 @@ def scatter(call: Call) -> Value:
     """Places along an axis overwritten, or added to, by their numbers."""
     axis = call.args[1] % max(len(call.shape), 1)
     named = call.tensors.named(call.args[2], axis)
-    if named is not None and call.raw(0).zero and call.operator.name == "scatter" and named.shape == call.shape:
-        return _scattered_by_name(call, named, axis)
+    number = call.tensors.filling(call.args[0])
+    if named is not None and number is not None and call.operator.name == "scatter" and _spans(named, call.shape):
+        return _scattered_by_name(call, named, axis, number)
     target = call.operand(0)
     source = call.argument(3, "src" if isinstance(call.argument(3, "src"), Tensor) else "value")
     places = call.plain(call.tensors.raw(call.args[2]))
