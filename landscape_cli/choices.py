@@ -137,9 +137,10 @@ class Augment(Choice):
 
 
 class Precision(Choice):
-    """In which numbers training computes."""
+    """In which numbers networks in float32 are computed; TF32 is float32 on a CPU."""
 
     FLOAT32 = "float32"
+    TF32 = "tf32"
     BF16 = "bf16"
 
 

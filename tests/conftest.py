@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,29 @@ import pytest
 import torch
 
 from landscape_cli.cli.app import main
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--gpu", default="cuda", metavar="DEVICE", help="what tests marked gpu take for one, as cpu")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "gpu" in getattr(item, "fixturenames", ()):
+            item.add_marker("gpu")
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+    """A GPU, without which the test is skipped: what is computed there is compared with the CPU."""
+    device = torch.device(request.config.getoption("--gpu"))
+    if device.type == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=True
+    ):  # as PyTorch has it, but for the same bytes
+        yield device
 
 
 @pytest.fixture(autouse=True)

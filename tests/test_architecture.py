@@ -185,7 +185,7 @@ def test_type_checkers_see_the_public_names() -> None:
     assert set(landscape_cli.__all__) == {*imported, "__version__"}
 
 
-OF_THE_WHOLE = {"test_architecture.py", "test_docs.py", "test_results.py"}
+OF_THE_WHOLE = {"test_architecture.py", "test_docs.py", "test_gpu.py", "test_results.py"}
 
 
 def test_tests_mirror_the_package() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -191,10 +191,15 @@ class Nesting:
             result[name] = matched
         return result
 
-    def permutations(self, pairs: Mapping[str, Array]) -> dict[str, Tensor]:
-        """Return the permutations that bring all units to those that they are matched to."""
+    def permutations(self, pairs: Mapping[str, Array], changed: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Return the permutations that bring units to those that they are matched to.
+
+        Those of all groups, or of `changed` ones alone, and of the units right inside, who count from their blocks.
+        """
         result = {}
-        for name, matched in pairs.items():
+        within = (inner.name for name in changed or () for inner in self.inside[name])
+        for name in pairs if changed is None else dict.fromkeys([*changed, *within]):
+            matched = pairs[name]
             if name in self.outer:
                 matched = _within_blocks(matched, self.members(name), pairs[self.outer[name]])
             result[name] = torch.from_numpy(matched.copy())

@@ -6,7 +6,7 @@ See docs/method.md: Align.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class Descent:
         self.nesting = self.axis_table.nesting
         self.correlations, self.sign_correlations = dict(correlations or {}), dict(sign_correlations or {})
         self.signs = SignDescent(similarity, matching, self.sign_correlations)
-        self._pending = [group.name for group in self.axis_table.symmetry.permutations]
+        self._pending = dict.fromkeys(group.name for group in self.axis_table.symmetry.permutations)
         self.settled: set[str] = set()
         self._versions: Counter[str] = Counter()
         self._matched_at: dict[str, tuple[int, ...]] = {}
@@ -95,12 +95,12 @@ class Descent:
         """Return a descent of another matching with the same signs chosen, with more settled and less to be matched."""
         branch = Descent(similarity, matching, self.correlations, self.sign_correlations)
         branch.signs.chosen, branch.signs.tried = set(self.signs.chosen), set(self.signs.tried)
-        branch._pending, branch.settled = list(pending), self.settled | set(settled)
+        branch._pending, branch.settled = dict.fromkeys(pending), self.settled | set(settled)
         return branch
 
-    def roots(self) -> list[str]:
-        """Return the groups to be matched next: those that are in no block yet to be matched."""
-        return [name for name in self._pending if self.root_of(name) == name]
+    def roots(self) -> Iterator[str]:
+        """Yield the groups to be matched next: those that are in no block yet to be matched."""
+        return (name for name in self._pending if self.root_of(name) == name)
 
     def root_of(self, name: str) -> str:
         """Return the outermost group of blocks yet to be matched that a group's units are in, or itself."""
@@ -114,8 +114,10 @@ class Descent:
     def _settle_group(self, name: str, leaves: Sequence[str]) -> None:
         done = [name, *leaves]
         self._versions.update(done)
-        self.settled |= set(done) | self._between(name, done)
-        self._pending = [group for group in self._pending if group not in self.settled]
+        settled = set(done) | self._between(name, done)
+        self.settled |= settled
+        for group in settled:
+            self._pending.pop(group, None)
 
     def sweep(self, orders: Iterable[Sequence[str]] | None = None) -> None:
         """Match every group with all that counts, until none changes.
@@ -187,14 +189,13 @@ class Descent:
 
     def _next(self) -> tuple[str, dict[str, list[Term]]]:
         """Return the group to match next, and by what: nothing if all that there is depends on others."""
-        roots = self.roots()
         for readers in (False, True):
-            for name in roots:
+            for name in self.roots():
                 leaves = self.nesting.leaves(name)
                 terms = {leaf: self._settled_terms(leaf, name, readers=readers) for leaf in leaves}
                 if any(terms.values()) or any(leaf in self.correlations for leaf in terms):
                     return name, terms
-        return roots[0], {}
+        return next(self.roots()), {}
 
     def _between(self, name: str, done: Sequence[str]) -> set[str]:
         """Return the groups of blocks between a group and the units inside that have been matched."""
@@ -205,8 +206,11 @@ class Descent:
         if leaf in self.correlations:
             return []
         terms = self.similarity.terms[leaf] if readers else self.similarity.writers(leaf)
-        settled = self.settled - {leaf, name}
-        return [term for term in terms if term.depends <= settled and term.waits_for <= self.signs.chosen]
+        return [
+            term
+            for term in terms
+            if term.depends <= self.settled and not term.depends & {leaf, name} and term.waits_for <= self.signs.chosen
+        ]
 
     def _all_terms(self, name: str) -> dict[str, list[Term]]:
         """Return what counts for a group; blocks are matched by what does not depend on matches inside, if possible."""
@@ -268,12 +272,12 @@ class Descent:
         if only_if_better and not _is_better(scores, before, pairs):
             return False
         changed = [group for group, matched in pairs.items() if bool((before[group] != matched).any())]
-        kept = self.matching.copy()
-        if not self.matching.pair(pairs):
-            return False
         # Where a group is on both sides of a tensor, what is best with one side held still may be worse.
         check = only_if_better and self.similarity.kind is Kind.WEIGHT and _is_on_both_sides(terms)
-        if check and self.similarity.total(self.matching) <= self.similarity.total(kept):
+        kept = self.matching.copy() if check else None
+        if not self.matching.pair(pairs):
+            return False
+        if kept is not None and self.similarity.total(self.matching) <= self.similarity.total(kept):
             self.matching.restore(kept)
             return False
         self._versions.update(changed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -74,13 +74,22 @@ class UnitMatching:
         self.pairs, self.permutations = dict(matching.pairs), dict(matching.permutations)
         self.signs, self.flipped = dict(matching.signs), set(matching.flipped)
 
+    def part(self, names: Iterable[str]) -> UnitMatching:
+        """Return what a matching says now of some groups of units and signs, and of no other ones."""
+        part = UnitMatching.__new__(UnitMatching)
+        part.axis_table, part.pairs, names = self.axis_table, {}, list(names)
+        part.permutations = {name: self.permutations[name] for name in names if name in self.permutations}
+        part.signs = {name: self.signs[name] for name in names if name in self.signs}
+        part.flipped = self.flipped & part.signs.keys()
+        return part
+
     def pair(self, pairs: Mapping[str, Array]) -> bool:
         """Match units as `pairs`, by group, says; tell whether that changed anything."""
-        changed = any(not np.array_equal(self.pairs[name], matched) for name, matched in pairs.items())
+        changed = [name for name, matched in pairs.items() if not np.array_equal(self.pairs[name], matched)]
         if changed:
             self.pairs |= pairs
-            self.permutations |= self.axis_table.nesting.permutations(self.pairs)
-        return changed
+            self.permutations |= self.axis_table.nesting.permutations(self.pairs, changed)
+        return bool(changed)
 
     def flip(self, name: str, signs: Tensor) -> bool:
         """Flip the network's units where `signs` is negative; tell whether that changed anything."""

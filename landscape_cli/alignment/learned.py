@@ -28,6 +28,7 @@ from landscape_cli.forward.functional import (
     unsaved_buffers,
     working_type,
 )
+from landscape_cli.forward.uncompiled import uncompiled
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 
@@ -141,7 +142,7 @@ class PathLearner:
         parameters = relaxation.parameters()
         if not parameters:
             return
-        optimizer = torch.optim.Adam(parameters, lr=learning.rate)
+        optimizer = uncompiled(torch.optim.Adam)(parameters, lr=learning.rate)
         source = generator(self._seed, STREAM)
         batches = max(1, len(split.y) // learning.batch_size)
         for epoch in range(1, learning.epochs + 1):

@@ -159,7 +159,7 @@ class Similarity:
             self._update_whole(term, matching, sums[key])
         else:
             self._update_along(term, term.along, matching, sums[key])
-        term.last = matching.copy()
+        term.last = matching.part(term.moved_by)
 
     def _update_along(self, term: Term, along: int, matching: UnitMatching, matrix: Tensor) -> None:
         """Add the products with those places of the one other axis where anything changed."""

@@ -46,7 +46,7 @@ class Term:
         along: the one other axis that these are on, or None if they are on several.
         common_signs: the signs that several of the units have in common, and which of them each unit has.
         scales: factors for each place of each unit, of the reference and of the network, shape (units, places).
-        last: the matching that the similarity was last brought up to date with.
+        last: what the matching that the similarity was last brought up to date with says of these.
     """
 
     group: PermutationGroup
@@ -74,6 +74,11 @@ class Term:
     def sign_groups(self) -> list[str]:
         """The sign groups whose signs the term depends on."""
         return [*(group.name for group, _ in self.flipped_by), *(group.name for group, *_ in self.common_signs)]
+
+    @property
+    def moved_by(self) -> set[str]:
+        """The groups of units and of signs that say what the similarity is summed of."""
+        return self.depends | {group.name for group, _ in self.flipped_by}
 
     @property
     def waits_for(self) -> set[str]:

@@ -57,12 +57,13 @@ def match_tied(descent: Descent) -> bool:
 def _tied(descent: Descent) -> list[str]:
     """Return the fewest groups to be matched that tell each other all about themselves; none if there are not two."""
     candidates = []
-    for name in descent.roots():
+    roots = list(descent.roots())
+    for name in roots:
         for leaf in descent.nesting.leaves(name):
             for term in descent.similarity.terms.get(leaf, ()):
                 waits_for = {descent.root_of(other) for other in term.depends - descent.settled}
                 names = list(dict.fromkeys([name, *sorted(waits_for)]))
-                if waits_for <= set(descent.roots()):
+                if waits_for <= set(roots):
                     candidates.append((len(names), names))
     several = [names for count, names in candidates if count > 1]
     return min(several, key=len) if several else []

@@ -82,7 +82,7 @@ def check_used(context: typer.Context, method: Method, *, also: Sequence[str] = 
             methods = " or ".join(choice.value for choice in used_by)
             others = ", --bn recompute or --fold-preprocessing" if name in OF_DATA else ""
             raise typer.BadParameter(f"{flag(name)} is for --method {methods}{others}: leave it out")
-    if given(context, "temperature") and context.params["relaxation"] is not Relaxation.SINKHORN:
+    if given(context, "temperature") and context.params["relaxation"] != Relaxation.SINKHORN:
         raise typer.BadParameter("--temperature is for --relaxation sinkhorn: leave it out")
 
 

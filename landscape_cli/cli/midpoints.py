@@ -40,7 +40,7 @@ def midpoint_recipe(context: typer.Context) -> Recipe | None:
     from landscape_cli.samplers import Recipe
 
     options = context.params
-    connects = options["kind"] is Kind.CONNECTOR
+    connects = options["kind"] == Kind.CONNECTOR
     if not options["optimize_midpoint"]:
         for name in (*(() if connects else OF_MIDPOINT), *OF_MIDPOINT_ALONE, "midpoint_out"):
             if given(context, name):

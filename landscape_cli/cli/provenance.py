@@ -101,28 +101,31 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
     if len(values.get("key", ())) == 1:
         [values["key"]] = values["key"]
     kind = values.get("kind")
-    if isinstance(kind, Kind) and (kind is Kind.CONNECTOR or not kind.load().random):  # which has no use for `--orders`
+    # Older versions of typer leave choices as text here.
+    if kind in list(Kind) and (
+        kind == Kind.CONNECTOR or not Kind(kind).load().random
+    ):  # which has no use for `--orders`
         values.pop("orders", None)
     return {key: _plain(value) for key, value in values.items()}
 
 
 def _unused_by_path(options: Mapping[str, Any]) -> set[str]:
     """Return which options of `path` have no say in what was measured."""
-    connects, bends = options["kind"] is Kind.CONNECTOR, options["optimize_midpoint"]
+    connects, bends = options["kind"] == Kind.CONNECTOR, options["optimize_midpoint"]
     unused = set() if connects or bends else set(OF_MIDPOINT)
     unused.update(OF_MIDPOINT_ALONE if options["midpoints"] == 1 else OF_MIDPOINT_ALONE[1:])
     if not connects:
         unused.update(OF_CONNECTOR)
-        if bends and options["train_on"] is not Target.VERTICES:
+        if bends and options["train_on"] != Target.VERTICES:
             unused.remove("train_on")
     return unused
 
 
 def _unused_by_align(options: Mapping[str, Any]) -> set[str]:
     """Return which options of `align` have no say in what was learned, if anything was."""
-    if options["method"] is not Method.LEARNED:
+    if options["method"] != Method.LEARNED:
         return set(OF_LEARNING)
-    return set() if options["relaxation"] is Relaxation.SINKHORN else {"temperature"}
+    return set() if options["relaxation"] == Relaxation.SINKHORN else {"temperature"}
 
 
 def _plain(value: Any) -> Any:

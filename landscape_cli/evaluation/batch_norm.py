@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from landscape_cli.arguments import check_kind, check_whole
+from landscape_cli.choices import Precision
 from landscape_cli.errors import ModelError
 from landscape_cli.forward.functional import as_inputs, cast_floats, errors_of_forward, run_with, unsaved_buffers
 from landscape_cli.forward.memory import as_channels_last, largest_activation
+from landscape_cli.forward.precision import computing
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
@@ -136,7 +138,7 @@ def recompute_statistics(
     if batch_size is None:
         sample_bytes = network.dtype.itemsize * largest_activation(network.run, x[:2])
         batch_size = size_of_batches(len(x), sample_bytes, network.device.type)
-    with _Statistics(network) as statistics:
+    with computing(Precision.FLOAT32, network.device), _Statistics(network) as statistics:
         for batch in batches_alike(x, batch_size):
             network.run(batch)
             if advance is not None:

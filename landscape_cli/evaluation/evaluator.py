@@ -5,35 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from landscape_cli.arguments import check_kind, check_tensors, check_whole, device_of
+from landscape_cli.choices import Precision
 from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, ModelError
+from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.runners import Batch, choose_runner
+from landscape_cli.evaluation.choice import choose_runner, run_once
+from landscape_cli.evaluation.runners import Batch
 from landscape_cli.evaluation.scores import Quantity, Scores, Tally
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
 from landscape_cli.forward.combination import with_tensors
 from landscape_cli.forward.functional import (
-    as_inputs,
     cast_floats,
     errors_of_forward,
     float_type,
-    run_with,
     unsaved_buffers,
 )
-from landscape_cli.forward.memory import MIB, as_channels_last, fitting_batch, largest_activation
+from landscape_cli.forward.kernels import Kernels
+from landscape_cli.forward.memory import MIB
 from landscape_cli.forward.objective import Objective
 from landscape_cli.forward.outputs import decide
+from landscape_cli.forward.sizes import fitting_batch, layout_for, networks_together
 from landscape_cli.models.fitting import check_params
 from landscape_cli.network import Params
 
 NETWORK_BYTES = {"cpu": 256 * MIB, "cuda": 2048 * MIB}
-MOST_NETWORKS = 8
 LEAST_SAMPLES = 64
 """In a batch, whatever the activations take, unless outputs are as many as places."""
 
@@ -56,6 +57,7 @@ class Evaluator:
         recompute_on: str | None = None,
         integers: bool | None = None,
         objective: Objective | None = None,
+        precision: str | Arithmetic = Precision.FLOAT32,
     ) -> None:
         """Put the data on the device and choose the sizes of the work.
 
@@ -74,17 +76,21 @@ class Evaluator:
                 same bits; by default where a trial on the first network finds it faster.
             objective: what networks are held against; by default what the data says, which is classification where
                 nothing else is.
+            precision: in which numbers networks in float32 are computed, "float32", "tf32" (on a CPU the same) or
+                "bf16"; or an `Arithmetic`, which counts what that changes, for several evaluators.
 
         Raises:
             DataError: if the data are no splits, their shapes or types are wrong, inputs are not finite, or labels out
                 of the range that the model decides between.
-            ModelError: if the model does not return what the objective takes.
+            ModelError: if the model does not return what the objective takes, or the precision is not for it.
         """
         check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", ModelError)
         if batch_size is not None:
             check_whole("batch_size", batch_size, ModelError, least=1)
         self.device = device_of(device)
         self.model = model.eval()
+        self.arithmetic = precision if isinstance(precision, Arithmetic) else Arithmetic(precision)
+        self.arithmetic.check(self.model)
         splits = named_splits(data, self.model, objective)
         self.objective = next(iter(splits.values())).objective
         if recompute_on is not None:
@@ -93,23 +99,41 @@ class Evaluator:
         returned: dict[torch.Size, Tensor] = {}
         for shape, (name, examples) in reversed(shapes.items()):
             with errors_of_forward(f"inputs of the split {name!r}, shape {tuple(examples.shape[1:])}"):
-                elements, returned[shape] = _run_once(self.model, examples, self.objective)
+                work, kernels, returned[shape] = run_once(self.model, examples, self.objective)
         for name, split in splits.items():
             self.objective.check_fit(f"the split {name!r}", returned[split.x.shape[1:]], split.y)
+        short = self.arithmetic.precision is not Precision.FLOAT32
+        self._lay_out = layout_for(self.model, self.device, short=short)
         self.splits = {
-            name: replace(split, x=as_channels_last(split.x.to(self.device)), y=split.y.to(self.device))
+            name: replace(split, x=self._lay_out(split.x.to(self.device)), y=split.y.to(self.device))
             for name, split in splits.items()
         }
-        self._facts = {name: self._facts_of(split.y) for name, split in splits.items()}
+        self._facts = {
+            name: (self.objective.count(split.y), self.objective.variance(split.y))
+            for name, split in self.splits.items()
+        }
         self.samples = sum(len(split.y) for split in self.splits.values())
         self._constants = {name: buffer.to(self.device) for name, buffer in unsaved_buffers(self.model).items()}
         self.advance = advance
         self.recompute_on = recompute_on
         self._kinds = _kinds(self.model.state_dict())
         places = any(outputs.ndim > 2 for outputs in returned.values())
-        self.batch_size = batch_size or fitting_batch(elements, self.device, least=1 if places else LEAST_SAMPLES)
+        weights = sum(tensor.nbytes for tensor in self.model.state_dict().values())
+        least = 1 if places else LEAST_SAMPLES
+        self.batch_size = batch_size or fitting_batch(work, self.device, least=least, weights=weights)
+        samples = min(self.batch_size, max(len(split.y) for split in self.splits.values()))
+        self._together = networks_together(work, samples, self.device)
+        usual = self.device.type != "cpu" or self.arithmetic.precision is Precision.BF16
+        self._kernels = Kernels() if usual else kernels
         self._runner = choose_runner(
-            self.model, self.splits, self.objective, batch_size=self.batch_size, integers=integers
+            self.model,
+            self.splits,
+            self.objective,
+            batch_size=self.batch_size,
+            integers=integers,
+            work=work,
+            arithmetic=self.arithmetic,
+            kernels=self._kernels,
         )
 
     @property
@@ -132,6 +156,7 @@ class Evaluator:
             advance=self.advance,
             recompute_on=self.recompute_on,
             objective=self.objective,
+            precision=self.arithmetic,
         )
 
     def error(self, networks: Iterable[Params], split: str | None = None) -> Tensor:
@@ -194,10 +219,9 @@ class Evaluator:
             outputs_on = self._runner.load(chunk)
             for name, tally in tallies.items():
                 for batch in self._batches(name):
-                    for k, outputs in enumerate(outputs_on(batch)):
-                        tally.add(k, outputs, batch.y)
+                    for samples in tally.add(outputs_on(batch), batch.y):
                         if self.advance is not None:
-                            self.advance(len(batch.y))
+                            self.advance(samples)
         return {name: tally.scores(*self._facts[name]) for name, tally in tallies.items()}
 
     def _chunks(self, networks: Iterable[Params]) -> Iterator[list[Params]]:
@@ -210,12 +234,8 @@ class Evaluator:
             self._check_fits(first)
             size = sum(tensor.numel() * tensor.element_size() for tensor in first.values())
             allowance = NETWORK_BYTES.get(self.device.type, NETWORK_BYTES["cpu"])
-            count = min(MOST_NETWORKS, max(1, allowance // max(1, size)))
+            count = min(self._together, max(1, allowance // max(1, size)))
             yield [self._prepare(params) for params in (first, *islice(source, count - 1))]
-
-    def _facts_of(self, y: Tensor) -> tuple[int, float | None]:
-        """Return how many decisions or numbers targets are, and their variance if R² is told from it."""
-        return self.objective.count(y), self.objective.variance(y)
 
     def _check_fits(self, params: Params) -> None:
         """Check names and shapes against the model's; all else there is to check of files is where they are read.
@@ -232,7 +252,11 @@ class Evaluator:
     def _prepare(self, params: Params) -> Params:
         """Return a network on the device, with recomputed statistics if they are asked for, and the model's tables."""
         self._check_fits(params)
-        network: Params = {name: as_channels_last(tensor.to(self.device)) for name, tensor in params.items()}
+        first = self._kernels.channels_first
+        tensors = {name: tensor.to(self.device) for name, tensor in params.items()}
+        network: Params = {
+            name: tensor.contiguous() if name in first else self._lay_out(tensor) for name, tensor in tensors.items()
+        }
         if self.recompute_on is not None:
             inputs = self.splits[self.recompute_on].x
             network = recompute_statistics(self.model, network, inputs, advance=self.advance)
@@ -268,16 +292,6 @@ def evaluator_of(
     if data is None:
         raise DataError("there is nothing to measure on: give an Evaluator, or a model and `data=`")
     return Evaluator(model, data, device=device, advance=advance)
-
-
-def _run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple[int, Tensor]:
-    """Return the number of elements of a sample's largest activation, and the outputs, by running a model."""
-    returned: list[Any] = []
-    parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
-    elements = largest_activation(
-        lambda x: returned.append(run_with(model, {}, x)), as_inputs(examples, parameter.dtype).to(parameter.device)
-    )
-    return elements, objective.outputs(returned[0])
 
 
 def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:

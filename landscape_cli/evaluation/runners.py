@@ -1,16 +1,15 @@
-"""How the outputs of networks on a batch come about: each way is a class, and which is taken is said in one place."""
+"""How the outputs of networks on a batch come about: each way is a class, and `choice.py` says which is taken."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
-from landscape_cli.data.source import Split
-from landscape_cli.evaluation.shared_layers import SharedLayers
 from landscape_cli.evaluation.whole_numbers import WholeNumbers
 from landscape_cli.forward.functional import as_inputs, float_type, run_with
+from landscape_cli.forward.kernels import Kernels
 from landscape_cli.forward.objective import Objective
 from landscape_cli.network import Params
 
@@ -32,7 +31,8 @@ class Batch(NamedTuple):
 
 
 Outputs = Callable[[Batch], Iterable[Tensor]]
-"""Gives the outputs of each network of a chunk on a batch, in the networks' order; each may be computed when asked."""
+"""Gives the outputs of each network of a chunk on a batch, in the networks' order: one after another as they are asked
+for, or one stack of all, a tensor (networks, n, ...)."""
 
 
 class Runner(Protocol):
@@ -45,9 +45,9 @@ class Runner(Protocol):
 class OneByOne:
     """One network after another, by the model's own code: what every other way must equal."""
 
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
-        """Keep what the outputs are of, and which of them count."""
-        self._model, self._objective = model, objective
+    def __init__(self, model: nn.Module, objective: Objective, kernels: Kernels | None = None) -> None:
+        """Keep what the outputs are of, which of them count, and how layers run, if not as PyTorch chooses."""
+        self._model, self._objective, self._kernels = model, objective, kernels or Kernels()
 
     def load(self, chunk: Sequence[Params]) -> Outputs:
         """Return what runs each network when its outputs are asked for."""
@@ -55,7 +55,8 @@ class OneByOne:
 
     def run(self, params: Params, x: Tensor) -> Tensor:
         """Return one network's outputs on inputs, shape (n, ...)."""
-        return self._objective.outputs(run_with(self._model, params, as_inputs(x, float_type(params))))
+        with self._kernels.active():
+            return self._objective.outputs(run_with(self._model, params, as_inputs(x, float_type(params))))
 
 
 class InWholeNumbers:
@@ -73,7 +74,7 @@ class InWholeNumbers:
 
         def outputs(batch: Batch) -> Iterable[Tensor]:
             for params, signs in zip(chunk, packed, strict=True):
-                logits = self._numbers.logits(signs, batch.split, batch.start)
+                logits = self._numbers.logits(signs, batch.split, batch.start, len(batch.y))
                 yield self._floats.run(params, batch.x) if logits is None else logits
 
         return outputs
@@ -90,29 +91,3 @@ class FirstSuitable:
         """Return what the first suitable runner makes ready."""
         ready = (runner.load(chunk) for runner in self._runners)
         return next(outputs for outputs in ready if outputs is not None)
-
-
-def choose_runner(
-    model: nn.Module,
-    splits: Mapping[str, Split],
-    objective: Objective,
-    *,
-    batch_size: int,
-    integers: bool | None,
-) -> FirstSuitable:
-    """Return the ways in which networks of a model may run on some splits, the fastest first.
-
-    Args:
-        model: the architecture, in evaluation mode.
-        splits: the data, on the device.
-        objective: what outputs are held against.
-        batch_size: samples a batch.
-        integers: whether binary networks run in whole numbers; by default where they are faster.
-    """
-    one_by_one = OneByOne(model, objective)
-    numbers = WholeNumbers(model, splits, batch_size, wanted=integers)
-    runners: list[Runner] = [InWholeNumbers(numbers, one_by_one)]
-    examples = next(iter(splits.values())).x[:2]
-    if examples.device.type == "cpu":
-        runners.append(SharedLayers(model, one_by_one, examples))
-    return FirstSuitable([*runners, one_by_one])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from landscape_cli.forward.objective import Objective
+from landscape_cli.forward.objective import Objective, Sums
 
 T = TypeVar("T")
 
@@ -106,6 +106,11 @@ class Scores:
             return None
         return 1 - self.loss / (self.variance or math.nan)
 
+    def part(self, start: int, stop: int | None) -> Scores:
+        """Return the scores of some of the networks, one after another."""
+        wrong, loss, undecided = (values[start:stop] for values in (self.wrong, self.loss, self.undecided))
+        return replace(self, wrong=wrong, loss=loss, undecided=undecided)
+
     def to_dict(self) -> dict[str, Any]:
         """Return them as JSON values, a list with an entry for each network; None for what is not a number."""
         return {
@@ -135,12 +140,20 @@ class Tally:
             torch.cat([sums, sums.new_zeros(networks)]) for sums in (self._wrong, self._undecided, self._loss)
         )
 
-    def add(self, k: int, outputs: Tensor, y: Tensor) -> None:
-        """Add what network k of the last ones scores on a batch."""
-        sums = self._objective.score(outputs, y)
-        self._wrong[self._last + k] += sums.wrong
-        self._undecided[self._last + k] += sums.undecided
-        self._loss[self._last + k] += sums.loss
+    def add(self, outputs: Iterable[Tensor], y: Tensor) -> Iterator[int]:
+        """Add what the last networks score on a batch, and yield how many samples each step has added."""
+        if isinstance(outputs, Tensor):
+            self._add(slice(self._last, None), self._objective.scores(outputs, y))
+            yield len(outputs) * len(y)
+            return
+        for k, of_network in enumerate(outputs, start=self._last):
+            self._add(k, self._objective.score(of_network, y))
+            yield len(y)
+
+    def _add(self, rows: int | slice, sums: Sums) -> None:
+        self._wrong[rows] += sums.wrong
+        self._undecided[rows] += sums.undecided
+        self._loss[rows] += sums.loss
 
     def scores(self, samples: int, variance: float | None) -> Scores:
         """Return the scores of all networks, on the CPU; see `Scores` for both numbers."""
@@ -150,6 +163,14 @@ class Tally:
 
 def _finite(values: Tensor) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values.tolist()]
+
+
+def joined(parts: Sequence[Scores]) -> Scores:
+    """Return the scores of all networks of several, on the same split."""
+    wrong, loss, undecided = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("wrong", "loss", "undecided")
+    )
+    return replace(parts[0], wrong=wrong, loss=loss, undecided=undecided)
 
 
 def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:

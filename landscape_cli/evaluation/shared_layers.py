@@ -86,7 +86,7 @@ class SharedLayers:
         basis = []
         for k, (tensor, coefficient) in enumerate(parts):
             offset = biases[k][0] if together else None
-            key = (id(tensor), id(offset), batch.split, batch.start)
+            key = (id(tensor), id(offset), batch.split, batch.start, len(batch.y))
             basis.append((self._of_basis(key, layer, x, tensor, offset, *others), coefficient))
         total = combine(basis, units=LAYERS[layer])
         if bias is not None and not together:

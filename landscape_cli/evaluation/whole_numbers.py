@@ -38,7 +38,7 @@ class WholeNumbers:
         device = next(iter(splits.values())).x.device
         self._model = None if wanted is False else integer_model(model, device)
         self._levels: dict[tuple[str, torch.dtype], Tensor | None] = {}
-        self._prepared: tuple[tuple[str, int, torch.dtype], Tensor] | None = None
+        self._prepared: tuple[tuple[str, int, int, torch.dtype], Tensor] | None = None
 
     def pack(self, networks: Sequence[Params], run: Callable[[Params, Tensor], Tensor]) -> list[Packed] | None:
         """Return networks of whole numbers, if they are to be evaluated so; the first ever decides whether.
@@ -52,16 +52,16 @@ class WholeNumbers:
         self._tried = True
         return None if self._model is None else [self._model.pack(network) for network in networks]
 
-    def logits(self, network: Packed, split: str, start: int) -> Tensor | None:
-        """Return a network's logits on the batch that starts at a sample; None if its inputs are no whole numbers.
+    def logits(self, network: Packed, split: str, start: int, samples: int) -> Tensor | None:
+        """Return a network's logits on samples from one on; None if their inputs are no whole numbers.
 
         What is prepared of a batch serves all networks that come one after another.
         """
         levels = self._levels_of(split, network.dtype)
         if self._model is None or levels is None:
             return None
-        batch = levels[start : start + self._batch_size]
-        key = (split, start, network.dtype)
+        batch = levels[start : start + samples]
+        key = (split, start, samples, network.dtype)
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = key, self._model.prepare(batch)
         return self._model.logits(network, self._prepared[1], len(batch))

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from landscape_cli.forward.uncompiled import OperatorMode
 
 WIDER = dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.float64) | {
     torch.complex64: torch.complex128
@@ -31,7 +32,7 @@ def in_float64() -> Iterator[None]:
         torch.set_default_dtype(usual)
 
 
-class _Wider(TorchDispatchMode):
+class _Wider(OperatorMode):
     """Runs every operator in float64."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""How data lies in memory, and how large a model's activations on it are: what the size of a batch is chosen by."""
+"""How data lies in memory, and how large a model's activations on it are; and whether it is short."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from landscape_cli.forward.uncompiled import OperatorMode
 
 MIB = 1 << 20
-# The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
-ACTIVATION_BYTES = {"cpu": 6 * MIB, "cuda": 512 * MIB}
+OUT_OF_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
+"""What errors of a CPU's memory, and of libraries on a GPU, say."""
 
 
 def as_channels_last(tensor: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ def largest_activation(run: Callable[[Tensor], object], examples: Tensor) -> int
     return max(largest.elements, examples.numel()) // len(examples)
 
 
-class LargestTensor(TorchDispatchMode):
+class LargestTensor(OperatorMode):
     """Notes the number of elements of the largest tensor of so many samples that any operator returns."""
 
     def __init__(self, samples: int) -> None:
@@ -53,14 +54,8 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def fitting_batch(elements: int, device: torch.device, *, least: int) -> int:
-    """Return the power of two for which a batch's largest activation is allowed.
-
-    Args:
-        elements: of a sample's largest activation.
-        device: where it is computed.
-        least: samples in a batch, whatever they take.
-    """
-    fits = max(1, ACTIVATION_BYTES.get(device.type, ACTIVATION_BYTES["cpu"]) // (4 * elements))
-    power: int = 1 << (fits.bit_length() - 1)
-    return min(1 << 16, max(least, power))
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that there is not enough memory, on whatever device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

@@ -108,6 +108,10 @@ class Objective(ABC):
     def score(self, outputs: Tensor, y: Tensor) -> Sums:
         """Return the sums of a network's scores on some samples."""
 
+    def scores(self, outputs: Tensor, y: Tensor) -> Sums:
+        """Return the sums of several networks, each shape (networks,), from a stack of outputs on the same samples."""
+        return Sums(*map(torch.stack, zip(*(self.score(of_network, y) for of_network in outputs), strict=True)))
+
     @abstractmethod
     def loss_sum(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return the sum of the losses on some samples, differentiable, without dimensions."""

@@ -101,6 +101,13 @@ class Classification(Decisions):
         """Return how many samples each network misclassifies, of all in one set of kernels."""
         return (decide(outputs.flatten(0, 1)).view(y.shape) != y).sum(1)
 
+    def scores(self, outputs: Tensor, y: Tensor) -> Sums:
+        """Return the sums of each network, of all in one set of kernels."""
+        decisions = decide(outputs.flatten(0, 1)).view(len(outputs), -1)
+        losses = _losses(outputs.flatten(0, 1), y.repeat(len(outputs))).view(len(outputs), -1)
+        wrong, undecided = ((decisions != y).sum(1), (decisions == UNDECIDED).sum(1))
+        return Sums(wrong, undecided, losses.sum(1, dtype=torch.float64))
+
     def rows(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return outputs and labels as they are."""
         return outputs, y
@@ -330,8 +337,15 @@ def _sums(logits: Tensor, labels: Tensor) -> Sums:
     return Sums(
         torch.count_nonzero(decisions != labels),
         torch.count_nonzero(decisions == UNDECIDED),
-        cross_entropy(logits.double(), labels, reduction="sum"),
+        _losses(logits, labels).sum(dtype=torch.float64)
+        if logits.is_cuda
+        else cross_entropy(logits.double(), labels, reduction="sum"),
     )
+
+
+def _losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss of each sample in float32 or better: a GPU may take long for float64, but for a sum of these."""
+    return cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), labels, reduction="none")
 
 
 def _as_rows(values: Tensor) -> Tensor:

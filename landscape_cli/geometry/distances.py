@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from landscape_cli.geometry.geodesic import AngularDistance, angular_distance
+from landscape_cli.geometry.gram import gram, sign_products
 from landscape_cli.geometry.hamming import Hamming, Latents, hamming
 from landscape_cli.geometry.linear import check_alike
 from landscape_cli.io.results import finite
@@ -55,6 +56,7 @@ class NetworkPair:
         symmetry: of both; binary networks do without.
         latents: of binary networks, the names of their latent weights, and their owners; empty for continuous ones.
         all_parameters: whether biases, gains and all else that is learned counts, where parameter vectors are compared.
+        computed: what functions of the pair return, as far as it is known.
     """
 
     a: Params
@@ -62,22 +64,86 @@ class NetworkPair:
     symmetry: Symmetry | None
     latents: Latents
     all_parameters: bool = False
-    _computed: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False, compare=False)
+    computed: dict[Callable[..., Any], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, compute: Callable[[NetworkPair], T]) -> T:
         """Return what a function of this pair returns, calling it for the first of several distances alone."""
-        if compute not in self._computed:
-            self._computed[compute] = compute(self)
-        result: T = self._computed[compute]
+        if compute not in self.computed:
+            self.computed[compute] = compute(self)
+        result: T = self.computed[compute]
         return result
 
     @property
     def parameters(self) -> tuple[str, ...]:
+        """The names of all that is learned by continuous networks, each tensor once."""
+        assert self.symmetry is not None
+        return self.symmetry.parameters
+
+    @property
+    def compared(self) -> tuple[str, ...]:
         """The names of the weights of continuous networks, or of all that is learned, each tensor once."""
         assert self.symmetry is not None
-        learned = self.symmetry.parameters
-        weights = set(self.symmetry.weights)
-        return tuple(name for name in learned if self.all_parameters or not weights or name in weights)
+        return _counted(self.symmetry, all_parameters=self.all_parameters)
+
+
+def _counted(symmetry: Symmetry, *, all_parameters: bool) -> tuple[str, ...]:
+    weights = set(symmetry.weights)
+    return tuple(name for name in symmetry.parameters if all_parameters or not weights or name in weights)
+
+
+MANY = 4
+"""From so many networks on, what the distances of all pairs follow from is computed at once."""
+
+
+class AllPairs:
+    """What distances in weights follow from, of all pairs of many networks at once."""
+
+    def __init__(
+        self,
+        networks: Sequence[Params],
+        symmetry: Symmetry | None,
+        latents: Latents,
+        *,
+        all_parameters: bool = False,
+        angles: bool,
+    ) -> None:
+        """Compute it: of binary networks products of signs, of others those of weights, and with `angles` angles.
+
+        The rest is as `NetworkPair` has it.
+
+        Raises:
+            GeometryError: if the networks do not have the same tensors, or binary ones have other weights too.
+        """
+        self._binary = bool(latents)
+        if latents:
+            for network in networks[1:]:
+                hamming(networks[0], network, latents)  # which checks them
+            products, self._weights = sign_products(networks, list(dict.fromkeys(latents.values())))
+            self._flips = ((self._weights - products) / 2).long().tolist()
+            return
+        assert symmetry is not None
+        spheres = [sphere for sphere in symmetry.spheres if angles and sphere.tensor in set(symmetry.parameters)]
+        table = gram(networks, _counted(symmetry, all_parameters=all_parameters), spheres)
+        self._dots, self._differences = table.dots.tolist(), table.differences.tolist()
+        self._squared, self._angles = table.squared.tolist(), table.angles.tolist()
+        self._told = table.askew.tolist() if angles else None
+
+    def of(self, i: int, j: int) -> dict[Callable[..., Any], Any]:
+        """Return what two networks' distances need not compute; what is too small to follow from products is left out.
+
+        Args:
+            i: which network is the first.
+            j: which is the second.
+        """
+        if self._binary:
+            return {_signs: Hamming(self._flips[i][j], self._weights)}
+        known: dict[Callable[..., Any], Any] = {}
+        difference = self._differences[i][j]
+        if not math.isnan(difference):
+            known[_products] = _Products(difference, self._dots[i][j], self._dots[i][i], self._dots[j][j])
+        if self._told is not None and self._told[i][j]:
+            known[_angular] = AngularDistance(math.sqrt(self._squared[i][j]), math.sqrt(self._angles[i][j]))
+        return known
 
 
 class WeightDistance(ABC):
@@ -176,7 +242,7 @@ class _Products(NamedTuple):
 def _products(pair: NetworkPair) -> _Products:
     check_alike(pair.a, pair.b)
     difference = dot = square_a = square_b = 0.0
-    for name in pair.parameters:
+    for name in pair.compared:
         x, y = pair.a[name].double(), pair.b[name].double()
         difference += float((x - y).square().sum())
         dot += float((x * y).sum())

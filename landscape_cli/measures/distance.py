@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Metric
 from landscape_cli.errors import GeometryError, LandscapeWarning, Remark, listed
-from landscape_cli.geometry.distances import Distance, NetworkPair, WeightDistance
+from landscape_cli.geometry.distances import MANY, AllPairs, Distance, NetworkPair, WeightDistance
 from landscape_cli.geometry.linear import check_alike
 from landscape_cli.io.checkpoint import Checkpoint, to_device
 from landscape_cli.measures.disagreement import PredictionDistance
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from landscape_cli.measures.families import Pair
     from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
+
+FEW = 16
+"""Pairs that are less than this part of all are measured one by one."""
 
 
 def distance(a: Params, b: Params, symmetry: Symmetry, *, all_parameters: bool = False) -> Distance:
@@ -102,7 +105,14 @@ class WeightDistances:
         """The distances that there are, by name."""
         return weight_distances(binary=bool(self.latents))
 
-    def columns(self, a: Checkpoint, params_a: Params, b: Checkpoint, params_b: Params) -> dict[str, float | None]:
+    def columns(
+        self,
+        a: Checkpoint,
+        params_a: Params,
+        b: Checkpoint,
+        params_b: Params,
+        known: dict[Callable[..., Any], Any] | None = None,
+    ) -> dict[str, float | None]:
         """Return the distances between two networks, those along geodesics only if both are normalised (else None).
 
         Args:
@@ -110,11 +120,12 @@ class WeightDistances:
             params_a: its tensors, on the device to compute on.
             b: the other.
             params_b: its tensors there.
+            known: what `AllPairs` knows of the two.
 
         Raises:
             GeometryError: if binary networks have other weights too.
         """
-        pair = NetworkPair(params_a, params_b, self.symmetry, self.latents, self.all_parameters)
+        pair = NetworkPair(params_a, params_b, self.symmetry, self.latents, self.all_parameters, known or {})
         normalized = a.normalized is not None and b.normalized is not None
         return {
             name: kind.between(pair) if normalized or not kind.normalized else None for name, kind in self.kinds.items()
@@ -185,6 +196,16 @@ def measure_distances(
     """
     compared = {} if predictions is None else prediction_distances(every=distributions)
     tensors = [to_device(network, device) for network in networks]
+    together = None
+    if align is None and len(networks) >= MANY and len(pairs) >= len(networks) * (len(networks) - 1) / FEW:
+        angles = sum(network.normalized is not None for network in networks) > 1
+        together = AllPairs(
+            tensors,
+            distances.symmetry,
+            distances.latents,
+            all_parameters=distances.all_parameters,
+            angles=angles,
+        )
     rows: list[dict[str, Any]] = []
     for pair in pairs:
         i, j = pair.start, pair.end
@@ -193,7 +214,7 @@ def measure_distances(
         row: dict[str, Any] = {"a": a.path, "b": b.path}
         if pair.families is not None:
             row |= {"family_a": pair.families[0], "family_b": pair.families[1]}
-        row |= distances.columns(a, tensors[i], b, second)
+        row |= distances.columns(a, tensors[i], b, second, together.of(i, j) if together else None)
         if predictions is not None:
             row |= {name: kind.between(predictions[i], predictions[j]) for name, kind in compared.items()}
         rows.append(row)

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from landscape_cli.errors import ModelError
+from landscape_cli.forward.uncompiled import OperatorMode
 from landscape_cli.network import Params
 
 FREE = 1 << 24
@@ -26,7 +26,7 @@ class ModelTooLargeError(ModelError):
     """A model that is larger than the tensors that it is built for."""
 
 
-class Budget(TorchDispatchMode):
+class Budget(OperatorMode):
     """Ends the building of a model as soon as it makes more than the tensors given could fill, before that is made."""
 
     def __init__(self, params: Params) -> None:

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from landscape_cli.choices import Augment
+from landscape_cli.choices import Augment, Precision
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import TrainingError
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.memory import as_channels_last
+from landscape_cli.forward.precision import tf32
 from landscape_cli.network import Params
 from landscape_cli.samplers.augment import augment, check_augment
 from landscape_cli.samplers.context import StepContext
@@ -127,7 +128,8 @@ class Loop:
         """
         context = self.context
         device = self.stack.weights.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        random = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+        with random, tf32(device, allowed=self.recipe.precision == Precision.TF32):
             done = context.epoch * context.steps + context.step
             self.observer.start(self.phase.name, self.recipe.epochs, context.steps, done)
             while not self.done:

@@ -38,7 +38,7 @@ class Recipe:
         weight_decay: coefficient of the L2 penalty in the gradient.
         clip_norm: the largest Euclidean norm of a network's gradient, which longer ones are cut to; None for any.
         augment: how images are changed at random while training: "off", "crop", "flip" or "crop+flip".
-        precision: of the forward and backward pass: "float32" or "bf16" (weights stay in float32).
+        precision: of the forward and backward pass: "float32", "tf32" or "bf16" (weights stay in float32).
 
     Raises:
         TrainingError: if a setting is impossible.

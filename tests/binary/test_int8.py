@@ -314,3 +314,14 @@ def test_ties_go_to_the_first(outputs: int, dtype: torch.dtype) -> None:
     broken = logits.clone()
     broken[3, outputs // 2] = float("nan")
     assert decide(broken)[3] == UNDECIDED
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_gpu_gives_the_same_bits(name: str, gpu: torch.device) -> None:
+    spec = SPECS[name]
+    model, params, data = create_model(spec, seed=0), network_of(spec, 1), data_for(spec, 50)
+    expected = torch.cat([logits for logits, _ in Evaluator(model, data, integers=True).logits([params], "data")], 1)
+    for whole in (True, False):
+        evaluator = Evaluator(model, data, device=gpu, batch_size=33, integers=whole)
+        found = torch.cat([logits for logits, _ in evaluator.logits([params], "data")], 1)
+        assert same_bits(found.cpu(), expected)

@@ -290,12 +290,11 @@ def test_shared_layers_pool_their_uses() -> None:
     assert torch.allclose(found["c.running_var"], third.var(0), rtol=1e-12)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_on_a_gpu() -> None:
+def test_on_a_gpu(gpu: torch.device) -> None:
     model, params, x = make("Deep", dtype=torch.float32)
-    there = {key: tensor.cuda() for key, tensor in params.items()}
-    found = recompute_statistics(copy.deepcopy(model).cuda(), there, x, batch_size=40)
-    assert found["last.running_var"].device.type == "cuda"
+    there = {key: tensor.to(gpu) for key, tensor in params.items()}
+    found = recompute_statistics(copy.deepcopy(model).to(gpu), there, x, batch_size=40)
+    assert found["last.running_var"].device.type == gpu.type
     expected = recompute_statistics(model, params, x, batch_size=40)
     assert max(deviation({key: tensor.cpu() for key, tensor in found.items()}, expected)) < 1e-4
 

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 from landscape_cli.data.datasets import DataSpec, Split, load_data
 from landscape_cli.data.hidden_manifold import HiddenManifold
 from landscape_cli.errors import DataError, ModelError
-from landscape_cli.evaluation.evaluator import MOST_NETWORKS, Evaluator
+from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.outputs import UNDECIDED, all_outputs, decide, logits_of
+from landscape_cli.forward.sizes import FEW_NETWORKS
 from landscape_cli.geometry.geodesic import geodesic
 from landscape_cli.geometry.linear import linear
 from landscape_cli.geometry.plane import span_plane
@@ -105,7 +106,7 @@ def test_few_networks_are_alive_at_once() -> None:
             yield params
 
     assert Evaluator(case.model, data).error(networks()).shape == (60,)
-    assert most <= 2 * MOST_NETWORKS + 1  # a chunk, and the one that follows it
+    assert most <= 2 * FEW_NETWORKS + 1  # a chunk, and the one that follows it
 
 
 def test_progress_counts_every_sample() -> None:

@@ -93,7 +93,7 @@ def check_options(context: typer.Context) -> None:
     Raises:
         BadParameter: naming one that does not.
     """
-    if context.params["kind"] is Kind.CONNECTOR:
+    if context.params["kind"] == Kind.CONNECTOR:
         for name in OF_PATHS:
             if given(context, name):
                 raise typer.BadParameter(f"{flag(name)} does not go with --kind connector: leave it out")

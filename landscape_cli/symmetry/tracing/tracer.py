@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from landscape_cli.errors import TraceError
+from landscape_cli.forward.uncompiled import OperatorMode
 from landscape_cli.symmetry.tracing.branches import DECIDES, Branches
 from landscape_cli.symmetry.tracing.constants import META, Constants, flatten, on_meta, tensors_in
 from landscape_cli.symmetry.tracing.equations import Equations
@@ -22,6 +22,7 @@ from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.record import Traced
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
+from landscape_cli.symmetry.tracing.shapes import result_on_meta
 from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker
 
@@ -55,7 +56,7 @@ class _Dispatch:
     where: str
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(OperatorMode):
     """Applies the rule of every operator that runs.
 
     Attributes:
@@ -185,7 +186,7 @@ class Tracer(TorchDispatchMode):
                 )
             tensors.before_writing(target, dispatch.operator, dispatch.name)
         device = {"device": META} if dispatch.kwargs.get("device") else {}
-        result = dispatch.function(*on_meta(dispatch.args), **on_meta(dispatch.kwargs) | device)
+        result = result_on_meta(dispatch.function, on_meta(dispatch.args), on_meta(dispatch.kwargs) | device)
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
         self.parameters.count_reads(dispatch.tensors, [each for each in outputs if isinstance(each, Tensor)])
         alone = target is None and len(dispatch.tensors) == 1

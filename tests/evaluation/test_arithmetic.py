@@ -1,0 +1,108 @@
+"""Networks in shorter numbers: what that changes is counted, and where it makes no sense it is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from landscape_cli.data.source import Split
+from landscape_cli.errors import ModelError, Remark
+from landscape_cli.evaluation.arithmetic import SAMPLE, Arithmetic
+from landscape_cli.evaluation.evaluator import Evaluator
+from landscape_cli.forward.objectives import Regression
+from landscape_cli.forward.sizes import FEW_NETWORKS
+from landscape_cli.models import create_model
+from tests.support.training import MODELS
+
+MODEL = create_model(MODELS["mlp"], seed=9).eval()
+SOURCE = torch.Generator().manual_seed(2)
+NETWORKS = [
+    {name: torch.randn(tensor.shape, generator=SOURCE) for name, tensor in MODEL.state_dict().items()}
+    for _ in range(FEW_NETWORKS + 1)
+]
+OUTPUTS = MODELS["mlp"].outputs
+
+
+def data(samples: int = SAMPLE + 88) -> Split:
+    source = torch.Generator().manual_seed(0)
+    x = torch.randn(samples, *MODELS["mlp"].input_shape, generator=source)
+    return Split(x, torch.randint(OUTPUTS, (samples,), generator=source))
+
+
+def test_bf16_changes_decisions_and_counts_them() -> None:
+    """The first network of each chunk on the first samples: two chunks here."""
+    splits = {"train": data(), "test": data(30)}
+    evaluator, exact = Evaluator(MODEL, splits, precision="bf16"), Evaluator(MODEL, splits)
+    found, expected = (each.evaluate(NETWORKS)["train"].loss for each in (evaluator, exact))
+    assert found.tolist() != expected.tolist()
+    assert torch.allclose(found, expected, rtol=2e-2)
+    changed = 0
+    for name, samples in ("train", SAMPLE), ("test", 30):
+        for k in (0, FEW_NETWORKS):
+            ours, theirs = (each.predictions(NETWORKS[k], name)[:samples] for each in (evaluator, exact))
+            changed += int((ours != theirs).sum())
+    counted = evaluator.arithmetic.record()["changed_decisions"]
+    assert counted == {"changed": 2 * changed, "compared": 2 * 2 * (SAMPLE + 30)}, "predictions count as well"
+    assert changed > 0
+
+
+@pytest.mark.parametrize("batch_size", [None, 50])
+def test_tf32_is_float32_on_a_cpu(batch_size: int | None) -> None:
+    evaluator = Evaluator(MODEL, data(), precision="tf32", batch_size=batch_size)
+    exact = Evaluator(MODEL, data(), batch_size=batch_size).evaluate(NETWORKS)["data"]
+    assert evaluator.evaluate(NETWORKS)["data"].loss.tolist() == exact.loss.tolist()
+    assert evaluator.arithmetic.record()["changed_decisions"]["changed"] == 0
+    with pytest.warns(Remark, match=r"in tf32, 0 of [\d,]+ decisions on a sample are others than in float32"):
+        evaluator.arithmetic.tell()
+
+
+def test_float32_says_nothing() -> None:
+    evaluator = Evaluator(MODEL, data())
+    evaluator.evaluate(NETWORKS)
+    assert evaluator.arithmetic.record() == {}
+    evaluator.arithmetic.tell()  # a warning would be an error
+
+
+def test_without_decisions_losses_are_compared() -> None:
+    y = torch.randn(40, OUTPUTS, generator=torch.Generator().manual_seed(1))
+    evaluator = Evaluator(MODEL, Split(data(40).x, y, Regression()), precision="bf16")
+    loss = evaluator.evaluate(NETWORKS[:1])["data"].loss
+    [both] = evaluator.arithmetic.record().values()
+    assert both["loss"] == pytest.approx(float(loss) * y.numel())
+    assert both["float32"] == pytest.approx(both["loss"], rel=2e-2)
+    assert both["float32"] != both["loss"]
+    with pytest.warns(Remark, match=r"in bf16, the summed loss on a sample is [\d.]+, in float32 [\d.]+"):
+        evaluator.arithmetic.tell()
+
+
+def test_one_arithmetic_counts_for_several_evaluators() -> None:
+    arithmetic = Arithmetic("bf16")
+    for _ in range(2):
+        Evaluator(MODEL, data(20), precision=arithmetic).evaluate(NETWORKS[:1])
+    assert arithmetic.record()["changed_decisions"]["compared"] == 40
+
+
+def other_networks() -> dict[str, dict[str, Tensor]]:
+    return {
+        "float64": {name: tensor.double() for name, tensor in NETWORKS[0].items()},
+        "bfloat16": {name: tensor.bfloat16() for name, tensor in NETWORKS[0].items()},
+    }
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize("kind", other_networks())
+def test_networks_in_other_types_are_refused(kind: str, precision: str) -> None:
+    network = other_networks()[kind]
+    with pytest.raises(ModelError, match=rf"`precision=` {precision} is for networks in float32, .* in {kind}: leave"):
+        Evaluator(MODEL, data(), precision=precision).evaluate([network])
+    Evaluator(MODEL, data()).evaluate([network])
+
+
+def test_binary_networks_and_unknown_precisions_are_refused() -> None:
+    binary = MODELS["binary"]
+    split = Split(torch.randn(9, *binary.input_shape), torch.zeros(9, dtype=torch.int64))
+    with pytest.raises(ModelError, match="`precision=` bf16 is not for binary networks"):
+        Evaluator(create_model(binary, seed=0), split, precision="bf16")
+    with pytest.raises(ModelError, match="unknown precision 'float16': choose float32, tf32, bf16"):
+        Evaluator(MODEL, data(), precision="float16")
