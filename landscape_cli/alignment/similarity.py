@@ -42,7 +42,9 @@ class Similarity:
         self._common_signs: dict[str, CommonSigns] = {}
         for group in axis_table.symmetry.permutations:
             if not axis_table.nesting.inside[group.name]:
-                self.terms[group.name] = group_terms(group, axis_table, gains, kind)
+                terms = group_terms(group, axis_table, gains, kind)
+                telling = [term for term in terms if not _is_one_size(term, reference)]
+                self.terms[group.name] = telling or terms
                 self._common_signs |= {term.key[1]: term.common_signs for term in self.terms[group.name]}
 
     def writers(self, name: str) -> list[Term]:
@@ -51,7 +53,8 @@ class Similarity:
         if self.kind is Kind.WEIGHT or is_bare(group, self.axis_table.shapes):
             return self.terms[name]
         places = {(axis.tensor, axis.dims) for axis in group.writers}
-        return [term for term in self.terms[name] if (term.axis.tensor, term.axis.dims) in places]
+        found = [term for term in self.terms[name] if (term.axis.tensor, term.axis.dims) in places]
+        return found or self.terms[name]
 
     def score(
         self, name: str, terms: Iterable[Term], matching: UnitMatching, free: Collection[str] = frozenset()
@@ -306,3 +309,17 @@ def _signed(tensor: Tensor, dim: int, places: Tensor, signs: Tensor) -> Tensor:
         return taken
     shape = [len(places) if axis == dim else 1 for axis in range(tensor.ndim)]
     return taken * chosen.view(shape).to(taken.device, taken.dtype)
+
+
+def _is_one_size(term: Term, reference: Params) -> bool:
+    """Tell whether units have a number each in a tensor, all of one size, and signs of their own: none like another's.
+
+    So have units of norm one with one weight each; what rounding leaves would tell them apart.
+    """
+    if term.free_signs is None or term.axis.places.table.shape[1] > 1:
+        return False
+    rows = unit_rows(reference[term.axis.tensor], term.axis)
+    if rows.shape[1:].numel() > 1:
+        return False
+    sizes = rows.abs()
+    return bool(sizes.max() - sizes.min() <= 64 * torch.finfo(sizes.dtype).eps * sizes.max())

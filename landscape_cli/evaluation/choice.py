@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from landscape_cli.choices import Precision
 from landscape_cli.data.source import Split
@@ -14,8 +15,10 @@ from landscape_cli.evaluation.runners import FirstSuitable, InWholeNumbers, OneB
 from landscape_cli.evaluation.shared_layers import SharedLayers
 from landscape_cli.evaluation.stacked import Stacked
 from landscape_cli.evaluation.whole_numbers import WholeNumbers
+from landscape_cli.forward.functional import as_inputs, run_with
+from landscape_cli.forward.kernels import Kernels, choose_kernels
 from landscape_cli.forward.objective import Objective
-from landscape_cli.forward.work import Work
+from landscape_cli.forward.work import Work, count_work
 
 LARGEST_STACKED = 5 * 10**9
 """Products of a batch up to which networks that convolve are stacked on a GPU (measured on an H100): convolutions of a
@@ -31,6 +34,7 @@ def choose_runner(
     integers: bool | None,
     work: Work,
     arithmetic: Arithmetic,
+    kernels: Kernels,
 ) -> Halving | InPrecision:
     """Return the ways in which networks of a model may run on some splits, the fastest first.
 
@@ -42,8 +46,9 @@ def choose_runner(
         integers: whether binary networks run in whole numbers; by default where they are faster.
         work: of a sample.
         arithmetic: in which numbers networks in float32 are computed.
+        kernels: how layers run on a CPU.
     """
-    one_by_one = OneByOne(model, objective)
+    one_by_one = OneByOne(model, objective, kernels)
     runners: list[Runner] = [InWholeNumbers(WholeNumbers(model, splits, batch_size, wanted=integers), one_by_one)]
     inputs = next(iter(splits.values())).x
     samples = min(batch_size, max(len(split.y) for split in splits.values()))
@@ -55,3 +60,19 @@ def choose_runner(
     if not inputs.is_cuda and arithmetic.precision is Precision.FLOAT32:
         return halving
     return InPrecision(halving, arithmetic, objective, inputs.device)
+
+
+def run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple[Work, Kernels, Tensor]:
+    """Return what a forward pass takes, how layers run best on a CPU, and the outputs, by running a model.
+
+    Args:
+        model: with any tensors of its own.
+        examples: a few inputs, shape (n, *input_shape).
+        objective: which outputs count.
+    """
+    returned: list[Any] = []
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
+    x = as_inputs(examples, parameter.dtype).to(parameter.device)
+    work = count_work(lambda x: returned.append(run_with(model, {}, x)), x)
+    kernels = choose_kernels(model, lambda: run_with(model, {}, x))
+    return work, kernels, objective.outputs(returned[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,24 +15,22 @@ from landscape_cli.data.source import Split
 from landscape_cli.errors import DataError, ModelError
 from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.batch_norm import recompute_statistics
-from landscape_cli.evaluation.choice import choose_runner
+from landscape_cli.evaluation.choice import choose_runner, run_once
 from landscape_cli.evaluation.runners import Batch
 from landscape_cli.evaluation.scores import Quantity, Scores, Tally
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
 from landscape_cli.forward.combination import with_tensors
 from landscape_cli.forward.functional import (
-    as_inputs,
     cast_floats,
     errors_of_forward,
     float_type,
-    run_with,
     unsaved_buffers,
 )
+from landscape_cli.forward.kernels import Kernels
 from landscape_cli.forward.memory import MIB
 from landscape_cli.forward.objective import Objective
 from landscape_cli.forward.outputs import decide
 from landscape_cli.forward.sizes import fitting_batch, layout_for, networks_together
-from landscape_cli.forward.work import Work, count_work
 from landscape_cli.models.fitting import check_params
 from landscape_cli.network import Params
 
@@ -102,7 +99,7 @@ class Evaluator:
         returned: dict[torch.Size, Tensor] = {}
         for shape, (name, examples) in reversed(shapes.items()):
             with errors_of_forward(f"inputs of the split {name!r}, shape {tuple(examples.shape[1:])}"):
-                work, returned[shape] = _run_once(self.model, examples, self.objective)
+                work, kernels, returned[shape] = run_once(self.model, examples, self.objective)
         for name, split in splits.items():
             self.objective.check_fit(f"the split {name!r}", returned[split.x.shape[1:]], split.y)
         short = self.arithmetic.precision is not Precision.FLOAT32
@@ -111,16 +108,23 @@ class Evaluator:
             name: replace(split, x=self._lay_out(split.x.to(self.device)), y=split.y.to(self.device))
             for name, split in splits.items()
         }
-        self._facts = {name: self._facts_of(split.y) for name, split in splits.items()}
+        self._facts = {
+            name: (self.objective.count(split.y), self.objective.variance(split.y))
+            for name, split in self.splits.items()
+        }
         self.samples = sum(len(split.y) for split in self.splits.values())
         self._constants = {name: buffer.to(self.device) for name, buffer in unsaved_buffers(self.model).items()}
         self.advance = advance
         self.recompute_on = recompute_on
         self._kinds = _kinds(self.model.state_dict())
         places = any(outputs.ndim > 2 for outputs in returned.values())
-        self.batch_size = batch_size or fitting_batch(work, self.device, least=1 if places else LEAST_SAMPLES)
+        weights = sum(tensor.nbytes for tensor in self.model.state_dict().values())
+        least = 1 if places else LEAST_SAMPLES
+        self.batch_size = batch_size or fitting_batch(work, self.device, least=least, weights=weights)
         samples = min(self.batch_size, max(len(split.y) for split in self.splits.values()))
         self._together = networks_together(work, samples, self.device)
+        usual = self.device.type != "cpu" or self.arithmetic.precision is Precision.BF16
+        self._kernels = Kernels() if usual else kernels
         self._runner = choose_runner(
             self.model,
             self.splits,
@@ -129,6 +133,7 @@ class Evaluator:
             integers=integers,
             work=work,
             arithmetic=self.arithmetic,
+            kernels=self._kernels,
         )
 
     @property
@@ -232,10 +237,6 @@ class Evaluator:
             count = min(self._together, max(1, allowance // max(1, size)))
             yield [self._prepare(params) for params in (first, *islice(source, count - 1))]
 
-    def _facts_of(self, y: Tensor) -> tuple[int, float | None]:
-        """Return how many decisions or numbers targets are, and their variance if R² is told from it."""
-        return self.objective.count(y), self.objective.variance(y)
-
     def _check_fits(self, params: Params) -> None:
         """Check names and shapes against the model's; all else there is to check of files is where they are read.
 
@@ -251,7 +252,11 @@ class Evaluator:
     def _prepare(self, params: Params) -> Params:
         """Return a network on the device, with recomputed statistics if they are asked for, and the model's tables."""
         self._check_fits(params)
-        network: Params = {name: self._lay_out(tensor.to(self.device)) for name, tensor in params.items()}
+        first = self._kernels.channels_first
+        tensors = {name: tensor.to(self.device) for name, tensor in params.items()}
+        network: Params = {
+            name: tensor.contiguous() if name in first else self._lay_out(tensor) for name, tensor in tensors.items()
+        }
         if self.recompute_on is not None:
             inputs = self.splits[self.recompute_on].x
             network = recompute_statistics(self.model, network, inputs, advance=self.advance)
@@ -287,16 +292,6 @@ def evaluator_of(
     if data is None:
         raise DataError("there is nothing to measure on: give an Evaluator, or a model and `data=`")
     return Evaluator(model, data, device=device, advance=advance)
-
-
-def _run_once(model: nn.Module, examples: Tensor, objective: Objective) -> tuple[Work, Tensor]:
-    """Return what a forward pass takes, and the outputs, by running a model."""
-    returned: list[Any] = []
-    parameter = next((p for p in model.parameters() if p.is_floating_point()), examples)
-    work = count_work(
-        lambda x: returned.append(run_with(model, {}, x)), as_inputs(examples, parameter.dtype).to(parameter.device)
-    )
-    return work, objective.outputs(returned[0])
 
 
 def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:

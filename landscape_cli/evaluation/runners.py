@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from landscape_cli.evaluation.whole_numbers import WholeNumbers
 from landscape_cli.forward.functional import as_inputs, float_type, run_with
+from landscape_cli.forward.kernels import Kernels
 from landscape_cli.forward.objective import Objective
 from landscape_cli.network import Params
 
@@ -44,9 +45,9 @@ class Runner(Protocol):
 class OneByOne:
     """One network after another, by the model's own code: what every other way must equal."""
 
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
-        """Keep what the outputs are of, and which of them count."""
-        self._model, self._objective = model, objective
+    def __init__(self, model: nn.Module, objective: Objective, kernels: Kernels | None = None) -> None:
+        """Keep what the outputs are of, which of them count, and how layers run, if not as PyTorch chooses."""
+        self._model, self._objective, self._kernels = model, objective, kernels or Kernels()
 
     def load(self, chunk: Sequence[Params]) -> Outputs:
         """Return what runs each network when its outputs are asked for."""
@@ -54,7 +55,8 @@ class OneByOne:
 
     def run(self, params: Params, x: Tensor) -> Tensor:
         """Return one network's outputs on inputs, shape (n, ...)."""
-        return self._objective.outputs(run_with(self._model, params, as_inputs(x, float_type(params))))
+        with self._kernels.active():
+            return self._objective.outputs(run_with(self._model, params, as_inputs(x, float_type(params))))
 
 
 class InWholeNumbers:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -106,6 +106,11 @@ class Scores:
             return None
         return 1 - self.loss / (self.variance or math.nan)
 
+    def part(self, start: int, stop: int | None) -> Scores:
+        """Return the scores of some of the networks, one after another."""
+        wrong, loss, undecided = (values[start:stop] for values in (self.wrong, self.loss, self.undecided))
+        return replace(self, wrong=wrong, loss=loss, undecided=undecided)
+
     def to_dict(self) -> dict[str, Any]:
         """Return them as JSON values, a list with an entry for each network; None for what is not a number."""
         return {
@@ -158,6 +163,14 @@ class Tally:
 
 def _finite(values: Tensor) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values.tolist()]
+
+
+def joined(parts: Sequence[Scores]) -> Scores:
+    """Return the scores of all networks of several, on the same split."""
+    wrong, loss, undecided = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("wrong", "loss", "undecided")
+    )
+    return replace(parts[0], wrong=wrong, loss=loss, undecided=undecided)
 
 
 def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[str, float]:

@@ -15,7 +15,9 @@ from landscape_cli.forward.unfolding import LEAST_FAN_IN, LEAST_UNITS
 from landscape_cli.forward.work import Work
 
 # The largest activation of a batch is kept near the size of a core's cache: measured best on CPUs.
-ACTIVATION_BYTES = 6 * MIB
+ACTIVATION_BYTES = 12 * MIB
+# On a CPU, what takes more than 32 MiB is memory mapped anew for each tensor, which costs more than convolving.
+UNMAPPED_BYTES = 31 * MIB
 SHARE_OF_GPU = 32
 """What part of a GPU's memory it may take there: a pass holds a few such, and launches take time."""
 SHARE_OF_WINDOWS = 8
@@ -26,17 +28,26 @@ CHANNELS = 8
 """Of whose multiples a GPU's matrix units take channels."""
 
 
-def fitting_batch(work: Work, device: torch.device, *, least: int) -> int:
+def fitting_batch(work: Work, device: torch.device, *, least: int, weights: int = 0) -> int:
     """Return the power of two for which a batch's largest activation is allowed.
 
     Args:
         work: of a sample.
         device: where it is computed.
-        least: samples in a batch, whatever they take.
+        least: samples in a batch, whatever they take; on a CPU unless they take more than is not mapped anew.
+        weights: how many bytes a network takes: where they are more than a CPU's cache holds they are packed for
+            products, for each batch anew, so that larger ones pay.
     """
     fits = _fitting(work, device)
-    power: int = 1 << (fits.bit_length() - 1)
-    return min(1 << 16, max(least, power))
+    if device.type != "cuda":
+        most = UNMAPPED_BYTES // (4 * work.largest)
+        fits, least = max(1, most) if weights > ACTIVATION_BYTES else fits, min(least, _power(max(1, most)))
+    return min(1 << 16, max(least, _power(fits)))
+
+
+def _power(number: int) -> int:
+    """Return the largest power of two up to a number."""
+    return 1 << (number.bit_length() - 1)
 
 
 def networks_together(work: Work, samples: int, device: torch.device) -> int:

@@ -75,6 +75,12 @@ class NetworkPair:
 
     @property
     def parameters(self) -> tuple[str, ...]:
+        """The names of all that is learned by continuous networks, each tensor once."""
+        assert self.symmetry is not None
+        return self.symmetry.parameters
+
+    @property
+    def compared(self) -> tuple[str, ...]:
         """The names of the weights of continuous networks, or of all that is learned, each tensor once."""
         assert self.symmetry is not None
         return _counted(self.symmetry, all_parameters=self.all_parameters)
@@ -236,7 +242,7 @@ class _Products(NamedTuple):
 def _products(pair: NetworkPair) -> _Products:
     check_alike(pair.a, pair.b)
     difference = dot = square_a = square_b = 0.0
-    for name in pair.parameters:
+    for name in pair.compared:
         x, y = pair.a[name].double(), pair.b[name].double()
         difference += float((x - y).square().sum())
         dot += float((x * y).sum())

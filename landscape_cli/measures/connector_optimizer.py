@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from landscape_cli.choices import Geometry, Target
 from landscape_cli.errors import LandscapeWarning, TrainingError
+from landscape_cli.forward.combination import Combination, Part
 from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.geometry.barycentre import Barycentre
 from landscape_cli.geometry.simplicial import Grid, SimplicialComplex, coarsened, flat_simplex
@@ -256,13 +257,17 @@ class ConnectorOptimizer:
     ) -> PointScores:
         """Return what points between vertices score; those that a missing vertex has a part in score nothing."""
         there = [k for k, vertex in enumerate(vertices) if vertex is not None]
-        means = Barycentre([vertex for vertex in vertices if vertex is not None], self._sphered)
+        known_vertices = [vertex for vertex in vertices if vertex is not None]
+        means = Barycentre(known_vertices, self._sphered)
         gone = [k for k, vertex in enumerate(vertices) if vertex is None]
         known = [k for k, row in enumerate(weights) if not any(row[vertex] for vertex in gone)]
 
         def networks() -> Iterator[Params]:
             for k in known:
-                yield means.at([weights[k][vertex] for vertex in there])
+                row = [weights[k][vertex] for vertex in there]
+                network = means.at(row)
+                straight = self._sphered is None
+                yield Combination(network, partial(_parts, known_vertices, row)) if straight else network
 
         scores = self.paths.evaluate(networks(), advance=advance)
 
@@ -286,3 +291,8 @@ class ConnectorOptimizer:
         return [
             distances.columns(network, end, checkpoint, vertex) for network, end in zip(networks, ends, strict=True)
         ]
+
+
+def _parts(vertices: Sequence[Params], weights: Sequence[float], name: str) -> list[Part]:
+    """Return what a tensor of a straight mean is the sum of."""
+    return [(vertex[name], weight) for vertex, weight in zip(vertices, weights, strict=True) if weight]

@@ -20,6 +20,7 @@ from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.forward.combination import alone
 from landscape_cli.geometry.barrier import even_steps, piece_at
 from landscape_cli.io.results import finite
+from landscape_cli.measures.known_ends import KnownEnds
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.path_result import PathResult
 from landscape_cli.measures.repair import Repair
@@ -93,6 +94,7 @@ class PathEvaluator:
         self._like, self._inputs = like, splits[self.train]
         self._recomputed = samples_recomputed(model, like, self._inputs, self._statistics)
         self._undecided: list[dict[str, Tensor]] = []
+        self._ends = KnownEnds()
         self._advance: Callable[[int], None] | None = None
         self.evaluator = Evaluator(
             model,
@@ -164,11 +166,10 @@ class PathEvaluator:
         self._advance = advance
         scores = self.evaluator.evaluate(networks)
         self._advance = None
-        self._undecided.append({split: score.undecided for split, score in scores.items()})
-        return scores
+        return self._counted(scores)
 
     def measure(self, stops: Sequence[Params], *, advance: Callable[[int], None] | None = None) -> PathResult:
-        """Measure the path through two networks or more, each of which is measured once.
+        """Measure the path through two networks or more, each of which is measured once, also for several paths.
 
         Args:
             stops: the networks, in order.
@@ -177,13 +178,18 @@ class PathEvaluator:
         Raises:
             GeometryError: if there is no path between them.
         """
-        stops = [self.on_device(network) for network in stops]
+        given, stops = stops, [self.on_device(network) for network in stops]
         counts: dict[str, list[int]] = {}
         for start, end in pairwise(stops):
             for name, steps in self.paths.counts(start, end, self.points).items():
                 before = counts.setdefault(name, [0])
                 before += [before[-1] + step for step in steps[1:]]
-        scores = self.evaluate(self._visited(stops), advance=advance)
+        self._advance = advance
+        new = self._ends.unknown(given)
+        measured = self.evaluator.evaluate(self._visited([stops[k] for k in new], stops))
+        self._done((len(stops) - len(new)) * (self._recomputed + self.evaluator.samples))
+        self._advance = None
+        scores = self._counted(self._ends.complete(given, new, measured))
         return PathResult(
             self.kind.value,
             {split: self._along(score.error, len(stops)) for split, score in scores.items()},
@@ -249,9 +255,14 @@ class PathEvaluator:
             quantity=self.evaluator.quantity.name,
         )
 
-    def _visited(self, stops: Sequence[Params]) -> Iterator[Params]:
-        """Yield the stops, then what lies between them: piece by piece, order by order."""
-        yield from map(alone, stops)
+    def _counted(self, scores: dict[str, Scores]) -> dict[str, Scores]:
+        """Return the scores of points, whose missing ones are counted."""
+        self._undecided.append({split: score.undecided for split, score in scores.items()})
+        return scores
+
+    def _visited(self, new: Sequence[Params], stops: Sequence[Params]) -> Iterator[Params]:
+        """Yield stops that are to be measured, then what lies between all: piece by piece, order by order."""
+        yield from map(alone, new)
         for start, end in pairwise(stops):
             inner = self.paths.inner(start, end, self.points)
             if self.repair is not None:

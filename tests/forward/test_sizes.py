@@ -38,11 +38,19 @@ def test_a_batch_fits(work: Work, gib: int) -> None:
         assert batch.bit_count() == 1
         assert batch <= max(1, most)
         assert 2 * batch > most or batch == 1 << 16
-        assert fitting_batch(work, device, least=64) == max(64, batch)
+        least = 64 if device == GPU else min(64, fitting_batch(work, CPU, least=1, weights=GIB))
+        assert fitting_batch(work, device, least=64) == max(least, batch)
         together = networks_together(work, batch, device)
         assert together == sizes.FEW_NETWORKS or device == GPU
         assert together == 1 or device == CPU or together * batch <= most
         assert networks_together(MLP, 1, GPU) == sizes.MOST_NETWORKS
+
+
+def test_batches_that_were_measured_best_on_a_cpu() -> None:
+    """MLP, LeNet, VGG16 and ResNet18 on 32 x 32, ResNet20, ResNet18 and ViT-B/16 on 224 x 224."""
+    networks = [(784, 0), (11520, 0), (65536, GIB), (16384, GIB), (16384, 0), (802816, GIB), (605184, GIB)]
+    found = [fitting_batch(Work(1, largest, 0), CPU, least=64, weights=weights) for largest, weights in networks]
+    assert found == [2048, 256, 64, 256, 128, 8, 8]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def coupling_of(stack: Stack, *, gamma: float, rate: float) -> None:
     loop = Loop(stack, [blobs()], RSGD(4, gamma), Phase("train", Recipe(learning_rate=rate)), seeds=[0])
     loop.begin()
     loop.context.rate = rate
-    loop.context.backward = loop.context.update = lambda factor=1.0: None  # type: ignore[method-assign]
+    loop.context.backward = loop.context.update = lambda rate=None: None  # type: ignore[method-assign]
     loop.sampler.step(loop.context)
 
 

@@ -24,11 +24,11 @@ def stopping_at(monkeypatch: pytest.MonkeyPatch, number: int, *moments: int) -> 
     """Send this process a signal within these steps, counted from 1."""
     plain, count = StepContext.update, 0
 
-    def update(self: StepContext, factor: float = 1.0) -> None:
+    def update(self: StepContext, rate: float | None = None) -> None:
         nonlocal count
         count += 1
         if count in moments:
             os.kill(os.getpid(), number)
-        plain(self, factor)
+        plain(self, rate)
 
     monkeypatch.setattr(StepContext, "update", update)

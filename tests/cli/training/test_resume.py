@@ -50,10 +50,10 @@ def test_signals_save_and_resume(landscape, monkeypatch: pytest.MonkeyPatch, num
 def test_a_second_signal_stops_at_once(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = StepContext.update
 
-    def update(self: StepContext, factor: float = 1.0) -> None:
+    def update(self: StepContext, rate: float | None = None) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
-        plain(self, factor)
+        plain(self, rate)
 
     monkeypatch.setattr(StepContext, "update", update)
     assert landscape(*SHORT, "--checkpoint-every", "1", "-o", "x.st").code == 130
@@ -164,9 +164,9 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(landscape, monkeypatch: p
     plain = StepContext.update
     with monkeypatch.context() as patch:
 
-        def update(self: StepContext, factor: float = 1.0) -> None:
+        def update(self: StepContext, rate: float | None = None) -> None:
             Path("x.st").write_text("precious")
-            plain(self, factor)
+            plain(self, rate)
 
         patch.setattr(StepContext, "update", update)
         done = landscape(*command)
