@@ -42,7 +42,9 @@ class Similarity:
         self._common_signs: dict[str, CommonSigns] = {}
         for group in axis_table.symmetry.permutations:
             if not axis_table.nesting.inside[group.name]:
-                self.terms[group.name] = group_terms(group, axis_table, gains, kind)
+                terms = group_terms(group, axis_table, gains, kind)
+                telling = [term for term in terms if not _is_one_size(term, reference)]
+                self.terms[group.name] = telling or terms
                 self._common_signs |= {term.key[1]: term.common_signs for term in self.terms[group.name]}
 
     def writers(self, name: str) -> list[Term]:
@@ -51,7 +53,8 @@ class Similarity:
         if self.kind is Kind.WEIGHT or is_bare(group, self.axis_table.shapes):
             return self.terms[name]
         places = {(axis.tensor, axis.dims) for axis in group.writers}
-        return [term for term in self.terms[name] if (term.axis.tensor, term.axis.dims) in places]
+        found = [term for term in self.terms[name] if (term.axis.tensor, term.axis.dims) in places]
+        return found or self.terms[name]
 
     def score(
         self, name: str, terms: Iterable[Term], matching: UnitMatching, free: Collection[str] = frozenset()
@@ -114,8 +117,8 @@ class Similarity:
         other.reference, other.terms, other._sums = reference, dict(self.terms), defaultdict(dict)
         for name in names:
             for term in self.terms[name]:
-                term.scales = self._scales_of(term) if term.last is None else term.scales
-            other.terms[name] = [replace(term, last=None) for term in self.terms[name]]
+                term.scales = self._scales_of(term) if term.is_new else term.scales
+            other.terms[name] = [replace(term, last=None, sources=None) for term in self.terms[name]]
         return other
 
     def _scales_of(self, term: Term) -> tuple[Tensor, Tensor] | None:
@@ -153,25 +156,27 @@ class Similarity:
         if key not in sums:
             units, device = term.group.units, self.params[term.axis.tensor].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
-        if term.last is None and term.scales is None:
+        if term.is_new and term.scales is None:
             term.scales = self._scales_of(term)
         if term.along is None:
             self._update_whole(term, matching, sums[key])
+            term.last = matching.part(term.moved_by)
         else:
             self._update_along(term, term.along, matching, sums[key])
-        term.last = matching.part(term.moved_by)
 
     def _update_along(self, term: Term, along: int, matching: UnitMatching, matrix: Tensor) -> None:
         """Add the products with those places of the one other axis where anything changed."""
         reference, tensor = self.reference[term.axis.tensor], self.params[term.axis.tensor]
         source, signs = self._sources_along(term, along, matching)
         changed = torch.arange(len(source))
-        last = None
-        if term.last is not None:
-            last = last_source, last_signs = self._sources_along(term, along, term.last)
+        last, term.sources = term.sources, (source, signs)
+        if last is not None:
+            last_source, last_signs = last
             (changed,) = torch.nonzero(
                 (source != last_source) | (signs[source] != last_signs[last_source]), as_tuple=True
             )
+        if not len(changed):
+            return
         step = max(1, max(CHUNK, DEEP * term.group.units) * len(source) // max(1, tensor.numel()))
         for places in changed.split(step):
             left = _select(reference, along, places)
@@ -304,3 +309,17 @@ def _signed(tensor: Tensor, dim: int, places: Tensor, signs: Tensor) -> Tensor:
         return taken
     shape = [len(places) if axis == dim else 1 for axis in range(tensor.ndim)]
     return taken * chosen.view(shape).to(taken.device, taken.dtype)
+
+
+def _is_one_size(term: Term, reference: Params) -> bool:
+    """Tell whether units have a number each in a tensor, all of one size, and signs of their own: none like another's.
+
+    So have units of norm one with one weight each; what rounding leaves would tell them apart.
+    """
+    if term.free_signs is None or term.axis.places.table.shape[1] > 1:
+        return False
+    rows = unit_rows(reference[term.axis.tensor], term.axis)
+    if rows.shape[1:].numel() > 1:
+        return False
+    sizes = rows.abs()
+    return bool(sizes.max() - sizes.min() <= 64 * torch.finfo(sizes.dtype).eps * sizes.max())

@@ -33,7 +33,7 @@ class _Squares:
 
     squares: Tensor
     counts: Tensor
-    sides: list[tuple[Tensor, int]]
+    sides: list[tuple[Tensor, float]]
 
     def exponents(self, logs: Tensor) -> Tensor:
         """Return the logarithm of what multiplies the numbers at each place."""
@@ -97,7 +97,7 @@ def _squares(
 
 def _sides(
     name: str, shape: tuple[int, ...], groups: Sequence[ScaleGroup], starts: Mapping[str, int], count: int
-) -> Iterator[tuple[Tensor, int]]:
+) -> Iterator[tuple[Tensor, float]]:
     for group in groups:
         for scaled in group.axes:
             if scaled.axis.tensor == name and scaled.power and scaled.variance is None:

@@ -15,7 +15,7 @@ from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.forward.functional import float_type
 from landscape_cli.network import Params, all_finite
 from landscape_cli.normalization.balance import balance
-from landscape_cli.normalization.order import turns
+from landscape_cli.normalization.order import output_setters, turns
 from landscape_cli.normalization.rescaled import RescaledParams, StoredParams
 from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, burn_in, unit_rows
 
@@ -204,7 +204,7 @@ def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis, device:
 
 
 def _to_norm_one(
-    params: Params, axes: Sequence[ScaledAxis], power: int, units: int, device: torch.device
+    params: Params, axes: Sequence[ScaledAxis], power: float, units: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return the factors that put what axes of one power hold of each unit at norm one, and where there is nothing."""
     squared = torch.zeros(units, dtype=torch.float64, device=device)
@@ -225,16 +225,12 @@ def _last_layer_factor(params: Params, symmetry: Symmetry, *, first: bool) -> fl
     Raises:
         GeometryError: if all of them are zero.
     """
-    weights = [
-        scaled.axis
-        for scaled in symmetry.output
-        if scaled.axis.role in {Role.INCOMING, Role.GAIN} and scaled.power == 1
-    ]
-    for axis in weights if first else reversed(weights):
-        norm = float(unit_rows(params[axis.tensor], axis).norm())
+    weights = output_setters(symmetry)
+    for scaled in weights if first else reversed(weights):
+        norm = float(unit_rows(params[scaled.axis.tensor], scaled.axis).norm())
         if norm >= DEAD:
-            return math.sqrt(axis.places.table.size) / norm
+            return float((math.sqrt(scaled.axis.places.table.size) / norm) ** (1 / scaled.power))
     if weights:
-        name = weights[-1].tensor
+        name = weights[-1].axis.tensor
         raise GeometryError(f"the last layer {name!r} is zero, so it has no direction: use `keep_last_layer=`")
     return 1.0

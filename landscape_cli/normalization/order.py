@@ -136,4 +136,14 @@ def _item(group: ScaleGroup) -> _Item:
 
 def _last_layers(symmetry: Symmetry) -> tuple[ScaledAxis, ...]:
     """Return what sets the outputs' scale; any of them may, where another is zero."""
-    return tuple(scaled for scaled in symmetry.output if scaled.power == 1)[:1]
+    return (output_setters(symmetry) or tuple(scaled for scaled in symmetry.output if scaled.power == 1))[:1]
+
+
+def output_setters(symmetry: Symmetry) -> tuple[ScaledAxis, ...]:
+    """Return the weights and gains that grow with the outputs, those that grow alike if there are some."""
+    growing = [
+        scaled
+        for scaled in symmetry.output
+        if scaled.axis.role in {Role.INCOMING, Role.GAIN} and scaled.power > 0 and not scaled.epsilon
+    ]
+    return tuple(scaled for scaled in growing if scaled.power == 1) or tuple(growing)

@@ -10,7 +10,7 @@ from landscape_cli.symmetry.reasons import OPERATOR, WITHIN, counted, is_underst
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.tensors import NO_RULE
 
-POWERS = {1: "x", 2: "x²", -1: "/", -2: "/²"}
+POWERS: Mapping[float, str] = {1: "x", 2: "x²", -1: "/", -2: "/²"}
 ROLES = {
     "written by": (Role.INCOMING,),
     "read by": (Role.OUTGOING,),
@@ -130,7 +130,7 @@ def tied(axes: Sequence[Axis]) -> dict[str, list[str]]:
 
 def scaled(axes: Sequence[ScaledAxis], *, counted: bool = True) -> dict[str, list[str]]:
     """Return the axes of a scale group in words, under the power of the units' factor they are multiplied by."""
-    powers = {POWERS.get(axis.power, f"x^{axis.power}"): axis.power for axis in axes if axis.variance is None}
+    powers = {POWERS.get(axis.power, f"x^{axis.power:.6g}"): axis.power for axis in axes if axis.variance is None}
     by_power = {
         words: compact((axis.axis for axis in axes if axis.variance is None and axis.power == power), counted=counted)
         for words, power in powers.items()

@@ -134,10 +134,10 @@ class ScaledAxis:
     """
 
     axis: Axis
-    power: int
+    power: float
     epsilon: float = 0.0
     variance: str | None = None
-    shrinks: int = 0
+    shrinks: float = 0
 
 
 @dataclass(frozen=True)

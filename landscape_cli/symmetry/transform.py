@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -140,7 +141,7 @@ def rescalings(
     """
     check_units("factors", factors, {group.name: group.size for group in symmetry.scales})
     check_kind("output", output, (int, float), "give one positive number", GeometryError)
-    if output <= 0 or any(bool((values <= 0).any()) for values in factors.values()):
+    if not 0 < output < math.inf or not all(bool(((v > 0) & v.isfinite()).all()) for v in factors.values()):
         raise GeometryError("units can be rescaled by positive factors alone")
     moves = [(group.axes, factors[group.name]) for group in symmetry.scales if group.name in factors]
     if output != 1.0:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import signs_of_gains
 from landscape_cli.alignment.similarity import Similarity, mean_cosine
 from landscape_cli.alignment.terms import Kind
+from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry import Axis, Places, Role
 from tests.support.alignment_nets import Net
 from tests.support.cases import ALL
+from tests.support.layers import Net as Layers
+from tests.support.symmetry_checks import make_net, random_element
 
 
 def make(name: str, kind: Kind) -> tuple[Similarity, UnitMatching, Net, Net]:
@@ -136,3 +142,21 @@ def test_numbers_of_a_unit_each_are_one_vector() -> None:
     axis = Axis("gain", (0,), Role.GAIN, Places(torch.arange(3)[:, None].numpy()))
     assert mean_cosine({"gain": gains}, {"gain": doubled}, {"g": [axis]}) == {"g": pytest.approx(1.0)}
     assert mean_cosine({"gain": gains}, {"gain": gains.flip(0)}, {"g": [axis]})["g"] == pytest.approx(10 / 14)
+
+
+def generated(m: Any, x: Tensor) -> Tensor:
+    """Weights made of a parameter, whose own units have one number each, of norm one and either sign."""
+    latent = F.relu(m.h(m.z))
+    return m.o(F.relu(F.linear(m.a(x), m.g(latent).view(5, 4), m.gb(latent))))
+
+
+def test_units_of_one_number_each_are_told_apart_by_what_else_they_have() -> None:
+    torch.manual_seed(0)
+    layers = {"a": (3, 4), "h": (2, 3), "g": (3, 20), "gb": (3, 5), "o": (5, 2)}
+    parts = {name: nn.Linear(*sizes) for name, sizes in layers.items()}
+    net = make_net(Layers(generated, z=nn.Parameter(torch.randn(2)), **parts), (3,))
+    reference = normalize_params(net.params, net.symmetry).params
+    for seed in range(8):
+        moved = normalize_params(random_element(net, seed, spread=2.0)[0], net.symmetry).params
+        found = match_networks(reference, moved, net.symmetry).params
+        assert all(torch.allclose(found[name], tensor, atol=1e-9) for name, tensor in reference.items())

@@ -665,7 +665,6 @@ NETS |= {
         (6, 7),
         (6, 7, 1),
         (1,),
-        missing="one scale of all units is given up",
     ),
     # One bias for all units leaves them one scale together: the stream's, the inner layer's, and the factor's.
     "fixup": Case(
@@ -716,7 +715,7 @@ NETS |= {
         lambda: Net(lambda m, x: (lambda h: (m.o(h), h))(F.relu(m.a(x))), **linears(a=(4, 6), o=(6, 3))), VECTOR, (), ()
     ),
     "tied autoencoder, relu": Case(
-        lambda: Net(autoencoder(F.relu), a=nn.Linear(4, 6), bias=parameter(4)), VECTOR, (6,), (), output=False
+        lambda: Net(autoencoder(F.relu), a=nn.Linear(4, 6), bias=parameter(4)), VECTOR, (6,)
     ),
     "tied autoencoder, tanh": Case(
         lambda: Net(autoencoder(torch.tanh), a=nn.Linear(4, 6), bias=parameter(4)), VECTOR, (6,), (), (6,), output=False
@@ -766,13 +765,8 @@ NETS |= {
         (2,),
     ),
     "weight norm": Case(weight_normed, VECTOR, (6,), (6, 6), (6,)),
-    "spectral norm": Case(
-        spectral_normed,
-        VECTOR,
-        (6,),
-        (6, 1, 1),
-        missing="the scales of the two vectors and of the whole matrix are given up",
-    ),
+    # The two vectors have length one, which leaves a scale to the whole matrix alone.
+    "spectral norm": Case(spectral_normed, VECTOR, (6,), (1,), (1, 1)),
     "bilinear layer": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.both(F.relu(m.a(x)), F.relu(m.b(x))))),
@@ -957,8 +951,8 @@ NETS |= {
         (6, 6, 6),
         idle=("qkv.bias",),
     ),
-    # Tokens stay where they are; a gain is free only where no token's layer comes between, and there all together. The
-    # same bias on all channels of a token, the next norm takes away again.
+    # Tokens stay where they are; a gain is free only where no token's layer comes between, else all together. The same
+    # bias on all channels of a token, the next norm takes away again.
     "mixer": Case(
         lambda: Net(
             mixer,
@@ -969,7 +963,7 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 7, 8),
-        (6, 6),
+        (6, 6, 1),
         (6, 6, 1, 1),
         idle=("token2.bias",),
     ),
@@ -983,7 +977,7 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 8),
-        (6, 6),
+        (6, 6, 1, 1),
         (6, 6, 1, 1, 1),
     ),
     # Kernels of one place over tokens: the same two, and the same symmetries.
@@ -999,7 +993,7 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 7, 8),
-        (6, 6),
+        (6, 6, 1),
         (6, 6, 1, 1),
         idle=("token2.bias",),
     ),
@@ -1014,10 +1008,10 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 8),
-        (6, 6),
+        (6, 6, 1, 1),
         (6, 6, 1, 1, 1),
     ),
-    # Made tokens are averaged, which leaves them no scales.
+    # Made tokens are averaged, which leaves them one scale together.
     "transposed convolution over tokens": Case(
         lambda: Net(
             lambda m, x: m.o(F.relu(m.t(F.relu(m.a(x)))).mean(1)),
@@ -1026,6 +1020,139 @@ NETS |= {
         ),
         SEQUENCE,
         (6, 7),
-        (6,),
+        (6, 1),
     ),
 }
+
+
+# Factors of no unit's own, and of pairs, rows and inputs that no unit stands for
+
+
+def star(m: Net, x: Tensor) -> Tensor:
+    return m.o(m.s * F.relu(m.a(x)).square() + m.shift)
+
+
+def cross_covariance(m: Net, x: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    q, k, v = m.qkv(x).view(len(x), x.shape[1], 3, 2, 3).permute(2, 0, 3, 4, 1)
+    weights = (change(q) @ change(k).transpose(-1, -2)).softmax(-1)
+    return m.o((weights @ v).permute(0, 3, 1, 2).flatten(2)).mean(1)
+
+
+def standardized(m: Net, x: Tensor) -> Tensor:
+    w = m.w - m.w.mean((1, 2, 3), keepdim=True)
+    w = w / m.w.var((1, 2, 3), keepdim=True).sqrt() * m.gain
+    return m.o(F.relu(F.conv2d(x, w, m.shift)).mean((2, 3)))
+
+
+def padded_shortcut(m: Net, x: Tensor) -> Tensor:
+    h = F.relu(m.a(x))
+    return m.o(F.relu(F.pad(h, (1, 2)) + m.b(h)))
+
+
+def rotary(m: Net, x: Tensor) -> Tensor:
+    angle = torch.outer(torch.arange(x.shape[1], dtype=x.dtype), 1 / 100 ** (torch.arange(0, 4, 2) / 4))
+    cos, sin = (torch.cat([f, f], -1) for f in (angle.cos(), angle.sin()))
+    q, k, v = (layer(x).unflatten(-1, (2, 4)).transpose(1, 2) for layer in (m.q, m.k, m.v))
+    q, k = (t * cos + torch.cat([-t[..., 2:], t[..., :2]], -1) * sin for t in (q, k))
+    return m.o(((q @ k.transpose(-1, -2)).softmax(-1) @ v).transpose(1, 2).flatten(2)).mean(1)
+
+
+def normed_kernel() -> nn.Module:
+    return nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 6, 3, groups=2), dim=2)
+
+
+WHOLE: dict[str, Case] = {
+    "numbers around relu": Case(
+        lambda: Net(
+            lambda m, x: m.o(F.relu(m.a(x) * m.s + m.t) * m.u),
+            **linears(a=(4, 6), o=(6, 3)),
+            **{name: parameter() for name in "stu"},
+        ),
+        VECTOR,
+        (6,),
+        (1, 1, 1),
+        (1, 1),
+    ),
+    "star relu": Case(
+        lambda: Net(star, s=parameter(1), shift=parameter(), **linears(a=(4, 6), o=(6, 3))), VECTOR, (6,), (1, 1), (1,)
+    ),
+    "shares of a sum": Case(
+        lambda: Net(
+            lambda m, x: m.o((lambda z: z / z.sum(1, keepdim=True))(m.a(x).abs())), **linears(a=(4, 6), o=(6, 3))
+        ),
+        VECTOR,
+        (6,),
+        (1,),
+        (6,),
+    ),
+    "gains on inputs": Case(
+        lambda: Net(
+            lambda m, x: m.o(torch.tanh(F.linear(x * m.r, m.w) * m.s)),
+            r=parameter(4),
+            w=nn.Parameter(torch.randn(6, 4)),
+            s=parameter(6),
+            o=nn.Linear(6, 3),
+        ),
+        VECTOR,
+        (6,),
+        (4, 6),
+        (4, 6, 6),
+    ),
+    # Rows of queries and keys, which are divided by their norms; their signs, a head at a time; the values' of a head.
+    "normalised cross-covariance": Case(
+        lambda: Net(
+            lambda m, x: cross_covariance(m, x, lambda t: F.normalize(t, dim=-1)),
+            qkv=nn.Linear(4, 18),
+            o=nn.Linear(6, 2),
+        ),
+        (3, 4),
+        (2, 6, 6),
+        (6, 6, 2),
+        (2, 2),
+    ),
+    "cross-covariance": Case(
+        lambda: Net(lambda m, x: cross_covariance(m, x, lambda t: t), qkv=nn.Linear(4, 18), o=nn.Linear(6, 2)),
+        (3, 4),
+        (2, 6, 6),
+        (2, 2),
+        (2, 2),
+    ),
+    "standardised weights": Case(
+        lambda: Net(
+            standardized,
+            w=nn.Parameter(torch.randn(6, 2, 3, 3)),
+            gain=parameter(6, 1, 1, 1),
+            shift=parameter(6),
+            o=nn.Linear(6, 3),
+        ),
+        IMAGE,
+        (6,),
+        (6, 6),
+        (6,),
+    ),
+    "padded shortcut": Case(
+        lambda: Net(padded_shortcut, **linears(a=(4, 5), b=(5, 8), o=(8, 3))), VECTOR, (5, 3), (5, 3)
+    ),
+    "rotary pairs": Case(
+        lambda: Net(rotary, **linears(q=(4, 8), k=(4, 8), v=(4, 8), o=(8, 3))), (3, 4), (2, 8), (2, 2, 8), (2, 2, 8)
+    ),
+    # Rows of kernels; what is read, what is written; the length's sign, against the direction's.
+    "normed along kernels": Case(
+        lambda: Net(
+            lambda m, x: m.o(F.relu(m.d(F.relu(m.c(x)))).mean((2, 3))),
+            c=nn.Conv2d(2, 4, 1),
+            d=normed_kernel(),
+            o=nn.Linear(6, 3),
+        ),
+        IMAGE,
+        (2, 2, 6),
+        (1, 1, 3),
+        (3,),
+        idle=("d.parametrizations.weight.original1",),
+    ),
+    "a root of the outputs": Case(
+        lambda: Net(lambda m, x: F.relu(F.relu(x @ m.w) @ m.w.T), w=nn.Parameter(torch.randn(4, 6))), VECTOR, (6,)
+    ),
+}
+"""Networks with scales that no single unit has."""
+NETS |= WHOLE

@@ -83,8 +83,7 @@ TOKENS |= {
         (4,),
         (5, 5),  # places 4 to 8 are never read
         (5,),
-        (5, 1, 1),
-        output=False,
+        (5, 1),
         idle=("p",),
     ),
     "token encoder": Case(
@@ -98,10 +97,11 @@ TOKENS |= {
         (4,),
         (6, 5, 6, 2, 6, 7),
         (5, 6, 6, 7, 6),
-        (5, 1, 6, 6, 1, 1, 6),
+        (5, 1, 6, 6, 1, 6),
         idle=("p.weight", "in_proj_bias"),
     ),
-    # The stream; heads that share keys, and those that do not; units of values; the gated layer.
+    # The stream; heads that share keys, and those that do not; units of values; the gated layer. Each of the two rotary
+    # pairs of queries and keys has a scale, and a sign.
     "llama": Case(
         lambda: Net(
             llama,
@@ -111,8 +111,8 @@ TOKENS |= {
         ),
         (4,),
         (6, 4, 2, 8, 5),
-        (6, 8, 5),
-        (6, 6, 8, 5),
+        (6, 2, 2, 8, 5),
+        (6, 6, 2, 2, 8, 5),
     ),
 }
 
@@ -165,7 +165,7 @@ CASES |= {name: Case(over_tokens(*made), SEQUENCE, (6,)) for name, made in NEITH
 CASES |= {
     # Whose the largest are does not matter.
     "topk of units": Case(
-        lambda: Net(lambda m, x: m.o(m.a(x).topk(2, -1).values), **linears(a=(4, 6), o=(2, 3))), VECTOR, (6,)
+        lambda: Net(lambda m, x: m.o(m.a(x).topk(2, -1).values), **linears(a=(4, 6), o=(2, 3))), VECTOR, (6,), (1,)
     ),
     "sorted by an input": Case(
         lambda: Net(
@@ -332,7 +332,7 @@ CASES |= {
         lambda: Net(cross_covariance, t=parameter(2, 1, 1), **linears(qkv=(4, 24), o=(8, 3))),
         SEQUENCE,
         (8, 2, 8),
-        (2,),  # all values of a head
+        (8, 8, 2),  # rows of queries and of keys, which are normalised; all values of a head
         (2, 2, 2),  # all values of a head; any two of its queries, keys and factor
     ),
 }
@@ -493,8 +493,8 @@ CASES |= {
         ),
         (3, 4),
         (6, 2, 4),
-        (6, 2, 4),
-        (6, 2, 4),
+        (6, 2, 4, 1),  # the last: all that is read of the state, and what skips it
+        (6, 2, 4, 1),
     ),
     "made grouped weights": Case(
         lambda: Net(

@@ -8,15 +8,15 @@ from dataclasses import replace
 from math import lcm
 
 import numpy as np
-import torch
 
-from landscape_cli.symmetry.solving.elimination import Power, Row, eliminate
+from landscape_cli.symmetry.solving.elimination import Row, eliminate, reduced
+from landscape_cli.symmetry.solving.independence import independent, simplified
 from landscape_cli.symmetry.solving.shared import define
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
-from landscape_cli.symmetry.tracing.equations import Block, Equations
-from landscape_cli.symmetry.tracing.integers import Array
-from landscape_cli.symmetry.tracing.layers import Value
+from landscape_cli.symmetry.tracing.equations import Equations
+from landscape_cli.symmetry.tracing.integers import NONE, Array
+from landscape_cli.symmetry.tracing.layers import Power
 from landscape_cli.symmetry.tracing.record import BatchNorm
 
 MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
@@ -26,52 +26,27 @@ def scale_groups(
     equations: Equations,
     variables: VariableTable,
     axes: MakeAxes,
-    outputs: Sequence[Value],
+    shapes: Mapping[str, Sequence[int]],
     batch_norms: Sequence[BatchNorm],
 ) -> tuple[list[ScaleGroup], list[ScaledAxis], int]:
     """Return the groups of free scales in forward order, and the axes that scale the output.
 
     The last number tells how many of the groups come before the output's.
     """
-    shown = _shown(equations, variables, outputs)
-    held = [variable for row, _ in shown for variable in row]
-    solve, given = _solve(equations, variables, "scale", held)
+    solve, given = _solve(equations, variables, "scale")
     members = _members(variables, solve, given)
-    seen, common = _in_outputs(shown, solve)
-    common = common and all(power.denominator == 1 for free in seen for power in members[free].values())
-    output: list[ScaledAxis] = []
-    for free in sorted(seen) if common else ():
-        output += _scaled(variables, axes, batch_norms, members[free], given, whole=True, kind=variables.kind(free))
+    outputs = simplified(variables, members.pop(equations.output, {}), shapes)
+    output = _scaled(variables, axes, batch_norms, outputs, given, kind=NONE) if outputs else []
+    first = min((variable for variable in outputs if variables.in_tensor[variable]), default=0)
     groups: list[ScaleGroup] = []
     after = 0
     taken: set[str] = set()
-    for free in sorted(members.keys() - seen):
-        kind = variables.kind(free)
-        if _is_idle(variables.tables(kind, _whole(members[free]), given)):
-            continue
-        scaled = _scaled(variables, axes, batch_norms, members[free], given, kind=kind)
-        if scaled:
-            name = _unused_name_of(scaled[0].axis, taken)
-            groups.append(ScaleGroup(name, variables.units_of(kind), tuple(scaled)))
-            after += common and free < min(seen)
+    for kind, powers, place in independent(variables, members, shapes):
+        scaled = _scaled(variables, axes, batch_norms, _whole(powers), given, kind=kind)
+        name = _unused_name_of(scaled[0].axis, taken)
+        groups.append(ScaleGroup(name, variables.units_of(kind), tuple(scaled)))
+        after += place < first
     return groups, output, after
-
-
-def _shown(
-    equations: Equations, variables: VariableTable, outputs: Sequence[Value]
-) -> list[tuple[list[int], list[int]]]:
-    """Return the rows of variables that multiply outputs, and their powers.
-
-    Scales that no such row can stand for are stated to be 1.
-    """
-    shown = []
-    for value in outputs:
-        layers = torch.broadcast_tensors(*(layer for layer, _ in value.scale)) if value.scale else ()
-        rows = torch.stack(layers, -1).reshape(-1, len(layers)).numpy() if layers else np.zeros((1, 0), dtype=np.int64)
-        kept, unrepresented = variables.represent(rows) if layers else ([[]], [])
-        equations.nothing("scale", np.array(unrepresented, dtype=np.int64))
-        shown += [(row, [power for _, power in value.scale]) for row in kept or [[]]]
-    return shown
 
 
 def fixed_signs(equations: Equations, symmetry: Symmetry) -> tuple[FixedSign, ...]:
@@ -99,18 +74,18 @@ def _why_signs_are_fixed(equations: Equations, writer: Axis) -> str:
     return next(reasons, "")
 
 
-def sign_groups(equations: Equations, variables: VariableTable, axes: MakeAxes) -> list[SignGroup]:
+def sign_groups(
+    equations: Equations, variables: VariableTable, axes: MakeAxes, shapes: Mapping[str, Sequence[int]]
+) -> list[SignGroup]:
     """Return the groups of free signs in forward order."""
     solve, given = _solve(equations, variables, "sign")
     groups: list[SignGroup] = []
     taken: set[str] = set()
-    for free, powers in sorted(_members(variables, solve, given, modulo=2).items()):
-        kind = variables.kind(free)
-        tables = variables.tables(kind, _whole(powers), given)
+    for kind, powers, _ in independent(variables, _members(variables, solve, given, modulo=2), shapes, modulo=2):
+        tables = variables.tables(kind, powers, given)
         flipped = [axis for block, _, table in tables for axis in axes(block.tensor, block.dims, table)]
-        if flipped and not _is_idle(tables, modulo=2):
-            name = _unused_name_of(flipped[0], taken)
-            groups.append(SignGroup(name, variables.units_of(kind), tuple(flipped)))
+        name = _unused_name_of(flipped[0], taken)
+        groups.append(SignGroup(name, variables.units_of(kind), tuple(flipped)))
     return _with_clear_gains(groups)
 
 
@@ -130,26 +105,28 @@ def _with_clear_gains(groups: Sequence[SignGroup]) -> list[SignGroup]:
     return [replace(group, axes=tuple(map(with_clear_role, group.axes))) for group in groups]
 
 
-def _solve(
-    equations: Equations, variables: VariableTable, kind: str, held: Sequence[int] = ()
-) -> tuple[Callable[[int], Row], dict[int, Row]]:
+def _solve(equations: Equations, variables: VariableTable, kind: str) -> tuple[Callable[[int], Row], dict[int, Row]]:
     """Solve the equations; return what gives each variable, those of several units at once apart.
 
-    These are given by variables of one unit each; those of `held`, and those that no others give, are 1.
+    These are given by variables of one unit each; those that no others give are 1. The outputs' own is free if it can
+    be.
     """
-    shared = variables.several.copy()
-    shared[list(held)] = False
-    rows, given = define(equations.rows(kind), shared, modulo=2 if kind == "sign" else 0, agree=variables.agree)
+    modulo = 2 if kind == "sign" else 0
+    rows, given = define(equations.rows(kind), variables.several, modulo=modulo, agree=variables.agree)
     rest = np.setdiff1d(np.flatnonzero(variables.several), np.array(list(given), dtype=np.int64))
     nothing = [(rest[:, None], (1,))] if len(rest) else []
-    return eliminate([*rows, *nothing], kind, represent=variables.represent, depth=variables.depth), given
+
+    def depth(variable: int) -> int:
+        return -1 if variable == equations.output else variables.depth(variable)
+
+    return eliminate([*rows, *nothing], kind, represent=variables.represent, depth=depth), given
 
 
 def _members(
     variables: VariableTable, solve: Callable[[int], Row], given: Mapping[int, Row], modulo: int = 0
-) -> dict[int, dict[int, Power]]:
+) -> dict[int, Row]:
     """Return by free variable the kept variables that depend on it, and by which power; all that several units own."""
-    members: defaultdict[int, dict[int, Power]] = defaultdict(dict)
+    members: defaultdict[int, Row] = defaultdict(dict)
     for variable in np.flatnonzero(variables.kept)[1:].tolist():
         for free, power in solve(variable).items() if variable not in given else ():
             members[free][variable] = power
@@ -158,50 +135,31 @@ def _members(
         for part, power in row.items():
             for free, share in solve(int(variables.representative[part])).items():
                 total[free] += power * share
-        for free, power in total.items():
-            if power % modulo if modulo else power:
-                members[free][variable] = power
+        for free, power in reduced(total, modulo).items():
+            members[free][variable] = power
     return dict(members)
 
 
-def _whole(powers: Mapping[int, Power]) -> dict[int, int]:
+def _whole(powers: Row) -> Row:
     """Return powers multiplied by their least common denominator."""
     common = lcm(*(power.denominator for power in powers.values()))
-    return {variable: int(power * common) for variable, power in powers.items()}
-
-
-def _in_outputs(
-    shown: Sequence[tuple[Sequence[int], Sequence[int]]], solve: Callable[[int], Row]
-) -> tuple[set[int], bool]:
-    """Return the free scales that the outputs show, and whether one factor of all outputs is free."""
-    seen: set[int] = set()
-    common = True
-    for row, shares in shown:
-        total: defaultdict[int, Power] = defaultdict(int)
-        for variable, power in zip(row, shares, strict=False):
-            for free, share in (solve(variable) if variable else {}).items():
-                total[free] += power * share
-        powers = {free: power for free, power in total.items() if power}
-        seen |= powers.keys()
-        common = common and len(powers) == 1 and set(powers.values()) == {1}
-    return seen, common and bool(seen)
+    return {variable: power * common for variable, power in powers.items()}
 
 
 def _scaled(
     variables: VariableTable,
     axes: MakeAxes,
     batch_norms: Sequence[BatchNorm],
-    powers: Mapping[int, Power],
+    powers: Row,
     given: Mapping[int, Row],
     *,
     kind: int,
-    whole: bool = False,
 ) -> list[ScaledAxis]:
     means = {norm.mean: norm for norm in batch_norms}
     unscaled = {norm.variance: norm for norm in batch_norms if norm.gain is None}
     scaled = []
-    for block, power, table in variables.tables(kind, _whole(powers), given):
-        table = table.reshape(1, -1) if whole else table
+    for block, share, table in variables.tables(kind, powers, given):
+        power = int(share) if share == int(share) else float(share)
         epsilon = unscaled[block.tensor].epsilon if block.tensor in unscaled else 0.0
         scaled += [ScaledAxis(axis, power, epsilon) for axis in axes(block.tensor, block.dims, table)]
         norm = means.get(block.tensor)
@@ -229,13 +187,3 @@ def _unused_name_of(axis: Axis, taken: set[str]) -> str:
     name = unused(named_after(axis.tensor), taken)
     taken.add(name)
     return name
-
-
-def _is_idle(tables: Sequence[tuple[Block, int, Array]], modulo: int = 0) -> bool:
-    """Tell whether factors cancel in every tensor, as those of two axes of one place each do."""
-    total: defaultdict[str, int] = defaultdict(int)
-    for block, power, table in tables:
-        if table.size != len(block.variables) or len(table) > 1:
-            return False
-        total[block.tensor] += power
-    return not any(power % modulo if modulo else power for power in total.values())

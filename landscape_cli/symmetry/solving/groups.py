@@ -9,6 +9,7 @@ import numpy as np
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.free_groups import named_after, scale_groups, sign_groups, unused
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
+from landscape_cli.symmetry.solving.products import separate
 from landscape_cli.symmetry.solving.refinement import color, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.variables import VariableTable
@@ -35,16 +36,15 @@ def assemble(traced: Traced) -> Symmetry:
     colors = color(labels, runs)
     parts = list(_parts(traced))
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)
+    separate(traced.equations, labels)
     variables = VariableTable(labels, traced.equations, list(kinds.values()))
     axis_of = _axis_maker(traced)
-    scales, output, output_after = scale_groups(
-        traced.equations, variables, axis_of, traced.outputs, traced.batch_norms
-    )
+    scales, output, output_after = scale_groups(traced.equations, variables, axis_of, traced.shapes, traced.batch_norms)
     fixed = list(_fixed(traced, parts))
     symmetry = Symmetry(
         permutations=tuple(permutations),
         scales=tuple(scales),
-        signs=tuple(sign_groups(traced.equations, variables, axis_of)),
+        signs=tuple(sign_groups(traced.equations, variables, axis_of, traced.shapes)),
         output=tuple(output),
         output_after=output_after,
         spheres=tuple(_spheres(traced, parts)),
@@ -168,7 +168,7 @@ def _whole_rows(table: Array, length: int) -> Array | None:
 def _axis_maker(traced: Traced):  # type: ignore[no-untyped-def]
     def make(tensor: str, dims: tuple[int, ...], table: Array) -> list[Axis]:
         """Return the axis under each of the tensor's names."""
-        role = traced.roles.get((tensor, dims[-1]), Role.FOLLOWER)
+        role = traced.roles.get((tensor, dims[-1] if dims else -1), Role.FOLLOWER)
         return [Axis(name, dims, role, Places(table)) for name in traced.aliases[tensor]]
 
     return make

@@ -1,7 +1,7 @@
 """Scales (or signs) of what two units own at once, as an entry of an outer product is: those of the units give it.
 
 Where one equation alone states such a variable, it is what the others there leave to it; the rest of the equations is
-as if both were not there. Of a variable in several equations that are left, the scale is 1.
+as if both were not there. Those left in several equations are eliminated; of those that nothing gives, the scale is 1.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.symmetry.solving.elimination import Power, Row, quotient, reduced
-from landscape_cli.symmetry.tracing.integers import Array
+from landscape_cli.symmetry.solving.elimination import Row, quotient, reduced, solve_for_latest, substituted
+from landscape_cli.symmetry.tracing.equations import Statement
+from landscape_cli.symmetry.tracing.layers import Power
 
-Rows = Sequence[tuple[Array, tuple[int, ...]]]
+Rows = Sequence[Statement]
 MOST = 1 << 19
 """Up to how many equations of such variables are looked through."""
 
@@ -39,7 +40,7 @@ def define(
     at = [shared[batch].any(axis=1) for batch, _ in rows]
     if not any(here.any() for here in at) or sum(int(here.sum()) for here in at) > MOST:
         return rows, {}
-    rest: list[tuple[Array, tuple[int, ...]]] = [
+    rest: list[Statement] = [
         (batch[~here], powers) for (batch, powers), here in zip(rows, at, strict=True) if not here.all()
     ]
     found = [
@@ -47,22 +48,38 @@ def define(
     ]
     stated = {tuple(sorted(row.items())): row for row in (reduced(row, modulo) for row in found)}
     order, left = _peel(list(stated.values()), shared)
+    solved, left = _solve(left, shared, modulo)
     given: dict[int, Row] = {}
-    for variable, row in reversed(order):
-        share = quotient(-1, row[variable])
-        total = _substituted({other: share * power for other, power in row.items() if other != variable}, given, shared)
-        total = reduced(total, modulo)
+    for variable, row in (*solved.items(), *reversed(order)):
+        if variable in row:
+            share = quotient(-1, row[variable])
+            row = {other: share * power for other, power in row.items() if other != variable}
+        total = reduced(_without_shared(row, given, shared), modulo)
         if agree(list(total)):
             given[variable] = total
         else:
             left.append(total)
     batches: defaultdict[tuple[int, ...], list[list[int]]] = defaultdict(list)
     for row in left:
-        total = reduced(_substituted(row, given, shared), modulo)
+        total = dict(sorted(reduced(_without_shared(row, given, shared), modulo).items()))
         if total:
             common = lcm(*(power.denominator for power in total.values()))
             batches[tuple(int(power * common) for power in total.values())].append(list(total))
     return [*rest, *((np.array(batch), powers) for powers, batch in batches.items())], given
+
+
+def _solve(rows: Sequence[Row], shared: NDArray[np.bool_], modulo: int) -> tuple[dict[int, Row], list[Row]]:
+    """Return shared variables as combinations of others, and the equations that are left between these."""
+    pivots: dict[int, Row] = {}
+    users: defaultdict[int, set[int]] = defaultdict(set)
+    left = []
+    for row in rows:
+        row = substituted(row, pivots, modulo)
+        if any(shared[variable] for variable in row):
+            solve_for_latest(row, pivots, users, modulo, lambda variable: int(shared[variable]))
+        else:
+            left.append(row)
+    return pivots, left
 
 
 def _peel(rows: list[Row], shared: NDArray[np.bool_]) -> tuple[list[tuple[int, Row]], list[Row]]:
@@ -88,7 +105,7 @@ def _peel(rows: list[Row], shared: NDArray[np.bool_]) -> tuple[list[tuple[int, R
     return order, [row for number, row in enumerate(rows) if number not in gone]
 
 
-def _total(variables: Sequence[int], powers: Sequence[int]) -> Row:
+def _total(variables: Sequence[int], powers: Sequence[Power]) -> Row:
     total: defaultdict[int, Power] = defaultdict(int)
     for variable, power in zip(variables, powers, strict=True):
         if variable:
@@ -96,7 +113,7 @@ def _total(variables: Sequence[int], powers: Sequence[int]) -> Row:
     return dict(total)
 
 
-def _substituted(row: Row, given: dict[int, Row], shared: NDArray[np.bool_]) -> Row:
+def _without_shared(row: Row, given: dict[int, Row], shared: NDArray[np.bool_]) -> Row:
     """Return a row with shared variables replaced by what gives them, 1 if nothing does."""
     total: defaultdict[int, Power] = defaultdict(int)
     for variable, power in row.items():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
+from landscape_cli.symmetry.solving.elimination import Row
 from landscape_cli.symmetry.tracing.equations import Block, Equations
-from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, first_places, mix, ranked_rows
+from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, different_rows, first_places, mix, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Power
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class VariableTable:
     def __init__(self, labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]]) -> None:
         """Look up the units of all variables; `kinds` lists units of one kind each, in order."""
         self.kinds = [np.array(members, dtype=np.int64) for members in kinds]
-        self._labels = labels
+        self._labels, self.blocks = labels, equations.blocks
         self.kind_of_unit = np.full(labels.count, NONE)
         for kind, members in enumerate(self.kinds):
             self.kind_of_unit[members] = kind
@@ -45,8 +48,10 @@ class VariableTable:
         self.cells_of = np.full(equations.count, NONE)
         for block in equations.blocks:
             self._add(block)
+        self.in_tensor = np.array([cell >= 0 and bool(self.cells[cell].block.tensor) for cell in self.cells_of])
         self._index = np.full(labels.count, NONE)  # of the units of one kind at a time, which are in `_indexed`
         self._indexed = np.zeros(0, dtype=np.int64)
+        self._link(equations)
         self._sizes = np.array([len(members) for members in self.kinds] + [1])
         self._depth = labels.depths()
         self._above = labels.above(np.arange(labels.count))
@@ -57,6 +62,8 @@ class VariableTable:
     def _add(self, block: Block) -> None:
         columns = self._labels.resolve(block.owners)
         holding = [column for column in columns if column.max(initial=NONE) >= 0]
+        free = [column for column in holding if not (self._labels.why_fixed(column) > 0).all()]
+        holding = free or holding  # beside units that may move, those that may not are places
         units, rest = (holding[0], columns) if holding else (block.owners, columns)
         for column in holding[1:]:
             units = np.where(units >= 0, units, column)
@@ -78,6 +85,32 @@ class VariableTable:
         self.several[variables] = several[first]
         self.cells_of[variables] = len(self.cells)
         self.cells.append(_Cells(block, units, self.rank_of[block.variables]))
+
+    def _link(self, equations: Equations) -> None:
+        """Take units of two kinds that may not move for one where equations tie each to one of the other kind."""
+        fixed = np.append(self._labels.why_fixed(np.arange(self._labels.count)) > 0, False)
+        kinds = np.append(self.kind_of_unit, NONE)
+        sizes = np.bincount(kinds[kinds >= 0], minlength=1)
+        fixed &= (np.append(self._labels.above(np.arange(self._labels.count)), NONE) < 0) & (sizes[kinds] > 1)
+        lead = np.append(np.arange(self._labels.count), NONE)
+        for rows, _ in (*equations.rows("scale"), *equations.rows("sign")):
+            units = np.where(self.several[rows], NONE, np.maximum(self.unit_of[rows], NONE))
+            units = np.where(fixed[units], lead[units], NONE)
+            for first, second in combinations(range(rows.shape[1]), 2):
+                pairs = units[:, [first, second]]
+                pairs = pairs[(pairs >= 0).all(axis=1) & (kinds[pairs[:, 0]] != kinds[pairs[:, 1]])]
+                for pair in different_rows(kinds[pairs]) if len(pairs) else ():
+                    tied = different_rows(np.sort(pairs[(kinds[pairs] == pair).all(axis=1)], axis=1))
+                    alone = all(len(np.unique(tied[:, side])) == len(tied) for side in (0, 1))
+                    if alone and (sizes[pair] == len(tied)).all():
+                        lead[tied[:, 1]] = tied[:, 0]
+                        lead = lead[lead]
+                        units = np.where(units >= 0, lead[units], NONE)
+        self.unit_of = np.where(self.unit_of >= 0, lead[np.maximum(self.unit_of, 0)], self.unit_of)
+        self.cells = [
+            replace(cells, units=np.where(cells.units >= 0, lead[np.maximum(cells.units, 0)], cells.units))
+            for cells in self.cells
+        ]
 
     def _choose(self) -> Array:
         """Return which variables are kept: those of one unit of each kind, those within blocks in the chosen block."""
@@ -133,6 +166,8 @@ class VariableTable:
         and if all units of the kind have a row like it. Where there is none, the variables' scales are given up; where
         a row is incoherent only for units that may not move, such as positions, only theirs are.
         """
+        if not len(self.kind_of_unit):
+            return rows.tolist(), []
         like = self.representative[rows]
         inner, coherent = self._inner(rows)
         loose = self._fixed_among(rows[~coherent]) if not coherent.all() else like[:0, 0]
@@ -189,8 +224,8 @@ class VariableTable:
         return over
 
     def tables(
-        self, kind: int, powers: Mapping[int, int], given: Mapping[int, Iterable[int]] = EMPTY
-    ) -> list[tuple[Block, int, Array]]:
+        self, kind: int, powers: Row, given: Mapping[int, Iterable[int]] = EMPTY
+    ) -> list[tuple[Block, Power, Array]]:
         """Return where units of a kind are multiplied, given the powers of the variables that were kept.
 
         Args:
@@ -203,8 +238,8 @@ class VariableTable:
         """
         members = self.kinds[kind] if kind >= 0 else np.zeros(1, dtype=np.int64)
         self._index_units(members)
-        chosen: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
-        shared: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+        chosen: defaultdict[tuple[int, Power], set[int]] = defaultdict(set)
+        shared: defaultdict[tuple[int, Power], set[int]] = defaultdict(set)
         for variable, power in powers.items():
             (shared if variable in given else chosen)[int(self.cells_of[variable]), power].add(variable)
         tables = []

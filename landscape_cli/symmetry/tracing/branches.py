@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from landscape_cli.errors import TraceError
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, ScaleGroup, SignGroup, Symmetry
 
 DECIDES = "what decides which way the forward pass goes"
 UNUSED = "never used"
 MOST = 12
-"""How many values are looked at from the other side; of further ones the first way alone is known."""
+"""How many conditions are looked at from the other side; of further ones the first way alone is known."""
+MOST_ASKED = 4096
+"""After how many a forward pass is taken for one that never ends."""
 
 Key = tuple[int, int, frozenset[Any]]
 
@@ -29,8 +32,17 @@ class Branches:
     taken: list[bool] = field(default_factory=list)
 
     def next(self) -> bool:
-        """Return the next answer."""
+        """Return the next answer.
+
+        Raises:
+            TraceError: if it goes on asking.
+        """
         count = len(self.taken)
+        if count == MOST_ASKED:
+            raise TraceError(
+                f"the forward pass looks at values more than {MOST_ASKED} times, as a loop does that they end: let it "
+                "go round a number of times that is set where the model is made"
+            )
         self.taken.append(self.given[count] if count < len(self.given) else True)
         return self.taken[-1]
 

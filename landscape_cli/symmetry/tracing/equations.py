@@ -9,7 +9,10 @@ import numpy as np
 import torch
 
 from landscape_cli.symmetry.tracing.integers import Array, different_rows, ranked
-from landscape_cli.symmetry.tracing.layers import Term, Terms, aligned, covered
+from landscape_cli.symmetry.tracing.layers import Power, Term, Terms, aligned, covered
+
+Statement = tuple[Array, tuple[Power, ...]]
+"""Rows of variables that, to these powers, multiply to 1."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Equations:
         count: how many variables there are.
         where: the operator at work, for reasons.
         signed: rows of variables whose signs are stated to multiply to +, and the operator that does.
+        output: the variable of a scale that all outputs have.
     """
 
     def __init__(self) -> None:
@@ -44,9 +48,10 @@ class Equations:
         self.count = 1
         self.where = ""
         self.signed: list[tuple[Array, str]] = []
+        self.output = 0
         self._known: set[object] = set()
         self._shared: dict[object, Array] = {}
-        self._rows: dict[str, list[tuple[Array, tuple[int, ...]]]] = {"scale": [], "sign": []}
+        self._rows: dict[str, list[Statement]] = {"scale": [], "sign": []}
 
     def variables(self, tensor: str, dims: tuple[int, ...], owners: Array) -> Array:
         """Return new variables for the places of some axes of a tensor; places of one owner share one."""
@@ -67,13 +72,13 @@ class Equations:
     def equate(self, kind: str, left: Terms, right: Terms = (), *, rank: int) -> None:
         """State that two scales (or signs) are equal at every place; one alone is the scale 1.
 
-        Terms that depend on different axes are each the same everywhere: one sign each, which multiply to +. Scales are
-        stated to be 1 each, which is more than needed by factors that belong to no unit.
+        Terms that depend on different axes are each the same everywhere: one factor each, of no unit's own, which
+        multiply to 1.
         """
         left, right = (tuple((aligned(layer, rank), power) for layer, power in terms) for terms in (left, right))
         terms = combine(left, right, -1)
         stated = [(_rows_of(group), tuple(power for _, power in group)) for group in _independent(terms)]
-        if kind == "sign" and len(stated) > 1:
+        if len(stated) > 1:
             stated = self._apart(stated)
         for rows, powers in stated:
             key = (kind, powers, rows.shape, rows.tobytes())
@@ -83,25 +88,25 @@ class Equations:
                 if kind == "sign":
                     self.signed.append((rows, self.where))
 
-    def _apart(self, stated: Sequence[tuple[Array, tuple[int, ...]]]) -> list[tuple[Array, tuple[int, ...]]]:
-        """Return rows of signs, each set of them equal to one sign of its own, and all those multiplying to +."""
+    def _apart(self, stated: Sequence[Statement]) -> list[Statement]:
+        """Return rows of factors, each set of them equal to one of its own, and all those multiplying to 1."""
         key = tuple((powers, rows.shape, rows.tobytes()) for rows, powers in stated)
         if key not in self._shared:
             self._shared[key] = np.concatenate([self.variables("", (), np.array([-1])) for _ in stated])
         shared = self._shared[key]
         equal = [
-            (np.concatenate([rows, np.full((len(rows), 1), sign)], axis=1), (*powers, 1))
-            for (rows, powers), sign in zip(stated, shared, strict=True)
+            (np.concatenate([rows, np.full((len(rows), 1), factor)], axis=1), (*powers, -1))
+            for (rows, powers), factor in zip(stated, shared, strict=True)
         ]
         return [*equal, (shared[None], (1,) * len(shared))]
 
-    def rows(self, kind: str) -> Sequence[tuple[Array, tuple[int, ...]]]:
+    def rows(self, kind: str) -> Sequence[Statement]:
         """Return the equations between scales, or signs: rows of variables that, to these powers, multiply to 1."""
         return self._rows[kind]
 
-    def nothing(self, kind: str, variables: Array) -> None:
-        """State that variables are 0."""
-        self._rows[kind].append((variables.reshape(-1, 1), (1,)))
+    def replace(self, kind: str, statements: Sequence[Statement]) -> None:
+        """Put other statements in place of all those of a kind, which come to the same."""
+        self._rows[kind] = list(statements)
 
 
 def _independent(terms: Terms) -> list[list[Term]]:
@@ -127,7 +132,7 @@ def combine(left: Terms, right: Terms, factor: int = 1) -> Terms:
     total = list(left)
     for layer, power in right:
         for k, (summand, before) in enumerate(total):
-            if summand is layer:
+            if summand is layer or (summand.shape == layer.shape and torch.equal(summand, layer)):
                 total[k] = (summand, before + factor * power)
                 break
         else:

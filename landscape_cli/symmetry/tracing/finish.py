@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import torch
+
 from landscape_cli.errors import ModelError, TraceError, listed
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.symmetry.tracing.layers import Value
@@ -75,10 +77,14 @@ def _outputs(output: Any, tensors: TensorTable) -> list[Value]:
     if outputs[0] in tensors.parameters or not tensors.is_known(outputs[0]):
         raise TraceError("the model's output does not depend on its input")
     values = [tensors.value(tensor) for tensor in outputs]
+    [tensors.equations.output] = tensors.equations.variables("", (), tensors.labels.slots(1, "output"))
     for value in values:
         for layer in value.labels:
             tensors.labels.fix(layer.numpy(), "output")
-        tensors.equations.equate("sign", value.sign, rank=len(value.shape))
+        rank = len(value.shape)
+        tensors.equations.equate("sign", value.sign, rank=rank)
+        common = torch.full([1] * rank, tensors.equations.output)
+        tensors.equations.equate("scale", value.scale, ((common, 1),), rank=rank)
     return values
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import prod
 
 import torch
 from torch import Tensor
 
 Layer = Tensor
-Term = tuple[Layer, int]
+Power = int | Fraction
+"""Whole wherever it can be: fractions take fifty times as long."""
+Term = tuple[Layer, Power]
 Terms = tuple[Term, ...]
 """The logarithm of a scale (or a sign, in bits): a sum of variables, with their powers; variable 0 is 0."""
 
@@ -40,6 +43,7 @@ class Value:
         parameter: the tensor of the model that this is a view of, if it is.
         zero: whether it is known to be 0 everywhere.
         copies: whether it is the same all along some axes, where labels then need not tell places apart.
+        norm: whether it is a norm, which is 0 for zeros alone.
     """
 
     shape: tuple[int, ...]
@@ -49,6 +53,7 @@ class Value:
     parameter: Parameter | None = None
     zero: bool = False
     copies: bool = False
+    norm: bool = False
 
     def layers(self, change: Callable[[Layer], Layer], shape: Sequence[int]) -> Value:
         """Return a value of this shape with every layer changed alike."""

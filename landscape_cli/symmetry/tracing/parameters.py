@@ -37,6 +37,7 @@ class ParameterTable:
         masks: how often a parameter was multiplied by a buffer of zeros and ones.
         tables: how often one was multiplied by another, place by place of several axes.
         zero_one: the names of the buffers of zeros and ones.
+        pinned: parameters of which an axis was summed over.
         stacks: parameters of which each place along the first axis is one of its own, with units of its own.
         stacked: parameters that were used as such.
         unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
@@ -61,6 +62,7 @@ class ParameterTable:
         self.masks: Counter[Mask] = Counter()
         self.tables: Counter[GainTable] = Counter()
         self.zero_one: set[str] = set()
+        self.pinned: set[str] = set()
         self.stacks = frozenset(stacks)
         self.stacked: set[str] = set()
         self.unscaled = {part for made in made_of_parts(model) if made.kind == OTHER for part in made.stored}
@@ -141,6 +143,12 @@ class ParameterTable:
             if self.shapes[name][:1] and self.shapes[name][0] in counts and max(self.shapes[name][1:], default=1) > 1
         }
         return frozenset(self.stacked | beside)
+
+    def pin(self, name: str) -> bool:
+        """Note that an axis of a parameter is summed over; tell whether it is the first, and not the only one."""
+        first = name not in self.pinned and len(self.shapes[name]) > 1
+        self.pinned.add(name)
+        return first
 
     def unused(self) -> list[str]:
         """Return the names of the tensors with axes that no operator used."""

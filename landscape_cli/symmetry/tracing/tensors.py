@@ -224,6 +224,9 @@ class TensorTable:
             (along(to_layer(self.equations.variables(name, (dim,), units.numpy())), dim, rank), 1)
             for dim, units in enumerate(numbers)
         )
+        if not rank:
+            alone = self.equations.variables(name, (), self.labels.slots(1, "a number"))
+            terms = ((to_layer(alone).view(()), 1),)
         layers = [along(units, dim, rank) for dim, units in enumerate(numbers)]
         whole = not tensor.is_floating_point()
         scale = () if whole or name in self.parameters.unscaled else terms

@@ -15,6 +15,7 @@ from landscape_cli.symmetry.tracing.equations import Equations, clusters
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
+    Power,
     Terms,
     Value,
     aligned,
@@ -187,17 +188,33 @@ class Call:
         """State that places along these axes are summed over; return labels with those axes of size 1."""
         return summed(self.labels, labels, axes, self.where)
 
-    def dropped(self, terms: Terms, axes: Sequence[int], kind: str, rank: int, kept: Sequence[Layer] = ()) -> Terms:
+    def dropped(
+        self,
+        terms: Terms,
+        axes: Sequence[int],
+        kind: str,
+        rank: int,
+        kept: Sequence[Layer] = (),
+        *,
+        pinned: bool = False,
+    ) -> Terms:
         """State that a scale or sign is the same all along these axes; return what it is there.
 
-        Where it depends on other axes as well it is that of what lives there, which `kept` tells; else it is 1.
+        Where it depends on other axes as well it is that of what lives there, which `kept` tells; else it is one for
+        all, of no unit's own, or 1 if `pinned`.
         """
         gone = tuple(term for term in terms if covered(term[0]) & set(axes))
         rest = tuple(term for term in terms if not covered(term[0]) & set(axes))
+        if not gone:
+            return rest
         owners = self._beside(gone, axes, kept)
-        if owners is None:
+        if owners is None and pinned:
             self.equations.equate(kind, gone, rank=rank)
             return rest
+        if owners is None:
+            gone += tuple(term for term in rest if term[0].numel() == 1)
+            rest = tuple(term for term in rest if term[0].numel() > 1)
+            owners = to_layer(self.labels.slots(1, "all")).view([1] * rank)
         numbers = self.equations.variables("", (), owners.numpy())
         common: Terms = ((to_layer(numbers).view(owners.shape), 1),)
         self.equations.equate(kind, gone, common, rank=rank)
@@ -208,17 +225,6 @@ class Call:
         beside = frozenset().union(*(covered(layer) for layer, _ in gone)) - set(axes)
         owners = [layer for layer in kept if beside and covered(layer) == beside and int(layer.max()) >= 0]
         return owners[0] if owners else None
-
-    def shared(self, terms: Terms, axes: Sequence[int], kind: str, rank: int, kept: Sequence[Layer] = ()) -> Terms:
-        """State the same as `dropped`, but that where it would be 1 it may be one for all, of no unit's own."""
-        gone = tuple(term for term in terms if covered(term[0]) & set(axes))
-        if not gone or self._beside(gone, axes, kept) is not None:
-            return self.dropped(terms, axes, kind, rank, kept)
-        gone = (*gone, *(term for term in terms if term[0].numel() == 1))
-        nobody = self.labels.slots(1, "all")
-        common: Terms = ((to_layer(self.equations.variables("", (), nobody)).view([1] * rank), 1),)
-        self.equations.equate(kind, gone, common, rank=rank)
-        return (*(term for term in terms if not any(term is left for left in gone)), *common)
 
     def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
         """Return what is known after moving places about; `apart`: some may be left out or copied."""
@@ -248,6 +254,8 @@ class Call:
         """Note that a parameter is used element by element; axes of one place then need no scale of their own."""
         if value.parameter is None:
             return
+        if not self.parameters.shapes[value.parameter.name]:
+            self.parameters.note_role(value.parameter.name, -1, role)
         for dim in value.parameter.dims:
             if dim is not None:
                 self.parameters.note_role(value.parameter.name, dim, role)
@@ -273,7 +281,7 @@ class Call:
         return [self.slots(layer.shape[axis], axis, layer.ndim, text) for axis in axes]
 
 
-def scaled_terms(terms: Terms, factor: int) -> Terms:
+def scaled_terms(terms: Terms, factor: Power) -> Terms:
     """Return the scale (or sign) of a power."""
     return tuple((layer, power * factor) for layer, power in terms)
 

@@ -139,11 +139,11 @@ def _matrix(call: Call, weight: Value) -> Value:
 
 
 def _beside_kernel(call: Call, weight: Value, kind: str, kernel: set[int]) -> Terms:
-    """State that the scales (or signs) of a kernel's places are 1; return the others."""
-    variables: set[int] = set()
-    if weight.parameter is not None:
-        name, dims = weight.parameter.name, weight.parameter.dims
-        variables = set().union(*(call.equations.of_axis(name, dims[axis]) for axis in kernel))
+    """State that the scales (or signs) of a kernel's places are 1, all alike if it was made; return the others."""
+    if weight.parameter is None:
+        return call.dropped(getattr(weight, kind), sorted(kernel), kind, len(weight.shape))
+    name, dims = weight.parameter.name, weight.parameter.dims
+    variables: set[int] = set().union(*(call.equations.of_axis(name, dims[axis]) for axis in kernel))
     rest = []
     for layer, power in getattr(weight, kind):
         if covered(layer) & kernel or set(layer.unique().tolist()) & variables:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -16,6 +17,10 @@ from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
 
+NO_NORM = 1e-7
+"""Of norms up to this, something else may be put in their place: vectors so short count as zeros."""
+MOST_ROOTS = 12
+"""The largest denominator of powers whose scales are followed."""
 MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
 
@@ -59,7 +64,7 @@ def even(call: Call) -> Value:
 
 
 @rule("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
-@rule("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit", "sqrt", "rsqrt")
+@rule("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit")
 @rule("lgamma", "digamma", "i0", "sinc", "nan_to_num", "special_log_ndtr", "special_ndtr", "bucketize", "heaviside")
 @rule("threshold", "floor", "ceil", "round", "trunc", "frac", "fixed_point", "acos", "acosh", "erfc", "erfinv")
 def neither(call: Call) -> Value:
@@ -83,15 +88,30 @@ def reciprocal(call: Call) -> Value:
 @rule("pow", broadcasts=True, rescales=True)
 @rule("square", rescales=True)
 def power(call: Call) -> Value:
-    """X to a power: a whole one keeps scale and sign, raised to it."""
+    """X to a power, which raises its scale; a whole one keeps the sign, raised to it."""
     exponent = call.argument(1, "exponent", 2)
     operand = call.operand(0) if isinstance(call.args[0], Tensor) else None
-    if operand is None or not is_number(exponent) or exponent != int(exponent):
+    share = Fraction(exponent).limit_denominator(MOST_ROOTS) if is_number(exponent) and abs(exponent) < 1e9 else None
+    if operand is None or share is None or abs(float(share) - exponent) > 1e-15 * abs(exponent):
         values = [call.plain(value) for value in call.operands()]
         return Value(call.shape, call.meet(*values))
-    whole = int(exponent)
-    sign = operand.sign if whole % 2 else ()
-    return Value(operand.shape, operand.labels, scaled_terms(operand.scale, whole), sign)
+    return _raised(call, operand, share)
+
+
+@rule("sqrt", rescales=True)
+@rule("rsqrt", rescales=True)
+def root(call: Call) -> Value:
+    """The square root, or one by it."""
+    return _raised(call, call.operand(0), Fraction(1 if call.operator.name == "sqrt" else -1, 2))
+
+
+def _raised(call: Call, operand: Value, share: Fraction) -> Value:
+    """Return a value to a power: of one that is no whole number, the sign matters."""
+    whole = share.denominator == 1
+    operand = operand if whole else call.unsigned(operand)
+    sign = operand.sign if whole and share.numerator % 2 else ()
+    scale = scaled_terms(operand.scale, share.numerator if whole else share) if share else ()
+    return Value(operand.shape, operand.labels, scale, sign, norm=operand.norm and share > 0)
 
 
 @rule("atan2", "hypot", "fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "copysign", "special_xlog1py")
@@ -123,6 +143,8 @@ def clamp(call: Call) -> Value:
     operand = call.raw(0)
     if {low, high} == {0, None}:
         return call.unsigned(operand)
+    if operand.norm and high is None and 0 < low <= NO_NORM:
+        return operand
     if low is not None and high is not None and low == -high:
         return call.unscaled(operand)
     return replace(call.plain(operand), zero=False)

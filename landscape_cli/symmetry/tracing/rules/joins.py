@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 
 import torch
+from torch import Tensor
 
 from landscape_cli.symmetry.tracing.layers import Layer, Term, Terms, Value, compress, covered, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
@@ -127,11 +128,18 @@ def pad(call: Call) -> Value:
         if before or after:
             if number != 0:
                 operand = _plain_beside(call, operand, axis)
-            parts = [_padding(call, operand, axis, count, number) for count in (before, after) if count]
-            order = [*parts[: bool(before)], operand, *parts[bool(before) :]]
-            shape = tuple(size + before + after if k == axis else size for k, size in enumerate(operand.shape))
-            operand = joined(replace(call, shapes=[shape]), order, axis)
+            padding = _padding(call, operand, axis, before + after, number)  # on both sides alike
+            size = operand.shape[axis]
+            shape = tuple(length + before + after if k == axis else length for k, length in enumerate(operand.shape))
+            places = torch.arange(size + before + after).split([before, after, size])
+            order = torch.cat([places[0], places[2], places[1]])
+            operand = _taken(joined(replace(call, shapes=[shape]), [padding, operand], axis), axis, order)
     return operand
+
+
+def _taken(value: Value, axis: int, places: Tensor) -> Value:
+    """Return a value with the places along an axis in another order."""
+    return value.layers(lambda layer: layer.index_select(axis, places) if layer.shape[axis] > 1 else layer, value.shape)
 
 
 def _plain_beside(call: Call, operand: Value, axis: int) -> Value:

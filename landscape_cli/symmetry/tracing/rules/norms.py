@@ -86,7 +86,7 @@ def layer_norm(call: Call) -> Value:
     """A normalisation by mean and deviation over the last axes, which passes on a sign that all there have."""
     operand = call.unscaled(call.operand(0))
     rank = len(operand.shape)
-    sign = call.shared(operand.sign, range(rank - len(call.args[1]), rank), "sign", rank)
+    sign = call.dropped(operand.sign, range(rank - len(call.args[1]), rank), "sign", rank)
     operand = Value(operand.shape, operand.labels, (), sign)
     return _over_last(call, operand, call.args[1], call.argument(2, "weight"), call.argument(3, "bias"))
 
@@ -122,7 +122,7 @@ def group_norm(call: Call) -> Value:
     channels = size // groups
     grouped = call.reshape(operand, (operand.shape[0], groups, channels, *operand.shape[2:]))
     together = range(2, rank + 1)
-    sign = call.shared(grouped.sign, together, "sign", rank + 1, call.summed(grouped.labels, together))
+    sign = call.dropped(grouped.sign, together, "sign", rank + 1, call.summed(grouped.labels, together))
     sign = call.reshape(Value(grouped.shape, (), (), sign), operand.shape).sign
     weight, bias = (_along(call, call.args[k], 1, rank, size, role) for k, role in ((1, Role.GAIN), (2, Role.FOLLOWER)))
     return _affine(call, Value(operand.shape, operand.labels, operand.scale, sign), weight, bias)

@@ -125,13 +125,20 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     rows, columns = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
     labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
     kept = () if call.parameters.stacks else labels  # whose scales could be those of either axis
-    scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank, kept)
+    pinned = _is_pinned(call, left, -1) or _is_pinned(call, right, -2)
+    scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank, kept, pinned=pinned)
     sign = combine(rows.sign, columns.sign)
     for weight, read in ((right, rows), (left, columns)):
         if weight.parameter is not None and (left.parameter is None or right.parameter is None):
             sign = _taken_up(call, sign, read, middle, rank)
-    sign = call.dropped(sign, [middle], "sign", rank, kept)
+    sign = call.dropped(sign, [middle], "sign", rank, kept, pinned=pinned)
     return Value(joint, labels, scale, sign).layers(lambda layer: layer.squeeze(middle), shape)
+
+
+def _is_pinned(call: Call, weight: Value, axis: int) -> bool:
+    """Tell whether weights take up what all that they read have in common: it would come to the same as of rows."""
+    parameter = weight.parameter
+    return parameter is not None and parameter.dims[axis] is not None and call.parameters.pin(parameter.name)
 
 
 def _taken_up(call: Call, sign: Terms, read: Value, middle: int, rank: int) -> Terms:

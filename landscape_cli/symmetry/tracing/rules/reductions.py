@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.operators import Rule, register, rule
@@ -27,7 +28,7 @@ def _kept(call: Call, value: Value, axes: Sequence[int], labels: object) -> Valu
 def _reduce(call: Call, value: Value, axes: Sequence[int]) -> Value:
     labels = call.summed(value.labels, axes)
     scale = call.dropped(value.scale, axes, "scale", len(value.shape), labels)
-    sign = call.shared(value.sign, axes, "sign", len(value.shape), labels)
+    sign = call.dropped(value.sign, axes, "sign", len(value.shape), labels)
     return _kept(call, Value(value.shape, value.labels, scale, sign), axes, labels)
 
 
@@ -58,8 +59,8 @@ def norm(call: Call) -> Value:
     """A norm over some axes: blind to signs."""
     operand = call.operand(0).only(sign=False)
     if call.argument(1, "ord", 2) == 0:  # which counts what is not 0
-        operand = operand.only(scale=False)
-    return _reduce(call, operand, _axes(call, 2, len(operand.shape)))
+        return _reduce(call, operand.only(scale=False), _axes(call, 2, len(operand.shape)))
+    return replace(_reduce(call, operand, _axes(call, 2, len(operand.shape))), norm=True)
 
 
 @rule("var", "std", "var_mean", "std_mean")
