@@ -117,8 +117,8 @@ class Similarity:
         other.reference, other.terms, other._sums = reference, dict(self.terms), defaultdict(dict)
         for name in names:
             for term in self.terms[name]:
-                term.scales = self._scales_of(term) if term.last is None else term.scales
-            other.terms[name] = [replace(term, last=None) for term in self.terms[name]]
+                term.scales = self._scales_of(term) if term.is_new else term.scales
+            other.terms[name] = [replace(term, last=None, sources=None) for term in self.terms[name]]
         return other
 
     def _scales_of(self, term: Term) -> tuple[Tensor, Tensor] | None:
@@ -156,25 +156,27 @@ class Similarity:
         if key not in sums:
             units, device = term.group.units, self.params[term.axis.tensor].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
-        if term.last is None and term.scales is None:
+        if term.is_new and term.scales is None:
             term.scales = self._scales_of(term)
         if term.along is None:
             self._update_whole(term, matching, sums[key])
+            term.last = matching.part(term.moved_by)
         else:
             self._update_along(term, term.along, matching, sums[key])
-        term.last = matching.part(term.moved_by)
 
     def _update_along(self, term: Term, along: int, matching: UnitMatching, matrix: Tensor) -> None:
         """Add the products with those places of the one other axis where anything changed."""
         reference, tensor = self.reference[term.axis.tensor], self.params[term.axis.tensor]
         source, signs = self._sources_along(term, along, matching)
         changed = torch.arange(len(source))
-        last = None
-        if term.last is not None:
-            last = last_source, last_signs = self._sources_along(term, along, term.last)
+        last, term.sources = term.sources, (source, signs)
+        if last is not None:
+            last_source, last_signs = last
             (changed,) = torch.nonzero(
                 (source != last_source) | (signs[source] != last_signs[last_source]), as_tuple=True
             )
+        if not len(changed):
+            return
         step = max(1, max(CHUNK, DEEP * term.group.units) * len(source) // max(1, tensor.numel()))
         for places in changed.split(step):
             left = _select(reference, along, places)

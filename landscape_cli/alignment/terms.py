@@ -47,6 +47,7 @@ class Term:
         common_signs: the signs that several of the units have in common, and which of them each unit has.
         scales: factors for each place of each unit, of the reference and of the network, shape (units, places).
         last: what the matching that the similarity was last brought up to date with says of these.
+        sources: the same where they are on one other axis: where its places come from, and the signs of what is there.
     """
 
     group: PermutationGroup
@@ -59,6 +60,12 @@ class Term:
     common_signs: CommonSigns = ()
     scales: tuple[Tensor, Tensor] | None = field(default=None)
     last: UnitMatching | None = field(default=None)
+    sources: tuple[Tensor, Tensor] | None = field(default=None)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its products are yet to be summed."""
+        return self.last is None and self.sources is None
 
     @property
     def is_shared(self) -> bool:

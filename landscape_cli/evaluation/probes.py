@@ -17,7 +17,7 @@ PROBES = 256
 CONVOLUTIONAL = 64
 """The same of convolutional networks, in which each input shows every filter at many places."""
 FEWEST = 2
-WORK = 16 * 10**9
+WORK = 12 * 10**9
 """Products of numbers in one forward pass on all probes: a second in float64."""
 MEMORY = 128 * MIB
 """Bytes for the largest tensor on all probes."""
