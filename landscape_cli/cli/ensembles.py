@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.pairs import Chosen
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.evaluation.arithmetic import Arithmetic
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.ensemble_result import Ensemble
@@ -97,6 +98,7 @@ class FunctionMeasurement:
         common: lets networks meet that see inputs differently.
         align: returns networks aligned as a set; None to average their weights as they are.
         device: where to compute.
+        arithmetic: in which numbers networks are evaluated.
     """
 
     model: nn.Module
@@ -108,6 +110,7 @@ class FunctionMeasurement:
     common: CommonInputs
     align: SetAligner | None
     device: torch.device
+    arithmetic: Arithmetic
 
     def measure(self, *, distributions: bool, quiet: bool) -> tuple[list[Predictions], dict[str, Ensemble]]:
         """Return what every network predicts, and what every ensemble does, by family.
@@ -121,7 +124,12 @@ class FunctionMeasurement:
         from landscape_cli.measures.predictions import predict, predict_distributions, samples_predicted
 
         evaluator_of = self.data.by_network(
-            lambda seen: Evaluator(self.model, {"train": seen.train, "test": seen.test}, device=self.device)
+            lambda seen: Evaluator(
+                self.model,
+                {"train": seen.train, "test": seen.test},
+                device=self.device,
+                precision=self.arithmetic,
+            )
         )
         evaluators = [evaluator_of(network) for network in self.networks]
         if not latent_names(self.model):  # binary networks have no mean of weights

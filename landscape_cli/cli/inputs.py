@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from landscape_cli.choices import InputType
+from landscape_cli.choices import InputType, Precision
 from landscape_cli.cli.console import say
 from landscape_cli.cli.options import ModelOptions
 from landscape_cli.cli.parsing import whole_numbers
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.evaluation.arithmetic import Arithmetic
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.network import WholeInputs
     from landscape_cli.symmetry import Symmetry
@@ -86,6 +87,43 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise LandscapeError(f"the device {name!r} is not there: this machine has {torch.cuda.device_count()}")
     return device
+
+
+def arithmetic_on(device: torch.device, precision: Precision | None, *, quiet: bool) -> Arithmetic:
+    """Return what evaluates networks as `--precision` says, and counts what that changes.
+
+    Raises:
+        LandscapeError: if the device does not compute so.
+    """
+    from landscape_cli.evaluation.arithmetic import Arithmetic
+
+    precision = precision or Precision.FLOAT32
+    check_precision(precision, device, quiet=quiet)
+    return Arithmetic(precision)
+
+
+def check_precision(precision: Precision, device: torch.device, *, quiet: bool) -> None:
+    """Check that a device computes in this precision.
+
+    Raises:
+        LandscapeError: if it does not.
+    """
+    import torch
+
+    if precision is not Precision.BF16:
+        return
+    if device.type == "cuda":
+        if not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise LandscapeError(f"{device} does not compute in bf16: leave out --precision")
+    elif "avx512_bf16" not in _cpu_flags():
+        say("this CPU has no instructions for bf16, which is slower than float32", quiet=quiet)
+
+
+def _cpu_flags() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def read_networks(

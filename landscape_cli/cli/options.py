@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from landscape_cli.choices import Format, InputType, Method, Pairing, Statistics
+from landscape_cli.choices import Format, InputType, Method, Pairing, Precision, Statistics
 from landscape_cli.cli.groups import Group
 
 if TYPE_CHECKING:
@@ -168,6 +168,20 @@ class ComputeOptions(Group):
 
     device: Device = "auto"
     seed: Seed = 0
+
+
+@dataclass(frozen=True)
+class MeasuringOptions(ComputeOptions):
+    """The same for commands that evaluate networks, and in which numbers they do."""
+
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            "--precision",
+            help="In which numbers networks in float32 are evaluated; how many decisions that changes is counted on a "
+            "sample. On a CPU tf32 is float32.  [float32]",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.evaluation.arithmetic import Arithmetic
     from landscape_cli.io.checkpoint import Checkpoint
 
 
@@ -58,7 +59,7 @@ IF_GIVEN = (
     *("class_axis", "ignore_index", "input_dtype", "input_range", "model_output"),
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
     *("image_size", "train_samples", "test_samples"),
-    *("preprocess", "mean", "std"),
+    *("preprocess", "mean", "std", "precision"),
 )
 """Likewise, but for options that may be zero."""
 
@@ -145,9 +146,12 @@ def make_provenance(
     seed: int,
     networks: Sequence[Checkpoint],
     data: DataSet | None = None,
+    arithmetic: Arithmetic | None = None,
     **replaced: Any,
 ) -> dict[str, Any]:
     """Return the provenance of this command's result, with the data it was measured on, if any.
+
+    `arithmetic` says what another precision than float32 changes.
 
     `replaced` are options that were left to the command, and what it chose.
     """
@@ -156,10 +160,15 @@ def make_provenance(
     measured = ("name", "task", "image_size", "train_samples", "test_samples", "sha256")
     record = {} if data is None else {**data.record, **data.part}
     used = {} if data is None else {"data": {key: record[key] for key in measured if key in record}}
-    return used | provenance(
-        context.info_name or "",
-        recorded(context, device=str(device), **replaced),
-        device=str(device),
-        seed=seed,
-        inputs={path: digest for network in networks for path, digest in network.inputs.items()},
+    counted = {} if arithmetic is None else arithmetic.record()
+    return (
+        used
+        | counted
+        | provenance(
+            context.info_name or "",
+            recorded(context, device=str(device), **replaced),
+            device=str(device),
+            seed=seed,
+            inputs={path: digest for network in networks for path, digest in network.inputs.items()},
+        )
     )

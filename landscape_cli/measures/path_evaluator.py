@@ -11,8 +11,9 @@ from torch import Tensor
 
 from landscape_cli.arguments import check_number, check_whole, device_of
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import Kind, Statistics, check_choice
+from landscape_cli.choices import Kind, Precision, Statistics, check_choice
 from landscape_cli.errors import GeometryError
+from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.scores import score_columns
@@ -69,8 +70,9 @@ class PathEvaluator:
         repair: bool = False,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        precision: str | Arithmetic = Precision.FLOAT32,
     ) -> None:
-        """Put the data on the device; `like` is one of the networks, all else is what `path` says.
+        """Put the data on the device; `like` is a network, `precision` is for the evaluator, all else for `path`.
 
         Raises:
             GeometryError, DataError: as `path` does.
@@ -102,6 +104,7 @@ class PathEvaluator:
             device=self.device,
             advance=self._done,
             recompute_on=self.train if self._recomputed else None,
+            precision=precision,
         )
         self.repair = self._repair() if repair else None
 

@@ -15,8 +15,9 @@ from landscape_cli.alignment.verified import align
 from landscape_cli.arguments import device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Direction as DirectionName
-from landscape_cli.choices import Method, Statistics
+from landscape_cli.choices import Method, Precision, Statistics
 from landscape_cli.errors import GeometryError, LandscapeWarning, Remark, listed
+from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.equivalence import cast_like
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
@@ -48,8 +49,9 @@ class RadialEvaluator:
         bn: Statistics | str = Statistics.KEEP,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        precision: str | Arithmetic = Precision.FLOAT32,
     ) -> None:
-        """Put the data on the device; `like` is one of the networks, all else is what `radial_profiles` says.
+        """Put the data on the device; `like` is a network, `precision` the evaluator's, the rest `radial_profiles`'s.
 
         Raises:
             GeometryError, DataError, TraceError: as `radial_profiles` does.
@@ -86,6 +88,7 @@ class RadialEvaluator:
             device=self._device,
             advance=self._done,
             recompute_on=self._train if self._recomputed else None,
+            precision=precision,
         )
 
     def networks(self, targets: int = 0) -> int:

@@ -14,8 +14,8 @@ from landscape_cli.cli.console import listen, progress
 from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.options import (
     Align,
-    ComputeOptions,
     EnsembleOptions,
+    MeasuringOptions,
     ModelOptions,
     Pairs,
     ResultOptions,
@@ -74,7 +74,7 @@ def distance(
     preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
-    compute: ComputeOptions,
+    compute: MeasuringOptions,
     result: ResultOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -99,7 +99,7 @@ def distance(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.binary.layers import latent_owners
     from landscape_cli.cli.ensembles import FunctionMeasurement, check_binary, check_options, ensemble_groups
-    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output
@@ -121,7 +121,10 @@ def distance(
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
     check_options(context, ensembles, functions=functions)
     _check_used(preprocessing, functions=functions or align is Method.ACTIVATION, ensemble=ensembles.ensemble)
+    if compute.precision is not None and not functions:
+        raise typer.BadParameter("--precision is for predictions, which --no-functions leaves out: leave it out")
     device = resolve_device(compute.device)
+    arithmetic = arithmetic_on(device, compute.precision, quiet=quiet)
     checkpoints, model = read_networks(chosen.files, foreign)
     latents = latent_owners(model)
     check_binary(context, checkpoints[0].path, binary=bool(latents))
@@ -144,7 +147,7 @@ def distance(
         groups = ensemble_groups(chosen, ensembles)
         common = CommonInputs(model, loaded, symmetry, fold, compute.seed, device)
         measurement = FunctionMeasurement(
-            model, checkpoints, loaded, groups, ensembles, symmetry, common, of_sets, device
+            model, checkpoints, loaded, groups, ensembles, symmetry, common, of_sets, device, arithmetic
         )
         predictions, together = measurement.measure(distributions=distributions, quiet=quiet)
         warn_of_undecided(checkpoints, predictions)
@@ -159,7 +162,9 @@ def distance(
             device=device,
             advance=advance,
         )
-    provenance = make_provenance(context, device=device, seed=compute.seed, networks=checkpoints, data=loaded)
+    arithmetic.tell()
+    made: dict[str, Any] = {"device": device, "seed": compute.seed, "networks": checkpoints, "data": loaded}
+    provenance = make_provenance(context, **made, arithmetic=arithmetic)
     report = Report([network.path for network in checkpoints], chosen.pairs, rows, matrix, together)
     report.write(chosen.families, provenance, result, quiet=quiet)
 

@@ -17,7 +17,7 @@ from landscape_cli.cli.flatness.radial_options import RadialOptions
 from landscape_cli.cli.options import (
     LARGEST_COUNT,
     BatchNorm,
-    ComputeOptions,
+    MeasuringOptions,
     ModelOptions,
     PictureOptions,
     Strict,
@@ -51,7 +51,7 @@ def flatness(
     preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
-    compute: ComputeOptions,
+    compute: MeasuringOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -80,7 +80,7 @@ def flatness(
       landscape flatness a.st --kind curvature --density --smallest -o spectrum.json --plot spectrum.png
       landscape flatness a.st --kind radial --directions random,gradient,b.st --angles 2,5,10,20,40 --loss
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, drawn_last
@@ -103,7 +103,10 @@ def flatness(
     measurement = start_measurement(context, kind, options)
     if preprocessing.fold_preprocessing and not measurement.files:
         raise typer.BadParameter("--fold-preprocessing goes with --directions FILE, for networks that others turn to")
+    if compute.precision is not None and kind is FlatnessKind.CURVATURE:
+        raise typer.BadParameter("--precision is for errors, and --kind curvature differentiates: leave it out")
     device = resolve_device(compute.device)
+    arithmetic = arithmetic_on(device, compute.precision, quiet=quiet)
     read, model = read_networks([*networks, *measurement.files], foreign)
     checkpoints, further = read[: len(networks)], read[len(networks) :]
     context.params |= measurement.choose(checkpoints, model)  # for the provenance
@@ -113,9 +116,10 @@ def flatness(
     loaded, read = data_of(read, model, data, preprocessing, device, seed=seed, quiet=quiet)
     checkpoints, further = read[: len(networks)], read[len(networks) :]
     common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
-    measurand = Measurand(checkpoints, further, model, symmetry, loaded, common, device, seed, quiet)
+    measurand = Measurand(checkpoints, further, model, symmetry, loaded, common, device, arithmetic, seed, quiet)
     measured = measurement.measure(measurand)
-    provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded)
+    arithmetic.tell()
+    provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded, arithmetic=arithmetic)
     written = Result(measured.body, measured.rows, provenance)
     with drawn_last(result.plot, lambda plot: measurement.plot(plot, measured, force=result.force)):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)

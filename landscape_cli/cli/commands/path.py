@@ -17,8 +17,8 @@ from landscape_cli.cli.merging import NetworkOptions
 from landscape_cli.cli.options import (
     Align,
     BatchNorm,
-    ComputeOptions,
     Loss,
+    MeasuringOptions,
     ModelOptions,
     Pairs,
     PictureOptions,
@@ -102,7 +102,7 @@ def path(
     preprocessing: MeetingOptions,
     strict: Strict = False,
     foreign: ModelOptions,
-    compute: ComputeOptions,
+    compute: MeasuringOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -132,7 +132,7 @@ def path(
       landscape path binary-1.st binary-2.st --align cosine --orders 20 --plot flips.png
       landscape path a.st b.st c.st --kind connector --align cosine --connector-out 'c-{vertex}.st' --plot c.png
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.merging import NetworkWriter, networks_at
@@ -172,6 +172,7 @@ def path(
     outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=force)
     wanted = networks_at(network, ends, (result.output, result.plot, *outs), force=force)
     device = resolve_device(compute.device)
+    arithmetic = arithmetic_on(device, compute.precision, quiet=quiet)
     networks, model = read_networks(chosen.files, foreign)
     kind = _choose_kind(context, networks, model)
     written = [*outs, *(path for each in wanted for at in each for path in (at.output, at.export))]
@@ -185,7 +186,7 @@ def path(
     common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
     common.check([networks[pair.start], networks[pair.end]] for pair in chosen.pairs)
     used: dict[str, Any] = {"kind": kind} | ({} if recipe is None else recorded_recipe(recipe))
-    provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
+    provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, arithmetic=arithmetic, **used)
 
     inputs = loaded.by_network(lambda seen: seen.train.x)
     make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=inputs, seed=seed, device=device)
@@ -207,6 +208,7 @@ def path(
             repair=repair,
             seed=seed,
             device=device,
+            precision=arithmetic,
         )
         if evaluator.repair is not None and not writers:
             say(f"units corrected between the ends: those of {listed(evaluator.repair.modules)}", quiet=quiet)
@@ -231,6 +233,7 @@ def path(
         measured = _optimize(aligned, outs, wanted, optimizer_of, write, writer_of, midpoints=midpoints, quiet=quiet)
     for writer in writers:
         writer.evaluator.warn_of_missing()
+    arithmetic.tell()
     with noting(errors):
         Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)

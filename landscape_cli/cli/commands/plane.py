@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from landscape_cli.choices import Statistics, Third
 from landscape_cli.cli.console import emit, listen, progress
 from landscape_cli.cli.data_options import PartOptions
-from landscape_cli.cli.options import BatchNorm, Device, Loss, ModelOptions, PictureOptions, Seed, TerminalOptions
+from landscape_cli.cli.options import BatchNorm, Loss, MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import MeetingOptions
 from landscape_cli.cli.usage import errors_of_usage
 
@@ -43,8 +43,7 @@ def plane(
     data: PartOptions,
     preprocessing: MeetingOptions,
     foreign: ModelOptions,
-    device: Device = "auto",
-    seed: Seed = 0,
+    compute: MeasuringOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -61,7 +60,7 @@ def plane(
       landscape plane a.st b.st --third origin --plot radial.png
       landscape plane a.st --third random --seed 1
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, drawn_last
@@ -79,13 +78,15 @@ def plane(
         warn_of_missing_nodes,
     )
 
+    seed = compute.seed
     listen(quiet=terminal.quiet)
     check_result_output(result.output, result.form, result.plot, force=result.force)
     paths = [path for path in (a, b, c) if path is not None]
     with errors_of_usage():
         check_grid(grid, margin)
         check_third(len(paths), third, seed)
-    compute_on = resolve_device(device)
+    compute_on = resolve_device(compute.device)
+    arithmetic = arithmetic_on(compute_on, compute.precision, quiet=terminal.quiet)
     networks, model = read_networks(paths, foreign)
     fold, quiet = preprocessing.fold_preprocessing, terminal.quiet
     symmetry = symmetry_of(networks[0], model, strict=False, quiet=quiet) if fold else None
@@ -98,10 +99,13 @@ def plane(
     samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
     with progress("plane", samples, "samples", quiet=terminal.quiet, networks=grid * grid) as advance:
         recompute_on = "train" if recomputed else None
-        evaluator = Evaluator(model, splits, device=compute_on, advance=advance, recompute_on=recompute_on)
+        setting: dict[str, Any] = {"device": compute_on, "advance": advance, "recompute_on": recompute_on}
+        evaluator = Evaluator(model, splits, **setting, precision=arithmetic)
         measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
     warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
-    provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
+    arithmetic.tell()
+    made: dict[str, Any] = {"device": compute_on, "seed": seed, "networks": networks, "data": loaded}
+    provenance = make_provenance(context, **made, arithmetic=arithmetic)
     body = measured.to_dict()
     written = Result(body, body["points"], provenance)
 

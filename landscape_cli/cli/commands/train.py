@@ -26,7 +26,7 @@ from landscape_cli.cli.training.model_options import (
     read_starts,
 )
 from landscape_cli.cli.training.output_options import CheckpointOptions, ResumeOptions
-from landscape_cli.cli.training.recipe_options import RecipeOptions, check_precision
+from landscape_cli.cli.training.recipe_options import RecipeOptions
 from landscape_cli.cli.training.sampler_options import SamplerOptions, summaries
 from landscape_cli.cli.training.subspace_options import SubspaceOptions
 
@@ -63,7 +63,7 @@ def train(
       landscape train --model lenet --data mnist --runs 8 -o 'sgd-{seed}.st'
       landscape train --model vgg16 --data cifar10 --checkpoint-every 1 --resume
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.inputs import resolve_device
+    from landscape_cli.cli.inputs import check_precision, resolve_device
     from landscape_cli.cli.measured_data import reading_data, warn_of_generated
     from landscape_cli.cli.outputs import check_distinct, check_written, noting
     from landscape_cli.cli.provenance import recorded

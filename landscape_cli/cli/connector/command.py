@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.cli.connector.options import ConnectorOptions
     from landscape_cli.cli.data_options import DataOptions
-    from landscape_cli.cli.options import ComputeOptions, ModelOptions, PictureOptions, TerminalOptions
+    from landscape_cli.cli.options import MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
     from landscape_cli.cli.preprocessing_options import MeetingOptions
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
@@ -41,7 +41,7 @@ def connect(
     data: DataOptions,
     preprocessing: MeetingOptions,
     foreign: ModelOptions,
-    compute: ComputeOptions,
+    compute: MeasuringOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -54,7 +54,7 @@ def connect(
         data: what to measure on.
         preprocessing: how networks see it.
         foreign: the model of files that are not landscape's.
-        compute: where, and the seed.
+        compute: where, in which numbers, and the seed.
         result: where the result goes.
         terminal: what is said.
 
@@ -64,7 +64,7 @@ def connect(
         BadParameter: if an option does not go with connectors.
         TrainingError: once all is written, if a vertex is missing.
     """
-    from landscape_cli.cli.inputs import read_networks, resolve_device, symmetry_of
+    from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting, write_network
@@ -87,6 +87,7 @@ def connect(
     grid = complex_.grid(points)
     outs = vertex_paths(options.connector_out, complex_, files, (result.output, result.plot), force=force)
     device = resolve_device(compute.device)
+    arithmetic = arithmetic_on(device, compute.precision, quiet=quiet)
     networks, model = read_networks(files, foreign)
     names = [network.path for network in networks]
     check_connected(model, names, [network.params for network in networks])
@@ -111,8 +112,9 @@ def connect(
         bn=params["bn"],
         seed=seed,
         device=device,
+        precision=arithmetic,
     )
-    recipe = recipe.with_defaults()
+    recipe.with_defaults()
     optimizer = ConnectorOptimizer(
         paths, symmetry, complex_, grid, geometry, options.train_on, options.orthogonal, recipe, seed
     )
@@ -122,8 +124,9 @@ def connect(
         measuring=partial(progress, "connector", unit="samples", quiet=quiet),
     )
     paths.warn_of_missing()
+    arithmetic.tell()
     used: dict[str, Any] = {"lr": recipe.learning_rate, "points": points, "shape": complex_.shape, "geometry": geometry}
-    provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, **used)
+    provenance = partial(make_provenance, context, device=device, seed=seed, data=loaded, arithmetic=arithmetic, **used)
     errors: list[LandscapeError] = []
     write = partial(write_network, force=force, quiet=quiet)
     written: dict[str, Path] = {}

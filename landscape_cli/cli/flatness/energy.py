@@ -79,6 +79,7 @@ class EnergyMeasurement(FlatnessMeasurement):
         with progress("flatness", total, "samples", quiet=measurand.quiet, networks=count) as advance:
             recompute_on = "train" if recomputed else None
             setting: dict[str, Any] = {"device": measurand.device, "advance": advance, "recompute_on": recompute_on}
+            setting["precision"] = measurand.arithmetic
 
             def make_evaluator(seen: DataSet) -> Evaluator:
                 splits = {"train": seen.train} | ({"test": seen.test} if options.test else {})

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landscape_cli.cli.flatness.radial_options import RadialOptions
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.evaluation.arithmetic import Arithmetic
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.io.results import Result
     from landscape_cli.symmetry import Symmetry
@@ -59,6 +60,7 @@ class Measurand:
         data: the data.
         common: lets networks meet that see inputs differently.
         device: where to compute.
+        arithmetic: in which numbers networks are evaluated.
         seed: of everything random.
         quiet: whether no progress is to be shown.
     """
@@ -70,6 +72,7 @@ class Measurand:
     data: DataSet
     common: CommonInputs
     device: torch.device
+    arithmetic: Arithmetic
     seed: int
     quiet: bool
 

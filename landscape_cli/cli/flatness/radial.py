@@ -109,6 +109,7 @@ class RadialMeasurement(FlatnessMeasurement):
                 bn=self._options.bn,
                 seed=measurand.seed,
                 device=measurand.device,
+                precision=measurand.arithmetic,
             )
         )
         evaluator = evaluator_of(networks[0])

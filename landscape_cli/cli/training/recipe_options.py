@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from landscape_cli.choices import Algorithm, Augment, Optimizer, Precision, Schedule
-from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import LARGEST_STACK
 from landscape_cli.cli.parsing import flag, given, numbers
-from landscape_cli.errors import TrainingError
 
 if TYPE_CHECKING:
-    import torch
-
     from landscape_cli.samplers import Recipe
 
 
@@ -119,29 +115,3 @@ class RecipeOptions(Group):
             precision=self.precision,
             **steps,
         )
-
-
-def check_precision(precision: Precision, device: torch.device, *, quiet: bool) -> None:
-    """Check that a device computes in this precision.
-
-    Raises:
-        TrainingError: if it does not.
-    """
-    import torch
-
-    if precision is Precision.FLOAT32:
-        return
-    if device.type == "cuda":
-        if not torch.cuda.is_bf16_supported(including_emulation=False):
-            raise TrainingError(f"{device} does not compute in bf16: leave out --precision")
-    elif "avx512_bf16" not in _cpu_flags():
-        say("this CPU has no instructions for bf16: training is slower than in float32", quiet=quiet)
-
-
-def _cpu_flags() -> str:
-    from pathlib import Path
-
-    try:
-        return Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return ""
