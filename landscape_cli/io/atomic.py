@@ -113,7 +113,8 @@ def write_atomic(
 ) -> None:
     """Write `content` to a temporary file in the same folder, flush it to disk, and rename it to `path`.
 
-    It may come in parts, which are written one after another. What is replaced leaves its mode to the new file. A link stays, and the file that it leads to is replaced.
+    It may come in parts, which are written one after another. What is replaced leaves its mode to the new file. A link
+    stays, and the file that it leads to is replaced.
 
     Raises:
         error: if the folder is missing, the file exists (without `force`), or the disk refuses.
