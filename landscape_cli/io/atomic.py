@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -108,10 +108,13 @@ def _check_free(path: Path, *, force: bool, error: type[LandscapeError]) -> None
         raise error(f"{path} exists already: choose another name, or pass `force=` to replace it")
 
 
-def write_atomic(path: Path, content: bytes, *, force: bool, error: type[LandscapeError]) -> None:
+def write_atomic(
+    path: Path, content: bytes | Sequence[bytes | memoryview], *, force: bool, error: type[LandscapeError]
+) -> None:
     """Write `content` to a temporary file in the same folder, flush it to disk, and rename it to `path`.
 
-    What is replaced leaves its mode to the new file. A link stays, and the file that it leads to is replaced.
+    It may come in parts, which are written one after another. What is replaced leaves its mode to the new file. A link
+    stays, and the file that it leads to is replaced.
 
     Raises:
         error: if the folder is missing, the file exists (without `force`), or the disk refuses.
@@ -134,11 +137,11 @@ def _errors_of(path: Path, error: type[LandscapeError]) -> Iterator[None]:
         raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
 
 
-def _stage(path: Path, content: bytes, stack: contextlib.ExitStack) -> Path:
+def _stage(path: Path, content: bytes | Sequence[bytes | memoryview], stack: contextlib.ExitStack) -> Path:
     """Write a temporary file beside `path`, locked and there until `stack` is left."""
     file, temporary = _open_temporary(path)
     stack.callback(_discard, temporary, file)  # only now: the lock is held as long as the file is open
-    file.write(content)
+    file.writelines([content] if isinstance(content, bytes) else content)
     file.flush()
     os.fsync(file.fileno())
     with contextlib.suppress(OSError):  # a file system without modes, or with others' files

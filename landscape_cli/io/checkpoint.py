@@ -196,8 +196,8 @@ def write_state_dict(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
     write_atomic(path, export_content(path, _checked(path, checkpoint)), force=force, error=CheckpointError)
 
 
-def _content(path: Path, checkpoint: Checkpoint) -> bytes:
-    """Return the bytes of a checkpoint's file.
+def _content(path: Path, checkpoint: Checkpoint) -> bytes | list[bytes | memoryview]:
+    """Return the bytes, or parts of them, of a checkpoint's file.
 
     Raises:
         CheckpointError: if the name or something that it holds is none of a checkpoint's.

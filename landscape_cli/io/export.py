@@ -72,8 +72,8 @@ def state_dict_of(checkpoint: Checkpoint) -> OrderedDict[str, Tensor]:
     return state
 
 
-def export_content(path: Path, checkpoint: Checkpoint) -> bytes:
-    """Return the bytes of a plain `state_dict`, as the suffix says: the same for the same network, each time."""
+def export_content(path: Path, checkpoint: Checkpoint) -> bytes | list[bytes | memoryview]:
+    """Return a plain `state_dict`'s bytes, or parts of them, as the suffix says: each time the same."""
     state = state_dict_of(checkpoint)
     if path.suffix not in PICKLES:
         return pack(state, {"format": "pt"})  # what the loaders of others look for

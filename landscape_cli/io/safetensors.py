@@ -114,7 +114,7 @@ def _read_tensor(file: BinaryIO, entry: Entry, digest: Any) -> Tensor:
         raise SafetensorError("invalid shape") from cause
     if not tensor.numel():
         return tensor
-    content = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+    content = _bytes_of(tensor)
     begin = 0
     while begin < len(content):
         count = file.readinto(content[begin : begin + BLOCK])  # type: ignore[attr-defined]
@@ -139,17 +139,28 @@ def looks_like_pickle(path: Path) -> bool:
     return start[:4] == b"PK\x03\x04" or start[:2] in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
 
 
-def pack(params: Params, metadata: Mapping[str, str]) -> bytes:
-    """Return the content of a safetensors file: the same for the same tensors and metadata, each time."""
-    tensors: dict[str, Tensor] = {}
-    storages: set[int] = set()
-    for name, tensor in params.items():
-        tensors[name] = tensor.detach().cpu().contiguous()
-        storage = tensors[name].untyped_storage().data_ptr()
-        if storage in storages:  # safetensors refuses memory that is shared, as tied parameters' is
-            tensors[name] = tensors[name].clone()
-        storages.add(storage)
-    return _with_sorted_header(save(tensors, metadata=dict(metadata)))
+def pack(params: Params, metadata: Mapping[str, str]) -> list[bytes | memoryview]:
+    """Return the content of a safetensors file in parts: the same for the same tensors and metadata, each time.
+
+    Tensors on the CPU are not copied, and must stay as they are until the parts are written.
+    """
+    order = json.loads(save({name: torch.empty(0, dtype=t.dtype) for name, t in params.items()})[8:])  # by dtype, name
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    parts: list[bytes | memoryview] = []
+    end = 0
+    for name, entry in order.items():
+        tensor = params[name].detach().cpu().contiguous()
+        header[name] = entry | {"shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}
+        end += tensor.nbytes
+        parts += [_bytes_of(tensor)] if tensor.numel() else []
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return [struct.pack("<Q", len(text)) + text, *parts]
+
+
+def _bytes_of(tensor: Tensor) -> memoryview:
+    """Return the memory of a contiguous tensor on the CPU."""
+    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
 
 
 def _check_looks_like_safetensors(path: Path) -> None:
@@ -169,13 +180,3 @@ def _check_looks_like_safetensors(path: Path) -> None:
         raise CheckpointError(
             f"{path} is neither a safetensors file nor one of PyTorch's: it may be empty or truncated"
         )
-
-
-def _with_sorted_header(content: bytes) -> bytes:
-    """Return the same file with its header's metadata sorted: safetensors writes it in a random order."""
-    (length,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + content[8 + length :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -39,16 +40,20 @@ class RescaledParams(Mapping[str, Tensor]):
             if symmetry.masks or name in shifted or not tensor.is_floating_point() or tensor.numel() < LARGE
         }
         self._made = {name: self._exact(tensor) for name, tensor in kept.items()}
+        self._in_use: WeakValueDictionary[str, Tensor] = WeakValueDictionary()  # no large one is made twice at once
 
     def _exact(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, torch.float64 if tensor.is_floating_point() else tensor.dtype)
 
     def __getitem__(self, name: str) -> Tensor:
         """Return a tensor with all that it was multiplied by."""
+        if name in self._factors and name not in self.signs and (made := self._in_use.get(name)) is not None:
+            return made
         tensor = self._made[name] if name in self._made else self._exact(self._params[name])
         for axis, values in self._factors[name]:
             ours = tensor is not self._params[name]
             tensor = torch.mul(tensor, spread(values, axis, tensor), out=tensor if ours else None)
+            self._in_use[name] = tensor
         return binarize(tensor) if name in self.signs else tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -65,6 +70,7 @@ class RescaledParams(Mapping[str, Tensor]):
         Raises:
             GeometryError: as there.
         """
+        self._in_use.clear()
         for axes, values in rescalings(self._symmetry, factors, output=output):
             rescale_axes(self._made, [scaled for scaled in axes if scaled.axis.tensor in self._made], values)
             for scaled in axes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any, BinaryIO
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
+from torch import Tensor
 
 from landscape_cli.data.datasets import DataSpec
 from landscape_cli.data.files import SafetensorsFile
@@ -99,3 +102,21 @@ def test_data_are_read_once(tmp_path: Path) -> None:
     assert torch.equal(train.x, tensors["x_train"])
     with pytest.raises(DataError, match="not a whole safetensors file"):
         SafetensorsFile().load(DataSpec(str(path)), download=False)
+
+
+def test_files_are_those_of_safetensors_and_no_tensor_is_copied() -> None:
+    tied, wide = torch.arange(6.0), torch.arange(12.0).view(3, 4)
+    params: dict[str, Tensor] = {"z": tied, "b": tied, "é": wide.T, "none": torch.empty(0, 3), "one": torch.tensor(7)}
+    types = (torch.float64, torch.bfloat16, torch.float16, torch.uint8, torch.bool, torch.int32)
+    params |= {f"a {dtype}": torch.tensor([1, 0, 3]).to(dtype) for dtype in types}
+    parts = safetensors.pack(params, {"b": "é", "a": "1"})
+    content = save({name: tensor.contiguous().clone() for name, tensor in params.items()}, {"b": "é", "a": "1"})
+    length, expected_length = (int.from_bytes(bytes(each[:8]), "little") for each in (parts[0], content))
+    header = json.loads(bytes(parts[0][8:]))
+    assert header == json.loads(content[8 : 8 + expected_length])
+    assert list(header["__metadata__"]) == ["a", "b"]
+    assert length == len(parts[0]) - 8
+    assert length % 8 == 0
+    assert b"".join(parts[1:]) == content[8 + expected_length :]
+    tied[0] = 9
+    assert sum(bytes(part[:4]) == struct.pack("<f", 9) for part in parts[1:]) == 2

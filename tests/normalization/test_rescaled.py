@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
@@ -41,3 +43,17 @@ def test_signs_are_given_at_the_end() -> None:
     params = RescaledParams(net.params, net.symmetry)
     params.signs = [name]
     assert set(params[name].unique().tolist()) == {-1.0, 1.0}
+
+
+def test_a_large_tensor_in_use_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rescaled, "LARGE", 0)
+    net = make_net(NETS[0], dtype=torch.float32)
+    params = RescaledParams(net.params, net.symmetry)
+    params.rescale(random_factors(net.symmetry, 0, 1.0))
+    name = next(iter(params._factors))
+    made = params[name]
+    assert params[name] is made
+    params.rescale(random_factors(net.symmetry, 1, 1.0))
+    assert not torch.equal(params[name], made)
+    kept = weakref.ref(params[name])
+    assert kept() is None

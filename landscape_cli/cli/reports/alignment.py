@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from landscape_cli.alignment.align import Alignment
 from landscape_cli.cli.console import print_table
 from landscape_cli.errors import ResultError
 from landscape_cli.io.atomic import write_atomic
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import Result
 from landscape_cli.symmetry import Symmetry
+
+if TYPE_CHECKING:
+    from landscape_cli.alignment.align import Alignment
 
 HEADINGS = {"relabelled": "permuted"}
 

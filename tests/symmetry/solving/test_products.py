@@ -1,0 +1,55 @@
+"""Equations between what lives along two axes, met each with each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from landscape_cli.symmetry.solving.products import separate
+from landscape_cli.symmetry.tracing.equations import Equations, Statement
+from landscape_cli.symmetry.tracing.integers import Array
+from landscape_cli.symmetry.tracing.labels import Labels
+
+POWERS = (1, -2)
+
+
+def separated(pairs: list[tuple[int, int]], *, blocks: int = 1) -> tuple[list[Statement], Array, Array]:
+    """Return what is made of equations between these pairs of the units of two layers, and both layers' variables."""
+    labels, equations = Labels(), Equations()
+    left, right = (
+        equations.variables(name, (0,), np.concatenate([labels.units(2, together=True) for _ in range(blocks)]))
+        for name in ("a", "b")
+    )
+    rows = np.array([[left[a], right[b]] for a, b in pairs])
+    equations.replace("scale", [(rows, POWERS)])
+    separate(equations, labels)
+    return list(equations.rows("scale")), left, right
+
+
+def spans(statements: list[Statement], count: int) -> Array:
+    """Return the combinations of the first variables that are 1, by a matrix of all equations (a slow reference)."""
+    width = 1 + max(int(rows.max()) for rows, _ in statements)
+    matrix = np.zeros((sum(len(rows) for rows, _ in statements), width))
+    for at, (row, powers) in enumerate((row, powers) for rows, powers in statements for row in rows):
+        np.add.at(matrix[at], row, powers)
+    free = np.linalg.svd(matrix)[2][np.linalg.matrix_rank(matrix) :, :count]
+    return free.T @ np.linalg.pinv(free.T)
+
+
+def test_all_pairs_say_that_either_side_is_one() -> None:
+    pairs = [(a, b) for a in range(2) for b in range(2)]
+    found, left, right = separated(pairs)
+    assert [powers for _, powers in found] == [(1, 1), (-2, -1)]
+    [common] = set(found[0][0][:, 1].tolist())
+    assert {tuple(row) for row in found[0][0].tolist()} == {(v, common) for v in left.tolist()}
+    assert {tuple(row) for row in found[1][0].tolist()} == {(v, common) for v in right.tolist()}
+    before = [(np.array([[left[a], right[b]] for a, b in pairs]), POWERS)]
+    count = 1 + int(max(left.max(), right.max()))
+    np.testing.assert_allclose(spans(found, count), spans(before, count), atol=1e-12)
+
+
+@pytest.mark.parametrize("pairs", [[(0, 0), (1, 1)], [(0, 0), (0, 1), (1, 1)], [(0, 0), (0, 1)]])
+def test_where_some_do_not_meet_nothing_changes(pairs: list[tuple[int, int]]) -> None:
+    [(rows, powers)], left, right = separated(pairs)
+    assert powers == POWERS
+    assert rows.tolist() == [[left[a], right[b]] for a, b in pairs]
