@@ -70,7 +70,8 @@ def call_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
     # Given a module's tensors under a second name too, PyTorch would leave the new ones behind.
     modules = dict(model.named_modules())
     once = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[0] in modules}
-    before = [(module.__dict__, _kept(module.__dict__)) for module in modules.values() if not isinstance(module, SCRIPTED)]
+    states = [module.__dict__ for module in modules.values() if not isinstance(module, SCRIPTED)]
+    before = [(state, _kept(state)) for state in states]
     try:
         return functional_call(model, once, (x,), tie_weights=False)
     finally:
