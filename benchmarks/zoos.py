@@ -168,6 +168,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "resnet": {"embedding_size": 8, "hidden_sizes": [12, 16], "depths": [1, 1], "num_stages": 2},
     "regnet": {"embedding_size": 8, "hidden_sizes": [12, 16], "depths": [1, 1], "groups_width": 4, "num_stages": 2},
     "poolformer": {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]},
+    "stablelm": {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}},
     "mixtral": {"experts_implementation": "eager"},
     "qwen2_moe": {"experts_implementation": "eager"},
 }

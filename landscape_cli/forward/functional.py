@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from traceback import walk_tb
 from typing import Any
@@ -14,6 +14,10 @@ from torch.func import functional_call
 from landscape_cli.errors import LandscapeError, ModelError, one_line, said_by, shown
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.network import INTEGER_INPUTS, Params
+
+OF_MODULES = frozenset(vars(nn.Module()))
+"""What every module keeps: its parameters, buffers, modules and hooks."""
+SCRIPTED = torch.jit.ScriptModule
 
 
 class ForwardError(ModelError):
@@ -45,12 +49,9 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
         ForwardError: if the model's code fails: the message names the module.
         ModelError: if it exits.
     """
-    # Given a module's tensors under a second name too, PyTorch would leave the new ones behind.
-    modules = {name for name, _ in model.named_modules()}
-    once = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[0] in modules}
     try:
         with in_float64() if x.dtype == torch.float64 else nullcontext():
-            return functional_call(model, once, (x,), tie_weights=False)
+            return call_with(model, tensors, x)
     except SystemExit as cause:
         raise ModelError("the forward pass ends the program (SystemExit): remove that from the model") from cause
     except (LandscapeError, MemoryError, torch.OutOfMemoryError, torch.jit.Error):
@@ -59,6 +60,49 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
         if x.device.type == "meta" or "alloc" in said_by(cause):
             raise
         raise ForwardError(f"inputs of shape {tuple(x.shape)}", cause, _in_module(model, cause)) from cause
+
+
+def call_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
+    """Return what a model computes with other tensors than its own, which stay what they are; errors are its own.
+
+    What modules make of these tensors and keep for later calls, which may bring others, is forgotten.
+    """
+    # Given a module's tensors under a second name too, PyTorch would leave the new ones behind.
+    modules = dict(model.named_modules())
+    once = {name: tensor for name, tensor in tensors.items() if name.rpartition(".")[0] in modules}
+    states = [module.__dict__ for module in modules.values() if not isinstance(module, SCRIPTED)]
+    before = [(state, _kept(state)) for state in states]
+    try:
+        return functional_call(model, once, (x,), tie_weights=False)
+    finally:
+        for state, kept in before:
+            _restore(state, kept)
+
+
+def _kept(state: Mapping[str, Any]) -> dict[str, tuple[Any, dict[Any, Any]]]:
+    """Return what a module keeps beside its tensors and modules; of dictionaries also what is in them."""
+    own = [(name, value) for name, value in state.items() if name not in OF_MODULES]
+    return {name: (value, dict(value) if isinstance(value, dict) else {}) for name, value in own}
+
+
+def _restore(state: dict[str, Any], kept: Mapping[str, tuple[Any, dict[Any, Any]]]) -> None:
+    """Put what a module keeps back to what it was, if there are tensors where there was nothing."""
+    own = [name for name in state if name not in OF_MODULES]
+    if not any(_has_more(state[name], *kept.get(name, (None, {}))) for name in own):
+        return
+    for name in own:
+        del state[name]
+    for name, (value, entries) in kept.items():
+        state[name] = value
+        if isinstance(value, dict):
+            value.clear()
+            value.update(entries)
+
+
+def _has_more(value: Any, before: Any, entries: Mapping[Any, Any]) -> bool:
+    if isinstance(value, dict):
+        return any(isinstance(entry, Tensor) and key not in entries for key, entry in value.items())
+    return isinstance(value, Tensor) and before is None
 
 
 def _in_module(model: nn.Module, error: BaseException) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import InconsistencyError, TraceError, one_line
 from landscape_cli.forward.float64 import in_float64
+from landscape_cli.forward.functional import call_with
 from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
@@ -135,7 +135,7 @@ def _derived(
     precision = in_float64() if example.dtype == torch.float64 else nullcontext()
     try:
         with _evaluating(model), _modules(model, tracer), tracer, precision:
-            output = functional_call(model, dict(tracer.parameters.stand_ins), (example,), tie_weights=False)
+            output = call_with(model, tracer.parameters.stand_ins, example)
     except (TraceError, KeyboardInterrupt):
         raise
     except (Exception, SystemExit) as cause:

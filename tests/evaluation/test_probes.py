@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import ProofError
-from landscape_cli.evaluation import probes
+from landscape_cli.evaluation import equivalence, probes
 from landscape_cli.evaluation.equivalence import outputs_on, prove_equivalence
 from landscape_cli.evaluation.probes import CONVOLUTIONAL, PROBES, parts_of, probe_batch, probes_at_once
 
@@ -86,8 +86,10 @@ def test_one_probe_alone_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     assert prove_equivalence(model, params, other, other, probe[:9], what="x").decisions == 0
 
 
-def test_as_many_passes_as_needed() -> None:
+@pytest.mark.parametrize("at_once", [7, 1 << 20])
+def test_as_many_passes_as_needed(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass where nothing but places moved, none of what is the same network; two where storing rounds."""
+    monkeypatch.setattr(equivalence, "AT_ONCE", at_once)
     model = Counted().eval()
     params, probe = params_of(model), torch.randn(20, 2, 6, 6, dtype=torch.float64)
 
@@ -102,3 +104,6 @@ def test_as_many_passes_as_needed() -> None:
     doubled = {name: tensor.double() for name, tensor in params.items()}
     assert [passes(params, params), passes(moved, moved), passes(doubled, moved)] == [0, 1, 1]
     assert passes({name: tensor * (1 + 1e-12) for name, tensor in doubled.items()}, moved) == 2
+    last = doubled | {"3.weight": doubled["3.weight"].clone()}
+    last["3.weight"][-1, -1] *= 1 + 1e-12
+    assert passes(last, moved) == 2

@@ -16,6 +16,7 @@ from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.functional import ForwardError, cast_floats, errors_of_forward, run_with, unsaved_buffers
 from landscape_cli.forward.outputs import count_wrong
 from landscape_cli.models import load_params
+from landscape_cli.symmetry import trace_symmetry
 
 CPU = torch.device("cpu")
 
@@ -138,3 +139,45 @@ def test_an_error_names_the_innermost_module_that_raises() -> None:
         run_with(model, dict(model.state_dict()), torch.ones(3, 5))
     with pytest.raises(ForwardError, match=r"fails in 1\.1\.0 on random inputs: KeyError"), errors_of_forward():
         raise raised.value
+
+
+class Keeping(nn.Module):
+    """Keeps what it made of its parameters when it was first called: in a dictionary, or beside a count."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 5))
+        self.how, self.table, self.made, self.sizes = how, None, {}, 0
+
+    def kept(self) -> Tensor:
+        if self.how == "a dictionary":
+            return self.made.setdefault("cpu", self.weight.tanh())
+        if self.how == "a new attribute":
+            self.late = getattr(self, "late", self.weight.tanh())
+            return self.late
+        if self.sizes < 3:
+            self.sizes, self.table = 3, self.weight.tanh()
+        return self.table
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.kept().mT
+
+
+@pytest.mark.parametrize("how", ["a dictionary", "an attribute", "a new attribute"])
+def test_what_a_model_keeps_of_one_network_is_not_used_for_another(how: str) -> None:
+    model, x = nn.Sequential(Keeping(how)).eval(), torch.randn(2, 5)
+    trace_symmetry(model, x)  # on tensors without numbers
+    for _ in range(2):
+        weight = torch.randn(3, 5)
+        assert torch.equal(run_with(model, {"0.weight": weight}, x), x @ weight.tanh().mT)
+    model(x)  # the model's own
+    assert torch.equal(model(x), x @ model[0].weight.tanh().mT)
+
+
+def test_a_module_of_two_names_keeps_its_tensors_when_traced() -> None:
+    shared = nn.Linear(4, 4)
+    model = nn.ModuleDict({"a": nn.Sequential(shared, nn.ReLU()), "b": nn.Sequential(shared)})
+    model.forward = lambda x: model["b"](model["a"](x))  # type: ignore[method-assign]
+    before = copy.deepcopy(model.state_dict())
+    trace_symmetry(model, torch.randn(2, 4))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

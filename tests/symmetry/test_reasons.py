@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from landscape_cli.errors import TraceError
 from landscape_cli.symmetry import trace_symmetry
@@ -39,3 +39,26 @@ def test_what_is_not_followed_is_counted_told_and_refused(way: str) -> None:
     assert symmetry.notes
     with pytest.raises(TraceError, match="strict"):
         trace_symmetry(net(TIED[way]), torch.zeros(2, 4), strict=True)
+
+
+class PaddedWindows(nn.Module):
+    """Attention within windows of an image that is padded, with a number added for each distance of two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.qkv, self.out = nn.Conv2d(3, 6, 1), nn.Linear(6, 12), nn.Linear(4, 5)
+        self.distances = nn.Parameter(torch.randn(2, 4))
+        self.register_buffer("which", torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0]]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(self.stem(x).permute(0, 2, 3, 1), (0, 0, 0, 1, 0, 1))
+        x = x.view(-1, 2, 2, 2, 2, 6).transpose(2, 3).reshape(-1, 4, 6)
+        q, k, v = self.qkv(x).view(-1, 4, 3, 2, 2).permute(2, 0, 3, 1, 4).unbind()
+        weights = (q @ k.transpose(-2, -1) + self.distances[:, self.which]).softmax(-1)
+        return self.out((weights @ v).transpose(1, 2).flatten(2)).view(len(x) // 4, -1, 5).mean(1)
+
+
+def test_what_is_added_to_places_of_several_kinds_is_fixed_by_nature() -> None:
+    symmetry = trace_symmetry(PaddedWindows(), torch.zeros(2, 3, 3, 3))
+    assert {axis.reason for axis in symmetry.fixed if axis.tensor == "distances"} == {"a fixed place"}
+    assert not not_understood(symmetry)

@@ -15,6 +15,10 @@ from landscape_cli.symmetry.tracing.layers import Layer, aligned, compress, cove
 
 INPUT = "input"
 """Why what reads the network's inputs may not move."""
+FIXED = "a fixed place"
+"""Why what meets places may not that are fixed for several reasons."""
+NATURAL = ("batch", "a place of ", FIXED)
+"""What reasons begin with that are places by nature."""
 
 
 def resolved(labels: Labels, layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -122,7 +126,7 @@ def _named_slots(labels: Labels, rows: Array) -> Array:
     """Return a slot for each row of slots, for the reason that they have in common; the input is one before others."""
     why = labels.why_fixed(rows)
     read = labels.reason(INPUT)
-    common = np.where((why == why[:, :1]).all(axis=1), why[:, 0], labels.reason("a fixed place"))
+    common = np.where((why == why[:, :1]).all(axis=1), why[:, 0], labels.reason(FIXED))
     slots: Array = -1 - np.arange(len(rows)) - SPAN * np.where((why == read).any(axis=1), read, common)
     return slots
 
@@ -134,11 +138,19 @@ def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason
     for side, opposite, lonely in ((here, there, left), (there, here, right)):
         for layer in lonely:
             rest = [partner for partner in opposite if (id(layer), id(partner)) not in through]
-            if layer.max() >= 0 and not _follows(labels, layer, side, rest, reason):
+            told = len(rest) < len(opposite) - 1 and _is_told_by_several(layer, opposite)
+            if layer.max() >= 0 and (told or not _follows(labels, layer, side, rest, reason)):
                 why = _why(labels, opposite, reason)
                 for unmatched in (*here, *there):
                     labels.fix(unmatched.numpy(), why)
                 return
+
+
+def _is_told_by_several(layer: Layer, others: Sequence[Layer]) -> bool:
+    """Tell whether others together tell a layer, each of whom alone does not, as rows and columns a Latin square."""
+    if any(is_function(*_flat(other, layer)) for other in others):
+        return False
+    return covered(layer) <= _reach(others) and is_function(*_flat(_together(others), layer))
 
 
 def _unmatched(
@@ -166,12 +178,14 @@ def _unite_alike(labels: Labels, first: Layer, second: Layer, reason: str) -> bo
 
 
 def _why(labels: Labels, layers: Sequence[Layer], reason: str) -> str:
-    """Return why units may not move that meet these layers: theirs, if they are slots for one reason."""
+    """Return why units may not move that meet these layers: theirs, if they are slots for one reason, or all places."""
     numbers = {int(number) for layer in layers for number in np.unique(labels.why_fixed(layer.numpy()))}
     if any(int(layer.max()) >= 0 for layer in layers) or not numbers:
         return reason
     reasons = {labels.reasons[number] for number in numbers}
-    return INPUT if INPUT in reasons else reasons.pop() if len(reasons) == 1 else reason
+    if INPUT in reasons or len(reasons) == 1:
+        return INPUT if INPUT in reasons else reasons.pop()
+    return FIXED if all(why.startswith(NATURAL) for why in reasons) else reason
 
 
 def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:
