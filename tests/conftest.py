@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from landscape_cli.cli.app import main
+from landscape_cli.user_code import imports
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,6 +62,7 @@ def landscape(
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()
+        imports._finder.users.clear()  # every command is a process of its own
         with pytest.raises(SystemExit) as stop:
             main([str(argument) for argument in arguments])
         captured = capsys.readouterr()

@@ -21,7 +21,7 @@ from landscape_cli.cli.commands import align as align_command
 from landscape_cli.cli.commands import flatness as flatness_command
 from landscape_cli.cli.commands import path as path_command
 from landscape_cli.cli.commands import plane as plane_command
-from landscape_cli.cli.options import EnsembleOptions
+from landscape_cli.cli.options import ComputeOptions, EnsembleOptions
 
 SPEC, BINARY_SPEC = (
     ll.ModelSpec(name, {"hidden": [sizes, 5]}, (9,), 2) for name, sizes in (("mlp", 6), ("binary-mlp", 7))
@@ -404,7 +404,8 @@ def test_data_is_the_same_in_every_form(name: str) -> None:
 def test_defaults_are_those_of_the_command_line() -> None:
     for function, command, names in (
         (ll.path, path_command.path, ("kind", "points", "orders", "loss", "bn")),
-        (ll.plane, plane_command.plane, ("third", "grid", "margin", "loss", "bn", "seed")),
+        (ll.plane, plane_command.plane, ("third", "grid", "margin", "loss", "bn")),
+        (ll.plane, ComputeOptions, ("seed",)),
         (ll.local_energy, flatness_command.flatness, ("samples",)),
         (ll.radial_profiles, flatness_command.flatness, ("samples", "bn")),
         (ll.align, align_command.align, ("method",)),

@@ -19,8 +19,15 @@ from typing import Any
 INTERRUPTED, TERMINATED = 130, 143
 RETRY_SECONDS = 0.02
 GRACE_SECONDS = 1.0
-"""So long a program that ends may take; then a further signal ends it at once. An import is waited for as long."""
+"""So long a program that ends may take; then a further signal ends it at once.
+So long, too, an import of the user's is waited for."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+USERS_IMPORTS = os.path.join("user_code", "imports.py")
+"""Where the user's modules are imported from; that other imports take long is no reason to break them off."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT arrived. Where a plain one passes through `exec`, Python ends by the signal, whatever the exit code."""
 
 
 class Terminated(BaseException):
@@ -74,7 +81,7 @@ class _Signals:
         """Do what a signal does in this phase.
 
         Raises:
-            KeyboardInterrupt: for SIGINT, in a command.
+            Interrupted: for SIGINT, in a command.
             Terminated: for SIGTERM, in a command.
         """
         if self.phase is _Phase.STARTING:
@@ -84,12 +91,12 @@ class _Signals:
             if time.monotonic() - self._ending_since > GRACE_SECONDS:
                 os._exit(self._code)
             return
-        if _is_importing(frame) and not self._has_waited():  # which would swallow or mangle what is raised
+        if _is_importing(frame) and not (_is_users(frame) and self._has_waited()):  # it would swallow what is raised
             self._retry(number)
             return
         self._code = INTERRUPTED if number == signal.SIGINT else TERMINATED
         self._ending()
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        raise Interrupted if number == signal.SIGINT else Terminated
 
     def _has_waited(self) -> bool:
         """Tell whether an import takes too long to be waited for, as of a script of the user's that trains."""
@@ -128,6 +135,14 @@ class _Signals:
 def _is_importing(frame: FrameType | None) -> bool:
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_users(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.endswith(USERS_IMPORTS):
             return True
         frame = frame.f_back
     return False

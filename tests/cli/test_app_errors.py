@@ -103,7 +103,7 @@ CASES = {
     "data seed": ([*TRAIN, "--data-seed", "9" * 25, "-o", "out.st"], "--data-seed"),
     "filters of mlp": ([*TRAIN, "--filters", "3,4", "-o", "out.st"], "for --model lenet"),
     "learning rate": ([*TRAIN, "--lr", "-1", "-o", "out.st"], "--lr must be a positive number"),
-    "outputs": ([*TRAIN, "--outputs", "1", "--init", "2.st", "-o", "out.st"], "brings its model"),
+    "outputs": ([*TRAIN, "--outputs", "7", "--init", "2.st", "-o", "out.st"], "brings its model"),
     "device": (["path", "1.st", "2.st", "--device", "tpu", "-o", "out.json"], "unknown device"),
     "device not there": (["path", "1.st", "2.st", "--device", "cuda:77", "-o", "out.json"], "not there"),
     "geodesic of raw": (["path", "1.st", "2.st", "--kind", "geodesic", "-o", "out.json"], "landscape normalize"),
@@ -133,7 +133,12 @@ def test_debug_shows_the_traceback(landscape) -> None:
 def test_our_own_faults_exit_with_one(landscape, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     """A transformation that breaks the function is caught by its proof, and nothing is written."""
     module = importlib.import_module("landscape_cli.normalization.normalize")
-    monkeypatch.setattr(module, "_last_layer_factor", lambda *_, **__: float("nan"))
+    rescale = module.RescaledParams.rescale
+
+    def forgetful(work: object, factors: object, *, output: float = 1.0) -> None:
+        rescale(work, factors)
+
+    monkeypatch.setattr(module.RescaledParams, "rescale", forgetful)
     done = landscape("normalize", "1.st", "-o", "out.st")
     assert done.code == 1
     assert "changed the function" in done.err
@@ -142,7 +147,7 @@ def test_our_own_faults_exit_with_one(landscape, trained: list[str], monkeypatch
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("surprise")
 
-    monkeypatch.setattr(module, "rescale", broken)
+    monkeypatch.setattr(module.RescaledParams, "rescale", broken)
     done = landscape("normalize", "1.st", "-o", "out.st")
     assert (done.code, "internal error" in done.err, done.err.count("\n")) == (1, True, 1)
 

@@ -82,6 +82,9 @@ def test_distance_grows_with_tau(name: str, size: float) -> None:
         assert chord != pytest.approx(0.25 * whole.geodesic, rel=1e-3)
 
 
+LAYERS = ("conv1", "conv2", "fc1", "fc2")
+
+
 def test_distance_equals_the_slow_way() -> None:
     case, a, b = pair("lenet")
     squares, angles = [], []
@@ -94,6 +97,9 @@ def test_distance_equals_the_slow_way() -> None:
     found = distance(a, b, case.symmetry)
     assert found.geodesic == pytest.approx(math.sqrt(sum(squares)), rel=1e-12)
     assert found.rms_angle == pytest.approx(math.sqrt(sum(t**2 for t in angles) / len(angles)), rel=1e-12)
+    weights = [torch.cat([p[f"{layer}.weight"].flatten() for layer in LAYERS]) for p in (a, b)]
+    assert found.euclidean == pytest.approx(float((weights[0] - weights[1]).norm()), rel=1e-12)
+    found = distance(a, b, case.symmetry, all_parameters=True)
     flat = [torch.cat([t.flatten() for t in p.values()]) for p in (a, b)]
     assert found.euclidean == pytest.approx(float((flat[0] - flat[1]).norm()), rel=1e-12)
     assert found.cosine == pytest.approx(float(flat[0] @ flat[1] / flat[0].norm() / flat[1].norm()), rel=1e-12)
@@ -258,9 +264,11 @@ def test_distance_counts_each_parameter_once_and_no_statistics() -> None:
     symmetry = trace_symmetry(net, torch.zeros(2, 4, dtype=torch.float64))
     a, b = net.state_dict(), dict(other.state_dict())
     assert set(symmetry.parameters) == {name for name, _ in net.named_parameters()}
-    found = distance(a, b, symmetry)
+    found = distance(a, b, symmetry, all_parameters=True)
     pairs = zip(net.parameters(), other.parameters(), strict=True)
     assert found.euclidean == pytest.approx(math.sqrt(sum((u - v).detach().square().sum().item() for u, v in pairs)))
-    moved = distance(a, b | {"norm.running_mean": torch.full((4,), 1e3).double()}, symmetry)
+    moved = distance(a, b | {"norm.running_mean": torch.full((4,), 1e3).double()}, symmetry, all_parameters=True)
     assert moved == found
-    assert distance(a, b | {"norm.weight": torch.full((4,), 1e3).double()}, symmetry) != found
+    gains = b | {"norm.weight": torch.full((4,), 1e3).double()}
+    assert distance(a, gains, symmetry, all_parameters=True) != found
+    assert distance(a, gains, symmetry) == distance(a, b, symmetry)

@@ -196,11 +196,13 @@ def test_what_is_perturbed() -> None:
 
 
 def test_what_is_registered() -> None:
-    assert [kind.name for kind in perturbations()] == ["sigma", "flip"]
+    assert [kind.name for kind in perturbations()] == ["sigma", "flip", "flip_exact"]
     assert [default_perturbation(binary=binary).name for binary in (False, True)] == ["sigma", "flip"]
-    noise, flips = perturbations()
+    noise, flips, exact = perturbations()
     with pytest.raises(GeometryError, match=r"a.st is binary, which noise .* for: use `flip=` 0.01,0.02,0.05,0.1"):
         check_suits(noise, "a.st", binary=True)
     with pytest.raises(GeometryError, match=r"`flip=` is for binary networks, and a.st is not: use `sigma=` 0.1,0.2"):
         check_suits(flips, "a.st", binary=False)
+    with pytest.raises(GeometryError, match=r"`flip_exact=` is for binary networks, and a.st is not: use `sigma=` 0.1"):
+        check_suits(exact, "a.st", binary=False)
     check_suits(noise, "a.st", binary=False)

@@ -41,6 +41,7 @@ def plain(*layers: nn.Module) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(3))
 
 
+torch.manual_seed(1)
 FLAT = nn.Sequential(nn.Flatten(), nn.Linear(108, 7), nn.ReLU(), nn.Linear(7, 3))
 CONVOLUTION = plain(nn.Conv2d(3, 4, 3), nn.ReLU())
 NORMED = plain(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())

@@ -43,7 +43,7 @@ def test_what_a_recipe_leaves_open() -> None:
         ({"augment": "flip+crop"}, "unknown augmentation"),
         ({"optimizer": "adagrad"}, "unknown optimiser 'adagrad': choose sgd, adam"),
         ({"schedule": "jump"}, "unknown schedule 'jump': choose cosine, constant, step"),
-        ({"precision": "int4"}, "unknown precision 'int4': choose float32, bf16"),
+        ({"precision": "int4"}, "unknown precision 'int4': choose float32, tf32, bf16"),
         ({"optimizer": "adam", "momentum": 0.5}, "adam has its own"),
     ],
 )

@@ -244,7 +244,7 @@ class Labels:
         if (self._row[both] >= 0).any():
             self.fix(both, reason)
             self.fix(units, reason)
-        elif coarser and finer and any(self._origins.meet(a, b) for a, b in self._origin[both]):
+        elif coarser and finer and len(both) > 1 and any(self._origins.meet(a, b) for a, b in self._origin[both]):
             self._put_in_step(both, units, old, reason)
         elif coarser and finer:
             self.unite(both[:, 0], both[:, 1], reason)

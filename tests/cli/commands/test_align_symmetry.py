@@ -55,6 +55,11 @@ class Dict(Plain):
 
 class Branch(Plain):
     def forward(self, x):
+        hidden = self[4](self[3](self[2](self[1](self[0](x)))))
+        return self[5](hidden) if x.sum() > 0 else self[5](hidden * torch.arange(5))
+
+class SameEitherWay(Plain):
+    def forward(self, x):
         return super().forward(x) if x.sum() > 0 else super().forward(2 * x)
 
 class InPlace(Plain):
@@ -158,7 +163,8 @@ def test_hostile_models(landscape, save: Callable[..., Any], name: str, way: str
 
 
 @pytest.mark.parametrize(
-    ("name", "note"), [("Unused", "never uses the tensor 'spare'"), ("NoRule", "no symmetry rule"), ("Twice", "")]
+    ("name", "note"),
+    [("Unused", "never uses the tensor 'spare'"), ("NoRule", "no symmetry rule"), ("Twice", ""), ("SameEitherWay", "")],
 )
 def test_notes_are_warnings_and_strict_refuses_them(landscape, save: Callable[..., Any], name: str, note: str) -> None:
     save(name)

@@ -64,7 +64,7 @@ def test_other_samplers(landscape, algo: str) -> None:
         (["--lr-decay", "0.5"], "--lr-schedule step"),
         (["--lr-schedule", "step", "--lr-milestones", "x"], "--lr-milestones takes numbers"),
         (["--algo", "swa", "--lr-schedule", "constant"], "schedule of its own"),
-        (["--algo", "esgd", "--gamma-init", "auto"], "takes a number"),
+        (["--algo", "esgd", "--gamma-init", "soon"], "takes a number or auto"),
         (["--augment", "flip"], "only images"),
         (["--clip-norm", "-1"], "must be positive"),
         (["--weight-decay", "nan"], "must not be negative"),

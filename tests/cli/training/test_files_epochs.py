@@ -289,7 +289,7 @@ def test_epochs_that_are_not_reached_are_named(landscape) -> None:
     )
     assert done.code == 0
     ended = json.loads(done.out)["epochs"]
-    assert done.err.splitlines()[-1] == f"landscape: not written: x-epoch60.st, as seed 0 ended with epoch {ended}"
+    assert f"landscape: not written: x-epoch60.st, as seed 0 ended with epoch {ended}" in done.err.splitlines()
     assert sorted(files()) == ["x-epoch0.st", "x-epoch1.st", "x.st"]
     lost = landscape(*KEEP, "--lr", "1e30", "-o", "y.st")
     assert lost.code == 2
