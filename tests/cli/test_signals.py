@@ -71,12 +71,12 @@ def test_what_nobody_can_catch_is_one_line() -> None:
 
 
 def test_an_import_that_does_not_end(tmp_path: Path) -> None:
-    """As of a script that trains: what imports is let end, but not for ever."""
+    """As of a script of the user's that trains: what imports is let end, but not for ever."""
     (tmp_path / "trains.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass\n")
     done = run(
         f"{BEGUN}import sys\nimport landscape_cli.cli.signals as module\nmodule.GRACE_SECONDS = 0.2\n"
-        f"signals.begin()\nsys.path.append({str(tmp_path)!r})\nstart = time.monotonic()\n"
-        "try:\n    import trains\n"
+        f"from landscape_cli.user_code.imports import import_from\nsignals.begin()\nstart = time.monotonic()\n"
+        f"try:\n    import_from({str(tmp_path)!r}, 'trains')\n"
         "except KeyboardInterrupt:\n    print('waited' if time.monotonic() - start > 0.2 else 'at once')\n"
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "waited\n", "")

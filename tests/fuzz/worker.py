@@ -133,6 +133,7 @@ def _serve(folder: Path, streams: Path, questions: int, replies: int) -> None:
 def _run(folder: Path, streams: Path, arguments: list[str]) -> int:
     """Run a command; return its exit code."""
     os.chdir(folder)
+    sys.dont_write_bytecode = True  # what Python keeps beside the modules that a user names is no result of ours
     for number, name in ((1, "out"), (2, "err")):
         file = os.open(streams / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
