@@ -34,7 +34,7 @@ class Halving:
                 return self._in_parts(chunk, batch)
             try:
                 results = ready(batch)
-            except Exception as error:
+            except Exception as error:  # allocators tell of it by types of their own; all else goes on
                 if not is_out_of_memory(error):
                     raise
                 reason = one_line(error)
@@ -48,7 +48,7 @@ class Halving:
         """Return the networks ready to run; None if together they do not fit."""
         try:
             outputs_on = self._runner.load(chunk)
-        except Exception as error:
+        except Exception as error:  # allocators tell of it by types of their own; all else goes on
             if len(chunk) == 1 or not is_out_of_memory(error):
                 raise
         else:
@@ -63,7 +63,7 @@ class Halving:
         while True:
             try:
                 outputs = next(iterator, None)
-            except Exception as error:
+            except Exception as error:  # allocators tell of it by types of their own; all else goes on
                 if not is_out_of_memory(error):
                     raise
                 reason = one_line(error)
