@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from landscape_cli.choices import Perturbation, load
 from landscape_cli.errors import ResultError
 from landscape_cli.figures import shapes
-from landscape_cli.figures.figure import DEFAULT, Look, save
+from landscape_cli.figures.figure import DEFAULT, SUFFIXES, Look, check_plot, save
 from landscape_cli.figures.shapes import check_shape
 
 if TYPE_CHECKING:
@@ -257,6 +257,18 @@ def _body(result: Any) -> Body:
     if {"local_energy", "profiles", "eigenvalues"} & set(body):
         body = {"networks": [{"network": "network", **body}]}
     return dict(body)
+
+
+def check_picture(path: Path, *, force: bool) -> None:
+    """Check that a picture can be drawn and written to `path`, a page too.
+
+    Raises:
+        ResultError: if the suffix is unknown, what draws it is missing, or a file stands in the way.
+    """
+    from landscape_cli.figures.surface import PAGE, check_page
+
+    check_plot(path, force=force, suffixes=(*SUFFIXES, PAGE))
+    check_page(path)
 
 
 def draw_to(path: Path, *results: Any, look: Look = DEFAULT, surface: bool = False, force: bool = False) -> None:

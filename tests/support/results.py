@@ -37,7 +37,7 @@ def plane(*, loss: bool = False, missing: int | None = None, scale: float = 1.0,
         {"x": x, "y": y, "train_error": scale**x * (x + y), "test_error": y} for y in ys for x in xs
     ]
     if loss:
-        points = [point | {"train_loss": point["x"], "test_loss": 2 * point["y"]} for point in points]
+        points = [point | {"train_loss": point["x"], "test_loss": 4 * point["y"]} for point in points]
     if missing is not None:
         points[missing]["train_error"] = None
     corners = [("a", "a.st", 0.0, 0.0), ("b", "b.st", 1.5, 0.0), ("c", "c.st", 0.5, 1.4)]
