@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from landscape_cli.arguments import device_of
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import LineDirection, Precision, Statistics
+from landscape_cli.choices import LineDirection, Precision, Statistics, check_choice
 from landscape_cli.errors import GeometryError, Remark
 from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.batch_norm import recompute_statistics
@@ -182,6 +182,7 @@ class SurroundingsEvaluator:
             if name in targets:
                 directions[name] = TowardsNetwork(self._on_device(targets[name]))
             else:
+                check_choice("direction", name, LineDirection, GeometryError)
                 directions[name] = LineDirection(name).load()()
         return directions
 
