@@ -70,6 +70,9 @@ def _check_plane(body: Body) -> None:
     _check(even, "its points are no grid of its x and y")
     _check(None not in [*xs, *ys] and _ascend(xs) and _ascend(ys), "its x and y do not ascend")
     _check(all(None not in (corner["x"], corner["y"]) for corner in body["networks"]), "a network of it lies nowhere")
+    _check(len(body.get("directions", "xy")) > 1, "it has not two directions")
+    lengths = [direction["length"] for direction in body.get("directions", ())]
+    _check(None not in lengths, "a direction of it has no length")
     scored = any(name.startswith(("train_", "test_")) for name in body["points"][0])
     _check(scored, "its points have neither error nor loss")
 
@@ -140,6 +143,10 @@ def _check(good: bool, why: str) -> None:
         raise ResultError(why)
 
 
+def _check_line(body: Body) -> None:
+    _check(bool(body["points"] and body["networks"] and body["directions"]), "it has no points, network or direction")
+
+
 KINDS = (
     Kind(
         "connector", lambda body: "facets" in body, shapes.CONNECTOR, "connector:connector_figure", False, _check_facets
@@ -155,6 +162,7 @@ KINDS = (
     Kind(
         "plane", lambda body: {"x", "y", "points"} <= set(body), shapes.PLANE, "plane:plane_figure", False, _check_plane
     ),
+    Kind("line", lambda body: body.get("kind") == "line", shapes.LINE, "line:line_figure", False, _check_line),
     Kind(
         "path",
         lambda body: {"kind", "points", "barrier"} <= set(body),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from landscape_cli.figures.curve import as_number
 from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, size_of, write_legend, write_title
-from landscape_cli.figures.style import short_labels
+from landscape_cli.figures.style import LONGEST, cut_middle, short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,6 +21,11 @@ LEVELS, FEWEST = 9, 3
 OUTLINE = 1.6
 """Of labels that may lie on any color, in points."""
 SPLITS = ("train", "test")
+OTHERS = (
+    ("trajectory", "trajectory, in order", {"marker": "o", "linestyle": "-", "markersize": 3, "linewidth": 1}),
+    ("projected", "projected networks", {"marker": "D", "linestyle": "none", "markersize": 4}),
+)
+"""Networks beside the corners: what results call them, what figures do, and how they look."""
 
 
 class Field(NamedTuple):
@@ -76,15 +81,19 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
         filled = None
         for ax, field in zip(axes, fields, strict=True):
             filled = _draw_field(ax, plane, field, levels, norm, entries) or filled
+            _mark_others(ax, plane, entries)
             _mark(ax, plane, labels)
-            ax.set(xlabel="x (Euclidean distance)", ylabel="y (Euclidean distance)", aspect="equal")
+            ax.set(xlabel=axis_label(plane, 0), ylabel=axis_label(plane, 1))
+            if "directions" not in plane or {each["direction"] for each in plane["directions"]} == {"pca"}:
+                ax.set(aspect="equal")
             ax.set_title(f"{field.split} {field.quantity}")
         if filled is not None:
             stacked = axes[0].get_gridspec().ncols == 1
             for beside in axes if stacked else [list(axes)]:
                 figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%.3g", aspect=30)
     write_legend(figure, entries)
-    write_title(figure, look, f"plane through {', '.join(labels)}{_treatment(plane)}")
+    torus = " · units turn on their spheres" if plane.get("on_torus") else ""
+    write_title(figure, look, f"plane through {', '.join(labels)}{_treatment(plane)}{torus}")
     return finish(figure)
 
 
@@ -101,6 +110,17 @@ def corner_labels(plane: Mapping[str, Any]) -> list[str]:
         count = sum("third" in other for other in corners[: k + 1])
         labels.append(corner["network"] + f" {count}" * (same.count(corner["network"]) > 1))
     return labels
+
+
+def axis_label(plane: Mapping[str, Any], axis: int) -> str:
+    """Return what an axis is: x or y, and of a plane through one network the direction and its length."""
+    letter = "xy"[axis]
+    if "directions" not in plane:
+        return f"{letter} (Euclidean distance)"
+    direction = plane["directions"][axis]
+    share = direction.get("explained_variance")
+    detail = f"{share:.0%} of the variance" if share is not None else f"in lengths of {direction['length']:.3g}"
+    return f"{letter}: {cut_middle(direction['direction'], LONGEST)} ({detail})"
 
 
 def _treatment(plane: Mapping[str, Any]) -> str:
@@ -167,11 +187,18 @@ def _draw_field(
     return filled
 
 
+def _mark_others(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) -> None:
+    """Mark the networks of a trajectory, joined in their order, and others that are shown."""
+    for kind, words, style in OTHERS:
+        there = plane.get(kind, ())
+        if there:
+            xs, ys = ([network[axis] for network in there] for axis in "xy")
+            style = {"markeredgecolor": "black", "color": "white", **style}
+            [entries[words]] = ax.plot(xs, ys, path_effects=_outline(), **style)
+
+
 def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str]) -> None:
     """Mark the corners, each with its name, what stands in for a network by a cross."""
-    from matplotlib.patheffects import withStroke
-
-    effects = [withStroke(linewidth=OUTLINE + 0.6, foreground="black")]
     middle = (min(plane["x"]) + max(plane["x"])) / 2
     low, extent = min(plane["y"]), max(plane["y"]) - min(plane["y"])
     for corner, label in zip(plane["networks"], labels, strict=True):
@@ -188,6 +215,13 @@ def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str]) -> None:
             color="white",
             fontsize=size_of(ax.figure),
             ha="right" if inwards else "left",
-            path_effects=effects,
+            path_effects=_outline(),
             zorder=10,
         )
+
+
+def _outline() -> list[Any]:
+    """Return what lets white be seen on any color."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=OUTLINE + 0.6, foreground="black")]

@@ -32,8 +32,16 @@ FAMILIES = ABOUT | {
     "kind": TEXT,
     "summary": [{"families": [TEXT], "pairs": NUMBER, "points": [{"tau": NUMBER, OTHERS: SPREAD}], OTHERS: ANY}],
 }
-CORNER = {"name": TEXT, "network": TEXT, "x": NUMBER, "y": NUMBER, "third?": TEXT, OTHERS: ANY}
-PLANE = ABOUT | {"networks": [CORNER], "x": [NUMBER], "y": [NUMBER], "points": [ROW]}
+CORNER = {"network": TEXT, "x": NUMBER, "y": NUMBER, "third?": TEXT, OTHERS: ANY}
+DIRECTION = {"direction": TEXT, "length": NUMBER, "explained_variance?": NUMBER, OTHERS: ANY}
+PLACE = {"x": NUMBER, "y": NUMBER, OTHERS: ANY}
+AROUND = {"directions?": [DIRECTION], "trajectory?": [PLACE], "projected?": [PLACE]}
+LINE = ABOUT | {
+    "networks": [{"network": TEXT, OTHERS: ANY}],
+    "directions": [DIRECTION],
+    "points": [{"x": NUMBER, OTHERS: NUMBER}],
+}
+PLANE = ABOUT | AROUND | {"networks": [CORNER], "x": [NUMBER], "y": [NUMBER], "points": [ROW]}
 FAMILY_FILES = {OTHERS: [TEXT]}
 ENERGY = ABOUT | {
     "families?": FAMILY_FILES,

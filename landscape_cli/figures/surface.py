@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.errors import ResultError, escaped
 from landscape_cli.figures.figure import DEFAULT, Look, finish, size_of, write_title
-from landscape_cli.figures.plane import COLORS, Field, corner_labels, fields_of
+from landscape_cli.figures.plane import COLORS, OTHERS, Field, axis_label, corner_labels, fields_of
 from landscape_cli.io.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -59,10 +59,18 @@ def surface_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
             axes.plot(*([value] for value in place), "o", color="white", markeredgecolor="black", zorder=3)
             effects = [withStroke(linewidth=2, foreground="white")]
             axes.text(*place, f"  {label}", fontsize=size_of(figure), zorder=4, path_effects=effects)
+    for kind, _, style in OTHERS:
+        networks = [network for network in plane.get(kind, ()) if _height(network, field) is not None]
+        places = [(network["x"], network["y"], min(_height(network, field) or 0.0, high)) for network in networks]
+        if places:
+            axes.plot(*zip(*places, strict=True), color="white", markeredgecolor="black", zorder=3, **style)
     axes.set(zlim=(floor, high), xlabel="x", ylabel="y")
     axes.set_zticks([tick for tick in axes.get_zticks() if low <= tick <= high])
     axes.set_box_aspect(None, zoom=0.88)
-    about = f"{field.split} {field.quantity} above the plane (x, y: Euclidean distances), contours below"
+    units = "x, y: Euclidean distances"
+    if "directions" in plane:
+        units = ", ".join(axis_label(plane, axis) for axis in (0, 1))
+    about = f"{field.split} {field.quantity} above the plane ({units}), contours below"
     write_title(figure, look, about)
     return finish(figure)
 
@@ -127,18 +135,33 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
                 hoverinfo="text",
             )
         )
+        for kind, words, drawn in OTHERS:
+            figure.add_trace(
+                go.Scatter3d(
+                    x=[network["x"] for network in plane.get(kind, ())],
+                    y=[network["y"] for network in plane.get(kind, ())],
+                    z=[_height(network, field) for network in plane.get(kind, ())],
+                    name=words,
+                    mode="markers" if drawn["linestyle"] == "none" else "lines+markers",
+                    marker={"color": "white", "size": 3, "line": {"color": "black", "width": 1}},
+                    line={"color": "black"},
+                    visible=shown,
+                    showlegend=False,
+                )
+            )
+    traces = 2 + len(OTHERS)
     buttons = [
         {
             "label": f"{field.split} {field.quantity}",
             "method": "restyle",
-            "args": [{"visible": [k // 2 == number for k in range(2 * len(fields))]}],
+            "args": [{"visible": [k // traces == number for k in range(traces * len(fields))]}],
         }
         for number, field in enumerate(fields)
     ]
     title = f"plane through {', '.join(labels)}" if look.title is None else _plain(look.title)
     axes = {
-        "xaxis": {"title": {"text": "x (Euclidean distance)"}},
-        "yaxis": {"title": {"text": "y (Euclidean distance)"}},
+        "xaxis": {"title": {"text": _plain(axis_label(plane, 0))}},
+        "yaxis": {"title": {"text": _plain(axis_label(plane, 1))}},
     }
     height = {"zaxis": {"title": {"text": "height"}} | ({} if look.ylim is None else {"range": list(look.ylim)})}
     figure.update_layout(

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from landscape_cli.figures.line import line_figure
 from landscape_cli.figures.plane import plane_figure
 from tests.support import results
 
@@ -42,6 +43,18 @@ def test_what_is_missing_is_hatched_and_said() -> None:
     assert [bool(axes.patch.get_hatch()) for axes in figure.axes[:2]] == [True, False]
     assert "hatched" in figure.legends[0].get_texts()[0].get_text()
     assert not plane_figure(results.plane()).legends
+
+
+def test_surroundings() -> None:
+    figure = plane_figure(results.around())
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "x: gradient (in lengths of 2)"
+    assert list(axes.lines[0].get_xdata()) == [0.0, 0.5, 1.0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["trajectory, in order"]
+    line = line_figure(results.line())
+    assert [axes.get_xlabel() for axes in line.axes] == ["gradient, in lengths of 2"] * 2
+    assert [axes.get_ylabel() for axes in line.axes] == ["error", "loss"]
+    assert list(line.axes[1].lines[0].get_ydata()) == [3, 0, 3]
 
 
 def test_nothing_and_one_value_alone() -> None:

@@ -44,7 +44,7 @@ def test_page(tmp_path: Path) -> None:
     heights = [data[0]["z"][k] for k in range(3)]
     expected = [point["train_error"] for point in body["points"]]
     assert [value for row in heights for value in row] == expected
-    assert [trace["type"] for trace in data] == ["surface", "scatter3d"] * 4
+    assert [trace["type"] for trace in data] == ["surface", *["scatter3d"] * 3] * 4
     assert data[1]["text"] == ["a", "b", "c"]
     assert "</script><b>" not in text
 

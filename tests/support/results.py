@@ -50,6 +50,20 @@ def plane(*, loss: bool = False, missing: int | None = None, scale: float = 1.0,
     return {"networks": networks, "x": xs, "y": ys, "points": points}
 
 
+def around() -> dict[str, Any]:
+    """A plane through one network, with a trajectory in it."""
+    body = plane()
+    directions = [{"direction": "gradient", "length": 2.0}, {"direction": "hessian", "length": 3.0}]
+    trajectory = [{"network": f"{k}.st", "x": k / 2, "y": 0.1, "train_error": 0.1} for k in range(3)]
+    return body | {"networks": body["networks"][:1], "directions": directions, "trajectory": trajectory}
+
+
+def line() -> dict[str, Any]:
+    points = [{"x": x, "train_error": abs(x), "test_error": 0.5, "train_loss": 3 * abs(x)} for x in (-1.0, 0.0, 1.0)]
+    directions = [{"direction": "gradient", "length": 2.0}]
+    return {"kind": "line", "networks": [{"network": "a.st", "x": 0.0}], "directions": directions, "points": points}
+
+
 def energy(*names: str, families: dict[str, list[str]] | None = None) -> dict[str, Any]:
     networks = []
     for k, name in enumerate(names):
@@ -133,6 +147,8 @@ ALL = {
     "path": path(loss=True),
     "families": families(),
     "plane": plane(),
+    "around": around(),
+    "line": line(),
     "energy": energy("sgd-1.st", "adv-1.st"),
     "radial": radial("sgd-1.st", "adv-1.st"),
     "curvature": curvature("sgd-1.st"),
