@@ -97,11 +97,15 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
     return finish(figure)
 
 
-def corner_labels(plane: Mapping[str, Any]) -> list[str]:
-    """Return what the corners of a plane are: networks' files, or what stands in, numbered where two are the same."""
+def corner_labels(plane: Mapping[str, Any], *, short: bool = True) -> list[str]:
+    """Return what the corners of a plane are: networks' files, or what stands in, numbered where two are the same.
+
+    `short` makes labels of files' names.
+    """
     corners = plane["networks"]
     same = [corner["network"] for corner in corners if "third" in corner]
-    given = iter(short_labels([corner["network"] for corner in corners if "third" not in corner]))
+    names = [corner["network"] for corner in corners if "third" not in corner]
+    given = iter(short_labels(names) if short else names)
     labels = []
     for k, corner in enumerate(corners):
         if "third" not in corner:
