@@ -2,9 +2,10 @@
 # A stage is called with SETTINGS DATA_DIR RESULTS [STUDY...]; see toroids/run.sh. With DRY=1 it prints its commands only.
 # `here` is the folder of the study that the stages belong to.
 
-folders=(raw normal aligned normal-aligned paths planes midpoints) # of a study; a study that has others says so
+folders=(raw normal aligned paths planes midpoints) # of a study; a study that has others says so
 stages=(train symmetries measure)                               # unless the settings say so
 samplers=(rsgd sgd adv)                                         # from flat to sharp
+tuned=()                                                        # rows that a study tunes
 controls=()                                                     # further rows, as in sgd-small: of the sampler sgd
 
 # begin ARGUMENTS: read the settings, go to the folder of results, make one for each study
@@ -127,9 +128,11 @@ job() {
 # task STUDY FILE COMMAND: the same of another command, which takes the file to write as its last argument
 task() { line "$1" "$2" "$3 $2.part"; }
 
-# line STUDY FILE COMMAND: of a command that writes FILE.part
+# line STUDY FILE COMMAND: of a command that writes FILE.part. With ONLY='paths/*' what is measured is these files alone.
 line() {
   local folder=${1/\//-}
+  # shellcheck disable=SC2053 # ONLY is a pattern
+  if [ -n "${ONLY:-}" ] && [ "$(basename "$0")" = measure.sh ] && [ "$2" != measured.safetensors ] && [[ $2 != $ONLY ]]; then return; fi
   if [ -n "${DRY:-}" ] || [ ! -s "$folder/$2" ]; then
     echo "cd $folder && $3 && mv $2.part $2"
   fi

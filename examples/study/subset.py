@@ -4,7 +4,8 @@ python examples/study/subset.py DATA_SET[:TASK] DATA_DIR TRAIN_SIZE TEST_SIZE FI
 python examples/study/subset.py --held-out DATA_SET[:TASK] DATA_DIR TRAIN_SIZE FILE.safetensors
 
 With --held-out, data to tune on: nine tenths of the subset, and in place of the test set the tenth that is left, both
-with as many samples of each class. The pixels are those of the data set, so that measured training errors are the same as on the data set itself.
+with as many samples of each class. The pixels are those of the data set, so that measured training errors are the same
+as on the data set itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What tuning found: python examples/toroids/choose.py FOLDER WHAT [FILE].
 
-FOLDER is that of a study. WHAT is a row (sgd, rsgd, adv, sgd-small), whose options are printed; first, the rate at which
-ADV learns random labels; tenth, a tenth of RSGD's automatic γ; age, the epochs of ADV's first phase; or record, all that
-was tried and what was chosen, written to FILE.
+FOLDER is that of a study. WHAT is a row (sgd, rsgd, adv, sgd-small), whose options are printed; first, the rate at
+which ADV learns random labels; tenth, a tenth of RSGD's automatic γ; age, the epochs of ADV's first phase; or record,
+all that was tried and what was chosen, written to FILE.
 """
 
 from __future__ import annotations

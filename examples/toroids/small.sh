@@ -2,7 +2,7 @@
 # Settings for one CPU core: four to five hours in all. What is cut of protocol.md is said in README.md.
 stages=(tune train symmetries measure)
 studies=(fashion-mnist/mlp fashion-mnist/lenet mnist/mlp)
-folders+=(tuning centres)
+folders+=(tuning)
 runs=5    # networks of each row
 jobs=1    # commands at a time
 threads=1 # of each
@@ -12,11 +12,13 @@ checkpoint_every=5
 
 epochs=60
 training="" # of networks that are kept; tuning has a data set of its own
+declare -gA of_sampler=() of_both=()
 declare -gA of_network=([mlp]="--hidden 128,128,128" [lenet]="--filters 6,16 --hidden 500")
 declare -gA size_of=([mlp]=5000 [lenet]=2500) # of the training set, by network
 
 tuned=(rsgd sgd adv sgd-small) # the other rows take what sgd has
 rates="0.01 0.02 0.05 0.1"
+declare -gA rates_of=() # by STUDY
 tuning_runs=2
 declare -gA tuning_seed=([rsgd]=101 [sgd]=111 [adv]=121 [sgd-small]=131)
 

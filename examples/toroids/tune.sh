@@ -10,7 +10,7 @@ begin "$@"
 # tuning_job STUDY NAME ROW OPTIONS: the line that trains a row's networks with one setting
 tuning_job() {
   local network=${1#*/} row=$3
-  job "$1" "tuning/$2.json" "train ${base[$row]} --model $network ${of_network[$network]:-} --data tuning/data.safetensors" \
+  job "$1" "tuning/$2.json" "train ${base[$row]} --model ${model_of[$network]:-$network} ${of_network[$network]:-} --data tuning/data.safetensors" \
     "--runs $tuning_runs --seed ${tuning_seed[$row]} -o 'tuning/$2-{seed}.st' --log tuning/$2.csv --force $4"
 }
 
@@ -20,7 +20,7 @@ for study in "${studies[@]}"; do
 done | carry_out "data to tune on"
 
 for study in "${studies[@]}"; do
-  for rate in $rates; do
+  for rate in ${rates_of[$study]:-$rates}; do
     for row in sgd sgd-small rsgd; do
       tuning_job "$study" "$row-$rate" "$row" "--epochs $epochs --lr $rate"
     done
@@ -29,7 +29,7 @@ for study in "${studies[@]}"; do
 done | carry_out "tuning: rates, and ADV's first phase"
 
 for study in "${studies[@]}"; do
-  for rate in $rates; do
+  for rate in ${rates_of[$study]:-$rates}; do
     tuning_job "$study" "adv-$rate" adv "--epochs $epochs --lr $rate $(choose "$study" first "--adv-lr 0.05")"
     tuning_job "$study" "rsgd-$rate-tenth" rsgd "--epochs $epochs --lr $rate $(choose "$study" tenth "--gamma-init 0.01")"
   done
