@@ -208,6 +208,9 @@ def figure_of(*results: Any, look: Look = DEFAULT, surface: bool = False) -> Fig
         look: titles, labels, limits and the size.
         surface: whether a plane is drawn as a surface.
 
+    Returns:
+        The figure, which `savefig` writes, and notebooks show.
+
     Raises:
         ResultError: if one is no such result, they are of several kinds, or labels are not as many.
     """

@@ -20,9 +20,14 @@ COMMENT = "# "
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """Read a result: of a JSON file what it holds, of a CSV file its rows as `points`, and the provenance if it has it.
+    """Read a result that a command wrote.
 
-    In rows, what reads as a number is one, and what is empty is None.
+    Args:
+        path: the file, .json or .csv.
+
+    Returns:
+        Of a JSON file what it holds; of a CSV file its rows as `points`, in which what reads as a number is one, and
+        what is empty is None, and the provenance if it has it.
 
     Raises:
         ResultError: if it cannot be read, or is no result.
