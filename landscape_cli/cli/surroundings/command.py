@@ -75,7 +75,7 @@ def look_around(
     settings = options.settings()
     path = list(_chosen(files, options, principal=LineDirection.PCA in settings.counts))
     towards = [Path(name) for name in settings.counts if name not in NAMES]
-    projected = list(_projected(options))
+    projected = projected_files(options.project if isinstance(options, PlaneOptions) else None)
     every = [path[-1], *path[:-1], *towards, *projected]
     device = resolve_device(compute.device)
     arithmetic = arithmetic_on(device, compute.precision, quiet=quiet)
@@ -131,7 +131,10 @@ def _chosen(files: Sequence[Path], options: SurroundingsOptions, *, principal: b
     return files
 
 
-def _projected(options: SurroundingsOptions) -> list[Path]:
-    """Return the networks that are to be shown in a plane."""
-    named = options.project if isinstance(options, PlaneOptions) else None
+def projected_files(named: Sequence[str] | None) -> list[Path]:
+    """Return the networks that are to be shown in a plane, by files or patterns.
+
+    Raises:
+        CheckpointError: if a pattern matches no file, or one is named twice.
+    """
     return [file for family in expand([Path(name) for name in named or ()]).values() for file in family]
