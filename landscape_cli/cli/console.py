@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.choices import Format
+from landscape_cli.choices import Format, ProgressStyle
 from landscape_cli.cli.parsing import flag
+from landscape_cli.cli.progress import ProgressLines, progress_style
 from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 
@@ -79,16 +80,11 @@ def check_networks(networks: int) -> None:
         )
 
 
-def shows_progress(quiet: bool) -> bool:
-    """Tell whether there is anyone to see a progress bar."""
-    return not quiet and sys.stderr.isatty()
-
-
 @contextmanager
 def progress(
     description: str, total: int, unit: str, *, quiet: bool, networks: int = 0
 ) -> Iterator[Callable[[int], None] | None]:
-    """Yield a function to call with the amount done; None where nobody would see the bar.
+    """Yield a function to call with the amount done, for a bar or lines; None where nobody would see them.
 
     Args:
         description: what is done.
@@ -104,8 +100,14 @@ def progress(
     if networks >= MANY_NETWORKS or total >= MANY:
         size = f"{networks:,} networks, " if networks else ""
         say(f"{description}: {size}{total:,} {unit} in all", quiet=quiet)
-    if not shows_progress(quiet):
+    style = progress_style(quiet)
+    if style is ProgressStyle.NONE:
         yield None
+        return
+    if style is ProgressStyle.LINES:
+        lines = ProgressLines(description, total, unit, say)
+        yield lines.advance
+        lines.end()
         return
     with make_progress() as bar:
         task = bar.add_task(description, total=total or None, rate="")
