@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from landscape_cli.choices import Format, ProgressStyle
 from landscape_cli.cli.parsing import flag
 from landscape_cli.cli.progress import ProgressLines, progress_style
+from landscape_cli.cli.sketch import is_plain
 from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 
@@ -162,13 +163,14 @@ def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str
         names: columns that are names of files, and headed by them as they are.
         keys: columns that say what a row is of, which each of several tables has; by default those with text.
     """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     columns = [_Column.of(column, result.rows, column in names, column in keys) for column in _columns_of(result.rows)]
     width = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 400).width
     for part, folded in _side_by_side(columns, width):
-        table = Table()
+        table = Table(box=box.ASCII if is_plain() else box.HEAVY_HEAD)
         for column in part:
             header = column.folded if folded else column.header
             justify = "right" if column.is_number else "left"
@@ -194,7 +196,7 @@ class _Column:
     def of(cls, name: str, rows: Sequence[Mapping[str, Any]], is_name: bool, is_key: bool) -> _Column:
         """Return the column of that name; `is_name` says that this is a file's, `is_key` that it tells rows apart."""
         values = [row.get(name) for row in rows]
-        cells = tuple(map(_shown, values))
+        cells = tuple(map(_shown, values)) if len(values) < 2 else tuple(_alike(values))
         is_number = all(isinstance(value, int | float | None) for value in values)
         folds = any(isinstance(value, str) and not FIGURE.match(value) for value in values)
         header = shown(name if is_name else name.replace("_", " "))
@@ -243,6 +245,16 @@ def _least_width(columns: Sequence[_Column]) -> int:
 def _frame(columns: int) -> int:
     """Return what a table is wider than its columns: a space on either side of each, and lines."""
     return 3 * columns + 1
+
+
+def _alike(values: Sequence[Any]) -> list[str]:
+    """Return the cells of a column, whose numbers have as many digits after the point, or all of them an exponent."""
+    cells = list(map(_shown, values))
+    at = [k for k, value in enumerate(values) if isinstance(value, float) and math.isfinite(value)]
+    if any("e" in cells[k] for k in at):
+        return [f"{value:.2e}" if k in at else cells[k] for k, value in enumerate(values)]
+    digits = max((len(cells[k].partition(".")[2]) for k in at), default=0)
+    return [f"{value:.{digits}f}" if k in at else cells[k] for k, value in enumerate(values)]
 
 
 def _shown(value: Any) -> str:

@@ -62,6 +62,7 @@ class EnergyMeasurement(FlatnessMeasurement):
 
     def measure(self, measurand: Measurand) -> Measured:
         """Measure the local energy of every network."""
+        from landscape_cli.cli.reports.energy import show_energy
         from landscape_cli.evaluation.evaluator import Evaluator
         from landscape_cli.io.checkpoint import to_device
         from landscape_cli.measures.flatness import perturbed_energy, warn_of_missing_draws
@@ -92,4 +93,5 @@ class EnergyMeasurement(FlatnessMeasurement):
                 warn_of_missing_draws(energy, network.path)
                 rows += [{"network": network.path} | row for row in energy.rows()]
                 details.append({"network": network.path} | energy.to_dict())
-        return Measured({"perturbed": list(self._names), "samples": options.samples, "networks": details}, rows)
+        body = {"perturbed": list(self._names), "samples": options.samples, "networks": details}
+        return Measured(body, rows, show_energy)
