@@ -28,7 +28,10 @@ from landscape_cli.cli.preprocessing_options import MeetingOptions
 
 def flatness(
     context: typer.Context,
-    networks: Annotated[list[Path], typer.Argument(help="Checkpoints of one model.", show_default=False)],
+    networks: Annotated[
+        list[Path],
+        typer.Argument(help="Checkpoints of one model, or quoted patterns, a family each.", show_default=False),
+    ],
     *,
     kind: Annotated[
         FlatnessKind,
@@ -84,6 +87,7 @@ def flatness(
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output, drawn_last
+    from landscape_cli.cli.pairs import expand, is_pattern, listing
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.io.results import Result
 
@@ -101,6 +105,8 @@ def flatness(
         bn=bn,
     )
     measurement = start_measurement(context, kind, options)
+    families = expand(networks) if any(map(is_pattern, networks)) else {}
+    networks = [file for files in families.values() for file in files] or networks
     if preprocessing.fold_preprocessing and not measurement.files:
         raise typer.BadParameter("--fold-preprocessing goes with --directions FILE, for networks that others turn to")
     if compute.precision is not None and kind is FlatnessKind.CURVATURE:
@@ -120,6 +126,7 @@ def flatness(
     measured = measurement.measure(measurand)
     arithmetic.tell()
     provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded, arithmetic=arithmetic)
-    written = Result(measured.body, measured.rows, provenance)
+    body = measured.body | ({"families": listing(families)} if families else {})
+    written = Result(body, measured.rows, provenance)
     with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)
