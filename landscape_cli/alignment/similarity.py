@@ -15,12 +15,16 @@ from torch import Tensor
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains
 from landscape_cli.alignment.terms import CommonSigns, Key, Kind, Term, group_terms, is_bare
+from landscape_cli.io.file_tensors import release
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, sources, spread, unit_rows
 
 CHUNK, DEEP = 1 << 19, 512
 """Numbers of a tensor that are multiplied at once, or so many a unit if that is more: little beside the networks, and
 enough for a fast product."""
+WIDE = 128
+"""A group of n units is wide in networks of less than n² times so many bytes: matching it takes more than a few percent
+of what they take."""
 THIN = 32
 """Up to this many incoming weights, units can be so close together that only float64 tells them apart."""
 
@@ -85,6 +89,8 @@ class Similarity:
             matrix = matrix if key == (None, "") else matrix.abs()
             total = matrix if total is None else total + matrix
         assert total is not None
+        for network in (self.reference, self.params):  # beside the matrices of wide groups they may not fit
+            release(network, less_than=WIDE * len(total) ** 2)
         return total
 
     def _precision(self, group: PermutationGroup) -> torch.dtype:
@@ -153,8 +159,9 @@ class Similarity:
     def _update(self, term: Term, matching: UnitMatching) -> None:
         """Bring the sum that a term is part of up to date with a matching."""
         sums, key = self._sums[term.group.name], term.key
+        held = self.reference[term.axis.tensor], self.params[term.axis.tensor]  # read once, if they were let go
         if key not in sums:
-            units, device = term.group.units, self.params[term.axis.tensor].device
+            units, device = term.group.units, held[1].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
         if term.is_new and term.scales is None:
             term.scales = self._scales_of(term)
