@@ -86,11 +86,7 @@ class PermutedParams(Mapping[str, Tensor]):
         given = tensor = self._params[name]
         for dims, members in self._moves.get(name, ()):
             index = sources(tensor, dims, members, self._permutations)
-            if tensor is given or len(dims) > 1:
-                tensor = take(tensor, dims, index)
-                continue
-            for part in tensor.chunk(SLICES, dim=1 if dims == (0,) else 0):
-                part.copy_(take(part, dims, index))
+            tensor = taken(tensor, dims, index, ours=tensor is not given)
         for group, axis in self._flips.get(name, ()):
             factor = spread(self._signs[group].to(tensor.device, tensor.dtype), axis, tensor)
             tensor = tensor * factor if tensor is given else tensor.mul_(factor)
@@ -153,6 +149,15 @@ def take(tensor: Tensor, dims: Sequence[int], index: Tensor) -> Tensor:
     moved = tensor.movedim(tuple(dims), front)
     taken = moved.flatten(0, len(dims) - 1).index_select(0, index)
     return taken.view(moved.shape).movedim(front, tuple(dims)).contiguous()
+
+
+def taken(tensor: Tensor, dims: Sequence[int], index: Tensor, *, ours: bool) -> Tensor:
+    """Return the same, in place of the tensor if that is ours: a slice at a time, so that it is not there twice."""
+    if not ours or len(dims) > 1:
+        return take(tensor, dims, index)
+    for part in tensor.chunk(SLICES, dim=1 if dims == (0,) else 0):
+        part.copy_(take(part, dims, index))
+    return tensor
 
 
 def rescale(
