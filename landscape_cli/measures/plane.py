@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -17,16 +17,18 @@ from landscape_cli.choices import Statistics, Third
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.evaluation.scores import ERROR, Quantity, score_columns
+from landscape_cli.evaluation.scores import ERROR, Quantity, SplitFacts, quantity_of, score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.plane import Plane
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import finite
 from landscape_cli.measures.corners import LETTERS, Corners, check_third, find_corners, span_corners, tensors_on
 from landscape_cli.measures.effective import in_effect
+from landscape_cli.measures.items import measure_items, scores_from
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
+from landscape_cli.sharing.share import ALONE, Values
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ def plane(
     like = tensors_on(networks[0], splits[train].x.device)
     recomputed = samples_recomputed(model, like, splits[train], statistics)
     evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
-    result = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
+    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
+    keys = ALONE.wanted(frame.groups)
+    result = frame.result(ALONE.collect(measure_nodes(frame, spanned, corners, evaluator, keys)))
     warn_of_missing_nodes(result, model, like, splits[train], statistics)
     return result
 
@@ -173,16 +177,68 @@ def samples_of_plane(grid: int, each: int) -> int:
     return (grid * grid + len(LETTERS)) * each
 
 
-def measure_plane(
-    spanned: Plane,
-    corners: Corners,
-    evaluator: Evaluator,
-    *,
-    grid: int,
-    margin: float,
-    loss: bool,
-) -> PlaneResult:
-    """Measure the networks at the nodes of a grid, and the three that span the plane.
+@dataclass(frozen=True)
+class PlaneFrame:
+    """A plane but for its scores: what these are of, and all else that its result says.
+
+    Attributes:
+        names: as in `PlaneResult`, and likewise corners, xs, ys, binary, third, given.
+        splits: what scores are of, by split.
+        loss: whether the loss is reported beside the error.
+    """
+
+    names: tuple[str, ...]
+    corners: tuple[tuple[float, float], ...]
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    splits: Mapping[str, SplitFacts]
+    loss: bool
+    binary: bool
+    third: Third | None
+    given: int
+
+    @property
+    def nodes(self) -> list[tuple[float, float]]:
+        """The coordinates of all nodes, y by y."""
+        return [(x, y) for y in self.ys for x in self.xs]
+
+    @property
+    def items(self) -> int:
+        """How many networks are evaluated."""
+        return len(LETTERS) + len(self.xs) * len(self.ys)
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """The keys of what is measured: the three networks, and the nodes in their order."""
+        return [list(LETTERS), [str(k) for k in range(len(self.xs) * len(self.ys))]]
+
+    def result(self, values: Values) -> PlaneResult:
+        """Return the result, of what was measured of all.
+
+        Raises:
+            ResultError: if a value is none of a network's.
+        """
+        of_corners, of_nodes = (scores_from(values, keys, self.splits) for keys in self.groups)
+        return PlaneResult(
+            names=self.names,
+            corners=self.corners,
+            xs=self.xs,
+            ys=self.ys,
+            points=tuple(
+                {"x": x, "y": y} | score_columns(of_nodes, k, loss=self.loss) for k, (x, y) in enumerate(self.nodes)
+            ),
+            corner_scores=tuple(score_columns(of_corners, k, loss=self.loss) for k in range(len(LETTERS))),
+            binary=self.binary,
+            third=self.third,
+            given=self.given,
+            quantity=quantity_of(self.splits),
+        )
+
+
+def plane_frame(
+    spanned: Plane, corners: Corners, evaluator: Evaluator, *, grid: int, margin: float, loss: bool
+) -> PlaneFrame:
+    """Return what there is to measure in a plane.
 
     Args:
         spanned: the plane.
@@ -192,22 +248,26 @@ def measure_plane(
         margin: round the three, as a fraction of their extent.
         loss: whether to report the loss beside the error.
     """
-    xs, ys = spanned.grid(grid, margin)
-    nodes = [(x, y) for y in ys for x in xs]
-    corner_scores = evaluator.evaluate(corners.networks)
-    scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
-    return PlaneResult(
-        names=corners.names,
-        corners=spanned.corners,
-        xs=tuple(xs),
-        ys=tuple(ys),
-        points=tuple({"x": x, "y": y} | score_columns(scores, k, loss=loss) for k, (x, y) in enumerate(nodes)),
-        corner_scores=tuple(score_columns(corner_scores, k, loss=loss) for k in range(len(LETTERS))),
-        binary=bool(latent_names(evaluator.model)),
-        third=corners.third,
-        given=corners.given,
-        quantity=evaluator.quantity,
-    )
+    xs, ys = map(tuple, spanned.grid(grid, margin))
+    binary = bool(latent_names(evaluator.model))
+    facts = evaluator.facts
+    return PlaneFrame(corners.names, spanned.corners, xs, ys, facts, loss, binary, corners.third, corners.given)
+
+
+def measure_nodes(
+    frame: PlaneFrame, spanned: Plane, corners: Corners, evaluator: Evaluator, keys: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield what is measured of some of the frame's keys, a few networks after others."""
+    nodes, like = frame.nodes, corners.networks[0]
+
+    def at_corners(some: Sequence[str]) -> Iterator[Params]:
+        return (corners.networks[LETTERS.index(key)] for key in some)
+
+    def at_nodes(some: Sequence[str]) -> Iterator[Params]:
+        return (spanned.network(*nodes[int(key)]) for key in some)
+
+    yield from measure_items(evaluator, [key for key in keys if key in LETTERS], at_corners, like)
+    yield from measure_items(evaluator, [key for key in keys if key not in LETTERS], at_nodes, like)
 
 
 def warn_of_missing_nodes(result: PlaneResult, model: nn.Module, params: Params, train: Split, bn: Statistics) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from landscape_cli.choices import Statistics, Third
-from landscape_cli.cli.console import emit, listen, progress
+from landscape_cli.cli.console import listen, progress
 from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.options import BatchNorm, Loss, MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.sharing import Sharing, SharingOptions
 from landscape_cli.cli.usage import errors_of_usage
 
 MOST_NODES = 3162
@@ -44,6 +45,7 @@ def plane(
     preprocessing: MeetingOptions,
     foreign: ModelOptions,
     compute: MeasuringOptions,
+    sharing: SharingOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -63,24 +65,24 @@ def plane(
     from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
-    from landscape_cli.cli.outputs import check_result_output, drawn_last
+    from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.plane import show_plane
+    from landscape_cli.cli.reports.plane import write_plane
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
-    from landscape_cli.io.results import Result
     from landscape_cli.measures.corners import check_third, find_corners, span_corners
     from landscape_cli.measures.missing import samples_recomputed
     from landscape_cli.measures.plane import (
         check_grid,
-        measure_plane,
-        samples_of_plane,
+        measure_nodes,
+        plane_frame,
         warn_of_missing_nodes,
     )
 
     seed = compute.seed
     listen(quiet=terminal.quiet)
-    check_result_output(result.output, result.form, result.plot, force=result.force)
+    shared = Sharing(context, sharing, result, quiet=terminal.quiet)
+    check_result_output(result.output, result.form, result.plot, force=shared.result.force)
     paths = [path for path in (a, b, c) if path is not None]
     with errors_of_usage():
         check_grid(grid, margin)
@@ -96,23 +98,17 @@ def plane(
     spanned = span_corners(corners)
     splits = named_splits(loaded, model)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
-    samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
-    with progress("plane", samples, "samples", quiet=terminal.quiet, networks=grid * grid) as advance:
-        recompute_on = "train" if recomputed else None
-        setting: dict[str, Any] = {"device": compute_on, "advance": advance, "recompute_on": recompute_on}
-        evaluator = Evaluator(model, splits, **setting, precision=arithmetic)
-        measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
-    warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
-    arithmetic.tell()
-    made: dict[str, Any] = {"device": compute_on, "seed": seed, "networks": networks, "data": loaded}
-    provenance = make_provenance(context, **made, arithmetic=arithmetic)
-    body = measured.to_dict()
-    written = Result(body, body["points"], provenance)
-
-    def draw(plot: Path) -> None:
-        from landscape_cli.figures.plane import plot_plane
-
-        plot_plane(plot, body, force=result.force)
-
-    with drawn_last(result.plot, draw):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)
+    evaluator = Evaluator(
+        model, splits, device=compute_on, recompute_on="train" if recomputed else None, precision=arithmetic
+    )
+    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
+    provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
+    share = shared.begin(provenance)
+    wanted = share.wanted(frame.groups, block=evaluator.block(corners.networks[0]))
+    samples = len(wanted) * (recomputed + evaluator.samples)
+    with progress("plane", samples, "samples", quiet=quiet, networks=len(wanted)) as advance:
+        evaluator.advance = advance
+        values = share.collect(measure_nodes(frame, spanned, corners, evaluator, wanted))
+    if share.is_whole:
+        warn_of_missing_nodes(frame.result(values), model, networks[0].params, loaded.train, bn)
+    shared.finish(frame, values, provenance, write_plane, arithmetic)
