@@ -46,6 +46,7 @@ _HOMES = {
     "measures.ensemble": ("ensemble",),
     "measures.ensemble_result": ("Ensemble", "EnsembleScores"),
     "measures.flatness": ("flip_energy", "local_energy"),
+    "measures.line_result": ("LineResult",),
     "measures.local_energy": ("LocalEnergy",),
     "measures.midpoint": ("optimize_midpoint",),
     "measures.optimized_path": ("OptimizedPath",),
@@ -54,6 +55,7 @@ _HOMES = {
     "measures.plane": ("PlaneResult", "plane"),
     "measures.radial": ("radial_profiles",),
     "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
+    "measures.surroundings": ("line_around", "plane_around"),
     "models": ("allow_code", "build_model"),
     "models.effective": ("effective", "plain_model"),
     "models.reader": ("NetworkReader", "read_network"),
@@ -130,6 +132,7 @@ if TYPE_CHECKING:
     from landscape_cli.measures.ensemble_result import EnsembleScores as EnsembleScores
     from landscape_cli.measures.flatness import flip_energy as flip_energy
     from landscape_cli.measures.flatness import local_energy as local_energy
+    from landscape_cli.measures.line_result import LineResult as LineResult
     from landscape_cli.measures.local_energy import LocalEnergy as LocalEnergy
     from landscape_cli.measures.midpoint import optimize_midpoint as optimize_midpoint
     from landscape_cli.measures.optimized_path import OptimizedPath as OptimizedPath
@@ -142,6 +145,8 @@ if TYPE_CHECKING:
     from landscape_cli.measures.radial_profiles import AngularWidth as AngularWidth
     from landscape_cli.measures.radial_profiles import RadialProfile as RadialProfile
     from landscape_cli.measures.radial_profiles import RadialProfiles as RadialProfiles
+    from landscape_cli.measures.surroundings import line_around as line_around
+    from landscape_cli.measures.surroundings import plane_around as plane_around
     from landscape_cli.models import allow_code as allow_code
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.effective import effective as effective

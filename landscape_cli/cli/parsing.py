@@ -12,6 +12,7 @@ FLAGS = {
     "model_name": "--model",
     "subspace": "--subspace-dim",
     "basis": "--subspace-basis",
+    "limits": "--range",
     "deviation": "--std",
 }
 """Options that are not spelled as the parameters are."""

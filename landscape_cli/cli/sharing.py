@@ -49,6 +49,19 @@ class SharingOptions(Group):
         ),
     ] = False
 
+    def refuse(self, what: str) -> None:
+        """Refuse a measurement by parts, or attempts.
+
+        Args:
+            what: the option that goes with neither.
+
+        Raises:
+            BadParameter: if one is asked for.
+        """
+        for name, asked in (("--part", self.part is not None), ("--resume", self.resume)):
+            if asked:
+                raise typer.BadParameter(f"{what} is measured by one process, at once: leave out {name}")
+
 
 class Sharing:
     """One command's share of a measurement, and where it goes.

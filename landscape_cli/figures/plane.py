@@ -40,7 +40,10 @@ def plot_plane(path: Path, plane: Mapping[str, Any], *, force: bool) -> None:
                 filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")
                 figure.colorbar(filled, ax=ax, label=f"{split} {what}")
             _mark(ax, plane, labels, outlined="third" in plane or len(drawn) > 1)
-            ax.set(xlabel="x", ylabel="y", aspect="equal")
+            _mark_others(ax, plane)
+            ax.set(xlabel=axis_label(plane, 0), ylabel=axis_label(plane, 1))
+            if "directions" not in plane or {each["direction"] for each in plane["directions"]} == {"pca"}:
+                ax.set(aspect="equal")
     names = [f"{corner['name']}: {label}" for corner, label in zip(plane["networks"], labels, strict=True)]
     figure.suptitle(", ".join(names), fontsize=9)
     save(figure, path, force=force)
@@ -55,6 +58,28 @@ def corner_labels(plane: Mapping[str, Any]) -> list[str]:
         number = sum("third" in other for other in corners[: k + 1])
         labels.append(corner["network"] + f" {number}" * ("third" in corner and same.count(corner["network"]) > 1))
     return labels
+
+
+def axis_label(plane: Mapping[str, Any], axis: int) -> str:
+    """Return what an axis is: x or y, and of a plane through one network the direction and its length."""
+    letter = "xy"[axis]
+    if "directions" not in plane:
+        return letter
+    direction = plane["directions"][axis]
+    share = direction.get("explained_variance")
+    detail = f"{share:.0%} of the variance" if share is not None else f"in lengths of {direction['length']:.3g}"
+    return f"{letter}: {direction['direction']} ({detail})"
+
+
+def _mark_others(ax: Any, plane: Mapping[str, Any]) -> None:
+    """Mark the networks of a trajectory, joined in their order, and others that are shown."""
+    trajectory, projected = plane.get("trajectory", ()), plane.get("projected", ())
+    if trajectory:
+        xs, ys = ([network[axis] for network in trajectory] for axis in "xy")
+        ax.plot(xs, ys, "o-", color="white", markeredgecolor="black", markersize=4, linewidth=1)
+    if projected:
+        xs, ys = ([network[axis] for network in projected] for axis in "xy")
+        ax.plot(xs, ys, "D", color="white", markeredgecolor="black", markersize=5, linestyle="none")
 
 
 def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str], *, outlined: bool) -> None:

@@ -36,7 +36,7 @@ class PlaneResult:
     """What was measured in a plane.
 
     Attributes:
-        names: of the three networks: their files, or a, b and c; of what stands in for one, what it is.
+        names: of the three networks, or the one: their files, or a, b and c; of what stands in for one, what it is.
         corners: their coordinates (x, y), in units of Euclidean distance.
         xs: the x coordinates of the grid.
         ys: its y coordinates.
@@ -46,6 +46,12 @@ class PlaneResult:
         third: what stands in for networks: "origin" or "random"; None where nothing does.
         given: how many of the three are networks; the others stand in.
         quantity: what the plane is of: the error, or the loss where there is no error.
+        directions: of a plane through one network, what is known of either: what it is, its length, which is that of
+            one unit of its coordinate, eigenvalue, share of variance, …
+        on_torus: whether units turn on their spheres there.
+        trajectory: of the networks whose principal directions span the plane, in order, where they lie (`x`, `y`, and
+            `distance` from the plane), and the same columns.
+        projected: the same of further networks.
     """
 
     names: tuple[str, ...]
@@ -58,6 +64,10 @@ class PlaneResult:
     third: Third | None = None
     given: int = len(LETTERS)
     quantity: Quantity = ERROR
+    directions: tuple[Mapping[str, Any], ...] = ()
+    on_torus: bool = False
+    trajectory: tuple[Mapping[str, Any], ...] = ()
+    projected: tuple[Mapping[str, Any], ...] = ()
 
     def grid(self, column: str) -> list[list[float]]:
         """Return a column, such as `train_error`, as a list of rows, one for each y, from the lowest."""
@@ -68,15 +78,18 @@ class PlaneResult:
         """Return the body of the result of `landscape plane`, missing errors being None."""
         networks: list[dict[str, Any]] = [
             {"name": corner, "network": name, "x": x, "y": y, **scores}
-            for corner, name, (x, y), scores in zip(LETTERS, self.names, self.corners, self.corner_scores, strict=True)
+            for corner, name, (x, y), scores in zip(LETTERS, self.names, self.corners, self.corner_scores, strict=False)
         ]
         kind: dict[str, Any] = self.quantity.about() | ({"binary": True} if self.binary else {})
         if self.third is not None:
             kind["third"] = self.third.value
             for stand_in in networks[self.given :]:
                 stand_in["third"] = self.third.value
-        body = {"networks": networks, "x": self.xs, "y": self.ys, "points": self.points}
-        return dict(finite(kind | body))
+        if self.on_torus:
+            kind["on_torus"] = True
+        more = {"directions": self.directions, "trajectory": self.trajectory, "projected": self.projected}
+        body = {"networks": networks} | {key: value for key, value in more.items() if value}
+        return dict(finite(kind | body | {"x": self.xs, "y": self.ys, "points": self.points}))
 
 
 def plane(

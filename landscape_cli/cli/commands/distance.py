@@ -128,10 +128,10 @@ def distance(
     if matrix is not None and needs_predictions(matrix) and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
     check_options(context, ensembles, functions=functions)
-    if ensembles.ensemble and sharing.part is not None:
-        raise typer.BadParameter("--ensemble is of all networks at once: leave out --part")
-    if compute.precision is not None and (sharing.part is not None or sharing.resume):
-        raise typer.BadParameter("--precision counts changed decisions of all networks: leave out --part and --resume")
+    if ensembles.ensemble:
+        sharing.refuse("--ensemble")
+    if compute.precision is not None:
+        sharing.refuse("--precision")
     _check_used(preprocessing, functions=functions or align is Method.ACTIVATION, ensemble=ensembles.ensemble)
     if compute.precision is not None and not functions:
         raise typer.BadParameter("--precision is for predictions, which --no-functions leaves out: leave it out")

@@ -44,6 +44,7 @@ from landscape_cli.cli.path_options import (
     Repair,
 )
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.surroundings.options import LineOptions, check_line
 from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ def path(
     context: typer.Context,
     start: Annotated[Path, typer.Argument(help="The network at τ = 0, or with --pairs a pattern.", show_default=False)],
     end: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="The network at τ = 1; with --pairs another pattern, or the same for one family.", show_default=False
         ),
-    ],
+    ] = None,
     more: Annotated[
         list[Path] | None,
         typer.Argument(help="Further families, with --pairs, or networks of a connector.", show_default=False),
@@ -95,6 +96,7 @@ def path(
     midpoint_out: MidpointOut = None,
     network: NetworkOptions,
     connector: ConnectorOptions,
+    around: LineOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     repair: Repair = False,
@@ -116,12 +118,15 @@ def path(
 
     With --optimize-midpoint the middle of the path is trained, and the path leads through it in two pieces.
 
+    With --direction it is a line through one network.
+
     With --kind connector it is no path but a set through two networks or more: simplices on them and on new vertices,
     which start at barycentres and are trained.
 
     \b
     Examples:
       landscape path a.st b.st
+      landscape path a.st --direction gradient --range auto --loss --plot line.png
       landscape path a_n.st b_aligned.st --kind geodesic --points 41 --loss -o path.json --plot path.png
       landscape path a_n.st b_aligned.st --kind geodesic | jq .barrier.train.max
       landscape path a.st b_aligned.st --bn recompute    # for models with batch-norm
@@ -148,16 +153,26 @@ def path(
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
+    from landscape_cli.cli.surroundings.command import MARGIN, look_around
     from landscape_cli.measures.path_evaluator import PathEvaluator
 
     quiet, seed, force = terminal.quiet, compute.seed, result.force
     listen(quiet=quiet)
     named = more or []
+    groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
+    groups |= {"result": result, "terminal": terminal}
+    if around.direction is not None:
+        check_line(context)
+        files = [file for file in (start, end, *named) if file is not None]
+        look_around(context, files, around, points=points, margin=MARGIN, loss=loss, bn=bn, **groups)
+        return
+    around.check_unused(context)
+    if end is None:
+        raise typer.BadParameter("a path leads from one network to another: name two, or add --direction")
     if kind is Kind.CONNECTOR:
         from landscape_cli.cli.connector.command import connect
 
-        groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
-        connect(context, [start, end, *named], connector, **groups, result=result, terminal=terminal)
+        connect(context, [start, end, *named], connector, **groups)
         return
     check_result_output(result.output, result.form, result.plot, force=force)
     check_options(context)

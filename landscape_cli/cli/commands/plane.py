@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.options import BatchNorm, Loss, MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import MeetingOptions
 from landscape_cli.cli.sharing import Sharing, SharingOptions
+from landscape_cli.cli.surroundings.options import PlaneOptions
 from landscape_cli.cli.usage import errors_of_usage
 
 MOST_NODES = 3162
@@ -24,6 +25,9 @@ def plane(
     a: Annotated[Path, typer.Argument(help="The network at the origin.", show_default=False)],
     b: Annotated[Path | None, typer.Argument(help="The network on the x axis.", show_default=False)] = None,
     c: Annotated[Path | None, typer.Argument(help="The network above it.", show_default=False)] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="Further networks, for --directions pca.", show_default=False)
+    ] = None,
     *,
     third: Annotated[
         Third | None,
@@ -39,6 +43,7 @@ def plane(
         float,
         typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
     ] = 0.2,
+    around: PlaneOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     data: PartOptions,
@@ -55,12 +60,17 @@ def plane(
 
     Of binary networks the plane is that of their latent weights; at every node the network is the signs there.
 
+    With --directions it is a plane through one network, or the principal plane of a trajectory.
+
     \b
     Examples:
       landscape plane a.st b.st b_aligned.st -o plane.json --plot plane.png
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
       landscape plane a.st b.st --third origin --plot radial.png
       landscape plane a.st --third random --seed 1
+      landscape plane a.st --directions random --range -1,1 --loss --plot around.png
+      landscape plane 'run/a-epoch*.st' --directions pca --plot trajectory.png
+      landscape plane a.st --directions gradient,hessian --range auto --project b.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
@@ -68,6 +78,7 @@ def plane(
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.plane import write_plane
+    from landscape_cli.cli.surroundings.command import look_around
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
     from landscape_cli.measures.corners import check_third, find_corners, span_corners
@@ -81,9 +92,21 @@ def plane(
 
     seed = compute.seed
     listen(quiet=terminal.quiet)
+    files = [path for path in (a, b, c, *(more or [])) if path is not None]
+    if around.directions is not None:
+        if third is not None:
+            raise typer.BadParameter("--third stands in for a network, and --directions needs none: leave one out")
+        sharing.refuse("--directions")
+        groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
+        groups |= {"result": result, "terminal": terminal}
+        look_around(context, files, around, points=grid, margin=margin, loss=loss, bn=bn, **groups)
+        return
+    around.check_unused(context)
+    if more:
+        raise typer.BadParameter(f"a plane goes through three networks: leave out {more[0]}, or add --directions pca")
     shared = Sharing(context, sharing, result, quiet=terminal.quiet)
     check_result_output(result.output, result.form, result.plot, force=shared.result.force)
-    paths = [path for path in (a, b, c) if path is not None]
+    paths = files
     with errors_of_usage():
         check_grid(grid, margin)
         check_third(len(paths), third, seed)

@@ -1,4 +1,4 @@
-"""What `landscape plane` writes and shows on a terminal: where the corners lie, and the scores at the nodes."""
+"""What `landscape plane` writes, and shows on a terminal: networks, directions, scores at the nodes."""
 
 from __future__ import annotations
 
@@ -40,9 +40,15 @@ def show_plane(result: Result) -> None:
     """Print the corners of a plane, networks or what stands in for them, and then the nodes of the grid."""
     labels = corner_labels(result.body)
     corners = [
-        {"corner": corner["name"], "network": label}
+        ({"corner": corner["name"]} if "name" in corner else {})
+        | {"network": label}
         | {name: value for name, value in corner.items() if name not in {"name", "network", "third"}}
         for corner, label in zip(result.body["networks"], labels, strict=True)
     ]
+    if "directions" in result.body:
+        print_table(replace(result, rows=result.body["directions"]))
     print_table(replace(result, rows=corners))
+    for kind in ("trajectory", "projected"):
+        if kind in result.body:
+            print_table(replace(result, rows=result.body[kind]))
     print_table(result)
