@@ -65,6 +65,8 @@ def scores_from(values: Values, keys: Sequence[str], splits: Mapping[str, SplitF
     scores = {}
     for k, (name, facts) in enumerate(splits.items()):
         wrong, undecided, loss = (list(numbers) for numbers in zip(*(row[k] for row in rows), strict=True))
+        if facts.samples < 1 or min(*undecided, 0) < 0 or max(*undecided, 0) > facts.samples:
+            raise ResultError(f"not so many samples can be undecided of {facts.samples}")
         scores[name] = Scores(
             torch.tensor(wrong, dtype=torch.float64 if facts.fractions else torch.int64),
             facts.samples,

@@ -15,7 +15,7 @@ from landscape_cli.arguments import check_kind, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics, Third
 from landscape_cli.data.datasets import Split
-from landscape_cli.errors import GeometryError
+from landscape_cli.errors import GeometryError, ResultError
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.scores import ERROR, Quantity, SplitFacts, quantity_of, score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
@@ -231,6 +231,8 @@ class PlaneFrame:
         Raises:
             ResultError: if a value is none of a network's.
         """
+        if {len(self.names), len(self.corners)} != {len(LETTERS)} or not 1 <= self.given <= len(LETTERS):
+            raise ResultError("a plane goes through three networks, or what stands in for some")
         of_corners, of_nodes = (scores_from(values, keys, self.splits) for keys in self.groups)
         return PlaneResult(
             names=self.names,

@@ -70,7 +70,7 @@ def read_part(path: Path, command: str) -> Part:
     """
     content = read_json(path)
     if not isinstance(content, dict) or "partial" not in content:
-        raise ResultError(f"{path} is no partial result, as --part writes it: leave it out")
+        raise ResultError(f"{path} is no partial result, as `part=` writes it: leave it out")
     try:
         read = from_record(_Content, content, "the part")
     except RecordError as cause:
