@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from landscape_cli.arguments import check_kind, device_of
+from landscape_cli.arguments import check_kind, check_tensors, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics, Third
 from landscape_cli.data.datasets import Split
@@ -29,6 +29,9 @@ from landscape_cli.measures.missing import samples_recomputed, statistics_of, wa
 from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 from landscape_cli.sharing.share import ALONE, Values
+
+PROJECTED = "project "
+"""How keys of networks that are projected begin."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def plane(
     data: Data,
     *,
     third: Third | str | None = None,
+    project: Mapping[str, Params] | None = None,
     grid: int = 25,
     margin: float = 0.2,
     loss: bool = False,
@@ -122,14 +126,15 @@ def plane(
         data: what to measure on; of splits by name, "train" is the training set, or else the first.
         third: what stands in for networks that are None: "origin", the zero network; "random", the first network plus
             a random direction in which each unit's row is as long as the network's, of a binary network random signs.
+        project: further networks whose coordinates in the plane, and distances from it, are wanted, by name.
         grid: nodes along each side.
-        margin: round the three, as a fraction of their extent.
+        margin: round the three and what is projected, as a fraction of their extent.
         loss: whether to report the mean cross-entropy, in nats, beside the error.
         bn: "keep" batch-norm statistics as they move along with the networks, or "recompute" them over the training
             set for every network.
         seed: of random directions.
         device: where to compute.
-        advance: called with the number of samples done, for a progress bar; `samples_of_plane` of them in all.
+        advance: called with the number of samples done, of every network measured, for a progress bar.
 
     Returns:
         For each of the grid × grid nodes and the three networks: coordinates, as Euclidean distances in units of the
@@ -152,22 +157,25 @@ def plane(
         raise GeometryError("`c=` is a network and `b=` is none: give the second network as `b=`")
     networks = [a, *(network for network in (b, c) if network is not None)]
     check_third(len(networks), third, seed)
+    further = networks_by_name("project", project)
     train, device = training_split(splits), device_of(device)
-    tensors = [tensors_on(network, "cpu") for network in networks]
-    check_networks(model, dict(zip(LETTERS, tensors, strict=False)))
+    tensors = [tensors_on(network, "cpu") for network in (*networks, *further.values())]
+    check_networks(model, dict(zip([*LETTERS[: len(networks)], *further], tensors, strict=True)))
     model, tensors, _ = in_effect(model, tensors, None, splits[train].x)
     networks = [
         replace(network, params=params) if isinstance(network, Checkpoint) else params
-        for network, params in zip(networks, tensors, strict=True)
+        for network, params in zip(networks, tensors, strict=False)
     ]
+    further = dict(zip(further, tensors[len(networks) :], strict=True))
     corners = find_corners(model, networks, third, example=splits[train].x[:2].cpu(), seed=seed, device=device)
     spanned = span_corners(corners)
     like = tensors_on(networks[0], splits[train].x.device)
     recomputed = samples_recomputed(model, like, splits[train], statistics)
     evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
-    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
+    further = {name: tensors_on(network, evaluator.device) for name, network in further.items()}
+    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
     keys = ALONE.wanted(frame.groups)
-    result = frame.result(ALONE.collect(measure_nodes(frame, spanned, corners, evaluator, keys)))
+    result = frame.result(ALONE.collect(measure_nodes(frame, spanned, corners, evaluator, keys, further)))
     warn_of_missing_nodes(result, model, like, splits[train], statistics)
     return result
 
@@ -185,11 +193,6 @@ def check_grid(grid: int, margin: float) -> None:
         raise GeometryError(f"`margin=` must be a finite number{' that is not negative' * (margin < 0)}, not {margin}")
 
 
-def samples_of_plane(grid: int, each: int) -> int:
-    """Return how many samples are evaluated in all, where one network takes so many."""
-    return (grid * grid + len(LETTERS)) * each
-
-
 @dataclass(frozen=True)
 class PlaneFrame:
     """A plane but for its scores: what these are of, and all else that its result says.
@@ -198,6 +201,7 @@ class PlaneFrame:
         names: as in `PlaneResult`, and likewise corners, xs, ys, binary, third, given.
         splits: what scores are of, by split.
         loss: whether the loss is reported beside the error.
+        projected: further networks: their names, where they lie, how far from the plane.
     """
 
     names: tuple[str, ...]
@@ -209,6 +213,7 @@ class PlaneFrame:
     binary: bool
     third: Third | None
     given: int
+    projected: tuple[tuple[str, float, float, float], ...] = ()
 
     @property
     def nodes(self) -> list[tuple[float, float]]:
@@ -218,12 +223,13 @@ class PlaneFrame:
     @property
     def items(self) -> int:
         """How many networks are evaluated."""
-        return len(LETTERS) + len(self.xs) * len(self.ys)
+        return len(self.projected) + len(LETTERS) + len(self.xs) * len(self.ys)
 
     @property
     def groups(self) -> list[list[str]]:
-        """The keys of what is measured: the three networks, and the nodes in their order."""
-        return [list(LETTERS), [str(k) for k in range(len(self.xs) * len(self.ys))]]
+        """The keys of what is measured: what is projected, the three networks, and the nodes in their order."""
+        further = [f"{PROJECTED}{k}" for k in range(len(self.projected))]
+        return [further, list(LETTERS), [str(k) for k in range(len(self.xs) * len(self.ys))]]
 
     def result(self, values: Values) -> PlaneResult:
         """Return the result, of what was measured of all.
@@ -233,7 +239,7 @@ class PlaneFrame:
         """
         if {len(self.names), len(self.corners)} != {len(LETTERS)} or not 1 <= self.given <= len(LETTERS):
             raise ResultError("a plane goes through three networks, or what stands in for some")
-        of_corners, of_nodes = (scores_from(values, keys, self.splits) for keys in self.groups)
+        own, of_corners, of_nodes = (scores_from(values, keys, self.splits) for keys in self.groups)
         return PlaneResult(
             names=self.names,
             corners=self.corners,
@@ -247,11 +253,22 @@ class PlaneFrame:
             third=self.third,
             given=self.given,
             quantity=quantity_of(self.splits),
+            projected=tuple(
+                {"network": name, "x": x, "y": y, "distance": distance} | score_columns(own, k, loss=self.loss)
+                for k, (name, x, y, distance) in enumerate(self.projected)
+            ),
         )
 
 
 def plane_frame(
-    spanned: Plane, corners: Corners, evaluator: Evaluator, *, grid: int, margin: float, loss: bool
+    spanned: Plane,
+    corners: Corners,
+    evaluator: Evaluator,
+    *,
+    grid: int,
+    margin: float,
+    loss: bool,
+    project: Mapping[str, Params],
 ) -> PlaneFrame:
     """Return what there is to measure in a plane.
 
@@ -260,20 +277,39 @@ def plane_frame(
         corners: what it goes through, on the evaluator's device.
         evaluator: measures the errors on its splits.
         grid: nodes along each side.
-        margin: round the three, as a fraction of their extent.
+        margin: round the three and what is projected, as a fraction of their extent.
         loss: whether to report the loss beside the error.
+        project: further networks, by name.
     """
-    xs, ys = map(tuple, spanned.grid(grid, margin))
-    binary = bool(latent_names(evaluator.model))
-    facts = evaluator.facts
-    return PlaneFrame(corners.names, spanned.corners, xs, ys, facts, loss, binary, corners.third, corners.given)
+    places = [spanned.place(network) for network in project.values()]
+    xs, ys = map(tuple, spanned.grid(grid, margin, places))
+    return PlaneFrame(
+        names=corners.names,
+        corners=spanned.corners,
+        xs=xs,
+        ys=ys,
+        splits=evaluator.facts,
+        loss=loss,
+        binary=bool(latent_names(evaluator.model)),
+        third=corners.third,
+        given=corners.given,
+        projected=tuple((name, *place) for name, place in zip(project, places, strict=True)),
+    )
 
 
 def measure_nodes(
-    frame: PlaneFrame, spanned: Plane, corners: Corners, evaluator: Evaluator, keys: Sequence[str]
+    frame: PlaneFrame,
+    spanned: Plane,
+    corners: Corners,
+    evaluator: Evaluator,
+    keys: Sequence[str],
+    project: Mapping[str, Params],
 ) -> Iterator[dict[str, Any]]:
     """Yield what is measured of some of the frame's keys, a few networks after others."""
-    nodes, like = frame.nodes, corners.networks[0]
+    nodes, like, further = frame.nodes, corners.networks[0], list(project.values())
+
+    def projected(some: Sequence[str]) -> Iterator[Params]:
+        return (further[int(key.removeprefix(PROJECTED))] for key in some)
 
     def at_corners(some: Sequence[str]) -> Iterator[Params]:
         return (corners.networks[LETTERS.index(key)] for key in some)
@@ -281,8 +317,25 @@ def measure_nodes(
     def at_nodes(some: Sequence[str]) -> Iterator[Params]:
         return (spanned.network(*nodes[int(key)]) for key in some)
 
-    yield from measure_items(evaluator, [key for key in keys if key in LETTERS], at_corners, like)
-    yield from measure_items(evaluator, [key for key in keys if key not in LETTERS], at_nodes, like)
+    ways = {PROJECTED: projected, LETTERS: at_corners, "": at_nodes}
+    kind_of = {key: PROJECTED if key.startswith(PROJECTED) else LETTERS if key in LETTERS else "" for key in keys}
+    for kind, networks in ways.items():
+        yield from measure_items(evaluator, [key for key in keys if kind_of[key] == kind], networks, like)
+
+
+def networks_by_name(name: str, networks: Mapping[str, Params] | None) -> Mapping[str, Params]:
+    """Return networks that are given by name, by a parameter, checked to be that; none for None.
+
+    Raises:
+        GeometryError: if they are not.
+        ModelError: if one is no tensors by name.
+    """
+    if networks is None:
+        return {}
+    check_kind(name, networks, Mapping, "give networks by name", GeometryError)
+    for network in networks.values():
+        check_tensors(network)
+    return networks
 
 
 def warn_of_missing_nodes(result: PlaneResult, model: nn.Module, params: Params, train: Split, bn: Statistics) -> None:

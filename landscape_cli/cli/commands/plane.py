@@ -41,7 +41,7 @@ def plane(
     grid: Annotated[int, typer.Option("--grid", min=2, max=MOST_NODES, help="Nodes along each side.")] = 25,
     margin: Annotated[
         float,
-        typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
+        typer.Option("--margin", min=0.0, help="Margin round what is shown, as a fraction of its extent."),
     ] = 0.2,
     around: PlaneOptions,
     loss: Loss = False,
@@ -66,6 +66,7 @@ def plane(
     Examples:
       landscape plane a.st b.st b_aligned.st -o plane.json --plot plane.png
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
+      landscape plane a.st b.st c.st --project 'others/*.st' -o plane.json
       landscape plane a.st b.st --third origin --plot radial.png
       landscape plane a.st --third random --seed 1
       landscape plane a.st --directions random --range -1,1 --loss --plot around.png
@@ -78,10 +79,10 @@ def plane(
     from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.plane import write_plane
-    from landscape_cli.cli.surroundings.command import look_around
+    from landscape_cli.cli.surroundings.command import look_around, projected_files
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
-    from landscape_cli.measures.corners import check_third, find_corners, span_corners
+    from landscape_cli.measures.corners import check_third, find_corners, span_corners, tensors_on
     from landscape_cli.measures.missing import samples_recomputed
     from landscape_cli.measures.plane import (
         check_grid,
@@ -106,10 +107,11 @@ def plane(
         raise typer.BadParameter(f"a plane goes through three networks: leave out {more[0]}, or add --directions pca")
     shared = Sharing(context, sharing, result, quiet=terminal.quiet)
     check_result_output(result.output, result.form, result.plot, force=shared.result.force)
-    paths = files
+    projected = projected_files(around.project)
+    paths = [*files, *projected]
     with errors_of_usage():
         check_grid(grid, margin)
-        check_third(len(paths), third, seed)
+        check_third(len(files), third, seed)
     compute_on = resolve_device(compute.device)
     arithmetic = arithmetic_on(compute_on, compute.precision, quiet=terminal.quiet)
     networks, model = read_networks(paths, foreign)
@@ -117,21 +119,24 @@ def plane(
     symmetry = symmetry_of(networks[0], model, strict=False, quiet=quiet) if fold else None
     loaded, networks = data_of(networks, model, data, preprocessing, compute_on, seed=seed, quiet=quiet)
     networks = CommonInputs(model, loaded, symmetry, fold, seed, compute_on).of(networks)
-    corners = find_corners(model, networks, third, example=networks[0].model.example(), seed=seed, device=compute_on)
+    corners = find_corners(
+        model, networks[: len(files)], third, example=networks[0].model.example(), seed=seed, device=compute_on
+    )
     spanned = span_corners(corners)
     splits = named_splits(loaded, model)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
     evaluator = Evaluator(
         model, splits, device=compute_on, recompute_on="train" if recomputed else None, precision=arithmetic
     )
-    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
+    further = {network.path: tensors_on(network, compute_on) for network in networks[len(files) :]}
+    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
     provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
     share = shared.begin(provenance)
     wanted = share.wanted(frame.groups, block=evaluator.block(corners.networks[0]))
     samples = len(wanted) * (recomputed + evaluator.samples)
     with progress("plane", samples, "samples", quiet=quiet, networks=len(wanted)) as advance:
         evaluator.advance = advance
-        values = share.collect(measure_nodes(frame, spanned, corners, evaluator, wanted))
+        values = share.collect(measure_nodes(frame, spanned, corners, evaluator, wanted, further))
     if share.is_whole:
         warn_of_missing_nodes(frame.result(values), model, networks[0].params, loaded.train, bn)
     shared.finish(frame, values, provenance, write_plane, arithmetic)

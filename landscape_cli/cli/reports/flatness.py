@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.choices import Perturbation
 from landscape_cli.cli.console import emit
 from landscape_cli.cli.options import PictureOptions
 from landscape_cli.cli.outputs import drawn_last
@@ -60,14 +58,7 @@ class Energies:
         rows = [{"network": path} | row for path, energy in energies for row in energy.rows()]
         details = [{"network": path} | energy.to_dict() for path, energy in energies]
         body = {"perturbed": list(self.perturbed), "samples": self.energy.samples, "networks": details}
-        return _Parts(body, rows, partial(self._plot, rows, details))
-
-    def _plot(self, rows: Any, details: Any, path: Path, *, force: bool) -> None:
-        from landscape_cli.figures.flatness import plot_flatness
-
-        kind = self.energy.kind
-        label: str = Perturbation(kind).load().label
-        plot_flatness(path, rows, kind=kind, label=label, quantity=details[0].get("quantity", "error"), force=force)
+        return _Parts(body, rows)
 
 
 @dataclass(frozen=True)
@@ -92,8 +83,6 @@ class Profiles:
 
     def parts(self, values: Values) -> _Parts:
         """Return what is written."""
-        from landscape_cli.figures.radial import plot_radial
-
         profiles = [
             (path, from_record(RadialProfiles, values[str(k)], f"the profiles of {path}"))
             for k, path in enumerate(self.networks)
@@ -101,8 +90,7 @@ class Profiles:
         rows = [{"network": path} | row for path, each in profiles for row in each.rows()]
         details = [{"network": path} | each.to_dict() for path, each in profiles]
         body = {"kind": "radial", "networks": details}
-        show = partial(show_profiles, networks=details)
-        return _Parts(body, rows, lambda path, force: plot_radial(path, details, force=force), show)
+        return _Parts(body, rows, partial(show_profiles, networks=details))
 
 
 @dataclass(frozen=True)
@@ -138,13 +126,11 @@ class Curvatures:
 
     def parts(self, values: Values) -> _Parts:
         """Return what is written."""
-        from landscape_cli.figures.curvature import plot_curvature
-
         curvatures = self.curvatures(values)
         rows = [{"network": path} | row for path, each in curvatures.items() for row in each.rows()]
         details = [{"network": path} | each.to_dict() for path, each in curvatures.items()]
         body = {"parameters": list(self.parameters), "samples": self.samples, "networks": details}
-        return _Parts(body, rows, lambda path, force: plot_curvature(path, curvatures, force=force))
+        return _Parts(body, rows)
 
 
 FlatnessFrame = Energies | Profiles | Curvatures
@@ -152,11 +138,10 @@ FlatnessFrame = Energies | Profiles | Curvatures
 
 @dataclass(frozen=True)
 class _Parts:
-    """What is written of a kind: body and rows of the result, what draws it, and what prints it if not as its rows."""
+    """What is written of a kind: body and rows of the result, and what prints it if not as its rows."""
 
     body: Mapping[str, Any]
     rows: list[dict[str, Any]]
-    plot: Callable[..., None]
     show: Callable[[Result], None] | None = None
 
 
@@ -170,5 +155,5 @@ def write_flatness(
     """
     parts = frame.parts(values)
     written = Result(parts.body, parts.rows, provenance)
-    with drawn_last(result.plot, lambda plot: parts.plot(plot, force=result.force)):
+    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=parts.show)

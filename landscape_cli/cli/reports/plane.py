@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from landscape_cli.cli.console import emit, print_table
@@ -25,20 +24,14 @@ def write_plane(
         ResultError: if it cannot be written, or a value is none of a network's.
     """
     body = frame.result(values).to_dict()
-
-    def draw(plot: Path) -> None:
-        from landscape_cli.figures.plane import plot_plane
-
-        plot_plane(plot, body, force=result.force)
-
-    with drawn_last(result.plot, draw):
-        written = Result(body, body["points"], provenance)
+    written = Result(body, body["points"], provenance)
+    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show_plane)
 
 
 def show_plane(result: Result) -> None:
     """Print the corners of a plane, networks or what stands in for them, and then the nodes of the grid."""
-    labels = corner_labels(result.body)
+    labels = corner_labels(result.body, short=False)
     corners = [
         ({"corner": corner["name"]} if "name" in corner else {})
         | {"network": label}
