@@ -64,7 +64,7 @@ def scores_from(values: Values, keys: Sequence[str], splits: Mapping[str, SplitF
         raise ResultError(f"what was measured of {wrong_row} is not of {len(splits)} splits")
     scores = {}
     for k, (name, facts) in enumerate(splits.items()):
-        wrong, undecided, loss = (list(numbers) for numbers in zip(*(row[k] for row in rows), strict=True))
+        wrong, undecided, loss = ([row[k][column] for row in rows] for column in range(3))
         if facts.samples < 1 or min(*undecided, 0) < 0 or max(*undecided, 0) > facts.samples:
             raise ResultError(f"not so many samples can be undecided of {facts.samples}")
         scores[name] = Scores(
