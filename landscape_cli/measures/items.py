@@ -65,7 +65,7 @@ def scores_from(values: Values, keys: Sequence[str], splits: Mapping[str, SplitF
     scores = {}
     for k, (name, facts) in enumerate(splits.items()):
         wrong, undecided, loss = ([row[k][column] for row in rows] for column in range(3))
-        if facts.samples < 1 or min(*undecided, 0) < 0 or max(*undecided, 0) > facts.samples:
+        if facts.samples < 1 or min([*undecided, 0]) < 0 or max([*undecided, 0]) > facts.samples:
             raise ResultError(f"not so many samples can be undecided of {facts.samples}")
         scores[name] = Scores(
             torch.tensor(wrong, dtype=torch.float64 if facts.fractions else torch.int64),
