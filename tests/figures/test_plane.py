@@ -53,3 +53,20 @@ def test_losses_have_panels_and_random_directions_numbers(tmp_path: Path, monkey
         edge = axes.get_window_extent()
         boxes = [text.get_window_extent() for text in axes.texts]
         assert all(edge.x0 <= box.x0 and box.x1 <= edge.x1 for box in boxes)
+
+
+def test_trajectories_are_joined_and_further_networks_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(plane_figure, "save", lambda figure, *_, **__: figures.append(figure))
+    drawn = body()
+    drawn["networks"] = drawn["networks"][:1]
+    drawn["directions"] = [{"direction": "pca", "explained_variance": share, "length": 1.0} for share in (0.75, 0.2)]
+    drawn["trajectory"] = [{"network": f"{k}.st", "x": 1.0 - k, "y": 0.5 * k, "distance": 0.1} for k in range(2)]
+    drawn["projected"] = [{"network": "b.st", "x": 0.2, "y": 0.9, "distance": 2.0}]
+    plot_plane(tmp_path / "plane.png", drawn, force=False)
+    axes = figures[-1].axes[0]
+    _, trajectory, projected = axes.lines
+    assert (list(trajectory.get_xdata()), list(trajectory.get_ydata())) == ([1, 0], [0, 0.5])
+    assert trajectory.get_linestyle() == "-"
+    assert (list(projected.get_xdata()), list(projected.get_ydata())) == ([0.2], [0.9])
+    assert [axes.get_xlabel(), axes.get_ylabel()] == ["x: pca (75% of the variance)", "y: pca (20% of the variance)"]
