@@ -99,9 +99,7 @@ def look_around(
         settings,
         name=networks[0].path,
         targets={str(name): further[str(name)] for name in towards},
-        trajectory=dict(zip(map(str, path), [*others, base], strict=True))
-        if LineDirection.PCA in settings.counts
-        else {},
+        trajectory=dict(zip(map(str, path), [*others, base], strict=True)) if principal else {},
         symmetry=symmetry,
         loss=loss,
         bn=bn,
