@@ -258,7 +258,7 @@ def path(
         writer.evaluator.warn_of_missing()
     arithmetic.tell()
     with noting(errors):
-        Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
+        Report(provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
 
 

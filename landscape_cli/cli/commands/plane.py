@@ -135,11 +135,5 @@ def plane(
     provenance = make_provenance(context, **made, arithmetic=arithmetic)
     body = measured.to_dict()
     written = Result(body, body["points"], provenance)
-
-    def draw(plot: Path) -> None:
-        from landscape_cli.figures.plane import plot_plane
-
-        plot_plane(plot, body, force=result.force)
-
-    with drawn_last(result.plot, draw):
+    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)

@@ -117,18 +117,7 @@ def look_around(
     arithmetic.tell()
     made: dict[str, Any] = {"device": device, "seed": seed, "networks": networks, "data": loaded}
     written = Result(body, body["points"], make_provenance(context, **made, arithmetic=arithmetic))
-
-    def draw(plot: Path) -> None:
-        if settings.axes > 1:
-            from landscape_cli.figures.plane import plot_plane
-
-            plot_plane(plot, body, force=result.force)
-        else:
-            from landscape_cli.figures.line import plot_line
-
-            plot_line(plot, body, force=result.force)
-
-    with drawn_last(result.plot, draw):
+    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show_plane)
 
 
