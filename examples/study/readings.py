@@ -162,7 +162,7 @@ def read_study(folder: Path, form: Form) -> Study:
     bent = {kind: read_curves(folder / "paths", [f"optimized-{kind}-*.json"], missing) for kind in form.kinds}
     reports = [report for file in sorted((folder / "raw").glob("*.json")) for report in of_training(file)]
     stems = [*form.kinds, *(f"optimized-{kind}" for kind in form.optimized)]
-    files = ["flatness", "distances", "distances-unaligned", *(f"paths/{stem}" for stem in stems), "planes/"]
+    files = ["raw/", "flatness", "distances", "distances-unaligned", *(f"paths/{stem}" for stem in stems), "planes/"]
     return Study(
         form=form,
         name=folder.name,

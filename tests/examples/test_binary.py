@@ -8,7 +8,6 @@ import random
 import re
 import shlex
 import subprocess
-import sys
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from binary.findings import FORM, findings, hardly_changed
 from binary.report import REPORT
 from binary.series import series_of
+from study.figures import draw_series
 from study.page import page, whole
 from study.readings import Study, read_studies, read_study
 from study.verdicts import FAILS, HOLDS, NOISE
@@ -186,14 +186,15 @@ def test_page_says_what_was_found(tmp_path: Path) -> None:
         assert not line.startswith("| ") or line.endswith(" |")
 
 
-def test_report_writes_page_and_figures(tmp_path: Path) -> None:
-    grown(tmp_path, 1.0, 2.0)
-    command = [sys.executable, str(BINARY / "report.py"), str(tmp_path)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "hmm-N-committee  6d  holds" in done.stdout
-    links = re.findall(r"\]\((figures/.*?)\)", (tmp_path / "report.md").read_text())
+def test_the_figure_of_a_series(tmp_path: Path) -> None:
+    """Those of each study are drawn as the toroids' are."""
+    studies = grown(tmp_path, 1.0, 2.0)
+    (series,) = series_of(studies)
+    draw_series(series, tmp_path)
+    assert (tmp_path / "hmm-N-committee.png").stat().st_size > 1000
+    links = re.findall(r"\]\((figures/.*?)\)", whole(REPORT, studies))
     assert len(links) == 2 * 4 + 1
-    assert all((tmp_path / link).stat().st_size > 1000 for link in links)
+    assert "figures/hmm-N-committee.png" in links
 
 
 def test_committed_page_is_what_the_committed_results_give() -> None:

@@ -277,7 +277,7 @@ def test_findings_of_what_was_not_measured_yet_are_left_out(tmp_path: Path) -> N
     assert study.absent == ["flatness", "paths/optimized-aligned"]
     assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"1a", "4b"}
     text = page(REPORT, [study, read_study(whole, FORM)], [[], []])
-    assert "Not measured yet: flatness, paths/optimized-aligned." in text
+    assert "Not there yet: flatness, paths/optimized-aligned." in text
     assert "| part-net |" in text
     for file in part.glob("paths/*"):
         file.unlink()
