@@ -11,7 +11,7 @@ from landscape_cli.io.results import Result
 
 def show_plane(result: Result) -> None:
     """Print the corners of a plane, networks or what stands in for them, and then the nodes of the grid."""
-    labels = corner_labels(result.body)
+    labels = corner_labels(result.body, short=False)
     corners = [
         ({"corner": corner["name"]} if "name" in corner else {})
         | {"network": label}

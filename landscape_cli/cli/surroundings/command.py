@@ -75,7 +75,7 @@ def look_around(
     settings = options.settings()
     path = list(_chosen(files, options, principal=LineDirection.PCA in settings.counts))
     towards = [Path(name) for name in settings.counts if name not in NAMES]
-    projected = list(_projected(options))
+    projected = projected_files(options.project if isinstance(options, PlaneOptions) else None)
     every = [path[-1], *path[:-1], *towards, *projected]
     device = resolve_device(compute.device)
     arithmetic = arithmetic_on(device, compute.precision, quiet=quiet)
@@ -112,18 +112,7 @@ def look_around(
     arithmetic.tell()
     made: dict[str, Any] = {"device": device, "seed": seed, "networks": networks, "data": loaded}
     written = Result(body, body["points"], make_provenance(context, **made, arithmetic=arithmetic))
-
-    def draw(plot: Path) -> None:
-        if settings.axes > 1:
-            from landscape_cli.figures.plane import plot_plane
-
-            plot_plane(plot, body, force=result.force)
-        else:
-            from landscape_cli.figures.line import plot_line
-
-            plot_line(plot, body, force=result.force)
-
-    with drawn_last(result.plot, draw):
+    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show_plane)
 
 
@@ -142,7 +131,10 @@ def _chosen(files: Sequence[Path], options: SurroundingsOptions, *, principal: b
     return files
 
 
-def _projected(options: SurroundingsOptions) -> list[Path]:
-    """Return the networks that are to be shown in a plane."""
-    named = options.project if isinstance(options, PlaneOptions) else None
+def projected_files(named: Sequence[str] | None) -> list[Path]:
+    """Return the networks that are to be shown in a plane, by files or patterns.
+
+    Raises:
+        CheckpointError: if a pattern matches no file, or one is named twice.
+    """
     return [file for family in expand([Path(name) for name in named or ()]).values() for file in family]
