@@ -28,6 +28,8 @@ _HOMES = {
     "evaluation.equivalence": ("Difference",),
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
+    "figures.draw": ("figure_of",),
+    "figures.figure": ("Look",),
     "forward.objective": ("Objective",),
     "forward.custom_objective": ("Custom",),
     "forward.objectives": ("Classification", "Dense", "Multilabel", "Regression"),
@@ -37,6 +39,7 @@ _HOMES = {
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint", "write_state_dict"),
+    "io.saved": ("read_result",),
     "measures.curvature": ("curvature",),
     "measures.curvature_result": ("Curvature", "SpectralDensity"),
     "measures.connector": ("connector",),
@@ -104,6 +107,8 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
+    from landscape_cli.figures.draw import figure_of as figure_of
+    from landscape_cli.figures.figure import Look as Look
     from landscape_cli.forward.custom_objective import Custom as Custom
     from landscape_cli.forward.objective import Objective as Objective
     from landscape_cli.forward.objectives import Classification as Classification
@@ -120,6 +125,7 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
     from landscape_cli.io.checkpoint import write_state_dict as write_state_dict
+    from landscape_cli.io.saved import read_result as read_result
     from landscape_cli.measures.connector import connector as connector
     from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.curvature import curvature as curvature

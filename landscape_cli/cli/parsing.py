@@ -13,6 +13,9 @@ FLAGS = {
     "subspace": "--subspace-dim",
     "basis": "--subspace-basis",
     "limits": "--range",
+    "begin": "--from",
+    "stop": "--to",
+    "beyond": "--from, --to",
     "deviation": "--std",
 }
 """Options that are not spelled as the parameters are."""

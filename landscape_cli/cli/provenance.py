@@ -38,6 +38,8 @@ NOT_RECORDED = {
     "download",
     "checkpoint_every",
     "resume",
+    "part",
+    "merge",
     "keep_replicas",
     "keep_snapshots",
     "keep_epochs",
@@ -117,6 +119,7 @@ def _unused_by_path(options: Mapping[str, Any]) -> set[str]:
     connects, bends = options["kind"] == Kind.CONNECTOR, options["optimize_midpoint"]
     unused = set() if connects or bends else set(OF_MIDPOINT)
     unused.update(("kind", "orders") if options["direction"] else ())
+    unused.update(name for name, end in (("begin", 0), ("stop", 1)) if options[name] == end)
     unused.update(OF_MIDPOINT_ALONE if options["midpoints"] == 1 else OF_MIDPOINT_ALONE[1:])
     if not connects:
         unused.update(OF_CONNECTOR)

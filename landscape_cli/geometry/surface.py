@@ -75,11 +75,11 @@ class Chart:
         """Take the vectors over, in the types that networks are combined in."""
         self.surface, self.names = surface, tuple(names)
         base = surface.base
-        self.gram = torch.tensor([[_inner(u, v, names) for v in vectors] for u in vectors], dtype=torch.float64)
-        self.vectors = [
+        self.vectors = vectors = [
             {name: tensor.to(torch.promote_types(base[name].dtype, torch.float32)) for name, tensor in vector.items()}
             for vector in vectors
         ]
+        self.gram = torch.tensor([[_inner(u, v, names) for v in vectors] for u in vectors], dtype=torch.float64)
         self._arcs = {
             name: _Arc.of(base[name], [v[name] for v in vectors if name in v], sphere)
             for name, sphere in surface.spheres.items()

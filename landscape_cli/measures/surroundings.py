@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.arguments import check_kind, check_tensors, check_whole
+from landscape_cli.arguments import check_tensors, check_whole
 from landscape_cli.choices import DirectionNorm, LineDirection, Statistics
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.measures.effective import in_effect
-from landscape_cli.measures.plane import PlaneResult, check_grid
+from landscape_cli.measures.plane import PlaneResult, check_grid, networks_by_name
 from landscape_cli.measures.surroundings_evaluator import SurroundingsEvaluator
 from landscape_cli.measures.surroundings_settings import SurroundingsSettings
 from landscape_cli.models.fitting import check_networks
@@ -96,13 +96,15 @@ def plane_around(
         directions, 2, normalize_directions, limits, growth, on_torus=on_torus, all_parameters=all_parameters
     )
     check_whole("seed", seed, GeometryError, least=0)
-    shown = {name: _by_name(name, networks) for name, networks in (("towards", towards), ("trajectory", trajectory))}
+    shown = {
+        name: networks_by_name(name, networks) for name, networks in (("towards", towards), ("trajectory", trajectory))
+    }
     evaluator, further = _evaluator_of(
         model,
         params,
         data,
         settings,
-        shown | {"project": _by_name("project", project)},
+        shown | {"project": networks_by_name("project", project)},
         symmetry=symmetry,
         loss=loss,
         bn=bn,
@@ -175,7 +177,9 @@ def line_around(
     )
     check_whole("points", points, GeometryError, least=2)
     check_whole("seed", seed, GeometryError, least=0)
-    shown = {name: _by_name(name, networks) for name, networks in (("towards", towards), ("trajectory", trajectory))}
+    shown = {
+        name: networks_by_name(name, networks) for name, networks in (("towards", towards), ("trajectory", trajectory))
+    }
     evaluator, _ = _evaluator_of(
         model,
         params,
@@ -223,13 +227,3 @@ def _evaluator_of(
         **setting,
     )
     return evaluator, effective["project"]
-
-
-def _by_name(name: str, networks: Mapping[str, Params] | None) -> Mapping[str, Params]:
-    """Return networks by name, checked to be that."""
-    if networks is None:
-        return {}
-    check_kind(name, networks, Mapping, "give networks by name", GeometryError)
-    for network in networks.values():
-        check_tensors(network)
-    return networks

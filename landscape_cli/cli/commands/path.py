@@ -30,6 +30,7 @@ from landscape_cli.cli.path_options import (
     BothWays,
     ByOptimizer,
     BySchedule,
+    From,
     MidpointBatch,
     MidpointEpochs,
     MidpointMomentum,
@@ -42,6 +43,7 @@ from landscape_cli.cli.path_options import (
     PathKind,
     Points,
     Repair,
+    To,
 )
 from landscape_cli.cli.preprocessing_options import MeetingOptions
 from landscape_cli.cli.surroundings.options import LineOptions, check_line
@@ -80,6 +82,8 @@ def path(
     *,
     kind: PathKind = None,
     points: Points = 21,
+    begin: From = 0.0,
+    stop: To = 1.0,
     orders: Orders = 10,
     pairs: Pairs = None,
     both_ways: BothWays = False,
@@ -130,6 +134,7 @@ def path(
       landscape path a_n.st b_aligned.st --kind geodesic --points 41 --loss -o path.json --plot path.png
       landscape path a_n.st b_aligned.st --kind geodesic | jq .barrier.train.max
       landscape path a.st b_aligned.st --bn recompute    # for models with batch-norm
+      landscape path a.st b_aligned.st --from -0.5 --to 1.5
       landscape path a.st b_aligned.st --repair          # for models without
       landscape path a.st b.st --align weight --optimize-midpoint --midpoint-out middle.st
       landscape path a.st b.st --align weight --bn recompute --network-at 0.5 --network-out merged.pt
@@ -179,6 +184,8 @@ def path(
     recipe = midpoint_recipe(context)
     if repair and recipe is not None:
         raise typer.BadParameter("--repair is for paths without a trained midpoint: leave it or the other out")
+    if (begin, stop) != (0, 1) and optimize_midpoint:
+        raise typer.BadParameter("--from and --to are for paths without a trained midpoint: leave them or it out")
     if both_ways and pairs is None:
         raise typer.BadParameter("--both-ways goes with --pairs: for two networks name them in the other order")
     chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
@@ -221,6 +228,7 @@ def path(
             loss=loss,
             bn=bn,
             repair=repair,
+            beyond=(begin, stop),
             seed=seed,
             device=device,
             precision=arithmetic,
@@ -250,7 +258,7 @@ def path(
         writer.evaluator.warn_of_missing()
     arithmetic.tell()
     with noting(errors):
-        Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
+        Report(provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
 
 

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from landscape_cli.choices import Statistics, Third
-from landscape_cli.cli.console import emit, listen, progress
+from landscape_cli.cli.console import listen, progress
 from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.options import BatchNorm, Loss, MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.sharing import Sharing, SharingOptions
 from landscape_cli.cli.surroundings.options import PlaneOptions
 from landscape_cli.cli.usage import errors_of_usage
 
@@ -40,7 +41,7 @@ def plane(
     grid: Annotated[int, typer.Option("--grid", min=2, max=MOST_NODES, help="Nodes along each side.")] = 25,
     margin: Annotated[
         float,
-        typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
+        typer.Option("--margin", min=0.0, help="Margin round what is shown, as a fraction of its extent."),
     ] = 0.2,
     around: PlaneOptions,
     loss: Loss = False,
@@ -49,6 +50,7 @@ def plane(
     preprocessing: MeetingOptions,
     foreign: ModelOptions,
     compute: MeasuringOptions,
+    sharing: SharingOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -64,6 +66,7 @@ def plane(
     Examples:
       landscape plane a.st b.st b_aligned.st -o plane.json --plot plane.png
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
+      landscape plane a.st b.st c.st --project 'others/*.st' -o plane.json
       landscape plane a.st b.st --third origin --plot radial.png
       landscape plane a.st --third random --seed 1
       landscape plane a.st --directions random --range -1,1 --loss --plot around.png
@@ -73,19 +76,18 @@ def plane(
     from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
-    from landscape_cli.cli.outputs import check_result_output, drawn_last
+    from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.plane import show_plane
-    from landscape_cli.cli.surroundings.command import look_around
+    from landscape_cli.cli.reports.plane import write_plane
+    from landscape_cli.cli.surroundings.command import look_around, projected_files
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
-    from landscape_cli.io.results import Result
-    from landscape_cli.measures.corners import check_third, find_corners, span_corners
+    from landscape_cli.measures.corners import check_third, find_corners, span_corners, tensors_on
     from landscape_cli.measures.missing import samples_recomputed
     from landscape_cli.measures.plane import (
         check_grid,
-        measure_plane,
-        samples_of_plane,
+        measure_nodes,
+        plane_frame,
         warn_of_missing_nodes,
     )
 
@@ -95,6 +97,7 @@ def plane(
     if around.directions is not None:
         if third is not None:
             raise typer.BadParameter("--third stands in for a network, and --directions needs none: leave one out")
+        sharing.refuse("--directions")
         groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
         groups |= {"result": result, "terminal": terminal}
         look_around(context, files, around, points=grid, margin=margin, loss=loss, bn=bn, **groups)
@@ -102,11 +105,13 @@ def plane(
     around.check_unused(context)
     if more:
         raise typer.BadParameter(f"a plane goes through three networks: leave out {more[0]}, or add --directions pca")
-    check_result_output(result.output, result.form, result.plot, force=result.force)
-    paths = files
+    shared = Sharing(context, sharing, result, quiet=terminal.quiet)
+    check_result_output(result.output, result.form, result.plot, force=shared.result.force)
+    projected = projected_files(around.project)
+    paths = [*files, *projected]
     with errors_of_usage():
         check_grid(grid, margin)
-        check_third(len(paths), third, seed)
+        check_third(len(files), third, seed)
     compute_on = resolve_device(compute.device)
     arithmetic = arithmetic_on(compute_on, compute.precision, quiet=terminal.quiet)
     networks, model = read_networks(paths, foreign)
@@ -114,27 +119,24 @@ def plane(
     symmetry = symmetry_of(networks[0], model, strict=False, quiet=quiet) if fold else None
     loaded, networks = data_of(networks, model, data, preprocessing, compute_on, seed=seed, quiet=quiet)
     networks = CommonInputs(model, loaded, symmetry, fold, seed, compute_on).of(networks)
-    corners = find_corners(model, networks, third, example=networks[0].model.example(), seed=seed, device=compute_on)
+    corners = find_corners(
+        model, networks[: len(files)], third, example=networks[0].model.example(), seed=seed, device=compute_on
+    )
     spanned = span_corners(corners)
     splits = named_splits(loaded, model)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
-    samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
-    with progress("plane", samples, "samples", quiet=terminal.quiet, networks=grid * grid) as advance:
-        recompute_on = "train" if recomputed else None
-        setting: dict[str, Any] = {"device": compute_on, "advance": advance, "recompute_on": recompute_on}
-        evaluator = Evaluator(model, splits, **setting, precision=arithmetic)
-        measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
-    warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
-    arithmetic.tell()
-    made: dict[str, Any] = {"device": compute_on, "seed": seed, "networks": networks, "data": loaded}
-    provenance = make_provenance(context, **made, arithmetic=arithmetic)
-    body = measured.to_dict()
-    written = Result(body, body["points"], provenance)
-
-    def draw(plot: Path) -> None:
-        from landscape_cli.figures.plane import plot_plane
-
-        plot_plane(plot, body, force=result.force)
-
-    with drawn_last(result.plot, draw):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)
+    evaluator = Evaluator(
+        model, splits, device=compute_on, recompute_on="train" if recomputed else None, precision=arithmetic
+    )
+    further = {network.path: tensors_on(network, compute_on) for network in networks[len(files) :]}
+    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
+    provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
+    share = shared.begin(provenance)
+    wanted = share.wanted(frame.groups, block=evaluator.block(corners.networks[0]))
+    samples = len(wanted) * (recomputed + evaluator.samples)
+    with progress("plane", samples, "samples", quiet=quiet, networks=len(wanted)) as advance:
+        evaluator.advance = advance
+        values = share.collect(measure_nodes(frame, spanned, corners, evaluator, wanted, further))
+    if share.is_whole:
+        warn_of_missing_nodes(frame.result(values), model, networks[0].params, loaded.train, bn)
+    shared.finish(frame, values, provenance, write_plane, arithmetic)

@@ -135,7 +135,7 @@ class PlaneOptions(SurroundingsOptions):
 
 @dataclass(frozen=True)
 class LineOptions(SurroundingsOptions):
-    """Those of lines."""
+    """Those of lines, also beyond the ends of paths."""
 
     named_by = "direction"
     axes = 1
@@ -149,7 +149,20 @@ class LineOptions(SurroundingsOptions):
 
 
 OF_TWO = (
-    *("kind", "orders", "pairs", "both_ways", "align", "optimize_midpoint", "midpoints", "epochs", "lr", "optimizer"),
+    *(
+        "kind",
+        "begin",
+        "stop",
+        "orders",
+        "pairs",
+        "both_ways",
+        "align",
+        "optimize_midpoint",
+        "midpoints",
+        "epochs",
+        "lr",
+        "optimizer",
+    ),
     *("lr_schedule", "momentum", "batch_size", "until_error", "midpoint_out", "repair", "strict"),
 )
 """Options of `path` that are about two networks."""

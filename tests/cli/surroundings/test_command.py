@@ -82,6 +82,25 @@ def test_command_and_library_agree(landscape: Callable[..., Any], epochs: dict[s
     assert [row[0] for row in rows[2:4]] == ["a", "a.st"]
 
 
+def test_paths_go_on_beyond_their_ends(landscape: Callable[..., Any], epochs: dict[str, Any]) -> None:
+    ends = ["a-epoch1.st", "a-epoch10.st", "--points", "3"]
+    plain = without_provenance(landscape("path", *ends).out)
+    done = landscape("path", *ends, "--from", "-0.5", "--to", "1.9", "--plot", "p.svg")
+    result = json.loads(done.out)
+    assert [point["tau"] for point in result["points"]] == [-0.5, 0, 0.5, 1, 1.5]
+    assert (result["barrier"], result["points"][1:-1]) == (plain["barrier"], plain["points"])
+    assert {key: result["provenance"]["arguments"][key] for key in ("begin", "stop")} == {"begin": -0.5, "stop": 1.9}
+    for words, options in (
+        ("Invalid value for '--from'", ["--from", "0.1"]),
+        ("Invalid value for '--to'", ["--to", "0.9"]),
+        ("--from, --to must be a finite number", ["--to", "inf"]),
+        ("--from and --to are for paths without a trained midpoint", ["--to", "2", "--optimize-midpoint"]),
+        ("--to does not go with --kind connector", ["--to", "2", "--kind", "connector"]),
+        ("--from is for paths between networks", ["--from", "-1", "--direction", "random"]),
+    ):
+        landscape("path", *ends, *options, "-o", "r.json").check_refused(words, " ".join(options))
+
+
 def test_on_the_torus_networks_are_to_be_normalised(landscape: Callable[..., Any], epochs: dict[str, Any]) -> None:
     refused = landscape("plane", "a.st", "--directions", "random", "--on-torus", "--grid", 2)
     refused.check_refused("a.st is not normalised, so its units are on no torus", "raw")
@@ -100,11 +119,15 @@ def test_refusals(landscape: Callable[..., Any], epochs: dict[str, Any]) -> None
         ("a plane takes two directions, and 1 is named", ["--directions", "gradient"]),
         ("--range goes from lower numbers to higher ones", ["--directions", "random", "--range", "1,-1"]),
         ("--range takes numbers", ["--directions", "random", "--range", "wide"]),
+        ("--margin must be a finite number", ["--directions", "random", "--margin", "inf"]),
         ("--growth goes with --range auto", ["--directions", "random", "--growth", "0.1"]),
         ("--on-torus goes with --directions", ["--on-torus"]),
         ("leave out a.st, or add --directions pca", ["a-epoch0.st", "a-epoch1.st", "a.st"]),
         ("no file matches the pattern 'z*.st'", ["--directions", "random", "--project", "z*.st"]),
-        ("principal directions of 2 axes are of more than 2 networks", ["a-epoch0.st", "--directions", "pca"]),
+        (
+            "2 axes take at least 3 networks, and 2 are named",
+            ["a-epoch0.st", "--directions", "pca"],
+        ),
     ):
         landscape("plane", "a.st", *arguments, "-o", "plane.json").check_refused(words, " ".join(arguments))
         assert not Path("plane.json").exists()
