@@ -112,8 +112,10 @@ class PlaceTable:
         key = int(self._first[unit]) % LATER
         return key // PART, key % PART
 
-    def tables(self, units: Sequence[int]) -> dict[int, Array]:
-        """Return the places of units of one kind by part, shape (units, places), blocks' with those of all in them.
+    def tables(self, units: Sequence[int]) -> list[tuple[int, Array]]:
+        """Return the places of units of one kind, shape (units, places), each with its part; blocks' with all in them.
+
+        Of a part whose rows and columns they both are, there are two.
 
         Raises:
             InconsistencyError: if they do not live alike.
@@ -126,7 +128,12 @@ class PlaceTable:
                 _, here = _find(column, level[0])
                 places.setdefault(k, []).append(_table(column, level[:, here]))
             level = self._next_level(level)
-        return {k: np.concatenate(tables, axis=1) for k, tables in sorted(places.items())}
+        joined = [(k, np.concatenate(tables, axis=1), tables) for k, tables in sorted(places.items())]
+        return [
+            (k, table)
+            for k, together, tables in joined
+            for table in ([together] if len(np.unique(together)) == together.size else tables)
+        ]
 
     def _next_level(self, level: Array) -> Array:
         """Return what the units of each row hold."""

@@ -38,7 +38,7 @@ class ParameterTable:
         tables: how often one was multiplied by another, place by place of several axes.
         zero_one: the names of the buffers of zeros and ones.
         pinned: parameters of which an axis was summed over.
-        stacks: parameters of which each place along the first axis is one of its own, with units of its own.
+        stacks: parameters of which each place along the first long axis is one of its own, with units of its own.
         stacked: parameters that were used as such.
         unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
             orthogonal matrices.
@@ -129,10 +129,14 @@ class ParameterTable:
         self.reads.update({self.name_under(tensor) for tensor in tensors} - {self.name_under(each) for each in outputs})
 
     def note_stack(self, name: str) -> None:
-        """Note that the places along the first axis of a parameter were used apart."""
+        """Note that the places along the first axis of a parameter that has several were used apart."""
         long = sum(size > 1 for size in self.shapes[name])
-        if name in self.learned and self.shapes[name][0] > 1 and 2 <= long <= MOST_STACKED:
+        if name in self.learned and 2 <= long <= MOST_STACKED:
             self.stacked.add(name)
+
+    def stacked_along(self, name: str) -> int:
+        """Return the first axis of a parameter that has several places; the number of its axes if none has."""
+        return next((dim for dim, size in enumerate(self.shapes[name]) if size > 1), len(self.shapes[name]))
 
     def stacks_seen(self, weights: Collection[str]) -> frozenset[str]:
         """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them."""

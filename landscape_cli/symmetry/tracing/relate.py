@@ -80,6 +80,9 @@ def _match(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -
         if len(side) == 1 and _reach(side) >= _reach(opposite) and _is_plain(side[0]):
             unit = side[0]
             parts = [part for part in opposite if not any(_is_above(labels, part, layer) for layer in opposite)]
+            units = [part for part in parts if part.max() >= 0]
+            if len(units) == 1 and covered(units[0]) == covered(unit) and _is_plain(units[0]):
+                parts = units  # which tell by themselves what slots beside them do
             if len(parts) == 1 and covered(parts[0]) == covered(unit):
                 labels.unite(*_flat(unit, parts[0]), reason)
             elif _reach(parts) == covered(unit) and len(parts) > 1:
