@@ -1076,6 +1076,14 @@ def state_space(m: Any, x: Tensor) -> Tensor:
     return m.o((state * m.c(x[:, -1])[:, None]).sum(-1))
 
 
+def latent_layers(m: Any, x: Tensor) -> Tensor:
+    """Layers whose weights are made of a latent each, of which units are rows and columns."""
+    hidden = F.gelu(m.i(x))
+    for k in range(2):
+        hidden = F.gelu(hidden @ m.g(m.z[k]).view(4, 4))
+    return m.o(hidden)
+
+
 def fed_back(m: Any, x: Tensor) -> Tensor:
     """A cell that reads, beside three inputs, what it returned before."""
     hidden = cell = m.a(x)
@@ -1179,6 +1187,26 @@ WHOLE: dict[str, Case] = {
         ),
         (3, 3),
         (6, 2),
+    ),
+    # Two streams, each read by some rows of the weights that are one tensor.
+    "cross-attention": Case(
+        lambda: Net(
+            lambda m, x: m.o(m.heads(q := m.q(x[:, :2]), k := m.k(x), k)[0] + q),
+            **linears(q=(4, 6), k=(4, 6), o=(6, 3)),
+            heads=nn.MultiheadAttention(6, 2, batch_first=True),
+        ),
+        (3, 4),
+        (2, 6, 6, 6, 6),
+        (6, 6, 6, 6),
+        (6, 6, 6, 6),
+        idle=("heads.in_proj_bias",),
+    ),
+    "one latent a layer": Case(
+        lambda: Net(latent_layers, z=parameter(2, 3), g=nn.Linear(3, 16), **linears(i=(4, 4), o=(4, 3))),
+        VECTOR,
+        (3, 4),
+        (3,),
+        (3,),
     ),
     "state of zero": Case(
         lambda: Net(state_space, b=nn.Linear(3, 4), c=nn.Linear(3, 4), a=parameter(4), o=nn.Linear(3, 2)),

@@ -16,6 +16,7 @@ from landscape_cli.symmetry.tracing.branches import UNUSED
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
+from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value, along, compress, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import Operator
@@ -244,17 +245,23 @@ class TensorTable:
         self.define(tensor, [[layer] for layer in value.labels], value)
 
     def _add_stack(self, tensor: Tensor) -> None:
-        """Give each place along a stack's axis units, scales and signs of its own along the other axes."""
+        """Give each piece of a parameter along its first long axis units, scales and signs of its own."""
         name, shape = self.parameters.name(tensor), tuple(tensor.shape)
-        first = self.parameters.stacked_along(name)
-        blocks = self.labels.units(shape[first])
-        layers, terms = [], []
+        first, pieces = self.parameters.stacked_along(name), self.parameters.stacks[name]
+        blocks, which = self.labels.units(len(pieces)), np.repeat(np.arange(len(pieces)), pieces)
+        rows = self.labels.units(shape[first], together=True) if max(pieces) > 1 else blocks
+        if rows is not blocks:
+            self.labels.respect(rows, blocks[which], f"pieces of {name!r}")
+        places: dict[tuple[int, ...], Array] = {(first,): rows} if rows is not blocks else {}
         for dim in [dim for dim, size in enumerate(shape) if dim > first and size > 1]:
-            units = self.labels.units(shape[first] * shape[dim], together=True)
+            units = self.labels.units(len(pieces) * shape[dim], together=True)
             self.labels.respect(units, np.repeat(blocks, shape[dim]), f"a stack, {name!r}")
-            sizes = [size if k in {first, dim} else 1 for k, size in enumerate(shape)]
+            places[first, dim] = units.reshape(len(pieces), -1)[which].ravel()
+        layers, terms = [], []
+        for dims, units in places.items():
+            sizes = [size if k in dims else 1 for k, size in enumerate(shape)]
             layers.append(to_layer(units).view(sizes))
-            terms.append((to_layer(self.equations.variables(name, (first, dim), units)).view(sizes), 1))
+            terms.append((to_layer(self.equations.variables(name, dims, units)).view(sizes), 1))
         value = Value(shape, tuple(layers), tuple(terms), tuple(terms), Parameter(name, tuple(range(len(shape)))))
         self.define(tensor, [[layer] for layer in layers], value)
 
