@@ -28,6 +28,8 @@ _HOMES = {
     "evaluation.equivalence": ("Difference",),
     "evaluation.evaluator": ("Evaluator",),
     "evaluation.scores": ("Scores",),
+    "figures.draw": ("figure_of",),
+    "figures.figure": ("Look",),
     "forward.objective": ("Objective",),
     "forward.custom_objective": ("Custom",),
     "forward.objectives": ("Classification", "Dense", "Multilabel", "Regression"),
@@ -37,6 +39,7 @@ _HOMES = {
     "geometry.geodesic": ("geodesic",),
     "geometry.linear": ("linear",),
     "io.checkpoint": ("Checkpoint", "read_checkpoint", "write_checkpoint", "write_state_dict"),
+    "io.saved": ("read_result",),
     "measures.curvature": ("curvature",),
     "measures.curvature_result": ("Curvature", "SpectralDensity"),
     "measures.connector": ("connector",),
@@ -46,6 +49,7 @@ _HOMES = {
     "measures.ensemble": ("ensemble",),
     "measures.ensemble_result": ("Ensemble", "EnsembleScores"),
     "measures.flatness": ("flip_energy", "local_energy"),
+    "measures.line_result": ("LineResult",),
     "measures.local_energy": ("LocalEnergy",),
     "measures.midpoint": ("optimize_midpoint",),
     "measures.optimized_path": ("OptimizedPath",),
@@ -54,6 +58,7 @@ _HOMES = {
     "measures.plane": ("PlaneResult", "plane"),
     "measures.radial": ("radial_profiles",),
     "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
+    "measures.surroundings": ("line_around", "plane_around"),
     "models": ("allow_code", "build_model"),
     "models.effective": ("effective", "plain_model"),
     "models.reader": ("NetworkReader", "read_network"),
@@ -102,6 +107,8 @@ if TYPE_CHECKING:
     from landscape_cli.evaluation.equivalence import Difference as Difference
     from landscape_cli.evaluation.evaluator import Evaluator as Evaluator
     from landscape_cli.evaluation.scores import Scores as Scores
+    from landscape_cli.figures.draw import figure_of as figure_of
+    from landscape_cli.figures.figure import Look as Look
     from landscape_cli.forward.custom_objective import Custom as Custom
     from landscape_cli.forward.objective import Objective as Objective
     from landscape_cli.forward.objectives import Classification as Classification
@@ -118,6 +125,7 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import read_checkpoint as read_checkpoint
     from landscape_cli.io.checkpoint import write_checkpoint as write_checkpoint
     from landscape_cli.io.checkpoint import write_state_dict as write_state_dict
+    from landscape_cli.io.saved import read_result as read_result
     from landscape_cli.measures.connector import connector as connector
     from landscape_cli.measures.connector_result import ConnectorResult as ConnectorResult
     from landscape_cli.measures.curvature import curvature as curvature
@@ -130,6 +138,7 @@ if TYPE_CHECKING:
     from landscape_cli.measures.ensemble_result import EnsembleScores as EnsembleScores
     from landscape_cli.measures.flatness import flip_energy as flip_energy
     from landscape_cli.measures.flatness import local_energy as local_energy
+    from landscape_cli.measures.line_result import LineResult as LineResult
     from landscape_cli.measures.local_energy import LocalEnergy as LocalEnergy
     from landscape_cli.measures.midpoint import optimize_midpoint as optimize_midpoint
     from landscape_cli.measures.optimized_path import OptimizedPath as OptimizedPath
@@ -142,6 +151,8 @@ if TYPE_CHECKING:
     from landscape_cli.measures.radial_profiles import AngularWidth as AngularWidth
     from landscape_cli.measures.radial_profiles import RadialProfile as RadialProfile
     from landscape_cli.measures.radial_profiles import RadialProfiles as RadialProfiles
+    from landscape_cli.measures.surroundings import line_around as line_around
+    from landscape_cli.measures.surroundings import plane_around as plane_around
     from landscape_cli.models import allow_code as allow_code
     from landscape_cli.models import build_model as build_model
     from landscape_cli.models.effective import effective as effective

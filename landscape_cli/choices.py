@@ -272,6 +272,23 @@ class Direction(Choice):
     RADIAL = "radial", "landscape_cli.measures.directions:Radius"
 
 
+class LineDirection(Choice):
+    """The directions of lines and planes through one network; the file of a network is one too."""
+
+    RANDOM = "random", "landscape_cli.measures.line_directions:RandomDirection"
+    GRADIENT = "gradient", "landscape_cli.measures.line_directions:GradientDirection"
+    HESSIAN = "hessian", "landscape_cli.measures.line_directions:HessianDirection"
+    PCA = "pca", "landscape_cli.measures.line_directions:PrincipalDirection"
+
+
+class DirectionNorm(Choice):
+    """How long such directions are: as the network, by unit or by layer, or as they are."""
+
+    FILTER = "filter"
+    LAYER = "layer"
+    NONE = "none"
+
+
 class DataName(Choice):
     """The data sets that have names; others are files."""
 

@@ -102,7 +102,7 @@ def test_public_functions_say_what_they_take_and_return(name: str) -> None:
     parts = re.split(r"^(Args|Returns|Raises|Warns):$", rest, flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     signature = inspect.signature(function)
-    described = re.findall(r"^    (\w+): \S", sections.get("Args", ""), re.MULTILINE)
+    described = re.findall(r"^    \*{0,2}(\w+): \S", sections.get("Args", ""), re.MULTILINE)
     assert described == list(signature.parameters)
     assert ("Returns" in sections) == (signature.return_annotation not in {None, "None"})
     assert sections["Raises"].strip()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
-from study.readings import PAIRS, SAMPLERS, Curve, Pair, Study, of_pair
-from study.verdicts import Comparison, Values, below, positive, sampler_of, smaller, verdict
+from study.effects import Effect, difference, effect, log_ratio
+from study.readings import CONTROLS, PAIRS, SAMPLERS, Curve, Pair, Study, of_pair
+from study.verdicts import Comparison, NothingMeasured, Values, below, positive, sampler_of, smaller, verdict
 
 LEVELS = ((PAIRS[0],), (PAIRS[1], PAIRS[2]), (PAIRS[3], PAIRS[4]), (PAIRS[5],))
 """Pairs of samplers by the barrier between them, from low to high."""
+ROWS = (*SAMPLERS, *CONTROLS)
+"""Everything that is trained, in the order of tables."""
 SHOWN = "no verdict"
 """Of what is measured beside the findings, and has no inequality."""
 NEAR_ZERO = 0.01
@@ -28,34 +31,57 @@ class Finding:
         claim: what the paper says.
         numbers: what was measured, in lines.
         comparisons: the inequalities it comes down to; none of what is only shown.
+        effects: how large it is, in numbers with an interval.
+        each: whether each inequality has to hold, or half of them, with none reversed.
     """
 
     label: str
     claim: str
     numbers: list[str]
     comparisons: list[Comparison]
+    effects: list[Effect] = field(default_factory=list)
+    each: bool = True
 
     @property
     def verdict(self) -> str:
         """What the data say."""
-        return verdict(self.comparisons) if self.comparisons else SHOWN
+        return verdict(self.comparisons, each=self.each) if self.comparisons else SHOWN
 
 
 def flatter_energies(study: Study) -> Finding:
     """Finding 1: local energies."""
     numbers, comparisons = [], []
     symbol = study.form.symbol
+    if not study.energies:
+        raise NothingMeasured("no local energies")
     for level, energies in study.energies.items():
         own, ordered = in_order(energies, f"δE({level:g})")
         numbers.append(f"{symbol} = {level:g}: {own}")
         comparisons += ordered
-    return Finding("1a", f"local energy: RSGD < SGD < ADV at every {symbol}", numbers, comparisons)
+    rows = [{row: of_sampler(energies, row) for row in ROWS} for energies in study.energies.values()]
+    effects = [
+        log_ratio(f"log ratio, {low.upper()} to {high.upper()}", [(own[low], own[high]) for own in rows])
+        for low, high in compared(study.energies.values())
+    ]
+    return Finding("1a", f"local energy: RSGD < SGD < ADV at every {symbol}", numbers, comparisons, effects)
 
 
 def flatter_errors(study: Study) -> Finding:
     """Finding 1: test errors."""
-    own, ordered = in_order(study.errors["test"], "test error")
-    return Finding("1b", "test errors: RSGD < SGD < ADV", [own], ordered)
+    errors = study.errors["test"]
+    own, ordered = in_order(errors, "test error")
+    effects = [
+        difference(f"{low.upper()} less {high.upper()}", of_sampler(errors, low), of_sampler(errors, high))
+        for low, high in compared([errors])
+    ]
+    return Finding("1b", "test errors: RSGD < SGD < ADV", [own], ordered, effects)
+
+
+def compared(values: Iterable[Values]) -> list[tuple[str, str]]:
+    """Return which rows an effect compares: neighbours, and the flat sampler with each control that was measured."""
+    there = {sampler_of(name) for each in values for (name,) in each}
+    flattest = SAMPLERS[0]
+    return [*itertools.pairwise(SAMPLERS), *((flattest, control) for control in CONTROLS if control in there)]
 
 
 def in_order(values: Values, what: str) -> tuple[str, list[Comparison]]:
@@ -80,18 +106,28 @@ def barrier_order(study: Study, kind: str, label: str) -> Finding:
     ]
     numbers = [f"{words(pair)} {spread(barriers[pair])}" for pair in PAIRS]
     claim = "barriers: RSGD–RSGD < RSGD–SGD, SGD–SGD < RSGD–ADV, SGD–ADV < ADV–ADV"
-    return Finding(label, f"{claim} ({title})", numbers, comparisons)
+    samples = [[barriers[pair] for pair in level] for level in LEVELS]
+    steps = effect("mean difference of neighbours", [one for own in samples for one in own], mean_step)
+    return Finding(label, f"{claim} ({title})", numbers, comparisons, [steps])
+
+
+def mean_step(means: Sequence[float]) -> float:
+    """Return the mean difference of neighbours in the order of pairs, which come level by level."""
+    by_level = [[means[PAIRS.index(pair)] for pair in level] for level in LEVELS]
+    return fmean(high - low for lower, higher in itertools.pairwise(by_level) for low in lower for high in higher)
 
 
 def aligning_lowers(study: Study, label: str, kinds: Sequence[str]) -> Finding:
     """Findings 3 and 6: the barrier of each pair along a kind of path as trained, and aligned."""
-    numbers, comparisons = [], []
+    numbers, comparisons, ratios = [], [], []
     for pair in PAIRS:
         before, after = (of_pair(study.curves[kind], pair) for kind in kinds)
         drop = drops(before, after)
+        ratios.append((barrier(after), barrier(before)))
         numbers.append(f"{words(pair)} {spread(barrier(before))} → {spread(barrier(after))}")
         comparisons.append(positive(f"barrier, as trained less aligned: {words(pair)} > 0", drop))
-    return Finding(label, "aligning lowers the barriers", numbers, comparisons)
+    effects = [log_ratio("mean log ratio, aligned to as trained", ratios)]
+    return Finding(label, "aligning lowers the barriers", numbers, comparisons, effects)
 
 
 def bends_near_zero(study: Study, kind: str, label: str) -> Finding:
@@ -104,7 +140,8 @@ def bends_near_zero(study: Study, kind: str, label: str) -> Finding:
         for pair in PAIRS
     ]
     claim = f"the optimised single-bend path has a barrier near zero (below {NEAR_ZERO:g}), {title}"
-    return Finding(label, claim, numbers, comparisons)
+    effects = [effect("the largest mean barrier", [bent[pair] for pair in PAIRS], max)]
+    return Finding(label, claim, numbers, comparisons, effects)
 
 
 def flatter_closer(study: Study, label: str, claim: str) -> Finding:
@@ -117,7 +154,9 @@ def flatter_closer(study: Study, label: str, claim: str) -> Finding:
         for low, high in itertools.pairwise(same)
     ]
     numbers = [f"{words(pair)} {spread(distances[pair], form.digits)}" for pair in PAIRS]
-    return Finding(label, claim, numbers, comparisons)
+    flat, *_, sharp = same
+    effects = [difference(f"{words(flat)} less {words(sharp)}", distances[flat], distances[sharp])]
+    return Finding(label, claim, numbers, comparisons, effects)
 
 
 def drops(before: dict[Pair, Curve], after: dict[Pair, Curve]) -> Values:

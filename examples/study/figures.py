@@ -8,37 +8,33 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from study.claims import column, of_sampler, to_end, words
-from study.page import Series
-from study.readings import MIXED, PAIRS, SAMPLERS, Curve, Pair, Study, of_pair
+from study.claims import ROWS, column, of_sampler, to_end, words
+from study.page import Series, captions
+from study.readings import MIXED, PAIRS, Curve, Pair, Study, of_pair
 
-COLOURS = {"rsgd": "tab:blue", "sgd": "tab:green", "adv": "tab:red"}
+COLOURS = {
+    "rsgd": "tab:blue",
+    "sgd": "tab:green",
+    "adv": "tab:red",
+    "sgd-small": "tab:olive",
+    "sgd-old": "tab:gray",
+    "sgd-centre": "tab:cyan",
+}
 PANELS = 3
 """In a row of the figure of a series."""
 PAIR_COLOURS = dict(zip(PAIRS, ("black", "tab:blue", "tab:green", "tab:orange", "tab:brown", "tab:red"), strict=True))
 
 
-def draw(study: Study, folder: Path) -> list[tuple[str, str]]:
-    """Write every figure of a study; return file names and what each shows."""
-    drawn = [
-        (energy(study), "energy", f"Local energy against {study.form.noise}: mean and deviation over seeds."),
-        (profiles(study), "profiles", "Training error along paths: mean over pairs, and deviation as a band."),
-        (planes(study), "planes", study.form.captions["planes"]),
-        (distances(study), "distances", study.form.captions["distances"]),
-    ]
-    written = []
-    for figure, name, caption in drawn:
-        file = folder / f"{study.name}-{name}.png"
-        figure.savefig(file, dpi=100)
-        written.append((file.name, caption))
-    return written
+def draw(study: Study, folder: Path) -> None:
+    """Write every figure of a study that something was measured for."""
+    for name in captions(study):
+        figure = {"energy": energy, "profiles": profiles, "planes": planes, "distances": distances}[name](study)
+        figure.savefig(folder / f"{study.name}-{name}.png", dpi=100)
 
 
-def draw_series(series: Series, folder: Path) -> list[tuple[str, str]]:
-    """Write the figure of studies that differ in size; return its file name and what it shows."""
-    file = folder / f"{series.name}.png"
-    curves(series).savefig(file, dpi=100)
-    return [(file.name, "What is measured against size: mean and deviation over seeds, or over pairs of one sampler.")]
+def draw_series(series: Series, folder: Path) -> None:
+    """Write the figure of studies that differ in size."""
+    curves(series).savefig(folder / f"{series.name}.png", dpi=100)
 
 
 def curves(series: Series) -> Figure:
@@ -62,13 +58,18 @@ def curves(series: Series) -> Figure:
 
 
 def energy(study: Study) -> Figure:
-    """Draw local energies with bands."""
-    figure, (axes,) = panels(1, 1)
+    """Draw local energies with bands; beside them each network's test error against its energy at the largest noise."""
+    figure, (axes,) = panels(1, 2)
     levels = sorted(study.energies)
-    for sampler in SAMPLERS:
+    for sampler in ROWS:
         columns = [list(of_sampler(study.energies[level], sampler).values()) for level in levels]
-        band(axes[0], levels, columns, sampler.upper(), COLOURS[sampler])
+        if all(columns):
+            band(axes[0], levels, columns, sampler.upper(), COLOURS[sampler])
+        last = of_sampler(study.energies[levels[-1]], sampler)
+        errors = [study.errors["test"][key] for key in last]
+        axes[1].plot(list(last.values()), errors, "o", label=sampler.upper(), color=COLOURS[sampler])
     axes[0].set(xlabel=study.form.symbol, ylabel="local energy δE", title=study.name)
+    axes[1].set(xlabel=f"δE({levels[-1]:g})", ylabel="test error")
     axes[0].legend()
     return figure
 
@@ -100,23 +101,41 @@ def both_ways(pair: Pair, curve: Curve) -> tuple[float, ...]:
 
 
 def planes(study: Study) -> Figure:
-    """Draw the training error in each plane."""
-    figure, (row,) = panels(1, max(1, len(study.planes)))
-    highest = max(
-        (point["train_error"] or 0 for plane in study.planes.values() for point in plane["points"]), default=1
-    )
-    for axes, (name, plane) in zip(row, study.planes.items(), strict=False):
-        xs, ys = plane["x"], plane["y"]
-        values = [float("nan") if p["train_error"] is None else p["train_error"] for p in plane["points"]]
-        field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
-        filled = axes.contourf(xs, ys, field, levels=[highest * k / 20 for k in range(21)], cmap="viridis")
-        figure.colorbar(filled, ax=axes, label="training error")
-        for corner in plane["networks"]:
-            label = Path(corner["network"]).stem.replace("_", " ")
-            axes.plot(corner["x"], corner["y"], "o", color="white", markeredgecolor="black")
-            axes.annotate(label, (corner["x"], corner["y"]), xytext=(4, 4), textcoords="offset points", color="white")
-        axes.set(title=study.form.titles.get(name, name), aspect="equal")
+    """Draw the error in each plane: on the training set, and beside that on the test set where the form says so."""
+    form = study.form
+    shown = [(plane, form.titles.get(name, name), split) for name, plane in in_order(study) for split in form.splits]
+    columns = form.columns_of_planes or max(1, len(shown))
+    figure, grid = panels(-(-len(shown) // columns), columns)
+    highest = {
+        split: max((p[f"{split}_error"] or 0 for plane in study.planes.values() for p in plane["points"]), default=1)
+        for split in form.splits
+    }
+    places = [axes for row in grid for axes in row]
+    for axes, (plane, title, split) in zip(places, shown, strict=False):
+        contours(figure, axes, plane, split, highest[split])
+        axes.set(title=title if len(form.splits) == 1 else f"{title}, {split}", aspect="equal")
+    for axes in places[len(shown) :]:
+        axes.set_visible(False)
     return figure
+
+
+def in_order(study: Study) -> list[tuple[str, dict[str, Any]]]:
+    """Return planes in the order of their titles, and others after them."""
+    known = [name for name in study.form.titles if name in study.planes]
+    return [(name, study.planes[name]) for name in [*known, *sorted(set(study.planes) - set(known))]]
+
+
+def contours(figure: Figure, axes: Any, plane: dict[str, Any], split: str, highest: float) -> None:
+    """Draw the error on one set in one plane, and where its networks are."""
+    xs, ys, key = plane["x"], plane["y"], f"{split}_error"
+    values = [float("nan") if point[key] is None else point[key] for point in plane["points"]]
+    field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
+    filled = axes.contourf(xs, ys, field, levels=[highest * k / 20 for k in range(21)], cmap="viridis")
+    figure.colorbar(filled, ax=axes, label="training error" if split == "train" else "test error")
+    for corner in plane["networks"]:
+        label = Path(corner["network"]).stem.replace("_", " ")
+        axes.plot(corner["x"], corner["y"], "o", color="white", markeredgecolor="black")
+        axes.annotate(label, (corner["x"], corner["y"]), xytext=(4, 4), textcoords="offset points", color="white")
 
 
 def distances(study: Study) -> Figure:

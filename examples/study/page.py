@@ -6,14 +6,16 @@ Results are a folder for each data set and architecture, as run.sh leaves them; 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from study.claims import Finding, barriers_of, column, of_sampler, spread, words
-from study.readings import PAIRS, SAMPLERS, Form, Study, of_pair, read_study
-from study.verdicts import HOLDS, RULE
+from study.claims import ROWS, Finding, barriers_of, column, of_sampler, spread, words
+from study.effects import RULE as EFFECTS
+from study.readings import PAIRS, SOLVED, Form, Study, of_pair, read_studies
+from study.verdicts import FAILS, HOLDS, NOISE, RULE
 
 Drawn = Sequence[tuple[str, str]]
 """Figures: file names and captions."""
@@ -49,6 +51,10 @@ class Report:
         terms: further words it uses, explained.
         findings: those of one study.
         series: finds those of several; None where sizes are not varied.
+        rule: when a finding holds.
+        overview: says first what was found, of names and the findings of each.
+        extras: further parts of the page on one study.
+        again: the command that makes the files again that a table is of, by study and files; None to show none.
     """
 
     form: Form
@@ -57,6 +63,39 @@ class Report:
     terms: str
     findings: Callable[[Study], list[Finding]]
     series: Callable[[Sequence[Study]], list[Series]] | None = None
+    rule: str = RULE
+    overview: Callable[[Sequence[str], Sequence[Sequence[Finding]]], str] = lambda names, found: overview(
+        "## Verdicts", names, found
+    )
+    extras: Callable[[Study], list[str]] = lambda study: []
+    again: Callable[[Study, str], str] | None = None
+
+
+def captions(study: Study) -> dict[str, str]:
+    """Return the figures of what was measured of a study, and what each shows."""
+    form = study.form
+    energy = f"Local energy against {form.noise}: mean and deviation over seeds; test error against local energy."
+    profiles = "Training error along paths: mean over pairs, and deviation as a band."
+    shown = {
+        "energy": (study.energies, energy + form.figures.get("energy", "")),
+        "profiles": (any(study.curves.values()), profiles + form.figures.get("profiles", "")),
+        "planes": (study.planes, form.captions["planes"]),
+        "distances": (study.distances, form.captions["distances"]),
+    }
+    return {name: caption for name, (measured, caption) in shown.items() if measured}
+
+
+def whole(report: Report, studies: Sequence[Study]) -> str:
+    """Return the page on all studies, with links to the figures that are drawn of them."""
+    series = [] if report.series is None else report.series(studies)
+    sized = "What is measured against size: mean and deviation over seeds, or over pairs of one sampler."
+    return page(
+        report,
+        studies,
+        [[(f"{study.name}-{name}.png", caption) for name, caption in captions(study).items()] for study in studies],
+        series,
+        [[(f"{one.name}.png", sized)] for one in series],
+    )
 
 
 def page(
@@ -69,14 +108,14 @@ def page(
     """Return the page on all studies, with links to each one's figures, and to those of each series."""
     found = [report.findings(study) for study in studies]
     parts = [f"# {report.title}", report.lead]
-    parts.append(overview("## Verdicts", [study.name for study in studies], found))
+    parts.append(report.overview([study.name for study in studies], found))
     if series:
         parts.append(overview("### With size", [one.name for one in series], [one.findings for one in series]))
-    parts += ["## When a finding holds\n\n" + RULE, report.terms]
+    parts += ["## When a finding holds\n\n" + report.rule, EFFECTS, report.terms]
     for one, drawn in zip(series, figures_of_series, strict=True):
         parts += [f"## {one.name}", verdicts(one.findings), one.table, *links(drawn), inequalities(one.findings)]
     for study, own, drawn in zip(studies, found, figures, strict=True):
-        parts += section(study, own, drawn)
+        parts += section(report, study, own, drawn)
     return "\n\n".join(parts) + "\n"
 
 
@@ -99,14 +138,26 @@ def told(finding: Finding) -> str:
     """Return a verdict, and how many inequalities hold."""
     if not finding.comparisons:
         return finding.verdict
-    holding = sum(one.verdict == HOLDS for one in finding.comparisons)
-    return f"**{finding.verdict}** ({holding} of {len(finding.comparisons)})"
+    counts = Counter(one.verdict for one in finding.comparisons)
+    text = f"{counts[HOLDS]} of {len(finding.comparisons)}"
+    if not finding.each:
+        text += f" hold, {counts[NOISE]} within noise, {counts[FAILS] or 'none'} reversed"
+    return f"**{finding.verdict}** ({text})"
 
 
 def verdicts(found: Sequence[Finding]) -> str:
     """Return a table of findings, with the numbers behind them."""
-    rows = [[f"{f.label}. {f.claim}", "<br>".join(f.numbers), told(f)] for f in found]
-    return table("### Findings", ["finding", "mean ± deviation", "verdict"], rows)
+    sized = any(f.effects for f in found)
+    rows = [
+        [
+            f"{f.label}. {f.claim}",
+            "<br>".join(f.numbers),
+            *(["<br>".join(map(str, f.effects))] if sized else []),
+            told(f),
+        ]
+        for f in found
+    ]
+    return table("### Findings", ["finding", "mean ± deviation", *(["effect"] if sized else []), "verdict"], rows)
 
 
 def links(drawn: Drawn) -> list[str]:
@@ -114,17 +165,25 @@ def links(drawn: Drawn) -> list[str]:
     return [f"![{caption}](figures/{file})\n\n{caption}" for file, caption in drawn]
 
 
-def section(study: Study, found: Sequence[Finding], drawn: Drawn) -> list[str]:
+def section(report: Report, study: Study, found: Sequence[Finding], drawn: Drawn) -> list[str]:
     """Return the parts of the page on one study."""
+
+    def tabled(text: str, files: str) -> str:
+        """The table, and how what it is of is made again."""
+        return text if report.again is None else f"{text}\n\nAgain: `{report.again(study, files)}`"
+
     parts = [
         f"## {study.name}",
         verdicts(found),
         *links(drawn),
-        solutions(study),
-        barriers(study),
-        distances(study),
+        tabled(solutions(study), "flatness.json"),
+        tabled(barriers(study), "paths/*"),
+        tabled(distances(study), "distances*"),
+        *report.extras(study),
         inequalities(found),
     ]
+    if study.absent:
+        parts.append(f"Not measured yet: {', '.join(study.absent)}.")
     if study.missing:
         parts.append(f"Not measured, and left out of all means: {'; '.join(study.missing)}.")
     versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
@@ -134,12 +193,17 @@ def section(study: Study, found: Sequence[Finding], drawn: Drawn) -> list[str]:
 def solutions(study: Study) -> str:
     """Return the table of errors and local energies."""
     rows = []
-    for sampler in SAMPLERS:
+    for sampler in ROWS:
+        own = of_sampler(study.errors["train"], sampler)
+        if not own:
+            continue
+        lost = [name for name in study.unsolved if (name,) in own]
         cells = [spread(of_sampler(study.errors[split], sampler)) for split in ("train", "test")]
         cells += [spread(of_sampler(energies, sampler)) for energies in study.energies.values()]
-        rows.append([sampler.upper(), str(len(of_sampler(study.errors["train"], sampler))), *cells])
-    head = ["sampler", "networks", "train error", "test error", *(f"δE({level:g})" for level in study.energies)]
-    return table("### Solutions", head, rows)
+        ages = average(list(of_sampler(study.epochs, sampler).values()), 0)
+        rows.append([sampler.upper(), str(len(own)), ages, ", ".join(lost) or "-", *cells])
+    head = ["sampler", "networks", "epochs", f"train error above {SOLVED:g}", "train error", "test error"]
+    return table("### Solutions", [*head, *(f"δE({level:g})" for level in study.energies)], rows)
 
 
 def barriers(study: Study) -> str:
@@ -216,18 +280,20 @@ def write(report: Report, usage: str) -> None:
         report: what the page is made of.
         usage: how the command is called.
     """
-    folders = sorted(file.parent for file in Path(sys.argv[1]).glob("*/flatness.json")) if len(sys.argv) == 2 else []
-    if not folders:
+    studies = read_studies(Path(sys.argv[1]), report.form) if len(sys.argv) == 2 else []
+    if not studies:
         sys.exit(f"usage: {usage} RESULTS   (a folder that run.sh has filled)")
     from study.figures import draw, draw_series
 
     results = Path(sys.argv[1])
-    studies = [read_study(folder, report.form) for folder in folders]
     series = [] if report.series is None else report.series(studies)
     pictures = results / "figures"
     pictures.mkdir(exist_ok=True)
-    drawn = [draw(study, pictures) for study in studies], [draw_series(one, pictures) for one in series]
-    (results / "report.md").write_text(page(report, studies, drawn[0], series, drawn[1]))
+    for study in studies:
+        draw(study, pictures)
+    for one in series:
+        draw_series(one, pictures)
+    (results / "report.md").write_text(whole(report, studies))
     told_of = [(one.name, one.findings) for one in series]
     for name, found in [*((study.name, report.findings(study)) for study in studies), *told_of]:
         for finding in found:

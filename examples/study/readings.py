@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from study.verdicts import Values, sampler_of
@@ -12,6 +14,10 @@ from study.verdicts import Values, sampler_of
 SAMPLERS = ("rsgd", "sgd", "adv")
 """From flat to sharp, as the paper has them."""
 PAIRS = (("rsgd", "rsgd"), ("rsgd", "sgd"), ("sgd", "sgd"), ("rsgd", "adv"), ("sgd", "adv"), ("adv", "adv"))
+CONTROLS = ("sgd-small", "sgd-old", "sgd-centre")
+"""Rows beside them, which one of them is held against."""
+SOLVED = 0.001
+"""The training error up to which a network is a solution."""
 MIXED = (("rsgd", "sgd"), ("rsgd", "adv"), ("sgd", "adv"))
 
 Pair = tuple[str, str]
@@ -33,6 +39,9 @@ class Form:
         bent: the kind of path whose optimised midpoints are shown.
         titles: of planes, by the names of their files.
         captions: of the figures "planes" and "distances", and the "midpoints" of the table of distances.
+        figures: what is added to the captions of "energy" and "profiles".
+        splits: on which sets planes are shown.
+        columns_of_planes: panels in a row of their figure; None for all in one.
     """
 
     kinds: dict[str, str]
@@ -46,6 +55,9 @@ class Form:
     bent: str
     titles: dict[str, str]
     captions: dict[str, str]
+    figures: dict[str, str] = field(default_factory=dict)
+    splits: tuple[str, ...] = ("train",)
+    columns_of_planes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,9 @@ class Study:
         planes: as `landscape plane` gives them, by name.
         versions: of the software.
         missing: pairs that could not be measured.
+        epochs: of each network's training, its last phase.
+        tuning: what was tried beforehand, and what was chosen; empty where nothing was.
+        absent: what has not been measured yet: names of files.
     """
 
     form: Form
@@ -94,52 +109,87 @@ class Study:
     planes: dict[str, dict[str, Any]]
     versions: dict[str, str]
     missing: list[str]
+    epochs: Values = field(default_factory=dict)
+    tuning: dict[str, Any] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+
+    @property
+    def unsolved(self) -> list[str]:
+        """The networks with a training error above that of solutions."""
+        return sorted(name for (name,), error in self.errors["train"].items() if error > SOLVED)
+
+    def solutions_only(self) -> Study:
+        """Return the same without the networks that are none, and without their pairs."""
+        lost = set(self.unsolved)
+
+        def kept(values: Mapping[tuple[str, ...], Any]) -> dict[Any, Any]:
+            return {key: value for key, value in values.items() if not lost.intersection(key)}
+
+        return replace(
+            self,
+            errors={split: kept(values) for split, values in self.errors.items()},
+            energies={level: kept(values) for level, values in self.energies.items()},
+            curves={kind: kept(values) for kind, values in self.curves.items()},
+            bent={kind: kept(values) for kind, values in self.bent.items()},
+            distances=kept(self.distances),
+            unaligned=kept(self.unaligned),
+        )
+
+
+def read_studies(results: Path, form: Form) -> list[Study]:
+    """Return the studies in a folder of results, by name."""
+    return [read_study(raw.parent, form) for raw in sorted(results.glob("*/raw"))]
 
 
 def read_study(folder: Path, form: Form) -> Study:
     """Read the results in a folder.
 
+    Files that are not there are named in `absent`.
+
     Raises:
-        OSError: if a file is missing.
         ValueError: if networks are not named after a sampler.
     """
     missing: list[str] = []
-    flatness = read(folder / "flatness.json")
+    flatness = read(folder / "flatness.json", {"networks": []})
     energies: dict[float, dict[tuple[str, ...], float]] = {}
     for network in flatness["networks"]:
         for level in network["local_energy"]:
             energies.setdefault(level[form.level], {})[(name_of(network["network"]),)] = level["train_energy"]
     curves = {kind: read_curves(folder / "paths", [f"{kind}.json"], missing) for kind in form.kinds}
     bent = {kind: read_curves(folder / "paths", [f"optimized-{kind}-*.json"], missing) for kind in form.kinds}
+    reports = [report for file in sorted((folder / "raw").glob("*.json")) for report in of_training(file)]
+    stems = [*form.kinds, *(f"optimized-{kind}" for kind in form.kinds)]
+    files = ["flatness", "distances", "distances-unaligned", *(f"paths/{stem}" for stem in stems), "planes/"]
     return Study(
         form=form,
         name=folder.name,
-        errors=read_errors(folder / "raw"),
+        errors={split: {row: report[f"{split}_error"] for row, report in reports} for split in ("train", "test")},
         energies=dict(energies),
         curves=curves,
         bent=bent,
         distances=read_distances(folder / "distances.json"),
         unaligned=read_distances(folder / "distances-unaligned.json"),
         planes={path.stem: read(path) for path in sorted((folder / "planes").glob("*.json"), reverse=True)},
-        versions=flatness["provenance"]["versions"],
+        versions=flatness.get("provenance", {}).get("versions", {}),
         missing=missing,
+        epochs={row: report["epochs"] for row, report in reports if "epochs" in report},
+        tuning=read(folder / "tuning" / "chosen.json", {}),
+        absent=[file.rstrip("/") for file in files if not any(folder.glob(f"{file}*.json"))],
     )
 
 
-def read_errors(folder: Path) -> dict[str, Values]:
-    """Return train and test error of each network, from what training reported."""
-    found: dict[str, dict[tuple[str, ...], float]] = {"train": {}, "test": {}}
-    for sampler in SAMPLERS:
-        report = read(folder / f"{sampler}.json")
-        for network in report.get("networks", [report]):
-            for split, values in found.items():
-                values[(name_of(network["network"]),)] = network[f"{split}_error"]
-    return dict(found)
+def of_training(file: Path) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Return what training reported of each network."""
+    report = read(file)
+    return [((name_of(network["network"]),), network) for network in report.get("networks", [report])]
 
 
 def read_curves(folder: Path, patterns: list[str], missing: list[str]) -> dict[Pair, Curve]:
-    """Return the paths in the files that patterns name; what could not be measured goes to `missing`."""
-    found = {}
+    """Return the paths in the files that patterns name; what could not be measured goes to `missing`.
+
+    A pair that was walked both ways has the mean of both.
+    """
+    found: dict[Pair, list[Curve]] = {}
     for file in sorted({file for pattern in patterns for file in folder.glob(pattern)}):
         for pair in read(file)["pairs"]:
             names = name_of(pair["start"]), name_of(pair["end"])
@@ -148,9 +198,35 @@ def read_curves(folder: Path, patterns: list[str], missing: list[str]) -> dict[P
                 missing.append(f"{file.stem}: {names[0]} – {names[1]}")
                 continue
             taus = [point["tau"] for point in pair["points"]]
-            curve = Curve(tuple(taus), tuple(train), pair["barrier"]["train"]["max"], pair.get("midpoint"))
-            found[flatter_first(names)] = curve if flatter_first(names) == names else turned(curve)
-    return found
+            curve = Curve(tuple(taus), tuple(train), pair["barrier"]["train"]["max"], midpoint_of(pair))
+            flat = flatter_first(names)
+            found.setdefault(flat, []).append(curve if flat == names else turned(curve))
+    return {names: mean_of(curves) for names, curves in found.items()}
+
+
+def midpoint_of(pair: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what is said of a pair's optimised midpoint; of several, the means."""
+    several = pair.get("midpoints")
+    if not several:
+        return pair.get("midpoint")
+    ends = {
+        end: {
+            name: fmean(one["distances"][end][name] for one in several)
+            for name, value in several[0]["distances"][end].items()
+            if value is not None
+        }
+        for end in ("start", "end")
+    }
+    return {name: fmean(one[name] for one in several) for name in ("epochs", "train_error")} | {"distances": ends}
+
+
+def mean_of(curves: list[Curve]) -> Curve:
+    """Return the mean of paths between the same two networks, walked one way and the other."""
+    first = curves[0]
+    if len(curves) == 1:
+        return first
+    train = tuple(fmean(errors) for errors in zip(*(curve.train for curve in curves), strict=True))
+    return replace(first, train=train, barrier=fmean(curve.barrier for curve in curves))
 
 
 def turned(curve: Curve) -> Curve:
@@ -165,7 +241,8 @@ def turned(curve: Curve) -> Curve:
 
 def read_distances(path: Path) -> dict[Pair, dict[str, Any]]:
     """Return the row of each pair."""
-    return {flatter_first((name_of(row["a"]), name_of(row["b"]))): row for row in read(path)["pairs"]}
+    rows = read(path, {"pairs": []})["pairs"]
+    return {flatter_first((name_of(row["a"]), name_of(row["b"]))): row for row in rows}
 
 
 def of_pair(values: dict[Pair, Any], pair: Pair) -> dict[Pair, Any]:
@@ -188,7 +265,9 @@ def name_of(path: str) -> str:
     return Path(path).stem.removesuffix("_aligned")
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read a JSON file."""
+def read(path: Path, otherwise: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Read a JSON file; one that is not there is `otherwise`, if that is given."""
+    if otherwise is not None and not path.exists():
+        return otherwise
     result: dict[str, Any] = json.loads(path.read_text())
     return result

@@ -2,8 +2,11 @@
 # A stage is called with SETTINGS DATA_DIR RESULTS [STUDY...]; see toroids/run.sh. With DRY=1 it prints its commands only.
 # `here` is the folder of the study that the stages belong to.
 
-folders=(raw normal aligned normal-aligned paths planes midpoints) # of a study; a study that has others says so
+folders=(raw normal aligned paths planes midpoints) # of a study; a study that has others says so
 stages=(train symmetries measure)                               # unless the settings say so
+samplers=(rsgd sgd adv)                                         # from flat to sharp
+tuned=()                                                        # rows that a study tunes
+controls=()                                                     # further rows, as in sgd-small: of the sampler sgd
 
 # begin ARGUMENTS: read the settings, go to the folder of results, make one for each study
 begin() {
@@ -90,20 +93,30 @@ run_stages() {
   fi
 }
 
-# train_networks: stage 1, the networks of each sampler, all seeds of one in one process; what was stopped goes on
+# train_networks: stage 1, the networks of each sampler, all seeds of one in one process; what was stopped goes on.
+# Controls come last: they begin from what the samplers left, or are trained for as long as one was.
 train_networks() {
-  local sampler study data_set network
+  local sampler study
   for sampler in rsgd adv sgd; do # the longest first
-    for study in "${studies[@]}"; do
-      data_set=${study%/*} network=${study#*/}
-      job "$study" "raw/$sampler.json" "train --algo $sampler --model ${model_of[$network]:-$network}" \
-        "--data ${options_of_data[$data_set]:-$data_set} --data-dir data" \
-        "$training ${of_sampler[$sampler]:-} ${of_network[$network]:-} ${of_both[$network/$sampler]:-}" \
-        "--runs $runs --seed ${first_seed[$sampler]} --checkpoint-every $checkpoint_every --resume" \
-        "-o 'raw/$sampler-{seed}.st' --log raw/$sampler.csv"
-    done
+    for study in "${studies[@]}"; do train_job "$study" "$sampler"; done
   done | carry_out "training"
+  for study in "${studies[@]}"; do
+    for sampler in "${controls[@]}"; do train_job "$study" "$sampler"; done
+  done | carry_out "controls"
 }
+
+# train_job STUDY SAMPLER: the line that trains its networks
+train_job() {
+  local study=$1 sampler=$2 data_set=${1%/*} network=${1#*/}
+  job "$study" "raw/$sampler.json" "train --algo ${sampler%%-*} --model ${model_of[$network]:-$network}" \
+    "--data ${options_of_data[$data_set]:-$data_set} --data-dir data" \
+    "$training ${of_network[$network]:-} $(options_of_sampler "$study" "$sampler")" \
+    "--runs $runs --seed ${first_seed[$sampler]} --checkpoint-every $checkpoint_every --resume" \
+    "-o 'raw/$sampler-{seed}.st' --log raw/$sampler.csv"
+}
+
+# options_of_sampler STUDY SAMPLER: how it is trained there; a study that tunes has another
+options_of_sampler() { echo "${of_sampler[$2]:-} ${of_both[${1#*/}/$2]:-}"; }
 
 # job STUDY FILE ARGUMENTS: the line that has `landscape` write a result, unless it is there already
 job() {
@@ -115,9 +128,11 @@ job() {
 # task STUDY FILE COMMAND: the same of another command, which takes the file to write as its last argument
 task() { line "$1" "$2" "$3 $2.part"; }
 
-# line STUDY FILE COMMAND: of a command that writes FILE.part
+# line STUDY FILE COMMAND: of a command that writes FILE.part. With ONLY='paths/*' what is measured is these files alone.
 line() {
   local folder=${1/\//-}
+  # shellcheck disable=SC2053 # ONLY is a pattern
+  if [ -n "${ONLY:-}" ] && [ "$(basename "$0")" = measure.sh ] && [ "$2" != measured.safetensors ] && [[ $2 != $ONLY ]]; then return; fi
   if [ -n "${DRY:-}" ] || [ ! -s "$folder/$2" ]; then
     echo "cd $folder && $3 && mv $2.part $2"
   fi
@@ -139,15 +154,22 @@ carry_out() {
   tr '\n' '\0' | OMP_NUM_THREADS=$threads xargs -0 -r -P "$jobs" -I{} sh -c '({}) || exit 255'
 }
 
-# networks FOLDER SUFFIX: the files of all networks, as FOLDER/SAMPLER-SEED + SUFFIX
+# networks FOLDER SUFFIX [SAMPLER...]: the files of their networks, of rsgd, sgd and adv, as FOLDER/SAMPLER-SEED + SUFFIX
 networks() {
-  local sampler number
-  for sampler in rsgd sgd adv; do
+  local folder=$1 suffix=$2 sampler number
+  shift 2
+  for sampler in "${@:-${samplers[@]}}"; do
     for ((number = 0; number < runs; number++)); do
-      printf '%s ' "$1/$sampler-$((first_seed[$sampler] + number))$2"
+      printf '%s ' "$folder/$sampler-$((first_seed[$sampler] + number))$suffix"
     done
   done
 }
 
+# family FOLDER SAMPLER: its networks as a quoted pattern, which fits no control's and no epoch's
+family() {
+  local first=${first_seed[$2]}
+  printf "'%s' " "$1/$2-${first%?}[${first: -1}-$(((first + runs - 1) % 10))].st"
+}
+
 # families FOLDER: the three families as quoted patterns
-families() { echo "'$1/rsgd-*.st' '$1/sgd-*.st' '$1/adv-*.st'"; }
+families() { for sampler in "${samplers[@]}"; do family "$1" "$sampler"; done; }

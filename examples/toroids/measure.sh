@@ -1,50 +1,60 @@
 #!/usr/bin/env bash
-# Stage 3: flatness, distances, the three kinds of path, the same with an optimised midpoint, and two planes.
+# Stage 3: flatness, distances, planes, the three kinds of path, and the same with an optimised midpoint.
 # The kinds: linear, between networks as trained; aligned, linear once aligned; geodesic, normalised and aligned.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../study/stages.sh"
 begin "$@"
 
-if [ -n "$subset" ]; then
-  for study in "${studies[@]}"; do
-    subset_of_study "$study" "$subset"
-  done | carry_out "data to measure on"
-fi
+for study in "${studies[@]}"; do
+  size=${size_of[${study#*/}]:-}
+  if [ -n "$size" ]; then subset_of_study "$study" "$size $measured_tests"; fi
+done | carry_out "data to measure on"
 
-# options_of NETWORK: those of path, flatness and plane
-options_of() { echo "${measuring[$1]:-}${subset:+ --data measured.safetensors}"; }
+# data_of NETWORK, options_of NETWORK: those of distance, and those of path, flatness and plane
+data_of() { echo "${size_of[$1]:+--data measured.safetensors}"; }
+options_of() { echo "${measuring[$1]:-} $(data_of "$1")"; }
 
 declare -A folder=([linear]=raw [aligned]=raw [geodesic]=normal)
-declare -A how=([linear]="" [aligned]="--align cosine" [geodesic]="--align cosine --kind geodesic")
+declare -A how=([linear]="" [aligned]="--align cosine --both-ways" [geodesic]="--align cosine --both-ways --kind geodesic")
 
 for study in "${studies[@]}"; do
   network=${study#*/}
   options=$(options_of "$network")
+  job "$study" flatness.json \
+    "flatness $(networks raw .st "${samplers[@]}" "${controls[@]}") --sigma $sigmas --samples $samples --test $options"
+  job "$study" distances.json "distance $(families normal) --pairs all --align cosine $(data_of "$network")"
+  job "$study" distances-unaligned.json "distance $(families normal) --pairs all --no-functions"
   for kind in linear aligned geodesic; do
     job "$study" "paths/$kind.json" "path $(families "${folder[$kind]}") --pairs all ${how[$kind]} --points $points $options"
   done
-  job "$study" flatness.json "flatness $(networks raw .st) --sigma $sigmas --samples $samples $options"
-  job "$study" distances.json "distance $(families normal) --pairs all --align cosine"
-  job "$study" distances-unaligned.json "distance $(families normal) --pairs all --no-functions"
-  flat=rsgd-${first_seed[rsgd]} sharp=adv-${first_seed[adv]}
-  job "$study" planes/raw.json \
-    "plane raw/$flat.st raw/$sharp.st aligned/${sharp}_aligned.st --grid $grid $options"
-  job "$study" planes/normal.json \
-    "plane normal/$flat.st normal/$sharp.st normal-aligned/${sharp}_aligned.st --grid $grid $options"
-done | carry_out "paths, flatness, distances, planes"
+done | carry_out "flatness, distances, paths"
+
+for study in "${studies[@]}"; do
+  options=$(options_of "${study#*/}")
+  for ((k = 0; k < ${#samplers[@]}; k++)); do
+    for ((l = k; l < ${#samplers[@]}; l++)); do
+      a=${samplers[k]}-${first_seed[${samplers[k]}]} b=${samplers[l]}-$((first_seed[${samplers[l]}] + (l == k)))
+      for folder in raw normal; do
+        job "$study" "planes/$folder-${samplers[k]}-${samplers[l]}.json" \
+          "plane $folder/$a.st $folder/$b.st aligned/$folder-$a/${b}_aligned.st --grid $grid $options"
+      done
+    done
+  done
+done | carry_out "planes"
 
 for kind in $bend_kinds; do
   for study in "${studies[@]}"; do
     network=${study#*/}
-    for families in rsgd-rsgd rsgd-sgd sgd-sgd rsgd-adv sgd-adv adv-adv; do # a job each: a stopped study loses little
-      first=${families%-*} second=${families#*-}
-      pairs=$across
-      if [ "$first" = "$second" ]; then pairs=all; fi
-      job "$study" "paths/optimized-$kind-$families.json" \
-        "path '${folder[$kind]}/$first-*.st' '${folder[$kind]}/$second-*.st' --pairs $pairs ${how[$kind]}" \
-        "--optimize-midpoint $bend ${bend_of[$network/$kind]:-} --points $bend_points --midpoint-out 'midpoints/$kind-{start}-{end}.st' --force" \
-        "$(options_of "$network")"
+    for ((k = 0; k < ${#samplers[@]}; k++)); do
+      for ((l = k; l < ${#samplers[@]}; l++)); do # a job each: a stopped study loses little
+        first=${samplers[k]} second=${samplers[l]}
+        from=${folder[$kind]} pairs=$across
+        if [ "$first" = "$second" ]; then pairs=all; fi
+        job "$study" "paths/optimized-$kind-$first-$second.json" \
+          "path $(family "$from" "$first")$(family "$from" "$second")--pairs $pairs ${how[$kind]/--both-ways/}" \
+          "--optimize-midpoint $bend ${bend_of[$network/$kind]:-} --points $bend_points $(options_of "$network")"
+      done
     done
   done
 done | carry_out "optimised paths"

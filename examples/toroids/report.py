@@ -12,8 +12,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from study.page import Report, write
+from study.readings import Study
+from study.summary import SEVERAL, by_verdict, on_solutions, tuned
+from study.verdicts import RULE
 
 from toroids.findings import FORM, findings
+
+
+def again(study: Study, files: str) -> str:
+    """Return the command that measures files of a study again, its networks trained first if they are not there."""
+    return f"ONLY='{files}' bash examples/toroids/run.sh small data runs {'/'.join(study.name.rsplit('-', 1))}"
+
 
 REPORT = Report(
     form=FORM,
@@ -24,6 +33,10 @@ REPORT = Report(
     "sharper end, less that of the flatter end's half, divided by the barrier: above zero the profile is flatter "
     "towards the flatter end.",
     findings=findings,
+    rule=f"{RULE}\n\n{SEVERAL}",
+    overview=by_verdict,
+    extras=lambda study: [*on_solutions(study, findings), *tuned(study)],
+    again=again,
 )
 
 if __name__ == "__main__":

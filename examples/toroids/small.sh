@@ -1,28 +1,35 @@
 # shellcheck disable=SC2034 # the stages read these
-# Settings for two CPU cores: under an hour in all. See README.md for how the numbers were chosen.
-studies=(fashion-mnist/lenet fashion-mnist/mlp)
-runs=3    # networks of each sampler
-jobs=2    # commands at a time
+# Settings for one CPU core: four to five hours in all. What is cut of protocol.md is said in README.md.
+stages=(tune train symmetries measure)
+studies=(fashion-mnist/mlp fashion-mnist/lenet mnist/mlp)
+folders+=(tuning)
+runs=5    # networks of each row
+jobs=1    # commands at a time
 threads=1 # of each
-declare -gA first_seed=([rsgd]=1 [sgd]=4 [adv]=7)
-checkpoint_every=10
+controls=(sgd-small sgd-old sgd-centre)
+declare -gA first_seed=([rsgd]=1 [sgd]=11 [adv]=21 [sgd-small]=31 [sgd-old]=41 [sgd-centre]=51)
+checkpoint_every=5
 
-# RSGD's rate: once merged, three replicas average three mini-batches, whose noise is smaller. Its first γ: with the
-# automatic one (0.018) they merge within seven epochs, before they have learnt anything.
-train_size=3000
-training="--train-size $train_size --epochs 60"
-declare -gA of_sampler=([rsgd]="--lr 0.1 --gamma-init 0.002" [sgd]="--lr 0.05" [adv]="--lr 0.05")
-declare -gA of_network=()
-declare -gA of_both=() # by NETWORK/SAMPLER
+epochs=60
+training="" # of networks that are kept; tuning has a data set of its own
+declare -gA of_sampler=() of_both=()
+declare -gA of_network=([mlp]="--hidden 128,128,128" [lenet]="--filters 6,16 --hidden 500")
+declare -gA size_of=([mlp]=5000 [lenet]=2500) # of the training set, by network
 
-subset="$train_size 500" # measure on so many training and test images; '' for all
-points=11
-bend_kinds="geodesic aligned"
-bend="--epochs 10" # training of midpoints
-declare -gA bend_of=([mlp/geodesic]="--lr 0.005") # by NETWORK/KIND; at 0.02, normalised MLPs leave the midpoint at once
-bend_points=6        # of each of the two pieces
-across=zip           # optimised paths between samplers: cross for all pairs, zip for one of each network
+tuned=(rsgd sgd adv sgd-small) # the other rows take what sgd has
+rates="0.01 0.02 0.05 0.1"
+declare -gA rates_of=() # by STUDY
+tuning_runs=2
+declare -gA tuning_seed=([rsgd]=101 [sgd]=111 [adv]=121 [sgd-small]=131)
+
+measured_tests=2000 # test images; measured are all training images
+points=21
+bend_kinds="geodesic aligned linear"
+bend="--midpoints 3 --epochs 10" # training of midpoints
+declare -gA bend_of=([mlp/geodesic]="--lr 0.005" [lenet/geodesic]="--lr 0.005") # at 0.02 normalised midpoints are left at once
+bend_points=11 # of each of the two pieces
+across=cross   # optimised paths between samplers: cross for all pairs, zip for one of each network
 declare -gA measuring=() # further options of path, flatness and plane, by network
-sigmas=0.3,0.4,0.5,0.6,0.8 # below, the MLP's energies are less than one sample in the training set
-samples=10
-grid=13
+sigmas=0.1,0.2,0.3,0.4,0.5
+samples=20
+grid=21

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 2: every network normalised; and, for the planes, aligned to the first flat one, as trained and normalised.
+# Stage 2: every network normalised; and, for the planes, some aligned to the first of a flatter sampler, or of their own.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../study/stages.sh"
@@ -10,8 +10,13 @@ for study in "${studies[@]}"; do
 done | carry_out "normalising"
 
 for study in "${studies[@]}"; do
-  read -r reference others <<<"$(networks raw .st)"
-  job "$study" align.json "align $reference $others --out-dir aligned --force"
-  read -r reference others <<<"$(networks normal .st)"
-  job "$study" normal-align.json "align $reference $others --out-dir normal-aligned --force"
+  for ((k = 0; k < ${#samplers[@]}; k++)); do
+    reference=${samplers[k]}-${first_seed[${samplers[k]}]}
+    for folder in raw normal; do
+      others="$folder/${samplers[k]}-$((first_seed[${samplers[k]}] + 1)).st"
+      for sampler in "${samplers[@]:k + 1}"; do others+=" $folder/$sampler-${first_seed[$sampler]}.st"; done
+      job "$study" "aligned/$folder-$reference.json" \
+        "align $folder/$reference.st $others --out-dir aligned/$folder-$reference --force"
+    done
+  done
 done | carry_out "aligning"

@@ -35,6 +35,7 @@ COMMANDS = {
     "path": "Measure the error along the path between two networks.",
     "plane": "Measure the error in the plane through three networks.",
     "flatness": "Measure flatness: as local energy, or by the angle that all units may turn.",
+    "plot": "Draw saved results, one or several.",
 }
 """The commands, each a function of its name in a module of its name."""
 

@@ -11,9 +11,10 @@ import typer
 
 from landscape_cli.choices import Format, InputType, Method, Pairing, Precision, Statistics
 from landscape_cli.cli.groups import Group
+from landscape_cli.cli.parsing import numbers
 
 if TYPE_CHECKING:
-    pass
+    from landscape_cli.figures.figure import Look
 
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda[:k]", help="Where to compute; auto prefers a GPU.")
@@ -209,6 +210,49 @@ class PictureOptions(ResultOptions):
     """Where the result and its picture go."""
 
     plot: Plot = None
+
+
+@dataclass(frozen=True)
+class LookOptions(Group):
+    """How a picture is to look."""
+
+    panel = "The picture"
+
+    title: Annotated[str | None, typer.Option("--title", help="Title; '' for none.")] = None
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            metavar="A,B,...",
+            help="Names in place of those of paths, networks, families or runs, in order.",
+        ),
+    ] = None
+    ylim: Annotated[
+        str | None, typer.Option("--ylim", metavar="LOW,HIGH", help="Limits of errors and losses.  [what is drawn]")
+    ] = None
+    width: Annotated[
+        float | None,
+        typer.Option(
+            "--width", min=1.0, max=100.0, help="Width in inches, as of a column of text.  [4.2 for each panel]"
+        ),
+    ] = None
+    dpi: Annotated[int, typer.Option("--dpi", min=10, max=2400, help="Dots per inch, of a PNG.")] = 150
+    surface: Annotated[bool, typer.Option("--surface", help="Draw a plane as a surface, its contours below.")] = False
+
+    def look(self, sources: Sequence[str]) -> Look:
+        """Return how the picture of results with these names is to look.
+
+        Raises:
+            BadParameter: if limits are none.
+        """
+        from landscape_cli.figures.figure import Look
+
+        limits = None if self.ylim is None else numbers(self.ylim, "--ylim")
+        if limits is not None and (len(limits) != 2 or not limits[0] < limits[1]):
+            raise typer.BadParameter(f"--ylim takes the lowest and the highest number, as in 0,0.5, not {self.ylim!r}")
+        labels = [] if self.labels is None else self.labels.split(",")
+        ylim = None if limits is None else (limits[0], limits[1])
+        return Look(title=self.title, labels=labels, ylim=ylim, width=self.width, dpi=self.dpi, sources=sources)
 
 
 @dataclass(frozen=True)

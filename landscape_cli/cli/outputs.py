@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.io.results import Result
     from landscape_cli.network import Params
 
 
@@ -286,12 +287,17 @@ def check_result_output(output: Path | None, form: Format | None, plot: Path | N
 
 
 @contextmanager
-def drawn_last(plot: Path | None, draw: Callable[[Path], None]) -> Iterator[None]:
-    """Draw a picture, if one is asked for, once results are written; or even if they cannot be.
+def drawn_last(
+    plot: Path | None, result: Result, *, force: bool, quiet: bool, points: Sequence[Any] = ()
+) -> Iterator[None]:
+    """Draw a picture of a result, if one is asked for, once it is written; or even if it cannot be.
 
     Args:
         plot: the picture.
-        draw: what draws and writes it.
+        result: what is drawn, as `landscape plot` draws it from its file.
+        force: whether an existing file may be replaced.
+        quiet: whether to leave out remarks.
+        points: of a connector, whose result has them in CSV alone.
 
     Raises:
         ResultError: if it cannot be drawn or written.
@@ -300,16 +306,38 @@ def drawn_last(plot: Path | None, draw: Callable[[Path], None]) -> Iterator[None
         yield
     except (LandscapeError, OSError):
         with suppress(ResultError):
-            _draw(plot, draw)
+            _draw(plot, result, points, force=force)
         raise
-    _draw(plot, draw)
+    _draw(plot, result, points, force=force)
+    if plot is not None:
+        say(f"wrote {plot}", quiet=quiet)
 
 
-def _draw(plot: Path | None, draw: Callable[[Path], None]) -> None:
+def _draw(plot: Path | None, result: Result, points: Sequence[Any], *, force: bool) -> None:
     if plot is None:
         return
+    from landscape_cli.io.results import finite
+
+    body = finite({**result.body, "provenance": result.provenance} | ({"points": points} if points else {}))
+    draw([body], plot, force=force)
+
+
+def draw(bodies: Sequence[Any], plot: Path, *, force: bool, **look: Any) -> None:
+    """Draw results, as they are in files, and write the picture.
+
+    Args:
+        bodies: of one kind.
+        plot: the picture.
+        force: whether an existing file may be replaced.
+        **look: how it is to look, and `surface`.
+
+    Raises:
+        ResultError: if it cannot be drawn or written.
+    """
+    from landscape_cli.figures.draw import draw_to
+
     try:
-        draw(plot)
+        draw_to(plot, *bodies, force=force, **look)
     except (LandscapeError, MemoryError):
         raise
     except Exception as cause:  # whatever matplotlib thinks of fonts, names or numbers

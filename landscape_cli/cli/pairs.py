@@ -130,7 +130,7 @@ def _matching(pattern: Path) -> list[Path]:
     files = [Path(match) for match in dict.fromkeys(glob.glob(name, recursive=True)) if os.path.isfile(match)]
     if not files:
         raise CheckpointError(f"no file matches the pattern {name!r}: correct it")
-    return sorted(files, key=_natural)
+    return sorted(files, key=natural)
 
 
 def _zipped(indices: Mapping[str, range]) -> list[Pair]:
@@ -146,7 +146,7 @@ def _zipped(indices: Mapping[str, range]) -> list[Pair]:
     return [Pair(*both, (first, second)) for both in zip(indices[first], indices[second], strict=True)]
 
 
-def _natural(path: Path) -> tuple[list[Any], str]:
+def natural(path: Path) -> tuple[list[Any], str]:
     """Return what to sort file names by, so that 2 comes before 10: text and numbers in turn."""
     parts = re.split(r"([0-9]+)", str(path))
     return [int(part) if k % 2 else part for k, part in enumerate(parts)], str(path)

@@ -12,6 +12,10 @@ FLAGS = {
     "model_name": "--model",
     "subspace": "--subspace-dim",
     "basis": "--subspace-basis",
+    "limits": "--range",
+    "begin": "--from",
+    "stop": "--to",
+    "beyond": "--from, --to",
     "deviation": "--std",
 }
 """Options that are not spelled as the parameters are."""

@@ -19,6 +19,13 @@ Points = Annotated[
         help="Points on the path, evenly spaced, ends included; of a connector on each edge [7].",
     ),
 ]
+From = Annotated[
+    float,
+    typer.Option("--from", max=0.0, help="Begin before the first network, at this τ; points are as far apart."),
+]
+To = Annotated[
+    float, typer.Option("--to", min=1.0, help="End behind the second network. Barriers are those between the two.")
+]
 PathKind = Annotated[
     Kind | None,
     typer.Option(

@@ -50,6 +50,7 @@ IF_USED = (
     *("adv_optimizer", "dropout", "ensemble"),
     *("density_probes", "density_steps"),
     *("b", "c", "third", "fold_preprocessing", "key", "check"),
+    *("direction", "directions", "project", "on_torus"),
 )
 IF_USED += tuple(kind.value for kind in Perturbation)
 
@@ -60,6 +61,7 @@ IF_GIVEN = (
     *("subspace_dim", "subspace_seed", "subspace_basis", "init_scale"),
     *("image_size", "train_samples", "test_samples"),
     *("preprocess", "mean", "std", "precision"),
+    *("normalize_directions", "limits", "growth"),
 )
 """Likewise, but for options that may be zero."""
 
@@ -89,8 +91,8 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         unused.update(_unused_by_path(context.params))
     if "ensemble" in unused and "ensemble" in context.params:
         unused.update(OF_ENSEMBLE)
-    if "functions" in context.params and not context.params["all_parameters"]:  # of `distance`, which it is new to
-        unused.add("all_parameters")
+    if {"functions", "on_torus"} & context.params.keys() and not context.params["all_parameters"]:
+        unused.add("all_parameters")  # which it is new to, other than to `flatness`
     if "average_out" in context.params:  # of `align`, whose mean alone has statistics of its own
         unused.add("bn")
     if "relaxation" in context.params:
@@ -114,6 +116,8 @@ def _unused_by_path(options: Mapping[str, Any]) -> set[str]:
     """Return which options of `path` have no say in what was measured."""
     connects, bends = options["kind"] == Kind.CONNECTOR, options["optimize_midpoint"]
     unused = set() if connects or bends else set(OF_MIDPOINT)
+    unused.update(("kind", "orders") if options["direction"] else ())
+    unused.update(name for name, end in (("begin", 0), ("stop", 1)) if options[name] == end)
     unused.update(OF_MIDPOINT_ALONE if options["midpoints"] == 1 else OF_MIDPOINT_ALONE[1:])
     if not connects:
         unused.update(OF_CONNECTOR)

@@ -3,118 +3,145 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.choices import Shape
-from landscape_cli.figures.figure import new_grid
+from landscape_cli.figures.curve import as_number, column, set_scores
+from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, size_of, write_legend, write_title
+from landscape_cli.figures.style import ACCENT, BLUE, FAINT, GREEN, short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from landscape_cli.measures.connector_result import ConnectorResult, PointScores
-
-CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.5, math.sqrt(3) / 2))
+CORNERS = {"a": (0.0, 0.0), "b": (1.0, 0.0), "c": (0.5, math.sqrt(3) / 2)}
 MOST_LABELS = 24
-LABEL = {"boxstyle": "round", "facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.15}
+BEFORE = "before_"
+SETS = {
+    "before": ("max before training", {"color": ACCENT, "linestyle": "--"}),
+    "simplex": ("max on the networks' simplex", {"color": FAINT, "linestyle": ":"}),
+}
+
+Body = Mapping[str, Any]
 
 
-def connector_figure(result: ConnectorResult, *, title: str) -> Figure:
-    """Draw the training error on a complex of three networks, before and after; of others by facet.
+def connector_figure(result: Body, *, look: Look = DEFAULT) -> Figure:
+    """Draw the training error on a complex of three networks, before and after, on one scale; of others by facet.
 
     Where losses were measured, they are drawn too, and of three networks both splits.
 
     Args:
-        result: the connector.
-        title: of the figure.
+        result: the connector, as `ConnectorResult.to_dict` gives it, and in `points`, if they are known, the rows of
+            its points, as CSV files hold them: the triangle is made of these.
+        look: title, labels of the networks, and the size.
     """
-    if result.complex.shape == Shape.COMPLEX and result.complex.networks == len(CORNERS):
-        return _triangles(result, title)
-    return _facets(result, title)
+    names = {part for row in result.get("points", ()) for part in row["facet"].split("-")}
+    if names and all(set(name) <= set(CORNERS) for name in names) and set(CORNERS) <= names:
+        figure = _triangles(result, look)
+    else:
+        figure = _facets(result, look)
+    networks = look.label(short_labels(result.get("networks", ())))
+    letters = (f"{chr(97 + k)}: {name}" for k, name in enumerate(networks))
+    about = f"connector ({result['shape']}, {result['geometry']})" if "shape" in result else "connector"
+    write_title(figure, look, f"{about} of {', '.join(letters)}" if networks else about)
+    return finish(figure)
 
 
-def _triangles(result: ConnectorResult, title: str) -> Figure:
-    """Draw the triangle before and after training on one scale of colours: the training error, with losses all."""
-    after = result.after.columns(loss=result.loss)
-    measured = [f"{split}_{result.after.quantity.name}" for split in result.after.error]
-    drawn = list(after) if result.loss and result.after.quantity.has_error else measured[:1]
-    figure, grid = new_grid(len(drawn), 2)
-    for panels, column in zip(grid, drawn, strict=True):
-        values = [scores.columns(loss=result.loss)[column].tolist() for scores in (result.before, result.after)]
-        known = [value for row in values for value in row if not math.isnan(value)]
-        highest = max(known, default=0.0) or 1.0
+def _triangles(result: Body, look: Look) -> Figure:
+    """Draw the triangle before and after training on one scale of colors: the training error, with losses all."""
+    points = result["points"]
+    measured = [name for name in points[0] if f"{BEFORE}{name}" in points[0]]
+    drawn = measured if any(name.endswith("_loss") for name in measured) else measured[:1]
+    figure, grid = new_figure(len(drawn), 2, look)
+    for panels, name in zip(grid, drawn, strict=True):
+        values = [column(points, f"{before}{name}") for before in (BEFORE, "")]
+        highest = max((value for row in values for value in row if not math.isnan(value)), default=0.0) or 1.0
+        lowest = min((0.0, *(value for row in values for value in row if not math.isnan(value))))
         colored = None
-        for axes, name, row in zip(panels, ("before training", "trained"), values, strict=True):
-            colored = _draw_triangle(axes, result, row, highest) or colored
-            axes.set(title=name, aspect="equal")
+        for axes, title, row in zip(panels, ("before training", "trained"), values, strict=True):
+            colored = _draw_triangle(axes, points, row, (lowest, highest)) or colored
+            axes.set(title=title, aspect="equal")
             axes.set_axis_off()
         if colored is not None:
-            figure.colorbar(colored, ax=list(panels), label=column.replace("_", " "))
-    figure.suptitle(title)
+            figure.colorbar(colored, ax=list(panels), label=name.replace("_", " "), format="%.3g")
     return figure
 
 
-def _draw_triangle(axes: Any, result: ConnectorResult, values: Sequence[float], highest: float) -> Any:
-    """Draw one triangle; return what its colours are, None if no point has any."""
-    places = [
-        tuple(sum(CORNERS[k][axis] for k in vertex.of) / len(vertex.of) for axis in (0, 1))
-        for vertex in result.complex.vertices
-    ]
-    x, y = (
-        [
-            sum(places[vertex][axis] * part for vertex, part in point.items()) / result.grid.steps
-            for point in result.grid.points
-        ]
-        for axis in (0, 1)
-    )
-    cells = [
-        cell
-        for facet in range(len(result.complex.facets))
-        for cell in result.grid.triangles(facet)
-        if not any(math.isnan(values[point]) for point in cell)
-    ]
+def _place(row: Body) -> tuple[float, float]:
+    """Return where a point lies: vertices are named by the corners whose barycentre they are."""
+    vertices = row["facet"].split("-")
+    x, y = 0.0, 0.0
+    for k, name in enumerate(vertices, 1):
+        weight = as_number(row[f"weight_{k}"]) / len(name)
+        x += weight * sum(CORNERS[letter][0] for letter in name)
+        y += weight * sum(CORNERS[letter][1] for letter in name)
+    return x, y
+
+
+def _draw_triangle(axes: Any, points: Sequence[Body], values: Sequence[float], scale: tuple[float, float]) -> Any:
+    """Draw one triangle; return what its colors are, None if no point has any."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.tri import Triangulation
+
+    x, y = zip(*map(_place, points), strict=True)
+    triangles = Triangulation(x, y)
+    missing = [any(math.isnan(values[point]) for point in cell) for cell in triangles.triangles]
     drawn = None
-    if cells:
-        colours = [0.0 if math.isnan(value) else value for value in values]
-        drawn = axes.tripcolor(x, y, cells, colours, shading="gouraud", cmap="viridis", vmin=0.0, vmax=highest)
-    for facet in result.complex.facets:
-        outline = [places[vertex] for vertex in (*facet, facet[0])]
+    if not all(missing):
+        triangles.set_mask(missing)
+        colors = [0.0 if math.isnan(value) else value for value in values]
+        low, high = scale
+        drawn = axes.tripcolor(triangles, colors, shading="gouraud", cmap="viridis", vmin=low, vmax=high)
+    places: dict[str, tuple[float, float]] = {}
+    for facet in dict.fromkeys(row["facet"] for row in points):
+        for name in facet.split("-"):
+            alone = {"facet": name, "weight_1": 1.0}
+            places[name] = _place(alone)
+        outline = [places[name] for name in (*facet.split("-"), facet.split("-")[0])]
         axes.plot(*zip(*outline, strict=True), color="white", linewidth=0.7)
-    for place, vertex in zip(places, result.complex.vertices, strict=True):
-        axes.plot(*place, "s" if vertex.trained else "o", color="white", markeredgecolor="black")
-        axes.annotate(vertex.name, place, xytext=(5, 5), textcoords="offset points", bbox=LABEL)
+    effects = [withStroke(linewidth=1.8, foreground="white")]
+    for name, place in places.items():
+        axes.plot(*place, "o" if len(name) == 1 else "s", color="white", markeredgecolor="black", markersize=4)
+        style: dict[str, Any] = {"fontsize": size_of(axes.figure), "path_effects": effects}
+        axes.annotate(name, place, xytext=(5, 5), textcoords="offset points", **style)
     return drawn
 
 
-def _facets(result: ConnectorResult, title: str) -> Figure:
-    """Draw for each facet the largest and the mean error, and the largest before training, a panel a split.
+def _facets(result: Body, look: Look) -> Figure:
+    """Draw for each facet the largest and the mean error, and the largest of other sets, a panel a split.
 
     Losses are drawn below where they were measured.
     """
-    rows = [[f"{split}_{result.after.quantity.name}" for split in result.after.error]]
-    if result.loss and result.after.quantity.has_error:
-        rows.append([column for column in result.after.columns(loss=True) if column not in rows[0]])
-    figure, grid = new_grid(len(rows), len(rows[0]))
-    facets = range(len(result.complex.facets))
-    for axes, column in zip(grid.flat, (column for row in rows for column in row), strict=True):
-        curves = {
-            "max before training": _of_facets(result, result.before, column, "max"),
-            "max": _of_facets(result, result.after, column, "max"),
-            "mean": _of_facets(result, result.after, column, "mean"),
-        }
-        for (label, values), mark in zip(curves.items(), ("x", "o", "."), strict=True):
-            axes.plot(list(facets), values, mark, label=label)
-        highest = max((v for values in curves.values() for v in values if not math.isnan(v)), default=0.0)
-        axes.set(xlabel="facet", ylabel=column.replace("_", " "), ylim=(0, 1.1 * highest or 1))
+    facets = result["facets"]
+    quantity = result.get("quantity", "error")
+    splits = [split for split in facets[0] if split not in {"vertices", "loss"}]
+    rows = [[(f"{split} {quantity}", [split]) for split in splits]]
+    if "loss" in facets[0]:
+        rows.append([(f"{split} loss", ["loss", split]) for split in splits])
+    figure, grid = new_figure(len(rows), len(splits), look)
+    entries: dict[str, Any] = {}
+    for axes, (label, keys) in zip(grid.flat, (panel for row in rows for panel in row), strict=True):
+        of_facets = [_get(facet, keys) for facet in facets]
+        values: list[float] = []
+        for mark, key, color in (("o", "max", BLUE), ("s", "mean", GREEN)):
+            numbers = [as_number(each.get(key)) for each in of_facets]
+            [entries[f"{key} of the facet"]] = axes.plot(numbers, mark, color=color, markersize=4)
+            values += numbers
+        for name, (words, style) in SETS.items():
+            highest = as_number(_get(result.get(name, {}), keys).get("max"))
+            if not math.isnan(highest):
+                entries[words] = axes.axhline(highest, linewidth=1, **style)
+                values.append(highest)
+        set_scores(axes, [value for value in values if not math.isnan(value)], look, label)
+        axes.set_xlabel("facet")
         if len(facets) <= MOST_LABELS:
-            names = ["-".join(result.complex.vertices[k].name for k in facet) for facet in result.complex.facets]
-            axes.set_xticks(list(facets), names, rotation=90 if len(facets) > 4 else 0)
-        axes.legend()
-    figure.suptitle(title)
+            names = ["-".join(map(str, facet["vertices"])) for facet in facets]
+            axes.set_xticks(range(len(facets)), names, rotation=90 if len(facets) > 4 else 0)
+    write_legend(figure, entries)
     return figure
 
 
-def _of_facets(result: ConnectorResult, scores: PointScores, column: str, figure: str) -> list[float]:
-    """Return one figure of every facet, NaN where a point of it has no score."""
-    values = [scores.at(points).columns(loss=result.loss)[column] for points in result.grid.facets]
-    return [float(each.max() if figure == "max" else each.mean()) for each in values]
+def _get(value: Body, keys: Sequence[str]) -> Body:
+    """Return what lies under some keys; nothing where one is missing."""
+    for key in keys:
+        value = value.get(key) or {}
+    return value

@@ -1,15 +1,16 @@
-"""The picture of curvature: eigenvalues of each network, and the density of all of them."""
+"""The figure of curvature: eigenvalues of each network, and the density of all of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import HessianMetric
-from landscape_cli.figures.figure import new_figure, save
-from landscape_cli.measures.curvature_result import BROADENING, Curvature
+from landscape_cli.figures.curve import as_number
+from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, write_legend, write_title
+from landscape_cli.figures.networks import lines_of
+from landscape_cli.measures.curvature_result import BROADENING, SpectralDensity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,88 +19,103 @@ MATRICES = {HessianMetric.RELATIVE: "D H D", HessianMetric.EUCLIDEAN: "H"}
 LOWEST = 1e-6
 """Densities below this part of the highest are not drawn."""
 
+Network = Mapping[str, Any]
 
-def plot_curvature(path: Path, curvatures: Mapping[str, Curvature], *, force: bool) -> None:
-    """Draw the eigenvalues of networks by their rank, and the density of all eigenvalues if there is any.
+
+def curvature_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure:
+    """Draw the eigenvalues of networks by their rank, with their residuals as bars, and the density of all if known.
+
+    The least eigenvalue is dotted. Where neither was computed: the traces, with their standard errors. What is missing
+    is left out.
 
     Args:
-        path: the picture.
-        curvatures: by network.
-        force: whether an existing file may be replaced.
-
-    Raises:
-        ResultError: if it cannot be written.
+        *results: of `flatness` of the kind curvature, as files hold them; their networks are drawn together.
+        look: title, labels of the networks, and the size.
     """
-    save(curvature_figure(curvatures), path, force=force)
-
-
-def curvature_figure(curvatures: Mapping[str, Curvature]) -> Figure:
-    """Return the figure: a panel for eigenvalues with their residuals, the least one dotted, and one for the density.
-
-    Of neither there may be any: then the traces, with their standard errors. What is missing is left out.
-    """
-    panels = [draw for draw in (_draw_eigenvalues, _draw_density) if draw(None, curvatures)] or [_draw_traces]
-    figure, axes = new_figure(len(panels))
-    matrix = MATRICES[next(iter(curvatures.values())).metric]
+    networks = [network for result in results for network in result["networks"]]
+    names = look.label([network["network"] for network in networks])
+    lines = lines_of(names, Look(labels=look.labels) if look.labels else DEFAULT)
+    styles = {k: (line.label, line.style) for line in lines for k in line.members}
+    panels = [draw for draw in (_draw_eigenvalues, _draw_density) if draw(None, networks, styles, {})] or [_draw_traces]
+    figure, [axes] = new_figure(1, len(panels), look)
+    matrix = MATRICES[HessianMetric(networks[0]["metric"])]
+    entries: dict[str, Any] = {}
     for panel, draw in zip(axes, panels, strict=True):
-        draw(panel, curvatures)
+        draw(panel, networks, styles, entries)
         panel.set(**{key: text.replace("MATRIX", matrix) for key, text in LABELS[draw.__name__].items()})
-        if panel.get_legend_handles_labels()[0]:
-            panel.legend()
-    return figure
+    write_legend(figure, entries)
+    write_title(figure, look, TITLES[panels[0].__name__])
+    return finish(figure)
 
 
+TITLES = {
+    "_draw_eigenvalues": "bars: residuals of the eigenvalues",
+    "_draw_density": f"each node a Gaussian of {BROADENING:.0%} of the spectrum's width",
+    "_draw_traces": "bars: one standard error over random vectors",
+}
 LABELS = {
     "_draw_eigenvalues": {"xlabel": "rank", "ylabel": "eigenvalue of MATRIX (training loss)"},
     "_draw_density": {
         "xlabel": "eigenvalue of MATRIX",
-        "ylabel": f"density (each node a Gaussian of {BROADENING:.0%} of the width)",
+        "ylabel": f"density (Gaussians of {BROADENING:.0%} of the width)",
     },
     "_draw_traces": {"xlabel": "", "ylabel": "trace of MATRIX (training loss)"},
 }
 
 
-def _draw_eigenvalues(axes: Any, curvatures: Mapping[str, Curvature]) -> bool:
+def _draw_eigenvalues(
+    axes: Any, networks: Sequence[Network], styles: Mapping[int, Any], entries: dict[str, Any]
+) -> bool:
     """Draw eigenvalues by their rank; without axes tell whether there are any."""
-    most = max(len(curvature.eigenvalues) for curvature in curvatures.values())
+    most = max(len(network["eigenvalues"]) for network in networks)
     if axes is None:
-        return most > 0 or any(curvature.smallest is not None for curvature in curvatures.values())
-    for k, (network, curvature) in enumerate(curvatures.items()):
-        color, ranks = f"C{k}", range(1, 1 + len(curvature.eigenvalues))
-        name = f"{network} (trace {curvature.trace:.3g})" if curvature.trace_draws else network
-        if not all(map(math.isnan, curvature.eigenvalues)):
-            style = {"fmt": ".-", "capsize": 2, "color": color, "label": name}
-            axes.errorbar(ranks, curvature.eigenvalues, curvature.residuals, **style)
-        if curvature.smallest is not None and not math.isnan(curvature.smallest):
-            axes.axhline(curvature.smallest, color=color, linestyle=":", label=f"{network}: smallest")
+        return most > 0 or any("smallest" in network for network in networks)
+    for k, network in enumerate(networks):
+        label, style = styles[k]
+        values = [as_number(value) for value in network["eigenvalues"]]
+        if not all(map(math.isnan, values)):
+            trace = as_number((network.get("trace") or {}).get("mean"))
+            named = label if math.isnan(trace) else f"{label} (trace {trace:.3g})"
+            residuals = [as_number(value) for value in network["residuals"]]
+            known = [0.0 if math.isnan(residual) else residual for residual in residuals]
+            entries[named] = axes.errorbar(range(1, 1 + len(values)), values, known, capsize=2, markersize=4, **style)
+        least = as_number(network.get("smallest"))
+        if not math.isnan(least):
+            entries[f"{label}: smallest"] = axes.axhline(least, color=style["color"], linestyle=":")
     axes.set_xlim(0.5, max(1, most) + 0.5)
     axes.locator_params(axis="x", integer=True)
     if not most:
         axes.set_xticks([])
+    axes.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     return True
 
 
-def _draw_density(axes: Any, curvatures: Mapping[str, Curvature]) -> bool:
+def _draw_density(axes: Any, networks: Sequence[Network], styles: Mapping[int, Any], entries: dict[str, Any]) -> bool:
     """Draw the density of all eigenvalues; without axes tell whether there is any."""
-    densities = {name: each.density for name, each in curvatures.items() if each.density is not None}
+    known = {k: network["density"] for k, network in enumerate(networks) if network.get("density")}
     if axes is None:
-        return bool(densities)
+        return bool(known)
     highest = 0.0
-    for k, network in enumerate(curvatures):
-        if network in densities:
-            grid, density = densities[network].smooth()
-            axes.semilogy(grid, density, color=f"C{k}", label=network)
-            highest = max(highest, float(density.max(initial=0)))
+    for k, density in known.items():
+        label, style = styles[k]
+        nodes, weights = (tuple(map(tuple, density[key])) for key in ("nodes", "weights"))
+        grid, heights = SpectralDensity(nodes, weights).smooth()
+        [line] = axes.semilogy(grid, heights, **{**style, "marker": ""})
+        entries.setdefault(f"{label}: density", line)
+        highest = max(highest, float(heights.max(initial=0)))
     if highest:
         axes.set_ylim(LOWEST * highest, 2 * highest)
     return True
 
 
-def _draw_traces(axes: Any, curvatures: Mapping[str, Curvature]) -> bool:
+def _draw_traces(axes: Any, networks: Sequence[Network], styles: Mapping[int, Any], entries: dict[str, Any]) -> bool:
     """Draw the traces with their standard errors."""
-    for k, (network, curvature) in enumerate(curvatures.items()):
-        if curvature.trace_draws and not math.isnan(curvature.trace):
-            error = 0.0 if math.isnan(curvature.trace_standard_error) else curvature.trace_standard_error
-            axes.errorbar([k], [curvature.trace], [error], fmt=".", capsize=4, color=f"C{k}", label=network)
+    for k, network in enumerate(networks):
+        label, style = styles[k]
+        trace = {key: as_number(value) for key, value in (network.get("trace") or {}).items()}
+        if not math.isnan(trace.get("mean", math.nan)):
+            error = trace.get("standard_error", math.nan)
+            bar = axes.errorbar([k], [trace["mean"]], [0.0 if math.isnan(error) else error], capsize=4, **style)
+            entries[label] = bar
     axes.set_xticks([])
     return True

@@ -1,78 +1,231 @@
-"""The picture of a plane: the error in it, and the loss, as contours."""
+"""The figure of a plane: the error in it, and the loss, as contours."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from landscape_cli.figures.figure import new_grid, save
+from landscape_cli.figures.curve import as_number
+from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, size_of, write_legend, write_title
+from landscape_cli.figures.style import LONGEST, cut_middle, short_labels
 
-OUTLINE = 2.0
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLORS = "viridis"
+DECADES = 1.5
+"""Values that span more have levels by their logarithms."""
+LEVELS, FEWEST = 9, 3
+"""How many levels contours have, about and at least."""
+OUTLINE = 1.6
 """Of labels that may lie on any color, in points."""
+SPLITS = ("train", "test")
+OTHERS = (
+    ("trajectory", "trajectory, in order", {"marker": "o", "linestyle": "-", "markersize": 3, "linewidth": 1}),
+    ("projected", "projected networks", {"marker": "D", "linestyle": "none", "markersize": 4}),
+)
+"""Networks beside the corners: what results call them, what figures do, and how they look."""
 
 
-def plot_plane(path: Path, plane: Mapping[str, Any], *, force: bool) -> None:
-    """Draw the train and test error in a plane, and the losses below where they were measured.
+class Field(NamedTuple):
+    """What was measured at the nodes.
 
-    The three networks lie in it, or what stands in for them.
+    Attributes:
+        split: on which data.
+        quantity: error or loss.
+        values: row by row, NaN where there is none.
+    """
+
+    split: str
+    quantity: str
+    values: list[list[float]]
+
+    @property
+    def known(self) -> list[float]:
+        """All values that there are."""
+        return [value for row in self.values for value in row if math.isfinite(value)]
+
+
+def fields_of(plane: Mapping[str, Any]) -> list[list[Field]]:
+    """Return a list for each quantity that was measured, of a field for each split."""
+    width, points = len(plane["x"]), plane["points"]
+    kinds = ("error", "loss") if "quantity" not in plane else (plane["quantity"],)
+    rows = []
+    for kind in kinds:
+        there = [split for split in SPLITS if f"{split}_{kind}" in points[0]]
+        columns = [[as_number(row.get(f"{split}_{kind}")) for row in points] for split in there]
+        grids = [[values[k : k + width] for k in range(0, len(values), width)] for values in columns]
+        rows.append([Field(split, kind, grid) for split, grid in zip(there, grids, strict=True)])
+    return [row for row in rows if row]
+
+
+def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
+    """Draw the train and test error in a plane on one scale, and the losses below where they were measured.
+
+    Contours are labelled, of values that span decades at levels by their logarithms. The networks are named in place,
+    or what stands in for them. Where there is no value, the plane is hatched.
 
     Args:
-        path: the picture.
         plane: the result, as `PlaneResult.to_dict` gives it.
-        force: whether an existing file may be replaced.
-
-    Raises:
-        ResultError: if it cannot be written.
+        look: title, labels of the networks, and the size.
     """
-    xs, ys = plane["x"], plane["y"]
-    kinds = ("error", "loss") if "quantity" not in plane else (plane["quantity"],)
-    drawn = [what for what in kinds if f"train_{what}" in plane["points"][0]]
-    labels = corner_labels(plane)
-    figure, grid = new_grid(len(drawn), 2)
-    for axes, what in zip(grid, drawn, strict=True):
-        for ax, split in zip(axes, ("train", "test"), strict=True):
-            scores = [row[f"{split}_{what}"] for row in plane["points"]]
-            values = [math.nan if score is None else score for score in scores]
-            field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
-            if not all(map(math.isnan, values)):
-                filled = ax.contourf(xs, ys, field, levels=20, cmap="viridis")
-                figure.colorbar(filled, ax=ax, label=f"{split} {what}")
-            _mark(ax, plane, labels, outlined="third" in plane or len(drawn) > 1)
-            ax.set(xlabel="x", ylabel="y", aspect="equal")
-    names = [f"{corner['name']}: {label}" for corner, label in zip(plane["networks"], labels, strict=True)]
-    figure.suptitle(", ".join(names), fontsize=9)
-    save(figure, path, force=force)
+    rows = fields_of(plane)
+    figure, grid = new_figure(len(rows), max(map(len, rows)), look, tall=1.15)
+    figure.set_layout_engine("compressed")  # which knows of panels that are as high as wide
+    labels = look.label(corner_labels(plane))
+    entries: dict[str, Any] = {}
+    for axes, fields in zip(grid, rows, strict=True):
+        known = [value for field in fields for value in field.known]
+        levels, norm = _levels(known)
+        filled = None
+        for ax, field in zip(axes, fields, strict=True):
+            filled = _draw_field(ax, plane, field, levels, norm, entries) or filled
+            _mark_others(ax, plane, entries)
+            _mark(ax, plane, labels)
+            ax.set(xlabel=axis_label(plane, 0), ylabel=axis_label(plane, 1))
+            if "directions" not in plane or {each["direction"] for each in plane["directions"]} == {"pca"}:
+                ax.set(aspect="equal")
+            ax.set_title(f"{field.split} {field.quantity}")
+        if filled is not None:
+            stacked = axes[0].get_gridspec().ncols == 1
+            for beside in axes if stacked else [list(axes)]:
+                figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%.3g", aspect=30)
+    write_legend(figure, entries)
+    torus = " · units turn on their spheres" if plane.get("on_torus") else ""
+    write_title(figure, look, f"plane through {', '.join(labels)}{_treatment(plane)}{torus}")
+    return finish(figure)
 
 
-def corner_labels(plane: Mapping[str, Any]) -> list[str]:
-    """Return what the corners of a plane are: networks' files, or what stands in, numbered where two are the same."""
+def corner_labels(plane: Mapping[str, Any], *, short: bool = True) -> list[str]:
+    """Return what the corners of a plane are: networks' files, or what stands in, numbered where two are the same.
+
+    `short` makes labels of files' names.
+    """
     corners = plane["networks"]
     same = [corner["network"] for corner in corners if "third" in corner]
+    names = [corner["network"] for corner in corners if "third" not in corner]
+    given = iter(short_labels(names) if short else names)
     labels = []
     for k, corner in enumerate(corners):
-        number = sum("third" in other for other in corners[: k + 1])
-        labels.append(corner["network"] + f" {number}" * ("third" in corner and same.count(corner["network"]) > 1))
+        if "third" not in corner:
+            labels.append(next(given))
+            continue
+        count = sum("third" in other for other in corners[: k + 1])
+        labels.append(corner["network"] + f" {count}" * (same.count(corner["network"]) > 1))
     return labels
 
 
-def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str], *, outlined: bool) -> None:
-    """Mark the corners: networks by their letters, what stands in for one by a cross and what it is."""
-    from matplotlib.patheffects import withStroke
+def axis_label(plane: Mapping[str, Any], axis: int) -> str:
+    """Return what an axis is: x or y, and of a plane through one network the direction and its length."""
+    letter = "xy"[axis]
+    if "directions" not in plane:
+        return f"{letter} (Euclidean distance)"
+    direction = plane["directions"][axis]
+    share = direction.get("explained_variance")
+    detail = f"{share:.0%} of the variance" if share is not None else f"in lengths of {direction['length']:.3g}"
+    return f"{letter}: {cut_middle(direction['direction'], LONGEST)} ({detail})"
 
-    effects = [withStroke(linewidth=OUTLINE, foreground="black")] if outlined else None
+
+def _treatment(plane: Mapping[str, Any]) -> str:
+    arguments = plane.get("provenance", {}).get("arguments", {})
+    return " · batch-norm recomputed" if arguments.get("bn") == "recompute" else ""
+
+
+def _levels(known: Sequence[float]) -> tuple[list[float], Any]:
+    """Return the levels of contours, and how values become colors: by logarithms where they span decades."""
+    from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.ticker import MaxNLocator
+
+    if not known:
+        return [], None
+    low, high = min(known), max(known)
+    positive = [value for value in known if value > 0]
+    least = min(positive, default=math.nan)
+    if low >= 0 and positive and high / least > 10**DECADES and high > 0:
+        least = max(least, high / 10**4)
+        exponents = range(math.floor(math.log10(least)), math.ceil(math.log10(high)) + 1)
+        series = (1, 2, 5) if len(exponents) <= 4 else (1,)
+        steps = [step * 10.0**exponent for exponent in exponents for step in series]
+        above = [step for step in steps if step > least]
+        below = [step for step in steps if step <= least][-1:]
+        levels = below + [step for step in above if step < high] + [step for step in above if step >= high][:1]
+        return levels, LogNorm(levels[0], levels[-1])
+    if high == low:
+        span = abs(high) or 1.0
+        return [low - 0.05 * span, low + 0.05 * span], Normalize(low - span, low + span)
+    levels = [float(level) for level in MaxNLocator(LEVELS).tick_values(low, high)]
+    return levels, Normalize(levels[0], levels[-1])
+
+
+def _draw_field(
+    ax: Any, plane: Mapping[str, Any], field: Field, levels: Sequence[float], norm: Any, entries: dict[str, Any]
+) -> Any:
+    """Draw one field; return what its colors are, None if there is no value."""
+    from matplotlib.patches import Patch
+    from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import MaxNLocator
+
+    count = sum(map(len, field.values))
+    if len(field.known) < count:
+        ax.patch.set(facecolor="0.93", hatch="////", edgecolor="0.6")
+        entries["hatched: no value, outputs are not finite"] = Patch(facecolor="0.93", hatch="////", edgecolor="0.6")
+    ax.set(xlim=(min(plane["x"]), max(plane["x"])), ylim=(min(plane["y"]), max(plane["y"])))
+    if not field.known:
+        return None
+    floor = levels[0] * 0.999 if levels[0] > 0 else -math.inf  # of logarithms, which zero has none of
+    values = [[max(value, floor) if math.isfinite(value) else math.nan for value in row] for row in field.values]
+    settings: dict[str, Any] = {"levels": levels, "norm": norm}
+    filled = ax.contourf(plane["x"], plane["y"], values, cmap=COLORS, extend="both", **settings)
+    if min(field.known) == max(field.known):
+        return filled
+    inner = [level for level in levels if min(field.known) < level < max(field.known)]
+    if len(inner) < FEWEST:  # of what varies little beside the other field, whose colors it shares
+        inner = [float(level) for level in MaxNLocator(FEWEST + 1).tick_values(min(field.known), max(field.known))]
+        inner = [level for level in inner if min(field.known) < level < max(field.known)]
+    if inner:
+        lines = ax.contour(plane["x"], plane["y"], values, levels=inner, colors="white", linewidths=0.6)
+        marked = inner[:: max(1, -(-len(inner) // 5))]
+        for text in ax.clabel(lines, marked, fontsize=size_of(ax.figure) - 2, fmt="%.3g", colors="black"):
+            text.set_path_effects([withStroke(linewidth=OUTLINE, foreground="white")])
+    return filled
+
+
+def _mark_others(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) -> None:
+    """Mark the networks of a trajectory, joined in their order, and others that are shown."""
+    for kind, words, style in OTHERS:
+        there = plane.get(kind, ())
+        if there:
+            xs, ys = ([network[axis] for network in there] for axis in "xy")
+            style = {"markeredgecolor": "black", "color": "white", **style}
+            [entries[words]] = ax.plot(xs, ys, path_effects=_outline(), **style)
+
+
+def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str]) -> None:
+    """Mark the corners, each with its name, what stands in for a network by a cross."""
     middle = (min(plane["x"]) + max(plane["x"])) / 2
+    low, extent = min(plane["y"]), max(plane["y"]) - min(plane["y"])
     for corner, label in zip(plane["networks"], labels, strict=True):
         stands_in = "third" in corner
-        inwards = stands_in and corner["x"] > middle  # or long words would be cut at the edge
+        inwards = corner["x"] > middle  # or long words would be cut at the edge
+        height = (corner["y"] - low) / extent
+        below = height > 0.85 or (height > 0.08 and not inwards)  # or they would meet those of the other side
         ax.plot(corner["x"], corner["y"], "X" if stands_in else "o", color="white", markeredgecolor="black")
         ax.annotate(
-            label if stands_in else corner["name"],
+            label,
             (corner["x"], corner["y"]),
-            xytext=(-5 if inwards else 5, 5),
+            xytext=(-6 if inwards else 6, -12 if below else 5),
             textcoords="offset points",
             color="white",
+            fontsize=size_of(ax.figure),
             ha="right" if inwards else "left",
-            path_effects=effects,
+            path_effects=_outline(),
+            zorder=10,
         )
+
+
+def _outline() -> list[Any]:
+    """Return what lets white be seen on any color."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=OUTLINE + 0.6, foreground="black")]

@@ -1,101 +1,101 @@
-"""The picture of radial profiles: errors and losses of each network as all its units turn, and its angular width."""
+"""The figure of radial profiles: errors and losses of networks as all their units turn, and the angular width."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.figures.curve import draw_curve
-from landscape_cli.figures.figure import new_grid, save
+from landscape_cli.figures.curve import as_number, draw_curve, set_scores
+from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, write_legend, write_title
+from landscape_cli.figures.networks import lines_of
+from landscape_cli.figures.style import LINES, short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STYLES = ("-", "--", "-.", ":")
-MARKERS = (".", "^", "s", "v", "D")
-LEGEND_COLUMNS = 3
 WIDTHS = {"train": "width", "test": "test_width"}
 """What results call the angular width on a split."""
 
+Network = Mapping[str, Any]
 
-def plot_radial(path: Path, networks: Sequence[Mapping[str, Any]], *, force: bool) -> None:
-    """Draw all that was measured of each network against the angle, and against the factor of all weights.
+
+def radial_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure:
+    """Draw all that was measured of networks: a row of panels for angles, one for factors, in each one for each score.
+
+    A color for each network and a line for each direction, with a band of one standard error on either side. A thin
+    line down from where the error has grown so much is where the angular width is taken. Profiles without any number
+    are left out.
 
     Args:
-        path: the picture.
-        networks: as `RadialProfiles.to_dict` returns them, and `network`, the name of each.
-        force: whether an existing file may be replaced.
-
-    Raises:
-        ResultError: if it cannot be written.
+        *results: of `flatness` of the kind radial, as files hold them; their networks are drawn together.
+        look: title, labels of the networks, and the size.
     """
-    save(radial_figure(networks), path, force=force)
-
-
-def radial_figure(networks: Sequence[Mapping[str, Any]]) -> Figure:
-    """Return the figure: a row of panels for angles, one for factors, in each a panel for each error and loss.
-
-    A color for each network, and a line style and marker for each direction, with a band of one standard error on
-    either side. A thin line down from where the error has grown so much is where the angular width is taken. Profiles
-    without any number are left out.
-    """
+    networks = [network for result in results for network in result["networks"]]
     profiles = [profile for network in networks for profile in network["profiles"]]
     kinds = [kind for kind in ("angles", "factors") if any(kind in profile for profile in profiles)]
-    measured = list(dict.fromkeys(key for profile in profiles for key, value in profile.items() if _is_measured(value)))
+    measured = list(
+        dict.fromkeys(key for each in profiles for key, value in each.items() if isinstance(value, Mapping))
+    )
     directions = list(dict.fromkeys(profile["direction"] for profile in profiles))
-    styles = {
-        direction: {"linestyle": STYLES[k % len(STYLES)], "marker": MARKERS[k % len(MARKERS)], "markersize": 4}
-        for k, direction in enumerate(directions)
-    }
-    figure, rows = new_grid(len(kinds), len(measured))
-    legend: dict[str, Any] = {}
-    for kind, row in zip(kinds, rows, strict=True):
+    shown = dict(zip(directions, short_labels(directions), strict=True))
+    lines = lines_of(look.label([network["network"] for network in networks]), Look(labels=look.labels))
+    styles = {k: (line.label, line.style) for line in lines for k in line.members}
+    figure, grid = new_figure(len(kinds), len(measured), look)
+    entries: dict[str, Any] = {}
+    marks: dict[str, Any] = {}
+    for kind, row in zip(kinds, grid, strict=True):
         for axes, name in zip(row, measured, strict=True):
-            highest = 0.0
+            values: list[float] = []
             for k, network in enumerate(networks):
                 for profile in (profile for profile in network["profiles"] if kind in profile):
-                    style = {"color": f"C{k}"} | styles[profile["direction"]]
-                    highest = max(highest, _draw(axes, kind, network, profile, name, style))
-            _finish(axes, kind, name, networks, highest)
-            lines, labels = axes.get_legend_handles_labels()
-            legend |= dict(zip(labels, lines, strict=True))
-    if legend:
-        columns = min(LEGEND_COLUMNS * len(measured), len(legend))
-        figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=columns)
-    return figure
-
-
-def _is_measured(value: object) -> bool:
-    return isinstance(value, Mapping)
+                    label, style = styles[k]
+                    if len(directions) > 1:
+                        label = f"{label} ({shown[profile['direction']]})"
+                        style = {**style, "linestyle": LINES[directions.index(profile["direction"]) % len(LINES)]}
+                    values += _draw(axes, kind, network, profile, name, style, label, entries, marks)
+            quantity = networks[0].get("quantity", "error")
+            set_scores(axes, values, look, name.replace("_", " ") if name.endswith("_loss") else f"{name} {quantity}")
+            _set_strengths(axes, kind, profiles)
+    write_legend(figure, entries | marks)
+    write_title(figure, look, "band: one standard error over draws" if entries else "")
+    return finish(figure)
 
 
 def _draw(
-    axes: Any, kind: str, network: Mapping[str, Any], profile: Mapping[str, Any], name: str, style: Mapping[str, Any]
-) -> float:
-    """Draw one profile, from the network itself where it turns; return the highest number drawn, or 0."""
-    strengths, means = list(profile[kind]), list(map(_number, profile[name]["mean"]))
+    axes: Any,
+    kind: str,
+    network: Network,
+    profile: Mapping[str, Any],
+    name: str,
+    style: Mapping[str, Any],
+    label: str,
+    entries: dict[str, Any],
+    marks: dict[str, Any],
+) -> list[float]:
+    """Draw one profile, from the network itself where it turns; return every value drawn."""
+    strengths, means = (
+        [as_number(value) for value in profile[kind]],
+        [as_number(value) for value in profile[name]["mean"]],
+    )
     if all(map(math.isnan, means)):
-        return 0.0
-    errors = [0.0 if error is None else error for error in profile[name]["standard_error"]]
-    start = network[name if name.endswith("_loss") else f"{name}_{network.get('quantity', 'error')}"]
+        return []
+    errors = [as_number(value) for value in profile[name]["standard_error"]]
+    start = as_number(network.get(name if name.endswith("_loss") else f"{name}_{network.get('quantity', 'error')}"))
     if kind == "angles":
-        strengths, means, errors = [0.0, *strengths], [_number(start), *means], [0.0, *errors]
-    highest = draw_curve(axes, strengths, means, errors, f"{network['network']} ({profile['direction']})", **style)
+        strengths, means, errors = [0.0, *strengths], [start, *means], [0.0, *errors]
+    line, values = draw_curve(axes, strengths, means, errors, style)
+    entries.setdefault(label, line)
     width = network.get(WIDTHS.get(name, ""))
     if profile["direction"] == "random" and width is not None and width["angle"] is not None:
-        label = f"angular width at a growth of {width['growth']:g}"
         ends = [0, start + width["growth"]]
-        axes.plot([width["angle"]] * 2, ends, color=style["color"], linewidth=1, marker="_", label=label)
-    return highest
+        [mark] = axes.plot([width["angle"]] * 2, ends, color=style["color"], linewidth=1, linestyle=":", marker="_")
+        marks.setdefault(f"angular width (growth {width['growth']:g})", mark)
+    return values
 
 
-def _finish(axes: Any, kind: str, name: str, networks: Sequence[Mapping[str, Any]], highest: float) -> None:
-    """Label a panel, its axis at the factors that were measured."""
-    profiles = [profile for network in networks for profile in network["profiles"]]
-    label = name.replace("_", " ") if name.endswith("_loss") else f"{name} {networks[0].get('quantity', 'error')}"
-    axes.set(ylabel=label, ylim=(0, 1.1 * highest or 1))
+def _set_strengths(axes: Any, kind: str, profiles: Sequence[Mapping[str, Any]]) -> None:
+    """Set the axis of angles, or of the factors that were measured."""
     if kind == "angles":
         axes.set(xlabel="angle of every unit (degrees)", xlim=(0, None))
         return
@@ -103,7 +103,3 @@ def _finish(axes: Any, kind: str, name: str, networks: Sequence[Mapping[str, Any
     axes.set(xlabel="factor of all weights", xscale="log")
     axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
     axes.set_xticks([], minor=True)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
-from landscape_cli.arguments import check_whole
+from landscape_cli.arguments import check_number, check_whole
 from landscape_cli.errors import GeometryError
 from landscape_cli.io.results import finite
 
@@ -53,6 +53,29 @@ def even_steps(points: int) -> list[float]:
     if points < 2:
         raise GeometryError(f"a path has at least 2 points, its ends, not {points}")
     return [k / (points - 1) for k in range(points)]
+
+
+def steps_beyond(points: int, beyond: Sequence[float]) -> tuple[int, int]:
+    """Return how many more points lie before and behind a path of so many, as far apart, up to two τ.
+
+    Args:
+        points: on the path.
+        beyond: from where to where, as in (-0.5, 1.5).
+
+    Raises:
+        GeometryError: if the first τ is above 0, or the second below 1.
+    """
+    if not isinstance(beyond, Sequence) or len(beyond) != 2:
+        raise GeometryError(f"`beyond=` is two numbers, as in (-0.5, 1.5), not {beyond!r}")
+    for tau in beyond:
+        check_number("beyond", tau, GeometryError)
+    first, last = (as_fraction(tau) for tau in beyond)
+    if first > 0 or last < 1:
+        raise GeometryError(f"`beyond=` begins at 0 or before and ends at 1 or behind, not at {beyond[0]}, {beyond[1]}")
+    before, behind = math.floor(-first * (points - 1)), math.floor((last - 1) * (points - 1))
+    if before + behind > LARGEST_DENOMINATOR:
+        raise GeometryError(f"`beyond=` has {before + behind:,} more points: choose fewer `points=`, or go less far")
+    return before, behind
 
 
 def as_fraction(tau: float | Fraction) -> Fraction:

@@ -15,7 +15,6 @@ from torch import Tensor
 from landscape_cli.arguments import check_number
 from landscape_cli.errors import GeometryError
 from landscape_cli.forward.combination import Coefficient, Combination, Part
-from landscape_cli.geometry.barrier import even_steps
 from landscape_cli.geometry.linear import check_alike, combined
 from landscape_cli.geometry.path_kind import ParametricPath
 from landscape_cli.network import Params
@@ -45,12 +44,12 @@ class GeodesicPath(ParametricPath):
     needs_symmetry = True
     needs_normalized = True
 
-    def inner(self, start: Params, end: Params, points: int) -> Iterator[Params]:
-        """Yield the networks at all τ but 0 and 1, as combinations of both ends."""
+    def along(self, start: Params, end: Params, taus: Sequence[float]) -> Iterator[Params]:
+        """Yield the networks at some τ, as combinations of both ends."""
         assert self.symmetry is not None
-        along = Geodesic(start, end, self.symmetry)
-        for tau in even_steps(points)[1:-1]:
-            yield along.at(tau)
+        curve = Geodesic(start, end, self.symmetry)
+        for tau in taus:
+            yield curve.at(tau)
 
     def at(self, start: Params, end: Params, tau: float) -> dict[str, Tensor]:
         """Return the network at τ."""

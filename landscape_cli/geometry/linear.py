@@ -11,7 +11,6 @@ from torch import Tensor
 from landscape_cli.arguments import check_number, check_tensors
 from landscape_cli.errors import GeometryError
 from landscape_cli.forward.combination import Combination, Part, combine
-from landscape_cli.geometry.barrier import even_steps
 from landscape_cli.geometry.path_kind import ParametricPath
 from landscape_cli.network import Params
 
@@ -19,9 +18,9 @@ from landscape_cli.network import Params
 class LinearPath(ParametricPath):
     """Straight lines in the space of all tensors."""
 
-    def inner(self, start: Params, end: Params, points: int) -> Iterator[Params]:
-        """Yield the networks at all τ but 0 and 1, as combinations of both ends."""
-        for tau in even_steps(points)[1:-1]:
+    def along(self, start: Params, end: Params, taus: Sequence[float]) -> Iterator[Params]:
+        """Yield the networks at some τ, as combinations of both ends."""
+        for tau in taus:
             yield Combination(linear(start, end, tau), partial(_parts, start, end, tau))
 
     def at(self, start: Params, end: Params, tau: float) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from landscape_cli.errors import GeometryError
@@ -64,11 +64,15 @@ class PathKind(ABC):
 
 
 class ParametricPath(PathKind):
-    """Paths that are a function of τ: one between two networks, its points evenly spaced."""
+    """Paths that are a function of τ, beyond their ends, too: one between two networks, its points evenly spaced."""
 
     def inner(self, start: Params, end: Params, points: int) -> Iterator[Params]:
         """Yield the networks at all τ but 0 and 1."""
-        for tau in even_steps(points)[1:-1]:
+        yield from self.along(start, end, even_steps(points)[1:-1])
+
+    def along(self, start: Params, end: Params, taus: Sequence[float]) -> Iterator[Params]:
+        """Yield the networks at some τ."""
+        for tau in taus:
             yield self.at(start, end, tau)
 
     def middle(self, start: Params, end: Params) -> Params:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ import torch
 from landscape_cli.errors import GeometryError
 from landscape_cli.forward.combination import Combination, Part
 from landscape_cli.geometry.linear import check_alike, combined
+from landscape_cli.geometry.surface import Chart, Surface
 from landscape_cli.network import Params
 
 COLLINEAR = 1e-6
@@ -48,11 +50,25 @@ class Plane:
             {name: combined(parts(name), t.dtype) if t.is_floating_point() else t for name, t in a.items()}, parts
         )
 
-    def grid(self, points: int, margin: float) -> tuple[list[float], list[float]]:
-        """Return x and y coordinates of a grid, with `margin` times the triangle's extent on every side."""
+    def place(self, network: Params) -> tuple[float, float, float]:
+        """Return the coordinates of the point that is nearest to a network, and the distance from it.
+
+        Over all floating-point tensors, as those of the corners.
+        """
+        chart = Chart(Surface(self.networks[0]), (self.u, self.v), tuple(self.u))
+        (x, y), distance = chart.project(network)
+        return x, y, distance
+
+    def grid(
+        self, points: int, margin: float, further: Sequence[Sequence[float]] = ()
+    ) -> tuple[list[float], list[float]]:
+        """Return x and y coordinates of a grid that holds the corners, and further places.
+
+        It has `margin` times their extent on every side.
+        """
         axes = []
         for k in range(2):
-            low, high = (bound(corner[k] for corner in self.corners) for bound in (min, max))
+            low, high = (bound(place[k] for place in (*self.corners, *further)) for bound in (min, max))
             edge = margin * (high - low)
             axes.append([low - edge + (high - low + 2 * edge) * i / (points - 1) for i in range(points)])
         return axes[0], axes[1]

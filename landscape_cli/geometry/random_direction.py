@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from landscape_cli.choices import DirectionNorm
+from landscape_cli.geometry.filter_norm import normalized_direction
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry
@@ -21,9 +23,7 @@ def random_direction(
 ) -> dict[str, Tensor]:
     """Return a random direction with filter normalisation (Li et al., 2018): each unit's row as long as the network's.
 
-    A row is drawn from N(0, 1) and given the norm of the network's; of a weight of which no axis is known to be that of
-    units, as of the last layer, rows are along the first axis, and one with a single axis is one row. Biases, norm
-    layers and running statistics do not move.
+    Biases, norm layers and running statistics do not move.
 
     Args:
         params: the network.
@@ -40,14 +40,31 @@ def random_direction(
         GeometryError: if the symmetry is of another model.
     """
     check_symmetry(symmetry, params)
+    spheres = {sphere.tensor: sphere for sphere in symmetry.spheres}
+    drawn = normal_direction(params, list(spheres), owners, seed=seed, number=number)
+    return normalized_direction(drawn, params, spheres, DirectionNorm.FILTER)
+
+
+def normal_direction(
+    params: Params, names: Sequence[str], owners: Mapping[str, str], *, seed: int, number: int
+) -> dict[str, Tensor]:
+    """Return standard normal numbers for some tensors, drawn in the order of their names, float64.
+
+    Args:
+        params: the network.
+        names: of the tensors; those of one owner are one.
+        owners: of every name of a parameter the one that owns it.
+        seed: of all directions.
+        number: which of them.
+    """
     source = generator(seed, DIRECTIONS, number)
     direction: dict[str, Tensor] = {}
-    for sphere in symmetry.spheres:
-        tensor, owner = params[sphere.tensor], owners.get(sphere.tensor, sphere.tensor)
+    for name in names:
+        owner = owners.get(name, name)
         if owner not in direction:
-            drawn = torch.randn(tensor.shape, generator=source, dtype=torch.float64).to(tensor.device)
-            direction[owner] = _as_long_as(drawn, tensor.double(), sphere.dim)
-        direction[sphere.tensor] = direction[owner]
+            tensor = params[name]
+            direction[owner] = torch.randn(tensor.shape, generator=source, dtype=torch.float64).to(tensor.device)
+        direction[name] = direction[owner]
     return direction
 
 
@@ -56,12 +73,3 @@ def moved_along(params: Params, direction: Params) -> dict[str, Tensor]:
     return dict(params) | {
         name: (params[name].double() + change).to(params[name].dtype) for name, change in direction.items()
     }
-
-
-def _as_long_as(drawn: Tensor, tensor: Tensor, dim: int | None) -> Tensor:
-    """Return `drawn` with the norms of `tensor`, row by row along an axis."""
-    axis = 0 if dim is None and tensor.ndim > 1 else dim
-    over = tuple(k for k in range(tensor.ndim) if k != axis)
-    wanted, has = (torch.linalg.vector_norm(each, dim=over, keepdim=True) for each in (tensor, drawn))
-    scaled: Tensor = drawn * (wanted / has)
-    return scaled

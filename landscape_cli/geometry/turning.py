@@ -34,7 +34,7 @@ def tangents(params: Params, along: Params, symmetry: Symmetry) -> dict[str, Ten
             rows, vectors = (
                 sphere_rows(part.to(tensor.device).double(), sphere) for part in (tensor, along[sphere.tensor])
             )
-            result[sphere.tensor] = from_sphere_rows(_tangent_rows(rows, vectors), tensor.shape, sphere)
+            result[sphere.tensor] = from_sphere_rows(tangent_rows(rows, vectors), tensor.shape, sphere)
     return result
 
 
@@ -63,12 +63,18 @@ def turn(params: Params, directions: Mapping[str, Tensor], angle: float, symmetr
     return result
 
 
-def _tangent_rows(rows: Tensor, vectors: Tensor) -> Tensor:
+def tangent_rows(rows: Tensor, vectors: Tensor) -> Tensor:
     """Return the parts of vectors orthogonal to rows, as long as these; zero where the two are parallel."""
     norms, lengths = rows.norm(dim=1, keepdim=True), vectors.norm(dim=1, keepdim=True)
-    units = rows / torch.where(norms > 0, norms, 1.0)
-    ways = vectors / torch.where(lengths > 0, lengths, 1.0)
-    for _ in range(2):  # once more, as the first leaves a rounding of what it takes away
-        ways = ways - (ways * units).sum(dim=1, keepdim=True) * units
+    ways = orthogonal_part(vectors / torch.where(lengths > 0, lengths, 1.0), rows)
     size = ways.norm(dim=1, keepdim=True)
     return torch.where(size > SMALL_ANGLE, norms * ways / torch.where(size > 0, size, 1.0), 0.0)
+
+
+def orthogonal_part(vectors: Tensor, rows: Tensor) -> Tensor:
+    """Return vectors without their parts along rows, shape (rows, numbers), both in float64."""
+    norms = rows.norm(dim=1, keepdim=True)
+    units = rows / torch.where(norms > 0, norms, 1.0)
+    for _ in range(2):  # once more, as the first leaves a rounding of what it takes away
+        vectors = vectors - (vectors * units).sum(dim=1, keepdim=True) * units
+    return vectors

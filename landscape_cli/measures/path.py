@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from landscape_cli.choices import Statistics
@@ -35,6 +35,7 @@ def path(
     loss: bool = False,
     bn: Statistics | str = Statistics.KEEP,
     repair: bool = False,
+    beyond: Sequence[float] = (0.0, 1.0),
     seed: int = 0,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
@@ -56,6 +57,8 @@ def path(
             the training set.
         repair: of networks without batch-norm: whether to correct the mean and deviation of every hidden unit between
             the ends, over the training set, to between theirs (REPAIR, Jordan et al., 2022); needs the symmetry.
+        beyond: from which τ to which, up to 0 and from 1 on, straight and geodesic paths are measured: (-0.5, 1.5) goes
+            half as far beyond either end, at points as far apart. Barriers are those between the ends.
         seed: of the orders.
         device: where to compute.
         advance: called with the number of samples done: of every point on each split, and over the training
@@ -66,7 +69,8 @@ def path(
         (orders, points), float64, NaN where outputs are; paths that are not random have one order.
 
     Raises:
-        GeometryError: if there is no such path between the two, there are fewer than two points, or nothing to repair.
+        GeometryError: if there is no such path between the two, there are fewer than two points, or nothing to repair,
+            or nothing beyond.
         ModelError: if a network does not fit the model.
         DataError: if the data is something else.
 
@@ -88,6 +92,7 @@ def path(
         loss=loss,
         bn=bn,
         repair=repair,
+        beyond=beyond,
         seed=seed,
         device=device,
     )

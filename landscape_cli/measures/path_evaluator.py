@@ -19,7 +19,8 @@ from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.scores import score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.forward.combination import alone
-from landscape_cli.geometry.barrier import even_steps, piece_at
+from landscape_cli.geometry.barrier import even_steps, piece_at, steps_beyond
+from landscape_cli.geometry.path_kind import ParametricPath
 from landscape_cli.io.results import finite
 from landscape_cli.measures.known_ends import KnownEnds
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
@@ -68,6 +69,7 @@ class PathEvaluator:
         loss: bool = False,
         bn: Statistics | str = Statistics.KEEP,
         repair: bool = False,
+        beyond: Sequence[float] = (0.0, 1.0),
         seed: int = 0,
         device: torch.device | str = "cpu",
         precision: str | Arithmetic = Precision.FLOAT32,
@@ -92,6 +94,7 @@ class PathEvaluator:
             check_symmetry(symmetry, like)
         self._symmetry = symmetry
         self.paths: PathKind = self.kind.load()(model, symmetry, orders=orders, seed=seed)
+        self._beyond = self._taus_beyond(beyond, repair=repair)
         self.train = training_split(splits)
         self._like, self._inputs = like, splits[self.train]
         self._recomputed = samples_recomputed(model, like, self._inputs, self._statistics)
@@ -124,7 +127,7 @@ class PathEvaluator:
 
     def networks(self, pieces: int = 1) -> int:
         """Return how many networks are measured for a path of so many pieces."""
-        return pieces + 1 + pieces * self.paths.orders * (self.points - 2)
+        return pieces + 1 + pieces * self.paths.orders * (self.points - 2) + sum(map(len, self._beyond))
 
     def samples(self, networks: int) -> int:
         """Return how many samples measuring so many networks takes: what `advance` is called with in all."""
@@ -203,6 +206,7 @@ class PathEvaluator:
             counts=counts,
             quantity=self.evaluator.quantity,
             repaired=() if self.repair is None else self.repair.modules,
+            beyond=(len(self._beyond[0]), len(self._beyond[1])),
         )
 
     def network_at(self, stops: Sequence[Params], tau: float) -> dict[str, Tensor]:
@@ -271,15 +275,30 @@ class PathEvaluator:
             if self.repair is not None:
                 inner = self.repair.along(start, end, even_steps(self.points)[1:-1], inner)
             yield from inner
+        for taus in filter(None, self._beyond):
+            assert isinstance(self.paths, ParametricPath)
+            yield from self.paths.along(stops[0], stops[-1], taus)
+
+    def _taus_beyond(self, beyond: Sequence[float], *, repair: bool) -> tuple[list[float], list[float]]:
+        """Return τ of all points before and behind paths."""
+        before, behind = steps_beyond(self.points, beyond)
+        steps = self.points - 1
+        if before + behind and not isinstance(self.paths, ParametricPath):
+            raise GeometryError(f"a {self.kind.value} path ends where its networks are: there is nothing beyond")
+        if before + behind and repair:
+            raise GeometryError("`repair=` corrects units between the ends, and not beyond them: leave it out")
+        return [k / steps for k in range(-before, 0)], [1 + k / steps for k in range(1, behind + 1)]
 
     def _along(self, values: Tensor, stops: int) -> Tensor:
         """Return the values of all networks visited as they come on the path, shape (orders, points)."""
         orders = self.paths.orders
-        at_stops, between = values[:stops], values[stops:].view(stops - 1, orders, self.points - 2)
+        last = stops + (stops - 1) * orders * (self.points - 2)
+        at_stops, between = values[:stops], values[stops:last].view(stops - 1, orders, self.points - 2)
         parts = [at_stops[0].expand(orders, 1)]
         for stop, inner in zip(at_stops[1:], between, strict=True):
             parts += [inner, stop.expand(orders, 1)]
-        return torch.cat(parts, dim=1)
+        before, behind = values[last:].split([len(taus) for taus in self._beyond])
+        return torch.cat([before[None], *parts, behind[None]] if last < len(values) else parts, dim=1)
 
     def _repair(self) -> Repair:
         """Return what corrects units between networks, by the inputs of the training set."""

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from landscape_cli.evaluation.scores import ERROR, Quantity
-from landscape_cli.geometry.barrier import Barrier, barrier_of, even_steps
+from landscape_cli.geometry.barrier import Barrier, barrier_of
 from landscape_cli.io.results import finite
 from landscape_cli.measures.spread import Spread, spread
 
@@ -31,6 +31,7 @@ class PathResult:
         quantity: what barriers are of: the error, or the loss where there is no error.
         repaired: the modules whose units are corrected between the ends (REPAIR).
         midpoints: through how many midpoints of their own as many of the orders each lead.
+        beyond: how many of the points lie before and behind the path, as far apart as those on it.
     """
 
     kind: str
@@ -43,17 +44,20 @@ class PathResult:
     quantity: Quantity = ERROR
     repaired: Sequence[str] = ()
     midpoints: int = 1
+    beyond: tuple[int, int] = (0, 0)
 
     @property
     def taus(self) -> list[float]:
-        """τ of every point, from 0 to 1."""
-        return even_steps(next(iter(self.errors.values())).shape[1])
+        """τ of every point, from 0 to 1, and beyond."""
+        before, behind = self.beyond
+        steps = next(iter(self.errors.values())).shape[1] - before - behind - 1
+        return [k / steps for k in range(-before, steps + 1 + behind)]
 
     @property
     def barrier(self) -> dict[str, Barrier]:
         """The barrier of the error, by split; of random paths each figure is the mean over the orders' own barriers.
 
-        Where there is no error, it is of the loss.
+        It is that between the ends. Where there is no error, it is of the loss.
         """
         values = self.quantity.choose(self.errors, self.losses)
         return {split: self._barrier(of_split) for split, of_split in values.items()}
@@ -123,7 +127,9 @@ class PathResult:
         return self.quantity.columns(self.errors, self.losses, loss=self.loss if loss is None else loss)
 
     def _barrier(self, values: Tensor) -> Barrier:
-        barriers = [barrier_of(self.taus, row) for row in values.tolist()]
+        before, behind = self.beyond
+        inside = slice(before, values.shape[1] - behind)
+        barriers = [barrier_of(self.taus[inside], row) for row in values[:, inside].tolist()]
         if not self.random:
             return barriers[0]
         figures = [asdict(barrier) for barrier in barriers]

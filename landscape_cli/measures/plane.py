@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from landscape_cli.arguments import check_kind, device_of
+from landscape_cli.arguments import check_kind, check_tensors, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics, Third
 from landscape_cli.data.datasets import Split
@@ -34,7 +34,7 @@ class PlaneResult:
     """What was measured in a plane.
 
     Attributes:
-        names: of the three networks: their files, or a, b and c; of what stands in for one, what it is.
+        names: of the three networks, or the one: their files, or a, b and c; of what stands in for one, what it is.
         corners: their coordinates (x, y), in units of Euclidean distance.
         xs: the x coordinates of the grid.
         ys: its y coordinates.
@@ -44,6 +44,12 @@ class PlaneResult:
         third: what stands in for networks: "origin" or "random"; None where nothing does.
         given: how many of the three are networks; the others stand in.
         quantity: what the plane is of: the error, or the loss where there is no error.
+        directions: of a plane through one network, what is known of either: what it is, its length, which is that of
+            one unit of its coordinate, eigenvalue, share of variance, …
+        on_torus: whether units turn on their spheres there.
+        trajectory: of the networks whose principal directions span the plane, in order, where they lie (`x`, `y`, and
+            `distance` from the plane), and the same columns.
+        projected: the same of further networks.
     """
 
     names: tuple[str, ...]
@@ -56,6 +62,10 @@ class PlaneResult:
     third: Third | None = None
     given: int = len(LETTERS)
     quantity: Quantity = ERROR
+    directions: tuple[Mapping[str, Any], ...] = ()
+    on_torus: bool = False
+    trajectory: tuple[Mapping[str, Any], ...] = ()
+    projected: tuple[Mapping[str, Any], ...] = ()
 
     def grid(self, column: str) -> list[list[float]]:
         """Return a column, such as `train_error`, as a list of rows, one for each y, from the lowest."""
@@ -66,15 +76,18 @@ class PlaneResult:
         """Return the body of the result of `landscape plane`, missing errors being None."""
         networks: list[dict[str, Any]] = [
             {"name": corner, "network": name, "x": x, "y": y, **scores}
-            for corner, name, (x, y), scores in zip(LETTERS, self.names, self.corners, self.corner_scores, strict=True)
+            for corner, name, (x, y), scores in zip(LETTERS, self.names, self.corners, self.corner_scores, strict=False)
         ]
         kind: dict[str, Any] = self.quantity.about() | ({"binary": True} if self.binary else {})
         if self.third is not None:
             kind["third"] = self.third.value
             for stand_in in networks[self.given :]:
                 stand_in["third"] = self.third.value
-        body = {"networks": networks, "x": self.xs, "y": self.ys, "points": self.points}
-        return dict(finite(kind | body))
+        if self.on_torus:
+            kind["on_torus"] = True
+        more = {"directions": self.directions, "trajectory": self.trajectory, "projected": self.projected}
+        body = {"networks": networks} | {key: value for key, value in more.items() if value}
+        return dict(finite(kind | body | {"x": self.xs, "y": self.ys, "points": self.points}))
 
 
 def plane(
@@ -85,6 +98,7 @@ def plane(
     data: Data,
     *,
     third: Third | str | None = None,
+    project: Mapping[str, Params] | None = None,
     grid: int = 25,
     margin: float = 0.2,
     loss: bool = False,
@@ -107,8 +121,9 @@ def plane(
         data: what to measure on; of splits by name, "train" is the training set, or else the first.
         third: what stands in for networks that are None: "origin", the zero network; "random", the first network plus
             a random direction in which each unit's row is as long as the network's, of a binary network random signs.
+        project: further networks whose coordinates in the plane, and distances from it, are wanted, by name.
         grid: nodes along each side.
-        margin: round the three, as a fraction of their extent.
+        margin: round the three and what is projected, as a fraction of their extent.
         loss: whether to report the mean cross-entropy, in nats, beside the error.
         bn: "keep" batch-norm statistics as they move along with the networks, or "recompute" them over the training
             set for every network.
@@ -137,20 +152,22 @@ def plane(
         raise GeometryError("`c=` is a network and `b=` is none: give the second network as `b=`")
     networks = [a, *(network for network in (b, c) if network is not None)]
     check_third(len(networks), third, seed)
+    further = networks_by_name("project", project)
     train, device = training_split(splits), device_of(device)
-    tensors = [tensors_on(network, "cpu") for network in networks]
-    check_networks(model, dict(zip(LETTERS, tensors, strict=False)))
+    tensors = [tensors_on(network, "cpu") for network in (*networks, *further.values())]
+    check_networks(model, dict(zip([*LETTERS[: len(networks)], *further], tensors, strict=True)))
     model, tensors, _ = in_effect(model, tensors, None, splits[train].x)
     networks = [
         replace(network, params=params) if isinstance(network, Checkpoint) else params
-        for network, params in zip(networks, tensors, strict=True)
+        for network, params in zip(networks, tensors, strict=False)
     ]
+    further = dict(zip(further, tensors[len(networks) :], strict=True))
     corners = find_corners(model, networks, third, example=splits[train].x[:2].cpu(), seed=seed, device=device)
     spanned = span_corners(corners)
     like = tensors_on(networks[0], splits[train].x.device)
     recomputed = samples_recomputed(model, like, splits[train], statistics)
     evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
-    result = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
+    result = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
     warn_of_missing_nodes(result, model, like, splits[train], statistics)
     return result
 
@@ -168,9 +185,9 @@ def check_grid(grid: int, margin: float) -> None:
         raise GeometryError(f"`margin=` must be a finite number{' that is not negative' * (margin < 0)}, not {margin}")
 
 
-def samples_of_plane(grid: int, each: int) -> int:
-    """Return how many samples are evaluated in all, where one network takes so many."""
-    return (grid * grid + len(LETTERS)) * each
+def samples_of_plane(grid: int, each: int, further: int = 0) -> int:
+    """Return how many samples are evaluated in all, with so many further networks, where one takes so many."""
+    return (grid * grid + len(LETTERS) + further) * each
 
 
 def measure_plane(
@@ -181,18 +198,23 @@ def measure_plane(
     grid: int,
     margin: float,
     loss: bool,
+    project: Mapping[str, Params] | None = None,
 ) -> PlaneResult:
-    """Measure the networks at the nodes of a grid, and the three that span the plane.
+    """Measure the networks at the nodes of a grid, the three that span the plane, and what is projected on it.
 
     Args:
         spanned: the plane.
         corners: what it goes through, on the evaluator's device.
         evaluator: measures the errors on its splits.
         grid: nodes along each side.
-        margin: round the three, as a fraction of their extent.
+        margin: round the three and what is projected, as a fraction of their extent.
         loss: whether to report the loss beside the error.
+        project: further networks, by name.
     """
-    xs, ys = spanned.grid(grid, margin)
+    further = {name: tensors_on(network, evaluator.device) for name, network in (project or {}).items()}
+    places = [spanned.place(network) for network in further.values()]
+    own = evaluator.evaluate(further.values()) if further else {}
+    xs, ys = spanned.grid(grid, margin, places)
     nodes = [(x, y) for y in ys for x in xs]
     corner_scores = evaluator.evaluate(corners.networks)
     scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
@@ -207,7 +229,26 @@ def measure_plane(
         third=corners.third,
         given=corners.given,
         quantity=evaluator.quantity,
+        projected=tuple(
+            {"network": name, "x": x, "y": y, "distance": distance} | score_columns(own, k, loss=loss)
+            for k, (name, (x, y, distance)) in enumerate(zip(further, places, strict=True))
+        ),
     )
+
+
+def networks_by_name(name: str, networks: Mapping[str, Params] | None) -> Mapping[str, Params]:
+    """Return networks that are given by name, by a parameter, checked to be that; none for None.
+
+    Raises:
+        GeometryError: if they are not.
+        ModelError: if one is no tensors by name.
+    """
+    if networks is None:
+        return {}
+    check_kind(name, networks, Mapping, "give networks by name", GeometryError)
+    for network in networks.values():
+        check_tensors(network)
+    return networks
 
 
 def warn_of_missing_nodes(result: PlaneResult, model: nn.Module, params: Params, train: Split, bn: Statistics) -> None:

@@ -114,25 +114,21 @@ def end_of_spectrum(
     Raises:
         NotFiniteError: if a product is not finite.
     """
-    if matrix.size <= _basis_size(count) + least:
-        return _dense(matrix, count, least=least)
-    start = start / np.linalg.norm(start)
-    size = float(np.linalg.norm(_product(matrix, start)))
-    if size == 0:  # a random vector lies in no kernel but that of the zero matrix
-        return Eigenvalues((0.0,) * count, (0.0,) * count, (True,) * count)
-    # Scaled, as ARPACK is content with residuals below its tolerance times 2e-5 (float32), whatever the eigenvalues.
-    searches = [_Search(size, 0.0, max(tolerance, _rounding(matrix)), MOST_RESTARTS)]
-    if least:
-        start, size, searches = _prepared(matrix, count, start, tolerance)
-    vectors = np.zeros((matrix.size, 0), dtype=matrix.dtype)
-    for search in searches:
-        vectors = _arpack(matrix, count + least, start, search, least=least, seed=seed)
-        if vectors.shape[1] >= count:
-            break
-        start = start + vectors.sum(axis=1)  # what has converged is in the space that comes next
+    return _eigenpairs(matrix, count, start, least=least, tolerance=tolerance, seed=seed)[0]
+
+
+def leading_eigenvectors(
+    matrix: SymmetricMatrix, count: int, start: Vector, *, tolerance: float, seed: int
+) -> tuple[Eigenvalues, Vector]:
+    """Return the largest eigenvalues as `end_of_spectrum` does, and their unit vectors, shape (size, count).
+
+    Raises:
+        NotFiniteError: if a product is not finite, or there are not so many.
+    """
+    values, vectors = _eigenpairs(matrix, count, start, least=False, tolerance=tolerance, seed=seed)
     if vectors.shape[1] < count:
-        vectors = _ritz_vectors(matrix, count, start, least=least)
-    return _judged(matrix, count, vectors, least=least, tolerance=tolerance, size=size)
+        raise NotFiniteError
+    return values, vectors / np.linalg.norm(vectors, axis=0)
 
 
 def lanczos(matrix: SymmetricMatrix, start: Vector, steps: int) -> Tridiagonal:
@@ -189,12 +185,37 @@ def _product(matrix: SymmetricMatrix, vector: Vector) -> NDArray[np.float64]:
     return image
 
 
-def _dense(matrix: SymmetricMatrix, count: int, *, least: bool) -> Eigenvalues:
+def _eigenpairs(
+    matrix: SymmetricMatrix, count: int, start: Vector, *, least: bool, tolerance: float, seed: int
+) -> tuple[Eigenvalues, Vector]:
+    """Return the eigenvalues at an end of the spectrum, and their vectors, shape (size, count): fewer if there are."""
+    if matrix.size <= _basis_size(count) + least:
+        return _dense(matrix, count, least=least)
+    start = start / np.linalg.norm(start)
+    size = float(np.linalg.norm(_product(matrix, start)))
+    if size == 0:  # a random vector lies in no kernel but that of the zero matrix
+        return Eigenvalues((0.0,) * count, (0.0,) * count, (True,) * count), np.eye(matrix.size, count)
+    # Scaled, as ARPACK is content with residuals below its tolerance times 2e-5 (float32), whatever the eigenvalues.
+    searches = [_Search(size, 0.0, max(tolerance, _rounding(matrix)), MOST_RESTARTS)]
+    if least:
+        start, size, searches = _prepared(matrix, count, start, tolerance)
+    vectors = np.zeros((matrix.size, 0), dtype=matrix.dtype)
+    for search in searches:
+        vectors = _arpack(matrix, count + least, start, search, least=least, seed=seed)
+        if vectors.shape[1] >= count:
+            break
+        start = start + vectors.sum(axis=1)  # what has converged is in the space that comes next
+    if vectors.shape[1] < count:
+        vectors = _ritz_vectors(matrix, count, start, least=least)
+    return _judged(matrix, count, vectors, least=least, tolerance=tolerance, size=size)
+
+
+def _dense(matrix: SymmetricMatrix, count: int, *, least: bool) -> tuple[Eigenvalues, Vector]:
     columns = np.stack([_product(matrix, row) for row in np.eye(matrix.size, dtype=matrix.dtype)], axis=1)
     values, vectors = np.linalg.eigh((columns + columns.T) / 2)
-    chosen = range(count) if least else range(matrix.size - 1, matrix.size - 1 - count, -1)
+    chosen = list(range(count)) if least else list(range(matrix.size - 1, matrix.size - 1 - count, -1))
     residuals = [float(np.linalg.norm(columns @ vectors[:, k] - values[k] * vectors[:, k])) for k in chosen]
-    return Eigenvalues(tuple(float(values[k]) for k in chosen), tuple(residuals), (True,) * count)
+    return Eigenvalues(tuple(float(values[k]) for k in chosen), tuple(residuals), (True,) * count), vectors[:, chosen]
 
 
 class _Search(NamedTuple):
@@ -261,19 +282,20 @@ def _ritz_vectors(matrix: SymmetricMatrix, count: int, start: Vector, *, least: 
 
 def _judged(
     matrix: SymmetricMatrix, count: int, vectors: Vector, *, least: bool, tolerance: float, size: float
-) -> Eigenvalues:
-    """Return the Rayleigh quotients of vectors, with their residuals; NaN where there are not so many."""
+) -> tuple[Eigenvalues, Vector]:
+    """Return the Rayleigh quotients of vectors, with their residuals, and the vectors; NaN where there are too few."""
     pairs = []
-    for vector in vectors.T:
+    for k, vector in enumerate(vectors.T):
         image, exact = _product(matrix, vector.astype(matrix.dtype)), vector.astype(float)
         value = float(exact @ image / (exact @ exact))
-        pairs.append((value, float(np.linalg.norm(image - value * exact) / np.linalg.norm(exact))))
+        pairs.append((value, float(np.linalg.norm(image - value * exact) / np.linalg.norm(exact)), k))
     pairs = sorted(pairs, reverse=not least)[:count]
-    size = max([size, *(abs(value) for value, _ in pairs)])
-    pairs += [(float("nan"),) * 2] * (count - len(pairs))
-    values, residuals = zip(*pairs, strict=True)
+    size = max([size, *(abs(value) for value, *_ in pairs)])
+    lacking = (float("nan"),) * (count - len(pairs))
+    values, residuals = (tuple(pair[k] for pair in pairs) + lacking for k in range(2))
     allowed = [_allowed(value, tolerance, size, matrix) for value in values]
-    return Eigenvalues(values, residuals, tuple(r <= most for r, most in zip(residuals, allowed, strict=True)))
+    converged = tuple(r <= most for r, most in zip(residuals, allowed, strict=True))
+    return Eigenvalues(values, residuals, converged), vectors[:, [k for *_, k in pairs]]
 
 
 def _allowed(value: float, tolerance: float, size: float, matrix: SymmetricMatrix) -> float:

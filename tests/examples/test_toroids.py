@@ -11,19 +11,27 @@ import signal
 import subprocess
 import sys
 import time
+from fnmatch import fnmatch
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from study.effects import difference, log_ratio
 from study.page import page
 from study.readings import Curve, of_pair, read_study, turned
-from study.verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, smaller, verdict
-from toroids.findings import FORM, findings, lean
+from study.subset import held_out
+from study.verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, sampler_of, smaller, verdict
+from toroids.choose import main as choose
+from toroids.findings import FINDINGS, FORM, findings, lean
 from toroids.report import REPORT
 
 from landscape_cli.cli.app import build_command
+from landscape_cli.data.datasets import Split
 
 ROOT = Path(__file__).parent.parent.parent
 TOROIDS = ROOT / "examples" / "toroids"
@@ -98,10 +106,28 @@ def test_verdict_over_several() -> None:
     assert verdict([holds, holds]) == HOLDS
     assert verdict([holds, noise]) == NOISE
     assert verdict([holds, noise, fails]) == FAILS
+    assert verdict([holds, noise], each=False) == HOLDS
+    assert verdict([holds, noise, noise], each=False) == NOISE
+    assert verdict([holds, holds, fails], each=False) == FAILS
     with pytest.raises(ValueError, match="at least one"):
         verdict([])
     with pytest.raises(ValueError, match="nothing was measured for: x"):
         positive("x", {})
+
+
+def test_an_effect_is_a_mean_difference_with_its_usual_interval() -> None:
+    """Of two samples of five: 2.776 standard errors, the quantile with four degrees of freedom."""
+    low, high = [1.0, 1.5, 0.7, 1.2, 0.9], [2.0, 2.9, 1.1, 2.4, 2.2]
+    found = difference("", networks("rsgd", *low), networks("sgd-small", *high))
+    bounds = found.interval
+    half = 2.776445 * (stdev(low) ** 2 / 5 + stdev(high) ** 2 / 5) ** 0.5
+    assert bounds == pytest.approx((fmean(low) - fmean(high) - half, fmean(low) - fmean(high) + half), rel=1e-6)
+    assert difference("", networks("rsgd", 1.0), networks("sgd", 2.0)).interval == (-float("inf"), float("inf"))
+
+
+def test_a_ratio_of_nothing_has_a_floor() -> None:
+    pairs = [(networks("rsgd", 0, 0), networks("sgd", 0, 0)), (networks("rsgd", 0.2, 0.2), networks("sgd", 0.1, 0.1))]
+    assert log_ratio("", pairs).estimate.value == pytest.approx(0.5 * 0.6931472)
 
 
 # the page, on made-up results
@@ -125,7 +151,7 @@ def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, s
     for sampler in SHARPNESS:
         own = [name for name in NAMES if name.startswith(f"{sampler}-")]
         reports = [
-            {"network": f"raw/{name}.st", "train_error": 0.0, "test_error": noisy(0.1 + 0.01 * of(name))}
+            {"network": f"raw/{name}.st", "train_error": 0.0, "test_error": noisy(0.1 + 0.01 * of(name)), "epochs": 60}
             for name in own
         ]
         write(f"raw/{sampler}.json", {"networks": reports})
@@ -141,7 +167,7 @@ def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, s
     scale = {"linear": 0.1, "aligned": 0.03, "geodesic": 0.03}
     tilt = {"linear": 0.0, "aligned": -0.2, "geodesic": 0.2}
     for kind in FORM.kinds:
-        for prefix, factor in (("", 1.0), ("optimized-", 0.01)):
+        for prefix, factor in (("", 1.0), ("optimized-", 0.003)):
             measured = []
             for a, b in pairs:
                 height = noisy(factor * scale[kind] * of(a) * of(b))
@@ -168,8 +194,8 @@ def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, s
     write("distances.json", {"pairs": rows})
     write("distances-unaligned.json", {"pairs": rows})
     corners = [{"network": f"raw/{name}.st", "x": x, "y": y} for name, x, y in (("rsgd-1", 0, 0), ("adv-7", 1, 1))]
-    grid = [{"train_error": 0.1 * k} for k in range(4)]
-    write("planes/raw.json", {"networks": corners, "x": [0, 1], "y": [0, 1], "points": grid})
+    grid = [{"train_error": 0.1 * k, "test_error": 0.1 * k} for k in range(4)]
+    write("planes/raw-rsgd-adv.json", {"networks": corners, "x": [0, 1], "y": [0, 1], "points": grid})
     return folder
 
 
@@ -179,13 +205,13 @@ def verdicts_of(folder: Path) -> dict[str, str]:
 
 def test_planted_findings_hold(tmp_path: Path) -> None:
     found = verdicts_of(make_up(tmp_path, SHARPNESS))
-    assert set(found) == {"1a", "1b", "2a", "2b", "2c", "3a", "3b", "4a", "4b", "5a", "5b"}
+    assert set(found) == set(FINDINGS)
     assert set(found.values()) == {HOLDS}
 
 
 def test_reversed_findings_do_not_hold(tmp_path: Path) -> None:
     found = verdicts_of(make_up(tmp_path, {"rsgd": 4.0, "sgd": 2.0, "adv": 1.0}))
-    assert {label for label, said in found.items() if said != FAILS} == {"3a", "4a", "4b"}
+    assert {label for label, said in found.items() if said != FAILS} == {"3a", "4a", "4b", "4c"}
     assert found["3a"] == HOLDS  # whatever the order, aligning lowers barriers here
 
 
@@ -234,12 +260,110 @@ def test_pairs_that_failed_are_named_and_left_out(tmp_path: Path) -> None:
     assert "rsgd-1 – rsgd-2" in page(REPORT, [study], [[]])
 
 
-def test_findings_on_paths_that_were_not_asked_for_are_left_out(tmp_path: Path) -> None:
-    whole, part = make_up(tmp_path / "whole", SHARPNESS), make_up(tmp_path / "part", SHARPNESS)
+def test_findings_of_what_was_not_measured_yet_are_left_out(tmp_path: Path) -> None:
+    whole, part = make_up(tmp_path / "whole-net", SHARPNESS), make_up(tmp_path / "part-net", SHARPNESS)
     (part / "paths" / "optimized-aligned-all.json").unlink()
     assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"4b"}
-    text = page(REPORT, [read_study(part, FORM), read_study(whole, FORM)], [[], []])
-    assert re.search(r"^\| 4b\. .* \| - \| \*\*holds\*\* \(6 of 6\) \|$", text, re.MULTILINE)
+    (part / "flatness.json").unlink()
+    study = read_study(part, FORM)
+    assert study.absent == ["flatness", "paths/optimized-aligned"]
+    assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"1a", "4b"}
+    text = page(REPORT, [study, read_study(whole, FORM)], [[], []])
+    assert "Not measured yet: flatness, paths/optimized-aligned." in text
+    assert "| part-net |" in text
+    for file in part.glob("paths/*"):
+        file.unlink()
+    (part / "distances.json").unlink()
+    assert set(verdicts_of(part)) == {"1b"}
+    (part / "raw" / "adv.json").unlink()
+    assert not verdicts_of(part)
+
+
+def test_page_says_first_what_holds(tmp_path: Path) -> None:
+    mixed = {"rsgd": 1.0, "sgd": 1.0, "adv": 5.0}
+    study = read_study(make_up(tmp_path / "data-net", mixed, noise=0.02), FORM)
+    text = page(REPORT, [study], [[]])
+    headings = [text.index(f"### {words}") for words in ("What holds", "What does not hold", "What so many seeds")]
+    assert headings == sorted(headings)
+    for finding in findings(study):
+        row = text.index(f"| {finding.label}. ")
+        place = (HOLDS, FAILS, NOISE).index(finding.verdict)
+        assert sum(heading < row for heading in headings) == place + 1
+    assert "Again: `ONLY='paths/*' bash examples/toroids/run.sh small data runs data/net`" in text
+
+
+def test_networks_that_are_no_solutions_are_marked_and_left_out_once(tmp_path: Path) -> None:
+    folder = make_up(tmp_path / "data-net", SHARPNESS)
+    file = folder / "raw" / "adv.json"
+    body = json.loads(file.read_text())
+    body["networks"][0] |= {"train_error": 0.2, "test_error": 0.0}  # which turns the mean round
+    file.write_text(json.dumps(body))
+    study = read_study(folder, FORM)
+    assert study.unsolved == ["adv-7"]
+    alone = study.solutions_only()
+    assert {name for keys in (alone.errors["test"], alone.distances) for key in keys for name in key} == {*NAMES} - {
+        "adv-7"
+    }
+    said = [[one.verdict for one in findings(each)[1].comparisons] for each in (study, alone)]
+    assert said == [[HOLDS, NOISE], [HOLDS, HOLDS]]  # of test errors
+    text = page(REPORT, [study], [[]])
+    assert "Without adv-7, whose training error is above 0.001" in text
+    assert re.search(r"^\| ADV \| 3 \| 60 ± 0 \| adv-7 \|", text, re.MULTILINE)
+
+
+def test_controls_have_rows_and_effects_of_their_own(tmp_path: Path) -> None:
+    folder = make_up(tmp_path / "data-net", SHARPNESS)
+    own = [
+        {"network": f"raw/sgd-small-{k}.st", "train_error": 0.0, "test_error": 0.1, "epochs": 60} for k in (31, 32, 33)
+    ]
+    (folder / "raw" / "sgd-small.json").write_text(json.dumps({"networks": own}))
+    study = read_study(folder, FORM)
+    assert sampler_of("sgd-small-31") == "sgd-small"
+    found = next(finding for finding in findings(study) if finding.label == "1b")
+    assert [str(effect).split(":")[0] for effect in found.effects] == [
+        "RSGD less SGD",
+        "SGD less ADV",
+        "RSGD less SGD-SMALL",
+    ]
+    assert fmean(study.errors["test"][name,] for name in NAMES[3:6]) == pytest.approx(0.12, rel=0.05)  # sgd's alone
+    assert "| SGD-SMALL | 3 |" in page(REPORT, [study], [[]])
+
+
+def test_paths_walked_both_ways_count_once_as_their_mean(tmp_path: Path) -> None:
+    folder = make_up(tmp_path, SHARPNESS)
+    file = folder / "paths" / "aligned.json"
+    body = json.loads(file.read_text())
+    first = body["pairs"][0]
+    errors = [0.0, 0.5, 0.3, 0.1, 0.0]
+    back = [point | {"train_error": error} for point, error in zip(first["points"], errors, strict=True)]
+    body["pairs"].append(
+        first
+        | {"start": first["end"], "end": first["start"], "points": back, "barrier": {"train": {"max": max(errors)}}}
+    )
+    file.write_text(json.dumps(body))
+    once, pair = first["points"], ("rsgd-1", "rsgd-2")
+    curve = read_study(folder, FORM).curves["aligned"][pair]
+    assert len(read_study(folder, FORM).curves["aligned"]) == 36
+    assert curve.train == pytest.approx([(a["train_error"] + b) / 2 for a, b in zip(once, errors[::-1], strict=True)])
+    assert curve.barrier == pytest.approx((first["barrier"]["train"]["max"] + 0.5) / 2)
+
+
+def test_of_several_midpoints_means_are_shown(tmp_path: Path) -> None:
+    folder = make_up(tmp_path, SHARPNESS)
+    file = folder / "paths" / "optimized-geodesic-all.json"
+    body = json.loads(file.read_text())
+    pair = body["pairs"][0]
+    ends = ({"geodesic": 1.0, "hamming": None}, {"geodesic": 3.0, "hamming": None})
+    pair["midpoints"] = [
+        {"epochs": k, "train_error": 0.1 * k, "distances": {"start": end, "end": ends[0]}} for k, end in enumerate(ends)
+    ]
+    file.write_text(json.dumps(body))
+    middle = read_study(folder, FORM).bent["geodesic"]["rsgd-1", "rsgd-2"].midpoint
+    assert middle == {
+        "epochs": 0.5,
+        "train_error": 0.05,
+        "distances": {"start": {"geodesic": 2.0}, "end": {"geodesic": 1.0}},
+    }
 
 
 def test_lean_is_towards_the_sharper_end() -> None:
@@ -254,9 +378,12 @@ def test_lean_is_towards_the_sharper_end() -> None:
 # the scripts
 
 
-def printed(settings: str, *studies: str) -> list[str]:
+@cache
+def printed(settings: str, *studies: str, **variables: str) -> list[str]:
     command = ["bash", str(TOROIDS / "run.sh"), settings, "data", "nowhere", *studies]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"DRY": "1"})
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"DRY": "1"} | variables
+    )
     assert not Path("nowhere").exists()
     return done.stdout.splitlines()
 
@@ -278,30 +405,59 @@ def test_scripts_are_well_formed(script: Path) -> None:
     subprocess.run(["bash", "-n", str(script)], check=True)
 
 
-@pytest.mark.parametrize("settings", ["small", "paper"])
-def test_every_command_of_a_setting_parses(settings: str) -> None:
+def value(words: list[str], option: str) -> str:
+    return words[words.index(option) + 1]
+
+
+@pytest.mark.parametrize(("settings", "studies", "seeds"), [("small", 3, 30), ("paper", 7, 30), ("vgg", 1, 9)])
+def test_every_command_of_a_setting_parses(settings: str, studies: int, seeds: int) -> None:
     lines = [line for line in printed(settings) if "landscape " in line]
-    commands = [parse(line) for line in lines]
-    assert {words[0] for words in commands} == {"train", "normalize", "align", "path", "flatness", "distance", "plane"}
+    assert len({line.split()[1] for line in lines}) == studies
     outputs = [line.split()[1] + "/" + line.split(" && ")[-1].split()[-1] for line in lines]
     assert len(set(outputs)) == len(outputs)
-    studies = {line.split()[1] for line in lines}
-    assert len(studies) == {"small": 2, "paper": 7}[settings]
-    for study in studies:
-        own = [words for line, words in zip(lines, commands, strict=True) if line.split()[1] == study]
-        trained = [words for words in own if words[0] == "train"]
-        assert [words[words.index("--algo") + 1] for words in trained] == ["rsgd", "adv", "sgd"]
-        seeds = [int(words[words.index("--seed") + 1]) for words in trained]
-        assert all("--resume" in words and words[words.index("--runs") + 1] == "3" for words in trained)
-        assert len({seed + run for seed in seeds for run in range(3)}) == 9
-        assert sum("--optimize-midpoint" in words for words in own) == {"small": 12, "paper": 18}[settings]
-        if study.endswith("vgg16"):
-            moved = [words for words in own if words[0] in {"path", "flatness", "plane"}]
-            assert all("recompute" in words for words in moved)
+    last = lines[-1].split()[1]  # one study's commands are parsed: it takes long
+    own = [parse(line) for line in lines if line.split()[1] == last]
+    assert {words[0] for words in own} == {"train", "normalize", "align", "path", "flatness", "distance", "plane"}
+    kept = [words for words in own if words[0] == "train" and "--resume" in words]
+    rows = {Path(value(words, "--log")).stem: words for words in kept}
+    runs = int(value(kept[0], "--runs"))
+    used = [int(value(words, "--seed")) + run for words in kept for run in range(runs)]
+    assert len(set(used)) == len(used) == seeds
+    tried = {int(value(w, "--seed")) + run for w in own if w[0] == "train" and "--resume" not in w for run in range(2)}
+    assert not tried & set(used)
+    if settings == "vgg":
+        moved = [words for words in own if words[0] in {"path", "flatness", "plane"}]
+        assert all("recompute" in words for words in moved)
+        return
+    assert set(rows) == {"rsgd", "sgd", "adv", "sgd-small", "sgd-old", "sgd-centre"}
+    assert {row: value(words, "--algo") for row, words in rows.items() if "-" not in row} == {
+        row: row for row in ("rsgd", "sgd", "adv")
+    }
+    assert rows["sgd-centre"].count("--init") == runs
+    assert value(rows["sgd-small"], "--batch-size") == "43"
+    assert len({value(words, "--epochs") for row, words in rows.items() if row != "sgd-old"}) == 1
+    assert int(value(rows["sgd-old"], "--epochs")) > int(value(rows["sgd"], "--epochs"))
+    assert sum("--optimize-midpoint" in words for words in own) == 18
+    assert sum(words[0] == "plane" for words in own) == 12
+
+
+def test_one_file_alone_is_measured() -> None:
+    lines = printed("small", "fashion-mnist/mlp", ONLY="paths/optimized-geodesic-*")
+    assert sum("--optimize-midpoint" in line for line in lines) == 6
+    assert not any(f"landscape {name} " in line for line in lines for name in ("flatness", "distance", "plane"))
+    assert any("train --algo rsgd" in line for line in lines)  # what it is measured on
+
+
+def test_patterns_of_families_fit_no_control() -> None:
+    line = next(line for line in printed("small", "fashion-mnist/mlp") if "paths/linear" in line)
+    patterns = [word for word in parse(line) if word.startswith("raw/")]
+    names = ["rsgd-1.st", "rsgd-5.st", "rsgd-1-epoch0.st", "sgd-11.st", "sgd-small-31.st", "sgd-15.st", "adv-21.st"]
+    fitting = [name for name in names if any(fnmatch(f"raw/{name}", pattern) for pattern in patterns)]
+    assert fitting == ["rsgd-1.st", "rsgd-5.st", "sgd-11.st", "sgd-15.st", "adv-21.st"]
 
 
 def test_a_wrong_option_does_not_parse() -> None:
-    line = next(line for line in printed("small") if " train " in line)
+    line = next(line for line in printed("vgg") if " train " in line)
     parse(line)
     with pytest.raises(Exception, match=r"(?i)no such option"):
         parse(line.replace("--runs", "--run-count"))
@@ -309,9 +465,56 @@ def test_a_wrong_option_does_not_parse() -> None:
         parse(line.replace("--algo rsgd", "--algo rsgdx"))
 
 
-def test_named_studies_alone() -> None:
-    lines = printed("paper", "cifar10/vgg16")
-    assert {line.split()[1] for line in lines if "landscape " in line} == {"cifar10-vgg16"}
+def tuning(folder: Path, row: str, *, train: list[float], validation: list[float]) -> None:
+    errors = zip(train, validation, strict=True)
+    body = {"networks": [{"train_error": a, "test_error": b} for a, b in errors]}
+    (folder / "tuning").mkdir(parents=True, exist_ok=True)
+    (folder / "tuning" / f"{row}.json").write_text(json.dumps(body))
+
+
+def test_the_choice_is_the_protocols(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def chosen(what: str, *more: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["choose.py", str(tmp_path), what, *more])
+        choose()
+        return capsys.readouterr().out.strip()
+
+    tuning(tmp_path, "sgd-0.01", train=[0.001, 0.0], validation=[0.2, 0.2])
+    tuning(tmp_path, "sgd-0.05", train=[0.001, 0.001], validation=[0.18, 0.2])
+    tuning(tmp_path, "sgd-0.1", train=[0.0, 0.01], validation=[0.1, 0.1])  # no solutions
+    tuning(tmp_path, "sgd-small-0.02", train=[0.0, 0.0], validation=[0.01, 0.01])  # another row
+    assert chosen("sgd") == "--lr 0.05"
+    tuning(tmp_path, "adv-0.02", train=[0.02, 0.02], validation=[0.3, 0.3])
+    tuning(tmp_path, "adv-0.05", train=[0.01, 0.02], validation=[0.4, 0.4])
+    head = "seed,phase,epoch,gamma,solution_error\n"
+    for rate, lines in {"0.02": "1,adversarial,90,,0\n2,adversarial,70,,0\n", "0.1": "1,adversarial,5,,0.1\n"}.items():
+        (tmp_path / "tuning" / f"first-{rate}.csv").write_text(
+            head + "1,adversarial,1,,0.9\n" + lines + "1,train,1,,0\n"
+        )
+    assert chosen("first") == "--adv-lr 0.02"
+    assert chosen("adv") == "--lr 0.05 --adv-lr 0.02"
+    tuning(tmp_path, "rsgd-0.05", train=[0.0], validation=[0.2])
+    tuning(tmp_path, "rsgd-0.05-tenth", train=[0.0], validation=[0.1])
+    (tmp_path / "tuning" / "rsgd-0.05.csv").write_text(head + "1,train,1,0.04,\n1,train,2,0.9,\n2,train,1,0.06,\n")
+    assert chosen("rsgd") == "--lr 0.05 --gamma-init 0.005"
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "adv.csv").write_text(head + "1,adversarial,70,,0\n2,adversarial,65,,0\n2,train,60,,0\n")
+    assert chosen("age") == "68"
+    chosen("record", str(tmp_path / "chosen.json"))
+    record = json.loads((tmp_path / "chosen.json").read_text())
+    assert record["rows"]["sgd"]["chosen"] == "--lr 0.05"
+    assert record["random_labels"]["first-0.02"] == {"error": 0.0, "epochs": 80}
+
+
+def test_a_tenth_of_each_class_is_held_out() -> None:
+    labels = torch.arange(100) % 5
+    inputs = torch.arange(100.0)[:, None]
+    data = SimpleNamespace(train=Split(inputs, labels), classes=5)
+    train, held = held_out(data)  # type: ignore[arg-type]
+    assert torch.equal(torch.cat([train.x, held.x]).sort(0).values, inputs)
+    assert torch.bincount(held.y).tolist() == [2] * 5
+    assert torch.equal(labels[held.x.flatten().long()], held.y)
 
 
 def sbatch(task: int, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -354,18 +557,19 @@ def test_sigterm_reaches_the_command_and_queues_the_task_again(tmp_path: Path) -
         "RESULTS": str(tmp_path / "results"),
         "VIRTUAL_ENV": sys.prefix,
         "SLURM_ARRAY_JOB_ID": "7",
-        "SLURM_ARRAY_TASK_ID": "1",
+        "SLURM_ARRAY_TASK_ID": "0",
+        "SETTINGS": "vgg",  # which has no stage before training
         "REPOSITORY": str(ROOT),
     }
     started = ["bash", str(TOROIDS / "paper.sbatch")]
     process = subprocess.Popen(started, env=os.environ | variables, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
-        while not log.exists() or log.read_text().count("started") < 2:
+        while not log.exists() or "started" not in log.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
     finally:
         process.kill()
-    assert log.read_text().split() == ["started", "started", "saved", "saved", "requeue", "7_1"]
+    assert log.read_text().split() == ["started", "saved", "requeue", "7_0"]

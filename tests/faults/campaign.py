@@ -84,12 +84,12 @@ class Campaign:
     def try_fault(self, name: str, fault: Fault, *, over: bool = False) -> Finding:
         """Let a fault befall a command, then run it again; with `over`, where its outputs are there already."""
         whole, arguments = self.whole(name), COMMANDS[name]
-        befallen = [call for call in whole.calls if call[0] & fault.calls][fault.number - 1 :]
-        befallen = befallen if fault.forever else befallen[:1]
         old = dict.fromkeys(whole.files, OLD) if over else {}
         self.runner.clean()
         self.runner.put(old)
         ended = self.runner.run([*arguments, *["--force"] * over], fault)
+        befallen = ended.calls[fault.number - 1 :] or whole.calls[-1:]  # over old files there may be fewer
+        befallen = befallen if fault.forever else befallen[:1]
         wrong = self._outcome(whole, ended, befallen)
         wrong += self.check_files(name, ended.files, old, lenient=ended.code != 0)
         if not any(kind is Call.UNLINK for kind, _ in befallen):

@@ -1,59 +1,72 @@
-"""Figures of paths: what is drawn of a result."""
+"""Figures of paths: curves, bands, barriers, bends, and what tells several apart."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
-import torch
 
-from landscape_cli.errors import ResultError
-from landscape_cli.figures.families import families_figure
-from landscape_cli.figures.figure import check_plot, save
-from landscape_cli.figures.path import path_figure
-from landscape_cli.measures.families import Pair, path_summary
-from landscape_cli.measures.path_result import PathResult
+from landscape_cli.figures.path import describe, path_figure
+from tests.support import results
 
 pytest.importorskip("matplotlib")
+ALIGNED = {"provenance": {"arguments": {"align": "cosine", "bn": "recompute"}}}
 
 
-def result(*, orders: int, missing: bool = False) -> PathResult:
-    errors = torch.rand(orders, 5, generator=torch.Generator().manual_seed(orders), dtype=torch.float64)
-    errors[:, 3] = math.nan if missing else errors[:, 3]
-    return PathResult("linear", {"train": errors, "test": errors / 2}, {"train": errors, "test": errors}, orders > 1)
+def legend(figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_curves_and_bands() -> None:
-    [axes] = path_figure(result(orders=1), title="a to b").axes
-    assert [line.get_label() for line in axes.lines] == ["train", "test"]
-    assert axes.lines[0].get_xdata().tolist() == [0, 0.25, 0.5, 0.75, 1]
-    assert axes.lines[0].get_ydata().tolist() == result(orders=1).errors["train"][0].tolist()
-    assert not axes.collections
-    assert axes.get_title() == "a to b"
-    assert axes.get_ylim() == pytest.approx((0, 1.1 * float(result(orders=1).errors["train"].max())))
-    [axes] = path_figure(result(orders=3), title="").axes
-    assert len(axes.collections) == 2
-    assert axes.lines[1].get_ydata().tolist() == pytest.approx(result(orders=3).errors["test"].mean(0).tolist())
-    [axes] = path_figure(result(orders=1, missing=True), title="").axes
+def test_curves_and_barriers() -> None:
+    [axes] = path_figure(results.path()).axes
+    train, test, *_ = axes.lines
+    assert train.get_xdata().tolist() == list(results.TAUS)
+    assert train.get_ydata().tolist() == list(results.ERRORS)
+    assert test.get_ydata().tolist() == [error / 2 for error in results.ERRORS]
+    assert train.get_linestyle() != test.get_linestyle()
+    assert train.get_marker() != test.get_marker()
+    assert axes.get_ylim()[0] < -0.01  # an error of zero is seen
+    [text] = axes.texts
+    assert (text.get_text(), text.xy) == ("barrier 0.4", (0.5, 0.4))
+    [axes] = path_figure(results.path(missing=3)).axes
     assert math.isnan(axes.lines[0].get_ydata()[3])
 
 
-def test_families() -> None:
-    pairs = [Pair(0, 1, ("a", "b")), Pair(0, 2, ("a", "b")), Pair(0, 3, ("a", "c"))]
-    measured = [result(orders=k).figures() for k in (1, 1, 1)]
-    figure = families_figure(path_summary(pairs, measured), title="t")
-    assert [axes.get_ylabel() for axes in figure.axes] == ["train error", "test error"]
-    assert [line.get_label() for line in figure.axes[0].lines] == ["a – b (2)", "a – c (1)"]
-    assert len(figure.axes[0].collections) == 1
+def test_zero_everywhere_is_seen() -> None:
+    body = results.path()
+    body["points"] = [point | {"train_error": 0.0, "test_error": 0.0} for point in body["points"]]
+    [axes] = path_figure(body).axes
+    low, high = axes.get_ylim()
+    assert low < 0 < high < 1
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-def test_files(tmp_path: Path, suffix: str) -> None:
-    out = tmp_path / f"x.{suffix}"
-    save(path_figure(result(orders=1), title=""), out, force=False)
-    assert out.stat().st_size > 1000
-    with pytest.raises(ResultError, match="force"):
-        check_plot(out, force=False)
-    with pytest.raises(ResultError, match=r"must end in \.png, \.pdf, \.svg"):
-        check_plot(tmp_path / "x.txt", force=False)
+def test_losses_have_a_panel_and_barriers_of_their_own() -> None:
+    figure = path_figure(results.path(loss=True))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["error", "loss"]
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["barrier 0.4", "barrier 1.2"]
+    assert figure.axes[1].lines[0].get_ydata().tolist() == pytest.approx([3 * error for error in results.ERRORS])
+
+
+def test_bands_are_said_what_they_are() -> None:
+    figure = path_figure(results.path("shortest", deviation=True, orders=3))
+    assert len(figure.axes[0].collections) == 2
+    assert legend(figure) == ["train", "test", "band: one deviation over orders"]
+    assert "3 orders" in figure.get_suptitle()
+
+
+def test_bend_and_middle() -> None:
+    figure = path_figure(results.path(midpoint={"middle": {"train_error": 0.7}, "epochs": 3}))
+    assert legend(figure)[2:] == ["trained midpoint", "untrained: ends and middle"]
+    faint = [line for line in figure.axes[0].lines if list(line.get_ydata()) == [0.1, 0.7, 0.0]]
+    assert [line.get_alpha() < 1 for line in faint] == [True]
+    assert figure.axes[0].get_ylim()[1] > 0.7
+
+
+def test_several_share_axes_and_are_told_apart() -> None:
+    three = (results.path(), results.path(**ALIGNED), results.path("geodesic"))
+    figure = path_figure(*three)
+    titles = ["linear", "linear, aligned (cosine), batch-norm recomputed", "geodesic"]
+    assert [axes.get_title() for axes in figure.axes] == titles == list(map(describe, three))
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert figure.get_suptitle() == "sgd-1 → sgd-2"
+    assert describe(results.path(provenance={"aligned": {"b.st": "weight"}})) == "linear, aligned (weight)"

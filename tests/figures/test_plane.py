@@ -1,55 +1,71 @@
-"""Figures of planes: what stands in for a network is marked as none."""
+"""Figures of planes: one scale, labelled contours, names in place, hatches where there is nothing."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
 
 import pytest
 
-from landscape_cli.figures import plane as plane_figure
-from landscape_cli.figures.plane import plot_plane
+from landscape_cli.figures.line import line_figure
+from landscape_cli.figures.plane import plane_figure
+from tests.support import results
 
 pytest.importorskip("matplotlib")
 
 
-def body(**third: str) -> dict[str, Any]:
-    corners = [("a", "a.st", 0.0, 0.0), ("b", "b.st", 1.0, 0.0), ("c", "origin" if third else "c.st", 0.5, 1.0)]
-    networks = [{"name": name, "network": network, "x": x, "y": y} for name, network, x, y in corners]
-    networks[2] |= third
-    points = [{"x": x, "y": y, "train_error": x * y, "test_error": y} for y in (0.0, 1.0) for x in (0.0, 1.0)]
-    return {"networks": networks, "x": [0.0, 1.0], "y": [0.0, 1.0], "points": points}
+def test_train_and_test_share_a_scale_and_contours_have_labels() -> None:
+    figure = plane_figure(results.plane(loss=True))
+    panels, bars = figure.axes[:4], figure.axes[4:]
+    assert [axes.get_title() for axes in panels] == ["train error", "test error", "train loss", "test loss"]
+    assert [bar.get_ylabel() for bar in bars] == ["error", "loss"]
+    limits = [axes.collections[0].get_clim() for axes in panels]
+    assert limits[0] == limits[1] != limits[2] == limits[3]
+    assert limits[0][1] >= 3
+    for axes in panels:
+        texts = [text.get_text() for text in axes.texts]
+        assert any(text.replace(".", "").isdigit() for text in texts)
+        assert {"a", "b", "c"} <= set(texts)
+        assert "Euclidean" in axes.get_xlabel()
 
 
-def test_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figures: list[Any] = []
-    monkeypatch.setattr(plane_figure, "save", lambda figure, *_, **__: figures.append(figure))
-    for third, marks, words in (
-        ({}, ["o"] * 3, ["a", "b", "c"]),
-        ({"third": "origin"}, ["o", "o", "X"], ["a", "b", "origin"]),
-    ):
-        plot_plane(tmp_path / "plane.png", body(**third), force=False)
-        for axes in figures[-1].axes[:2]:
-            assert [line.get_marker() for line in axes.lines] == marks
-            assert [text.get_text() for text in axes.texts] == words
+def test_decades_have_levels_by_logarithms() -> None:
+    figure = plane_figure(results.plane(scale=1e3))
+    levels = [level for level in figure.axes[0].collections[0].levels if level > 0]
+    assert max(levels) / min(levels) > 1e3
+    steps = [b / a for a, b in pairwise(levels)]
+    assert max(steps) / min(steps) < 2
+    linear = plane_figure(results.plane()).axes[0].collections[0].levels
+    assert len({round(b - a, 6) for a, b in pairwise(linear)}) == 1
 
 
-def test_losses_have_panels_and_random_directions_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figures: list[Any] = []
-    monkeypatch.setattr(plane_figure, "save", lambda figure, *_, **__: figures.append(figure))
-    drawn = body()
-    for corner in drawn["networks"][1:]:
-        corner |= {"network": "random direction", "third": "random"}
-    drawn["points"] = [point | {"train_loss": point["x"], "test_loss": 2 * point["y"]} for point in drawn["points"]]
-    plot_plane(tmp_path / "plane.png", drawn, force=False)
-    panels, bars = figures[-1].axes[:4], figures[-1].axes[4:]
-    names = ["train error", "test error", "train loss", "test loss"]
-    assert [bar.get_ylabel() for bar in bars] == names
-    figures[-1].draw_without_rendering()
-    for axes, highest in zip(panels, (1, 1, 1, 2), strict=True):
-        assert axes.collections[0].get_clim()[1] == pytest.approx(highest, abs=0.11)
-        assert [text.get_text() for text in axes.texts] == ["a", "random direction 1", "random direction 2"]
-        assert all(text.get_path_effects() for text in axes.texts)
-        edge = axes.get_window_extent()
-        boxes = [text.get_window_extent() for text in axes.texts]
-        assert all(edge.x0 <= box.x0 and box.x1 <= edge.x1 for box in boxes)
+def test_what_is_missing_is_hatched_and_said() -> None:
+    figure = plane_figure(results.plane(missing=5))
+    assert [bool(axes.patch.get_hatch()) for axes in figure.axes[:2]] == [True, False]
+    assert "hatched" in figure.legends[0].get_texts()[0].get_text()
+    assert not plane_figure(results.plane()).legends
+
+
+def test_surroundings() -> None:
+    figure = plane_figure(results.around())
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "x: gradient (in lengths of 2)"
+    assert list(axes.lines[0].get_xdata()) == [0.0, 0.5, 1.0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["trajectory, in order"]
+    line = line_figure(results.line())
+    assert [axes.get_xlabel() for axes in line.axes] == ["gradient, in lengths of 2"] * 2
+    assert [axes.get_ylabel() for axes in line.axes] == ["error", "loss"]
+    assert list(line.axes[1].lines[0].get_ydata()) == [3, 0, 3]
+
+
+def test_nothing_and_one_value_alone() -> None:
+    body = results.plane()
+    body["points"] = [point | {"train_error": None, "test_error": 0.25} for point in body["points"]]
+    figure = plane_figure(body)
+    assert [bool(axes.collections) for axes in figure.axes[:2]] == [False, True]
+
+
+def test_what_stands_in_for_networks_is_marked_as_none() -> None:
+    axes = plane_figure(results.plane(third="random")).axes[0]
+    assert [line.get_marker() for line in axes.lines] == ["o", "X", "X"]
+    names = [text.get_text() for text in axes.texts][-3:]
+    assert names == ["a", "random direction 1", "random direction 2"]

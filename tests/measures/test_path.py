@@ -69,6 +69,42 @@ def test_geodesics_are_between_normalized_networks() -> None:
                 measure(raw.model, start, end, raw.data, kind="geodesic", symmetry=raw.symmetry)
 
 
+@pytest.mark.parametrize("kind", ["linear", "geodesic"])
+def test_beyond_the_ends(kind: str) -> None:
+    ends = make_ends(MLP, normalized=True)
+    arguments = (ends.model, ends.start, ends.end, ends.data)
+    setting: dict[str, Any] = {"kind": kind, "symmetry": ends.symmetry, "points": 4, "loss": True}
+    found, inside = path(*arguments, **setting, beyond=(-0.7, 1.4)), path(*arguments, **setting)
+    assert found.taus == [k / 3 for k in range(-2, 5)]
+    assert found.barrier == inside.barrier
+    assert found.points[2:-1] == inside.points
+    for k in (0, 1, 6):
+        tau = found.taus[k]
+        network = (
+            geodesic(ends.start, ends.end, tau, ends.symmetry)
+            if kind == "geodesic"
+            else linear(ends.start, ends.end, tau)
+        )
+        for split, data in ends.data.items():
+            error, loss = slow_scores(ends.model, network, data)
+            assert found.errors[split][0, k] == pytest.approx(error)
+            assert found.losses[split][0, k] == pytest.approx(loss)
+
+
+def test_what_has_nothing_beyond() -> None:
+    ends, binary = make_ends(MLP), make_ends(BINARY)
+    for of, beyond, words in (
+        (ends, (0.1, 1), "begins at 0 or before and ends at 1 or behind, not at 0.1, 1"),
+        (ends, (0, 0.9), "not at 0, 0.9"),
+        (ends, (-math.inf, 1), "`beyond=` must be a finite number"),
+        (ends, 1.5, "`beyond=` is two numbers"),
+        (ends, (-1e9, 1), "more points"),
+        (binary, (-1, 1), "a shortest path ends where its networks are"),
+    ):
+        with pytest.raises(GeometryError, match=words):
+            path(of.model, of.start, of.end, of.data, beyond=beyond)
+
+
 def test_statistics_are_recomputed_at_every_point() -> None:
     ends = make_ends(RESNET)
     kept, anew = (path(ends.model, ends.start, ends.end, ends.data, points=3, bn=bn) for bn in ("keep", "recompute"))

@@ -50,6 +50,29 @@ def test_plane_equals_the_slow_way() -> None:
     assert (len(grid), grid[1][2]) == (4, measured.points[6]["train_error"])
 
 
+def test_further_networks_are_projected() -> None:
+    middle = {name: sum(network[name] for network in NETWORKS) / 3 for name in NETWORKS[0]}
+    further = {"inside": middle, "c": NETWORKS[2], "off": make_case("mlp", seed=3).params}
+    measured = plane(MODEL, *NETWORKS, DATA, grid=2, margin=0, project=further)
+    spanned = span_plane(*NETWORKS)
+    inside, corner, off = measured.to_dict()["projected"]
+    centroid = [sum(place[k] for place in spanned.corners) / 3 for k in range(2)]
+    assert [inside["x"], inside["y"], inside["distance"]] == pytest.approx([*centroid, 0], abs=1e-9)
+    assert [corner["x"], corner["y"], corner["distance"]] == pytest.approx([*spanned.corners[2], 0], abs=1e-9)
+    nearest = spanned.network(off["x"], off["y"])
+    square = sum(float((further["off"][name] - nearest[name]).square().sum()) for name in nearest)
+    assert off["distance"] == pytest.approx(square**0.5)
+    for dx, dy in ((0.1, 0), (0, 0.1), (-0.1, 0), (0, -0.1)):
+        beside = spanned.network(off["x"] + dx, off["y"] + dy)
+        assert sum(float((further["off"][name] - beside[name]).square().sum()) for name in beside) > square
+    assert [[row["train_error"], row["test_error"]] for row in measured.projected] == [
+        errors(MODEL, params) for params in further.values()
+    ]
+    for axis, ends in ((0, measured.xs), (1, measured.ys)):
+        places = [place[axis] for place in spanned.corners] + [off["xy"[axis]]]
+        assert ends == pytest.approx((min(places), max(places)))
+
+
 def test_result_as_json_values() -> None:
     files = [Checkpoint(params, SPEC, {}, path=f"{k}.st") for k, params in enumerate(NETWORKS)]
     body = plane(MODEL, *files, DATA, grid=2).to_dict()

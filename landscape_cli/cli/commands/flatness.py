@@ -121,5 +121,5 @@ def flatness(
     arithmetic.tell()
     provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded, arithmetic=arithmetic)
     written = Result(measured.body, measured.rows, provenance)
-    with drawn_last(result.plot, lambda plot: measurement.plot(plot, measured, force=result.force)):
+    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)

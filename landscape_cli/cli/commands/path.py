@@ -30,6 +30,7 @@ from landscape_cli.cli.path_options import (
     BothWays,
     ByOptimizer,
     BySchedule,
+    From,
     MidpointBatch,
     MidpointEpochs,
     MidpointMomentum,
@@ -42,8 +43,10 @@ from landscape_cli.cli.path_options import (
     PathKind,
     Points,
     Repair,
+    To,
 )
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.surroundings.options import LineOptions, check_line
 from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
@@ -67,11 +70,11 @@ def path(
     context: typer.Context,
     start: Annotated[Path, typer.Argument(help="The network at τ = 0, or with --pairs a pattern.", show_default=False)],
     end: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="The network at τ = 1; with --pairs another pattern, or the same for one family.", show_default=False
         ),
-    ],
+    ] = None,
     more: Annotated[
         list[Path] | None,
         typer.Argument(help="Further families, with --pairs, or networks of a connector.", show_default=False),
@@ -79,6 +82,8 @@ def path(
     *,
     kind: PathKind = None,
     points: Points = 21,
+    begin: From = 0.0,
+    stop: To = 1.0,
     orders: Orders = 10,
     pairs: Pairs = None,
     both_ways: BothWays = False,
@@ -95,6 +100,7 @@ def path(
     midpoint_out: MidpointOut = None,
     network: NetworkOptions,
     connector: ConnectorOptions,
+    around: LineOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     repair: Repair = False,
@@ -116,15 +122,19 @@ def path(
 
     With --optimize-midpoint the middle of the path is trained, and the path leads through it in two pieces.
 
+    With --direction it is a line through one network.
+
     With --kind connector it is no path but a set through two networks or more: simplices on them and on new vertices,
     which start at barycentres and are trained.
 
     \b
     Examples:
       landscape path a.st b.st
+      landscape path a.st --direction gradient --range auto --loss --plot line.png
       landscape path a_n.st b_aligned.st --kind geodesic --points 41 --loss -o path.json --plot path.png
       landscape path a_n.st b_aligned.st --kind geodesic | jq .barrier.train.max
       landscape path a.st b_aligned.st --bn recompute    # for models with batch-norm
+      landscape path a.st b_aligned.st --from -0.5 --to 1.5
       landscape path a.st b_aligned.st --repair          # for models without
       landscape path a.st b.st --align weight --optimize-midpoint --midpoint-out middle.st
       landscape path a.st b.st --align weight --bn recompute --network-at 0.5 --network-out merged.pt
@@ -148,22 +158,34 @@ def path(
     from landscape_cli.cli.pairs import choose, choose_two
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.path import Report
+    from landscape_cli.cli.surroundings.command import MARGIN, look_around
     from landscape_cli.measures.path_evaluator import PathEvaluator
 
     quiet, seed, force = terminal.quiet, compute.seed, result.force
     listen(quiet=quiet)
     named = more or []
+    groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
+    groups |= {"result": result, "terminal": terminal}
+    if around.direction is not None:
+        check_line(context)
+        files = [file for file in (start, end, *named) if file is not None]
+        look_around(context, files, around, points=points, margin=MARGIN, loss=loss, bn=bn, **groups)
+        return
+    around.check_unused(context)
+    if end is None:
+        raise typer.BadParameter("a path leads from one network to another: name two, or add --direction")
     if kind is Kind.CONNECTOR:
         from landscape_cli.cli.connector.command import connect
 
-        groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
-        connect(context, [start, end, *named], connector, **groups, result=result, terminal=terminal)
+        connect(context, [start, end, *named], connector, **groups)
         return
     check_result_output(result.output, result.form, result.plot, force=force)
     check_options(context)
     recipe = midpoint_recipe(context)
     if repair and recipe is not None:
         raise typer.BadParameter("--repair is for paths without a trained midpoint: leave it or the other out")
+    if (begin, stop) != (0, 1) and optimize_midpoint:
+        raise typer.BadParameter("--from and --to are for paths without a trained midpoint: leave them or it out")
     if both_ways and pairs is None:
         raise typer.BadParameter("--both-ways goes with --pairs: for two networks name them in the other order")
     chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
@@ -206,6 +228,7 @@ def path(
             loss=loss,
             bn=bn,
             repair=repair,
+            beyond=(begin, stop),
             seed=seed,
             device=device,
             precision=arithmetic,
@@ -235,7 +258,7 @@ def path(
         writer.evaluator.warn_of_missing()
     arithmetic.tell()
     with noting(errors):
-        Report(recipe is not None, provenance(networks=networks), result, quiet).write(chosen, measured)
+        Report(provenance(networks=networks), result, quiet).write(chosen, measured)
     check_written(errors)
 
 

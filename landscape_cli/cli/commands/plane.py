@@ -12,6 +12,7 @@ from landscape_cli.cli.console import emit, listen, progress
 from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.options import BatchNorm, Loss, MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.surroundings.options import PlaneOptions
 from landscape_cli.cli.usage import errors_of_usage
 
 MOST_NODES = 3162
@@ -23,6 +24,9 @@ def plane(
     a: Annotated[Path, typer.Argument(help="The network at the origin.", show_default=False)],
     b: Annotated[Path | None, typer.Argument(help="The network on the x axis.", show_default=False)] = None,
     c: Annotated[Path | None, typer.Argument(help="The network above it.", show_default=False)] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="Further networks, for --directions pca.", show_default=False)
+    ] = None,
     *,
     third: Annotated[
         Third | None,
@@ -36,8 +40,9 @@ def plane(
     grid: Annotated[int, typer.Option("--grid", min=2, max=MOST_NODES, help="Nodes along each side.")] = 25,
     margin: Annotated[
         float,
-        typer.Option("--margin", min=0.0, help="Margin round the three, as a fraction of their extent."),
+        typer.Option("--margin", min=0.0, help="Margin round what is shown, as a fraction of its extent."),
     ] = 0.2,
+    around: PlaneOptions,
     loss: Loss = False,
     bn: BatchNorm = Statistics.KEEP,
     data: PartOptions,
@@ -53,12 +58,18 @@ def plane(
 
     Of binary networks the plane is that of their latent weights; at every node the network is the signs there.
 
+    With --directions it is a plane through one network, or the principal plane of a trajectory.
+
     \b
     Examples:
       landscape plane a.st b.st b_aligned.st -o plane.json --plot plane.png
       landscape plane a.st b.st c.st --grid 51 --margin 0.5 --loss -o plane.csv
+      landscape plane a.st b.st c.st --project 'others/*.st' -o plane.json
       landscape plane a.st b.st --third origin --plot radial.png
       landscape plane a.st --third random --seed 1
+      landscape plane a.st --directions random --range -1,1 --loss --plot around.png
+      landscape plane 'run/a-epoch*.st' --directions pca --plot trajectory.png
+      landscape plane a.st --directions gradient,hessian --range auto --project b.st
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
@@ -66,6 +77,7 @@ def plane(
     from landscape_cli.cli.outputs import check_result_output, drawn_last
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.plane import show_plane
+    from landscape_cli.cli.surroundings.command import look_around, projected_files
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
     from landscape_cli.io.results import Result
@@ -80,11 +92,23 @@ def plane(
 
     seed = compute.seed
     listen(quiet=terminal.quiet)
+    files = [path for path in (a, b, c, *(more or [])) if path is not None]
+    if around.directions is not None:
+        if third is not None:
+            raise typer.BadParameter("--third stands in for a network, and --directions needs none: leave one out")
+        groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
+        groups |= {"result": result, "terminal": terminal}
+        look_around(context, files, around, points=grid, margin=margin, loss=loss, bn=bn, **groups)
+        return
+    around.check_unused(context)
+    if more:
+        raise typer.BadParameter(f"a plane goes through three networks: leave out {more[0]}, or add --directions pca")
     check_result_output(result.output, result.form, result.plot, force=result.force)
-    paths = [path for path in (a, b, c) if path is not None]
+    projected = projected_files(around.project)
+    paths = [*files, *projected]
     with errors_of_usage():
         check_grid(grid, margin)
-        check_third(len(paths), third, seed)
+        check_third(len(files), third, seed)
     compute_on = resolve_device(compute.device)
     arithmetic = arithmetic_on(compute_on, compute.precision, quiet=terminal.quiet)
     networks, model = read_networks(paths, foreign)
@@ -92,27 +116,24 @@ def plane(
     symmetry = symmetry_of(networks[0], model, strict=False, quiet=quiet) if fold else None
     loaded, networks = data_of(networks, model, data, preprocessing, compute_on, seed=seed, quiet=quiet)
     networks = CommonInputs(model, loaded, symmetry, fold, seed, compute_on).of(networks)
-    corners = find_corners(model, networks, third, example=networks[0].model.example(), seed=seed, device=compute_on)
+    corners = find_corners(
+        model, networks[: len(files)], third, example=networks[0].model.example(), seed=seed, device=compute_on
+    )
     spanned = span_corners(corners)
     splits = named_splits(loaded, model)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
-    samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()))
+    samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()), len(projected))
+    further = {network.path: network.params for network in networks[len(files) :]}
     with progress("plane", samples, "samples", quiet=terminal.quiet, networks=grid * grid) as advance:
         recompute_on = "train" if recomputed else None
         setting: dict[str, Any] = {"device": compute_on, "advance": advance, "recompute_on": recompute_on}
         evaluator = Evaluator(model, splits, **setting, precision=arithmetic)
-        measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss)
+        measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
     warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
     arithmetic.tell()
     made: dict[str, Any] = {"device": compute_on, "seed": seed, "networks": networks, "data": loaded}
     provenance = make_provenance(context, **made, arithmetic=arithmetic)
     body = measured.to_dict()
     written = Result(body, body["points"], provenance)
-
-    def draw(plot: Path) -> None:
-        from landscape_cli.figures.plane import plot_plane
-
-        plot_plane(plot, body, force=result.force)
-
-    with drawn_last(result.plot, draw):
+    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)

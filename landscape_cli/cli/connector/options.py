@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from landscape_cli.geometry.simplicial import SimplicialComplex
 
 FIELD = "{vertex}"
-OF_PATHS = ("pairs", "orders", "optimize_midpoint", "midpoint_out", "network_at", "network_out", "export", "repair")
+OF_PATHS = (
+    "begin",
+    "stop",
+    "pairs",
+    "orders",
+    "optimize_midpoint",
+    "midpoint_out",
+    "network_at",
+    "network_out",
+    "export",
+    "repair",
+)
 
 
 @dataclass(frozen=True)

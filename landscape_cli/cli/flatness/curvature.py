@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -110,9 +109,3 @@ class CurvatureMeasurement(FlatnessMeasurement):
         rows = [{"network": path} | row for path, result in self._measured.items() for row in result.rows()]
         details = [{"network": path} | result.to_dict() for path, result in self._measured.items()]
         return Measured({"parameters": list(self._names), "samples": len(subset.y), "networks": details}, rows)
-
-    def plot(self, path: Path, measured: Measured, *, force: bool) -> None:
-        """Draw the largest eigenvalues of every network, and the density if there is one."""
-        from landscape_cli.figures.curvature import plot_curvature
-
-        plot_curvature(path, self._measured, force=force)

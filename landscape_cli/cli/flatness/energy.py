@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Perturbation
@@ -94,12 +93,3 @@ class EnergyMeasurement(FlatnessMeasurement):
                 rows += [{"network": network.path} | row for row in energy.rows()]
                 details.append({"network": network.path} | energy.to_dict())
         return Measured({"perturbed": list(self._names), "samples": options.samples, "networks": details}, rows)
-
-    def plot(self, path: Path, measured: Measured, *, force: bool) -> None:
-        """Draw the local energy of every network against the strength."""
-        from landscape_cli.figures.flatness import plot_flatness
-
-        assert self._perturbation is not None
-        kind, label = self._perturbation.name, self._perturbation.label
-        quantity = measured.body["networks"][0].get("quantity", "error")
-        plot_flatness(path, measured.rows, kind=kind, label=label, quantity=quantity, force=force)

@@ -127,14 +127,6 @@ class FlatnessMeasurement(ABC):
     def measure(self, measurand: Measurand) -> Measured:
         """Measure every network."""
 
-    @abstractmethod
-    def plot(self, path: Path, measured: Measured, *, force: bool) -> None:
-        """Draw what was measured.
-
-        Raises:
-            ResultError: if it cannot be written.
-        """
-
 
 def start_measurement(context: typer.Context, kind: FlatnessKind, options: FlatnessOptions) -> FlatnessMeasurement:
     """Return the measurement of a kind, having refused options of others; those leave the record of options.

@@ -128,12 +128,6 @@ class RadialMeasurement(FlatnessMeasurement):
                 details.append({"network": network.path} | profiles.to_dict())
         return Measured({"kind": "radial", "networks": details}, rows, partial(show_profiles, networks=details))
 
-    def plot(self, path: Path, measured: Measured, *, force: bool) -> None:
-        """Draw the profiles, and where their widths are taken."""
-        from landscape_cli.figures.radial import plot_radial
-
-        plot_radial(path, measured.body["networks"], force=force)
-
     def _drop_unused(self, named: Sequence[str]) -> None:
         """Refuse options of directions that are not asked for, and leave their defaults out of the record.
 

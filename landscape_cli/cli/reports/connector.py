@@ -43,18 +43,6 @@ class Report:
         Raises:
             TrainingError: once all is written, if a vertex is missing.
         """
-
-        def draw(plot: Path) -> None:
-            from landscape_cli.figures.connector import connector_figure
-            from landscape_cli.figures.figure import save
-
-            save(connector_figure(measured, title=_title(measured)), plot, force=self.options.force)
-
-        with drawn_last(self.options.plot, draw):
-            self._emit(measured, files)
-
-    def _emit(self, measured: ConnectorResult, files: Mapping[str, Path]) -> None:
-        """Write what was measured."""
         options = self.options
         body = measured.to_dict()
         for vertex in body["vertices"]:
@@ -64,7 +52,17 @@ class Report:
                 vertex["path"] = str(files[vertex["name"]])
         result = Result(body, measured.rows, self.provenance)
         show = lambda result: _show(result, body)  # noqa: E731
-        emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
+        points = measured.rows if options.plot is not None else ()
+        with drawn_last(options.plot, result, force=options.force, quiet=self.quiet, points=points):
+            emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
+            self._say_highest(measured, body)
+
+    def _say_highest(self, measured: ConnectorResult, body: Mapping[str, Any]) -> None:
+        """Say what the connector comes to.
+
+        Raises:
+            TrainingError: if a vertex is missing.
+        """
         missing = measured.missing
         if missing:
             count = len(measured.complex.trained)
@@ -79,11 +77,6 @@ class Report:
                 f"training {highest['before']:.4g}, on the networks' simplex {highest['simplex']:.4g}",
                 quiet=self.quiet,
             )
-
-
-def _title(measured: ConnectorResult) -> str:
-    names = ", ".join(Path(name).name for name in measured.names)
-    return f"{names} ({measured.complex.shape}, {measured.geometry})"
 
 
 def _show(result: Result, body: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,13 +59,11 @@ class Report:
     """Where the result of a command goes, and what it says besides what was measured.
 
     Attributes:
-        optimized: whether the paths lead through midpoints that were trained.
         provenance: of the result.
         options: the files, the form of standard output, and whether existing files may be replaced.
         quiet: whether to leave out remarks.
     """
 
-    optimized: bool
     provenance: Mapping[str, Any]
     options: PictureOptions
     quiet: bool
@@ -85,17 +84,10 @@ class Report:
         assert measured.result is not None
         path = measured.result.path if isinstance(measured.result, OptimizedPath) else measured.result
 
-        def draw(plot: Path) -> None:
-            from landscape_cli.figures.figure import save
-            from landscape_cli.figures.path import path_figure
-
-            ends = f"{Path(measured.start).name} to {Path(measured.end).name}"
-            figure = path_figure(path, title=f"{ends} ({self._title(path.about())})")
-            save(figure, plot, force=self.options.force)
-
-        with drawn_last(self.options.plot, draw):
-            body = measured.body()
-            self._emit(Result(path.about() | body, body["points"], self.provenance))
+        body = measured.body()
+        result = Result(path.about() | body, body["points"], self.provenance)
+        with self._drawn_last(result):
+            self._emit(result)
             self._say_barrier(path)
 
     def _say_barrier(self, path: PathResult) -> None:
@@ -123,16 +115,9 @@ class Report:
             rows += [which | row for row in body["points"] or [{"tau": None}]]
         whole = about | {"families": listing(chosen.families), "pairs": entries, "summary": summary}
 
-        def draw(plot: Path) -> None:
-            from landscape_cli.figures.families import families_figure
-            from landscape_cli.figures.figure import save
-
-            title, quantity = f"{self._title(about)}: mean and deviation over pairs", about.get("quantity", "error")
-            figure = families_figure(summary, title=title, quantity=quantity)
-            save(figure, plot, force=self.options.force)
-
-        with drawn_last(self.options.plot, draw):
-            self._emit(Result(whole, rows, self.provenance), shown_paths(summary))
+        result = Result(whole, rows, self.provenance)
+        with self._drawn_last(result):
+            self._emit(result, shown_paths(summary))
             failed = sum(pair.failure is not None for pair in measured)
             if failed:
                 raise TrainingError(
@@ -140,11 +125,9 @@ class Report:
                     "lower --lr"
                 )
 
-    def _title(self, about: Mapping[str, Any]) -> str:
-        """Return what a plot says of the paths."""
-        orders = f", {about['orders']} orders" if "orders" in about else ""
-        repaired = ", repaired" if "repair" in about else ""
-        return f"{about['kind']}{orders}{repaired}{', optimised' if self.optimized else ''}"
+    def _drawn_last(self, result: Result) -> AbstractContextManager[None]:
+        """Draw the result at the end, if that is asked for."""
+        return drawn_last(self.options.plot, result, force=self.options.force, quiet=self.quiet)
 
     def _emit(self, result: Result, table: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write a result, of which a terminal shows other rows than its own if `table` has some."""

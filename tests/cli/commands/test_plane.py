@@ -35,6 +35,13 @@ def test_command_and_library_agree(landscape: Callable[..., Any], options: list[
     rows = rows_of(Path("plane.csv").read_text())
     assert [{key: float(value) for key, value in row.items()} for row in rows] == result["points"]
 
+    projected = landscape("plane", *names, "--project", "1.st", "--grid", "2")
+    [row] = json.loads(projected.out)["projected"]
+    assert [row["network"], row["x"], row["y"]] == ["1.st", pytest.approx(0, abs=1e-6), pytest.approx(0, abs=1e-6)]
+    expected = plane(model, *networks, data, grid=2, project={"1.st": networks[0].params}).to_dict()
+    assert json.loads(projected.out)["projected"] == expected["projected"]
+    assert "projected" not in result
+
     refused = landscape("plane", *names, "--margin", "inf")
     message = "--margin must be a finite number, not inf (see 'landscape plane --help')"
     assert (refused.code, refused.err) == (2, f"landscape: error: {message}\n")

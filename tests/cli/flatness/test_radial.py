@@ -103,7 +103,7 @@ def test_tables_and_pictures(landscape: Callable[..., Any], files: tuple[str, st
     assert done.out.count("of 3") == 2
     assert "angular width" in done.out
     picture = Path("a.svg").read_text()
-    for words in ("a.st (random)", "b.st (radial)", "angle of every unit (degrees)", "factor of all weights"):
+    for words in ("a (random)", "b (radial)", "angle of every unit (degrees)", "factor of all weights"):
         assert words in picture
 
 

@@ -1,0 +1,62 @@
+"""What was found, first what holds; and whether it rests on solutions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from study.claims import Finding
+from study.page import table, told
+from study.readings import SOLVED, Study
+from study.verdicts import FAILS, HOLDS, NOISE
+
+HEADINGS = {
+    HOLDS: "### What holds",
+    FAILS: "### What does not hold",
+    NOISE: "### What so many seeds cannot tell",
+}
+SEVERAL = """\
+Here a finding of several inequalities holds already if none is reversed beyond noise and at least half of them hold;
+with fewer, so many seeds cannot tell. How many there are of each is said in brackets."""
+
+
+def by_verdict(names: Sequence[str], found: Sequence[Sequence[Finding]]) -> str:
+    """Return what holds, what does not, and what cannot be told: a row for each finding of each study."""
+    parts = ["## What was found"]
+    for verdict, heading in HEADINGS.items():
+        rows = [
+            [f"{finding.label}. {finding.claim}", name, "<br>".join(map(str, finding.effects)), told(finding)]
+            for name, own in zip(names, found, strict=True)
+            for finding in own
+            if finding.verdict == verdict
+        ]
+        rows.sort(key=lambda row: row[0])
+        head = ["finding", "study", "effect", "inequalities that hold"]
+        parts.append(table(heading, head, rows) if rows else f"{heading}\n\nNothing.")
+    return "\n\n".join(parts)
+
+
+def on_solutions(study: Study, findings: Callable[[Study], list[Finding]]) -> list[str]:
+    """Return the findings once more, on solutions alone; nothing if all networks are."""
+    if not study.unsolved:
+        return []
+    title = f"### On solutions alone\n\nWithout {', '.join(study.unsolved)}, whose training error is above {SOLVED:g}:"
+    rows = [[f.label, "<br>".join(map(str, f.effects)), told(f)] for f in findings(study.solutions_only())]
+    return [table(title, ["finding", "effect", "verdict"], rows) if rows else f"{title} nothing is left."]
+
+
+def tuned(study: Study) -> list[str]:
+    """Return the table of what was tried before the study, and what was chosen."""
+    if not study.tuning:
+        return []
+    rows = []
+    for row, told_of in study.tuning["rows"].items():
+        for name, errors in told_of["tried"].items():
+            setting = name.removeprefix(f"{row}-").replace("-tenth", ", a tenth of γ")
+            rows.append([row.upper(), setting, f"{errors['train_error']:.4f}", f"{errors['validation_error']:.4f}", ""])
+        rows[-1][-1] = f"`{told_of['chosen']}`"
+    labels = study.tuning["random_labels"].items()
+    learnt = [
+        f"{name.removeprefix('first-')}: error {one['error']:.4f}, {one['epochs']:.0f} epochs" for name, one in labels
+    ]
+    text = table("### Tuning", ["row", "rate", "train error", "validation error", "chosen"], rows)
+    return [f"{text}\n\nADV's random labels, by rate: {'; '.join(learnt)}."]

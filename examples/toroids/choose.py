@@ -1,0 +1,148 @@
+"""What tuning found: python examples/toroids/choose.py FOLDER WHAT [FILE].
+
+FOLDER is that of a study. WHAT is a row (sgd, rsgd, adv, sgd-small), whose options are printed; first, the rate at
+which ADV learns random labels; tenth, a tenth of RSGD's automatic γ; age, the epochs of ADV's first phase; or record,
+all that was tried and what was chosen, written to FILE.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+SOLVED = 0.001
+"""The training error up to which a network is a solution (protocol.md)."""
+LEARNT = 1e-4
+"""The error at which random labels are learnt: `landscape train` stops there."""
+ROWS = ("rsgd", "sgd", "adv", "sgd-small")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting of a row, by its means over seeds.
+
+    Attributes:
+        name: of its files.
+        train: training error.
+        validation: error on what was held out.
+    """
+
+    name: str
+    train: float
+    validation: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What the best has the least of: the validation error of solutions, before the training error of others."""
+        return (0.0, self.validation) if self.train <= SOLVED else (1.0, self.train)
+
+
+def trials(folder: Path, row: str) -> list[Trial]:
+    """Return the settings of a row that were tried; `first` are not among those of ADV."""
+    found = []
+    for file in sorted((folder / "tuning").glob(f"{row}-[0-9]*.json")):
+        networks = json.loads(file.read_text())["networks"]
+        errors = [fmean(network[f"{split}_error"] for network in networks) for split in ("train", "test")]
+        found.append(Trial(file.stem, *errors))
+    return found
+
+
+def best(folder: Path, row: str) -> Trial:
+    """Return the setting that the protocol takes.
+
+    Raises:
+        SystemExit: if none was tried.
+    """
+    tried = trials(folder, row)
+    if not tried:
+        raise SystemExit(f"{folder}: no setting of {row} was tried: run tune.sh first")
+    return min(tried, key=lambda trial: trial.rank)
+
+
+def options(folder: Path, row: str) -> str:
+    """Return a row's options for `landscape train`."""
+    chosen = best(folder, row)
+    rate = chosen.name.removeprefix(f"{row}-").removesuffix("-tenth")
+    more = f" {first(folder)}" if row == "adv" else f" {tenth(folder)}" if chosen.name.endswith("-tenth") else ""
+    return f"--lr {rate}{more}"
+
+
+def log(file: Path, phase: str) -> dict[str, list[dict[str, str]]]:
+    """Return the lines of a phase of a log, by seed."""
+    found: dict[str, list[dict[str, str]]] = {}
+    with file.open() as lines:
+        for line in csv.DictReader(lines):
+            if line["phase"] == phase:
+                found.setdefault(line["seed"], []).append(line)
+    return found
+
+
+def learnt(file: Path) -> tuple[float, float]:
+    """Return how badly random labels were learnt, and after how many epochs: means over seeds."""
+    last = [lines[-1] for lines in log(file, "adversarial").values()]
+    return fmean(float(line["solution_error"]) for line in last), fmean(float(line["epoch"]) for line in last)
+
+
+def first(folder: Path) -> str:
+    """Return the rate of ADV's first phase: that which learns random labels in the fewest epochs, or else the best.
+
+    Raises:
+        SystemExit: if none was tried.
+    """
+    tried = sorted((folder / "tuning").glob("first-*.csv"))
+    if not tried:
+        raise SystemExit(f"{folder}: no rate for random labels was tried: run tune.sh first")
+
+    def rank(file: Path) -> tuple[float, float]:
+        error, epochs = learnt(file)
+        return (0.0, epochs) if error <= LEARNT else (1.0, error)
+
+    return f"--adv-lr {min(tried, key=rank).stem.removeprefix('first-')}"
+
+
+def tenth(folder: Path) -> str:
+    """Return a tenth of RSGD's automatic γ, the mean over seeds: it depends on initial networks alone."""
+    files = sorted((folder / "tuning").glob("rsgd-*[0-9].csv"))
+    values = [float(lines[0]["gamma"]) for lines in log(files[0], "train").values()]
+    return f"--gamma-init {0.1 * fmean(values):.4g}"
+
+
+def age(folder: Path) -> int:
+    """Return for how many epochs ADV learns random labels: the mean over seeds, rounded up."""
+    return math.ceil(learnt(folder / "raw" / "adv.csv")[1])
+
+
+def record(folder: Path) -> str:
+    """Return all that was tried, and what was chosen, as JSON."""
+    rows = {
+        row: {
+            "chosen": options(folder, row),
+            "tried": {t.name: {"train_error": t.train, "validation_error": t.validation} for t in trials(folder, row)},
+        }
+        for row in ROWS
+    }
+    phases = {
+        file.stem: dict(zip(("error", "epochs"), learnt(file), strict=True))
+        for file in sorted((folder / "tuning").glob("first-*.csv"))
+    }
+    return json.dumps({"rows": rows, "random_labels": phases}, indent=1) + "\n"
+
+
+def main() -> None:
+    """Print or write what is asked for."""
+    folder, what = Path(sys.argv[1]), sys.argv[2]
+    if what == "record":
+        Path(sys.argv[3]).write_text(record(folder))
+    elif what in ROWS:
+        print(options(folder, what))
+    else:
+        print({"first": first, "tenth": tenth, "age": age}[what](folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Lines and planes through one network on the command line."""
