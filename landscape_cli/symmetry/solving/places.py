@@ -132,7 +132,7 @@ class PlaceTable:
         return [
             (k, table)
             for k, together, tables in joined
-            for table in ([together] if len(np.unique(together)) == together.size else tables)
+            for table in (tables if _meet(together) else [together])
         ]
 
     def _next_level(self, level: Array) -> Array:
@@ -152,6 +152,11 @@ class PlaceTable:
     def inside(self, unit: int) -> Array:
         """Return the units that a block holds."""
         return self.children.get(unit, np.zeros(0, dtype=np.int64))
+
+
+def _meet(table: Array) -> bool:
+    """Tell whether a place belongs to several units."""
+    return sum(len(np.unique(row)) for row in table) > len(np.unique(table))
 
 
 def _columns_of(part: Part) -> Iterable[_Column]:

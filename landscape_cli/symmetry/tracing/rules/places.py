@@ -24,7 +24,7 @@ def reshape(call: Call) -> Value:
     parameter, result = operand.parameter, call.reshape(operand, call.shape)
     long = [axis for axis, size in enumerate(operand.shape) if size > 1]
     kept = call.shape[:1] == operand.shape[:1]  # rows of kernels that are laid out flat are no stack
-    if parameter is not None and len(call.shape) < len(operand.shape) and not kept:
+    if parameter is not None and len([size for size in call.shape if size > 1]) < len(long) and not kept:
         call.parameters.note_stack(parameter.name)
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
         return result
