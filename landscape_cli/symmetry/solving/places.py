@@ -96,16 +96,22 @@ class PlaceTable:
         ones, the block may not move.
         """
         units = self.children[block]
-        orders = set()
+        told, place = np.full(len(units), NONE), np.zeros(len(units), dtype=np.int64)
+        alike = True
         for k, column in self._columns:
-            if len(self.parts[k].dims) > 1:
-                at, here = _find(column, units)
-                if here.any():
-                    places = np.where(here, column.places[column.starts[at]], NONE)
-                    orders.add(tuple(units[np.argsort(places, kind="stable")].tolist()))
-        if len(orders) > 1:
+            at, here = (
+                _find(column, units) if len(self.parts[k].dims) > 1 else (units, np.zeros(len(units), dtype=bool))
+            )
+            if not here.any():
+                continue
+            places = np.where(here, column.places[column.starts[at]], NONE)
+            told, place = np.where(here & (told < 0), k, told), np.where(here & (told < 0), places, place)
+            for number in np.unique(told[here]):
+                of = here & (told == number)
+                alike &= np.array_equal(np.argsort(places[of], kind="stable"), np.argsort(place[of], kind="stable"))
+        if not alike:
             labels.fix(np.array([block]), "read in different orders by grouped weights")
-        return np.array(min(orders), dtype=np.int64) if orders else units
+        return units[np.lexsort((place, told))]
 
     def first(self, unit: int) -> tuple[int, int]:
         """Return the part, of those that write the unit if there are, and the place in it where it first occurs."""
@@ -129,11 +135,7 @@ class PlaceTable:
                 places.setdefault(k, []).append(_table(column, level[:, here]))
             level = self._next_level(level)
         joined = [(k, np.concatenate(tables, axis=1), tables) for k, tables in sorted(places.items())]
-        return [
-            (k, table)
-            for k, together, tables in joined
-            for table in (tables if _meet(together) else [together])
-        ]
+        return [(k, table) for k, together, tables in joined for table in (tables if _meet(together) else [together])]
 
     def _next_level(self, level: Array) -> Array:
         """Return what the units of each row hold."""
