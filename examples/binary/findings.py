@@ -34,11 +34,16 @@ FORM = Form(
     titles={
         "rsgd-raw": "RSGD, as trained",
         "rsgd-aligned": "RSGD, aligned",
+        "sgd-raw": "SGD, as trained",
+        "sgd-aligned": "SGD, aligned",
         "adv-raw": "ADV, as trained",
         "adv-aligned": "ADV, aligned",
     },
+    columns_of_planes=2,
+    optimized=("aligned",),
     captions={
-        "planes": "Training error in the plane of three flat solutions and of three sharp ones: unaligned, aligned.",
+        "planes": "Training error in the plane of three solutions of a sampler: unaligned, aligned (the paper's "
+        "figures 20 to 23).",
         "distances": "Fractions of signs that differ: between aligned solutions, and between them and their midpoints.",
         "midpoints": "Distances, as fractions of signs that differ; midpoints of aligned paths",
     },

@@ -19,12 +19,12 @@ for study in "${studies[@]}"; do
   options=$(options_of "$study")
   for kind in raw aligned; do
     job "$study" "paths/$kind.json" \
-      "path $(families raw) --pairs all ${how[$kind]} --points $points --orders $orders $options"
+      "path $(families raw) --pairs all --both-ways ${how[$kind]} --points $points --orders $orders $options"
   done
-  job "$study" flatness.json "flatness $(networks raw .st) --flip ${flips_of[${study%/*}]:-$flips} --samples $samples $options"
+  job "$study" flatness.json "flatness $(networks raw .st "${samplers[@]}" "${controls[@]}") --flip ${flips_of[${study%/*}]:-$flips} --samples $samples $options"
   job "$study" distances.json "distance $(families raw) --pairs all --align cosine $options"
   job "$study" distances-unaligned.json "distance $(families raw) --pairs all --no-functions"
-  for sampler in rsgd adv; do # three solutions each; aligned, to the first flat one, which is aligned to itself
+  for sampler in "${samplers[@]}"; do # three solutions each; aligned, to the first flat one, which is aligned to itself
     first=${first_seed[$sampler]}
     plain=() aligned=()
     for number in 0 1 2; do
@@ -44,9 +44,9 @@ for kind in $bend_kinds; do
       pairs=$across
       if [ "$first" = "$second" ]; then pairs=all; fi
       job "$study" "paths/optimized-$kind-$families.json" \
-        "path 'raw/$first-*.st' 'raw/$second-*.st' --pairs $pairs ${how[$kind]} --optimize-midpoint" \
-        "$bend ${bend_of[${study#*/}]:-} --points $bend_points --orders $bend_orders" \
-        "--midpoint-out 'midpoints/$kind-{start}-{end}.st' --force $(options_of "$study")"
+        "path $(family raw "$first")$(family raw "$second")--pairs $pairs ${how[$kind]} --optimize-midpoint" \
+        "--midpoints $midpoints ${bend_of[${study#*/}]} --points $bend_points --orders $bend_orders" \
+        "$(options_of "$study")"
     done
   done
 done | carry_out "optimised paths"

@@ -198,8 +198,12 @@ def words(pair: Sequence[str]) -> str:
 
 def spread(values: Values, digits: int = 4) -> str:
     """Return mean and, of several values, deviation."""
-    numbers = list(values.values())
-    if not numbers:
+    return average(list(values.values()), digits)
+
+
+def average(values: Sequence[float], digits: int) -> str:
+    """Return mean and, of several numbers, deviation."""
+    if not values:
         return "-"
-    text = f"{fmean(numbers):.{digits}f}"
-    return text if len(numbers) == 1 else f"{text} ± {stdev(numbers):.{digits}f}"
+    text = f"{fmean(values):.{digits}f}"
+    return text if len(values) == 1 else f"{text} ± {stdev(values):.{digits}f}"

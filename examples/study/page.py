@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
 
-from study.claims import ROWS, Finding, barriers_of, column, of_sampler, spread, words
+from study.claims import ROWS, Finding, average, barriers_of, column, of_sampler, spread, words
 from study.effects import RULE as EFFECTS
 from study.readings import PAIRS, SOLVED, Form, Study, of_pair, read_studies
 from study.verdicts import FAILS, HOLDS, NOISE, RULE
@@ -167,27 +166,28 @@ def links(drawn: Drawn) -> list[str]:
 
 def section(report: Report, study: Study, found: Sequence[Finding], drawn: Drawn) -> list[str]:
     """Return the parts of the page on one study."""
-
-    def tabled(text: str, files: str) -> str:
-        """The table, and how what it is of is made again."""
-        return text if report.again is None else f"{text}\n\nAgain: `{report.again(study, files)}`"
-
-    parts = [
-        f"## {study.name}",
-        verdicts(found),
-        *links(drawn),
-        tabled(solutions(study), "flatness.json"),
-        tabled(barriers(study), "paths/*"),
-        tabled(distances(study), "distances*"),
-        *report.extras(study),
-        inequalities(found),
-    ]
+    parts = [f"## {study.name}"]
     if study.absent:
-        parts.append(f"Not measured yet: {', '.join(study.absent)}.")
+        parts.append(f"Not there yet: {', '.join(study.absent)}.")
+    if found:
+        parts.append(verdicts(found))
+    parts += links(drawn)
+    tables = (
+        (solutions, "flatness.json", study.errors["train"]),
+        (barriers, "paths/*", any(study.curves.values())),
+        (distances, "distances*", study.distances),
+    )
+    for make, files, measured in tables:
+        if measured:
+            again = "" if report.again is None else f"\n\nAgain: `{report.again(study, files)}`"
+            parts.append(make(study) + again)
+    parts += report.extras(study)
+    if found:
+        parts.append(inequalities(found))
     if study.missing:
         parts.append(f"Not measured, and left out of all means: {'; '.join(study.missing)}.")
     versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
-    return [*parts, f"Versions: {versions}."]
+    return [*parts, f"Versions: {versions}."] if versions else parts
 
 
 def solutions(study: Study) -> str:
@@ -246,14 +246,6 @@ def distances(study: Study) -> str:
     head = ["pair", f"{form.measure}, unaligned", f"{form.measure}, aligned", *(title for title, _, _ in form.columns)]
     head += ["midpoint to first", "midpoint to second", "midpoint's train error", "its epochs"]
     return table(f"### {form.captions['midpoints']}", head, rows)
-
-
-def average(values: Sequence[float], digits: int) -> str:
-    """Return mean and, of several numbers, deviation."""
-    if not values:
-        return "-"
-    text = f"{fmean(values):.{digits}f}"
-    return text if len(values) == 1 else f"{text} ± {stdev(values):.{digits}f}"
 
 
 def inequalities(found: Sequence[Finding]) -> str:

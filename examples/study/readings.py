@@ -42,6 +42,7 @@ class Form:
         figures: what is added to the captions of "energy" and "profiles".
         splits: on which sets planes are shown.
         columns_of_planes: panels in a row of their figure; None for all in one.
+        optimized: the kinds of path that are measured with optimised midpoints, too.
     """
 
     kinds: dict[str, str]
@@ -58,6 +59,7 @@ class Form:
     figures: dict[str, str] = field(default_factory=dict)
     splits: tuple[str, ...] = ("train",)
     columns_of_planes: int | None = None
+    optimized: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class Study:
 
 def read_studies(results: Path, form: Form) -> list[Study]:
     """Return the studies in a folder of results, by name."""
-    return [read_study(raw.parent, form) for raw in sorted(results.glob("*/raw"))]
+    folders = {file.parent.parent for part in ("raw", "tuning") for file in results.glob(f"*/{part}/*.json")}
+    return [read_study(folder, form) for folder in sorted(folders)]
 
 
 def read_study(folder: Path, form: Form) -> Study:
@@ -158,8 +161,8 @@ def read_study(folder: Path, form: Form) -> Study:
     curves = {kind: read_curves(folder / "paths", [f"{kind}.json"], missing) for kind in form.kinds}
     bent = {kind: read_curves(folder / "paths", [f"optimized-{kind}-*.json"], missing) for kind in form.kinds}
     reports = [report for file in sorted((folder / "raw").glob("*.json")) for report in of_training(file)]
-    stems = [*form.kinds, *(f"optimized-{kind}" for kind in form.kinds)]
-    files = ["flatness", "distances", "distances-unaligned", *(f"paths/{stem}" for stem in stems), "planes/"]
+    stems = [*form.kinds, *(f"optimized-{kind}" for kind in form.optimized)]
+    files = ["raw/", "flatness", "distances", "distances-unaligned", *(f"paths/{stem}" for stem in stems), "planes/"]
     return Study(
         form=form,
         name=folder.name,

@@ -115,6 +115,12 @@ train_job() {
     "-o 'raw/$sampler-{seed}.st' --log raw/$sampler.csv"
 }
 
+# age_of_adv STUDY: the epochs of ADV there, both phases; when commands are only printed and it is not there yet, one
+age_of_adv() {
+  local log=${1/\//-}/raw/adv.csv
+  if [ -n "${DRY:-}" ] && [ ! -e "$log" ]; then echo 1; else python "$here/../study/age.py" "$log"; fi
+}
+
 # options_of_sampler STUDY SAMPLER: how it is trained there; a study that tunes has another
 options_of_sampler() { echo "${of_sampler[$2]:-} ${of_both[${1#*/}/$2]:-}"; }
 

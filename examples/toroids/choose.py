@@ -1,19 +1,22 @@
 """What tuning found: python examples/toroids/choose.py FOLDER WHAT [FILE].
 
 FOLDER is that of a study. WHAT is a row (sgd, rsgd, adv, sgd-small), whose options are printed; first, the rate at
-which ADV learns random labels; tenth, a tenth of RSGD's automatic γ; age, the epochs of ADV's first phase; or record,
-all that was tried and what was chosen, written to FILE.
+which ADV learns random labels; tenth, a tenth of RSGD's automatic γ; or record, all that was tried and what was
+chosen, written to FILE.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from study.age import last_lines
 
 SOLVED = 0.001
 """The training error up to which a network is a solution (protocol.md)."""
@@ -72,19 +75,9 @@ def options(folder: Path, row: str) -> str:
     return f"--lr {rate}{more}"
 
 
-def log(file: Path, phase: str) -> dict[str, list[dict[str, str]]]:
-    """Return the lines of a phase of a log, by seed."""
-    found: dict[str, list[dict[str, str]]] = {}
-    with file.open() as lines:
-        for line in csv.DictReader(lines):
-            if line["phase"] == phase:
-                found.setdefault(line["seed"], []).append(line)
-    return found
-
-
 def learnt(file: Path) -> tuple[float, float]:
     """Return how badly random labels were learnt, and after how many epochs: means over seeds."""
-    last = [lines[-1] for lines in log(file, "adversarial").values()]
+    last = last_lines(file, "adversarial")
     return fmean(float(line["solution_error"]) for line in last), fmean(float(line["epoch"]) for line in last)
 
 
@@ -107,14 +100,10 @@ def first(folder: Path) -> str:
 
 def tenth(folder: Path) -> str:
     """Return a tenth of RSGD's automatic γ, the mean over seeds: it depends on initial networks alone."""
-    files = sorted((folder / "tuning").glob("rsgd-*[0-9].csv"))
-    values = [float(lines[0]["gamma"]) for lines in log(files[0], "train").values()]
+    file = min((folder / "tuning").glob("rsgd-*[0-9].csv"))
+    with file.open() as lines:
+        values = [float(line["gamma"]) for line in csv.DictReader(lines) if line["epoch"] == "1"]
     return f"--gamma-init {0.1 * fmean(values):.4g}"
-
-
-def age(folder: Path) -> int:
-    """Return for how many epochs ADV learns random labels: the mean over seeds, rounded up."""
-    return math.ceil(learnt(folder / "raw" / "adv.csv")[1])
 
 
 def record(folder: Path) -> str:
@@ -125,6 +114,7 @@ def record(folder: Path) -> str:
             "tried": {t.name: {"train_error": t.train, "validation_error": t.validation} for t in trials(folder, row)},
         }
         for row in ROWS
+        if trials(folder, row)
     }
     phases = {
         file.stem: dict(zip(("error", "epochs"), learnt(file), strict=True))
@@ -141,7 +131,7 @@ def main() -> None:
     elif what in ROWS:
         print(options(folder, what))
     else:
-        print({"first": first, "tenth": tenth, "age": age}[what](folder))
+        print({"first": first, "tenth": tenth}[what](folder))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ FORM = Form(
     figures={"energy": " The paper's figure 1.", "profiles": " The paper's figures 2, 3, 9 and 10."},
     splits=("train", "test"),
     columns_of_planes=4,
+    optimized=("linear", "aligned", "geodesic"),
 )
 
 

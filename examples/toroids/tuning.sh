@@ -21,7 +21,7 @@ options_of_sampler() {
   case $row in
     rsgd) more="--keep-epochs 0" ;; # the mean of the replicas' initialisations, which sgd-centre begins from
     sgd-small) more="--batch-size 43" ;;
-    sgd-old) own=sgd length=$((epochs + $(choose "$study" age "$epochs"))) ;;
+    sgd-old) own=sgd length=$(age_of_adv "$study") ;;
     sgd-centre) own=sgd more=$(for ((k = 0; k < runs; k++)); do printf -- '--init raw/rsgd-%s-epoch0.st ' $((first_seed[rsgd] + k)); done) ;;
   esac
   echo "${size:+--train-size $size }--epochs $length $(choose "$study" "$own" "--lr 0.05") $more"

@@ -205,7 +205,10 @@ class PrincipalDirection(Direction):
         """
         networks, surface = center.trajectory, center.surface
         if len(networks) <= count:
-            raise GeometryError(f"principal directions of {count} axes are of more than {count} networks: name more")
+            raise GeometryError(
+                f"principal directions for {count} ax{'es' if count > 1 else 'is'} take at least {count + 1} networks, "
+                f"and {len(networks)} {'is' if len(networks) == 1 else 'are'} named"
+            )
         steps = torch.zeros(len(networks), len(networks), dtype=torch.float64)
         for name in center.learned:
             rows = torch.stack([surface.log(network, name).reshape(-1) for network in networks])

@@ -15,6 +15,8 @@ from landscape_cli.choices import LineDirection
 
 FARTHEST = 10
 """How many times 1 is doubled, or halved, in search of growth."""
+LEAST_ASPECT = 0.5
+"""How long the shorter axis of a principal plane is, of the longer."""
 BISECTIONS = 3
 """How many times what lies between is halved, by ratio: to within a factor of 2^(1/8)."""
 
@@ -37,6 +39,10 @@ def usual_limits(
         edge = margin * (high - low)
         least = 1.0 if name in named - {LineDirection.PCA} else 0.0
         limits.append((min(-least, low - edge), max(least, high + edge)))
+    if LineDirection.PCA in names:  # whose axes have one unit: a plane is no strip
+        widest = max(high - low for low, high in limits)
+        lacking = [max(0.0, LEAST_ASPECT * widest - (high - low)) / 2 for low, high in limits]
+        limits = [(low - more, high + more) for (low, high), more in zip(limits, lacking, strict=True)]
     return limits
 
 

@@ -158,7 +158,8 @@ class SurroundingsEvaluator:
         """Measure so many points of a line, evenly spaced, and the network."""
         self._advance = advance
         chart, facts = self._find()
-        [(low, high)] = self._limits(chart, margin, [])
+        places = [_place(chart, network) for network in self._trajectory.values()]
+        [(low, high)] = self._limits(chart, margin, places)
         xs = [low + (high - low) * k / (points - 1) for k in range(points)]
         scores = self._evaluate(chart.network(x) for x in xs)
         own = score_columns(self._evaluate([self._base]), 0, loss=self._loss)
@@ -168,6 +169,7 @@ class SurroundingsEvaluator:
             direction=facts[0],
             points=tuple({"x": x} | self._columns(scores, k) for k, x in enumerate(xs)),
             scores=own,
+            trajectory=self._marked(self._trajectory, places),
             on_torus=self._settings.on_torus,
             quantity=self._quantity,
         )
@@ -298,5 +300,5 @@ class SurroundingsEvaluator:
 
 
 def _place(chart: Chart, network: Params) -> dict[str, float]:
-    (x, y), distance = chart.project(network)
-    return {"x": x, "y": y, "distance": distance}
+    coordinates, distance = chart.project(network)
+    return dict(zip("xy", coordinates, strict=False)) | {"distance": distance}

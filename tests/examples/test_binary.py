@@ -8,7 +8,6 @@ import random
 import re
 import shlex
 import subprocess
-import sys
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -18,8 +17,9 @@ import pytest
 from binary.findings import FORM, findings, hardly_changed
 from binary.report import REPORT
 from binary.series import series_of
-from study.page import page
-from study.readings import Study, read_study
+from study.figures import draw_series
+from study.page import page, whole
+from study.readings import Study, read_studies, read_study
 from study.verdicts import FAILS, HOLDS, NOISE
 
 ROOT = Path(__file__).parent.parent.parent
@@ -186,14 +186,22 @@ def test_page_says_what_was_found(tmp_path: Path) -> None:
         assert not line.startswith("| ") or line.endswith(" |")
 
 
-def test_report_writes_page_and_figures(tmp_path: Path) -> None:
-    grown(tmp_path, 1.0, 2.0)
-    command = [sys.executable, str(BINARY / "report.py"), str(tmp_path)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "hmm-N-committee  6d  holds" in done.stdout
-    links = re.findall(r"\]\((figures/.*?)\)", (tmp_path / "report.md").read_text())
+def test_the_figure_of_a_series(tmp_path: Path) -> None:
+    """Those of each study are drawn as the toroids' are."""
+    studies = grown(tmp_path, 1.0, 2.0)
+    (series,) = series_of(studies)
+    draw_series(series, tmp_path)
+    assert (tmp_path / "hmm-N-committee.png").stat().st_size > 1000
+    links = re.findall(r"\]\((figures/.*?)\)", whole(REPORT, studies))
     assert len(links) == 2 * 4 + 1
-    assert all((tmp_path / link).stat().st_size > 1000 for link in links)
+    assert "figures/hmm-N-committee.png" in links
+
+
+def test_committed_page_is_what_the_committed_results_give() -> None:
+    results = BINARY / "results"
+    text = (results / "report.md").read_text()
+    assert whole(REPORT, read_studies(results, FORM)) == text
+    assert all((results / link).exists() for link in re.findall(r"\]\((figures/.*?)\)", text))
 
 
 # the scripts
@@ -239,9 +247,16 @@ def test_every_command_parses() -> None:
     for study in studies:
         own = [words for line, words in zip(lines, commands, strict=True) if line.split()[1] == study]
         trained = [words for words in own if words[0] == "train"]
-        assert [words[words.index("--algo") + 1] for words in trained] == ["rsgd", "adv", "sgd"]
+        assert [words[words.index("--algo") + 1] for words in trained] == ["rsgd", "adv", "sgd", "sgd"]
         seeds = [int(words[words.index("--seed") + 1]) for words in trained]
-        assert len({seed + run for seed in seeds for run in range(3)}) == 9
+        assert len({seed + run for seed in seeds for run in range(3)}) == 12
+        sizes = {words[words.index("--batch-size") + 1] if "--batch-size" in words else "128" for words in trained}
+        assert len(sizes) == 1
+        assert sum(words[0] == "plane" for words in own) == 6
+        moved = [words for words in own if "--optimize-midpoint" in words]
+        by_adam = "adam" in trained[0]
+        assert len(moved) == 6
+        assert all(("--momentum" in words) != by_adam for words in moved)  # else by Adam, as the networks were
         assert len({tuple(words[words.index("--model") : words.index("--data-dir")]) for words in trained}) == 1
         measured = {words[words.index("--data") + 1] for words in own if words[0] != "train" and "--data" in words}
         assert measured == (set() if study.startswith("hmm") else {"measured.safetensors"})

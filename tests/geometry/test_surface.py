@@ -58,6 +58,17 @@ def test_every_point_of_the_torus_is_normalised_and_others_are_not(name: str, dt
         assert is_normalized(off.network(*place), case.symmetry, last_layer=True) == (place == (0.0, 0.0))
 
 
+def test_with_batch_norm_and_gains() -> None:
+    layers = (nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 2), nn.BatchNorm2d(3), nn.ReLU())
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(27, 2)).double().eval()
+    symmetry = trace_symmetry(model, torch.zeros(2, 1, 6, 6, dtype=torch.float64))
+    raw = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    base = normalize(model, raw, symmetry).params
+    case = Case(model, dict(base), symmetry, torch.zeros(2, 1, 6, 6))
+    assert is_normalized(chart_of(case, base, torus=True).network(1.0, -0.4), symmetry, last_layer=True)
+    assert not is_normalized(chart_of(case, raw, torus=True).network(1.0, -0.4), symmetry, last_layer=True)
+
+
 def test_a_unit_turns_by_its_vectors_length_over_its_own() -> None:
     case, base = normalized("mlp")
     chart = chart_of(case, base, torus=True)

@@ -111,7 +111,7 @@ def test_what_has_no_direction() -> None:
     line = [OTHERS[0], {name: 2 * tensor for name, tensor in OTHERS[0].items()}] * 2
     flat_network = {name: torch.zeros_like(tensor) for name, tensor in BASE.items()}
     for name, setting, words in (
-        ("pca", {"trajectory": OTHERS[:2]}, "more than 2 networks: name more"),
+        ("pca", {"trajectory": OTHERS[:2]}, "for 2 axes take at least 3 networks, and 2 are named"),
         ("pca", {"trajectory": line}, "or lie on one line"),
         ("pca", {"trajectory": OTHERS[:1] * 3}, "all equal"),
         ("gradient", {"base": flat_network}, "the gradient of the loss is 0"),

@@ -93,7 +93,20 @@ def test_a_trajectory_lies_in_its_principal_plane() -> None:
     for axis, ends in (("x", measured.xs), ("y", measured.ys)):
         places = [row[axis] for row in rows]
         edge = 0.2 * (max(places) - min(places))
-        assert ends == pytest.approx((min(places) - edge, max(places) + edge))
+        assert (ends[0] + ends[1], ends[1] - ends[0]) == (
+            pytest.approx(min(places) + max(places)),
+            pytest.approx(max(max(places) - min(places) + 2 * edge, (measured.xs[1] - measured.xs[0]) / 2)),
+        )
+    assert [[row["train_error"], row["test_error"]] for row in rows] == list(map(errors, NETWORKS.values()))
+
+
+def test_a_line_along_the_principal_direction_holds_the_trajectory() -> None:
+    measured = line_around(MODEL, NETWORKS["n3"], DATA, direction="pca", trajectory=NETWORKS, points=3)
+    rows = measured.to_dict()["trajectory"]
+    places, points = [row["x"] for row in rows], [point["x"] for point in measured.points]
+    edge = 0.2 * (max(places) - min(places))
+    assert (points[0], points[-1]) == pytest.approx((min(places) - edge, max(places) + edge))
+    assert rows[-1]["distance"] == 0 < rows[0]["distance"]
     assert [[row["train_error"], row["test_error"]] for row in rows] == list(map(errors, NETWORKS.values()))
 
 
@@ -155,7 +168,7 @@ def test_planes_of_binary_networks_lead_to_networks_alone() -> None:
         ({"directions": ["gradient", "gradient"]}, "`directions=` names gradient twice"),
         ({"directions": ["pca", "random"]}, "pca gives all axes"),
         ({"directions": ["pca"], "normalize_directions": "filter"}, "leave out `normalize_directions=`"),
-        ({"directions": ["pca"]}, "more than 2 networks"),
+        ({"directions": ["pca"]}, "take at least 3 networks, and 0 are named"),
         ({"directions": ["nowhere", "random"]}, "unknown direction 'nowhere'"),
         ({"directions": "random"}, "is a list of names"),
         ({"normalize_directions": "unit"}, "unknown `normalize_directions=` 'unit'"),

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from landscape_cli.data.datasets import Split
 from landscape_cli.models import build_model
-from landscape_cli.samplers import Adversarial, Recipe
-from landscape_cli.samplers.adversarial import corrupt
+from landscape_cli.samplers import SGD, Adversarial, Recipe
+from landscape_cli.samplers.adversarial import FIRST, corrupt
+from landscape_cli.samplers.streams import initial_params
 from tests.support.cases import SPECS
+from tests.support.slow_training import (
+    RECIPES,
+    SEED,
+    SlowOptimizer,
+    assert_same,
+    batches,
+    initial_leaves,
+    learnt,
+    slope,
+    trained,
+)
 from tests.support.training import blobs, records, train_adv
 
 SPEC = SPECS["mlp"]
@@ -44,6 +57,38 @@ def test_entries_are_zeroed_one_by_one() -> None:
     assert (zeroed.flatten(1).sum(1) == 30).all()
     assert not torch.equal(zeroed[:, 0], zeroed[:, 1])
     assert all((found.x[:, k][zeroed[:, k]] == black[k]).all() for k in range(3))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_adv_equals_its_equations(name: str) -> None:
+    """Liu et al., 2020: copies with random labels are learnt to an error, and from there the true labels, by SGD.
+
+    Each phase has an optimiser and a cosine of its own; the second's is plain unless the recipe says otherwise.
+    """
+    recipe, until = RECIPES[name], 0.65
+    sampler = Adversarial(copies=2, adv_epochs=12, adv_lr=0.1, adv_until_error=until)
+    found, _ = trained(sampler, recipe)
+
+    def learn(leaves: list[Tensor], recipe: Recipe, split: Split, phase: int) -> int:
+        data = split.x, split.y
+        optimizer, epochs = SlowOptimizer(recipe, leaves), batches(recipe, phase=phase, count=len(data[1]))
+        for epoch, chosen in enumerate(epochs):
+            for step, batch in enumerate(chosen):
+                done = (epoch * len(chosen) + step) / (len(epochs) * len(chosen))
+                optimizer.step(leaves, slope(leaves, batch, data), recipe.rate(done))
+            at = dict(zip(initial_params(SPEC, SEED), leaves, strict=True))
+            logits = torch.func.functional_call(build_model(SPEC, at), at, (data[0],))
+            if phase == 0 and float((logits.argmax(1) != data[1]).double().mean()) <= until:
+                return epoch + 1
+        return len(epochs)
+
+    leaves = initial_leaves()
+    first = Recipe(12, 0.1, batch_size=recipe.batch_size, momentum=0.9)
+    assert 1 < learn(leaves, first, learnt(sampler, FIRST), 0) < 12
+    learn(leaves, recipe.with_defaults(momentum=0.0), learnt(sampler, "train"), 1)
+    assert_same(found, leaves)
+    without, _ = trained(SGD(), recipe)
+    assert float((without[0] - found[0]).abs().max()) > 1e-3
 
 
 def test_adv_learns_random_labels_first() -> None:

@@ -10,12 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from landscape_cli.data.datasets import Split
 from landscape_cli.models import build_model
 from landscape_cli.network import Params
+from landscape_cli.rng import generator
 from landscape_cli.samplers import Recipe, Sampler
 from landscape_cli.samplers.loop import Loop
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import epoch_order, initial_params
+from landscape_cli.samplers.training import CORRUPTION
 from tests.support.cases import SPECS
 from tests.support.training import CPU, noise
 
@@ -46,12 +49,20 @@ def trained(sampler: Sampler, recipe: Recipe) -> tuple[list[Tensor], Loop]:
     recipe = recipe.with_defaults(momentum=sampler.momentum)
     starts = [double(initial_params(SPEC, SEED, a)) for a in range(sampler.networks)]
     stack = Stack(SPEC, starts, CPU, replicas=sampler.networks, dtype=torch.float64)
-    x, y = samples()
-    [phase] = sampler.phases(recipe, binary=False)
-    loop = Loop(stack, [replace(noise(SPEC), x=x, y=y)], sampler, phase, seeds=[SEED])
-    loop.begin()
-    loop.run()
+    for number, phase in enumerate(sampler.phases(recipe, binary=False)):
+        loop = Loop(stack, [learnt(sampler, phase.name)], sampler, phase, seeds=[SEED], number=number)
+        loop.begin()
+        loop.run()
     return list(loop.solution(0).values()), loop
+
+
+def learnt(sampler: Sampler, phase: str) -> Split:
+    """What a phase of a sampler is trained on, black pixels -1."""
+    x, y = samples()
+    draws, black = generator(SEED, CORRUPTION), -torch.ones(1)
+    return sampler.training_set(
+        phase, replace(noise(SPEC), x=x, y=y), classes=SPEC.outputs, black=black, generator=draws
+    )
 
 
 class SlowOptimizer:
@@ -84,19 +95,19 @@ def initial_leaves(replica: int = 0) -> list[Tensor]:
     return [tensor.double().clone() for tensor in initial_params(SPEC, SEED, replica).values()]
 
 
-def slope(leaves: Sequence[Tensor], chosen: Tensor) -> list[Tensor]:
-    """The gradient of the mean loss on a mini-batch."""
-    x, y = samples()
+def slope(leaves: Sequence[Tensor], chosen: Tensor, data: tuple[Tensor, Tensor] | None = None) -> list[Tensor]:
+    """The gradient of the mean loss on a mini-batch, of the samples that all learn or of others."""
+    x, y = data or samples()
     names = list(initial_params(SPEC, SEED))
     at = dict(zip(names, [leaf.detach().clone().requires_grad_(True) for leaf in leaves], strict=True))
     logits = torch.func.functional_call(build_model(SPEC, at), at, (x[chosen],))
     return list(torch.autograd.grad(F.cross_entropy(logits, y[chosen]), list(at.values())))
 
 
-def batches(recipe: Recipe, replica: int = 0) -> list[list[Tensor]]:
-    """The mini-batches of each epoch."""
-    count = len(samples()[1])
-    orders = [epoch_order(count, SEED, replica, epoch=epoch) for epoch in range(recipe.epochs)]
+def batches(recipe: Recipe, replica: int = 0, *, phase: int = 0, count: int | None = None) -> list[list[Tensor]]:
+    """The mini-batches of each epoch, of all samples or of so many others."""
+    count = count or len(samples()[1])
+    orders = [epoch_order(count, SEED, replica, phase, epoch) for epoch in range(recipe.epochs)]
     return [list(order.split(recipe.batch_size)) for order in orders]
 
 

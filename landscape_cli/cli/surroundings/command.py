@@ -13,6 +13,7 @@ from landscape_cli.cli.console import emit, progress
 from landscape_cli.cli.pairs import check_no_patterns, expand
 from landscape_cli.cli.parsing import flag
 from landscape_cli.cli.surroundings.options import PlaneOptions, SurroundingsOptions, in_order
+from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.measures.surroundings_settings import NAMES
 
 if TYPE_CHECKING:
@@ -68,12 +69,16 @@ def look_around(
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.plane import show_plane
     from landscape_cli.io.results import Result
+    from landscape_cli.measures.plane import check_grid
     from landscape_cli.measures.surroundings_evaluator import SurroundingsEvaluator
 
     quiet, seed = terminal.quiet, compute.seed
     check_result_output(result.output, result.form, result.plot, force=result.force)
     settings = options.settings()
-    path = list(_chosen(files, options, principal=LineDirection.PCA in settings.counts))
+    with errors_of_usage():
+        check_grid(points, margin)
+    principal = LineDirection.PCA in settings.counts
+    path = _chosen(files, options, principal=principal)
     towards = [Path(name) for name in settings.counts if name not in NAMES]
     projected = projected_files(options.project if isinstance(options, PlaneOptions) else None)
     every = [path[-1], *path[:-1], *towards, *projected]
@@ -94,7 +99,7 @@ def look_around(
         settings,
         name=networks[0].path,
         targets={str(name): further[str(name)] for name in towards},
-        trajectory=dict(zip(map(str, path), [*others, base], strict=True)) if path[1:] else {},
+        trajectory=dict(zip(map(str, path), [*others, base], strict=True)) if principal else {},
         symmetry=symmetry,
         loss=loss,
         bn=bn,

@@ -119,11 +119,15 @@ def test_refusals(landscape: Callable[..., Any], epochs: dict[str, Any]) -> None
         ("a plane takes two directions, and 1 is named", ["--directions", "gradient"]),
         ("--range goes from lower numbers to higher ones", ["--directions", "random", "--range", "1,-1"]),
         ("--range takes numbers", ["--directions", "random", "--range", "wide"]),
+        ("--margin must be a finite number", ["--directions", "random", "--margin", "inf"]),
         ("--growth goes with --range auto", ["--directions", "random", "--growth", "0.1"]),
         ("--on-torus goes with --directions", ["--on-torus"]),
         ("leave out a.st, or add --directions pca", ["a-epoch0.st", "a-epoch1.st", "a.st"]),
         ("no file matches the pattern 'z*.st'", ["--directions", "random", "--project", "z*.st"]),
-        ("principal directions of 2 axes are of more than 2 networks", ["a-epoch0.st", "--directions", "pca"]),
+        (
+            "2 axes take at least 3 networks, and 2 are named",
+            ["a-epoch0.st", "--directions", "pca"],
+        ),
     ):
         landscape("plane", "a.st", *arguments, "-o", "plane.json").check_refused(words, " ".join(arguments))
         assert not Path("plane.json").exists()
