@@ -17,7 +17,7 @@ PACKAGE = Path(landscape_cli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     *("errors", "arguments", "rng", "choices", "network", "torchvision_compat"),
-    *("io", "user_code", "forward", "data", "binary", "models"),
+    *("io", "sharing", "user_code", "forward", "data", "binary", "models"),
     *("evaluation", "symmetry", "normalization", "alignment", "geometry", "samplers", "measures", "figures", "cli"),
 )
 """The way that data goes: what comes earlier knows nothing of what comes later."""
@@ -26,6 +26,7 @@ TERMINAL = {"typer", "rich", "argparse", "click"}
 # What each folder imports from others, beside the root's modules; the command line may import everything.
 ALLOWED = {
     "io": set(),
+    "sharing": {"io"},
     "user_code": set(),
     "forward": set(),
     "data": {"forward", "io", "user_code"},
@@ -39,7 +40,7 @@ ALLOWED = {
     "samplers": {"binary", "data", "evaluation", "forward", "models"},
     "measures": {
         *("alignment", "binary", "data", "evaluation", "forward", "geometry", "io", "models", "normalization"),
-        *("samplers", "symmetry"),
+        *("samplers", "sharing", "symmetry"),
     },
     "figures": {"io", "measures"},
 }

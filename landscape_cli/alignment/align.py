@@ -24,7 +24,8 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
-from landscape_cli.symmetry import Axis, Role, Symmetry, burn_in, flip, permute, spread, unit_rows
+from landscape_cli.symmetry import Axis, Role, Symmetry, burn_in, flip, permute, unit_rows
+from landscape_cli.symmetry.transform import PermutedParams
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Alignment:
         learned: of the method "learned": the loss on the path, before and after; None of others.
     """
 
-    params: dict[str, Tensor] = field(repr=False)
+    params: Params = field(repr=False)
     permutations: Mapping[str, Tensor] = field(repr=False)
     signs: Mapping[str, Tensor] = field(repr=False)
     similarity: Mapping[str, float]
@@ -72,6 +73,7 @@ def match_networks(
     correlations: Correlations | None = None,
     learner: PathLearner | None = None,
     no_less: bool = True,
+    made: bool = True,
 ) -> Alignment:
     """Permute the hidden units of `params`, and flip them where their sign is free, to match those of `reference`.
 
@@ -101,6 +103,7 @@ def match_networks(
         learner: of "learned": how, and on what.
         no_less: whether the network as it is may be the match, where none is found that is better. Without that, what
             is found does not depend on the order that units come in.
+        made: whether to make the network; else its tensors are made when they are asked for, each time anew.
 
     Raises:
         GeometryError: if the method is unknown, lacks its correlations or learner, or finds numbers that are not
@@ -141,18 +144,18 @@ def match_networks(
         if learner is not None:
             labelling, learned = learner.improve(target, mover, labelling, gains)
         signs = labelling.final_signs()
-    permuted = permute(params, symmetry, labelling.permutations)
     for name, gain in tables.items():
+        permuted = PermutedParams(params, symmetry, labelling.permutations)
         signs[name] = (_signs_of(reference, gain) * _signs_of(permuted, gain)).long()
-    _flip_in_place(permuted, params, symmetry, signs)
+    matched = PermutedParams(params, symmetry, labelling.permutations, signs)
     writers = {group.name: group.writers for group in symmetry.permutations}
     if tables:
         target, mover = (dict(burn_in(network, symmetry)) for network in (reference, params))
     return Alignment(
-        permuted,
+        dict(matched) if made else matched,
         labelling.permutations,
         signs,
-        similarity=mean_cosine(target, to_signs(burn_in(permuted, symmetry), symmetry.latents), writers),
+        similarity=mean_cosine(target, to_signs(burn_in(matched, symmetry), symmetry.latents), writers),
         similarity_before=mean_cosine(target, mover, writers),
         learned=learned,
     )
@@ -200,19 +203,8 @@ def _signs_of(network: Params, gain: Axis) -> Tensor:
 
 
 def _with_positive(network: Params, symmetry: Symmetry, tables: Mapping[str, Axis]) -> Params:
-    return flip(network, symmetry, {name: _signs_of(network, gain) for name, gain in tables.items()})
-
-
-def _flip_in_place(
-    permuted: dict[str, Tensor], params: Params, symmetry: Symmetry, signs: Mapping[str, Tensor]
-) -> None:
-    """Flip units of a permuted network; tensors that are still the original's are copied, no other one twice."""
-    for group in symmetry.signs:
-        if bool((signs[group.name] < 0).any()):
-            for axis in group.axes:
-                tensor = permuted[axis.tensor]
-                factor = spread(signs[group.name].to(tensor.device, tensor.dtype), axis, tensor)
-                permuted[axis.tensor] = tensor * factor if tensor is params[axis.tensor] else tensor.mul_(factor)
+    signs = {name: _signs_of(network, gain) for name, gain in tables.items()}
+    return flip(network, symmetry, signs) if signs else network
 
 
 def _by_weights(similarity: Similarity, start: UnitMatching, orders: int, seed: int) -> UnitMatching:

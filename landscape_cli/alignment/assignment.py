@@ -16,12 +16,15 @@ from landscape_cli.symmetry import PermutationGroup, Symmetry
 
 Array = NDArray[np.int64]
 Scores = NDArray[np.float32] | NDArray[np.float64]
+Costs = NDArray[np.float64]
 SMALL = 32
 """Up to this many units, solving takes no longer than centring."""
 MIDDLING = 128
 """Up to this many units, solving takes no longer than finding prices."""
 TEMPERATURE, STEPS = 0.1, 20
 """Measured on scores of VGG16 and ResNet50 and on noise: the solver then takes a tenth to a half of its time."""
+AT_ONCE = 512
+"""Rows of the kernel that prices are found by."""
 FAINT = -40.0
 """Exponents stop here, so that prices stay in the range of float32."""
 
@@ -40,34 +43,43 @@ def assign(score: Scores) -> tuple[Array, float]:
     Returns:
         The columns, shape (units,), int64, and the sum, added up in float64.
     """
-    cost = np.negative(score, dtype=np.float64)
-    if len(score) > SMALL:
-        cost += score.mean(axis=0, dtype=np.float64)
-        cost -= cost.mean(axis=1, keepdims=True)
-    if len(score) > MIDDLING:
-        cost += _prices(cost)
+    prices = _prices(score) if len(score) > MIDDLING else None
+    cost = _centred(score)
+    if prices is not None:
+        cost += prices
     rows, columns = linear_sum_assignment(cost)
     return columns, float(score[rows, columns].sum(dtype=np.float64))
 
 
-def _prices(cost: NDArray[np.float64]) -> NDArray[np.float64]:
+def _centred(score: Scores, rows: slice = slice(None), column_means: NDArray[np.float64] | None = None) -> Costs:
+    """Return minus the scores of some rows, less what depends on the row or the column alone, if they are many."""
+    cost = np.negative(score[rows], dtype=np.float64)
+    if len(score) > SMALL:
+        cost += score.mean(axis=0, dtype=np.float64) if column_means is None else column_means
+        cost -= cost.mean(axis=1, keepdims=True)
+    return cost
+
+
+def _prices(score: Scores) -> Costs:
     """Return what each column is worth once rows have spread over the columns: entropic duals (Cuturi, 2013).
 
-    Args:
-        cost: shape (rows, columns), each row's mean zero.
+    The kernel is made some rows at a time: of many units, costs and kernel would not fit beside each other.
     """
-    unit = TEMPERATURE * float(np.linalg.norm(cost)) / len(cost)
+    unit = TEMPERATURE * float(np.linalg.norm(_centred(score))) / len(score)
     if not 0 < unit < np.inf:
-        return np.zeros(len(cost))
-    kernel = np.empty(cost.shape, dtype=np.float32)
-    np.divide(cost, -unit, out=kernel, casting="same_kind")
+        return np.zeros(len(score))
+    kernel = np.empty(score.shape, dtype=np.float32)
+    column_means = score.mean(axis=0, dtype=np.float64)
+    for start in range(0, len(score), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        np.divide(_centred(score, some, column_means), -unit, out=kernel[some], casting="same_kind")
     kernel -= kernel.max(axis=1, keepdims=True)
     np.exp(np.maximum(kernel, FAINT, out=kernel), out=kernel)
-    rows = np.ones(len(cost), dtype=np.float32)
+    rows = np.ones(len(score), dtype=np.float32)
     for _ in range(STEPS):
         columns = 1 / (kernel.T @ rows)
         rows = 1 / (kernel @ columns)
-    prices: NDArray[np.float64] = -unit * np.log(columns.astype(np.float64))
+    prices: Costs = -unit * np.log(columns.astype(np.float64))
     return prices
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from landscape_cli.alignment.assignment import Array, Nesting
-from landscape_cli.symmetry import Axis, PermutationGroup, SignGroup, Symmetry, sources, spread, take
+from landscape_cli.symmetry import Axis, PermutationGroup, SignGroup, Symmetry, sources, spread
+from landscape_cli.symmetry.transform import taken
 
 Dims = tuple[int, ...]
 
@@ -122,10 +123,11 @@ class UnitMatching:
         for member in self.axis_table.permutations[name]:
             if permutes(*member):
                 by_dims[member[1].dims].append(member)
+        given = tensor
         for dims, members in sorted(by_dims.items(), key=lambda item: -len(item[0])):
             source = sources(tensor, dims, members, self.permutations)
             if not torch.equal(source, torch.arange(len(source))):
-                tensor = take(tensor, dims, source)
+                tensor = taken(tensor, dims, source, ours=tensor is not given)
         return tensor
 
     def final_signs(self) -> dict[str, Tensor]:

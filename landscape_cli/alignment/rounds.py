@@ -94,7 +94,7 @@ class SetAlignment:
     objective: tuple[float, ...] = ()
 
     @property
-    def networks(self) -> list[dict[str, Tensor]]:
+    def networks(self) -> list[Params]:
         """The networks, in their dtypes."""
         return [alignment.params for alignment in self.alignments]
 

@@ -15,12 +15,19 @@ from torch import Tensor
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains
 from landscape_cli.alignment.terms import CommonSigns, Key, Kind, Term, group_terms, is_bare
+from landscape_cli.forward.memory import MIB
+from landscape_cli.io.file_tensors import release
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, sources, spread, unit_rows
 
 CHUNK, DEEP = 1 << 19, 512
 """Numbers of a tensor that are multiplied at once, or so many a unit if that is more: little beside the networks, and
 enough for a fast product."""
+WIDE = 128
+"""A group of n units is wide in networks of less than n² times so many bytes: matching it takes more than a few percent
+of what they take."""
+MOST = 32 * MIB
+"""Bytes of the sums that are kept of all groups, or half of what a network takes, if that is more."""
 THIN = 32
 """Up to this many incoming weights, units can be so close together that only float64 tells them apart."""
 
@@ -40,6 +47,8 @@ class Similarity:
         self.terms: dict[str, list[Term]] = {}
         self._sums: defaultdict[str, dict[Key, Tensor]] = defaultdict(dict)
         self._common_signs: dict[str, CommonSigns] = {}
+        numbers = sum(math.prod(shape) for shape in axis_table.shapes.values())
+        self._most = max(MOST, torch.float32.itemsize * numbers // 2)
         for group in axis_table.symmetry.permutations:
             if not axis_table.nesting.inside[group.name]:
                 terms = group_terms(group, axis_table, gains, kind)
@@ -69,6 +78,7 @@ class Similarity:
         """
         for term in terms:
             self._update(term, matching)
+        self._make_room(name)
         sums: dict[Key, Tensor] = {}
         for (own_signs, common), matrix in self._sums[name].items():
             uncounted = ""
@@ -85,7 +95,20 @@ class Similarity:
             matrix = matrix if key == (None, "") else matrix.abs()
             total = matrix if total is None else total + matrix
         assert total is not None
+        for network in (self.reference, self.params):  # beside the matrices of wide groups they may not fit
+            release(network, less_than=WIDE * len(total) ** 2)
         return total
+
+    def _make_room(self, name: str | None) -> None:
+        """Let sums of other groups than this go, the oldest first, if all of them take much of what a network does."""
+        sizes = {other: sum(matrix.nbytes for matrix in sums.values()) for other, sums in self._sums.items()}
+        excess = sum(sizes.values()) - self._most
+        for other, size in sizes.items():
+            if excess > 0 and other != name:
+                excess -= size
+                del self._sums[other]
+                for term in self.terms[other]:
+                    term.last = term.sources = None
 
     def _precision(self, group: PermutationGroup) -> torch.dtype:
         """Return the type that the similarities of a group's units are summed in."""
@@ -100,6 +123,9 @@ class Similarity:
 
         By cosines those of some groups alone, where these are named.
         """
+        release(self.reference)
+        release(self.params)
+        self._make_room(None)
         if self.kind is Kind.WEIGHT:
             moved = self.axis_table.permutations.keys() | self.axis_table.signs.keys()
             names = sorted(moved & set(self.axis_table.symmetry.parameters))
@@ -153,8 +179,9 @@ class Similarity:
     def _update(self, term: Term, matching: UnitMatching) -> None:
         """Bring the sum that a term is part of up to date with a matching."""
         sums, key = self._sums[term.group.name], term.key
+        held = self.reference[term.axis.tensor], self.params[term.axis.tensor]  # read once, if they were let go
         if key not in sums:
-            units, device = term.group.units, self.params[term.axis.tensor].device
+            units, device = term.group.units, held[1].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
         if term.is_new and term.scales is None:
             term.scales = self._scales_of(term)

@@ -25,6 +25,7 @@ from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.forward.functional import float_type
 from landscape_cli.forward.memory import MIB
 from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.io.file_tensors import release
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
@@ -98,13 +99,56 @@ def align(
     Warns:
         Remark: of "activation": naming the groups without correlations.
     """
+    alignment = _match(
+        model,
+        reference,
+        network,
+        symmetry,
+        method=method,
+        orders=orders,
+        seed=seed,
+        inputs=inputs,
+        network_inputs=network_inputs,
+        data=data,
+        learning=learning,
+        device=device_of(device),
+        name=name,
+        advance=advance,
+    )
+    if prove:
+        if probe is None:
+            shape = input_shape or symmetry.input_shape
+            probe = probe_batch(model, network, shape, inputs=symmetry.inputs, seed=seed, device=device_of(device))
+        check_probe(probe)
+        proof = prove_alignment(model, network, alignment, symmetry, probe.to(device_of(device)), name=name)
+        alignment = replace(alignment, proof=proof)
+    return replace(alignment, params=dict(alignment.params))
+
+
+def _match(
+    model: nn.Module,
+    reference: Params,
+    network: Params,
+    symmetry: Symmetry,
+    *,
+    method: str,
+    orders: int,
+    seed: int,
+    inputs: Tensor | None,
+    network_inputs: Tensor | None,
+    data: Data | None,
+    learning: Learning | None,
+    device: torch.device,
+    name: str,
+    advance: Callable[[int], None] | None,
+) -> Alignment:
+    """Return how a network matches a reference, as `align` does, not proved, and its tensors yet to be made."""
     check_method(method, learns=data is not None)
     check_inputs(method, inputs, orders)
     check_learning(method, data, learning, symmetry)
     check_network("the reference", model, reference)
     check_network(name, model, network)
     check_symmetry(symmetry, reference)
-    device = device_of(device)
     correlations = None
     if inputs is not None:
         correlations = correlate(
@@ -120,7 +164,7 @@ def align(
     learner = None
     if data is not None:
         learner = PathLearner(model, data, learning or Learning(), seed=seed, device=device, advance=advance)
-    alignment = match_networks(
+    return match_networks(
         reference,
         network,
         symmetry,
@@ -129,15 +173,8 @@ def align(
         seed=seed,
         correlations=correlations,
         learner=learner,
+        made=False,
     )
-    if not prove:
-        return alignment
-    if probe is None:
-        probe = probe_batch(
-            model, network, input_shape or symmetry.input_shape, inputs=symmetry.inputs, seed=seed, device=device
-        )
-    check_probe(probe)
-    return replace(alignment, proof=prove_alignment(model, network, alignment, symmetry, probe.to(device), name=name))
 
 
 def correlate(
@@ -262,6 +299,9 @@ class PairAligner:
             network: the one to permute.
             advance: called with the number of inputs correlated.
 
+        Returns:
+            The match; the tensors of its network are made when they are asked for, each time anew.
+
         Raises:
             GeometryError: as `align` does.
             ProofError: naming the groups at fault.
@@ -293,7 +333,7 @@ class PairAligner:
                 warnings.simplefilter("ignore", Remark)
             alignment = self._match(reference, network, None)
         self._aligned_any = True
-        return replace(network, params=alignment.params)
+        return replace(network, params=dict(alignment.params))
 
     def _drawn(self, network: Checkpoint) -> Tensor | None:
         """Return the samples that units are correlated on, as a network sees them; None of methods without."""
@@ -302,7 +342,7 @@ class PairAligner:
         return drawn_inputs(self._method, self._inputs(network), self._seed, self._samples)
 
     def _match(self, reference: Checkpoint, network: Checkpoint, advance: Callable[[int], None] | None) -> Alignment:
-        alignment = align(
+        alignment = _match(
             self._model,
             reference.params,
             network.params,
@@ -314,11 +354,12 @@ class PairAligner:
             network_inputs=self._drawn(network),
             data=self._data,
             learning=self._learning,
-            prove=False,
             device=self._device,
             name=network.path,
             advance=advance,
         )
+        release(reference.params)
+        release(network.params)
         proof = prove_alignment(
             self._model,
             network.params,

@@ -235,17 +235,23 @@ def latent_owners(model: nn.Module) -> dict[str, str]:
     return {name: owners[name] for name in latent_names(model)}
 
 
-def to_signs(params: Params, names: Iterable[str]) -> dict[str, Tensor]:
-    """Return a network with its latent weights replaced by their signs: the canonical one of those that equal it."""
-    return dict(params) | {name: binarize(params[name]) for name in names}
+def to_signs(params: Params, names: Iterable[str]) -> Params:
+    """Return a network with its latent weights replaced by their signs: the canonical one of those that equal it.
+
+    One without latent weights is returned as it is.
+    """
+    signs = {name: binarize(params[name]) for name in names}
+    return {**params, **signs} if signs else params
 
 
-def without_zeros(params: Params, names: Iterable[str]) -> dict[str, Tensor]:
+def without_zeros(params: Params, names: Iterable[str]) -> Params:
     """Return a network whose latent weights of zero are tiny and positive, so that their negative differs.
 
-    It is the same network.
+    It is the same network; one without latent weights is returned as it is.
     """
     tensors = {name: params[name] for name in names}
+    if not tensors:
+        return params
     return dict(params) | {
         name: torch.where(tensor == 0, torch.finfo(tensor.dtype).tiny, tensor) for name, tensor in tensors.items()
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, cast
@@ -52,6 +52,12 @@ class CommandGroup(TyperGroup):
         """Return a command; None if there is none of this name."""
         return build_command(cmd_name) if cmd_name in COMMANDS else None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is called, and its arguments: with --merge another takes them."""
+        name, command, rest = super().resolve_command(ctx, args)
+        merges = command is not None and any(param.name == "merge" for param in command.params)
+        return name, build_merge(str(name)) if merges and "--merge" in rest else command, rest
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""
         with formatter.section("Commands"):
@@ -61,7 +67,18 @@ class CommandGroup(TyperGroup):
 @cache
 def build_command(name: str) -> Any:
     """Return a command as typer runs it, built once: that takes longer than many a command."""
-    function = getattr(import_module(f"landscape_cli.cli.commands.{name}"), name)
+    return _built(name, getattr(import_module(f"landscape_cli.cli.commands.{name}"), name))
+
+
+@cache
+def build_merge(name: str) -> Any:
+    """Return what a command is with --merge."""
+    from landscape_cli.cli.parts import merge_command
+
+    return _built(name, merge_command(name))
+
+
+def _built(name: str, function: Callable[..., None]) -> Any:
     program = typer.Typer(add_completion=False, rich_markup_mode=None)
     program.command(name, short_help=COMMANDS[name], context_settings=SETTINGS, cls=Command)(grouped(function))
     return typer.main.get_command(program)

@@ -135,7 +135,7 @@ class FunctionMeasurement:
         if not latent_names(self.model):  # binary networks have no mean of weights
             self.common.check([self.networks[k] for k in group] for group in self.groups.values())
         params = [network.params for network in self.networks]
-        total = samples_predicted(len(params), evaluators[0])
+        total = samples_predicted(len(params), evaluators[0]) if params else 0
         with progress("predicting", total, "samples", quiet=quiet) as advance:
             if not distributions:
                 return predict(params, evaluators, advance=advance), {}

@@ -127,7 +127,11 @@ def _cpu_flags() -> str:
 
 
 def read_networks(
-    paths: Sequence[Path], files: ModelOptions = NO_MODEL, *, plain: Sequence[str] | None = None
+    paths: Sequence[Path],
+    files: ModelOptions = NO_MODEL,
+    *,
+    plain: Sequence[str] | None = None,
+    again: bool = False,
 ) -> tuple[list[Checkpoint], nn.Module]:
     """Read checkpoints of one model; return them and the model, by default with their effective weights.
 
@@ -135,6 +139,7 @@ def read_networks(
         paths: the files, landscape's own or foreign ones.
         files: what the user says of the model, as foreign files and those of models made by the user's code need.
         plain: of which kinds tensors that are made of parts become plain ones; by default all.
+        again: whether large tensors may be let go and read again.
 
     Raises:
         CheckpointError: if one cannot be read.
@@ -147,7 +152,7 @@ def read_networks(
     shape = None if files.input_shape is None else parse_shape(files.input_shape)
     reader = NetworkReader(files.model_name, shape, files.keys, parse_inputs(files), files.model_output)
     if plain is not None:
-        return reader.read_all(paths, plain=plain)
+        return reader.read_all(paths, plain=plain, again=again)
     networks, model = reader.read_all(paths, plain=ALL)
     spec, params = networks[0].model, [network.params for network in networks]
     unmasked = without_masks(model, params, None, spec.example())
@@ -169,7 +174,7 @@ def open_networks(
         LandscapeError: as `resolve_device` and `read_networks` do.
     """
     resolved = resolve_device(device)
-    networks, model = read_networks(paths, files, plain=plain)
+    networks, model = read_networks(paths, files, plain=plain, again=True)
     return networks, model, resolved
 
 

@@ -38,6 +38,8 @@ NOT_RECORDED = {
     "download",
     "checkpoint_every",
     "resume",
+    "part",
+    "merge",
     "keep_replicas",
     "keep_snapshots",
     "keep_epochs",

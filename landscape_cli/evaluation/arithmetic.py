@@ -5,6 +5,7 @@ See docs/method.md: Precision.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -41,9 +42,8 @@ class Arithmetic:
         """
         check_choice("precision", precision, Precision, ModelError)
         self.precision = Precision(precision)
-        self._compared = 0
-        self._changed: list[Tensor] = []
-        self._losses: list[Tensor] = []
+        self._noted: list[tuple[Tensor, int]] = []
+        self._counted: list[tuple[float, float]] = []
 
     def check(self, model: nn.Module) -> None:
         """Refuse binary models, which are computed in whole numbers.
@@ -69,20 +69,33 @@ class Arithmetic:
         """Compare a network's outputs on a sample with those in float32; nothing waits for the device."""
         if objective.decides:
             decisions, others = (decide(objective.rows(each, y)[0]) for each in (outputs, expected))
-            self._compared += len(decisions)
-            self._changed.append(torch.count_nonzero(decisions != others))
+            self._noted.append((torch.count_nonzero(decisions != others), len(decisions)))
         else:
-            self._losses.append(torch.stack([objective.score(each, y).loss for each in (outputs, expected)]))
+            self._noted.append((torch.stack([objective.score(each, y).loss for each in (outputs, expected)]), 0))
+
+    def drain(self) -> tuple[float, float] | None:
+        """Return what was counted since the last call, and count it no more: changed and compared, or both losses."""
+        noted, self._noted = self._noted, []
+        if not noted:
+            return None
+        if noted[0][1]:
+            return int(torch.stack([changed for changed, _ in noted]).sum()), sum(compared for _, compared in noted)
+        loss, expected = torch.stack([losses for losses, _ in noted]).sum(0).tolist()
+        return loss, expected
+
+    def add(self, counted: tuple[float, float] | None) -> None:
+        """Count what was drained, here or elsewhere."""
+        self._counted += [] if counted is None else [counted]
 
     def record(self) -> dict[str, Any]:
         """Return what a result says of it: nothing of float32."""
-        if self._compared:
-            changed = int(torch.stack(self._changed).sum())
-            return {"changed_decisions": {"changed": changed, "compared": self._compared}}
-        if self._losses:
-            loss, expected = torch.stack(self._losses).sum(0).tolist()
-            return {"changed_loss": {"loss": loss, "float32": expected}}
-        return {}
+        self.add(self.drain())
+        if not self._counted:
+            return {}
+        first, second = (math.fsum(numbers) for numbers in zip(*self._counted, strict=True))
+        if isinstance(self._counted[0][0], int):
+            return {"changed_decisions": {"changed": int(first), "compared": int(second)}}
+        return {"changed_loss": {"loss": first, "float32": second}}
 
     def tell(self) -> None:
         """Say what was changed, if anything was compared.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from landscape_cli.errors import (
     listed,
 )
 from landscape_cli.evaluation.probes import parts_of, probes_at_once
+from landscape_cli.forward.float64 import stand_in
 from landscape_cli.forward.functional import (
     ForwardError,
     cast_floats,
@@ -35,6 +37,8 @@ EXACT = 1e-9
 """Largest relative difference of logits allowed in float64, before storing."""
 ROUNDING = 1000.0
 """The same once stored, in units of the dtype's rounding."""
+LARGE = 1 << 16
+"""How many numbers a weight has that is made when it is used."""
 AT_ONCE = 1 << 20
 """How many numbers are compared at once."""
 PLAIN = {nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d}
@@ -177,8 +181,7 @@ def prove_equivalence(
         if not _same(exact, stored):
             passes.append((stored, 0.0 if exactly else finest, ", once stored"))
         for after, allowed, where in passes:
-            if where:  # all of it at once now, as the pass takes it
-                after = dict(after)
+            if where:
                 eps = max((torch.finfo(t.dtype).eps for t in after.values() if t.is_floating_point()), default=0.0)
                 allowed = max(allowed, 0.0 if exactly else ROUNDING * eps)
             moved = (
@@ -204,7 +207,7 @@ def prove_equivalence(
 
 def _same(exact: Params, stored: Params) -> bool:
     """Tell whether what is stored is what is exact, number by number."""
-    for name, tensor in exact.items():
+    for name, tensor in exact.items() if exact is not stored else ():
         kept = stored[name]
         if kept is not tensor and not (
             kept.shape == tensor.shape
@@ -273,21 +276,32 @@ def cast_like(params: Params, original: Params) -> dict[str, Tensor]:
 
 
 def _outputs(model: nn.Module, params: Params, probe: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    tensors = {**unsaved_buffers(model), **params}
     inputs = probe.to(dtype) if probe.is_floating_point() else probe
     # On inputs in float64 every operator takes its own in float64: large weights are made so one at a time.
-    later = _plain_weights(model) if inputs.dtype == torch.float64 else set()
-    tensors = {
-        name: tensor.to(probe.device, dtype if tensor.is_floating_point() and name not in later else tensor.dtype)
-        for name, tensor in tensors.items()
+    later = _plain_weights(model, params, probe.device) if inputs.dtype == torch.float64 else {}
+    tensors = cast_floats(unsaved_buffers(model), dtype, probe.device) | later
+    for name in params:
+        if name not in later:
+            tensors |= cast_floats({name: params[name]}, dtype, probe.device)
+    stand_ins = {
+        id(tensor): (tensor, partial(_in_float64, params, name, probe.device)) for name, tensor in later.items()
     }
-    outputs = all_outputs(run_with(model, tensors, inputs))
+    outputs = all_outputs(run_with(model, tensors, inputs, stand_ins))
     return tuple(output.to(dtype) if output.is_floating_point() else output for output in outputs)
 
 
-def _plain_weights(model: nn.Module) -> set[str]:
-    """Return the weights of layers of PyTorch's that do nothing with them but to multiply."""
-    return {f"{name}.weight" for name, module in model.named_modules() if type(module) in PLAIN}
+def _plain_weights(model: nn.Module, params: Params, device: torch.device) -> dict[str, Tensor]:
+    """Return, by name, what stands in for large weights of layers of PyTorch's that do nothing but multiply them."""
+    layers = {f"{name}.weight": module for name, module in model.named_modules() if type(module) in PLAIN and name}
+    return {
+        name: stand_in(layer.weight.shape, device)
+        for name, layer in layers.items()
+        if name in params and layer.weight.numel() >= LARGE
+    }
+
+
+def _in_float64(params: Params, name: str, device: torch.device) -> Tensor:
+    return params[name].to(device, torch.float64)
 
 
 def _compare(

@@ -17,7 +17,7 @@ from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.choice import choose_runner, run_once
 from landscape_cli.evaluation.runners import Batch
-from landscape_cli.evaluation.scores import Quantity, Scores, Tally
+from landscape_cli.evaluation.scores import Quantity, Scores, SplitFacts, Tally, quantity_of
 from landscape_cli.evaluation.splits import Data, check_name, named_splits
 from landscape_cli.forward.combination import with_tensors
 from landscape_cli.forward.functional import (
@@ -108,8 +108,9 @@ class Evaluator:
             name: replace(split, x=self._lay_out(split.x.to(self.device)), y=split.y.to(self.device))
             for name, split in splits.items()
         }
-        self._facts = {
-            name: (self.objective.count(split.y), self.objective.variance(split.y))
+        has_error, fractions = self.objective.has_error, self.objective.counted_in.is_floating_point
+        self.facts = {
+            name: SplitFacts(self.objective.count(split.y), has_error, self.objective.variance(split.y), fractions)
             for name, split in self.splits.items()
         }
         self.samples = sum(len(split.y) for split in self.splits.values())
@@ -139,8 +140,17 @@ class Evaluator:
     @property
     def quantity(self) -> Quantity:
         """What measurements by this evaluator are of."""
-        variances = {name: variance for name, (_, variance) in self._facts.items() if variance is not None}
-        return Quantity(self.objective.has_error, variances)
+        return quantity_of(self.facts)
+
+    def together(self, params: Params) -> int:
+        """Return how many networks like this one are taken at a time."""
+        size = sum(tensor.numel() * tensor.element_size() for tensor in params.values())
+        return min(self._together, max(1, NETWORK_BYTES.get(self.device.type, NETWORK_BYTES["cpu"]) // max(1, size)))
+
+    def block(self, params: Params) -> int:
+        """Return how many networks have to be taken together for the same bits: on a CPU each may be alone."""
+        alone = self.device.type == "cpu" and self.arithmetic.precision is Precision.FLOAT32
+        return 1 if alone else self.together(params)
 
     def on(self, model: nn.Module) -> Evaluator:
         """Return an evaluator of another model, or of another form of the same, on the same data.
@@ -222,7 +232,7 @@ class Evaluator:
                     for samples in tally.add(outputs_on(batch), batch.y):
                         if self.advance is not None:
                             self.advance(samples)
-        return {name: tally.scores(*self._facts[name]) for name, tally in tallies.items()}
+        return {name: tally.scores(self.facts[name]) for name, tally in tallies.items()}
 
     def _chunks(self, networks: Iterable[Params]) -> Iterator[list[Params]]:
         """Yield lists of networks, ready to run, that together stay within the memory allowed."""
@@ -232,10 +242,7 @@ class Evaluator:
         source = iter(networks)
         for first in source:
             self._check_fits(first)
-            size = sum(tensor.numel() * tensor.element_size() for tensor in first.values())
-            allowance = NETWORK_BYTES.get(self.device.type, NETWORK_BYTES["cpu"])
-            count = min(self._together, max(1, allowance // max(1, size)))
-            yield [self._prepare(params) for params in (first, *islice(source, count - 1))]
+            yield [self._prepare(params) for params in (first, *islice(source, self.together(first) - 1))]
 
     def _check_fits(self, params: Params) -> None:
         """Check names and shapes against the model's; all else there is to check of files is where they are read.

@@ -66,6 +66,23 @@ class Quantity:
 ERROR = Quantity()
 
 
+@dataclass(frozen=True)
+class SplitFacts:
+    """What scores on a split are of.
+
+    Attributes:
+        samples: how many samples, or decisions, there are.
+        has_error: whether the objective has an error.
+        variance: of regression, the mean squared deviation of the targets from their mean; else None.
+        fractions: whether the errors of samples are fractions.
+    """
+
+    samples: int
+    has_error: bool = True
+    variance: float | None = None
+    fractions: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Scores:
     """Scores of several networks on one split.
@@ -155,10 +172,10 @@ class Tally:
         self._undecided[rows] += sums.undecided
         self._loss[rows] += sums.loss
 
-    def scores(self, samples: int, variance: float | None) -> Scores:
-        """Return the scores of all networks, on the CPU; see `Scores` for both numbers."""
+    def scores(self, facts: SplitFacts) -> Scores:
+        """Return the scores of all networks, on the CPU."""
         wrong, undecided, loss = self._wrong.cpu(), self._undecided.cpu(), self._loss.cpu()
-        return Scores(wrong, samples, loss / samples, undecided, self._objective.has_error, variance)
+        return Scores(wrong, facts.samples, loss / facts.samples, undecided, facts.has_error, facts.variance)
 
 
 def _finite(values: Tensor) -> list[float | None]:
@@ -181,7 +198,7 @@ def score_columns(scores: Mapping[str, Scores], k: int, *, loss: bool) -> dict[s
     return {name: float(value) for name, value in columns.items()}
 
 
-def quantity_of(scores: Mapping[str, Scores]) -> Quantity:
-    """Return what measurements that gave these scores are of."""
+def quantity_of(scores: Mapping[str, Scores | SplitFacts]) -> Quantity:
+    """Return what measurements that gave these scores, or will give such, are of."""
     variances = {split: score.variance for split, score in scores.items() if score.variance is not None}
     return Quantity(all(score.has_error for score in scores.values()), variances)

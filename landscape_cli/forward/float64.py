@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,17 +17,26 @@ WIDER = dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.floa
 }
 
 
+StandIns = Mapping[int, tuple[Tensor, Callable[[], Tensor]]]
+"""By the `id` of a tensor that stands in for another: it, and what makes the other, whenever an operator takes it."""
+
+
+def stand_in(shape: torch.Size, device: torch.device) -> Tensor:
+    """Return a tensor in float64 that has a shape and no memory; whoever reads it nevertheless finds NaN."""
+    return torch.full((), math.nan, dtype=torch.float64, device=device).expand(shape)
+
+
 @contextmanager
-def in_float64() -> Iterator[None]:
+def in_float64(stand_ins: StandIns | None = None) -> Iterator[None]:
     """Let every floating-point tensor that operators take or make be in float64, whichever type the code names.
 
     So that `torch.zeros(3)`, `x.float()` and tables in float32 fit a network in float64. A tensor that is written
-    into keeps its type.
+    into keeps its type. In place of `stand_ins` operators take what they stand in for, which is made for each anew.
     """
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        with _Wider():
+        with _Wider(stand_ins or {}):
             yield
     finally:
         torch.set_default_dtype(usual)
@@ -35,20 +45,25 @@ def in_float64() -> Iterator[None]:
 class _Wider(OperatorMode):
     """Runs every operator in float64."""
 
+    def __init__(self, stand_ins: StandIns) -> None:
+        super().__init__()
+        self._stand_ins = stand_ins
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func._schema.is_mutable:
-            return func(args[0], *_widened(args[1:]), **kwargs) if args else func(**kwargs)
-        return _widened(func(*_widened(args), **_widened(kwargs)))
+            return func(args[0], *self._widened(args[1:]), **kwargs) if args else func(**kwargs)
+        return self._widened(func(*self._widened(args), **self._widened(kwargs)))
 
-
-def _widened(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(WIDER[value.dtype]) if value.dtype in WIDER else value
-    if isinstance(value, torch.dtype):
-        return WIDER.get(value, value)
-    if isinstance(value, list | tuple):
-        return type(value)(_widened(item) for item in value) if type(value) in {list, tuple} else value
-    if isinstance(value, Mapping):
-        return {key: _widened(item) for key, item in value.items()}
-    return value
+    def _widened(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            if id(value) in self._stand_ins:
+                value = self._stand_ins[id(value)][1]()
+            return value.to(WIDER[value.dtype]) if value.dtype in WIDER else value
+        if isinstance(value, torch.dtype):
+            return WIDER.get(value, value)
+        if isinstance(value, list | tuple):
+            return type(value)(self._widened(item) for item in value) if type(value) in {list, tuple} else value
+        if isinstance(value, Mapping):
+            return {key: self._widened(item) for key, item in value.items()}
+        return value

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from landscape_cli.errors import LandscapeError, ModelError, one_line, said_by, shown
-from landscape_cli.forward.float64 import in_float64
+from landscape_cli.forward.float64 import StandIns, in_float64
 from landscape_cli.network import INTEGER_INPUTS, Params
 
 OF_MODULES = frozenset(vars(nn.Module()))
@@ -35,7 +35,7 @@ class ForwardError(ModelError):
         self.reason, self.where = reason, where
 
 
-def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
+def run_with(model: nn.Module, tensors: Params, x: Tensor, stand_ins: StandIns | None = None) -> Any:
     """Return what the model computes from inputs `x` with `tensors` in place of its own, which stay what they are.
 
     On inputs in float64 all is computed in float64, also where the model's code says float32.
@@ -44,13 +44,14 @@ def run_with(model: nn.Module, tensors: Params, x: Tensor) -> Any:
         model: the architecture.
         tensors: a network, and the model's unsaved buffers if they must move too (`unsaved_buffers`, `cast_floats`).
         x: inputs, shape (n, *input_shape), in the network's type and on its device.
+        stand_ins: those of the tensors that are made when an operator takes them, on inputs in float64.
 
     Raises:
         ForwardError: if the model's code fails: the message names the module.
         ModelError: if it exits.
     """
     try:
-        with in_float64() if x.dtype == torch.float64 else nullcontext():
+        with in_float64(stand_ins) if x.dtype == torch.float64 else nullcontext():
             return call_with(model, tensors, x)
     except SystemExit as cause:
         raise ModelError("the forward pass ends the program (SystemExit): remove that from the model") from cause

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -109,7 +109,7 @@ def _check_free(path: Path, *, force: bool, error: type[LandscapeError]) -> None
 
 
 def write_atomic(
-    path: Path, content: bytes | Sequence[bytes | memoryview], *, force: bool, error: type[LandscapeError]
+    path: Path, content: bytes | Iterable[bytes | memoryview], *, force: bool, error: type[LandscapeError]
 ) -> None:
     """Write `content` to a temporary file in the same folder, flush it to disk, and rename it to `path`.
 
@@ -137,7 +137,7 @@ def _errors_of(path: Path, error: type[LandscapeError]) -> Iterator[None]:
         raise error(f"cannot write {path}: {cause.strerror or cause}") from cause
 
 
-def _stage(path: Path, content: bytes | Sequence[bytes | memoryview], stack: contextlib.ExitStack) -> Path:
+def _stage(path: Path, content: bytes | Iterable[bytes | memoryview], stack: contextlib.ExitStack) -> Path:
     """Write a temporary file beside `path`, locked and there until `stack` is left."""
     file, temporary = _open_temporary(path)
     stack.callback(_discard, temporary, file)  # only now: the lock is held as long as the file is open

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,11 +91,12 @@ class Checkpoint:
         return self.files or {self.path: self.sha256}
 
 
-def read_checkpoint(path: str | Path) -> Checkpoint:
+def read_checkpoint(path: str | Path, *, again: bool = False) -> Checkpoint:
     """Read and check a checkpoint.
 
     Args:
         path: a file that `write_checkpoint` or the command line wrote.
+        again: whether its tensors may be let go and read again (`FileTensors`).
 
     Returns:
         The network, its tensors on the CPU in the file's dtypes, and all that is recorded of it.
@@ -105,7 +106,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             or holds a tensor that is not finite.
     """
     path = Path(path)
-    params, metadata, digest = read_tensors(path, FORMAT, REMEDY)
+    params, metadata, digest = read_tensors(path, FORMAT, REMEDY, again=again)
     check_tensors(path, params)
     optional = {key: _json(path, metadata, key, dict) for key in OPTIONAL if key in metadata}
     try:
@@ -196,8 +197,8 @@ def write_state_dict(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
     write_atomic(path, export_content(path, _checked(path, checkpoint)), force=force, error=CheckpointError)
 
 
-def _content(path: Path, checkpoint: Checkpoint) -> bytes | list[bytes | memoryview]:
-    """Return the bytes, or parts of them, of a checkpoint's file.
+def _content(path: Path, checkpoint: Checkpoint) -> Iterable[bytes | memoryview]:
+    """Return the bytes of a checkpoint's file, in parts.
 
     Raises:
         CheckpointError: if the name or something that it holds is none of a checkpoint's.

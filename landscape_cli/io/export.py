@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,14 +72,14 @@ def state_dict_of(checkpoint: Checkpoint) -> OrderedDict[str, Tensor]:
     return state
 
 
-def export_content(path: Path, checkpoint: Checkpoint) -> bytes | list[bytes | memoryview]:
-    """Return a plain `state_dict`'s bytes, or parts of them, as the suffix says: each time the same."""
+def export_content(path: Path, checkpoint: Checkpoint) -> Iterable[bytes | memoryview]:
+    """Return a plain `state_dict`'s bytes in parts, as the suffix says: each time the same."""
     state = state_dict_of(checkpoint)
     if path.suffix not in PICKLES:
         return pack(state, {"format": "pt"})  # what the loaders of others look for
     stream = io.BytesIO()  # not the file itself, whose name would go into the archive
     torch.save(state, stream)
-    return stream.getvalue()
+    return [stream.getbuffer()]
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from landscape_cli.errors import CheckpointError, one_line, shown
+from landscape_cli.io.file_tensors import FileTensors
 from landscape_cli.io.header import Entry, read_header
 from landscape_cli.io.regular import open_regular
 from landscape_cli.network import Params
@@ -29,8 +30,13 @@ CHANGED = "it changed while it was read: repeat the command once it is written"
 
 
 def read_tensors(
-    path: Path, form: str, remedy: str, *, check: Callable[[Mapping[str, str]], None] = lambda metadata: None
-) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    path: Path,
+    form: str,
+    remedy: str,
+    *,
+    check: Callable[[Mapping[str, str]], None] = lambda metadata: None,
+    again: bool = False,
+) -> tuple[Params, dict[str, str], str]:
     """Return the tensors, the metadata and the digest of a safetensors file of ours.
 
     Args:
@@ -38,6 +44,7 @@ def read_tensors(
         form: what its metadata must name as its format.
         remedy: how to come by such a file.
         check: what else to raise of the metadata, before anything more is read.
+        again: whether the tensors are to be `FileTensors`, which may be let go and read again.
 
     Raises:
         CheckpointError: if the file is missing, truncated, or of another format.
@@ -52,7 +59,7 @@ def read_tensors(
 
     _check_looks_like_safetensors(path)
     try:
-        return load(path, check_format)
+        return load(path, check_format, again=again)
     except SafetensorError as cause:
         raise CheckpointError(
             f"{path} is not a whole safetensors file ({one_line(cause)}): it may be truncated, or of another format"
@@ -62,13 +69,14 @@ def read_tensors(
 
 
 def load(
-    path: Path, check: Callable[[Mapping[str, str]], None] = lambda metadata: None
-) -> tuple[dict[str, Tensor], dict[str, str], str]:
+    path: Path, check: Callable[[Mapping[str, str]], None] = lambda metadata: None, *, again: bool = False
+) -> tuple[Params, dict[str, str], str]:
     """Return the tensors of any safetensors file, sorted by name, its metadata, and the digest of what was read.
 
     What `check` raises of the metadata comes before the tensors are read.
 
-    The file is read once, into memory: whoever writes into it later changes nothing.
+    The file is read once, into memory: whoever writes into it later changes nothing. With `again` the tensors are
+    `FileTensors`.
 
     Raises:
         SafetensorError: if it is none, or not a whole one.
@@ -78,8 +86,10 @@ def load(
         header = read_header(file)
         check(header.metadata)
         digest = hashlib.sha256(header.raw)
-        tensors = {entry.name: _read_tensor(file, entry, digest) for entry in header.entries}
-    return {name: tensors[name] for name in sorted(tensors)}, dict(header.metadata), digest.hexdigest()
+        found = {entry.name: _read_tensor(file, entry, digest) for entry in header.entries}
+        tensors: Params = {name: found[name] for name in sorted(found)}
+        tensors = FileTensors(path, file, header, dict(tensors)) if again else tensors
+    return tensors, dict(header.metadata), digest.hexdigest()
 
 
 def read_content(path: Path) -> tuple[bytes, str]:
@@ -139,23 +149,26 @@ def looks_like_pickle(path: Path) -> bool:
     return start[:4] == b"PK\x03\x04" or start[:2] in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
 
 
-def pack(params: Params, metadata: Mapping[str, str]) -> list[bytes | memoryview]:
-    """Return the content of a safetensors file in parts: the same for the same tensors and metadata, each time.
+def pack(params: Params, metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
+    """Yield the content of a safetensors file in parts: the same for the same tensors and metadata, each time.
 
-    Tensors on the CPU are not copied, and must stay as they are until the parts are written.
+    Tensors on the CPU are not copied, and must stay as they are until the parts are written; each is asked for twice,
+    and let go before the next.
     """
-    order = json.loads(save({name: torch.empty(0, dtype=t.dtype) for name, t in params.items()})[8:])  # by dtype, name
+    kinds = {name: (torch.empty(0, dtype=t.dtype), list(t.shape), t.nbytes) for name, t in params.items()}
+    order = json.loads(save({name: empty for name, (empty, *_) in kinds.items()})[8:])  # by dtype, name
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
-    parts: list[bytes | memoryview] = []
     end = 0
     for name, entry in order.items():
-        tensor = params[name].detach().cpu().contiguous()
-        header[name] = entry | {"shape": list(tensor.shape), "data_offsets": [end, end + tensor.nbytes]}
-        end += tensor.nbytes
-        parts += [_bytes_of(tensor)] if tensor.numel() else []
+        _, shape, size = kinds[name]
+        header[name] = entry | {"shape": shape, "data_offsets": [end, end + size]}
+        end += size
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    return [struct.pack("<Q", len(text)) + text, *parts]
+    yield struct.pack("<Q", len(text)) + text
+    for name in order:
+        if kinds[name][2]:
+            yield _bytes_of(params[name].detach().cpu().contiguous())
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:

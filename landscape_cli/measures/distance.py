@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -173,19 +173,21 @@ def measure_distances(
     pairs: Sequence[Pair],
     distances: WeightDistances,
     *,
-    predictions: Sequence[Predictions] | None = None,
+    some: Sequence[int] | None = None,
+    predictions: Mapping[int, Predictions] | None = None,
     distributions: bool = False,
     align: Callable[[Checkpoint, Checkpoint], Checkpoint] | None = None,
     device: torch.device,
     advance: Callable[[int], None] | None = None,
-) -> list[dict[str, Any]]:
-    """Return a row of a result for every pair of networks.
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number of each pair of networks, and its distances by name.
 
     Args:
         networks: of one model.
         pairs: which of them, by index.
         distances: those in weights.
-        predictions: of each network; None to compare none.
+        some: the numbers of the pairs to measure; by default all.
+        predictions: of each network in these, by index; None to compare none.
         distributions: whether these compare distributions over classes, so that all distances are shown.
         align: returns the second of two networks, aligned to the first; None to compare weights as they are.
         device: where to compute.
@@ -206,18 +208,13 @@ def measure_distances(
             all_parameters=distances.all_parameters,
             angles=angles,
         )
-    rows: list[dict[str, Any]] = []
-    for pair in pairs:
-        i, j = pair.start, pair.end
+    for k in range(len(pairs)) if some is None else some:
+        i, j = pairs[k].start, pairs[k].end
         a, b = networks[i], networks[j]
         second = tensors[j] if align is None else to_device(align(a, b), device)
-        row: dict[str, Any] = {"a": a.path, "b": b.path}
-        if pair.families is not None:
-            row |= {"family_a": pair.families[0], "family_b": pair.families[1]}
-        row |= distances.columns(a, tensors[i], b, second, together.of(i, j) if together else None)
+        measured = distances.columns(a, tensors[i], b, second, together.of(i, j) if together else None)
         if predictions is not None:
-            row |= {name: kind.between(predictions[i], predictions[j]) for name, kind in compared.items()}
-        rows.append(row)
+            measured |= {name: kind.between(predictions[i], predictions[j]) for name, kind in compared.items()}
+        yield k, measured
         if advance:
             advance(1)
-    return rows

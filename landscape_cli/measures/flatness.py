@@ -6,7 +6,7 @@ See docs/method.md: Flatness.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -21,12 +21,14 @@ from landscape_cli.forward.combination import Combination, Part, combine
 from landscape_cli.forward.functional import parameter_owners
 from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.flips import ExactFlips, SignFlips
-from landscape_cli.measures.local_energy import LocalEnergy
+from landscape_cli.measures.items import count_compared, measure_items
+from landscape_cli.measures.local_energy import EnergyFrame, LocalEnergy
 from landscape_cli.measures.noise import MultiplicativeNoise
 from landscape_cli.measures.perturbation import WeightPerturbation
 from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
+from landscape_cli.sharing.share import ALONE
 from landscape_cli.symmetry import Symmetry, trace_symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -162,30 +164,80 @@ def perturbed_energy(
     Raises:
         GeometryError: if a strength is none, there is no draw, or no such tensor.
     """
-    kind.check(strengths)
-    check_whole("samples", samples, GeometryError)
-    if samples < 1:
-        raise GeometryError(f"`samples=` must be at least 1 draw, not {samples}")
-    if isinstance(names, str) or not isinstance(names, Sequence):
-        raise GeometryError(f"the tensors to perturb are a list of names, not {names!r}")
-    unknown = [repr(name) for name in names if name not in params]
-    if unknown:
-        raise GeometryError(f"the network has no tensors {listed(unknown)} to perturb")
-    owners = parameter_owners(evaluator.model)
-    owner_of = {name: owners.get(name, name) for name in names}
-    prepared = kind.prepare(params, names)
-    networks = (
-        network
-        for drawn in _draws(params, owner_of, kind, samples, seed)
-        for network in _perturbed(prepared, drawn, kind, strengths)
-    )
-    scores = evaluator.evaluate(_with_first(params, networks))
-    draws = {
-        split: (score.measured[1:] - score.measured[0]).reshape(samples, len(strengths)).T.contiguous()
-        for split, score in scores.items()
-    }
-    errors = {split: float(score.measured[0]) for split, score in scores.items()}
-    return LocalEnergy(kind.name, tuple(strengths), errors, draws, evaluator.quantity)
+    perturbed = PerturbedNetworks(params, evaluator.model, kind, strengths, names=names, samples=samples, seed=seed)
+    frame = EnergyFrame(kind.name, tuple(map(float, strengths)), samples, evaluator.facts)
+    values = ALONE.collect(measure_items(evaluator, frame.group(), perturbed.at, params))
+    count_compared(evaluator.arithmetic, values)
+    return frame.energy(values)
+
+
+class PerturbedNetworks:
+    """A network, and then what it is perturbed to: draw by draw, each with all strengths."""
+
+    def __init__(
+        self,
+        params: Params,
+        model: nn.Module,
+        kind: WeightPerturbation,
+        strengths: Sequence[float],
+        *,
+        names: Sequence[str],
+        samples: int,
+        seed: int,
+    ) -> None:
+        """Check what is asked for, as `perturbed_energy` takes it.
+
+        Raises:
+            GeometryError: if a strength is none, there is no draw, or no such tensor.
+        """
+        kind.check(strengths)
+        check_whole("samples", samples, GeometryError)
+        if samples < 1:
+            raise GeometryError(f"`samples=` must be at least 1 draw, not {samples}")
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            raise GeometryError(f"the tensors to perturb are a list of names, not {names!r}")
+        unknown = [repr(name) for name in names if name not in params]
+        if unknown:
+            raise GeometryError(f"the network has no tensors {listed(unknown)} to perturb")
+        owners = parameter_owners(model)
+        self._params, self._kind, self._strengths, self._seed = params, kind, strengths, seed
+        self._owners = {name: owners.get(name, name) for name in names}
+        self._prepared = kind.prepare(params, names)
+        self._drawn: tuple[int, Params, Params] | None = None
+
+    def at(self, keys: Sequence[str]) -> Iterator[Params]:
+        """Yield some of them by the keys that a frame's `group` gives them: first the network as it is."""
+        for key in keys:
+            draw, strength = divmod(int(key.rpartition("/")[2]) - 1, len(self._strengths))
+            yield self._params if draw < 0 else self._perturbed(draw, self._strengths[strength])
+
+    def _perturbed(self, draw: int, strength: float) -> Params:
+        """Return the network with the tensors perturbed for which there are draws."""
+        numbers, along = self._draw(draw)
+        params, kind = self._prepared, self._kind
+        network = dict(params)
+        for name, of_tensor in numbers.items():
+            network[name] = (
+                combine(_parts(params, along, strength, name))
+                if name in along
+                else kind.perturb(params[name], of_tensor, strength)
+            )
+        shared = len(along) == len(numbers) and len(self._strengths) > 1
+        return Combination(network, partial(_parts, params, along, strength)) if shared else network
+
+    def _draw(self, k: int) -> tuple[Params, Params]:
+        """Return a draw's random numbers for every weight, once for each owner, and the directions they lead in.
+
+        Draw k is the same however many there are. The last is kept, as tensors that networks of it share.
+        """
+        if self._drawn is None or self._drawn[0] != k:
+            params, owners = self._prepared, dict.fromkeys(self._owners.values())
+            drawn = self._kind.draw_all({owner: self._params[owner] for owner in owners}, generator(self._seed, k))
+            numbers = {name: drawn[owner].to(params[name].device) for name, owner in self._owners.items()}
+            directions = {name: self._kind.direction(params[name], of_tensor) for name, of_tensor in numbers.items()}
+            along = {name: direction for name, direction in directions.items() if direction is not None}
+            self._drawn = k, numbers, along
+        return self._drawn[1:]
 
 
 def perturbed_names(model: nn.Module, symmetry: Symmetry | None, *, all_parameters: bool = False) -> tuple[str, ...]:
@@ -228,39 +280,6 @@ def warn_of_missing_draws(energy: LocalEnergy, path: str) -> None:
             LandscapeWarning,
             stacklevel=2,
         )
-
-
-def _with_first(first: Params, rest: Iterator[Params]) -> Iterator[Params]:
-    yield first
-    yield from rest
-
-
-def _draws(
-    params: Params, owners: Mapping[str, str], kind: WeightPerturbation, samples: int, seed: int
-) -> Iterator[Params]:
-    """Yield random numbers for every weight, once for each owner; draw k is the same however many are asked for."""
-    for k in range(samples):
-        source = generator(seed, k)
-        drawn = kind.draw_all({owner: params[owner] for owner in dict.fromkeys(owners.values())}, source)
-        yield {name: drawn[owner] for name, owner in owners.items()}
-
-
-def _perturbed(params: Params, drawn: Params, kind: WeightPerturbation, strengths: Sequence[float]) -> Iterator[Params]:
-    """Yield networks with the tensors perturbed for which there are draws, one for each strength."""
-    numbers = {name: of_tensor.to(params[name].device) for name, of_tensor in drawn.items()}
-    directions = {name: kind.direction(params[name], of_tensor) for name, of_tensor in numbers.items()}
-    along = {name: direction for name, direction in directions.items() if direction is not None}
-    for strength in strengths:
-        network = dict(params)
-        for name, of_tensor in numbers.items():
-            tensor = params[name]
-            network[name] = (
-                combine(_parts(params, along, strength, name))
-                if name in along
-                else kind.perturb(tensor, of_tensor, strength)
-            )
-        shared = len(along) == len(numbers) and len(strengths) > 1
-        yield Combination(network, partial(_parts, params, along, strength)) if shared else network
 
 
 def _parts(params: Params, along: Params, strength: float, name: str) -> list[Part]:

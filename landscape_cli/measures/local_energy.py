@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from landscape_cli.evaluation.scores import ERROR, Quantity
+from landscape_cli.evaluation.scores import ERROR, Quantity, SplitFacts, quantity_of
 from landscape_cli.io.results import finite
+from landscape_cli.measures.items import scores_from
+from landscape_cli.sharing.share import Values
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,3 +74,38 @@ class LocalEnergy:
         columns = self.quantity.columns(self.quantity.without(values), values, loss=False)
         scores: dict[str, Any] = {name: float(value) for name, value in columns.items()}
         return dict(finite(self.quantity.about() | scores | {"local_energy": energies}))
+
+
+@dataclass(frozen=True)
+class EnergyFrame:
+    """Local energies but for their scores.
+
+    Attributes:
+        kind: as in `LocalEnergy`.
+        strengths: likewise.
+        samples: how many draws there are.
+        splits: what scores are of, by split.
+    """
+
+    kind: str
+    strengths: tuple[float, ...]
+    samples: int
+    splits: Mapping[str, SplitFacts]
+
+    def group(self, network: str = "") -> list[str]:
+        """Return the keys of what is measured of one network: itself, and draw by draw all strengths."""
+        return [f"{network}{k}" for k in range(1 + self.samples * len(self.strengths))]
+
+    def energy(self, values: Values, network: str = "") -> LocalEnergy:
+        """Return the local energy of one network, of what was measured of all.
+
+        Raises:
+            ResultError: if a value is none of a network's.
+        """
+        scores = scores_from(values, self.group(network), self.splits)
+        draws = {
+            split: (of.measured[1:] - of.measured[0]).reshape(self.samples, len(self.strengths)).T.contiguous()
+            for split, of in scores.items()
+        }
+        errors = {split: float(of.measured[0]) for split, of in scores.items()}
+        return LocalEnergy(self.kind, self.strengths, errors, draws, quantity_of(self.splits))

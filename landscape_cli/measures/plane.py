@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -15,18 +15,23 @@ from landscape_cli.arguments import check_kind, check_tensors, device_of
 from landscape_cli.binary.layers import latent_names
 from landscape_cli.choices import Statistics, Third
 from landscape_cli.data.datasets import Split
-from landscape_cli.errors import GeometryError
+from landscape_cli.errors import GeometryError, ResultError
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.evaluation.scores import ERROR, Quantity, score_columns
+from landscape_cli.evaluation.scores import ERROR, Quantity, SplitFacts, quantity_of, score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.geometry.plane import Plane
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import finite
 from landscape_cli.measures.corners import LETTERS, Corners, check_third, find_corners, span_corners, tensors_on
 from landscape_cli.measures.effective import in_effect
+from landscape_cli.measures.items import measure_items, scores_from
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
+from landscape_cli.sharing.share import ALONE, Values
+
+PROJECTED = "project "
+"""How keys of networks that are projected begin."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def plane(
             set for every network.
         seed: of random directions.
         device: where to compute.
-        advance: called with the number of samples done, for a progress bar; `samples_of_plane` of them in all.
+        advance: called with the number of samples done, of every network measured, for a progress bar.
 
     Returns:
         For each of the grid × grid nodes and the three networks: coordinates, as Euclidean distances in units of the
@@ -167,7 +172,10 @@ def plane(
     like = tensors_on(networks[0], splits[train].x.device)
     recomputed = samples_recomputed(model, like, splits[train], statistics)
     evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
-    result = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
+    further = {name: tensors_on(network, evaluator.device) for name, network in further.items()}
+    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
+    keys = ALONE.wanted(frame.groups)
+    result = frame.result(ALONE.collect(measure_nodes(frame, spanned, corners, evaluator, keys, further)))
     warn_of_missing_nodes(result, model, like, splits[train], statistics)
     return result
 
@@ -185,12 +193,74 @@ def check_grid(grid: int, margin: float) -> None:
         raise GeometryError(f"`margin=` must be a finite number{' that is not negative' * (margin < 0)}, not {margin}")
 
 
-def samples_of_plane(grid: int, each: int, further: int = 0) -> int:
-    """Return how many samples are evaluated in all, with so many further networks, where one takes so many."""
-    return (grid * grid + len(LETTERS) + further) * each
+@dataclass(frozen=True)
+class PlaneFrame:
+    """A plane but for its scores: what these are of, and all else that its result says.
+
+    Attributes:
+        names: as in `PlaneResult`, and likewise corners, xs, ys, binary, third, given.
+        splits: what scores are of, by split.
+        loss: whether the loss is reported beside the error.
+        projected: further networks: their names, where they lie, how far from the plane.
+    """
+
+    names: tuple[str, ...]
+    corners: tuple[tuple[float, float], ...]
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    splits: Mapping[str, SplitFacts]
+    loss: bool
+    binary: bool
+    third: Third | None
+    given: int
+    projected: tuple[tuple[str, float, float, float], ...] = ()
+
+    @property
+    def nodes(self) -> list[tuple[float, float]]:
+        """The coordinates of all nodes, y by y."""
+        return [(x, y) for y in self.ys for x in self.xs]
+
+    @property
+    def items(self) -> int:
+        """How many networks are evaluated."""
+        return len(self.projected) + len(LETTERS) + len(self.xs) * len(self.ys)
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """The keys of what is measured: what is projected, the three networks, and the nodes in their order."""
+        further = [f"{PROJECTED}{k}" for k in range(len(self.projected))]
+        return [further, list(LETTERS), [str(k) for k in range(len(self.xs) * len(self.ys))]]
+
+    def result(self, values: Values) -> PlaneResult:
+        """Return the result, of what was measured of all.
+
+        Raises:
+            ResultError: if a value is none of a network's.
+        """
+        if {len(self.names), len(self.corners)} != {len(LETTERS)} or not 1 <= self.given <= len(LETTERS):
+            raise ResultError("a plane goes through three networks, or what stands in for some")
+        own, of_corners, of_nodes = (scores_from(values, keys, self.splits) for keys in self.groups)
+        return PlaneResult(
+            names=self.names,
+            corners=self.corners,
+            xs=self.xs,
+            ys=self.ys,
+            points=tuple(
+                {"x": x, "y": y} | score_columns(of_nodes, k, loss=self.loss) for k, (x, y) in enumerate(self.nodes)
+            ),
+            corner_scores=tuple(score_columns(of_corners, k, loss=self.loss) for k in range(len(LETTERS))),
+            binary=self.binary,
+            third=self.third,
+            given=self.given,
+            quantity=quantity_of(self.splits),
+            projected=tuple(
+                {"network": name, "x": x, "y": y, "distance": distance} | score_columns(own, k, loss=self.loss)
+                for k, (name, x, y, distance) in enumerate(self.projected)
+            ),
+        )
 
 
-def measure_plane(
+def plane_frame(
     spanned: Plane,
     corners: Corners,
     evaluator: Evaluator,
@@ -198,9 +268,9 @@ def measure_plane(
     grid: int,
     margin: float,
     loss: bool,
-    project: Mapping[str, Params] | None = None,
-) -> PlaneResult:
-    """Measure the networks at the nodes of a grid, the three that span the plane, and what is projected on it.
+    project: Mapping[str, Params],
+) -> PlaneFrame:
+    """Return what there is to measure in a plane.
 
     Args:
         spanned: the plane.
@@ -211,29 +281,46 @@ def measure_plane(
         loss: whether to report the loss beside the error.
         project: further networks, by name.
     """
-    further = {name: tensors_on(network, evaluator.device) for name, network in (project or {}).items()}
-    places = [spanned.place(network) for network in further.values()]
-    own = evaluator.evaluate(further.values()) if further else {}
-    xs, ys = spanned.grid(grid, margin, places)
-    nodes = [(x, y) for y in ys for x in xs]
-    corner_scores = evaluator.evaluate(corners.networks)
-    scores = evaluator.evaluate(spanned.network(x, y) for x, y in nodes)
-    return PlaneResult(
+    places = [spanned.place(network) for network in project.values()]
+    xs, ys = map(tuple, spanned.grid(grid, margin, places))
+    return PlaneFrame(
         names=corners.names,
         corners=spanned.corners,
-        xs=tuple(xs),
-        ys=tuple(ys),
-        points=tuple({"x": x, "y": y} | score_columns(scores, k, loss=loss) for k, (x, y) in enumerate(nodes)),
-        corner_scores=tuple(score_columns(corner_scores, k, loss=loss) for k in range(len(LETTERS))),
+        xs=xs,
+        ys=ys,
+        splits=evaluator.facts,
+        loss=loss,
         binary=bool(latent_names(evaluator.model)),
         third=corners.third,
         given=corners.given,
-        quantity=evaluator.quantity,
-        projected=tuple(
-            {"network": name, "x": x, "y": y, "distance": distance} | score_columns(own, k, loss=loss)
-            for k, (name, (x, y, distance)) in enumerate(zip(further, places, strict=True))
-        ),
+        projected=tuple((name, *place) for name, place in zip(project, places, strict=True)),
     )
+
+
+def measure_nodes(
+    frame: PlaneFrame,
+    spanned: Plane,
+    corners: Corners,
+    evaluator: Evaluator,
+    keys: Sequence[str],
+    project: Mapping[str, Params],
+) -> Iterator[dict[str, Any]]:
+    """Yield what is measured of some of the frame's keys, a few networks after others."""
+    nodes, like, further = frame.nodes, corners.networks[0], list(project.values())
+
+    def projected(some: Sequence[str]) -> Iterator[Params]:
+        return (further[int(key.removeprefix(PROJECTED))] for key in some)
+
+    def at_corners(some: Sequence[str]) -> Iterator[Params]:
+        return (corners.networks[LETTERS.index(key)] for key in some)
+
+    def at_nodes(some: Sequence[str]) -> Iterator[Params]:
+        return (spanned.network(*nodes[int(key)]) for key in some)
+
+    ways = {PROJECTED: projected, LETTERS: at_corners, "": at_nodes}
+    kind_of = {key: PROJECTED if key.startswith(PROJECTED) else LETTERS if key in LETTERS else "" for key in keys}
+    for kind, networks in ways.items():
+        yield from measure_items(evaluator, [key for key in keys if kind_of[key] == kind], networks, like)
 
 
 def networks_by_name(name: str, networks: Mapping[str, Params] | None) -> Mapping[str, Params]:

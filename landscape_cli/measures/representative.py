@@ -63,7 +63,7 @@ def representative(
             stacklevel=2,
         )
     random = _random_network(model, before, symmetry, source)
-    exact = match_networks(random, normalized.params, symmetry, no_less=False).params
+    exact = dict(match_networks(random, normalized.params, symmetry, no_less=False).params)
     stored = cast_like(exact, params)
     if not all(bool(tensor.isfinite().all()) for tensor in stored.values()):
         warnings.warn(

@@ -17,12 +17,13 @@ from landscape_cli.io.checkpoint import Checkpoint, check_tensors, read_checkpoi
 from landscape_cli.io.entries import Entry
 from landscape_cli.io.external import is_foreign, read_foreign
 from landscape_cli.io.external import read_structure as read_foreign_structure
+from landscape_cli.io.file_tensors import FileTensors
 from landscape_cli.io.origin import origin_of
 from landscape_cli.io.shards import find_files
 from landscape_cli.models.conventions import ignored_names, saved_names
 from landscape_cli.models.effective import Form, burnt, tensors_of
 from landscape_cli.models.factories import allow_code
-from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, layout_of
+from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, layout_of, load_params
 from landscape_cli.models.naming import Match, match_names
 from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.network import ModelSpec, Params, WholeInputs
+
+MOST_OPEN = 64
+"""Of so many networks at most the files are kept open."""
 
 
 def read_network(
@@ -99,17 +103,22 @@ class NetworkReader:
         self.shape, self.key, self.inputs, self.output = input_shape, key, inputs, output
         if self.request is not None and needs_code(self.request.name):
             allow_code(self.request.name)
+        self._again = False
         self._model: tuple[ModelSpec, nn.Module] | None = None  # of foreign files, once there is one
         # Of the last file of landscape's own, for the tensors that it has.
         self._template: tuple[tuple[ModelSpec, Set[str]], nn.Module] | None = None
 
-    def read_all(self, paths: Sequence[str | Path], *, plain: Sequence[str] = ()) -> tuple[list[Checkpoint], nn.Module]:
+    def read_all(
+        self, paths: Sequence[str | Path], *, plain: Sequence[str] = (), again: bool = False
+    ) -> tuple[list[Checkpoint], nn.Module]:
         """Read files of one model; return the networks and the model.
 
         Args:
             paths: the files.
             plain: of which kinds (`forward/parts.py`) tensors that are made of parts are to be plain, in the model too;
                 networks then know the form that they are stored in.
+            again: whether tensors of landscape's own files may be let go and read again (`io/file_tensors.py`); the
+                model then holds no large parameters of its own.
 
         Raises:
             CheckpointError: if one cannot be read.
@@ -118,6 +127,7 @@ class NetworkReader:
         check_kind("paths", paths, Sequence, "give a list of files", CheckpointError)
         if isinstance(paths, str) or not paths:
             raise CheckpointError(f"`paths=` must list one file or more, and is {paths!r}")
+        self._again = again and len(paths) <= MOST_OPEN
         networks = [self._read(Path(path), key) for path, key in zip(paths, self._keys(paths), strict=True)]
         model: nn.Module | None = None
         models: dict[frozenset[str], nn.Module] = {}  # by the tensors: those of one may be made of parts, another's not
@@ -177,7 +187,7 @@ class NetworkReader:
             spec, tensors = described
             self._check_request(path, spec)
             self._check_structure(path, spec, tensors)
-        network = read_checkpoint(path)
+        network = read_checkpoint(path, again=self._again)
         self._check_request(path, network.model)
         return network
 
@@ -283,6 +293,10 @@ def _build(network: Checkpoint) -> nn.Module:
         ModelError: if it cannot be built, naming the file.
     """
     try:
+        if isinstance(network.params, FileTensors):
+            model = construct_template(network.model, network.params)
+            learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+            return load_params(model, network.params.outlined(learned))
         return build_model(network.model, network.params)
     except ModelError as error:
         raise ModelError(f"{network.path}: {error}") from error

@@ -56,6 +56,10 @@ class RescaledParams(Mapping[str, Tensor]):
             self._in_use[name] = tensor
         return binarize(tensor) if name in self.signs else tensor
 
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a tensor, without making it."""
+        return name in self._params
+
     def __iter__(self) -> Iterator[str]:
         """Yield the names of all tensors."""
         return iter(self._params)
@@ -89,6 +93,10 @@ class StoredParams(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         """Return a tensor."""
         return self._exact[name].to(self._like[name].device, self._like[name].dtype)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a tensor, without making it."""
+        return name in self._exact
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names of all tensors."""

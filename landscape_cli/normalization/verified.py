@@ -16,6 +16,7 @@ from landscape_cli.errors import GeometryError, quoted
 from landscape_cli.evaluation.equivalence import Difference, prove_equivalence
 from landscape_cli.evaluation.probes import check_probe, probe_batch
 from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.io.file_tensors import release
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.normalization.normalize import (
@@ -78,6 +79,7 @@ def normalize(
     check_network(name, model, params)
     check_symmetry(symmetry, params)
     device = device_of(device)
+    release(params)
     normalization, exact = normalized_exactly(params, symmetry, keep_last_layer=keep_last_layer, device=device)
     stored = StoredParams(exact, params)
     proof: Difference | None = None

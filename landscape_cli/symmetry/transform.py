@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -42,20 +42,67 @@ def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapp
         ModelError: if the network is no tensors by name.
     """
     check_symmetry(symmetry, params)
-    check_units("permutations", permutations, {group.name: group.units for group in symmetry.permutations})
-    for name, permutation in permutations.items():
-        indices = torch.arange(len(permutation), dtype=permutation.dtype)
-        if permutation.is_floating_point() or not torch.equal(permutation.cpu().sort().values, indices):
-            raise GeometryError(f"`permutations=`: {name!r} is no permutation: it holds each index from 0 once, int64")
-    result = dict(params)
-    for name, dims, members in moves_of(symmetry, permutations):
-        index = sources(result[name], dims, members, permutations)
-        if result[name] is params[name] or len(dims) > 1:
-            result[name] = take(result[name], dims, index)
-        else:  # ours already: a slice at a time, so that a large tensor is not copied twice
-            for part in result[name].chunk(SLICES, dim=1 if dims == (0,) else 0):
-                part.copy_(take(part, dims, index))
-    return result
+    return dict(PermutedParams(params, symmetry, permutations))
+
+
+class PermutedParams(Mapping[str, Tensor]):
+    """A network whose units are permuted, then flipped, as `permute` and `flip` do, bit for bit.
+
+    Its tensors are made when they are asked for, each anew; those that nothing touches are the network's own.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Tensor],
+        symmetry: Symmetry,
+        permutations: Mapping[str, Tensor],
+        signs: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Take a network, which must not change meanwhile, and what is done to it.
+
+        Raises:
+            GeometryError: if there is no such group, or what is given for one is no permutation of its units.
+        """
+        check_units("permutations", permutations, {group.name: group.units for group in symmetry.permutations})
+        for name, permutation in permutations.items():
+            indices = torch.arange(len(permutation), dtype=permutation.dtype)
+            if permutation.is_floating_point() or not torch.equal(permutation.cpu().sort().values, indices):
+                raise GeometryError(
+                    f"`permutations=`: {name!r} is no permutation: it holds each index from 0 once, int64"
+                )
+        self._params, self._permutations, self._signs = params, permutations, dict(signs or {})
+        self._moves: defaultdict[str, list[tuple[Dims, list[Member]]]] = defaultdict(list)
+        for name, dims, members in moves_of(symmetry, permutations):
+            self._moves[name].append((dims, members))
+        self._flips: defaultdict[str, list[tuple[str, Axis]]] = defaultdict(list)
+        for group in symmetry.signs:
+            if group.name in self._signs and bool((self._signs[group.name] < 0).any()):
+                for axis in group.axes:
+                    self._flips[axis.tensor].append((group.name, axis))
+
+    @torch.no_grad()
+    def __getitem__(self, name: str) -> Tensor:
+        """Return a tensor; a large one is never copied twice at once."""
+        given = tensor = self._params[name]
+        for dims, members in self._moves.get(name, ()):
+            index = sources(tensor, dims, members, self._permutations)
+            tensor = taken(tensor, dims, index, ours=tensor is not given)
+        for group, axis in self._flips.get(name, ()):
+            factor = spread(self._signs[group].to(tensor.device, tensor.dtype), axis, tensor)
+            tensor = tensor * factor if tensor is given else tensor.mul_(factor)
+        return tensor
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a tensor, without making it."""
+        return name in self._params
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of all tensors."""
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        """Return how many tensors there are."""
+        return len(self._params)
 
 
 def moves_of(symmetry: Symmetry, names: Collection[str]) -> list[tuple[str, Dims, list[Member]]]:
@@ -102,6 +149,15 @@ def take(tensor: Tensor, dims: Sequence[int], index: Tensor) -> Tensor:
     moved = tensor.movedim(tuple(dims), front)
     taken = moved.flatten(0, len(dims) - 1).index_select(0, index)
     return taken.view(moved.shape).movedim(front, tuple(dims)).contiguous()
+
+
+def taken(tensor: Tensor, dims: Sequence[int], index: Tensor, *, ours: bool) -> Tensor:
+    """Return the same, in place of the tensor if that is ours: a slice at a time, so that it is not there twice."""
+    if not ours or len(dims) > 1:
+        return take(tensor, dims, index)
+    for part in tensor.chunk(SLICES, dim=1 if dims == (0,) else 0):
+        part.copy_(take(part, dims, index))
+    return tensor
 
 
 def rescale(
@@ -192,7 +248,7 @@ def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, T
         raise GeometryError("`signs=` are 1, or -1 for units to be flipped")
     groups = [group for group in symmetry.signs if group.name in signs]
     touched = {axis.tensor for group in groups for axis in group.axes}
-    result = without_zeros(params, [name for name in symmetry.latents if name in touched])
+    result = dict(without_zeros(params, [name for name in symmetry.latents if name in touched]))
     for group in groups:
         for axis in group.axes:
             tensor = result[axis.tensor]

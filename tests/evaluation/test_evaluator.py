@@ -204,8 +204,9 @@ def test_shared_weights_share_their_noise() -> None:
 
     class Spy(Evaluator):
         def evaluate(self, networks):
-            seen.extend(networks)
-            return super().evaluate(seen)
+            given = list(networks)
+            seen.extend(given)
+            return super().evaluate(given)
 
     data = Split(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(5).long())
     local_energy(Spy(model, data), params, weights=list(params), sigma=[0.3], samples=2)

@@ -86,8 +86,9 @@ def noise(networks: list[Params]) -> Iterator[Params]:
 
     class Spy(Evaluator):
         def evaluate(self, networks):
-            seen.extend(networks)
-            return super().evaluate(seen)
+            given = list(networks)
+            seen.extend(given)
+            return super().evaluate(given)
 
     weights = [name for name in networks[0] if name.endswith("weight")]
     perturbed_energy(

@@ -109,7 +109,7 @@ def test_files_are_those_of_safetensors_and_no_tensor_is_copied() -> None:
     params: dict[str, Tensor] = {"z": tied, "b": tied, "é": wide.T, "none": torch.empty(0, 3), "one": torch.tensor(7)}
     types = (torch.float64, torch.bfloat16, torch.float16, torch.uint8, torch.bool, torch.int32)
     params |= {f"a {dtype}": torch.tensor([1, 0, 3]).to(dtype) for dtype in types}
-    parts = safetensors.pack(params, {"b": "é", "a": "1"})
+    parts = list(safetensors.pack(params, {"b": "é", "a": "1"}))
     content = save({name: tensor.contiguous().clone() for name, tensor in params.items()}, {"b": "é", "a": "1"})
     length, expected_length = (int.from_bytes(bytes(each[:8]), "little") for each in (parts[0], content))
     header = json.loads(bytes(parts[0][8:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 import torch
@@ -27,11 +27,12 @@ FLIP = (0.0, 0.01, 0.1, 0.3, 1.0)
 class Spy(Evaluator):
     """Keeps the signs of every network that it is given."""
 
-    seen: list[Tensor]
+    seen: Sequence[Tensor] = ()
 
     def evaluate(self, networks: Iterable[dict[str, Tensor]]) -> dict[str, Scores]:
         kept = list(networks)
-        self.seen = [torch.cat([tensor.flatten() for tensor in network.values()]) >= 0 for network in kept]
+        signs = [torch.cat([tensor.flatten() for tensor in network.values()]) >= 0 for network in kept]
+        self.seen = [*self.seen, *signs]
         return super().evaluate(kept)
 
 

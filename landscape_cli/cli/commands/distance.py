@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
 )
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.sharing import Sharing, SharingOptions
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.ensemble_result import Ensemble
     from landscape_cli.measures.predictions import Predictions
+    from landscape_cli.sharing.share import Values
     from landscape_cli.symmetry import Symmetry
 
 
@@ -75,6 +78,7 @@ def distance(
     strict: Strict = False,
     foreign: ModelOptions,
     compute: MeasuringOptions,
+    sharing: SharingOptions,
     result: ResultOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -103,8 +107,10 @@ def distance(
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.pairs import listing
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.distance import Report
+    from landscape_cli.cli.reports.distance import DistanceFrame, write_distances
+    from landscape_cli.io.records import to_record
     from landscape_cli.measures.distance import (
         WeightDistances,
         measure_distances,
@@ -112,14 +118,20 @@ def distance(
         needs_predictions,
         warn_of_undecided,
     )
+    from landscape_cli.measures.items import compared
 
     quiet = terminal.quiet
     listen(quiet=quiet)
-    check_result_output(result.output, result.form, None, force=result.force)
+    shared = Sharing(context, sharing, result, quiet=quiet)
+    check_result_output(result.output, result.form, None, force=shared.result.force)
     chosen = _choose(networks, pairs)
     if matrix is not None and needs_predictions(matrix) and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")
     check_options(context, ensembles, functions=functions)
+    if ensembles.ensemble:
+        sharing.refuse("--ensemble")
+    if compute.precision is not None:
+        sharing.refuse("--precision")
     _check_used(preprocessing, functions=functions or align is Method.ACTIVATION, ensemble=ensembles.ensemble)
     if compute.precision is not None and not functions:
         raise typer.BadParameter("--precision is for predictions, which --no-functions leaves out: leave it out")
@@ -139,34 +151,46 @@ def distance(
     if functions or align is Method.ACTIVATION:
         loaded, checkpoints = data_of(checkpoints, model, data, preprocessing, device, seed=compute.seed, quiet=quiet)
     of_pairs, of_sets = _aligners(model, checkpoints[0], symmetry, align, loaded, seed=compute.seed, device=device)
+    families = {name: tuple(files) for name, files in listing(chosen.families).items()}
+    frame = DistanceFrame(tuple(each.path for each in checkpoints), families, tuple(chosen.pairs), matrix)
+    provenance = make_provenance(context, device=device, seed=compute.seed, networks=checkpoints, data=loaded)
+    share = shared.begin(provenance)
+    wanted = [int(key) for key in share.wanted(frame.groups)]
     distributions = ensembles.ensemble or (matrix is not None and needs_distributions(matrix))
-    predictions: Sequence[Predictions] | None = None
+    predictions: dict[int, Predictions] | None = None
     together: Mapping[str, Ensemble] = {}
     if functions:
         assert loaded is not None
+        ends = {end for k in wanted for end in (chosen.pairs[k].start, chosen.pairs[k].end)}
+        used = list(range(len(checkpoints))) if distributions else sorted(ends)
         groups = ensemble_groups(chosen, ensembles)
         common = CommonInputs(model, loaded, symmetry, fold, compute.seed, device)
+        seen = [checkpoints[k] for k in used]
         measurement = FunctionMeasurement(
-            model, checkpoints, loaded, groups, ensembles, symmetry, common, of_sets, device, arithmetic
+            model, seen, loaded, groups, ensembles, symmetry, common, of_sets, device, arithmetic
         )
-        predictions, together = measurement.measure(distributions=distributions, quiet=quiet)
-        warn_of_undecided(checkpoints, predictions)
-    with progress("distances", len(chosen.pairs), "pairs", quiet=quiet) as advance:
-        rows = measure_distances(
+        measured, together = measurement.measure(distributions=distributions, quiet=quiet)
+        warn_of_undecided(seen, measured)
+        predictions = dict(zip(used, measured, strict=True))
+
+    def distances_of(advance: Callable[[int], None] | None) -> Iterator[Values]:
+        yield compared("predictions", arithmetic)
+        for k, measured in measure_distances(
             checkpoints,
             chosen.pairs,
             distances,
+            some=wanted,
             predictions=predictions,
             distributions=distributions,
             align=of_pairs,
             device=device,
             advance=advance,
-        )
-    arithmetic.tell()
-    made: dict[str, Any] = {"device": device, "seed": compute.seed, "networks": checkpoints, "data": loaded}
-    provenance = make_provenance(context, **made, arithmetic=arithmetic)
-    report = Report([network.path for network in checkpoints], chosen.pairs, rows, matrix, together)
-    report.write(chosen.families, provenance, result, quiet=quiet)
+        ):
+            yield {str(k): to_record(measured)}
+
+    with progress("distances", len(wanted), "pairs", quiet=quiet) as advance:
+        values = share.collect(distances_of(advance))
+    shared.finish(frame, values, provenance, partial(write_distances, ensembles=together), arithmetic)
 
 
 def _choose(networks: list[Path], pairs: Pairing | None) -> Chosen:

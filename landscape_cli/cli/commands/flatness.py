@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from landscape_cli.choices import FlatnessKind, Statistics
-from landscape_cli.cli.console import emit, listen
+from landscape_cli.cli.console import listen
 from landscape_cli.cli.data_options import FlatnessPartOptions
 from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
 from landscape_cli.cli.flatness.energy_options import AllParameters, StrengthOptions
@@ -24,6 +24,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
 )
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.sharing import Sharing, SharingOptions
 
 
 def flatness(
@@ -52,6 +53,7 @@ def flatness(
     strict: Strict = False,
     foreign: ModelOptions,
     compute: MeasuringOptions,
+    sharing: SharingOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -83,13 +85,14 @@ def flatness(
     from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
-    from landscape_cli.cli.outputs import check_result_output, drawn_last
+    from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.io.results import Result
+    from landscape_cli.cli.reports.flatness import write_flatness
 
     quiet, seed = terminal.quiet, compute.seed
     listen(quiet=quiet)
-    check_result_output(result.output, result.form, result.plot, force=result.force)
+    shared = Sharing(context, sharing, result, quiet=quiet)
+    check_result_output(result.output, result.form, result.plot, force=shared.result.force)
     options = FlatnessOptions(
         context,
         strengths=strengths,
@@ -117,9 +120,6 @@ def flatness(
     checkpoints, further = read[: len(networks)], read[len(networks) :]
     common = CommonInputs(model, loaded, symmetry, preprocessing.fold_preprocessing, seed, device)
     measurand = Measurand(checkpoints, further, model, symmetry, loaded, common, device, arithmetic, seed, quiet)
-    measured = measurement.measure(measurand)
-    arithmetic.tell()
-    provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded, arithmetic=arithmetic)
-    written = Result(measured.body, measured.rows, provenance)
-    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=measured.show)
+    provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded)
+    frame, values = measurement.measure(measurand, shared.begin(provenance))
+    shared.finish(frame, values, provenance, write_flatness, arithmetic)

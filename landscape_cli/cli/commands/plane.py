@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from landscape_cli.choices import Statistics, Third
-from landscape_cli.cli.console import emit, listen, progress
+from landscape_cli.cli.console import listen, progress
 from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.options import BatchNorm, Loss, MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.sharing import Sharing, SharingOptions
 from landscape_cli.cli.surroundings.options import PlaneOptions
 from landscape_cli.cli.usage import errors_of_usage
 
@@ -49,6 +50,7 @@ def plane(
     preprocessing: MeetingOptions,
     foreign: ModelOptions,
     compute: MeasuringOptions,
+    sharing: SharingOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -74,19 +76,18 @@ def plane(
     from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
-    from landscape_cli.cli.outputs import check_result_output, drawn_last
+    from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.plane import show_plane
+    from landscape_cli.cli.reports.plane import write_plane
     from landscape_cli.cli.surroundings.command import look_around, projected_files
     from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.evaluation.splits import named_splits
-    from landscape_cli.io.results import Result
-    from landscape_cli.measures.corners import check_third, find_corners, span_corners
+    from landscape_cli.measures.corners import check_third, find_corners, span_corners, tensors_on
     from landscape_cli.measures.missing import samples_recomputed
     from landscape_cli.measures.plane import (
         check_grid,
-        measure_plane,
-        samples_of_plane,
+        measure_nodes,
+        plane_frame,
         warn_of_missing_nodes,
     )
 
@@ -96,6 +97,7 @@ def plane(
     if around.directions is not None:
         if third is not None:
             raise typer.BadParameter("--third stands in for a network, and --directions needs none: leave one out")
+        sharing.refuse("--directions")
         groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
         groups |= {"result": result, "terminal": terminal}
         look_around(context, files, around, points=grid, margin=margin, loss=loss, bn=bn, **groups)
@@ -103,7 +105,8 @@ def plane(
     around.check_unused(context)
     if more:
         raise typer.BadParameter(f"a plane goes through three networks: leave out {more[0]}, or add --directions pca")
-    check_result_output(result.output, result.form, result.plot, force=result.force)
+    shared = Sharing(context, sharing, result, quiet=terminal.quiet)
+    check_result_output(result.output, result.form, result.plot, force=shared.result.force)
     projected = projected_files(around.project)
     paths = [*files, *projected]
     with errors_of_usage():
@@ -122,18 +125,18 @@ def plane(
     spanned = span_corners(corners)
     splits = named_splits(loaded, model)
     recomputed = samples_recomputed(model, networks[0].params, loaded.train, bn)
-    samples = samples_of_plane(grid, recomputed + sum(len(split.y) for split in splits.values()), len(projected))
-    further = {network.path: network.params for network in networks[len(files) :]}
-    with progress("plane", samples, "samples", quiet=terminal.quiet, networks=grid * grid) as advance:
-        recompute_on = "train" if recomputed else None
-        setting: dict[str, Any] = {"device": compute_on, "advance": advance, "recompute_on": recompute_on}
-        evaluator = Evaluator(model, splits, **setting, precision=arithmetic)
-        measured = measure_plane(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
-    warn_of_missing_nodes(measured, model, networks[0].params, loaded.train, bn)
-    arithmetic.tell()
-    made: dict[str, Any] = {"device": compute_on, "seed": seed, "networks": networks, "data": loaded}
-    provenance = make_provenance(context, **made, arithmetic=arithmetic)
-    body = measured.to_dict()
-    written = Result(body, body["points"], provenance)
-    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=terminal.quiet, show=show_plane)
+    evaluator = Evaluator(
+        model, splits, device=compute_on, recompute_on="train" if recomputed else None, precision=arithmetic
+    )
+    further = {network.path: tensors_on(network, compute_on) for network in networks[len(files) :]}
+    frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
+    provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
+    share = shared.begin(provenance)
+    wanted = share.wanted(frame.groups, block=evaluator.block(corners.networks[0]))
+    samples = len(wanted) * (recomputed + evaluator.samples)
+    with progress("plane", samples, "samples", quiet=quiet, networks=len(wanted)) as advance:
+        evaluator.advance = advance
+        values = share.collect(measure_nodes(frame, spanned, corners, evaluator, wanted, further))
+    if share.is_whole:
+        warn_of_missing_nodes(frame.result(values), model, networks[0].params, loaded.train, bn)
+    shared.finish(frame, values, provenance, write_plane, arithmetic)

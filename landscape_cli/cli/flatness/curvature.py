@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +10,16 @@ import typer
 
 from landscape_cli.cli.console import progress
 from landscape_cli.cli.flatness.curvature_options import CurvatureOptions
-from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand, Measured
+from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand
 from landscape_cli.cli.usage import errors_of_usage
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from landscape_cli.cli.reports.flatness import Curvatures
     from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.measures.curvature_result import Curvature
     from landscape_cli.measures.curvature_settings import CurvatureSettings
+    from landscape_cli.sharing.share import Share, Values
     from landscape_cli.symmetry import Symmetry
 
 
@@ -40,7 +41,6 @@ class CurvatureMeasurement(FlatnessMeasurement):
         self.needs_symmetry = self._settings.is_relative and not options.all_parameters
         self._networks: Sequence[Checkpoint] = ()
         self._names: tuple[str, ...] = ()
-        self._measured: dict[str, Curvature] = {}
 
     def choose(self, networks: Sequence[Checkpoint], model: nn.Module) -> dict[str, Any]:
         """Check that the loss has second derivatives.
@@ -70,11 +70,13 @@ class CurvatureMeasurement(FlatnessMeasurement):
             for network in self._networks:
                 self._settings.check_size(*size_and_type(model, network.params, self._names))
 
-    def measure(self, measurand: Measurand) -> Measured:
+    def measure(self, measurand: Measurand, share: Share) -> tuple[Curvatures, Values]:
         """Measure the curvature of every network."""
+        from landscape_cli.cli.reports.flatness import Curvatures
         from landscape_cli.evaluation.batch_norm import recompute_statistics
         from landscape_cli.evaluation.evaluator import Evaluator
         from landscape_cli.io.checkpoint import to_device
+        from landscape_cli.io.records import to_record
         from landscape_cli.measures.curvature import loss_curvature, training_subset
         from landscape_cli.measures.curvature_warnings import remark_of_metric, warn_of_curvature, warn_of_losses
         from landscape_cli.measures.missing import samples_recomputed
@@ -85,9 +87,11 @@ class CurvatureMeasurement(FlatnessMeasurement):
         subset = training_subset(data.train, samples, measurand.seed)
         remark_of_metric(settings)
         recomputed = samples_recomputed(model, networks[0].params, data.train, options.bn)
-        total = len(networks) * (recomputed + (1 + settings.usual_products) * len(subset.y))
-        self._measured = {}
-        with progress("curvature", total, "samples", quiet=measurand.quiet) as advance:
+        frame = Curvatures(tuple(network.path for network in networks), tuple(self._names), len(subset.y))
+        wanted = share.wanted(frame.groups)
+        total = len(wanted) * (recomputed + (1 + settings.usual_products) * len(subset.y))
+
+        def measured(advance: Callable[[int], None] | None) -> Iterator[Values]:
             evaluator_of = data.by_network(
                 lambda seen: Evaluator(
                     model,
@@ -97,15 +101,18 @@ class CurvatureMeasurement(FlatnessMeasurement):
                 )
             )
             inputs_of = data.by_network(lambda seen: seen.train.x.to(measurand.device))
-            for network in networks:
+            for key in wanted:
+                network = networks[int(key)]
                 params = to_device(network, measurand.device)
                 if recomputed:
                     params = recompute_statistics(model, params, inputs_of(network), advance=advance)
                 evaluator = evaluator_of(network)
                 result = loss_curvature(params, evaluator, settings, names=self._names, symmetry=measurand.symmetry)
                 warn_of_curvature(result, network.path)
-                self._measured[network.path] = result
-        warn_of_losses(self._measured)
-        rows = [{"network": path} | row for path, result in self._measured.items() for row in result.rows()]
-        details = [{"network": path} | result.to_dict() for path, result in self._measured.items()]
-        return Measured({"parameters": list(self._names), "samples": len(subset.y), "networks": details}, rows)
+                yield {key: to_record(result)}
+
+        with progress("curvature", total, "samples", quiet=measurand.quiet) as advance:
+            values = share.collect(measured(advance))
+        if share.is_whole:
+            warn_of_losses(frame.curvatures(values))
+        return frame, values

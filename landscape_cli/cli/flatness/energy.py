@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Perturbation
 from landscape_cli.cli.console import progress
 from landscape_cli.cli.flatness.energy_options import choose_perturbation, parse_strengths
-from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand, Measured
+from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from landscape_cli.cli.reports.flatness import Energies
     from landscape_cli.data.datasets import DataSet
+    from landscape_cli.evaluation.evaluator import Evaluator
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.perturbation import WeightPerturbation
+    from landscape_cli.sharing.share import Share, Values
     from landscape_cli.symmetry import Symmetry
 
 
@@ -60,36 +64,47 @@ class EnergyMeasurement(FlatnessMeasurement):
 
         self._names = perturbed_names(model, symmetry, all_parameters=self._options.all_parameters)
 
-    def measure(self, measurand: Measurand) -> Measured:
+    def measure(self, measurand: Measurand, share: Share) -> tuple[Energies, Values]:
         """Measure the local energy of every network."""
+        from landscape_cli.cli.reports.flatness import Energies
         from landscape_cli.evaluation.evaluator import Evaluator
         from landscape_cli.io.checkpoint import to_device
-        from landscape_cli.measures.flatness import perturbed_energy, warn_of_missing_draws
+        from landscape_cli.measures.flatness import PerturbedNetworks, warn_of_missing_draws
+        from landscape_cli.measures.items import measure_items
+        from landscape_cli.measures.local_energy import EnergyFrame
         from landscape_cli.measures.missing import samples_recomputed
 
         assert self._perturbation is not None
+        kind, levels = self._perturbation, self._levels
         networks, model, data, options = measurand.networks, measurand.model, measurand.data, self._options
         recomputed = samples_recomputed(model, networks[0].params, data.train, options.bn)
-        each = recomputed + len(data.train.y) + (len(data.test.y) if options.test else 0)
-        count = len(networks) * (1 + options.samples * len(self._levels))
-        total = count * each
-        rows: list[dict[str, Any]] = []
-        details: list[dict[str, Any]] = []
-        with progress("flatness", total, "samples", quiet=measurand.quiet, networks=count) as advance:
-            recompute_on = "train" if recomputed else None
-            setting: dict[str, Any] = {"device": measurand.device, "advance": advance, "recompute_on": recompute_on}
-            setting["precision"] = measurand.arithmetic
+        setting: dict[str, Any] = {"device": measurand.device, "recompute_on": "train" if recomputed else None}
+        setting["precision"] = measurand.arithmetic
 
-            def make_evaluator(seen: DataSet) -> Evaluator:
-                splits = {"train": seen.train} | ({"test": seen.test} if options.test else {})
-                return Evaluator(model, splits, **setting)
+        def make_evaluator(seen: DataSet) -> Evaluator:
+            splits = {"train": seen.train} | ({"test": seen.test} if options.test else {})
+            return Evaluator(model, splits, **setting)
 
-            evaluator_of = data.by_network(make_evaluator)
-            drawn: dict[str, Any] = {"names": self._names, "samples": options.samples, "seed": measurand.seed}
-            for network in networks:
-                params = to_device(network, measurand.device)
-                energy = perturbed_energy(params, evaluator_of(network), self._perturbation, self._levels, **drawn)
-                warn_of_missing_draws(energy, network.path)
-                rows += [{"network": network.path} | row for row in energy.rows()]
-                details.append({"network": network.path} | energy.to_dict())
-        return Measured({"perturbed": list(self._names), "samples": options.samples, "networks": details}, rows)
+        evaluator_of = data.by_network(make_evaluator)
+        evaluator = evaluator_of(networks[0])
+        paths = tuple(network.path for network in networks)
+        frame = Energies(
+            paths, tuple(self._names), EnergyFrame(kind.name, tuple(levels), options.samples, evaluator.facts)
+        )
+        wanted = share.wanted(frame.groups, block=evaluator.block(networks[0].params))
+        drawn: dict[str, Any] = {"names": self._names, "samples": options.samples, "seed": measurand.seed}
+        total = len(wanted) * (recomputed + evaluator.samples)
+
+        def measured(advance: Callable[[int], None] | None) -> Iterator[Values]:
+            for k, keys in groupby(wanted, key=lambda key: int(key.partition("/")[0])):
+                params = to_device(networks[k], measurand.device)
+                perturbed = PerturbedNetworks(params, model, kind, levels, **drawn)
+                evaluator = evaluator_of(networks[k])
+                evaluator.advance = advance
+                yield from measure_items(evaluator, list(keys), perturbed.at, params)
+
+        with progress("flatness", total, "samples", quiet=measurand.quiet, networks=len(wanted)) as advance:
+            values = share.collect(measured(advance))
+        for path, energy in frame.energies(values) if share.is_whole else ():
+            warn_of_missing_draws(energy, path)
+        return frame, values

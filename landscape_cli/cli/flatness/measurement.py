@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from landscape_cli.cli.flatness.energy_options import StrengthOptions
     from landscape_cli.cli.flatness.radial_options import RadialOptions
     from landscape_cli.cli.meeting import CommonInputs
+    from landscape_cli.cli.reports.flatness import FlatnessFrame
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.evaluation.arithmetic import Arithmetic
     from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.io.results import Result
+    from landscape_cli.sharing.share import Share, Values
     from landscape_cli.symmetry import Symmetry
 
 
@@ -77,20 +78,6 @@ class Measurand:
     quiet: bool
 
 
-class Measured(NamedTuple):
-    """What was measured.
-
-    Attributes:
-        body: of the result.
-        rows: the same as a long table.
-        show: prints the result for people, if not as its rows alone.
-    """
-
-    body: dict[str, Any]
-    rows: list[dict[str, Any]]
-    show: Callable[[Result], None] | None = None
-
-
 class FlatnessMeasurement(ABC):
     """One kind of flatness, as the command's options say to measure it.
 
@@ -124,8 +111,8 @@ class FlatnessMeasurement(ABC):
         """Settle what depends on the symmetry, before data are loaded."""
 
     @abstractmethod
-    def measure(self, measurand: Measurand) -> Measured:
-        """Measure every network."""
+    def measure(self, measurand: Measurand, share: Share) -> tuple[FlatnessFrame, Values]:
+        """Measure every network, as far as that falls to a share; return what of, and what was measured."""
 
 
 def start_measurement(context: typer.Context, kind: FlatnessKind, options: FlatnessOptions) -> FlatnessMeasurement:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import typer
 
 from landscape_cli.choices import Direction, Method
 from landscape_cli.cli.console import progress
-from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand, Measured
+from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand
 from landscape_cli.cli.flatness.radial_options import RadialOptions
 from landscape_cli.cli.parsing import flag, given, numbers
 from landscape_cli.cli.usage import errors_of_usage
@@ -20,7 +19,9 @@ from landscape_cli.cli.usage import errors_of_usage
 if TYPE_CHECKING:
     from torch import nn
 
+    from landscape_cli.cli.reports.flatness import Profiles
     from landscape_cli.io.checkpoint import Checkpoint
+    from landscape_cli.sharing.share import Share, Values
 
 NAMES = tuple(direction.value for direction in Direction)
 
@@ -92,9 +93,11 @@ class RadialMeasurement(FlatnessMeasurement):
         }
         return {name: value for name, value in values.items() if name in self._options.context.params}
 
-    def measure(self, measurand: Measurand) -> Measured:
+    def measure(self, measurand: Measurand, share: Share) -> tuple[Profiles, Values]:
         """Measure the profiles of every network."""
-        from landscape_cli.cli.reports.radial import show_profiles
+        from landscape_cli.cli.reports.flatness import Profiles
+        from landscape_cli.io.records import to_record
+        from landscape_cli.measures.items import compared
         from landscape_cli.measures.radial_evaluator import RadialEvaluator
 
         networks, data = measurand.networks, measurand.data
@@ -114,19 +117,21 @@ class RadialMeasurement(FlatnessMeasurement):
         )
         evaluator = evaluator_of(networks[0])
         measurand.common.check([network, *measurand.further] for network in networks)
-        rows: list[dict[str, Any]] = []
-        details: list[dict[str, Any]] = []
-        total = len(networks) * evaluator.samples(len(measurand.further))
-        count = len(networks) * evaluator.networks(len(measurand.further))
-        with progress("flatness", total, "samples", quiet=measurand.quiet, networks=count) as advance:
-            for network in networks:
-                _, *further = measurand.common.of([network, *measurand.further])
+        frame = Profiles(tuple(network.path for network in networks))
+        wanted = share.wanted(frame.groups)
+        total = len(wanted) * evaluator.samples(len(measurand.further))
+        count = len(wanted) * evaluator.networks(len(measurand.further))
+
+        def measured(advance: Callable[[int], None] | None) -> Iterator[Values]:
+            for key in wanted:
+                network, *further = measurand.common.of([networks[int(key)], *measurand.further])
                 targets = {target.path: target.params for target in further}
                 evaluator = evaluator_of(network)
                 profiles = evaluator.measure(network.params, targets, name=network.path, advance=advance)
-                rows += [{"network": network.path} | row for row in profiles.rows()]
-                details.append({"network": network.path} | profiles.to_dict())
-        return Measured({"kind": "radial", "networks": details}, rows, partial(show_profiles, networks=details))
+                yield {key: to_record(profiles)} | compared(key, measurand.arithmetic)
+
+        with progress("flatness", total, "samples", quiet=measurand.quiet, networks=count) as advance:
+            return frame, share.collect(measured(advance))
 
     def _drop_unused(self, named: Sequence[str]) -> None:
         """Refuse options of directions that are not asked for, and leave their defaults out of the record.

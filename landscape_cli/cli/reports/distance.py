@@ -3,94 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.choices import Format
+from landscape_cli.choices import Format, Metric
 from landscape_cli.cli.console import emit, print_table, say
-from landscape_cli.cli.pairs import listing
+from landscape_cli.cli.options import ResultOptions
 from landscape_cli.cli.reports.families import shown_distances
 from landscape_cli.errors import shown
+from landscape_cli.io.records import from_record
 from landscape_cli.io.results import Result
 from landscape_cli.measures.families import Pair, distance_summary
+from landscape_cli.sharing.share import Values
 
 if TYPE_CHECKING:
-    from landscape_cli.choices import Metric
-    from landscape_cli.cli.options import ResultOptions
     from landscape_cli.measures.ensemble_result import Ensemble
+
+Numbers: Any = Mapping[str, int | float | None]
+"""The distances of a pair, by name."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was measured, and how it is shown.
+class DistanceFrame:
+    """Distances but for their numbers.
 
     Attributes:
         names: of the networks.
-        pairs: which of them were compared.
-        rows: the distances of each pair.
+        families: the files of each family; none where networks were named one by one.
+        pairs: which networks are compared.
         matrix: the distance to show as a matrix; None for a row for each pair.
-        ensembles: what was measured of networks together, by family; of networks named one by one there is one.
     """
 
-    names: Sequence[str]
-    pairs: Sequence[Pair]
-    rows: Sequence[Mapping[str, Any]]
+    names: tuple[str, ...]
+    families: Mapping[str, tuple[str, ...]]
+    pairs: tuple[Pair, ...]
     matrix: Metric | None
-    ensembles: Mapping[str, Ensemble] = field(default_factory=dict)
 
-    def write(
-        self,
-        families: Mapping[str, Sequence[Path]],
-        provenance: Mapping[str, Any],
-        options: ResultOptions,
-        *,
-        quiet: bool,
-    ) -> None:
-        """Write or print the result.
+    @property
+    def items(self) -> int:
+        """How many pairs there are."""
+        return len(self.pairs)
 
-        Args:
-            families: the files of each family; none where networks were named one by one.
-            provenance: of the result.
-            options: where it goes.
-            quiet: whether to leave out remarks.
+    @property
+    def groups(self) -> list[list[str]]:
+        """Their keys."""
+        return [[str(k)] for k in range(len(self.pairs))]
+
+    def rows(self, values: Values) -> list[dict[str, Any]]:
+        """Return a row of a result for every pair.
+
+        Raises:
+            ResultError: if a value is none of a pair's.
         """
-        body: dict[str, Any] = {"networks": self.names, "pairs": self.rows}
-        table: list[dict[str, Any]] | None = None  # of a terminal, where it is another than the rows
-        if families:
-            summary = distance_summary(self.pairs, self.rows)
-            body = {"networks": self.names, "families": listing(families), "pairs": self.rows, "summary": summary}
-            table = shown_distances(summary) if self.matrix is None else None
-        rows = self.rows
-        if self.matrix is not None:
-            rows = as_matrix(rows, self.names, self.matrix)
-            body |= {"matrix": {"metric": self.matrix.value, "rows": rows}}
-        together = self._together(families)
+        rows = []
+        for k, pair in enumerate(self.pairs):
+            row: dict[str, Any] = {"a": self.names[pair.start], "b": self.names[pair.end]}
+            if pair.families is not None:
+                row |= {"family_a": pair.families[0], "family_b": pair.families[1]}
+            numbers = from_record(Numbers, values[str(k)], f"what was measured of pair {k + 1}")
+            rows.append(row | numbers)
+        return rows
+
+
+def write_distances(
+    frame: DistanceFrame,
+    values: Values,
+    provenance: Mapping[str, Any],
+    result: ResultOptions,
+    *,
+    ensembles: Mapping[str, Ensemble] | None = None,
+    quiet: bool,
+) -> None:
+    """Write or print the result.
+
+    Args:
+        frame: what was measured.
+        values: the distances.
+        provenance: of the result.
+        result: where it goes.
+        ensembles: what was measured of networks together, by family; of networks named one by one there is one.
+        quiet: whether to leave out remarks.
+
+    Raises:
+        ResultError: if it cannot be written, or a value is none of a pair's.
+    """
+    rows: Sequence[Mapping[str, Any]] = frame.rows(values)
+    body: dict[str, Any] = {"networks": frame.names, "pairs": rows}
+    table: list[dict[str, Any]] | None = None  # of a terminal, where it is another than the rows
+    if frame.families:
+        summary = distance_summary(frame.pairs, rows)
+        body = {"networks": frame.names, "families": frame.families, "pairs": rows, "summary": summary}
+        table = shown_distances(summary) if frame.matrix is None else None
+    if frame.matrix is not None:
+        rows = as_matrix(rows, frame.names, frame.matrix)
+        body |= {"matrix": {"metric": frame.matrix.value, "rows": rows}}
+    names = frame.families or {"": frame.names}
+    together = {family: each.to_dict(names[family]) for family, each in (ensembles or {}).items()}
+    if together:
+        body["ensemble"] = together if frame.families else together[""]
+
+    def show(written: Result) -> None:
+        print_table(written if table is None else replace(written, rows=table), frame.names)
         if together:
-            body["ensemble"] = together if families else together[""]
+            show_ensembles(written, together)
 
-        def show(result: Result) -> None:
-            print_table(result if table is None else replace(result, rows=table), self.names)
-            if together:
-                show_ensembles(result, together)
-
-        emit(
-            Result(body, rows, provenance),
-            output=options.output,
-            form=options.form,
-            force=options.force,
-            quiet=quiet,
-            show=show,
-        )
-        if together and (
-            options.form is Format.CSV or (options.output is not None and options.output.suffix == ".csv")
-        ):
-            say("a CSV has the pairs alone, not the ensemble: that is in JSON, or in a table", quiet=quiet)
-
-    def _together(self, families: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
-        """Return what results hold of the ensembles, by family."""
-        names = {name: [str(file) for file in files] for name, files in families.items()} or {"": list(self.names)}
-        return {family: ensemble.to_dict(names[family]) for family, ensemble in self.ensembles.items()}
+    written = Result(body, rows, provenance)
+    emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show)
+    if together and (result.form is Format.CSV or (result.output is not None and result.output.suffix == ".csv")):
+        say("a CSV has the pairs alone, not the ensemble: that is in JSON, or in a table", quiet=quiet)
 
 
 def show_ensembles(result: Result, together: Mapping[str, Mapping[str, Any]]) -> None:

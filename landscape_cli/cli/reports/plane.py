@@ -1,12 +1,32 @@
-"""What `landscape plane` shows on a terminal: where networks lie, directions, and the scores at the nodes."""
+"""What `landscape plane` writes, and shows on a terminal: networks, directions, scores at the nodes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from landscape_cli.cli.console import print_table
+from landscape_cli.cli.console import emit, print_table
+from landscape_cli.cli.options import PictureOptions
+from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.figures.plane import corner_labels
 from landscape_cli.io.results import Result
+from landscape_cli.measures.plane import PlaneFrame
+from landscape_cli.sharing.share import Values
+
+
+def write_plane(
+    frame: PlaneFrame, values: Values, provenance: Mapping[str, Any], result: PictureOptions, *, quiet: bool
+) -> None:
+    """Write what was measured in a plane, and draw it if that is asked for.
+
+    Raises:
+        ResultError: if it cannot be written, or a value is none of a network's.
+    """
+    body = frame.result(values).to_dict()
+    written = Result(body, body["points"], provenance)
+    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
+        emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show_plane)
 
 
 def show_plane(result: Result) -> None:

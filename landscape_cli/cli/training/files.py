@@ -367,7 +367,7 @@ def _is_export(path: Path, network: Checkpoint) -> bool:
     if not path.is_file():
         return False
     try:
-        is_same = path.read_bytes() == export_content(path, network)
+        is_same = path.read_bytes() == b"".join(export_content(path, network))
     except OSError as cause:
         raise CheckpointError(f"cannot read {path}: {cause.strerror}") from cause
     if not is_same:

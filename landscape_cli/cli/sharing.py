@@ -1,0 +1,201 @@
+"""The options by which several processes share a measurement, and what a command does by them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from landscape_cli.choices import Format
+from landscape_cli.cli.console import say
+from landscape_cli.cli.groups import Group
+from landscape_cli.cli.options import ResultOptions
+
+if TYPE_CHECKING:
+    from landscape_cli.evaluation.arithmetic import Arithmetic
+    from landscape_cli.sharing.journal import Journal
+    from landscape_cli.sharing.share import Share, Values
+
+MOST_PARTS = 10**5
+
+
+@dataclass(frozen=True)
+class SharingOptions(Group):
+    """How several processes, or attempts, share a measurement."""
+
+    panel = "Many processes"
+
+    part: Annotated[
+        str | None,
+        typer.Option("--part", metavar="K/N", help="Measure the K-th of N parts only, into a file that --merge takes."),
+    ] = None
+    merge: Annotated[
+        bool,
+        typer.Option(
+            "--merge", help="Take the files of all parts as arguments, and write the result.", show_default=False
+        ),
+    ] = False
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep what is measured in OUTPUT.resume until all is, and go on from such a file.",
+            show_default=False,
+        ),
+    ] = False
+
+    def refuse(self, what: str) -> None:
+        """Refuse a measurement by parts, or attempts.
+
+        Args:
+            what: the option that goes with neither.
+
+        Raises:
+            BadParameter: if one is asked for.
+        """
+        for name, asked in (("--part", self.part is not None), ("--resume", self.resume)):
+            if asked:
+                raise typer.BadParameter(f"{what} is measured by one process, at once: leave out {name}")
+
+
+class Sharing:
+    """One command's share of a measurement, and where it goes.
+
+    Attributes:
+        result: where the result goes.
+        share: which items this process measures, once `begin` was called.
+    """
+
+    share: Share
+
+    def __init__(self, context: typer.Context, options: SharingOptions, result: ResultOptions, *, quiet: bool) -> None:
+        """Check the options, before any file is read.
+
+        Raises:
+            BadParameter: if one makes no sense.
+        """
+        self._context, self._quiet = context, quiet
+        self._part = None if options.part is None else parse_part(options.part)
+        plot = getattr(result, "plot", None)
+        csv = result.form is Format.CSV or (result.output is not None and result.output.suffix == ".csv")
+        if self._part is not None and (plot is not None or csv):
+            what = "--plot draws" if plot is not None else "a CSV has"
+            raise typer.BadParameter(f"{what} the whole, not a part: ask for it with --merge")
+        if options.resume and result.output is None:
+            raise typer.BadParameter("--resume keeps its file beside the result: name one with -o")
+        self._state = journal_of(result.output) if options.resume and result.output is not None else None
+        self._journal: Journal | None = None
+        begun = self._state is not None and self._state.exists()
+        self.result = replace(result, force=result.force or begun)  # which then is of an attempt that was not over
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether this is anything but one process that measures all at once."""
+        return self._part is not None or self._state is not None
+
+    def begin(self, provenance: Mapping[str, Any]) -> Share:
+        """Return which items to measure; what is known from an earlier attempt is read.
+
+        Raises:
+            ResultError: if that is of another measurement, or in use.
+        """
+        from landscape_cli.sharing.journal import Journal
+        from landscape_cli.sharing.share import Share
+
+        index, count = self._part or (0, 1)
+        known: Values = {}
+        if self._state is not None:
+            if not self._state.exists():
+                say(f"there is no {self._state} to resume from: beginning", quiet=self._quiet)
+            identity = dict(provenance) | ({} if self._part is None else {"part": f"{index + 1}/{count}"})
+            self._journal = Journal(self._state, identity)
+            known = self._context.with_resource(self._journal.open())
+        keep = None if self._journal is None else self._journal.keep
+        self.share = Share(index, count, known, keep)
+        return self.share
+
+    def finish(
+        self,
+        frame: Any,
+        values: Values,
+        provenance: Mapping[str, Any],
+        write: Callable[..., None],
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        """Write the result, or this part of it; then what was kept of it on the way is of no more use.
+
+        Args:
+            frame: all of the result but what was measured.
+            values: this.
+            provenance: of the result.
+            write: writes a whole result, as `merge` has it written.
+            arithmetic: is told what another precision than float32 changes, and says so.
+
+        Raises:
+            LandscapeError: if it cannot be written.
+        """
+        from landscape_cli.measures.items import count_compared
+
+        if arithmetic is not None:
+            count_compared(arithmetic, values)
+            arithmetic.tell()
+        if self._part is None:
+            write(frame, values, counted(provenance, values), self.result, quiet=self._quiet)
+        else:
+            self._write_part(frame, values, provenance)
+        if self._journal is not None:
+            self._journal.remove()
+
+    def _write_part(self, frame: Any, values: Values, provenance: Mapping[str, Any]) -> None:
+        from landscape_cli.cli.stdout import writing_stdout
+        from landscape_cli.errors import ResultError
+        from landscape_cli.io.atomic import write_atomic
+        from landscape_cli.io.records import to_record
+        from landscape_cli.io.results import finite
+        from landscape_cli.sharing.partial import FORMAT, Part
+
+        assert self._part is not None
+        index, count = self._part
+        name = self._context.info_name or ""
+        text = Part(FORMAT, name, index + 1, count, finite(provenance), to_record(frame), values).to_json()
+        if self.result.output is not None:
+            write_atomic(self.result.output, text.encode(), force=self.result.force, error=ResultError)
+            say(f"wrote {self.result.output}, part {index + 1} of {count}", quiet=self._quiet)
+        elif sys.stdout is not None:
+            with writing_stdout():
+                sys.stdout.write(text)
+                sys.stdout.flush()
+
+
+def parse_part(text: str) -> tuple[int, int]:
+    """Return which part is meant, counted from 0, and of how many.
+
+    Raises:
+        BadParameter: if it is none.
+    """
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    part, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= part <= count <= MOST_PARTS:
+        raise typer.BadParameter(f"--part takes which part and of how many, from 1/8 to 8/8 of eight, not {text!r}")
+    return part - 1, count
+
+
+def journal_of(output: Path) -> Path:
+    """Return the file that keeps what was measured of an output until all was."""
+    return output.with_name(f"{output.name}.resume")
+
+
+def counted(provenance: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    """Return a provenance that says what another precision than float32 changes, if it was another."""
+    from landscape_cli.evaluation.arithmetic import Arithmetic
+    from landscape_cli.measures.items import count_compared
+
+    arithmetic = Arithmetic()
+    count_compared(arithmetic, values)
+    data = {"data": provenance["data"]} if "data" in provenance else {}
+    return {**data, **arithmetic.record(), **provenance}

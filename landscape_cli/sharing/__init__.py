@@ -1,0 +1,1 @@
+"""One measurement as many items, shared between processes, parts and attempts."""
