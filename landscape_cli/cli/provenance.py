@@ -26,6 +26,7 @@ NOT_RECORDED = {
     "force",
     "form",
     "quiet",
+    "progress",
     "debug",
     "log",
     "plot",
