@@ -28,11 +28,12 @@ def is_plain() -> bool:
     return False
 
 
-def print_curves(curves: Mapping[str, Sequence[float]]) -> None:
-    """Print a line for each of several curves on one scale, if standard output is a terminal.
+def print_curves(curves: Mapping[str, Sequence[float]], *, alike: bool = True) -> None:
+    """Print a line for each of several curves, if standard output is a terminal.
 
     Args:
         curves: numbers by name, NaN where there is none.
+        alike: whether all are on one scale, rather than each from zero to its highest number.
     """
     known = [value for values in curves.values() for value in values if math.isfinite(value)]
     if not known or not sys.stdout.isatty():
@@ -43,8 +44,9 @@ def print_curves(curves: Mapping[str, Sequence[float]]) -> None:
     width = max(map(len, names.values()))
     for name, values in curves.items():
         own = [value for value in values if math.isfinite(value)]
+        scale = (low, high) if alike or not own else (min(0.0, *own), max(own))
         spread = f"{min(own):.3g} to {max(own):.3g}" if own else "-"
-        print(f"{names[name]:<{width}}  {curve(values, low, high, plain=plain)}  {spread}")
+        print(f"{names[name]:<{width}}  {curve(values, *scale, plain=plain)}  {spread}")
 
 
 def curve(values: Sequence[float], low: float, high: float, *, plain: bool) -> str:

@@ -71,6 +71,8 @@ def test_a_plane_towards_networks_is_that_through_three() -> None:
         measured = plane_around(
             MODEL, BASE, DATA, directions=["n1", "n2"], towards=towards, project=NETWORKS, grid=2, limits=(0, 1)
         )
+    steps = [torch.cat([(NETWORKS[n][name] - BASE[name]).flatten() for name in BASE]) for n in ("n1", "n2")]
+    assert measured.directions[1]["cosine"] == pytest.approx(float(torch.cosine_similarity(*steps, dim=0)))
     through = plane(MODEL, *(NETWORKS[f"n{k}"] for k in range(3)), DATA, grid=2)
     for k, corner in ((0, 0), (1, 1), (2, 2)):
         assert [measured.points[k][f"{split}_error"] for split in DATA] == [
@@ -148,6 +150,12 @@ def test_biases_move_if_asked_and_lengths_are_as_asked() -> None:
         assert measured.directions[0]["length"] == pytest.approx(expected)
     alone = line_around(MODEL, BASE, DATA, points=2, normalize_directions="none")
     assert alone.direction["length"] == pytest.approx(1)
+    towards = {"towards": {"b": NETWORKS["n1"]}, "direction": "b", "points": 2}
+    weights = sum(float(BASE[name].square().sum()) for name in BASE if name.endswith("weight")) ** 0.5
+    scaled = line_around(MODEL, BASE, DATA, normalize_directions="filter", **towards)
+    assert scaled.direction["length"] == pytest.approx(weights)
+    way = sum(float((NETWORKS["n1"][name] - BASE[name]).square().sum()) for name in BASE) ** 0.5
+    assert line_around(MODEL, BASE, DATA, **towards).direction["length"] == pytest.approx(way)
 
 
 def test_planes_of_binary_networks_lead_to_networks_alone() -> None:

@@ -197,4 +197,5 @@ def show_path(result: Result) -> None:
     print_table(replace(result, rows=rows))
     for kind in ("error", "loss"):
         names = [name for name in result.rows[0] if name.endswith(f"_{kind}")]
-        print_curves({name.replace("_", " "): [number(row.get(name)) for row in result.rows] for name in names})
+        curves = {name.replace("_", " "): [number(row.get(name)) for row in result.rows] for name in names}
+        print_curves(curves, alike=False)
