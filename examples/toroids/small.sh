@@ -18,6 +18,7 @@ declare -gA size_of=([mlp]=5000 [lenet]=2500) # of the training set, by network
 
 tuned=(rsgd sgd adv sgd-small) # the other rows take what sgd has
 rates="0.01 0.02 0.05 0.1"
+rates_without_momentum="0.2 0.5" # as well, of ADV's second phase: its steps are shorter
 declare -gA rates_of=() # by STUDY
 tuning_runs=2
 declare -gA tuning_seed=([rsgd]=101 [sgd]=111 [adv]=121 [sgd-small]=131)

@@ -29,8 +29,10 @@ for study in "${studies[@]}"; do
 done | carry_out "tuning: rates, and ADV's first phase"
 
 for study in "${studies[@]}"; do
-  for rate in ${rates_of[$study]:-$rates}; do
+  for rate in ${rates_of[$study]:-$rates} $rates_without_momentum; do
     tuning_job "$study" "adv-$rate" adv "--epochs $epochs --lr $rate $(choose "$study" first "--adv-lr 0.05")"
+  done
+  for rate in ${rates_of[$study]:-$rates}; do
     tuning_job "$study" "rsgd-$rate-tenth" rsgd "--epochs $epochs --lr $rate $(choose "$study" tenth "--gamma-init 0.01")"
   done
 done | carry_out "tuning: ADV's second phase, RSGD's γ"

@@ -44,9 +44,7 @@ def locked(path: Path, *, what: str, error: type[LandscapeError]) -> Iterator[No
         yield
     finally:
         if handle is not None:
-            with contextlib.suppress(OSError):
-                name.unlink()
-            os.close(handle)
+            _remove(name, handle)
 
 
 def lock_file(path: Path) -> Path:
@@ -67,16 +65,16 @@ def _acquire(path: Path, name: Path, what: str, error: type[LandscapeError]) -> 
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = shown(os.read(handle, 100).decode(errors="replace").strip())
-            os.close(handle)
+            owner = ""
+            with contextlib.suppress(OSError):
+                owner = shown(os.read(handle, 100).decode(errors="replace").strip())
+            _close(handle)
             raise error(
                 f"{path} is in use: {what} ({owner or 'of unknown number'}) is not over: wait for it, or end it; "
                 "nothing was changed"
             ) from None
         except OSError as cause:
-            os.close(handle)
-            with contextlib.suppress(OSError):
-                name.unlink()
+            _remove(name, handle)
             warnings.warn(
                 f"{path.parent} is on a file system without locks ({cause.strerror or cause}): see to it that nothing "
                 f"else works with {path.name}",
@@ -89,4 +87,15 @@ def _acquire(path: Path, name: Path, what: str, error: type[LandscapeError]) -> 
                 os.ftruncate(handle, 0)
                 os.write(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
             return handle
+        _close(handle)
+
+
+def _remove(name: Path, handle: int) -> None:
+    with contextlib.suppress(OSError):
+        name.unlink()
+    _close(handle)
+
+
+def _close(handle: int) -> None:
+    with contextlib.suppress(OSError):  # a failing disk: a lock holds nothing that could be lost
         os.close(handle)

@@ -252,6 +252,8 @@ class PathEvaluator:
         Warns:
             LandscapeWarning: if there are any.
         """
+        if not self._undecided:
+            return
         warn_of_missing(
             [torch.cat([counts[split] for counts in self._undecided]) for split in self.evaluator.splits],
             "points",

@@ -188,7 +188,7 @@ def test_torchvision(landscape, foreign: list[str]) -> None:
     found = read_checkpoint("n.st")
     assert found.model == ModelSpec("torchvision:shufflenet_v2_x0_5", {"num_classes": 4}, (3, 32, 32), 4)
     assert found.params["conv1.1.num_batches_tracked"] == 1
-    assert landscape("path", "n.st", "n.st", "--points", "2").code == 0
+    assert landscape("distance", "n.st", "n.st", "--no-functions").code == 0
     other = landscape("path", "n.st", "n.st", "--model", "torchvision:shufflenet_v2_x0_5?num_classes=5")
     assert (other.code, "not --model torchvision:shufflenet_v2_x0_5?num_classes=5" in other.err) == (2, True)
 

@@ -13,6 +13,7 @@ import pytest
 from tests.cli.test_app import TRAIN
 
 COMMANDS = {
+    "path": ["path", "[12].st", "3.st", "--pairs", "all", "--points", 3, "--align", "cosine"],
     "plane": ["plane", "1.st", "2.st", "--third", "random", "--grid", 3, "--loss"],
     "energy": ["flatness", "1.st", "2.st", "--sigma", "0.1,0.3", "--samples", 2, "--test"],
     "radial": ["flatness", "1.st", "2.st", "--kind", "radial", "--samples", 2, "--angles", "5,10"],

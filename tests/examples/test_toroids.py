@@ -514,6 +514,21 @@ def test_the_choice_is_the_protocols(
     assert record["random_labels"]["first-0.02"] == {"error": 0.0, "epochs": 80}
 
 
+def test_page_shows_what_was_tuned_before_anything_is_trained(tmp_path: Path) -> None:
+    tried = {"sgd-0.05": {"train_error": 0.0, "validation_error": 0.25}}
+    body = {
+        "rows": {"sgd": {"chosen": "--lr 0.05", "tried": tried}},
+        "random_labels": {"first-0.02": {"error": 0.0, "epochs": 80.4}},
+    }
+    (tmp_path / "data-net" / "tuning").mkdir(parents=True)
+    (tmp_path / "data-net" / "tuning" / "chosen.json").write_text(json.dumps(body))
+    text = whole(REPORT, read_studies(tmp_path, FORM))
+    assert "| SGD | 0.05 | 0.0000 | 0.2500 | `--lr 0.05` |" in text
+    assert "by rate: 0.02: error 0.0000, 80 epochs." in text
+    assert "Not there yet: raw, flatness, " in text
+    assert "### Solutions" not in text
+
+
 def test_a_tenth_of_each_class_is_held_out() -> None:
     labels = torch.arange(100) % 5
     inputs = torch.arange(100.0)[:, None]

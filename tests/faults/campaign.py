@@ -95,7 +95,7 @@ class Campaign:
         if not any(kind is Call.UNLINK for kind, _ in befallen):
             wrong += [f"litter {file}" for file in ended.files if is_litter(file)]
         if ended.code == 2 and not fault.forever and not over:
-            wrong += self._lost(name, ended, befallen[0])
+            wrong += self._lost(name, ended, whole.calls[self.call(name, fault)[1]])
         wrong += self.check_again(name)
         return Finding(name, f"{fault} ({befallen[0][0].name} {befallen[0][1]}){' over' * over}", ended, tuple(wrong))
 

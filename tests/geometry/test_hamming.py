@@ -194,7 +194,7 @@ def test_every_sign_is_as_likely_to_flip_first() -> None:
     a = draw(model, 0)
     b = {name: torch.where(tensor >= 0, -1.0, 1.0) for name, tensor in a.items()}
     first = torch.zeros(41)
-    orders = 820
+    orders = 410
     for order in range(orders):
         first[order_of_flips(model, a, b, order=order)[0]] += 1
     expected = orders / 41

@@ -52,6 +52,27 @@ def test_one_owner_at_a_time(tmp_path: Path, name: str, kill: bool) -> None:
     assert path.read_text() == "precious"
 
 
+@pytest.mark.filterwarnings("ignore:.*without locks")
+@pytest.mark.parametrize("call", ["flock", "none"])
+def test_a_disk_that_fails_leaves_no_lock(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing tells what the disk has failed to do before; of a lock nothing can be lost."""
+    close = os.close
+
+    def failing(handle: int) -> None:
+        close(handle)
+        raise OSError(5, "Input/output error")
+
+    def no_lock(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(lock.os, "close", failing)
+    if call == "flock":
+        monkeypatch.setattr(lock.fcntl, "flock", no_lock)
+    with locked(tmp_path / "x", what="another", error=TrainingError):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_where_there_are_no_locks_a_remark_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise OSError(95, "Operation not supported")

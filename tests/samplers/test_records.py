@@ -45,7 +45,7 @@ def same(a: list[EpochNetwork], b: list[EpochNetwork]) -> bool:
         ("resnet", SGD()),
         ("binary", SGD()),
         ("mlp", SAM()),
-        ("resnet", RSGD(gamma_growth=1.0)),
+        ("resnet", RSGD(gamma_growth=1.0, replica_batch_size=16)),
         ("mlp", Adversarial(**FIRST)),  # type: ignore[arg-type]
     ],
     ids=["sgd", "batch-norm", "binary", "sam", "rsgd", "adv"],

@@ -52,7 +52,7 @@ SAMPLERS: dict[str, tuple[Sampler, Recipe]] = {
     "adam": (SGD(), ADAM),
     "augmented": (SGD(), Recipe(2, 0.05, batch_size=16, augment="crop+flip")),
     "until": (SGD(), Recipe(4, 0.05, batch_size=16, until_error=0.62)),
-    "rsgd": (RSGD(gamma_growth=10.0, keep_replicas=True), SHORT),
+    "rsgd": (RSGD(gamma_growth=10.0, keep_replicas=True), Recipe(2, 0.05, batch_size=48)),
     "adv": (Adversarial(**FIRST), SHORT),  # type: ignore[arg-type]
     "sam": (SAM(), SHORT),
     "asam": (ASAM(), SHORT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,7 @@ from landscape_cli.cli.path_options import (
     To,
 )
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.sharing import Sharing, SharingOptions
 from landscape_cli.cli.surroundings.options import LineOptions, check_line
 from landscape_cli.errors import listed
 
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from landscape_cli.measures.midpoint import MidpointOptimizer
     from landscape_cli.measures.optimized_path import OptimizedPath
     from landscape_cli.measures.path_evaluator import PathEvaluator
+    from landscape_cli.sharing.share import Share, Values
     from landscape_cli.symmetry import Symmetry
 
 
@@ -109,6 +112,7 @@ def path(
     strict: Strict = False,
     foreign: ModelOptions,
     compute: MeasuringOptions,
+    sharing: SharingOptions,
     result: PictureOptions,
     terminal: TerminalOptions,
 ) -> None:
@@ -155,19 +159,22 @@ def path(
     )
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting
     from landscape_cli.cli.pairs import both_ways as with_the_way_back
-    from landscape_cli.cli.pairs import choose, choose_two
+    from landscape_cli.cli.pairs import choose, choose_two, listing
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.path import Report
+    from landscape_cli.cli.reports.path import PathsFrame, Report, write_paths
     from landscape_cli.cli.surroundings.command import MARGIN, look_around
     from landscape_cli.measures.path_evaluator import PathEvaluator
 
-    quiet, seed, force = terminal.quiet, compute.seed, result.force
+    quiet, seed = terminal.quiet, compute.seed
     listen(quiet=quiet)
     named = more or []
     groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
     groups |= {"result": result, "terminal": terminal}
+    shared = Sharing(context, sharing, result, quiet=quiet)
+    force = shared.result.force
     if around.direction is not None:
         check_line(context)
+        sharing.refuse("--direction")
         files = [file for file in (start, end, *named) if file is not None]
         look_around(context, files, around, points=points, margin=MARGIN, loss=loss, bn=bn, **groups)
         return
@@ -177,11 +184,14 @@ def path(
     if kind is Kind.CONNECTOR:
         from landscape_cli.cli.connector.command import connect
 
+        sharing.refuse("--kind connector")
         connect(context, [start, end, *named], connector, **groups)
         return
     check_result_output(result.output, result.form, result.plot, force=force)
     check_options(context)
     recipe = midpoint_recipe(context)
+    if recipe is not None or network.network_at is not None:
+        sharing.refuse("--optimize-midpoint" if recipe is not None else "--network-at")
     if repair and recipe is not None:
         raise typer.BadParameter("--repair is for paths without a trained midpoint: leave it or the other out")
     if (begin, stop) != (0, 1) and optimize_midpoint:
@@ -240,6 +250,18 @@ def path(
 
     writer_of = loaded.by_network(make_writer)
     aligned = _aligned(networks, chosen.pairs, common, aligner)
+    if recipe is None and not any(wanted):
+        families = {name: tuple(files) for name, files in listing(chosen.families).items()}
+        frame = PathsFrame(tuple(each.path for each in networks), families, tuple(chosen.pairs))
+        of_paths = provenance(networks=networks, arithmetic=None)
+        share = shared.begin(of_paths)
+        items = share.wanted(frame.groups)
+        pairs_of = (_aligned(networks, [chosen.pairs[int(key)]], common, aligner) for key in items)
+        values = _share_paths(items, pairs_of, writer_of, share, writer_of(networks[0]).evaluator, quiet=quiet)
+        for writer in writers:
+            writer.evaluator.warn_of_missing()
+        shared.finish(frame, values, of_paths, write_paths, arithmetic)
+        return
     if recipe is None:
         measured = _measure(aligned, wanted, writer_of, writer_of(networks[0]).evaluator, quiet=quiet)
     else:
@@ -269,7 +291,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
         GeometryError: if there are none.
         BadParameter: if `--orders` is given for paths that have none.
     """
-    from landscape_cli.errors import GeometryError, quoted
+    from landscape_cli.errors import GeometryError, LandscapeWarning, quoted
     from landscape_cli.measures.path_evaluator import suitable_kind
 
     kind = suitable_kind(model, context.params["kind"], name=networks[0].path)
@@ -282,6 +304,8 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
                     f"{network.path} is not normalised, so no {kind.value} leads there: run "
                     f"this first: landscape normalize {quoted(Path(network.path))} -o FILE"
                 )
+    if len({network.normalized is None for network in networks}) > 1:
+        warnings.warn("some of the networks are normalised and some are not", LandscapeWarning, stacklevel=2)
     return kind
 
 
@@ -293,6 +317,30 @@ def _make_aligner(
 
     assert symmetry is not None
     return PairAligner(model, networks[0], symmetry, method=method.value, **setting)
+
+
+def _share_paths(
+    items: Sequence[str],
+    pairs: Iterable[Iterable[tuple[Checkpoint, Checkpoint]]],
+    writer_of: Callable[[Checkpoint], NetworkWriter],
+    share: Share,
+    like: PathEvaluator,
+    *,
+    quiet: bool,
+) -> Values:
+    """Return what is measured of paths, by their keys; `like` is one of the evaluators."""
+    from landscape_cli.io.records import to_record
+    from landscape_cli.measures.items import compared
+
+    def measured(advance: Callable[[int], None] | None) -> Iterator[Values]:
+        for key, [(a, b)] in zip(items, pairs, strict=True):
+            evaluator = writer_of(a).evaluator
+            result = evaluator.measure([a.params, b.params], advance=advance)
+            yield {key: to_record(result)} | compared(key, evaluator.evaluator.arithmetic)
+
+    count = len(items) * like.networks()
+    with progress(f"{like.kind.value} path", like.samples(count), "samples", quiet=quiet, networks=count) as advance:
+        return share.collect(measured(advance))
 
 
 def _measure(

@@ -13,14 +13,17 @@ from landscape_cli.cli.console import emit, print_table, say
 from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.pairs import Chosen, listing
 from landscape_cli.cli.reports.families import shown_paths
+from landscape_cli.cli.sketch import number, print_curves
 from landscape_cli.errors import TrainingError
+from landscape_cli.io.records import from_record
 from landscape_cli.io.results import Result
-from landscape_cli.measures.families import path_summary
+from landscape_cli.measures.families import Pair, path_summary
 from landscape_cli.measures.optimized_path import OptimizedPath
+from landscape_cli.measures.path_result import PathResult
+from landscape_cli.sharing.share import Values
 
 if TYPE_CHECKING:
     from landscape_cli.cli.options import PictureOptions
-    from landscape_cli.measures.path_result import PathResult
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,52 @@ class Measured:
         if self.midpoint is not None:
             body["midpoint"]["path"] = str(self.midpoint)
         return body
+
+
+@dataclass(frozen=True)
+class PathsFrame:
+    """Paths between pairs of networks, each measured as a whole, but for what is measured.
+
+    Attributes:
+        files: of the networks.
+        families: the files of each family; none where two networks were named.
+        pairs: between which of the networks paths lead.
+    """
+
+    files: tuple[str, ...]
+    families: Mapping[str, tuple[str, ...]]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def items(self) -> int:
+        """How many paths there are."""
+        return len(self.pairs)
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """Their keys."""
+        return [[str(k)] for k in range(len(self.pairs))]
+
+
+def write_paths(
+    frame: PathsFrame, values: Values, provenance: Mapping[str, Any], result: PictureOptions, *, quiet: bool
+) -> None:
+    """Write what was measured of paths, and draw it if that is asked for.
+
+    Raises:
+        ResultError: if it cannot be written, or a value is none of a path's.
+    """
+    measured = [
+        Measured(
+            frame.files[pair.start],
+            frame.files[pair.end],
+            from_record(PathResult, values[str(k)], f"what was measured of path {k + 1}"),
+        )
+        for k, pair in enumerate(frame.pairs)
+    ]
+    families = {name: [Path(file) for file in files] for name, files in frame.families.items()}
+    chosen = Chosen(families, [Path(file) for file in frame.files], frame.pairs)
+    Report(provenance, result, quiet).write(chosen, measured)
 
 
 @dataclass(frozen=True)
@@ -131,6 +180,22 @@ class Report:
 
     def _emit(self, result: Result, table: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write a result, of which a terminal shows other rows than its own if `table` has some."""
-        show = None if table is None else lambda result: print_table(replace(result, rows=table))
+        show = show_path if table is None else lambda result: print_table(replace(result, rows=table))
         options = self.options
         emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
+
+
+def show_path(result: Result) -> None:
+    """Print the points of a path, its barriers, and a sketch of it."""
+    print_table(result)
+    rows, quantity = [], result.body.get("quantity", "error")
+    for split, marks in result.body["barrier"].items():
+        if split == "loss":
+            rows += [{"barrier": f"{of} loss", **each} for of, each in marks.items()]
+        else:
+            rows.append({"barrier": f"{split} {quantity}", **marks})
+    print_table(replace(result, rows=rows))
+    for kind in ("error", "loss"):
+        names = [name for name in result.rows[0] if name.endswith(f"_{kind}")]
+        curves = {name.replace("_", " "): [number(row.get(name)) for row in result.rows] for name in names}
+        print_curves(curves, alike=False)
