@@ -70,6 +70,14 @@ class Format(Choice):
     CSV = "csv"
 
 
+class ProgressStyle(Choice):
+    """How long work shows itself."""
+
+    BAR = "bar"
+    LINES = "lines"
+    NONE = "none"
+
+
 class Algorithm(Choice):
     """The samplers, each with the class of its settings: all that the rest knows of one, it reads there."""
 

@@ -71,6 +71,14 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
+def cut_middle(text: str, longest: int, mark: str = "…") -> str:
+    """Return a text that is too long without its middle."""
+    if len(text) <= longest:
+        return text
+    head = (longest - len(mark) + 1) // 2
+    return f"{text[:head]}{mark}{text[len(text) - (longest - len(mark) - head) :]}"
+
+
 def listed(items: Iterable[object], most: int = 3) -> str:
     """Return the first few of some items, and how many more there are."""
     words = list(map(str, items))

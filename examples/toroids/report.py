@@ -21,7 +21,9 @@ from toroids.findings import FORM, findings
 
 def again(study: Study, files: str) -> str:
     """Return the command that measures files of a study again, its networks trained first if they are not there."""
-    return f"ONLY='{files}' bash examples/toroids/run.sh small data runs {'/'.join(study.name.rsplit('-', 1))}"
+    data_set, _, network = study.name.rpartition("-")
+    settings = "vgg" if network == "vgg16" else "small"
+    return f"ONLY='{files}' bash examples/toroids/run.sh {settings} data runs {data_set}/{network}"
 
 
 REPORT = Report(

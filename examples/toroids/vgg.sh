@@ -9,7 +9,7 @@ controls=()
 tuned=() # untuned: findings are hints, as on the GPU
 declare -gA first_seed=([rsgd]=1 [sgd]=11 [adv]=21)
 declare -gA options_of_data=([cifar10-part]="data/cifar10-part.safetensors") model_of=([vgg16]="vgg16 --width 8")
-training="--train-size 2000 --lr 0.05 --epochs 30"
+training="--train-size 2000 --lr 0.05 --epochs 60"
 size_of=([vgg16]=2000)
 of_sampler=([adv]="--adv-lr 0.05")
 measured_tests=500

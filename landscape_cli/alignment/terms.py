@@ -137,7 +137,7 @@ def _axis_terms(group: PermutationGroup, axis: Axis, axis_table: AxisTable, gain
         (member, moved)
         for member, moved in axis_table.permutations[axis.tensor]
         if not (member.name in outers and set(moved.dims) & set(axis.dims))
-        and (moved.dims != axis.dims or (member is not group and moved.shares_entries_with(axis)))
+        and (moved.dims != axis.dims or (moved is not axis and moved.shares_entries_with(axis)))
     ]
     shared = any(moved.dims == axis.dims for _, moved in permuted_by)
     flipped_by = [

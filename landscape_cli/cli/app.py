@@ -98,16 +98,32 @@ app = typer.Typer(
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"landscape {__version__}")
+        try:
+            import torch
+        except ImportError:
+            raise typer.Exit from None
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        print(f"torch {torch.__version__}, device {device}, threads {torch.get_num_threads()}")
         raise typer.Exit
 
 
 @app.callback()
 def _program(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the version, and torch's, the device and threads.",
+        ),
     ] = False,
 ) -> None:
     """Measure neural-network loss landscapes from saved checkpoints, with the symmetries removed first.
+
+    \b
+    What feeds what:
+      train, or networks of your own -> normalize -> align -> path, plane, flatness, distance -> plot
 
     \b
     Examples:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.choices import Format
+from landscape_cli.choices import Format, ProgressStyle
 from landscape_cli.cli.parsing import flag
+from landscape_cli.cli.progress import ProgressLines, progress_style
+from landscape_cli.cli.sketch import is_plain
 from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escaped, shortened, shown
 
@@ -79,16 +81,11 @@ def check_networks(networks: int) -> None:
         )
 
 
-def shows_progress(quiet: bool) -> bool:
-    """Tell whether there is anyone to see a progress bar."""
-    return not quiet and sys.stderr.isatty()
-
-
 @contextmanager
 def progress(
     description: str, total: int, unit: str, *, quiet: bool, networks: int = 0
 ) -> Iterator[Callable[[int], None] | None]:
-    """Yield a function to call with the amount done; None where nobody would see the bar.
+    """Yield a function to call with the amount done, for a bar or lines; None where nobody would see them.
 
     Args:
         description: what is done.
@@ -104,8 +101,14 @@ def progress(
     if networks >= MANY_NETWORKS or total >= MANY:
         size = f"{networks:,} networks, " if networks else ""
         say(f"{description}: {size}{total:,} {unit} in all", quiet=quiet)
-    if not shows_progress(quiet):
+    style = progress_style(quiet)
+    if style is ProgressStyle.NONE:
         yield None
+        return
+    if style is ProgressStyle.LINES:
+        lines = ProgressLines(description, total, unit, say)
+        yield lines.advance
+        lines.end()
         return
     with make_progress() as bar:
         task = bar.add_task(description, total=total or None, rate="")
@@ -160,13 +163,14 @@ def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str
         names: columns that are names of files, and headed by them as they are.
         keys: columns that say what a row is of, which each of several tables has; by default those with text.
     """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     columns = [_Column.of(column, result.rows, column in names, column in keys) for column in _columns_of(result.rows)]
     width = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 400).width
     for part, folded in _side_by_side(columns, width):
-        table = Table()
+        table = Table(box=box.ASCII if is_plain() else box.HEAVY_HEAD)
         for column in part:
             header = column.folded if folded else column.header
             justify = "right" if column.is_number else "left"
@@ -192,7 +196,7 @@ class _Column:
     def of(cls, name: str, rows: Sequence[Mapping[str, Any]], is_name: bool, is_key: bool) -> _Column:
         """Return the column of that name; `is_name` says that this is a file's, `is_key` that it tells rows apart."""
         values = [row.get(name) for row in rows]
-        cells = tuple(map(_shown, values))
+        cells = tuple(map(_shown, values)) if len(values) < 2 else tuple(_alike(values))
         is_number = all(isinstance(value, int | float | None) for value in values)
         folds = any(isinstance(value, str) and not FIGURE.match(value) for value in values)
         header = shown(name if is_name else name.replace("_", " "))
@@ -241,6 +245,16 @@ def _least_width(columns: Sequence[_Column]) -> int:
 def _frame(columns: int) -> int:
     """Return what a table is wider than its columns: a space on either side of each, and lines."""
     return 3 * columns + 1
+
+
+def _alike(values: Sequence[Any]) -> list[str]:
+    """Return the cells of a column, whose numbers have as many digits after the point, or all of them an exponent."""
+    cells = list(map(_shown, values))
+    at = [k for k, value in enumerate(values) if isinstance(value, float) and math.isfinite(value)]
+    if any("e" in cells[k] for k in at):
+        return [f"{value:.2e}" if k in at else cells[k] for k, value in enumerate(values)]
+    digits = max((len(cells[k].partition(".")[2]) for k in at), default=0)
+    return [f"{value:.{digits}f}" if k in at else cells[k] for k, value in enumerate(values)]
 
 
 def _shown(value: Any) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from landscape_cli.choices import Format, InputType, Method, Pairing, Precision, Statistics
+from landscape_cli.choices import Format, InputType, Method, Pairing, Precision, ProgressStyle, Statistics
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.parsing import numbers
+from landscape_cli.cli.progress import choose_progress
 
 if TYPE_CHECKING:
     from landscape_cli.figures.figure import Look
@@ -262,6 +263,15 @@ class TerminalOptions(Group):
     panel = "Output"
 
     quiet: Quiet = False
+    progress: Annotated[
+        ProgressStyle | None,
+        typer.Option(
+            "--progress",
+            callback=choose_progress,
+            help="How long work shows itself: by default a bar on a terminal, else lines (a minute apart, if it takes "
+            "more than seconds).",
+        ),
+    ] = None
     debug: Debug = False
 
 

@@ -70,8 +70,13 @@ def check_no_patterns(files: Sequence[Path]) -> None:
         BadParameter: naming the pattern, and what takes one.
     """
     for file in files:
-        if glob.has_magic(str(file)) and not file.exists():
+        if is_pattern(file):
             raise typer.BadParameter(f"{file} is a pattern, which names a family: add --pairs all, cross or zip")
+
+
+def is_pattern(file: Path) -> bool:
+    """Tell whether a name is a pattern, and no file's."""
+    return glob.has_magic(str(file)) and not file.exists()
 
 
 def expand(patterns: Sequence[Path]) -> dict[str, list[Path]]:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from landscape_cli.errors import cut_middle
 from landscape_cli.figures.curve import column, draw_curve, set_scores
 from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, write_legend, write_title
 from landscape_cli.figures.path import measured
-from landscape_cli.figures.style import FAINT, LONGEST, SPLITS, cut_middle, short_labels
+from landscape_cli.figures.style import FAINT, LONGEST, SPLITS, short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from landscape_cli.errors import cut_middle
 from landscape_cli.figures.curve import as_number
 from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, size_of, write_legend, write_title
-from landscape_cli.figures.style import LONGEST, cut_middle, short_labels
+from landscape_cli.figures.style import LONGEST, short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from landscape_cli.choices import Algorithm
-from landscape_cli.errors import escaped
+from landscape_cli.errors import cut_middle, escaped
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK = (
     *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"),
@@ -27,7 +27,6 @@ ACCENT = VERMILLION
 """Of what is pointed at."""
 LONGEST = 26
 """Characters of a name in a legend."""
-ELLIPSIS = "…"
 
 
 def _style(number: int) -> dict[str, Any]:
@@ -95,11 +94,3 @@ def short_labels(names: Sequence[str], longest: int = LONGEST) -> list[str]:
 def _is_relative_alike(names: Sequence[str]) -> bool:
     """Tell whether names lie in one folder that can be left out."""
     return len({os.path.isabs(name) for name in names}) == 1 and bool(os.path.commonpath(names))
-
-
-def cut_middle(text: str, longest: int, mark: str = ELLIPSIS) -> str:
-    """Return a text that is too long without its middle."""
-    if len(text) <= longest:
-        return text
-    head = (longest - len(mark) + 1) // 2
-    return f"{text[:head]}{mark}{text[len(text) - (longest - len(mark) - head) :]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from landscape_cli.errors import ResultError, shown
 from landscape_cli.io.regular import open_regular
+from landscape_cli.io.saved import strict_json
 
 T = TypeVar("T")
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -144,7 +144,7 @@ def parse_json(text: str | bytes) -> Any:
         RecordError: if it is no such JSON.
     """
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_distinct)
+        return strict_json(text)
     except (ValueError, RecursionError) as cause:
         raise RecordError("it is no JSON, or not all of it") from cause
 
@@ -166,21 +166,3 @@ def read_json(path: Path, error: Callable[[str], Exception] = ResultError) -> An
         return parse_json(content)
     except RecordError as cause:
         raise error(f"{path} is no result of landscape's: {cause}") from cause
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(word)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-def _distinct(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return values

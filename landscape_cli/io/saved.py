@@ -43,7 +43,7 @@ def read_result(path: Path) -> dict[str, Any]:
         raise ResultError(f"{path} is larger than any result: name another file")
     try:
         text = content.decode("utf-8-sig")
-        body = _rows(text) if path.suffix == ".csv" else parse_json(text)
+        body = _rows(text) if path.suffix == ".csv" else strict_json(text)
     except (ValueError, RecursionError, csv.Error) as cause:
         raise ResultError(f"{path} is no result of landscape: {one_line(cause)}") from cause
     if not isinstance(body, dict):
@@ -51,7 +51,7 @@ def read_result(path: Path) -> dict[str, Any]:
     return body
 
 
-def parse_json(text: str) -> Any:
+def strict_json(text: str | bytes) -> Any:
     """Return what JSON text holds, without numbers that are not finite, and keys that are there twice.
 
     Raises:
@@ -80,7 +80,7 @@ def _rows(text: str) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if text.startswith(COMMENT):
         first, _, text = text.partition("\n")
-        body["provenance"] = parse_json(first.removeprefix(COMMENT))
+        body["provenance"] = strict_json(first.removeprefix(COMMENT))
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     body["points"] = [{name: _cell(value) for name, value in _whole(row).items()} for row in reader]
     return body

@@ -224,7 +224,6 @@ class PrincipalDirection(Direction):
         ways = []
         for variance, component in zip(variances[:count], components.T[:count], strict=True):
             weights = component / variance.sqrt()
-            weights = weights - weights.mean()
             weights = -weights if float(component[0] - component[-1]) > 0 else weights
             vector = {
                 name: _mixed([surface.log(network, name) for network in networks], weights)

@@ -22,7 +22,7 @@ from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
-from landscape_cli.symmetry.tracing.record import Traced
+from landscape_cli.symmetry.tracing.record import Stacks, Traced
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
@@ -107,17 +107,17 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
 
 def _symmetry_of(
     model: nn.Module, example_input: Tensor, strict: bool, branches: Branches
-) -> tuple[Traced, Symmetry, frozenset[str]]:
-    """Return what one way through a model says, and which parameters are stacks, with units of each place's own."""
+) -> tuple[Traced, Symmetry, Stacks]:
+    """Return what one way through a model says, and which parameters are cut, each piece with units of its own."""
     traced, symmetry = _derived(model, example_input, strict, branches)
     if not traced.stacks:
-        return traced, symmetry, frozenset()
+        return traced, symmetry, {}
     try:
         _, apart = _derived(model, example_input, strict, Branches(branches.given), traced.stacks)
     except InconsistencyError:
-        return traced, symmetry, frozenset()
+        return traced, symmetry, {}
     more = _size(apart) > _size(symmetry)
-    return traced, apart if more else symmetry, traced.stacks if more else frozenset()
+    return traced, apart if more else symmetry, traced.stacks if more else {}
 
 
 def _size(symmetry: Symmetry) -> int:
@@ -126,7 +126,7 @@ def _size(symmetry: Symmetry) -> int:
 
 
 def _derived(
-    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, stacks: frozenset[str] = frozenset()
+    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, stacks: Stacks | None = None
 ) -> tuple[Traced, Symmetry]:
     """Run a model once; return what was learned and what that amounts to."""
     tracer = Tracer(model, strict=strict, stacks=stacks, branches=branches)

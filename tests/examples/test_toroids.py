@@ -492,6 +492,7 @@ def test_the_choice_is_the_protocols(
     tuning(tmp_path, "sgd-0.05", train=[0.001, 0.001], validation=[0.18, 0.2])
     tuning(tmp_path, "sgd-0.1", train=[0.0, 0.01], validation=[0.1, 0.1])  # no solutions
     tuning(tmp_path, "sgd-small-0.02", train=[0.0, 0.0], validation=[0.01, 0.01])  # another row
+    (tmp_path / "tuning" / "sgd-0.5.json").touch()  # diverged
     assert chosen("sgd") == "--lr 0.05"
     tuning(tmp_path, "adv-0.02", train=[0.02, 0.02], validation=[0.3, 0.3])
     tuning(tmp_path, "adv-0.05", train=[0.01, 0.02], validation=[0.4, 0.4])
@@ -512,6 +513,21 @@ def test_the_choice_is_the_protocols(
     record = json.loads((tmp_path / "chosen.json").read_text())
     assert record["rows"]["sgd"]["chosen"] == "--lr 0.05"
     assert record["random_labels"]["first-0.02"] == {"error": 0.0, "epochs": 80}
+
+
+def test_page_shows_what_was_tuned_before_anything_is_trained(tmp_path: Path) -> None:
+    tried = {"sgd-0.05": {"train_error": 0.0, "validation_error": 0.25}}
+    body = {
+        "rows": {"sgd": {"chosen": "--lr 0.05", "tried": tried}},
+        "random_labels": {"first-0.02": {"error": 0.0, "epochs": 80.4}},
+    }
+    (tmp_path / "data-net" / "tuning").mkdir(parents=True)
+    (tmp_path / "data-net" / "tuning" / "chosen.json").write_text(json.dumps(body))
+    text = whole(REPORT, read_studies(tmp_path, FORM))
+    assert "| SGD | 0.05 | 0.0000 | 0.2500 | `--lr 0.05` |" in text
+    assert "by rate: 0.02: error 0.0000, 80 epochs." in text
+    assert "Not there yet: raw, flatness, " in text
+    assert "### Solutions" not in text
 
 
 def test_a_tenth_of_each_class_is_held_out() -> None:

@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from landscape_cli.choices import Algorithm
-from landscape_cli.figures.style import SAMPLER_COLORS, SAMPLERS, cut_middle, kind_of, short_labels, styles_of
+from landscape_cli.errors import cut_middle
+from landscape_cli.figures.style import SAMPLER_COLORS, SAMPLERS, kind_of, short_labels, styles_of
 
 # Linear RGB as protanopes, deuteranopes and tritanopes see it (Machado et al., 2009, at full severity).
 SEEN = {

@@ -17,6 +17,7 @@ from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.geometry.surface import Chart, Surface
 from landscape_cli.measures.line_directions import Center, Way
 from landscape_cli.network import Params
+from landscape_cli.normalization.normalize import is_normalized
 from tests.support.cases import make_case
 from tests.support.hessians import dense_hessian
 
@@ -78,6 +79,14 @@ def test_on_the_torus_eigenvalues_are_second_derivatives_along_great_circles() -
         torch.testing.assert_close(flat(tangent), flat(way.vector))
     bent = [float(loss(BASE | {n: BASE[n] + s * step * first.vector[n] for n in WEIGHTS})) for s in (-1, 0, 1)]
     assert (bent[0] - 2 * bent[1] + bent[2]) / step**2 != pytest.approx(first.facts["eigenvalue"], rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["random", "gradient", "hessian"])
+def test_directions_of_the_torus_stay_on_it(name: str) -> None:
+    [way] = ways(name, 1, torus=True)
+    chart = Chart(Surface(BASE, CASE.symmetry.spheres), [way.vector], WEIGHTS)
+    assert all(is_normalized(chart.network(x), CASE.symmetry, last_layer=True) for x in (-1.0, 0.3, 5.0))
+    assert not is_normalized(Chart(Surface(BASE), [way.vector], WEIGHTS).network(0.3), CASE.symmetry, last_layer=True)
 
 
 def test_principal_directions_are_those_of_a_singular_value_decomposition() -> None:

@@ -71,6 +71,8 @@ def test_a_plane_towards_networks_is_that_through_three() -> None:
         measured = plane_around(
             MODEL, BASE, DATA, directions=["n1", "n2"], towards=towards, project=NETWORKS, grid=2, limits=(0, 1)
         )
+    steps = [torch.cat([(NETWORKS[n][name] - BASE[name]).flatten() for name in BASE]) for n in ("n1", "n2")]
+    assert measured.directions[1]["cosine"] == pytest.approx(float(torch.cosine_similarity(*steps, dim=0)))
     through = plane(MODEL, *(NETWORKS[f"n{k}"] for k in range(3)), DATA, grid=2)
     for k, corner in ((0, 0), (1, 1), (2, 2)):
         assert [measured.points[k][f"{split}_error"] for split in DATA] == [
@@ -140,6 +142,18 @@ def test_what_surroundings_depend_on_is_said() -> None:
     assert kept.points != anew.points
 
 
+def test_networks_that_cannot_be_normalised_have_surroundings() -> None:
+    model = nn.Sequential(nn.Linear(7, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 4)).eval()
+    params = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    params["1.running_var"][0] = -1
+    data = Split(CASES[0].inputs.float(), LABELS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert len(line_around(model, params, data, points=2).points) == 2
+        with pytest.raises(GeometryError, match="on no torus"):
+            line_around(model, params, data, points=2, on_torus=True)
+
+
 def test_biases_move_if_asked_and_lengths_are_as_asked() -> None:
     for options, moves in (({}, False), ({"all_parameters": True}, True)):
         measured = plane_around(MODEL, BASE, DATA, grid=2, normalize_directions="layer", **options)
@@ -148,6 +162,12 @@ def test_biases_move_if_asked_and_lengths_are_as_asked() -> None:
         assert measured.directions[0]["length"] == pytest.approx(expected)
     alone = line_around(MODEL, BASE, DATA, points=2, normalize_directions="none")
     assert alone.direction["length"] == pytest.approx(1)
+    towards = {"towards": {"b": NETWORKS["n1"]}, "direction": "b", "points": 2}
+    weights = sum(float(BASE[name].square().sum()) for name in BASE if name.endswith("weight")) ** 0.5
+    scaled = line_around(MODEL, BASE, DATA, normalize_directions="filter", **towards)
+    assert scaled.direction["length"] == pytest.approx(weights)
+    way = sum(float((NETWORKS["n1"][name] - BASE[name]).square().sum()) for name in BASE) ** 0.5
+    assert line_around(MODEL, BASE, DATA, **towards).direction["length"] == pytest.approx(way)
 
 
 def test_planes_of_binary_networks_lead_to_networks_alone() -> None:

@@ -1061,6 +1061,37 @@ def normed_kernel() -> nn.Module:
     return nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 6, 3, groups=2), dim=2)
 
 
+def graph_attention(m: Any, x: Tensor) -> Tensor:
+    """Nodes that all look at all, with a weight of its own for each unit of each head."""
+    h = m.w(x).view(*x.shape[:2], 2, 3)
+    scores = F.leaky_relu((h * m.a).sum(-1)[:, :, None] + (h * m.b).sum(-1)[:, None], 0.2)
+    return m.o(F.elu(torch.einsum("nijh,njhd->nihd", scores.softmax(2), h).flatten(2)).mean(1))
+
+
+def state_space(m: Any, x: Tensor) -> Tensor:
+    """A state for each input and hidden unit, which is the number 0 at first."""
+    state: Any = 0
+    for t in range(x.shape[1]):
+        state = torch.sigmoid(m.a) * state + x[:, t, :, None] * m.b(x[:, t])[:, None]
+    return m.o((state * m.c(x[:, -1])[:, None]).sum(-1))
+
+
+def latent_layers(m: Any, x: Tensor) -> Tensor:
+    """Layers whose weights are made of a latent each, of which units are rows and columns."""
+    hidden = F.gelu(m.i(x))
+    for k in range(2):
+        hidden = F.gelu(hidden @ m.g(m.z[k]).view(4, 4))
+    return m.o(hidden)
+
+
+def fed_back(m: Any, x: Tensor) -> Tensor:
+    """A cell that reads, beside three inputs, what it returned before."""
+    hidden = cell = m.a(x)
+    for _ in range(2):
+        hidden, cell = m.cell(torch.cat([x[:, :3], hidden], 1), (hidden, cell))
+    return m.o(hidden)
+
+
 WHOLE: dict[str, Case] = {
     "numbers around relu": Case(
         lambda: Net(
@@ -1149,6 +1180,63 @@ WHOLE: dict[str, Case] = {
         (1, 1, 3),
         (3,),
         idle=("d.parametrizations.weight.original1",),
+    ),
+    "units of each head": Case(
+        lambda: Net(
+            graph_attention, w=nn.Linear(3, 6, bias=False), a=parameter(2, 3), b=parameter(1, 2, 3), o=nn.Linear(6, 2)
+        ),
+        (3, 3),
+        (6, 2),
+    ),
+    # Two streams, each read by some rows of the weights that are one tensor.
+    "cross-attention": Case(
+        lambda: Net(
+            lambda m, x: m.o(m.heads(q := m.q(x[:, :2]), k := m.k(x), k)[0] + q),
+            **linears(q=(4, 6), k=(4, 6), o=(6, 3)),
+            heads=nn.MultiheadAttention(6, 2, batch_first=True),
+        ),
+        (3, 4),
+        (2, 6, 6, 6, 6),
+        (6, 6, 6, 6),
+        (6, 6, 6, 6),
+        idle=("heads.in_proj_bias",),
+    ),
+    "one latent a layer": Case(
+        lambda: Net(latent_layers, z=parameter(2, 3), g=nn.Linear(3, 16), **linears(i=(4, 4), o=(4, 3))),
+        VECTOR,
+        (3, 4),
+        (3,),
+        (3,),
+    ),
+    "state of zero": Case(
+        lambda: Net(state_space, b=nn.Linear(3, 4), c=nn.Linear(3, 4), a=parameter(4), o=nn.Linear(3, 2)),
+        (3, 3),
+        (4,),
+        (4, 1),
+        (4, 1),
+    ),
+    "cosine similarity": Case(
+        lambda: Net(
+            lambda m, x: m.o(F.cosine_similarity(m.a(x[:, 0]), m.a(x[:, 1]), dim=-1)[:, None]),
+            **linears(a=(4, 5), o=(1, 3)),
+        ),
+        (2, 4),
+        (5,),
+        (1,),
+        (5,),
+    ),
+    "time beside": Case(
+        lambda: Net(
+            lambda m, x: m.o(m.b(torch.cat([m.a(x), torch.full_like(m.a(x)[:, :1], 0.3)], 1).sigmoid())),
+            **linears(a=(4, 5), b=(6, 1), o=(1, 3)),
+        ),
+        VECTOR,
+        (5,),
+        (1,),
+        (1,),
+    ),
+    "fed back beside": Case(
+        lambda: Net(fed_back, **linears(a=(4, 5)), cell=nn.LSTMCell(8, 5), o=nn.Linear(5, 3)), VECTOR, (5,), (), (5,)
     ),
     "a root of the outputs": Case(
         lambda: Net(lambda m, x: F.relu(F.relu(x @ m.w) @ m.w.T), w=nn.Parameter(torch.randn(4, 6))), VECTOR, (6,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,10 @@ from landscape_cli.cli.sharing import Sharing, SharingOptions
 
 def flatness(
     context: typer.Context,
-    networks: Annotated[list[Path], typer.Argument(help="Checkpoints of one model.", show_default=False)],
+    networks: Annotated[
+        list[Path],
+        typer.Argument(help="Checkpoints of one model, or quoted patterns, a family each.", show_default=False),
+    ],
     *,
     kind: Annotated[
         FlatnessKind,
@@ -86,6 +90,7 @@ def flatness(
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.outputs import check_result_output
+    from landscape_cli.cli.pairs import expand, is_pattern, listing
     from landscape_cli.cli.provenance import make_provenance
     from landscape_cli.cli.reports.flatness import write_flatness
 
@@ -104,6 +109,8 @@ def flatness(
         bn=bn,
     )
     measurement = start_measurement(context, kind, options)
+    families = expand(networks) if any(map(is_pattern, networks)) else {}
+    networks = [file for files in families.values() for file in files] or networks
     if preprocessing.fold_preprocessing and not measurement.files:
         raise typer.BadParameter("--fold-preprocessing goes with --directions FILE, for networks that others turn to")
     if compute.precision is not None and kind is FlatnessKind.CURVATURE:
@@ -122,4 +129,5 @@ def flatness(
     measurand = Measurand(checkpoints, further, model, symmetry, loaded, common, device, arithmetic, seed, quiet)
     provenance = make_provenance(context, device=device, seed=seed, networks=read, data=loaded)
     frame, values = measurement.measure(measurand, shared.begin(provenance))
+    frame = replace(frame, families=listing(families))
     shared.finish(frame, values, provenance, write_flatness, arithmetic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -290,7 +291,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
         GeometryError: if there are none.
         BadParameter: if `--orders` is given for paths that have none.
     """
-    from landscape_cli.errors import GeometryError, quoted
+    from landscape_cli.errors import GeometryError, LandscapeWarning, quoted
     from landscape_cli.measures.path_evaluator import suitable_kind
 
     kind = suitable_kind(model, context.params["kind"], name=networks[0].path)
@@ -303,6 +304,8 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
                     f"{network.path} is not normalised, so no {kind.value} leads there: run "
                     f"this first: landscape normalize {quoted(Path(network.path))} -o FILE"
                 )
+    if len({network.normalized is None for network in networks}) > 1:
+        warnings.warn("some of the networks are normalised and some are not", LandscapeWarning, stacklevel=2)
     return kind
 
 

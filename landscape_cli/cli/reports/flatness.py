@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.cli.console import emit
 from landscape_cli.cli.options import PictureOptions
 from landscape_cli.cli.outputs import drawn_last
+from landscape_cli.cli.reports.energy import show_energy
 from landscape_cli.cli.reports.radial import show_profiles
 from landscape_cli.io.records import from_record
 from landscape_cli.io.results import Result
@@ -32,11 +33,13 @@ class Energies:
         networks: their files.
         perturbed: the names of the tensors that are perturbed.
         energy: what there is to measure of each.
+        families: the files of each, if they were named by patterns.
     """
 
     networks: tuple[str, ...]
     perturbed: tuple[str, ...]
     energy: EnergyFrame
+    families: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def items(self) -> int:
@@ -58,7 +61,7 @@ class Energies:
         rows = [{"network": path} | row for path, energy in energies for row in energy.rows()]
         details = [{"network": path} | energy.to_dict() for path, energy in energies]
         body = {"perturbed": list(self.perturbed), "samples": self.energy.samples, "networks": details}
-        return _Parts(body, rows)
+        return _Parts(body, rows, show_energy)
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ class Profiles:
 
     Attributes:
         networks: their files.
+        families: the files of each, if they were named by patterns.
     """
 
     networks: tuple[str, ...]
+    families: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def items(self) -> int:
@@ -101,11 +106,13 @@ class Curvatures:
         networks: their files.
         parameters: the names of the tensors that are differentiated by.
         samples: how many the loss is a mean of.
+        families: the files of each, if they were named by patterns.
     """
 
     networks: tuple[str, ...]
     parameters: tuple[str, ...]
     samples: int
+    families: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def items(self) -> int:
@@ -154,6 +161,7 @@ def write_flatness(
         ResultError: if it cannot be written, or a value is none of the kind's.
     """
     parts = frame.parts(values)
-    written = Result(parts.body, parts.rows, provenance)
+    families = {"families": frame.families} if frame.families else {}
+    written = Result({**parts.body, **families}, parts.rows, provenance)
     with drawn_last(result.plot, written, force=result.force, quiet=quiet):
         emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=parts.show)

@@ -13,6 +13,7 @@ from landscape_cli.cli.console import emit, print_table, say
 from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.pairs import Chosen, listing
 from landscape_cli.cli.reports.families import shown_paths
+from landscape_cli.cli.sketch import number, print_curves
 from landscape_cli.errors import TrainingError
 from landscape_cli.io.records import from_record
 from landscape_cli.io.results import Result
@@ -179,6 +180,22 @@ class Report:
 
     def _emit(self, result: Result, table: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write a result, of which a terminal shows other rows than its own if `table` has some."""
-        show = None if table is None else lambda result: print_table(replace(result, rows=table))
+        show = show_path if table is None else lambda result: print_table(replace(result, rows=table))
         options = self.options
         emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
+
+
+def show_path(result: Result) -> None:
+    """Print the points of a path, its barriers, and a sketch of it."""
+    print_table(result)
+    rows, quantity = [], result.body.get("quantity", "error")
+    for split, marks in result.body["barrier"].items():
+        if split == "loss":
+            rows += [{"barrier": f"{of} loss", **each} for of, each in marks.items()]
+        else:
+            rows.append({"barrier": f"{split} {quantity}", **marks})
+    print_table(replace(result, rows=rows))
+    for kind in ("error", "loss"):
+        names = [name for name in result.rows[0] if name.endswith(f"_{kind}")]
+        curves = {name.replace("_", " "): [number(row.get(name)) for row in result.rows] for name in names}
+        print_curves(curves, alike=False)

@@ -11,7 +11,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from landscape_cli.cli.console import REFRESH_SECONDS, make_progress, say, shows_progress
+from landscape_cli.choices import ProgressStyle
+from landscape_cli.cli.console import REFRESH_SECONDS, make_progress, say
+from landscape_cli.cli.progress import ProgressLines, progress_style
 from landscape_cli.errors import ResultError
 from landscape_cli.io.atomic import check_output, remove_leftovers, write_atomic
 from landscape_cli.io.regular import open_regular
@@ -86,7 +88,11 @@ def watch(
         ResultError: if the log cannot be begun.
     """
     with ExitStack() as stack:
-        bar = stack.enter_context(_ProgressBar()) if shows_progress(quiet) else None
+        style = progress_style(quiet)
+        bar: _ProgressBar | _TrainingLines | None = None
+        if style is not ProgressStyle.NONE:
+            bar = WATCHERS[style]()
+            stack.enter_context(bar)
         lines = None if log is None else stack.enter_context(log)
         lost = 0
 
@@ -229,6 +235,40 @@ def _row(record: EpochRecord) -> dict[str, Any]:
     return {key: "" if value is None else value for key, value in values.items()}
 
 
+class _TrainingLines:
+    """Lines about training: phase, epoch, loss, training error, steps a second, time left."""
+
+    def __init__(self) -> None:
+        self._lines: ProgressLines | None = None
+        self._detail = ""
+
+    def __enter__(self) -> _TrainingLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lines is not None:
+            self._lines.end()
+
+    def begin(self, phase: str, epochs: int, steps: int, done: int) -> None:
+        self.__exit__()
+        what = f"{phase}, {epochs} epochs"
+        self._lines, self._detail = ProgressLines(what, epochs * steps, "steps", say, done=done), ""
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Lines are in nobody's way."""
+        yield
+
+    def step(self) -> None:
+        assert self._lines is not None
+        self._lines.advance(1, self._detail)
+
+    def epoch(self, record: EpochRecord) -> None:
+        error = record.error if record.solution_error is None else record.solution_error
+        said = "" if error is None else f", train error {error:.4g}"
+        self._detail = f", epoch {record.epoch}, loss {record.loss:.4g}{said}"
+
+
 class _ProgressBar:
     """The progress bar: phase, epoch, loss, training error, steps a second, time left."""
 
@@ -293,3 +333,9 @@ class _ProgressBar:
             error="-" if error is None else f"{error:.4g}",
             completed=self._done,
         )
+
+
+WATCHERS: dict[ProgressStyle, Callable[[], _ProgressBar | _TrainingLines]] = {
+    ProgressStyle.BAR: _ProgressBar,
+    ProgressStyle.LINES: _TrainingLines,
+}

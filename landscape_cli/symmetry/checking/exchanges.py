@@ -8,7 +8,7 @@ several orbits, slices of tensors through them are exchanged, with whatever has 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from landscape_cli.symmetry.checking.colors import Colors
 from landscape_cli.symmetry.checking.moves import Move, Moves, orbits
 from landscape_cli.symmetry.checking.probe import Probe
+from landscape_cli.symmetry.spec import Places
 from landscape_cli.symmetry.tracing.integers import Hash
 
 CLOSE = 1e-9
@@ -59,15 +60,21 @@ class ExchangeSearch:
         self.result = Exchanges()
 
     def run(self, idle: NDArray[np.bool_]) -> Exchanges:
-        """Look among all entries but those that do nothing; then once more with one unit of each group held."""
+        """Look among all entries but those that do nothing; then once more with one unit of each group held.
+
+        That is, one place of it: where units live at several, as in several heads, those of each may move alone.
+        """
         self._idle = idle
         for group in self._moves.symmetry.permutations:
-            places = [self._moves.entries_of(axis, 0) for axis in group.axes if axis.tensor in self._probe.shapes]
-            busy = [entries for entries in places if not idle[entries].any()]
-            self._held += [min(busy, key=len)] if busy else []
-        for held in (None, *self._held):
-            plain = self._colors.plain()
-            self._extend(plain if held is None else self._colors.mark(plain, held))
+            axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+            most = max((axis.places.table.shape[1] for axis in axes), default=0)
+            axes.sort(key=lambda axis: axis.places.table.shape[1] < most)
+            first = [replace(axis, places=Places(axis.places.table[:, :1])) for axis in axes]
+            held = [self._moves.entries_of(axis, 0) for axis in first]
+            self._held += [entries for entries in held if not idle[entries].any()][:1]
+        plain = self._colors.plain()
+        for start in (plain, *(self._colors.mark(plain, entries) for entries in self._held)):
+            self._extend(start)
         return self.result
 
     def _extend(self, start: Hash) -> None:

@@ -140,17 +140,17 @@ def _axes(traced: Traced, places: PlaceTable, units: Sequence[int]) -> tuple[Axi
     """Return where units of one kind live, those of blocks wherever what is in them lives."""
     tables = places.tables(units)
     axes = []
-    moved = {places.parts[k].tensor for k in tables if places.parts[k].dims == (0,)}
-    for k, table in tables.items():
+    moved = {(places.parts[k].tensor, places.parts[k].dims) for k, _ in tables}
+    for k, table in tables:
         part = places.parts[k]
         dims, rows = part.dims, None
         if len(dims) > 1:
             rows = _whole_rows(table, traced.shapes[part.tensor][dims[-1]])
         if rows is not None:  # which move once, whatever lives along them
-            dims, table = (0,), rows
-            if part.tensor in moved:
+            dims, table = dims[:-1], rows
+            if (part.tensor, dims) in moved:
                 continue
-            moved.add(part.tensor)
+            moved.add((part.tensor, dims))
         axes += _axis_maker(traced)(part.tensor, dims, table)
     return tuple(axes)
 

@@ -34,7 +34,11 @@ def independent(
     """
     real = {free: row for free, row in members.items() if any(variables.in_tensor[member] for member in row)}
     alone = [free for free in sorted(real) if variables.units_of(variables.kind(free)) == 1]
-    found = [(variables.kind(free), row, free) for free, row in real.items() if free not in set(alone)]
+    found = [
+        (variables.kind(free), row, free)
+        for free, row in real.items()
+        if free not in set(alone) and not _is_idle(variables, row, shapes, modulo)
+    ]
     if alone:
         trades = list(_trades(variables, shapes, {variable for row in real.values() for variable in row}))
         span = Span(modulo)
@@ -46,6 +50,14 @@ def independent(
         for free, row in zip(kept, _sparse([rows[free] for free in kept], trades, modulo), strict=True):
             found.append((NONE, row, free if free in row else min(row)))
     return sorted(found, key=lambda one: one[2])
+
+
+def _is_idle(variables: VariableTable, row: Row, shapes: Mapping[str, Sequence[int]], modulo: int) -> bool:
+    """Tell whether powers do nothing: those of each head along one axis of a tensor, taken back along another."""
+    here = _in_tensors(variables, row)
+    if len({variables.cells[variables.cells_of[variable]].block.tensor for variable in here}) > 1:
+        return False
+    return not _without_trades(here, list(_trades(variables, shapes, set(here))), modulo)
 
 
 def simplified(variables: VariableTable, row: Row, shapes: Mapping[str, Sequence[int]]) -> Row:

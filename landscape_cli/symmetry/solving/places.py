@@ -96,24 +96,32 @@ class PlaceTable:
         ones, the block may not move.
         """
         units = self.children[block]
-        orders = set()
+        told, place = np.full(len(units), NONE), np.zeros(len(units), dtype=np.int64)
+        alike = True
         for k, column in self._columns:
-            if len(self.parts[k].dims) > 1:
-                at, here = _find(column, units)
-                if here.any():
-                    places = np.where(here, column.places[column.starts[at]], NONE)
-                    orders.add(tuple(units[np.argsort(places, kind="stable")].tolist()))
-        if len(orders) > 1:
+            at, here = (
+                _find(column, units) if len(self.parts[k].dims) > 1 else (units, np.zeros(len(units), dtype=bool))
+            )
+            if not here.any():
+                continue
+            places = np.where(here, column.places[column.starts[at]], NONE)
+            told, place = np.where(here & (told < 0), k, told), np.where(here & (told < 0), places, place)
+            for number in np.unique(told[here]):
+                of = here & (told == number)
+                alike &= np.array_equal(np.argsort(places[of], kind="stable"), np.argsort(place[of], kind="stable"))
+        if not alike:
             labels.fix(np.array([block]), "read in different orders by grouped weights")
-        return np.array(min(orders), dtype=np.int64) if orders else units
+        return units[np.lexsort((place, told))]
 
     def first(self, unit: int) -> tuple[int, int]:
         """Return the part, of those that write the unit if there are, and the place in it where it first occurs."""
         key = int(self._first[unit]) % LATER
         return key // PART, key % PART
 
-    def tables(self, units: Sequence[int]) -> dict[int, Array]:
-        """Return the places of units of one kind by part, shape (units, places), blocks' with those of all in them.
+    def tables(self, units: Sequence[int]) -> list[tuple[int, Array]]:
+        """Return the places of units of one kind, shape (units, places), each with its part; blocks' with all in them.
+
+        Of a part whose rows and columns they both are, there are two.
 
         Raises:
             InconsistencyError: if they do not live alike.
@@ -126,7 +134,8 @@ class PlaceTable:
                 _, here = _find(column, level[0])
                 places.setdefault(k, []).append(_table(column, level[:, here]))
             level = self._next_level(level)
-        return {k: np.concatenate(tables, axis=1) for k, tables in sorted(places.items())}
+        joined = [(k, np.concatenate(tables, axis=1), tables) for k, tables in sorted(places.items())]
+        return [(k, table) for k, together, tables in joined for table in (tables if _meet(together) else [together])]
 
     def _next_level(self, level: Array) -> Array:
         """Return what the units of each row hold."""
@@ -145,6 +154,11 @@ class PlaceTable:
     def inside(self, unit: int) -> Array:
         """Return the units that a block holds."""
         return self.children.get(unit, np.zeros(0, dtype=np.int64))
+
+
+def _meet(table: Array) -> bool:
+    """Tell whether a place belongs to several units."""
+    return sum(len(np.unique(row)) for row in table) > len(np.unique(table))
 
 
 def _columns_of(part: Part) -> Iterable[_Column]:

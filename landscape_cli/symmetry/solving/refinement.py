@@ -136,8 +136,10 @@ def settle(labels: Labels, runs: Sequence[Run], of_parameters: Sequence[Run] = (
 
 
 def _fix_twice(labels: Labels, run: Run) -> None:
-    """Fix units that occur in two columns of a run: they would have to move both ways at once."""
+    """Fix units that occur in two columns of a run, unless they are its rows and its columns: these move one by one."""
     seen = np.zeros(labels.count, dtype=bool)
+    if len(run.columns) == 2 and _is_grid(np.stack(run.columns)):
+        return
     for k in run.units():
         column = np.unique(run.columns[k])
         column = column[column >= 0]

@@ -44,6 +44,7 @@ class Value:
         zero: whether it is known to be 0 everywhere.
         copies: whether it is the same all along some axes, where labels then need not tell places apart.
         norm: whether it is a norm, which is 0 for zeros alone.
+        lone: units that it holds alone of those along an axis, and who reads it uses so: layers of one place.
     """
 
     shape: tuple[int, ...]
@@ -54,6 +55,7 @@ class Value:
     zero: bool = False
     copies: bool = False
     norm: bool = False
+    lone: tuple[Layer, ...] = ()
 
     def layers(self, change: Callable[[Layer], Layer], shape: Sequence[int]) -> Value:
         """Return a value of this shape with every layer changed alike."""

@@ -14,7 +14,7 @@ from landscape_cli.forward.parts import OTHER, made_of_parts
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.layers import Layer
-from landscape_cli.symmetry.tracing.record import BatchNorm, GainTable
+from landscape_cli.symmetry.tracing.record import BatchNorm, GainTable, Stacks
 from landscape_cli.symmetry.tracing.storage import storage_of
 
 MOST_STACKED = 3
@@ -38,13 +38,13 @@ class ParameterTable:
         tables: how often one was multiplied by another, place by place of several axes.
         zero_one: the names of the buffers of zeros and ones.
         pinned: parameters of which an axis was summed over.
-        stacks: parameters of which each place along the first axis is one of its own, with units of its own.
-        stacked: parameters that were used as such.
+        stacks: parameters cut along their first long axis into pieces with units of their own, and the pieces' lengths.
+        stacked: those that were used so.
         unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
             orthogonal matrices.
     """
 
-    def __init__(self, model: nn.Module, constants: Constants, stacks: Collection[str] = ()) -> None:
+    def __init__(self, model: nn.Module, constants: Constants, stacks: Stacks | None = None) -> None:
         """Make stand-ins for a model's tensors.
 
         Raises:
@@ -63,8 +63,8 @@ class ParameterTable:
         self.tables: Counter[GainTable] = Counter()
         self.zero_one: set[str] = set()
         self.pinned: set[str] = set()
-        self.stacks = frozenset(stacks)
-        self.stacked: set[str] = set()
+        self.stacks = stacks or {}
+        self.stacked: dict[str, tuple[int, ...]] = {}
         self.unscaled = {part for made in made_of_parts(model) if made.kind == OTHER for part in made.stored}
         self.unscaled -= self.learned
         self._names: dict[int, str] = {}
@@ -128,21 +128,25 @@ class ParameterTable:
         """Count an operator as one that reads the parameters and buffers under its tensors, unless it gives views."""
         self.reads.update({self.name_under(tensor) for tensor in tensors} - {self.name_under(each) for each in outputs})
 
-    def note_stack(self, name: str) -> None:
-        """Note that the places along the first axis of a parameter were used apart."""
-        long = sum(size > 1 for size in self.shapes[name])
-        if name in self.learned and self.shapes[name][0] > 1 and 2 <= long <= MOST_STACKED:
-            self.stacked.add(name)
+    def note_stack(self, name: str, pieces: Sequence[int] = ()) -> None:
+        """Note that places along a parameter's first long axis were used apart: each, or in pieces of these lengths."""
+        shape, first = self.shapes[name], self.stacked_along(name)
+        if name in self.learned and 2 <= sum(size > 1 for size in shape) <= MOST_STACKED:
+            self.stacked.setdefault(name, tuple(pieces) or (1,) * shape[first])
 
-    def stacks_seen(self, weights: Collection[str]) -> frozenset[str]:
+    def stacked_along(self, name: str) -> int:
+        """Return the first axis of a parameter that has several places; the number of its axes if none has."""
+        return next((dim for dim, size in enumerate(self.shapes[name]) if size > 1), len(self.shapes[name]))
+
+    def stacks_seen(self, weights: Collection[str]) -> Stacks:
         """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them."""
-        counts = {self.shapes[name][0] for name in self.stacked}
+        counts = {len(pieces) for pieces in self.stacked.values() if max(pieces) == 1}
         beside = {
-            name
+            name: (1,) * self.shapes[name][0]
             for name in self.learned & self.aliases.keys() - set(weights)
             if self.shapes[name][:1] and self.shapes[name][0] in counts and max(self.shapes[name][1:], default=1) > 1
         }
-        return frozenset(self.stacked | beside)
+        return beside | self.stacked
 
     def pin(self, name: str) -> bool:
         """Note that an axis of a parameter is summed over; tell whether it is the first, and not the only one."""

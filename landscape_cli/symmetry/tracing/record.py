@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Value
+
+Stacks = Mapping[str, tuple[int, ...]]
+"""Parameters by name that are cut along an axis, each piece with units of its own, and how long the pieces are."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Traced:
         masks: the buffers of zeros and ones that parameters are multiplied by wherever they are used.
         tables: the gains with a number for each of several axes of a weight that have no other use, nor has the weight.
         notes: what the user should be told.
-        stacks: parameters that were used as stacks of such, with what lies beside.
+        stacks: parameters that were used as stacks of such, with what lies beside, and the lengths of their pieces.
     """
 
     labels: Labels
@@ -74,4 +77,4 @@ class Traced:
     masks: Sequence[Mask]
     tables: Sequence[GainTable]
     notes: tuple[str, ...]
-    stacks: frozenset[str] = frozenset()
+    stacks: Stacks = field(default_factory=dict)

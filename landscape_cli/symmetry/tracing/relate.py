@@ -98,16 +98,25 @@ def _is_plain(layer: Layer) -> bool:
 
 
 def _derive(labels: Labels, unit: Layer, parts: list[Layer], reason: str) -> None:
-    """State that each unit moves as what is there on the other side does."""
-    columns = [part.numpy() for part in torch.broadcast_tensors(unit, *parts)]
-    units, rest = columns[0].ravel(), [column.ravel() for column in columns[1:]]
-    free = [column for column in rest if column.max() >= 0]
-    slots = [column for column in rest if column.max() < 0]
-    if len(free) > 2 or any(column.min() < 0 for column in free):
-        for layer in (unit, *parts):
-            labels.fix(layer.numpy(), reason)
+    """State that each unit moves as what is there on the other side does: with units, or, where there are none, not."""
+    units, *columns = (part.numpy().ravel() for part in torch.broadcast_tensors(unit, *parts))
+    _, pattern = np.unique(np.stack(columns) >= 0, axis=1, return_inverse=True)
+    for number in range(int(pattern.max()) + 1):
+        here = pattern.ravel() == number
+        _derive_alike(labels, units[here], [column[here] for column in columns], reason)
+
+
+def _derive_alike(labels: Labels, units: Array, columns: list[Array], reason: str) -> None:
+    """State that units move as others do that are in the same columns for all of them, at the slots in the rest."""
+    free = [column for column in columns if column.max() >= 0]
+    slots = [column for column in columns if column.max() < 0]
+    if len(free) > 2:
+        for column in (units, *columns):
+            labels.fix(column, reason)
     elif not free:
         labels.unite(units, _one_slot(labels, slots, len(units)), reason)
+    elif len(free) == 1 and len(np.unique(free[0])) == len(units):
+        labels.unite(units, free[0], reason)  # slots beside them say no more
     else:
         second = free[1] if len(free) == 2 else np.full(len(units), NONE)
         labels.derive(units, free[0], second, _one_slot(labels, slots, len(units)), reason)

@@ -16,6 +16,7 @@ from landscape_cli.symmetry.tracing.branches import UNUSED
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
+from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value, along, compress, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import Operator
@@ -144,13 +145,17 @@ class TensorTable:
         if tensor not in self._values:
             self._add(tensor)
         value = self._values[tensor]
+        if value.lone:
+            self.seen += [(layer.reshape(-1),) for layer in value.lone]
+            value = self._values[tensor] = replace(value, lone=())
         if value.copies:
             self.keep(tensor, self._told_apart(value))
         return self._values[tensor]
 
     def raw(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor, with labels that do not tell copies apart."""
-        return self._values[tensor] if tensor in self._values else self.value(tensor)
+        known = self._values.get(tensor)
+        return self.value(tensor) if known is None or known.lone else known
 
     def _told_apart(self, value: Value) -> Value:
         """Return copies with a unit for each, which may trade places; zeros may have any scale and sign."""
@@ -240,26 +245,29 @@ class TensorTable:
         self.define(tensor, [[layer] for layer in value.labels], value)
 
     def _add_stack(self, tensor: Tensor) -> None:
-        """Give each place along the first axis of a parameter units, scales and signs of its own along the others."""
+        """Give each piece of a parameter along its first long axis units, scales and signs of its own."""
         name, shape = self.parameters.name(tensor), tuple(tensor.shape)
-        blocks = self.labels.units(shape[0])
-        layers, terms = [], []
-        for dim in [dim for dim, size in enumerate(shape) if dim and size > 1]:
-            units = self.labels.units(shape[0] * shape[dim], together=True)
+        first, pieces = self.parameters.stacked_along(name), self.parameters.stacks[name]
+        blocks, which = self.labels.units(len(pieces)), np.repeat(np.arange(len(pieces)), pieces)
+        rows = self.labels.units(shape[first], together=True) if max(pieces) > 1 else blocks
+        if rows is not blocks:
+            self.labels.respect(rows, blocks[which], f"pieces of {name!r}")
+        places: dict[tuple[int, ...], Array] = {(first,): rows} if rows is not blocks else {}
+        for dim in [dim for dim, size in enumerate(shape) if dim > first and size > 1]:
+            units = self.labels.units(len(pieces) * shape[dim], together=True)
             self.labels.respect(units, np.repeat(blocks, shape[dim]), f"a stack, {name!r}")
-            sizes = [size if k in {0, dim} else 1 for k, size in enumerate(shape)]
+            places[first, dim] = units.reshape(len(pieces), -1)[which].ravel()
+        layers, terms = [], []
+        for dims, units in places.items():
+            sizes = [size if k in dims else 1 for k, size in enumerate(shape)]
             layers.append(to_layer(units).view(sizes))
-            terms.append((to_layer(self.equations.variables(name, (0, dim), units)).view(sizes), 1))
+            terms.append((to_layer(self.equations.variables(name, dims, units)).view(sizes), 1))
         value = Value(shape, tuple(layers), tuple(terms), tuple(terms), Parameter(name, tuple(range(len(shape)))))
         self.define(tensor, [[layer] for layer in layers], value)
 
     def parameter_value(self, name: str) -> Value:
         """Return what is known of a parameter by its name."""
         return self.raw(self.parameters.stand_ins[name])
-
-    def note_use(self, layer: Layer) -> None:
-        """Note that these units, and no others, are used in some way of their own."""
-        self.seen.append((layer.reshape(-1),))
 
     def fix(self, value: Value, where: str) -> None:
         """Fix all that lives in a value, with its scale and sign: what becomes of it is not known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
-from landscape_cli.symmetry.tracing.record import Traced
+from landscape_cli.symmetry.tracing.record import Stacks, Traced
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 from landscape_cli.symmetry.tracing.shapes import result_on_meta
@@ -65,7 +65,7 @@ class Tracer(OperatorMode):
     """
 
     def __init__(
-        self, model: nn.Module, *, strict: bool, stacks: Collection[str] = (), branches: Branches | None = None
+        self, model: nn.Module, *, strict: bool, stacks: Stacks | None = None, branches: Branches | None = None
     ) -> None:
         super().__init__()
         self._branches = branches or Branches()

@@ -73,3 +73,15 @@ def test_refusals(landscape: Callable[..., Any], files: tuple[str, str], argumen
     assert done.code == 2
     assert done.err.startswith(f"landscape: error: {message}")
     assert done.err.endswith("(see 'landscape flatness --help')\n")
+
+
+def test_patterns_are_families(landscape: Callable[..., Any]) -> None:
+    for name in ("sgd-1", "sgd-2", "adv-1"):
+        assert landscape(*TRAIN, "-o", f"{name}.st", "--force").code == 0
+    options = ["--samples", "1", "--sigma", "0.1"]
+    result = json.loads(landscape("flatness", "sgd-*.st", "adv-1.st", *options).out)
+    assert result["families"] == {"sgd-*.st": ["sgd-1.st", "sgd-2.st"], "adv-1.st": ["adv-1.st"]}
+    named = json.loads(landscape("flatness", "sgd-1.st", "sgd-2.st", "adv-1.st", *options).out)
+    assert "families" not in named
+    assert named["networks"] == result["networks"]
+    assert "no file matches" in landscape("flatness", "x-*.st").err

@@ -12,6 +12,7 @@ from torch import nn
 from landscape_cli.errors import ModelError
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checking.completeness import Completeness, check_completeness
+from landscape_cli.symmetry.spec import Places
 from tests.support.layers import NETS
 from tests.support.layers import Net as Body
 from tests.support.symmetry_checks import Net, make_net
@@ -82,6 +83,19 @@ def test_groups_tied_together_are_missed() -> None:
     tied = replace(net.symmetry, permutations=(replace(first, axes=first.axes + second.axes),))
     assert checked(net).is_complete
     assert checked(net, tied).groups.missed
+
+
+def test_units_of_heads_tied_together_are_missed() -> None:
+    """Units of each head that are taken for one of all heads have all orbits right: to hold one place of it tells."""
+    net = made("units of each head")
+    units, heads = net.symmetry.permutations
+    axes = tuple(
+        replace(axis, places=Places(axis.places.table.reshape(2, 3, -1).swapaxes(0, 1).reshape(3, -1)))
+        for axis in units.axes
+    )
+    tied = replace(units, size=3, blocks=1, axes=axes)
+    assert checked(net).is_complete
+    assert checked(net, replace(net.symmetry, permutations=(tied, replace(heads, inside=())))).groups.missed
 
 
 def test_scales_and_signs_left_out_are_missed(mlp: Net) -> None:

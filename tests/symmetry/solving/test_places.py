@@ -26,7 +26,7 @@ def test_tables_list_the_places_of_each_unit(seed: int) -> None:
     ]
     places = PlaceTable(labels, parts)
     chosen = draw.permutation(units).tolist()
-    tables = places.tables(chosen)
+    tables = dict(places.tables(chosen))
     assert list(tables) == [0, 1, 2]
     for k, part in enumerate(parts):
         for unit, row in zip(chosen, tables[k].tolist(), strict=True):
@@ -44,7 +44,7 @@ def test_blocks_live_where_what_is_in_them_lives() -> None:
     labels.respect(units, blocks.repeat(3), "heads")
     places = PlaceTable(labels, [Part("w", (0,), Run((units,)), True)])
     assert [places.inside(block).tolist() for block in blocks] == [[0, 1, 2], [3, 4, 5]]
-    assert places.tables(blocks.tolist())[0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert dict(places.tables(blocks.tolist()))[0].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert places.first(int(blocks[1])) == (0, 3)
 
 
@@ -53,4 +53,4 @@ def test_units_that_do_not_live_alike_have_no_table() -> None:
     units = labels.units(2, together=True)
     places = PlaceTable(labels, [Part("w", (0,), Run((np.array([*units, units[0]]),)), True)])
     with pytest.raises(InconsistencyError, match="do not live alike"):
-        places.tables(units.tolist())
+        dict(places.tables(units.tolist()))

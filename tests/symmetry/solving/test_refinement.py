@@ -89,12 +89,15 @@ def test_units_that_live_together_otherwise_than_in_a_grid_are_fixed() -> None:
     assert (labels.why_fixed(np.concatenate([rows, columns])) > 0).all()
 
 
-def test_a_unit_in_two_columns_is_fixed_where_its_places_would_move() -> None:
+def test_a_unit_in_two_columns_is_fixed_unless_these_are_rows_and_columns() -> None:
     labels = Labels()
     units = labels.units(3, together=True)
-    run = Run((units.repeat(3), np.tile(units, 3)))
-    settle(labels, [run])
+    grid = Run((units.repeat(3), np.tile(units, 3)))
+    settle(labels, [grid], of_parameters=[grid])
     assert labels.fixed_count() == 0
-    settle(labels, [run], of_parameters=[run])
-    assert (labels.why_fixed(units) > 0).all()
-    assert labels.reasons[int(labels.why_fixed(units)[0])] == "a unit that meets itself"
+    others = labels.units(3, together=True)
+    twice = Run((others, np.roll(others, 1)))
+    settle(labels, [twice], of_parameters=[twice])
+    assert (labels.why_fixed(others) > 0).all()
+    assert (labels.why_fixed(units) == 0).all()
+    assert labels.reasons[int(labels.why_fixed(others)[0])] == "a unit that meets itself"

@@ -175,6 +175,7 @@ class Call:
     def meet(self, *values: Value, shape: Sequence[int] | None = None) -> tuple[Layer, ...]:
         """State that values meet place by place, broadcast; return the labels there."""
         rank = len(self.shape if shape is None else shape)
+        self._note_stacks(values)
         labels = values[0].labels
         for value in values[1:]:
             labels = meet(self.labels, labels, value.labels, rank, self.where)
@@ -183,6 +184,15 @@ class Call:
                 self.labels, [aligned(layer, rank) for layer in labels], self.shape if shape is None else shape, None
             )
         return tuple(aligned(layer, rank) for layer in labels)
+
+    def _note_stacks(self, values: Sequence[Value]) -> None:
+        """Note parameters that meet units that run along several of their axes at once, as those of several heads."""
+        for value in values:
+            long = {axis - len(value.shape) for axis, size in enumerate(value.shape) if size > 1}
+            others = [other for other in values if other.parameter is None] if value.parameter and len(long) > 1 else []
+            for layer in (layer for other in others for layer in other.labels if int(layer.max()) >= 0):
+                if len({axis - layer.ndim for axis in covered(layer)} & long) > 1 and value.parameter:
+                    self.parameters.note_stack(value.parameter.name)
 
     def summed(self, labels: Sequence[Layer], axes: Sequence[int]) -> tuple[Layer, ...]:
         """State that places along these axes are summed over; return labels with those axes of size 1."""
@@ -228,15 +238,16 @@ class Call:
 
     def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
         """Return what is known after moving places about; `apart`: some may be left out or copied."""
+        lone: list[Layer] = []
 
         def follow(layer: Layer) -> Layer:
             taken = compress(change(layer.expand(value.shape)))
             if apart and taken.numel() == 1 and any(layer is label for label in value.labels):
-                self.tensors.note_use(taken)
+                lone.append(taken)
             return taken
 
         result = value.layers(follow, shape)
-        return replace(result, labels=self.apart(result.labels, shape)) if apart else result
+        return replace(result, labels=self.apart(result.labels, shape), lone=tuple(lone)) if apart else result
 
     def apart(self, labels: Sequence[Layer], shape: Sequence[int], reason: str = "") -> tuple[Layer, ...]:
         """Return labels with slots added where they do not tell all places apart."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,10 +133,10 @@ def cast(call: Call) -> Value:
 @rule("clamp", "clamp_min", "clamp_max", "hardtanh")
 def clamp(call: Call) -> Value:
     """Positively homogeneous only as max(x, 0) or min(x, 0), odd only between -c and c."""
-    if any(isinstance(arg, Tensor) for arg in call.args[1:]):
+    low, high = (_known_number(call, call.argument(k, name)) for k, name in ((1, "min"), (2, "max")))
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
         values = [call.plain(value) for value in call.operands(3)]
         return Value(call.shape, call.meet(*values))
-    low, high = call.argument(1, "min"), call.argument(2, "max")
     if call.operator.name == "hardtanh":
         low, high = (-1 if low is None else low), (1 if high is None else high)
     if call.operator.name == "clamp_max":
@@ -148,6 +149,12 @@ def clamp(call: Call) -> Value:
     if low is not None and high is not None and low == -high:
         return call.unscaled(operand)
     return replace(call.plain(operand), zero=False)
+
+
+def _known_number(call: Call, arg: Any) -> Any:
+    """Return a tensor of one number that is known as that number, and anything else as it is."""
+    numbers = call.tensors.numbers(arg) if isinstance(arg, Tensor) and arg.ndim == 0 else None
+    return arg if numbers is None else float(numbers)
 
 
 @rule("_prelu_kernel", "prelu")
@@ -273,7 +280,8 @@ def _product(call: Call, operands: list[Value], power: int) -> Value:
     if operands[0].zero or (operands[-1].zero and power > 0):
         return nothing(call.shape)
     if len(operands) == 1:
-        return replace(operands[0], parameter=None)
+        by_zero = any(is_number(arg) and arg == 0 for arg in call.args[:2])
+        return nothing(call.shape) if by_zero else replace(operands[0], parameter=None)
     labels = call.meet(*operands)
     scale, sign = operands[0].scale, operands[0].sign
     rank = len(call.shape)

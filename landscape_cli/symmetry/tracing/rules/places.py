@@ -24,7 +24,7 @@ def reshape(call: Call) -> Value:
     parameter, result = operand.parameter, call.reshape(operand, call.shape)
     long = [axis for axis, size in enumerate(operand.shape) if size > 1]
     kept = call.shape[:1] == operand.shape[:1]  # rows of kernels that are laid out flat are no stack
-    if parameter is not None and len(call.shape) < len(operand.shape) and not kept:
+    if parameter is not None and len([size for size in call.shape if size > 1]) < len(long) and not kept:
         call.parameters.note_stack(parameter.name)
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
         return result
@@ -126,10 +126,12 @@ def take_places(call: Call) -> Value:
     return call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
 
 
-def _note_stack(call: Call, value: Value, axis: int) -> None:
-    """Note that the places along an axis are used apart, if it is a parameter's first."""
-    if value.parameter is not None and value.parameter.dims[axis % len(value.shape)] == 0:
-        call.parameters.note_stack(value.parameter.name)
+def _note_stack(call: Call, value: Value, axis: int, pieces: Sequence[int] = ()) -> None:
+    """Note that the places along an axis, or pieces of it, are used apart, if it is a parameter's first long one."""
+    if value.parameter is not None:
+        name, dim = value.parameter.name, value.parameter.dims[axis % len(value.shape)]
+        if dim == call.parameters.stacked_along(name):
+            call.parameters.note_stack(name, pieces)
 
 
 @rule("diagonal")
@@ -167,6 +169,9 @@ def split(call: Call) -> list[Value]:
     operand = call.operand(0)
     if call.operator.name == "unbind":
         _note_stack(call, operand, call.argument(1, "dim", 0))
+    elif len(call.shapes) > 1:
+        [axis] = [k for k, size in enumerate(operand.shape) if size != call.shape[k]]
+        _note_stack(call, operand, axis, [shape[axis] for shape in call.shapes])
 
     def piece(k: int) -> Callable[[Tensor], Tensor]:
         return lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs)[k]

@@ -113,7 +113,7 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     for weight, operand, units, inputs in ((right, left, -1, -2), (left, right, -2, -1)):
         if weight.parameter is not None and operand.parameter is None:
             _note_roles(call, weight.parameter, weight.parameter.dims[units], weight.parameter.dims[inputs])
-            if 0 in weight.parameter.dims[:-2]:
+            if call.parameters.stacked_along(weight.parameter.name) in weight.parameter.dims[:-2]:
                 call.parameters.note_stack(weight.parameter.name)
     if left.zero or right.zero:
         return nothing(shape)

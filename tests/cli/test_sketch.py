@@ -1,0 +1,99 @@
+"""Sketches: on a terminal alone, in ASCII where that is all there is, and of the numbers that there are."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+
+import pytest
+
+from landscape_cli.cli.console import print_table
+from landscape_cli.cli.reports.path import show_path
+from landscape_cli.cli.reports.plane import show_plane
+from landscape_cli.cli.sketch import HEIGHTS, curve, print_curves, print_field
+from landscape_cli.io.results import Result
+from tests.support import results
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LC_ALL", "LC_CTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+
+def test_curves_are_as_high_as_their_numbers() -> None:
+    assert curve([0, 0.5, 1, math.nan], 0, 1, plain=False) == f"{HEIGHTS[0]}{HEIGHTS[4]}{HEIGHTS[7]}?"
+    assert curve([0, 0.5, 1, math.nan], 0, 1, plain=True) == "_=#?"
+    assert curve([2, 2], 2, 2, plain=True) == "__"
+
+
+def test_names_are_cut_in_the_middle_and_numbers_never(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_terminal(monkeypatch)
+    print_curves({"runs/" + "x" * 60 + "-1.st": [1.2345e-5, 0.5], "b": [math.nan]})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("1.23e-05 to 0.5")
+    assert first.index("…") < 24
+    assert second.endswith("-")
+
+
+def test_fields_have_the_last_row_on_top(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    on_terminal(monkeypatch)
+    print_field([[0.0, 1.0], [math.nan, 0.5]], {(0, 0): "a"}, "train error")
+    about, top, bottom = capsys.readouterr().out.splitlines()
+    assert about == "train error: · 0 to █ 1"
+    assert (top, bottom) == ("  ??▒▒", "  a ██")
+
+
+@pytest.mark.parametrize("variable", [("LC_ALL", "C"), ("LANG", "POSIX"), ("TERM", "dumb")])
+def test_ascii(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: tuple[str, str]) -> None:
+    on_terminal(monkeypatch)
+    monkeypatch.setenv(*variable)
+    print_curves({"x" * 60: [0.0, 1.0]})
+    print_field([[0.0, 1.0]], {}, "x")
+    print_table(Result({}, [{"a": 1.5}], {}))
+    shown = capsys.readouterr().out
+    assert shown.isascii()
+    assert "..." in shown
+    assert " _# " in " ".join(shown.split())
+
+
+def test_none_when_piped(capsys: pytest.CaptureFixture[str]) -> None:
+    print_curves({"a": [0.0, 1.0]})
+    print_field([[0.0, 1.0]], {}, "x")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_barriers_and_planes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int) -> None:
+    on_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", str(width))
+    body = results.path(loss=True)
+    show_path(Result(body, body["points"], {}))
+    shown = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "█" in shown
+    assert re.search(r"train error .* 0\.40* ", shown)
+    assert re.search(r"train loss .* 1\.20* ", shown)
+    assert "above line" in " ".join(shown.split())
+    body = results.plane(missing=5) | {"points": results.plane(missing=5)["points"]}
+    show_plane(Result(body, body["points"], {}))
+    shown = capsys.readouterr().out
+    assert len(shown.splitlines()) < 30
+    assert "missing" in shown
+    assert "…" not in shown
+
+
+def test_numbers_of_a_column_share_their_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"a": 0.5, "b": 1.5e-7, "c": 3}, {"a": 0.12345, "b": 2.0, "c": 14}, {"a": math.nan, "b": None, "c": 1}]
+    print_table(Result({}, rows, {}))
+    cells = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in row] for row in cells] == [
+        ["0.5000", "1.50e-07", "3"],
+        ["0.1235", "2.00e+00", "14"],
+        ["-", "-", "1"],
+    ]
