@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.table import show
 
-NAMES = ("evaluate",)
+NAMES = ("evaluate", "memory")
 """Modules of this folder with a function `rows(repeats)` that yields `Row`s."""
 
 

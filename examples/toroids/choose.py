@@ -49,6 +49,8 @@ def trials(folder: Path, row: str) -> list[Trial]:
     """Return the settings of a row that were tried; `first` are not among those of ADV."""
     found = []
     for file in sorted((folder / "tuning").glob(f"{row}-[0-9]*.json")):
+        if not file.stat().st_size:
+            continue  # it diverged
         networks = json.loads(file.read_text())["networks"]
         errors = [fmean(network[f"{split}_error"] for network in networks) for split in ("train", "test")]
         found.append(Trial(file.stem, *errors))

@@ -18,7 +18,6 @@ declare -gA size_of=() # of the training set, by network; all of it without an e
 
 tuned=(rsgd sgd adv sgd-small) # the other rows take what sgd has
 rates="0.01 0.02 0.05 0.1"
-rates_without_momentum="0.2 0.5" # as well, of ADV's second phase: its steps are shorter
 # The paper gives MLPs on CIFAR-10 another rate than all others; which is lost in the text that we have.
 declare -gA rates_of=([cifar10/mlp]="0.002 0.005 0.01 0.02")
 tuning_runs=2

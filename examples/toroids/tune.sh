@@ -7,11 +7,13 @@ source "$here/../study/stages.sh"
 source "$here/tuning.sh"
 begin "$@"
 
-# tuning_job STUDY NAME ROW OPTIONS: the line that trains a row's networks with one setting
+# tuning_job STUDY NAME ROW OPTIONS: the line that trains a row's networks with one setting; one that diverges leaves an
+# empty file, and the study goes on
 tuning_job() {
   local network=${1#*/} row=$3
-  job "$1" "tuning/$2.json" "train ${base[$row]} --model ${model_of[$network]:-$network} ${of_network[$network]:-} --data tuning/data.safetensors" \
-    "--runs $tuning_runs --seed ${tuning_seed[$row]} -o 'tuning/$2-{seed}.st' --log tuning/$2.csv --force $4"
+  line "$1" "tuning/$2.json" "landscape train ${base[$row]} --model ${model_of[$network]:-$network} ${of_network[$network]:-}\
+ --data tuning/data.safetensors --runs $tuning_runs --seed ${tuning_seed[$row]} -o 'tuning/$2-{seed}.st' --log tuning/$2.csv\
+ --force $4 --format json --quiet >tuning/$2.json.part || [ \$? -le 2 ]"
 }
 
 for study in "${studies[@]}"; do
@@ -29,10 +31,8 @@ for study in "${studies[@]}"; do
 done | carry_out "tuning: rates, and ADV's first phase"
 
 for study in "${studies[@]}"; do
-  for rate in ${rates_of[$study]:-$rates} $rates_without_momentum; do
-    tuning_job "$study" "adv-$rate" adv "--epochs $epochs --lr $rate $(choose "$study" first "--adv-lr 0.05")"
-  done
   for rate in ${rates_of[$study]:-$rates}; do
+    tuning_job "$study" "adv-$rate" adv "--epochs $epochs --lr $rate $(choose "$study" first "--adv-lr 0.05")"
     tuning_job "$study" "rsgd-$rate-tenth" rsgd "--epochs $epochs --lr $rate $(choose "$study" tenth "--gamma-init 0.01")"
   done
 done | carry_out "tuning: ADV's second phase, RSGD's γ"

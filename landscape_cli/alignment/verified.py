@@ -23,7 +23,7 @@ from landscape_cli.evaluation.equivalence import Difference, Outputs, outputs_on
 from landscape_cli.evaluation.probes import check_probe, probe_batch
 from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.forward.functional import float_type
-from landscape_cli.forward.memory import MIB
+from landscape_cli.forward.memory import MIB, return_freed_memory
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.file_tensors import release
 from landscape_cli.models.fitting import check_network
@@ -360,6 +360,7 @@ class PairAligner:
         )
         release(reference.params)
         release(network.params)
+        return_freed_memory()
         proof = prove_alignment(
             self._model,
             network.params,

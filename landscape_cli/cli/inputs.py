@@ -173,7 +173,10 @@ def open_networks(
     Raises:
         LandscapeError: as `resolve_device` and `read_networks` do.
     """
+    from landscape_cli.forward.memory import return_large_blocks
+
     resolved = resolve_device(device)
+    return_large_blocks()
     networks, model = read_networks(paths, files, plain=plain, again=True)
     return networks, model, resolved
 

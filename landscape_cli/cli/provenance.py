@@ -168,9 +168,11 @@ def make_provenance(
     record = {} if data is None else {**data.record, **data.part}
     used = {} if data is None else {"data": {key: record[key] for key in measured if key in record}}
     counted = {} if arithmetic is None else arithmetic.record()
+    aligned = _aligned(networks) if "points" in context.params else {}  # of paths, whose pictures say so
     return (
         used
         | counted
+        | aligned
         | provenance(
             context.info_name or "",
             recorded(context, device=str(device), **replaced),
@@ -179,3 +181,14 @@ def make_provenance(
             inputs={path: digest for network in networks for path, digest in network.inputs.items()},
         )
     )
+
+
+def _aligned(networks: Sequence[Checkpoint]) -> dict[str, Any]:
+    """Return by which method networks were aligned before, by file; nothing where none was."""
+    methods = {
+        network.path: str(step["arguments"].get("method", ""))
+        for network in networks
+        for step in network.history
+        if step.get("command") == "landscape align" and isinstance(step.get("arguments"), dict)
+    }
+    return {"aligned": methods} if methods else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,11 @@ from torch import Tensor, nn
 
 from landscape_cli.forward.uncompiled import OperatorMode
 
+MMAP_THRESHOLD = -3
+"""What glibc's `mallopt` calls the least size of blocks that are returned at once."""
 MIB = 1 << 20
+RETURNED = 4 * MIB
+"""Blocks of so many bytes are returned at once."""
 OUT_OF_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
 """What errors of a CPU's memory, and of libraries on a GPU, say."""
 
@@ -59,3 +64,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def return_large_blocks() -> None:
+    """Let the C library give large blocks back to the system as soon as they are freed, and not keep them for others.
+
+    By itself glibc comes to keep blocks of up to 32 MiB. Other libraries are left as they are.
+    """
+    _of_libc("mallopt", MMAP_THRESHOLD, RETURNED)
+
+
+def return_freed_memory() -> None:
+    """Give back to the system what the C library keeps of memory that has been freed."""
+    _of_libc("malloc_trim", 0)
+
+
+def _of_libc(name: str, *arguments: int) -> None:
+    function = getattr(ctypes.CDLL(None), name, None)
+    if function is not None:
+        function(*arguments)

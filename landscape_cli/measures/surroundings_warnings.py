@@ -32,7 +32,11 @@ def say_what_depends(model: nn.Module, params: Params, symmetry: Symmetry, *, na
     """
     for note in symmetry.notes:
         warnings.warn(note, LandscapeWarning, stacklevel=3)
-    if not symmetry.scales or is_normalized(params, symmetry):
+    try:
+        normalized = not symmetry.scales or is_normalized(params, symmetry)
+    except GeometryError:  # it cannot be, as where a running variance is negative
+        normalized = False
+    if normalized:
         return
     if on_torus:
         raise GeometryError(f"{name} is not normalised, so its units are on no torus: normalize it first")

@@ -15,6 +15,7 @@ from landscape_cli.binary.layers import to_signs
 from landscape_cli.errors import GeometryError, quoted
 from landscape_cli.evaluation.equivalence import Difference, prove_equivalence
 from landscape_cli.evaluation.probes import check_probe, probe_batch
+from landscape_cli.forward.memory import return_freed_memory
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.file_tensors import release
 from landscape_cli.models.fitting import check_network
@@ -82,6 +83,7 @@ def normalize(
     release(params)
     normalization, exact = normalized_exactly(params, symmetry, keep_last_layer=keep_last_layer, device=device)
     stored = StoredParams(exact, params)
+    return_freed_memory()
     proof: Difference | None = None
     if prove:
         if probe is None:
@@ -100,6 +102,7 @@ def normalize(
             what=f"normalising {name}",
             suspects=one_at_a_time(params, symmetry, normalization.factors, device),
         )
+        return_freed_memory()
     made = dict(stored)
     check_range(exact, made)
     record = _record(normalization, symmetry, keep_last_layer=keep_last_layer)

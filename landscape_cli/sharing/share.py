@@ -1,7 +1,7 @@
 """Which items of a measurement a process measures, and how their values come together.
 
 A measurement is a list of items that do not depend on each other, each with a key: points of paths, nodes of a plane,
-draws, pairs. What is measured of one is its value, a few numbers as JSON values. See docs/many-processes.md.
+draws, pairs. What is measured of one is its value, a few numbers as JSON values. See docs/performance.md.
 """
 
 from __future__ import annotations

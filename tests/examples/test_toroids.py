@@ -492,6 +492,7 @@ def test_the_choice_is_the_protocols(
     tuning(tmp_path, "sgd-0.05", train=[0.001, 0.001], validation=[0.18, 0.2])
     tuning(tmp_path, "sgd-0.1", train=[0.0, 0.01], validation=[0.1, 0.1])  # no solutions
     tuning(tmp_path, "sgd-small-0.02", train=[0.0, 0.0], validation=[0.01, 0.01])  # another row
+    (tmp_path / "tuning" / "sgd-0.5.json").touch()  # diverged
     assert chosen("sgd") == "--lr 0.05"
     tuning(tmp_path, "adv-0.02", train=[0.02, 0.02], validation=[0.3, 0.3])
     tuning(tmp_path, "adv-0.05", train=[0.01, 0.02], validation=[0.4, 0.4])

@@ -142,6 +142,18 @@ def test_what_surroundings_depend_on_is_said() -> None:
     assert kept.points != anew.points
 
 
+def test_networks_that_cannot_be_normalised_have_surroundings() -> None:
+    model = nn.Sequential(nn.Linear(7, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 4)).eval()
+    params = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    params["1.running_var"][0] = -1
+    data = Split(CASES[0].inputs.float(), LABELS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert len(line_around(model, params, data, points=2).points) == 2
+        with pytest.raises(GeometryError, match="on no torus"):
+            line_around(model, params, data, points=2, on_torus=True)
+
+
 def test_biases_move_if_asked_and_lengths_are_as_asked() -> None:
     for options, moves in (({}, False), ({"all_parameters": True}, True)):
         measured = plane_around(MODEL, BASE, DATA, grid=2, normalize_directions="layer", **options)

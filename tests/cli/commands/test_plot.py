@@ -115,3 +115,13 @@ def test_rows_read_back(tmp_path: Path) -> None:
     with (tmp_path / "y.csv").open("w") as file:
         csv.writer(file).writerows([["a"], ["1e400"]])
     assert read_result(tmp_path / "y.csv") == {"points": [{"a": "1e400"}]}
+
+
+def test_pictures_of_aligned_networks_say_so(landscape: Callable[..., Any]) -> None:
+    for seed in (1, 2):
+        assert landscape(*TRAIN, "--seed", seed, "-o", f"{seed}.st").code == 0
+    assert landscape("align", "1.st", "2.st", "-o", "b.st").code == 0
+    for name, said in (("2.st", False), ("b.st", True)):
+        done = landscape("path", "1.st", name, "--points", "2", "--plot", "x.svg", "--force")
+        assert ("aligned" in json.loads(done.out)["provenance"]) == said
+        assert ("linear, aligned (cosine)" in Path("x.svg").read_text()) == said
