@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz.corpus import MLP, resumed
+from tests.fuzz.corpus import MLP, PLANE, resumed
 
 SAFE = ["--checkpoint-every", "1", "--log", "out.csv"]
 TRAIN = [*MLP, "--epochs", "3", "--seed", "5"]
@@ -62,6 +62,10 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "connector": [*CONNECTOR, "--connector-out", "out-{vertex}.st", "-o", "out.json", "--plot", "out.png"],
     "plane": ["plane", "a.st", "b.st", "n.st", "--grid", "2", "-o", "out.json", "--plot", "out.png"],
+    "part": [*PLANE, "--part", "1/2", "-o", "out.json"],
+    "merge": ["plane", "--merge", "part-1.json", "part-2.json", "-o", "out.json", "--plot", "out.svg"],
+    "measured-resumed": [*PLANE, "--resume", "-o", "out.json"],
+    "plot": ["plot", "path.json", "-o", "out.svg"],
     "flatness": ["flatness", "a.st", "b.st", "--samples", "1", "-o", "out.json", "--plot", "out.svg"],
     "radial": ["flatness", "a.st", "--kind", "radial", "--samples", "1", "-o", "out.csv", "--plot", "out.svg"],
     "curvature": ["flatness", "a.st", "--kind", "curvature", "-o", "out.json"],

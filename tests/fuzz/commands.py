@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from landscape_cli.cli.app import COMMANDS, build_command
-from tests.fuzz.corpus import STATES, resumed
+from tests.fuzz.corpus import MEASURED, PLANE, STATES, resumed
 
 FOREIGN = ["--model", "mlp?hidden=[6]&outputs=2", "--input-shape", "9"]
 USERS = ["--model", "user:make", "--input-shape", "9"]
@@ -69,6 +69,12 @@ def options_of(command: str) -> list[tuple[str, bool]]:
 
 def on_file(name: str, path: str, random: Random) -> list[str]:
     """Return a command that reads a file of the corpus, which lies at `path`."""
+    if name == MEASURED:
+        return [*PLANE, "--resume", "-o", "out.json"]
+    if name.endswith(".json"):
+        parts = ["part-1.json", "part-2.json"]
+        merged = ["plane", "--merge", *[path if each == name else each for each in parts], "-o", "out.csv"]
+        return merged if name in parts else ["plot", path, "-o", random.choice(("out.svg", "out.png"))]
     if name.endswith((".resume", ".csv")):
         return resumed(next(state for state in STATES if name.startswith(state)))
     if name == "own.safetensors":

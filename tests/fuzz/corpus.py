@@ -16,6 +16,7 @@ from torch import nn
 
 from landscape_cli.cli.app import main
 from landscape_cli.cli.training.resume import TrainingCheckpointer
+from landscape_cli.sharing.journal import Journal
 
 HMM = ["--data", "hmm", "--hmm-latent", "7", "--hmm-dim", "9", "--hmm-test", "20", "--train-size", "12"]
 SMALL = ["--epochs", "1", "--batch-size", "8", "--device", "cpu"]
@@ -27,6 +28,17 @@ STATES = {
     "esgd": [*MLP, "--algo", "esgd", "--esgd-steps", "2"],
 }
 """Trainings whose states are kept, by the name of their files."""
+PLANE = ["plane", "a.st", "b.st", "n.st", "--grid", "2"]
+RESULTS = {
+    "path.json": ["path", "a.st", "b.st", "--points", "2"],
+    "plane.json": PLANE,
+    "flatness.json": ["flatness", "a.st", "b.st", "--samples", "1"],
+    "part-1.json": [*PLANE, "--part", "1/2"],
+    "part-2.json": [*PLANE, "--part", "2/2"],
+}
+"""Commands whose results are read again, by the name of their files."""
+MEASURED = "out.json.resume"
+"""What a measurement has come to that was interrupted."""
 TRAP = "open('IMPORTED-{name}', 'w').close()\n"
 TRAPS = ("evil", "uarray", "sksparse", "winreg", "charset_normalizer", "sitecustomize", "scipy", "torchvision")
 """Modules in the current folder, which nothing may import unless the user names one."""
@@ -74,6 +86,11 @@ def make(folder: Path) -> dict[str, bytes]:
             path.unlink()
         for name in STATES:
             Path(f"{name}.st").unlink(missing_ok=True)
+        for name, measurement in RESULTS.items():
+            command(*measurement, "-o", name)
+        with patch.object(Journal, "remove", lambda self: None):
+            command(*PLANE, "--resume", "-o", "out.json")
+        Path("out.json").unlink()
         for name in TRAPS:
             Path(f"{name}.py").write_text(TRAP.format(name=name) + "def f(*a, **b): raise RuntimeError('run')\n")
         return {path.name: path.read_bytes() for path in Path().iterdir()}

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tests.fuzz.corpus import tree_of
+from tests.fuzz.corpus import MEASURED, tree_of
 
 
 class Pwned:
@@ -40,6 +40,8 @@ def mutated(name: str, content: bytes, random: Random) -> bytes:
             content = random.choice((_bits, _ends, _pickled, _zipped))(content, random)
         elif name.endswith(".csv"):
             content = random.choice((_bits, _ends))(content, random)
+        elif name.endswith(".json") or name == MEASURED:
+            content = random.choice((_bits, _ends, *[_json] * 8))(content, random)
         else:
             content = random.choice((_bits, _ends, *[_header] * 8, _text, _values))(content, random)
     return content
@@ -56,6 +58,21 @@ def _bits(content: bytes, random: Random) -> bytes:
 def _ends(content: bytes, random: Random) -> bytes:
     cut = random.randrange(len(content) + 1)
     return random.choice((content[:cut], content[:8], b"", content + b"\0" * 9, content[cut:], content * 2))
+
+
+def _json(content: bytes, random: Random) -> bytes:
+    """Change a line of JSON, or a whole file of it: a value, or its text."""
+    lines = [content] if content.startswith(b"{\n") else content.splitlines(keepends=True)
+    k = random.randrange(len(lines) or 1)
+    try:
+        tree = json.loads(lines[k])
+    except (ValueError, RecursionError, IndexError):
+        return _bits(content, random)
+    text = json.dumps(_changed(tree, random))
+    if random.random() < 0.2:
+        where = random.randrange(len(text))
+        text = text[:where] + random.choice(PIECES) + text[where:]
+    return b"".join([*lines[:k], text.encode("utf-8", "surrogatepass") + b"\n", *lines[k + 1 :]])
 
 
 def _split(content: bytes) -> tuple[Any, bytes]:
@@ -114,9 +131,7 @@ def _text(content: bytes, random: Random) -> bytes:
     except (ValueError, RecursionError):
         return _bits(content, random)
     where = random.randrange(len(text))
-    piece = random.choice(
-        ('"a":1,', "9" * 30, "NaN", "[" * 2000, '"', "\\ud800", "{}", '"__metadata__":{},', "1e999", "\\u0000")
-    )
+    piece = random.choice(PIECES)
     return _joined(None, body, text=text[:where] + piece + text[where:])
 
 
@@ -132,9 +147,7 @@ def _values(content: bytes, random: Random) -> bytes:
     if isinstance(header, dict) and header and random.random() < 0.3:
         entry = header[random.choice(list(header))]
         if isinstance(entry, dict) and "dtype" in entry:
-            entry["dtype"] = random.choice(
-                ("F16", "BF16", "F64", "I64", "I32", "U8", "BOOL", "F8_E4M3", "C64", "X", "")
-            )
+            entry["dtype"] = random.choice(TYPES)
     return _joined(header, body[:where] + piece + body[where + len(piece) :])
 
 
