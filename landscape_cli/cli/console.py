@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
+WIDE = 80
+"""Columns of a terminal that has room for all that a progress bar says."""
 OF_FIGURES = {"matplotlib", "figures"}
 """Folders whose code remarks on how a figure looks, which is never wrong."""
 OF_KERNELS = ".* is not supported with oneDNN"
@@ -54,14 +56,17 @@ def make_progress(*extra: Any) -> Progress:
     """Return a progress bar on standard error that leaves standard output alone; `extra` are more columns."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
+    console = Console(stderr=True, markup=False, emoji=False)
+    wide = console.width >= WIDE
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        *(extra or (MofNCompleteColumn(),)),
-        TextColumn("{task.fields[rate]}", markup=False),
-        TimeRemainingColumn(),
-        console=Console(stderr=True, markup=False, emoji=False),
+        TextColumn("{task.description}", markup=False, table_column=Column()),  # which folds, rather than numbers
+        *([BarColumn(bar_width=24)] if wide and not is_plain() else []),
+        *(extra or (MofNCompleteColumn(table_column=Column(no_wrap=True)),)),
+        *([TextColumn("{task.fields[rate]}", markup=False)] if wide else []),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        console=console,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
@@ -124,6 +129,7 @@ def progress(
                 bar.update(task, completed=done, rate=f"{done / max(now - start, 1e-9):,.0f} {unit}/s")
 
         yield advance
+        bar.update(task, total=done, completed=done)  # of work that ended early
 
 
 def emit(

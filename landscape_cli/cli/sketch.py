@@ -39,6 +39,8 @@ def print_curves(curves: Mapping[str, Sequence[float]], *, alike: bool = True) -
     if not known or not sys.stdout.isatty():
         return
     low, high = min(0.0, *known), max(known)
+    if len(curves) > 1:
+        print("on one scale, from zero:" if alike else "each on its own scale, from zero:")
     plain = is_plain()
     names = {name: cut_middle(escaped(name), NAME, "..." if plain else "…") for name in curves}
     width = max(map(len, names.values()))

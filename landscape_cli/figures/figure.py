@@ -23,6 +23,8 @@ LEAST_PANEL = 2.2
 SMALL, LARGE = 8.0, 9.0
 """Sizes of letters, in points, in a narrow figure and in a wide one."""
 NARROW = 4.5
+MOST_PIXELS = 20_000
+"""Along a side: more take gigabytes, and nothing shows them."""
 OF_LINE = 0.066
 """Inches of a small character, on the average."""
 OF_ENTRY = 9
@@ -188,10 +190,16 @@ def save(figure: Figure, path: Path, *, force: bool, dpi: int = DEFAULT.dpi) -> 
     SVG and PDF hold text as text. What is written in it is no formula: names of files may hold dollars.
 
     Raises:
-        ResultError: if it cannot be written.
+        ResultError: if it cannot be written, or would have too many pixels.
     """
     import matplotlib
 
+    width, height = (round(side * dpi) for side in figure.get_size_inches())
+    if path.suffix == ".png" and max(width, height) > MOST_PIXELS:
+        raise ResultError(
+            f"{path} would have {width:,} by {height:,} pixels, and {MOST_PIXELS:,} a side are the most: lower "
+            "`width=` or `dpi=`"
+        )
     _write_plainly(figure)
     content = io.BytesIO()
     dateless = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}

@@ -103,6 +103,8 @@ def _draw(axes: Any, result: Body, quantity: str, entries: dict[str, Any]) -> li
             entries.setdefault(split, line)
             values += drawn
             banded |= not all(map(math.isnan, deviations))
+    for end in (0.0, 1.0) if min(taus) < 0 or max(taus) > 1 else ():
+        entries["the two networks"] = axes.axvline(end, color=FAINT, linewidth=0.8, linestyle=":")
     if banded:
         entries["band: one deviation over orders"] = axes.collections[-1]
     values += _draw_untrained(axes, result, quantity, points, entries)
@@ -121,7 +123,17 @@ def mark_barrier(axes: Any, barrier: Mapping[str, Any]) -> None:
     side = "left" if tau < 0.25 else "right" if tau > 0.75 else "center"
     spread = as_number(barrier.get("deviation"))
     text = f"barrier {highest:.3g}{'' if math.isnan(spread) else f' ± {spread:.2g}'}"
-    axes.annotate(text, (tau, highest), xytext=(0, 7), textcoords="offset points", color=ACCENT, fontsize=8, ha=side)
+    axes.annotate(
+        text,
+        (tau, highest),
+        xytext=(0, 7),
+        textcoords="offset points",
+        color=ACCENT,
+        fontsize=8,
+        ha=side,
+        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8},  # or curves would cross it
+        zorder=10,
+    )
 
 
 def _draw_untrained(

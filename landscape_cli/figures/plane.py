@@ -83,6 +83,7 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
         for ax, field in zip(axes, fields, strict=True):
             filled = _draw_field(ax, plane, field, levels, norm, entries) or filled
             _mark_others(ax, plane, entries)
+            _mark_outside(ax, plane, entries)
             _mark(ax, plane, labels)
             ax.set(xlabel=axis_label(plane, 0), ylabel=axis_label(plane, 1))
             if "directions" not in plane or {each["direction"] for each in plane["directions"]} == {"pca"}:
@@ -94,7 +95,7 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
                 figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%.3g", aspect=30)
     write_legend(figure, entries)
     torus = " · units turn on their spheres" if plane.get("on_torus") else ""
-    write_title(figure, look, f"plane through {', '.join(labels)}{_treatment(plane)}{torus}")
+    write_title(figure, look, f"{plane_name(plane, labels)}{_treatment(plane)}{torus}")
     return finish(figure)
 
 
@@ -115,6 +116,15 @@ def corner_labels(plane: Mapping[str, Any], *, short: bool = True) -> list[str]:
         count = sum("third" in other for other in corners[: k + 1])
         labels.append(corner["network"] + f" {count}" * (same.count(corner["network"]) > 1))
     return labels
+
+
+def plane_name(plane: Mapping[str, Any], labels: Sequence[str]) -> str:
+    """Return what plane it is: that through networks with these labels, or the principal one of more."""
+    path = plane.get("trajectory", ())
+    if not path:
+        return f"plane through {', '.join(labels)}"
+    ends = short_labels([path[k]["network"] for k in (0, -1) if "network" in path[k]])
+    return f"principal plane of {len(path)} networks{': ' * bool(ends)}{' … '.join(ends)}"
 
 
 def axis_label(plane: Mapping[str, Any], axis: int) -> str:
@@ -202,27 +212,48 @@ def _mark_others(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) -> 
             [entries[words]] = ax.plot(xs, ys, path_effects=_outline(), **style)
 
 
+def _mark_outside(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) -> None:
+    """Mark networks that lie outside of the picture where its edge is nearest to them, each with its name."""
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    for network in (network for kind, *_ in OTHERS for network in plane.get(kind, ())):
+        there_x, there_y = as_number(network["x"]), as_number(network["y"])
+        x, y = min(max(there_x, left), right), min(max(there_y, low), high)
+        if (x, y) == (there_x, there_y) or not math.isfinite(there_x + there_y):
+            continue
+        sideways = abs(there_x - x) / (right - left) >= abs(there_y - y) / (high - low)
+        marker = (">" if there_x > x else "<") if sideways else ("^" if there_y > y else "v")
+        [entries["outside of the picture"]] = ax.plot(
+            *(x, y, marker), color="white", markeredgecolor="black", linestyle="none", clip_on=False, zorder=9
+        )
+        if "network" in network:
+            _write_name(ax, short_labels([network["network"]])[0], x, y)
+
+
 def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str]) -> None:
     """Mark the corners, each with its name, what stands in for a network by a cross."""
-    middle = (min(plane["x"]) + max(plane["x"])) / 2
-    low, extent = min(plane["y"]), max(plane["y"]) - min(plane["y"])
     for corner, label in zip(plane["networks"], labels, strict=True):
         stands_in = "third" in corner
-        inwards = corner["x"] > middle  # or long words would be cut at the edge
-        height = (corner["y"] - low) / extent
-        below = height > 0.85 or (height > 0.08 and not inwards)  # or they would meet those of the other side
         ax.plot(corner["x"], corner["y"], "X" if stands_in else "o", color="white", markeredgecolor="black")
-        ax.annotate(
-            label,
-            (corner["x"], corner["y"]),
-            xytext=(-6 if inwards else 6, -12 if below else 5),
-            textcoords="offset points",
-            color="white",
-            fontsize=size_of(ax.figure),
-            ha="right" if inwards else "left",
-            path_effects=_outline(),
-            zorder=10,
-        )
+        _write_name(ax, label, corner["x"], corner["y"])
+
+
+def _write_name(ax: Any, name: str, x: float, y: float) -> None:
+    """Write a name beside a place, towards the middle."""
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    inwards = x > (left + right) / 2  # or long words would be cut at the edge
+    height = (y - low) / (high - low)
+    below = height > 0.85 or (height > 0.08 and not inwards)  # or they would meet those of the other side
+    ax.annotate(
+        name,
+        (x, y),
+        xytext=(-6 if inwards else 6, -12 if below else 5),
+        textcoords="offset points",
+        color="white",
+        fontsize=size_of(ax.figure),
+        ha="right" if inwards else "left",
+        path_effects=_outline(),
+        zorder=10,
+    )
 
 
 def _outline() -> list[Any]:

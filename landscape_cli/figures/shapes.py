@@ -34,7 +34,7 @@ FAMILIES = ABOUT | {
 }
 CORNER = {"network": TEXT, "x": NUMBER, "y": NUMBER, "third?": TEXT, OTHERS: ANY}
 DIRECTION = {"direction": TEXT, "length": NUMBER, "explained_variance?": NUMBER, OTHERS: ANY}
-PLACE = {"x": NUMBER, "y": NUMBER, OTHERS: ANY}
+PLACE = {"x": NUMBER, "y": NUMBER, "network?": TEXT, OTHERS: ANY}
 AROUND = {"directions?": [DIRECTION], "trajectory?": [PLACE], "projected?": [PLACE]}
 LINE = ABOUT | {
     "networks": [{"network": TEXT, OTHERS: ANY}],
@@ -107,10 +107,9 @@ def check_shape(value: Any, shape: Any, where: str = "") -> None:
         ResultError: saying which value is none.
     """
     if shape == NUMBER:
-        good = value is None or (
-            isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
-        )
-        _check(good, where, "a number", value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        good = value is None or (is_number and abs(value) < LARGEST)
+        _check(good, where, f"a number below {LARGEST:g}" if is_number else "a number", value)
     elif shape == TEXT:
         _check(isinstance(value, str), where, "text", value)
     elif isinstance(shape, list):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.errors import ResultError, escaped
 from landscape_cli.figures.figure import DEFAULT, Look, finish, size_of, write_title
-from landscape_cli.figures.plane import COLORS, OTHERS, Field, axis_label, corner_labels, fields_of
+from landscape_cli.figures.plane import COLORS, OTHERS, Field, axis_label, corner_labels, fields_of, plane_name
 from landscape_cli.io.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
         }
         for number, field in enumerate(fields)
     ]
-    title = f"plane through {', '.join(labels)}" if look.title is None else _plain(look.title)
+    title = _plain(plane_name(plane, look.label(corner_labels(plane))) if look.title is None else look.title)
     axes = {
         "xaxis": {"title": {"text": _plain(axis_label(plane, 0))}},
         "yaxis": {"title": {"text": _plain(axis_label(plane, 1))}},

@@ -43,6 +43,7 @@ def training_figure(*logs: Sequence[Row], look: Look = DEFAULT) -> Figure:
     )
     lines = lines_of(look.label([name for _, (name, _) in runs]), Look(labels=look.labels))
     entries: dict[str, Any] = {}
+    ends: dict[str, Any] = {}
     panels = list(grid.flat)
     for axes in panels[len(drawn) :]:
         axes.set_axis_off()
@@ -59,14 +60,15 @@ def training_figure(*logs: Sequence[Row], look: Look = DEFAULT) -> Figure:
                 entries.setdefault(line.label, curve)
                 values += seen
                 for end in (k for k in range(1, len(rows)) if rows[k]["phase"] != rows[k - 1]["phase"]):
-                    axes.axvline(end + 0.5, color=line.style["color"], linewidth=0.6, linestyle=":")
+                    mark = axes.axvline(end + 0.5, color=line.style["color"], linewidth=0.6, linestyle=":")
+                    ends = {"end of a phase": mark}
         if name in LOGARITHMIC and any(value > 0 for value in values):
             axes.set_yscale("log")
             axes.set_ylabel(DRAWN[name])
         else:
             set_scores(axes, values, look if name in {"loss", "error"} else DEFAULT, DRAWN[name], above=0.06)
         axes.set_xlabel("epoch")
-    write_legend(figure, entries)
+    write_legend(figure, entries | ends)
     write_title(figure, look, "")
     return finish(figure)
 

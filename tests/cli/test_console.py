@@ -13,8 +13,11 @@ import torch
 from torch import nn
 
 import landscape_cli
+from landscape_cli.choices import ProgressStyle
+from landscape_cli.cli import console
 from landscape_cli.cli.app import COMMANDS, build_command
-from landscape_cli.cli.console import in_options, listen, print_table
+from landscape_cli.cli.console import in_options, listen, make_progress, print_table, progress
+from landscape_cli.cli.progress import choose_progress
 from landscape_cli.errors import LandscapeWarning, Remark
 from landscape_cli.io.results import Result
 
@@ -98,3 +101,36 @@ def test_keys_are_in_every_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     shown = tables_at(80, monkeypatch, capsys, keys=("train_normalised_disagreement_3",))
     assert shown.count("-1.11e-11 ") >= shown.count("┏") > 3
     assert shown.count(" 1.234 ± 0.0056 ") == 1
+
+
+@pytest.mark.parametrize("width", [40, 60, 79, 80, 120])
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_progress_cuts_no_number(
+    width: int, term: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("LC_ALL", "C" if term == "dumb" else "C.UTF-8")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with make_progress() as bar:
+        bar.add_task("surroundings", total=111600, completed=11160, rate="12,345 samples/s")
+        with bar.console.capture() as shown:
+            bar.console.print(bar.get_renderable())
+        bar.stop()
+    assert " 11160/111600 " in shown.get()
+    assert ("samples/s" in shown.get()) == (width >= 80)
+    assert max(map(len, shown.get().splitlines())) <= width
+    assert "…" not in shown.get()
+    assert shown.get().isascii() or term != "dumb"
+
+
+def test_work_that_ends_early_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars: list[Any] = []
+    monkeypatch.setattr(console, "make_progress", lambda: bars.append(make_progress()) or bars[0])
+    choose_progress(ProgressStyle.BAR)
+    try:
+        with progress("path", 10, "samples", quiet=False) as advance:
+            assert advance is not None
+            advance(4)
+    finally:
+        choose_progress(None)
+    assert bars[0].finished

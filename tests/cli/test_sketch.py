@@ -35,7 +35,8 @@ def test_names_are_cut_in_the_middle_and_numbers_never(
 ) -> None:
     on_terminal(monkeypatch)
     print_curves({"runs/" + "x" * 60 + "-1.st": [1.2345e-5, 0.5], "b": [math.nan]})
-    first, second = capsys.readouterr().out.splitlines()
+    scale, first, second = capsys.readouterr().out.splitlines()
+    assert scale == "on one scale, from zero:"
     assert first.endswith("1.23e-05 to 0.5")
     assert first.index("…") < 24
     assert second.endswith("-")
@@ -97,3 +98,15 @@ def test_numbers_of_a_column_share_their_digits(capsys: pytest.CaptureFixture[st
         ["0.1235", "2.00e+00", "14"],
         ["-", "-", "1"],
     ]
+
+
+def test_paths_and_lines_are_sketched_by_one_rule(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_terminal(monkeypatch)
+    for show, body in ((show_path, results.path(loss=True)), (show_plane, results.line())):
+        show(Result(body, body["points"], {}))
+        scale, *curves = capsys.readouterr().out.partition("each on")[2].splitlines()
+        assert scale == " its own scale, from zero:"
+        assert len(curves) == len(body["points"][0]) - 1
+        assert all("█" in drawn for drawn in curves)

@@ -65,7 +65,7 @@ def test_files_are_the_same_each_time_and_hold_text(tmp_path: Path, suffix: str)
         ([{"points": [{"tau": 0}], "kind": 3, "barrier": {}}], "kind should be text, and is 3"),
         ([results.path(points=[])], "no points"),
         ([results.path(points=[{"tau": "x"}])], r"points\[0\].tau should be a number, and is 'x'"),
-        ([results.path(points=[{"tau": 1e308}])], "should be a number"),
+        ([results.path(points=[{"tau": 1e308}])], r"should be a number below 1e\+300, and is 1e\+308"),
         ([results.path(points=[{"tau": True}])], "should be a number"),
         ([results.path(), results.families()], "path and paths of families are two figures"),
         ([results.plane(), results.plane()], "one plane is drawn at a time"),
@@ -94,3 +94,12 @@ def test_labels_and_limits() -> None:
     assert figure.get_suptitle() == ""
     with pytest.raises(ResultError, match="3, and 2 things are drawn"):
         figure_of(results.energy("x.st", "y.st"), look=Look(labels=("one", "two", "three")))
+
+
+def test_pictures_beyond_any_screen_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match=r"a.png would have 240,000 by [0-9,]+ pixels, and 20,000 a side"):
+        draw_to(tmp_path / "a.png", results.path(), look=Look(width=100, dpi=2400))
+    with pytest.raises(ResultError, match="pixels"):  # by its height alone
+        draw_to(tmp_path / "a.png", results.plane(), look=Look(width=8, dpi=2499, title=" ".join(["x"] * 3000)))
+    draw_to(tmp_path / "a.svg", results.path(), look=Look(dpi=24000))
+    assert [file.name for file in tmp_path.iterdir()] == ["a.svg"]

@@ -70,3 +70,18 @@ def test_several_share_axes_and_are_told_apart() -> None:
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     assert figure.get_suptitle() == "sgd-1 → sgd-2"
     assert describe(results.path(provenance={"aligned": {"b.st": "weight"}})) == "linear, aligned (weight)"
+
+
+def test_beyond_its_ends_the_two_networks_are_marked() -> None:
+    body = results.path()
+    body["points"] = [point | {"tau": 2 * point["tau"] - 0.5} for point in body["points"]]
+    figure = path_figure(body)
+    assert [line.get_xdata() for line in figure.axes[0].lines if line.get_linestyle() == ":"] == [[0, 0], [1, 1]]
+    assert "the two networks" in legend(figure)
+    assert "the two networks" not in legend(path_figure(results.path()))
+
+
+def test_no_curve_crosses_the_barrier() -> None:
+    [text] = path_figure(results.path()).axes[0].texts
+    assert text.get_bbox_patch().get_facecolor()[:3] == (1, 1, 1)
+    assert text.get_zorder() > 5

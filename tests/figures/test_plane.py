@@ -69,3 +69,24 @@ def test_what_stands_in_for_networks_is_marked_as_none() -> None:
     assert [line.get_marker() for line in axes.lines] == ["o", "X", "X"]
     names = [text.get_text() for text in axes.texts][-3:]
     assert names == ["a", "random direction 1", "random direction 2"]
+
+
+def test_networks_outside_of_the_picture_are_named_at_its_edge() -> None:
+    inside, right, below = (
+        {"network": f"{k}.st", "x": x, "y": y} for k, (x, y) in enumerate([(1, 1), (9, 1), (1, -9)])
+    )
+    figure = plane_figure(results.plane() | {"projected": [inside, right, below]})
+    for axes in figure.axes[:2]:
+        marks = {line.get_marker(): line for line in axes.lines if line.get_marker() in {"<", ">", "v", "^"}}
+        assert {marker: line.get_xydata().tolist() for marker, line in marks.items()} == {
+            ">": [[1.5, 1.0]],
+            "v": [[1.0, 0.0]],
+        }
+        assert {"1", "2"} <= {text.get_text() for text in axes.texts}
+        assert "0" not in {text.get_text() for text in axes.texts}
+    assert "outside of the picture" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_principal_plane_is_called_one() -> None:
+    assert plane_figure(results.around()).get_suptitle() == "principal plane of 3 networks: 0 … 2"
+    assert plane_figure(results.plane()).get_suptitle() == "plane through a, b, c"

@@ -18,7 +18,9 @@ def test_runs_of_logs() -> None:
     figure = training_figure(*logs, look=Look(sources=("sgd-1", "rsgd")))
     shown = [axes for axes in figure.axes if axes.axison]
     assert [axes.get_ylabel() for axes in shown] == ["training loss", "training error", "coupling γ"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["sgd-1", "rsgd seed 1", "rsgd seed 2"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        *("sgd-1", "rsgd seed 1", "rsgd seed 2", "end of a phase"),
+    ]
     curve = shown[0].lines[0]
     assert curve.get_ydata().tolist() == pytest.approx([1, 1 / 2, 1 / 3])
     ends = [line for line in shown[0].lines if line.get_xdata()[0] == 1.5]

@@ -195,7 +195,7 @@ def show_path(result: Result) -> None:
         else:
             rows.append({"barrier": f"{split} {quantity}", **marks})
     print_table(replace(result, rows=rows))
-    for kind in ("error", "loss"):
-        names = [name for name in result.rows[0] if name.endswith(f"_{kind}")]
-        curves = {name.replace("_", " "): [number(row.get(name)) for row in result.rows] for name in names}
-        print_curves(curves, alike=False)
+    names = [name for kind in ("error", "loss") for name in result.rows[0] if name.endswith(f"_{kind}")]
+    print_curves(
+        {name.replace("_", " "): [number(row.get(name)) for row in result.rows] for name in names}, alike=False
+    )

@@ -52,7 +52,8 @@ def show_plane(result: Result) -> None:
     if "y" not in result.body:
         print_table(result)
         columns = [name for name in result.rows[0] if name.endswith(("_error", "_loss"))]
-        print_curves({name.replace("_", " "): [number(row.get(name)) for row in result.rows] for name in columns})
+        curves = {name.replace("_", " "): [number(row.get(name)) for row in result.rows] for name in columns}
+        print_curves(curves, alike=False)
         return
     fields = [field for row in fields_of(result.body) for field in row]
     print_table(replace(result, rows=[_summary(field, result.body) for field in fields]))

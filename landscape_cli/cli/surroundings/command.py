@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,10 +126,16 @@ def _chosen(files: Sequence[Path], options: SurroundingsOptions, *, principal: b
     """Return the networks whose principal directions are meant, in order; or the one that others lead from.
 
     Raises:
-        BadParameter: if more are named than there should be.
+        BadParameter: if more are named than there should be, or too few but for repetitions.
     """
     if principal:
-        return in_order([file for family in expand(files).values() for file in family])
+        chosen = in_order([file for family in expand(files).values() for file in family])
+        for file, count in Counter(files).items():
+            if count > 1 and len(chosen) <= options.axes:
+                raise typer.BadParameter(
+                    f"{file} is named {count} times: principal directions take {options.axes + 1} different networks"
+                )
+        return chosen
     if files[1:]:
         more = "; show further ones with --project" if isinstance(options, PlaneOptions) else ""
         raise typer.BadParameter(f"{flag(options.named_by)} leads from one network: leave out {files[1]}{more}")

@@ -180,7 +180,8 @@ def check_line(context: typer.Context) -> None:
     of_groups = [field.name for group in (ConnectorOptions, NetworkOptions) for field in fields(group)]
     for name in (*OF_TWO, *of_groups):
         if given(context, name):
-            raise typer.BadParameter(f"{flag(name)} is for paths between networks: leave it or --direction out")
+            other = ", or say how far with --range, as in --range -0.5,1" if name in {"begin", "stop"} else ""
+            raise typer.BadParameter(f"{flag(name)} is for paths between networks: leave it or --direction out{other}")
 
 
 def in_order(files: Sequence[Path]) -> list[Path]:

@@ -96,7 +96,10 @@ def test_paths_go_on_beyond_their_ends(landscape: Callable[..., Any], epochs: di
         ("--from, --to must be a finite number", ["--to", "inf"]),
         ("--from and --to are for paths without a trained midpoint", ["--to", "2", "--optimize-midpoint"]),
         ("--to does not go with --kind connector", ["--to", "2", "--kind", "connector"]),
-        ("--from is for paths between networks", ["--from", "-1", "--direction", "random"]),
+        (
+            "--from is for paths between networks: leave it or --direction out, or say how far with --range",
+            ["--from", "-1", "--direction", "random"],
+        ),
     ):
         landscape("path", *ends, *options, "-o", "r.json").check_refused(words, " ".join(options))
 
@@ -124,6 +127,7 @@ def test_refusals(landscape: Callable[..., Any], epochs: dict[str, Any]) -> None
         ("--on-torus goes with --directions", ["--on-torus"]),
         ("leave out a.st, or add --directions pca", ["a-epoch0.st", "a-epoch1.st", "a.st"]),
         ("no file matches the pattern 'z*.st'", ["--directions", "random", "--project", "z*.st"]),
+        ("a.st is named 3 times: principal directions take 3", ["a.st", "a.st", "--directions", "pca"]),
         (
             "2 axes take at least 3 networks, and 2 are named",
             ["a-epoch0.st", "--directions", "pca"],
