@@ -40,6 +40,8 @@ MANY_NETWORKS, MANY = 10**4, 10**9
 """What takes so much says so at the start."""
 FIGURE = re.compile(r"-$|[-+]?[0-9.]+(e[-+][0-9]+)?( ±|$)")
 """What text in a table is a number, or a mean ± its deviation."""
+IN_ASCII = str.maketrans({"±": "+-", "τ": "tau", "σ": "sigma", "°": " deg"})
+"""What stands for signs in headers and figures where there are letters of ASCII alone."""
 NAME_WIDTH = 14
 """Characters of a name that stay together at least in each of several tables."""
 LEAST_TEXT = 5
@@ -61,7 +63,9 @@ def make_progress(*extra: Any) -> Progress:
     console = Console(stderr=True, markup=False, emoji=False)
     wide = console.width >= WIDE
     return Progress(
-        TextColumn("{task.description}", markup=False, table_column=Column()),  # which folds, rather than numbers
+        TextColumn(
+            "{task.description}", markup=False, table_column=Column(overflow="fold")
+        ),  # which folds, rather than numbers
         *([BarColumn(bar_width=24)] if wide and not is_plain() else []),
         *(extra or (MofNCompleteColumn(table_column=Column(no_wrap=True)),)),
         *([TextColumn("{task.fields[rate]}", markup=False)] if wide else []),
@@ -206,6 +210,9 @@ class _Column:
         is_number = all(isinstance(value, int | float | None) for value in values)
         folds = any(isinstance(value, str) and not FIGURE.match(value) for value in values)
         header = shown(name if is_name else name.replace("_", " "))
+        if is_plain():
+            header = header if is_name else header.translate(IN_ASCII)
+            cells = cells if folds else tuple(cell.translate(IN_ASCII) for cell in cells)
         width = max((*map(len, cells), *map(len, header.split())), default=0)
         folded = header if folds else "\n".join(textwrap.wrap(header, max(width, 1)))
         return cls(header, folded, cells, is_number, is_key or folds, folds)

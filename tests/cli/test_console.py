@@ -103,7 +103,7 @@ def test_keys_are_in_every_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert shown.count(" 1.234 ± 0.0056 ") == 1
 
 
-@pytest.mark.parametrize("width", [40, 60, 79, 80, 120])
+@pytest.mark.parametrize("width", [30, 60, 79, 120])
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
 def test_progress_cuts_no_number(
     width: int, term: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -112,12 +112,12 @@ def test_progress_cuts_no_number(
     monkeypatch.setenv("LC_ALL", "C" if term == "dumb" else "C.UTF-8")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     with make_progress() as bar:
-        bar.add_task("surroundings", total=111600, completed=11160, rate="12,345 samples/s")
+        bar.add_task("surroundings of a", total=111600, completed=11160, rate="12,345 samples/s")
         with bar.console.capture() as shown:
             bar.console.print(bar.get_renderable())
         bar.stop()
     assert " 11160/111600 " in shown.get()
-    assert ("samples/s" in shown.get()) == (width >= 80)
+    assert ("samples/s" in shown.get()) == (width == 120)
     assert max(map(len, shown.get().splitlines())) <= width
     assert "…" not in shown.get()
     assert shown.get().isascii() or term != "dumb"

@@ -56,10 +56,12 @@ def test_ascii(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     monkeypatch.setenv(*variable)
     print_curves({"x" * 60: [0.0, 1.0]})
     print_field([[0.0, 1.0]], {}, "x")
-    print_table(Result({}, [{"a": 1.5}], {}))
+    print_table(Result({}, [{"a": 1.5, "τ at ±5°": "0.5 ± 0.1"}], {}))
     shown = capsys.readouterr().out
     assert shown.isascii()
     assert "..." in shown
+    assert "0.5 +- 0.1" in shown
+    assert "tau at +-5 deg" in shown
     assert " _# " in " ".join(shown.split())
 
 
