@@ -51,7 +51,13 @@ class AverageOptions(Group):
     ] = Statistics.KEEP
 
     def check(
-        self, context: typer.Context, networks: Sequence[Path], outputs: Sequence[Path | None], *, force: bool
+        self,
+        context: typer.Context,
+        networks: Sequence[Path],
+        outputs: Sequence[Path | None],
+        *,
+        out_dir: Path | None,
+        force: bool,
     ) -> None:
         """Check that the mean may be written.
 
@@ -59,6 +65,7 @@ class AverageOptions(Group):
             context: of the command.
             networks: the files read.
             outputs: further outputs.
+            out_dir: a folder that will be there, if it is not.
             force: whether an existing file may be replaced.
 
         Raises:
@@ -73,7 +80,8 @@ class AverageOptions(Group):
                 raise typer.BadParameter("--bn is for the mean of the networks: name a file with --average-out")
             return
         check_checkpoint_name(self.average_out)
-        check_output(self.average_out, force=force, error=CheckpointError)
+        if self.average_out.exists() or self.average_out.parent != out_dir:
+            check_output(self.average_out, force=force, error=CheckpointError)
         check_distinct(self.average_out, *outputs)
         if resolved(self.average_out) in {resolved(network) for network in networks}:
             raise CheckpointError(f"{self.average_out} is one of the networks themselves: name their mean otherwise")

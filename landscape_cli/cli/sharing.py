@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -90,8 +91,8 @@ class Sharing:
             raise typer.BadParameter("--resume keeps its file beside the result: name one with -o")
         self._state = journal_of(result.output) if options.resume and result.output is not None else None
         self._journal: Journal | None = None
-        begun = self._state is not None and self._state.exists()
-        self.result = replace(result, force=result.force or begun)  # which then is of an attempt that was not over
+        self._is_forced = result.force
+        self.result = replace(result, force=result.force or self._state is not None)  # what is there `begin` looks at
 
     @property
     def is_shared(self) -> bool:
@@ -102,7 +103,8 @@ class Sharing:
         """Return which items to measure; what is known from an earlier attempt is read.
 
         Raises:
-            ResultError: if that is of another measurement, or in use.
+            Exit: if the result is there already, and whole.
+            ResultError: if that is of another measurement, or in use; if another result would be written over.
         """
         from landscape_cli.sharing.journal import Journal
         from landscape_cli.sharing.share import Share
@@ -110,6 +112,8 @@ class Sharing:
         index, count = self._part or (0, 1)
         known: Values = {}
         if self._state is not None:
+            if not self._is_forced:
+                self._check_earlier(provenance, self._state)
             if not self._state.exists():
                 say(f"there is no {self._state} to resume from: beginning", quiet=self._quiet)
             identity = dict(provenance) | ({} if self._part is None else {"part": f"{index + 1}/{count}"})
@@ -118,6 +122,47 @@ class Sharing:
         keep = None if self._journal is None else self._journal.keep
         self.share = Share(index, count, known, keep)
         return self.share
+
+    def _check_earlier(self, provenance: Mapping[str, Any], state: Path) -> None:
+        """See whether what is there was written by an attempt of this very measurement.
+
+        Raises:
+            Exit: if all is.
+            ResultError: if it was not.
+        """
+        from landscape_cli.errors import ResultError
+        from landscape_cli.io.atomic import check_output
+        from landscape_cli.io.lock import locked
+
+        files = [file for file in (self.result.output, getattr(self.result, "plot", None)) if file is not None]
+        if not any(file.exists() for file in files):
+            return
+        if not files[0].exists() or not self._is_of(files[0], provenance):
+            for file in files:
+                check_output(file, force=False, error=ResultError)
+        if not state.exists() and all(file.exists() for file in files):
+            with locked(state, what="another measurement that writes it", error=ResultError):
+                pass  # which removes the lock that a killed attempt may have left
+            say(f"{files[0]} is complete already", quiet=self._quiet)
+            raise typer.Exit
+
+    def _is_of(self, file: Path, provenance: Mapping[str, Any]) -> bool:
+        """Tell whether a file holds what this command, or this part of it, writes."""
+        from landscape_cli.errors import ResultError
+        from landscape_cli.io.results import finite
+        from landscape_cli.io.saved import read_result
+
+        try:
+            found = read_result(file)
+        except ResultError:
+            return False
+        said, marks = found.get("provenance"), found.get("partial")
+        part = None if self._part is None else [self._part[0] + 1, self._part[1]]
+        return (
+            isinstance(said, dict)
+            and all(said.get(key) == value for key, value in json.loads(json.dumps(finite(provenance))).items())
+            and ([marks.get("part"), marks.get("of")] if isinstance(marks, dict) else None) == part
+        )
 
     def finish(
         self,
@@ -181,7 +226,9 @@ def parse_part(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     part, count = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 1 <= part <= count <= MOST_PARTS:
-        raise typer.BadParameter(f"--part takes which part and of how many, from 1/8 to 8/8 of eight, not {text!r}")
+        raise typer.BadParameter(
+            f"--part takes which part and of how many, at most {MOST_PARTS}, from 1/8 to 8/8 of eight, not {text!r}"
+        )
     return part - 1, count
 
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from landscape_cli.errors import ResultError, shown
 from landscape_cli.io.atomic import check_output, remove_leftovers, write_atomic
 from landscape_cli.io.lock import locked
-from landscape_cli.io.records import RecordError, parse_json
+from landscape_cli.io.records import RecordError, digest, parse_json
 from landscape_cli.io.regular import open_regular
 from landscape_cli.sharing.share import Values
 
@@ -62,7 +62,7 @@ class Journal:
             ResultError: if the disk refuses; what was written before is still there.
         """
         assert self._file is not None
-        line = _line(values)
+        line = line_of(values)
         start = self._file.tell()
         try:
             if self._file.write(line) < len(line):
@@ -105,9 +105,11 @@ def read_journal(path: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any
         check_same(header.get("identity"), identity, str(path), REMEDY)
         for line in lines:
             some = parse_json(line)
-            if not isinstance(some, dict):
+            if not isinstance(some, dict) or not isinstance(some.get("values"), dict):
                 raise RecordError("a line holds no values")
-            values |= some
+            if some.get("digest") != digest(some["values"]):
+                raise RecordError("a line is not as it was written")
+            values |= some["values"]
     except RecordError as cause:
         raise ResultError(f"{path} is damaged, or no partial result ({cause}): remove it to begin anew") from cause
     return values, end
@@ -139,6 +141,11 @@ def _differences(other: Any, identity: Any, name: str = "") -> Iterator[tuple[st
     elif type(other) is not type(identity) or other != identity:
         was, now = ("nothing" if each is None else shown(str(each)) for each in (other, identity))
         yield name or "it", was, now
+
+
+def line_of(values: Values) -> bytes:
+    """Return the line that keeps values, with a digest that tells whether it was changed since."""
+    return _line({"values": values, "digest": digest(values)})
 
 
 def _line(values: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from landscape_cli.errors import ResultError, listed
-from landscape_cli.io.records import RecordError, from_record, read_json
+from landscape_cli.io.records import RecordError, digest, from_record, read_json
 from landscape_cli.sharing.journal import check_same
 from landscape_cli.sharing.share import Values
 
@@ -43,7 +43,7 @@ class Part:
         """Return the part as JSON text, which says first that it is one."""
         marks = {"format": self.format, "command": self.command, "part": self.part, "of": self.of}
         content = {"partial": marks, "frame": self.frame, "values": self.values, "provenance": self.provenance}
-        return json.dumps(content, indent=None, allow_nan=False) + "\n"
+        return json.dumps(content | {"digest": digest(content)}, allow_nan=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class _Content:
     frame: Any
     values: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    digest: str
 
 
 def read_part(path: Path, command: str) -> Part:
@@ -75,6 +76,8 @@ def read_part(path: Path, command: str) -> Part:
         read = from_record(_Content, content, "the part")
     except RecordError as cause:
         raise ResultError(f"{path} is damaged: {cause}") from cause
+    if read.digest != digest({key: value for key, value in content.items() if key != "digest"}):
+        raise ResultError(f"{path} is not as it was written: measure that part again")
     marks = read.partial
     if marks.format != FORMAT:
         raise ResultError(f"{path} was written by another version of landscape: measure that part again")
@@ -102,6 +105,8 @@ def merge(paths: Sequence[Path], parts: Sequence[Part]) -> tuple[Values, Part]:
         expected = {"provenance": first.provenance, "of": first.of, "frame": first.frame}
         if said != expected:
             check_same(said, expected, f"{path}, beside {paths[0]},", "merge parts of one command")
+        if files.get(part.part) == path:
+            raise ResultError(f"{path} is named twice: name every part once")
         if part.part in files:
             raise ResultError(f"{files[part.part]} and {path} are both part {part.part}: leave one out")
         files[part.part] = path

@@ -177,8 +177,8 @@ def test_a_vertex_is_written_as_its_networks_were(landscape, files: list[str]) -
 
 def test_the_mean_of_all(landscape, files: list[str]) -> None:
     out = ["--out-dir", "al", "--orders", "1", "--average-out"]
-    found = run(landscape, "align", *files, *HOW, *out, "m.pt", "--method", "cycle")
-    assert found["average"] == {"path": "m.pt"}
+    found = run(landscape, "align", *files, *HOW, *out, "al/m.pt", "--method", "cycle")
+    assert found["average"] == {"path": "al/m.pt"}
     assert found["settled"]
     assert found["rounds"] == len(found["objective"]) - 1
     aligned = [read_checkpoint(f"al/{k}_aligned.st").params for k in (2, 3)]
@@ -186,7 +186,7 @@ def test_the_mean_of_all(landscape, files: list[str]) -> None:
     given = torch.load(files[0], weights_only=True)["state_dict"]
     reference = {name: given[f"module._orig_mod.{name}"] for name in reference}
     expected = average([reference, *aligned])
-    kept = owners("m.pt").module._orig_mod.state_dict()
+    kept = owners("al/m.pt").module._orig_mod.state_dict()
     assert all(torch.equal(kept[name], tensor) for name, tensor in expected.items())
     mean = torch.stack([network["last.weight"].double() for network in (reference, *aligned)]).mean(0)
     assert torch.allclose(kept["last.weight"].double(), mean, atol=1e-7)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from landscape_cli.io.records import digest
+from landscape_cli.sharing.journal import line_of
 from tests.cli.test_app import TRAIN
 
 COMMANDS = {
@@ -60,7 +62,7 @@ def test_interrupted_twenty_times_and_resumed_it_comes_to_the_same(
         """Write values, and be killed on the way to the next ones, at any byte."""
         nonlocal measured
         content = journal.read_bytes()
-        line = json.dumps(values).encode() + b"\n"
+        line = line_of(values)
         journal.write_bytes(content + line[: rng.randrange(1, len(line))])
         measured += 1
         raise KeyboardInterrupt
@@ -92,6 +94,56 @@ def test_what_is_kept_is_not_measured_again(landscape: Callable[..., Any], monke
 
 
 @pytest.mark.usefixtures("networks")
+def test_resuming_replaces_nothing_but_its_own_result(landscape: Callable[..., Any]) -> None:
+    command, picture = COMMANDS["distance"], COMMANDS["plane"]
+
+    def check_kept(file: str, *arguments: object) -> None:
+        before = Path(file).read_bytes()
+        done = landscape(*arguments)
+        assert (done.code, f"error: {file} exists already" in done.err, done.out) == (2, True, ""), done.err
+        assert Path(file).read_bytes() == before
+
+    for form in ("json", "csv"):
+        out = Path(f"r.{form}")
+        again = [*command, "-o", str(out), "--resume"]
+        assert landscape(*again).code == 0
+        whole = out.read_bytes()
+        done = landscape(*again)
+        assert (done.code, f"{out} is complete already" in done.err) == (0, True)
+        Path(f".{out}.resume.lock").touch()  # as a kill at the very end leaves it
+        assert landscape(*again).code == 0
+        assert not list(Path().glob(".*"))
+        check_kept(str(out), *command, "--seed", 3, "-o", out, "--resume")
+        out.write_text("precious")
+        check_kept(str(out), *again)
+        assert landscape(*again, "--force").code == 0
+        assert out.read_bytes() == whole
+    assert landscape(*command, "--part", "1/2", "-o", "p.json").code == 0
+    check_kept("p.json", *command, "--part", "2/2", "-o", "p.json", "--resume")
+    assert landscape(*command, "--part", "1/2", "-o", "p.json", "--resume").code == 0
+    Path("x.svg").write_text("precious")
+    drawn = [*picture, "-o", "x.json", "--plot", "x.svg", "--resume"]
+    check_kept("x.svg", *drawn)
+    assert landscape(*picture, "-o", "x.json").code == 0  # as after a kill between result and picture
+    Path("x.svg").unlink()
+    assert landscape(*drawn).code == 0
+    assert Path("x.svg").exists()
+
+
+@pytest.mark.usefixtures("networks")
+def test_what_was_changed_is_refused(landscape: Callable[..., Any]) -> None:
+    command = COMMANDS["plane"]
+    assert landscape(*command, "--part", "1/1", "-o", "p.json").code == 0
+    text = Path("p.json").read_text()
+    content = json.loads(text)
+    content["values"]["0"][0][0] += 1
+    Path("p.json").write_text(json.dumps(content))
+    landscape("plane", "--merge", "p.json").check_refused("p.json is not as it was written", "part")
+    Path("p.json").write_text(text)
+    landscape("plane", "--merge", "p.json", "p.json").check_refused("p.json is named twice", "twice")
+
+
+@pytest.mark.usefixtures("networks")
 def test_parts_that_make_no_whole_are_refused(landscape: Callable[..., Any]) -> None:
     command = COMMANDS["plane"]
     for k in (1, 2, 3):
@@ -102,7 +154,7 @@ def test_parts_that_make_no_whole_are_refused(landscape: Callable[..., Any]) -> 
     assert landscape(*command, "-o", "whole.json").code == 0
     for files, words in (
         (["1.json", "2.json"], "missing part 3/3"),
-        (["1.json", "2.json", "3.json", "2.json"], "are both part 2"),
+        (["1.json", "2.json", "3.json", "2.json"], "2.json is named twice"),
         (["1.json", "2.json", "seed.json"], "seed is 0 here"),
         (["1.json", "2.json", "other.json"], "b is 3.st there, and 2.st here"),
         (["1.json", "halves.json"], "of is 2 there, and 3 here"),
@@ -157,6 +209,8 @@ def test_hostile_parts_are_refused_in_one_line(landscape: Callable[..., Any]) ->
         for key in path[:-1]:
             part = part[key]
         part[path[-1]] = value
+        del content["digest"]
+        content["digest"] = digest(content)
         Path("bad.json").write_text(json.dumps(content))
         done = landscape("plane", "--merge", "bad.json")
         assert done.code == 2, (path, value, done.err)

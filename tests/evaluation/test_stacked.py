@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.evaluation.runners import Batch, OneByOne
-from landscape_cli.evaluation.scores import Tally
+from landscape_cli.evaluation.scores import SplitFacts, Tally
 from landscape_cli.evaluation.stacked import Stacked
 from landscape_cli.forward.objective import Objective
 from landscape_cli.forward.objectives import CLASSIFICATION, Dense, Multilabel, Regression
@@ -66,7 +66,7 @@ def test_scores_of_a_stack_are_those_of_each(objective: str) -> None:
         tally.extend(2)
         tally.extend(4)
     assert sum(together.add(outputs, y)) == sum(apart.add(iter(outputs), y)) == 4 * 11
-    found, expected = together.scores(11, None), apart.scores(11, None)
+    found, expected = together.scores(SplitFacts(11)), apart.scores(SplitFacts(11))
     assert found.wrong.tolist() == expected.wrong.tolist()
     assert found.undecided.tolist() == expected.undecided.tolist()
     assert torch.allclose(found.loss, expected.loss, rtol=1e-6, equal_nan=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from landscape_cli.errors import ResultError
-from landscape_cli.sharing.journal import Journal
+from landscape_cli.sharing.journal import Journal, line_of
 
 IDENTITY = {"command": "plane", "arguments": {"grid": 3}, "inputs": {"a.st": "12"}}
 
@@ -74,9 +74,10 @@ def test_rubbish_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ResultError, match="is damaged, or no partial result"), Journal(path, IDENTITY).open():
         pass
     line = json.dumps({"format": "landscape/journal/1", "identity": IDENTITY}).encode()
-    path.write_bytes(line + b"\n[NaN]\n")
-    with pytest.raises(ResultError, match="is damaged"), Journal(path, IDENTITY).open():
-        pass
+    for more in (b"[NaN]", b'{"0": 1}', line_of({"0": 1}).replace(b"1}", b"2}").strip()):
+        path.write_bytes(line + b"\n" + more + b"\n")
+        with pytest.raises(ResultError, match="is damaged"), Journal(path, IDENTITY).open():
+            pass
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:

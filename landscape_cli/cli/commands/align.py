@@ -163,7 +163,7 @@ def align(
     stems = [{"{name}": path.stem} for path in networks]
     exports = export_paths(back.export, stems, outputs, force=force, out_dir=out_dir)
     _check_permutations(permutations, out_dir, [reference, *networks], [*outputs, *exports], force=force)
-    mean.check(context, [reference, *networks], [permutations, *outputs, *exports], force=force)
+    mean.check(context, [reference, *networks], [permutations, *outputs, *exports], out_dir=out_dir, force=force)
     checkpoints, model, device = open_networks([reference, *networks], foreign, compute.device, plain=RELABELED)
     if mean.average_out is not None:
         check_has_mean(checkpoints[0], model)

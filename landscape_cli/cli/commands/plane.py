@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from landscape_cli.choices import Statistics, Third
-from landscape_cli.cli.console import listen, progress
+from landscape_cli.cli.console import check_networks, listen, progress
 from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.options import BatchNorm, Loss, MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import MeetingOptions
@@ -131,6 +131,7 @@ def plane(
     further = {network.path: tensors_on(network, compute_on) for network in networks[len(files) :]}
     frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
     provenance = make_provenance(context, device=compute_on, seed=seed, networks=networks, data=loaded)
+    check_networks(frame.items)  # before each is given a key
     share = shared.begin(provenance)
     wanted = share.wanted(frame.groups, block=evaluator.block(corners.networks[0]))
     samples = len(wanted) * (recomputed + evaluator.samples)

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Perturbation
-from landscape_cli.cli.console import progress
+from landscape_cli.cli.console import check_networks, progress
 from landscape_cli.cli.flatness.energy_options import choose_perturbation, parse_strengths
 from landscape_cli.cli.flatness.measurement import FlatnessMeasurement, FlatnessOptions, Measurand
 
@@ -91,6 +91,7 @@ class EnergyMeasurement(FlatnessMeasurement):
         frame = Energies(
             paths, tuple(self._names), EnergyFrame(kind.name, tuple(levels), options.samples, evaluator.facts)
         )
+        check_networks(frame.items)  # before each is given a key
         wanted = share.wanted(frame.groups, block=evaluator.block(networks[0].params))
         drawn: dict[str, Any] = {"names": self._names, "samples": options.samples, "seed": measurand.seed}
         total = len(wanted) * (recomputed + evaluator.samples)
