@@ -16,13 +16,12 @@ from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import ResultOptions
+from landscape_cli.sharing.share import MOST_PARTS
 
 if TYPE_CHECKING:
     from landscape_cli.evaluation.arithmetic import Arithmetic
     from landscape_cli.sharing.journal import Journal
     from landscape_cli.sharing.share import Share, Values
-
-MOST_PARTS = 10**5
 
 
 @dataclass(frozen=True)
@@ -93,11 +92,6 @@ class Sharing:
         self._journal: Journal | None = None
         self._is_forced = result.force
         self.result = replace(result, force=result.force or self._state is not None)  # what is there `begin` looks at
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether this is anything but one process that measures all at once."""
-        return self._part is not None or self._state is not None
 
     def begin(self, provenance: Mapping[str, Any]) -> Share:
         """Return which items to measure; what is known from an earlier attempt is read.

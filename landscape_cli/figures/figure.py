@@ -103,7 +103,7 @@ def new_figure(rows: int, columns: int, look: Look, *, tall: float = 1.0, **opti
     down = rows * columns // across
     height = PANEL_HEIGHT * min(1.15, max(0.62, width / across / PANEL_WIDTH)) * tall
     figure = Figure(figsize=(width, height * down), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.07)  # type: ignore[union-attr,call-arg]
+    figure.get_layout_engine().set(w_pad=0.07)  # type: ignore[union-attr,call-arg] # it is constrained
     grid = figure.subplots(down, across, squeeze=False, **options)
     return figure, grid.reshape(rows, columns)
 

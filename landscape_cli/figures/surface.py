@@ -93,7 +93,7 @@ def check_page(path: Path) -> None:
     """
     if path.suffix == PAGE:
         try:
-            import plotly  # noqa: F401
+            import plotly  # noqa: F401 - is it there?
         except ImportError:
             raise ResultError("interactive pages need plotly: pip install 'landscape-cli[interactive]'") from None
 

@@ -79,7 +79,7 @@ class FileTensors(Mapping[str, Tensor]):
     def _read(self, name: str) -> Tensor:
         outline = self._large[name]
         tensor = torch.empty(outline.shape, dtype=outline.dtype)
-        content = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+        content = bytes_of(tensor)
         begin, offset = 0, self._begins[name]
         try:
             while begin < len(content) and (count := os.preadv(self._file, [content[begin:]], offset + begin)):
@@ -106,6 +106,11 @@ def release(params: Params, *, less_than: float = math.inf) -> None:
     """Let large tensors of a network go that can be read again, if it takes less than so many bytes."""
     if isinstance(params, FileTensors) and params.nbytes < less_than:
         params.release()
+
+
+def bytes_of(tensor: Tensor) -> memoryview:
+    """Return the memory of a contiguous tensor on the CPU."""
+    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type] # NumPy has a buffer
 
 
 def _sum_of_bits(tensor: Tensor) -> int:

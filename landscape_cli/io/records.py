@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -17,15 +17,12 @@ import torch
 from torch import Tensor
 
 from landscape_cli.errors import ResultError, shown
-from landscape_cli.io.regular import open_regular
-from landscape_cli.io.saved import strict_json
+from landscape_cli.io.saved import read_whole, strict_json
 
 T = TypeVar("T")
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 """How numbers are written that JSON has no word for."""
 LARGEST = 1 << 63
-MOST_BYTES = 1 << 30
-"""Of a file with records: more is none of ours."""
 
 
 class RecordError(ResultError):
@@ -156,20 +153,13 @@ def parse_json(text: str | bytes) -> Any:
         raise RecordError("it is no JSON, or not all of it") from cause
 
 
-def read_json(path: Path, error: Callable[[str], Exception] = ResultError) -> Any:
+def read_json(path: Path) -> Any:
     """Return the JSON values in a file.
 
     Raises:
-        error: if it cannot be read, is too large, or holds something else.
+        ResultError: if it cannot be read, is too large, or holds something else.
     """
     try:
-        with open_regular(path) as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as cause:
-        raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
-    if len(content) > MOST_BYTES:
-        raise error(f"{path} is larger than any result: name another file")
-    try:
-        return parse_json(content)
+        return parse_json(read_whole(path))
     except RecordError as cause:
-        raise error(f"{path} is no result of landscape's: {cause}") from cause
+        raise ResultError(f"{path} is no result of landscape's: {cause}") from cause

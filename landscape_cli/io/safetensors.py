@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from landscape_cli.errors import CheckpointError, one_line, shown
-from landscape_cli.io.file_tensors import FileTensors
+from landscape_cli.io.file_tensors import FileTensors, bytes_of
 from landscape_cli.io.header import Entry, read_header
 from landscape_cli.io.regular import open_regular
 from landscape_cli.network import Params
@@ -124,7 +124,7 @@ def _read_tensor(file: BinaryIO, entry: Entry, digest: Any) -> Tensor:
         raise SafetensorError("invalid shape") from cause
     if not tensor.numel():
         return tensor
-    content = _bytes_of(tensor)
+    content = bytes_of(tensor)
     begin = 0
     while begin < len(content):
         count = file.readinto(content[begin : begin + BLOCK])  # type: ignore[attr-defined]
@@ -168,12 +168,7 @@ def pack(params: Params, metadata: Mapping[str, str]) -> Iterator[bytes | memory
     yield struct.pack("<Q", len(text)) + text
     for name in order:
         if kinds[name][2]:
-            yield _bytes_of(params[name].detach().cpu().contiguous())
-
-
-def _bytes_of(tensor: Tensor) -> memoryview:
-    """Return the memory of a contiguous tensor on the CPU."""
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+            yield bytes_of(params[name].detach().cpu().contiguous())
 
 
 def _check_looks_like_safetensors(path: Path) -> None:

@@ -14,7 +14,7 @@ from landscape_cli.errors import ResultError, one_line
 from landscape_cli.io.regular import open_regular
 from landscape_cli.io.results import FORMATS
 
-LARGEST = 1 << 29
+LARGEST = 1 << 30
 """Bytes of a file: no result is larger."""
 COMMENT = "# "
 
@@ -35,20 +35,29 @@ def read_result(path: Path) -> dict[str, Any]:
     if path.suffix not in FORMATS:
         raise ResultError(f"{path} must end in {' or '.join(FORMATS)}: name a result")
     try:
-        with open_regular(path) as file:
-            content = file.read(LARGEST + 1)
-    except OSError as cause:
-        raise ResultError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    if len(content) > LARGEST:
-        raise ResultError(f"{path} is larger than any result: name another file")
-    try:
-        text = content.decode("utf-8-sig")
+        text = read_whole(path).decode("utf-8-sig")
         body = _rows(text) if path.suffix == ".csv" else strict_json(text)
     except (ValueError, RecursionError, csv.Error) as cause:
         raise ResultError(f"{path} is no result of landscape: {one_line(cause)}") from cause
     if not isinstance(body, dict):
         raise ResultError(f"{path} is no result of landscape: it holds no object")
     return body
+
+
+def read_whole(path: Path) -> bytes:
+    """Return what a file holds that is a result, or a part of one.
+
+    Raises:
+        ResultError: if it cannot be read, or is larger than any.
+    """
+    try:
+        with open_regular(path) as file:
+            content = file.read(LARGEST + 1)
+    except OSError as cause:
+        raise ResultError(f"cannot read {path}: {cause.strerror or cause}") from cause
+    if len(content) > LARGEST:
+        raise ResultError(f"{path} is larger than any result: name another file")
+    return content
 
 
 def strict_json(text: str | bytes) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -53,7 +53,8 @@ class Journal:
             try:
                 yield values
             finally:
-                self._file.close()
+                with suppress(OSError):  # what it tells of, each line was told of
+                    self._file.close()
 
     def keep(self, values: Values) -> None:
         """Write values to the file's end.
@@ -68,7 +69,8 @@ class Journal:
             if self._file.write(line) < len(line):
                 raise OSError("the disk is full")
         except OSError as cause:
-            self._file.truncate(start)
+            with suppress(OSError):  # a line that is cut off is written over
+                self._file.truncate(start)
             raise ResultError(
                 f"cannot write {self.path}: {cause.strerror or cause}: what was measured before is safe there; make "
                 "room, and repeat the command"

@@ -11,10 +11,9 @@ from typing import Any, Protocol
 from landscape_cli.errors import ResultError, listed
 from landscape_cli.io.records import RecordError, digest, from_record, read_json
 from landscape_cli.sharing.journal import check_same
-from landscape_cli.sharing.share import Values
+from landscape_cli.sharing.share import MOST_PARTS, Values
 
 FORMAT = "landscape/part/1"
-MOST_PARTS = 10**5
 
 
 @dataclass(frozen=True)
@@ -131,9 +130,9 @@ class Frame(Protocol):
     """
 
     @property
-    def items(self) -> int: ...  # noqa: D102
+    def items(self) -> int: ...  # noqa: D102 - said above
     @property
-    def groups(self) -> list[list[str]]: ...  # noqa: D102
+    def groups(self) -> list[list[str]]: ...  # noqa: D102 - said above
 
 
 def check_complete(values: Values, frame: Frame, *, besides: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+MOST_PARTS = 10**5
 Values = Mapping[str, Any]
 """What was measured of items, by their keys, as JSON values."""
 

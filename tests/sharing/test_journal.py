@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -92,3 +93,28 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     with journal.open():
         journal.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_is_told_of_by_the_files_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.FileIO):
+        def write(self, _: object) -> int:
+            raise OSError(5, "Input/output error")
+
+        def truncate(self, _: int | None = None) -> int:
+            raise OSError(5, "Input/output error")
+
+        def close(self) -> None:
+            was_open = not self.closed
+            super().close()
+            if was_open:
+                raise OSError(5, "Input/output error")
+
+    path = tmp_path / "r.json.resume"
+    content = written(path, {"0": 1})
+    journal = Journal(path, IDENTITY)
+    with journal.open():
+        journal._file.close()  # type: ignore[union-attr] # it is open
+        monkeypatch.setattr(journal, "_file", Failing(path, "r+b"))
+        with pytest.raises(ResultError, match=r"cannot write .*r\.json\.resume: Input/output error"):
+            journal.keep({"1": 2})
+    assert path.read_bytes() == content
