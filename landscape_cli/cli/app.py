@@ -207,7 +207,15 @@ def _usage_message(error: BaseException) -> str:
     message = getattr(error, "format_message", lambda: str(error))()
     # without words of the validator's, which are not ours
     message = message.removeprefix("Invalid value: ").replace(": Value error, ", ": ").removesuffix(".")
+    if _is_settled(context, getattr(error, "option_name", None)):
+        message = f"{message}: with --merge the parts have settled what is measured, so leave it out"
     return f"{message} (see '{where} --help')" if message else ""
+
+
+def _is_settled(context: Any, option: str | None) -> bool:
+    """Tell whether an option that there is not is one of the same command without --merge."""
+    name = getattr(context, "info_name", None)
+    return name in COMMANDS and any(option in parameter.opts for parameter in build_command(name).params)
 
 
 def _fail(message: str, code: int) -> int:
