@@ -25,6 +25,7 @@ from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escap
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from landscape_cli.cli.options import ResultOptions
     from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
@@ -136,30 +137,23 @@ def progress(
         bar.update(task, total=done, completed=done)  # of work that ended early
 
 
-def emit(
-    result: Result,
-    *,
-    output: Path | None,
-    form: Format | None,
-    force: bool,
-    quiet: bool,
-    show: Callable[[Result], None] | None = None,
-) -> None:
-    """Write a result to `output`, or print it: a table (by `show`) on a terminal, else JSON, or as `form` says."""
+def emit(result: Result, to: ResultOptions, *, quiet: bool, show: Callable[[Result], None] | None = None) -> None:
+    """Write a result to a file, or print it: a table (by `show`) on a terminal, else JSON, or in another form."""
     from landscape_cli.io.results import write_result
 
-    if output is not None:
-        write_result(output, result, force=force)
-        say(f"wrote {output}", quiet=quiet)
+    comment = not to.no_comment
+    if to.output is not None:
+        write_result(to.output, result, force=to.force, comment=comment)
+        say(f"wrote {to.output}", quiet=quiet)
         return
     if sys.stdout is None:  # closed, as by `>&-`
         return
-    form = form or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
+    form = to.form or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
     with writing_stdout():
         if form is Format.TABLE:
             (show or print_table)(result)
         else:
-            sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv())
+            sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv(comment=comment))
         sys.stdout.flush()
 
 

@@ -57,7 +57,7 @@ def _merge(command: str, paths: Sequence[Path], result: ResultOptions, plot: Pat
     from landscape_cli.sharing.partial import check_complete, merge, read_part
 
     listen(quiet=quiet)
-    check_result_output(result.output, result.form, plot, force=result.force)
+    check_result_output(result, force=result.force)
     kind, write = map(load, WRITERS[command])
     values, first = merge(paths, [read_part(path, command) for path in paths])
     try:

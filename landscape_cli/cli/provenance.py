@@ -25,6 +25,7 @@ NOT_RECORDED = {
     "out_dir",
     "force",
     "form",
+    "no_comment",
     "quiet",
     "progress",
     "debug",

@@ -46,6 +46,15 @@ def test_parts_merged_are_the_whole_also_as_csv_and_picture(landscape: Callable[
         assert Path("m.svg").read_bytes() == Path("w.svg").read_bytes()
         tables = [landscape(*words, "--format", "csv").out for words in (command, [command[0], "--merge", *parts])]
         assert tables[0] == tables[1] != ""
+        done = landscape(command[0], "--merge", *parts, "--no-comment", "-o", "bare.csv")
+        assert done.code == 0
+        assert (
+            "# "
+            + json.dumps(json.loads(Path("bare.csv.meta.json").read_text())["provenance"])
+            + "\n"
+            + Path("bare.csv").read_text()
+            == tables[0]
+        )
 
 
 @pytest.mark.usefixtures("networks")
