@@ -132,6 +132,11 @@ def _check_places(body: Body) -> None:
         )
 
 
+def _check_subspaces(body: Body) -> None:
+    inside = [network["subspace"] for network in body["networks"] if "subspace" in network]
+    _check(all(None not in (each["dim"], each["of"]) and each["dim"] > 0 for each in inside), "a subspace has no size")
+
+
 def _check(good: bool, why: str) -> None:
     if not good:
         raise ResultError(why)
@@ -178,6 +183,14 @@ KINDS = (
         True,
         _check_pairs,
     ),
+    Kind(
+        "training in subspaces",
+        _of_networks("algo"),
+        shapes.TRAINED,
+        "subspace:subspace_figure",
+        True,
+        _check_subspaces,
+    ),
     Kind("training log", _of_rows("epoch", "loss", "phase"), shapes.LOG, "training:training_figure"),
     Kind(
         "connector",
@@ -222,7 +235,7 @@ def _body(result: Any) -> Body:
         from landscape_cli.io.results import finite
 
         body = {**body, "points": finite(result.rows)}
-    if {"local_energy", "profiles", "eigenvalues"} & set(body):
+    if {"local_energy", "profiles", "eigenvalues", "algo"} & set(body):
         body = {"networks": [{"network": "network", **body}]}
     return dict(body)
 
