@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from statistics import fmean
 
-from study.claims import Finding, of_sampler, spread, words
+from study.claims import Finding, barrier, of_sampler, spread, to_end, words
 from study.effects import difference, effect
 from study.page import table, told
 from study.readings import MIXED, SAMPLERS, Study, of_pair
@@ -15,6 +15,8 @@ from toroids.findings import lean
 
 REVERSED = (("sgd", "rsgd"), ("sgd", "adv"))
 """Samplers by the barrier between their networks as trained: SGD's is the lowest."""
+
+SHARP = (("rsgd", "adv"), ("sgd", "adv"), ("adv", "adv"))
 
 
 def relabelled(study: Study) -> Finding:
@@ -60,10 +62,40 @@ def normalised(study: Study) -> Finding:
     return Finding("3b", claim, numbers, comparisons, effects)
 
 
+def both_pieces(study: Study) -> Finding:
+    """Finding 4a: barriers of optimised geodesics whose midpoint was trained on points of both pieces."""
+    numbers, comparisons, barriers = [], [], []
+    for pair in SHARP:
+        trained = barrier(study.experiments.get(f"both-pieces-{'-'.join(pair)}", {}))
+        alone = {key: value for key, value in barrier(study.bent["geodesic"]).items() if key in trained}
+        drop = {key: alone[key] - trained[key] for key in alone}
+        barriers.append(trained)
+        numbers.append(f"{words(pair)}: trained alone {spread(alone)}, on both pieces {spread(trained)}")
+        comparisons.append(positive(f"barrier, trained alone less on both pieces: {words(pair)} > 0", drop))
+    claim = "midpoints trained on points of both pieces lower the barriers of paths that end in ADV"
+    return Finding("4a", claim, numbers, comparisons, [effect("the largest mean barrier", barriers, max)])
+
+
+def longer(study: Study) -> Finding:
+    """Finding 5b: how much farther midpoints are from SGD's networks than from RSGD's, trained six times as long."""
+    curves = {"ten": study.bent["geodesic"], "sixty": study.experiments.get("long", {})}
+    excess: dict[str, Values] = {
+        name: {key: to_end(own[key], "end", "geodesic") - to_end(own[key], "start", "geodesic") for key in own}
+        for name, own in curves.items()
+    }
+    ten = {key: value for key, value in excess["ten"].items() if key in excess["sixty"]}
+    numbers = [f"ten epochs {spread(ten)}, sixty {spread(excess['sixty'])}"]
+    comparisons = [positive("distance to SGD less that to RSGD > 0", excess["sixty"])]
+    claim = (
+        "of midpoints between RSGD and SGD: sixty epochs bring them nearer to RSGD, distance to SGD less that to RSGD"
+    )
+    return Finding("5b", claim, numbers, comparisons, [difference("sixty epochs less ten", excess["sixty"], ten)])
+
+
 def experiments(study: Study) -> list[str]:
     """Return the table of the experiments that were run; nothing if none was."""
     rows = []
-    for make in (relabelled, normalised):
+    for make in (relabelled, normalised, both_pieces, longer):
         with suppress(NothingMeasured):
             one = make(study)
             cells = ["<br>".join(one.numbers), "<br>".join(map(str, one.effects)), told(one)]

@@ -21,4 +21,12 @@ for study in "${studies[@]}"; do
       "path $(family raw "$sampler")$(family relabelled "$sampler")--pairs zip $options"
   done
   job "$study" experiments/normalised.json "path $(families normal) --pairs all --align cosine --both-ways $options"
+  bends="--align cosine --kind geodesic --optimize-midpoint $bend ${bend_of[${study#*/}/geodesic]:-} --midpoints 1"
+  bends+=" --points $bend_points ${measuring[${study#*/}]:-} $data" # of an option that comes twice the last counts
+  for sampler in "${samplers[@]}"; do
+    ends="$(family normal "$sampler")$(family normal adv)--pairs zip"
+    if [ "$sampler" = adv ]; then ends="$(family normal adv)--pairs all"; fi
+    job "$study" "experiments/both-pieces-$sampler-adv.json" "path $ends $bends --train-on connector"
+  done
+  job "$study" experiments/long.json "path $(family normal rsgd)$(family normal sgd)--pairs zip $bends --epochs 60"
 done | carry_out "experiments"
