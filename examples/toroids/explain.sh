@@ -24,9 +24,13 @@ for study in "${studies[@]}"; do
   bends="--align cosine --kind geodesic --optimize-midpoint $bend ${bend_of[${study#*/}/geodesic]:-} --midpoints 1"
   bends+=" --points $bend_points ${measuring[${study#*/}]:-} $data" # of an option that comes twice the last counts
   for sampler in "${samplers[@]}"; do
-    ends="$(family normal "$sampler")$(family normal adv)--pairs zip"
-    if [ "$sampler" = adv ]; then ends="$(family normal adv)--pairs all"; fi
+    pairs=zip
+    if [ "$sampler" = adv ]; then pairs=all; fi
+    ends="$(family normal "$sampler")$(family normal adv)--pairs $pairs"
     job "$study" "experiments/both-pieces-$sampler-adv.json" "path $ends $bends --train-on connector"
+    job "$study" "experiments/both-pieces-long-$sampler-adv.json" "path $ends $bends --train-on connector --epochs 60"
   done
-  job "$study" experiments/long.json "path $(family normal rsgd)$(family normal sgd)--pairs zip $bends --epochs 60"
+  ends="$(family normal rsgd)$(family normal sgd)--pairs zip"
+  job "$study" experiments/long.json "path $ends $bends --epochs 60"
+  job "$study" experiments/long-small.json "path $ends $bends --epochs 60 --batch-size 43"
 done | carry_out "experiments"
