@@ -80,7 +80,7 @@ def both_pieces(study: Study, long: str = "") -> Finding:
 
 
 def nearer(study: Study, first: str, second: str, claim: str) -> Finding:
-    """Finding 5b: how much farther midpoints between RSGD and SGD are from SGD's networks, trained one way or another."""
+    """Finding 5b: how much nearer to RSGD midpoints between RSGD and SGD are, trained one way and then another."""
     curves = study.experiments | {"bent": study.bent["geodesic"]}
     excess: list[Values] = [
         {key: to_end(curve, "end", "geodesic") - to_end(curve, "start", "geodesic") for key, curve in own.items()}
