@@ -150,8 +150,9 @@ def by_hand(
 
 
 def product(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
-    """Return the inner product of two networks."""
-    return sum(float((a[key].double() * b[key].double()).sum()) for key in a if a[key].is_floating_point())
+    """Return the inner product of two networks' parameters; running statistics are none."""
+    learned = (key for key in a if a[key].is_floating_point() and "running" not in key)
+    return sum(float((a[key].double() * b[key].double()).sum()) for key in learned)
 
 
 def one_run(name: str) -> Counter[str]:
