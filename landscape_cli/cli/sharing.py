@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import ResultOptions
@@ -82,8 +81,7 @@ class Sharing:
         self._context, self._quiet = context, quiet
         self._part = None if options.part is None else parse_part(options.part)
         plot = getattr(result, "plot", None)
-        csv = result.form is Format.CSV or (result.output is not None and result.output.suffix == ".csv")
-        if self._part is not None and (plot is not None or csv):
+        if self._part is not None and (plot is not None or result.is_csv):
             what = "--plot draws" if plot is not None else "a CSV has"
             raise typer.BadParameter(f"{what} the whole, not a part: ask for it with --merge")
         if options.resume and result.output is None:

@@ -56,10 +56,13 @@ def test_ascii(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     monkeypatch.setenv(*variable)
     print_curves({"x" * 60: [0.0, 1.0]})
     print_field([[0.0, 1.0]], {}, "x")
-    print_table(Result({}, [{"a": 1.5, "τ at ±5°": "0.5 ± 0.1"}], {}))
-    shown = capsys.readouterr().out
+    cells = [{"a": 1.5, "τ at ±5°": "0.5 ± 0.1", "moved": moved, "file": "5°.st"} for moved in ("1e+02°", "× 0.5")]
+    print_table(Result({}, cells, {}))
+    shown = capsys.readouterr().out.replace("5°.st", "")  # names of files stay as they are
     assert shown.isascii()
     assert "..." in shown
+    assert "| 1e+02 deg |" in shown
+    assert "| x 0.5 " in shown
     assert "0.5 +- 0.1" in shown
     assert "tau at +-5 deg" in shown
     assert " _# " in " ".join(shown.split())

@@ -25,6 +25,7 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
+    ResultOptions,
     Strict,
     TerminalOptions,
 )
@@ -215,7 +216,7 @@ def align(
             say(f"wrote {permutations}", quiet=quiet)
     result = alignment_result(target, movers, outputs or [None] * len(movers), alignments, symmetry, summary, more)
     with noting(errors):
-        emit(result, output=None, form=form, force=force, quiet=quiet, show=show)
+        emit(result, ResultOptions(form=form), quiet=quiet, show=show)
     check_written(errors)
 
 

@@ -28,7 +28,7 @@ def write_plane(
     body = frame.result(values).to_dict()
     written = Result(body, body["points"], provenance)
     with drawn_last(result.plot, written, force=result.force, quiet=quiet):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show_plane)
+        emit(written, result, quiet=quiet, show=show_plane)
 
 
 def show_plane(result: Result) -> None:
