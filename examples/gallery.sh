@@ -4,6 +4,7 @@
 # With DATA_DIR, which holds Fashion-MNIST, of networks trained on a little of that; results are kept in RESULTS.
 set -euo pipefail
 pictures=$(realpath -m "${1:-$(dirname "$0")/../docs/gallery}")
+shrink=$(realpath "$(dirname "$0")/shrink.py")
 mkdir -p "$pictures"
 data="--data hmm --hmm-patterns 600"
 if [ -n "${2:-}" ]; then
@@ -67,12 +68,4 @@ draw trajectory trajectory.json
 draw subspaces d4.json d16.json d64.json d256.json
 draw training sgd-1.csv rsgd-1.csv adv-1.csv
 
-# Few colors make small files, which a repository can hold.
-python - "$pictures"/*.png <<'CODE'
-import sys
-
-from PIL import Image
-
-for path in sys.argv[1:]:
-    Image.open(path).convert("RGB").quantize(48).save(path, optimize=True)
-CODE
+python "$shrink" "$pictures"/*.png
