@@ -7,21 +7,26 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
 
 from landscape_cli.errors import LandscapeError
 from landscape_cli.sharing.launch import Launch, find_launch
+from landscape_cli.sharing.share import Share
 
 if TYPE_CHECKING:
     from landscape_cli.sharing.ranks import Ranks
 
-ALONE = ("align", "normalize", "plot", "train")
+T = TypeVar("T")
+ALONE = ("normalize", "plot")
 """The commands that no processes share."""
 OURS = 1
-HARD_SECONDS = 5.0
-"""After so long a process whose work does not let go, as a kernel may not, ends in the midst of it."""
+HARD_SECONDS, PATIENT_SECONDS = 5.0, 60.0
+"""After so long a process whose work does not let go, as a kernel may not, ends in the midst of it; and where it has
+something to save before."""
 MARK = "landscape: error: "
 
 
@@ -35,6 +40,7 @@ class RanksOfThisProcess:
     launch: Launch | None = None
     _ranks: Ranks | None = None
     _lost: tuple[int, str] | None = None
+    _patience = HARD_SECONDS
 
     def begin(self) -> None:
         """Find out which process this is; all but the first are silent from here on.
@@ -43,7 +49,7 @@ class RanksOfThisProcess:
             RankError: if the environment makes no sense.
         """
         self.launch = self._ranks = self._lost = None
-        self._stderr: TextIO = sys.stderr
+        self._stdout, self._stderr = sys.stdout, sys.stderr
         self.launch = find_launch()
         if self.launch is not None and self.launch.rank:
             sys.stdout = sys.stderr = io.StringIO()  # which nobody reads
@@ -58,22 +64,56 @@ class RanksOfThisProcess:
             what = f"{command} --merge" if merges else command
             raise LandscapeError(f"{what} is the work of one process: start it without torchrun or srun")
 
-    def join(self) -> Ranks | None:
+    def join(self, *, saves: bool = False) -> Ranks | None:
         """Return the processes, once they are all there; None if there is only this one.
+
+        Args:
+            saves: whether this one saves what it has come to before it ends.
 
         Raises:
             RankError: if they do not come.
         """
+        self._patience = PATIENT_SECONDS if saves else HARD_SECONDS
         if self.launch is not None and self._ranks is None:
             from landscape_cli.sharing.ranks import Ranks
 
             self._ranks = Ranks(self.launch, lost=self._end_with)
         return self._ranks
 
+    def own(self, items: Sequence[T]) -> list[T]:
+        """Return which of a command's items fall to this process."""
+        return list(items) if self.launch is None else Share(self.launch.rank, self.launch.size).own([items])
+
+    def gather(self, value: Any, errors: list[LandscapeError], last: Callable[[], None] = lambda: None) -> list[Any]:
+        """Return what every process gives; but for the first one they end here, once that has done the rest.
+
+        Args:
+            value: JSON values.
+            errors: of this process; those of the others are added.
+            last: what the others do in the end.
+
+        Raises:
+            Exit: in other processes than the first, at the end.
+            RankError: if one ends before.
+        """
+        if self._ranks is None:
+            return [value]
+        everything = self._ranks.gather([value, [[str(error), error.exit_code] for error in errors]])
+        if everything is None:
+            self._ranks.wait()
+            last()
+            raise typer.Exit
+        for _, others in everything[1:]:
+            for said, code in others:
+                errors.append(LandscapeError(said))
+                errors[-1].exit_code = code
+        return [value for value, _ in everything]
+
     def finish(self) -> None:
         """End well, together."""
         if self._ranks is not None:
             self._ranks.finish()
+        sys.stdout = self._stdout
 
     def fail(self, report: Callable[[], int]) -> int:
         """End with an error, all together; return the exit code.
@@ -96,6 +136,7 @@ class RanksOfThisProcess:
             code = report()
         if self._ranks is not None:
             self._ranks.fail(code, said)
+        sys.stdout = self._stdout
         return code
 
     def _say(self, words: str) -> None:
@@ -116,7 +157,7 @@ class RanksOfThisProcess:
         else:
             words = said.replace(MARK, f"{MARK}{which}: ")
         self._lost = (OURS if code is None else code, words)
-        ending = threading.Timer(HARD_SECONDS, self._end_hard)
+        ending = threading.Timer(self._patience, self._end_hard)
         ending.daemon = True
         ending.start()
         os.kill(os.getpid(), signal.SIGTERM)  # raises in the main thread

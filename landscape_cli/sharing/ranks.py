@@ -99,6 +99,15 @@ class Ranks:
             self._say(other, GO)
         return True
 
+    def meet(self) -> None:
+        """Wait until all are here.
+
+        Raises:
+            RankError: if a process ends before.
+        """
+        self.gather(None)
+        self.go()
+
     def wait(self) -> None:
         """Wait until the first process has put everything in its place.
 

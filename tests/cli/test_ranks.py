@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,15 +14,20 @@ from landscape_cli.cli.ranks import RanksOfThisProcess
 from landscape_cli.sharing.journal import Journal
 from landscape_cli.sharing.launch import Launch
 from tests.cli.test_app import TRAIN
+from tests.cli.test_parts import COMMANDS
 from tests.support.ranks import environment, free_port, start
 
 PLANE = ["plane", "1.st", "2.st", "--third", "random", "--grid", "3", "--loss", "-o", "r.json", "--resume"]
 
 
 @pytest.fixture
-def whole(made: Callable[..., None], landscape: Callable[..., Any]) -> bytes:
-    for seed in (1, 2):
+def networks(made: Callable[..., None]) -> None:
+    for seed in (1, 2, 3):
         made(*TRAIN, "--seed", seed, "-o", f"{seed}.st")
+
+
+@pytest.fixture
+def whole(networks: None, landscape: Callable[..., Any]) -> bytes:
     assert landscape(*PLANE).code == 0
     return Path("r.json").rename("whole.json").read_bytes()
 
@@ -87,6 +93,81 @@ def test_what_goes_by_one_process_only_is_refused_by_all_and_the_first_says_so(
                 done.check_refused(words, str(arguments))
     monkeypatch.setenv("RANK", "2")
     assert landscape("plane", "1.st").code == 1
+
+
+class OneAfterTheOther:
+    """Two processes, the second before the first: what it says is kept until that asks."""
+
+    said: ClassVar[list[str]] = []
+
+    def __init__(self, launch: Launch, *, lost: Any) -> None:
+        self.launch = launch
+
+    def gather(self, value: Any) -> list[Any] | None:
+        if self.launch.rank:
+            self.said.append(json.dumps(value, allow_nan=False))
+            return None
+        return [value, json.loads(self.said.pop(0))]
+
+    def go(self) -> bool:
+        return True
+
+    def meet(self) -> None:
+        pass
+
+    wait = finish = meet
+
+    def fail(self, code: int, said: str) -> None:
+        self.failed = code, said
+
+
+TRAINING = [*TRAIN, "--runs", "3", "--log", "log.csv", "--keep-epochs", "1", "--seed", "4"]
+EXPORTS = ["--export", "{name}-a.pt", "--force"]  # as here the second has written before the first looks
+SHARED = {
+    **{name: [*command, "-o", "r.json"] for name, command in COMMANDS.items()},
+    "train": [*TRAINING, "-o", "n-{seed}.st", "--export", "n-{seed}.pt"],
+    "align": [*["align", "1.st", "2.st", "3.st", "--out-dir", "to", "--permutations", "p.json"], *EXPORTS],
+}
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize("name", SHARED)
+def test_every_command_that_is_shared_comes_to_the_bytes_of_one_process(
+    landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def files() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+    before = files()
+    alone = landscape(*SHARED[name])
+    whole = files()
+    assert alone.code == 0
+    assert whole != before
+    for path in whole.keys() - before.keys():
+        Path(path).unlink()
+    monkeypatch.setattr("landscape_cli.sharing.ranks.Ranks", OneAfterTheOther)
+    for rank in (1, 0):
+        for variable, value in environment(rank, 2, 1).items():
+            monkeypatch.setenv(variable, value)
+        done = landscape(*SHARED[name])
+        assert done.code == 0, done.err
+        assert (done.out, done.err) == ("", "") if rank else done.out == alone.out
+    assert not OneAfterTheOther.said
+    assert files() == whole
+
+
+@pytest.mark.usefixtures("networks")
+def test_what_takes_all_at_once_is_for_one_process(
+    landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in environment(0, 4, 1).items():
+        monkeypatch.setenv(variable, value)
+    for arguments, words in (
+        (["align", "1.st", "2.st", "--average-out", "m.st"], "--average-out takes all networks at once"),
+        (["align", "1.st", "2.st", "--method", "cycle", "--out-dir", "to"], "--method cycle takes all"),
+        ([*TRAINING, "-o", "n-{seed}.st"], "4 processes cannot share 3 runs: start fewer, or raise --runs"),
+    ):
+        landscape(*arguments).check_refused(words, str(arguments))
 
 
 @pytest.mark.parametrize(
