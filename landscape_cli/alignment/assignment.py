@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from landscape_cli.alignment.solver import linear_sum_assignment
 from landscape_cli.errors import GeometryError
 from landscape_cli.symmetry import PermutationGroup, Symmetry
 

@@ -123,8 +123,9 @@ class Similarity:
 
         By cosines those of some groups alone, where these are named.
         """
-        release(self.reference)
-        release(self.params)
+        widest = max((group.units for group in self.axis_table.symmetry.permutations), default=0)
+        for network in (self.reference, self.params):
+            release(network, less_than=WIDE * widest**2)
         self._make_room(None)
         if self.kind is Kind.WEIGHT:
             moved = self.axis_table.permutations.keys() | self.axis_table.signs.keys()

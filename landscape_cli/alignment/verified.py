@@ -359,7 +359,6 @@ class PairAligner:
             advance=advance,
         )
         release(reference.params)
-        release(network.params)
         return_freed_memory()
         proof = prove_alignment(
             self._model,
@@ -370,6 +369,7 @@ class PairAligner:
             expected=self._expected(network),
             name=network.path,
         )
+        release(network.params)
         warn_of_precision(network.path, proof)
         return replace(alignment, proof=proof)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,6 +25,10 @@ from landscape_cli.errors import LandscapeError, escaped, one_line, said_by, sho
 from landscape_cli.user_code.imports import line_of_users
 
 OURS, USERS, NO_READER = 1, 2, 141
+COMPLETION = {"--install-completion", "--show-completion"}
+"""Options that typer has for shells that complete what is typed."""
+COMPLETES = "_LANDSCAPE_COMPLETE"
+"""The variable in which such a shell asks."""
 # typer's own errors of usage, under whichever name this version of typer keeps them
 UsageProblem = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -90,7 +95,6 @@ app = typer.Typer(
     name="landscape",
     cls=CommandGroup,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=SETTINGS,
@@ -147,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             signals.begin()
             ranks.begin()
             listen(quiet=False)
-            result = app(argv, prog_name="landscape", standalone_mode=False, complete_var="")  # no completions
+            result = app(argv, prog_name="landscape", standalone_mode=False, complete_var=COMPLETES)
             if sys.stdout is not None:
                 with writing_stdout():
                     sys.stdout.flush()
@@ -158,18 +162,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             signals.end()
         code = result if isinstance(result, int) else 0
     except BaseException as error:  # the boundary: whatever happened becomes one line and an exit code
-        code = ranks.fail(partial(_report, error, debug="--debug" in argv))
+        completes = COMPLETES in os.environ or not COMPLETION.isdisjoint(argv[:1])
+        code = ranks.fail(partial(_report, error, debug="--debug" in argv, completes=completes))
     signals.will_exit(code)
     sys.exit(code)
 
 
-def _report(error: BaseException, *, debug: bool) -> int:
-    """Print what a person needs to know of an error; return the exit code."""
+def _report(error: BaseException, *, debug: bool, completes: bool) -> int:
+    """Print what a person needs to know of an error; return the exit code: what completes ends as others fail."""
     leave_stdout()
     if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):  # typer's, rich's exits
         return NO_READER
     if isinstance(error, SystemExit):
-        if isinstance(error.code, int) and error.code:  # click's, where nobody reads on
+        if isinstance(error.code, int) and (error.code or completes):  # click's, where nobody reads on
             return error.code
         return _fail("code of the model ended the program (SystemExit): remove that from the model", USERS)
     if isinstance(error, typer.Exit):
@@ -211,7 +216,15 @@ def _usage_message(error: BaseException) -> str:
     message = getattr(error, "format_message", lambda: str(error))()
     # without words of the validator's, which are not ours
     message = message.removeprefix("Invalid value: ").replace(": Value error, ", ": ").removesuffix(".")
+    if _is_settled(context, getattr(error, "option_name", None)):
+        message = f"{message}: with --merge the parts have settled what is measured, so leave it out"
     return f"{message} (see '{where} --help')" if message else ""
+
+
+def _is_settled(context: Any, option: str | None) -> bool:
+    """Tell whether an option that there is not is one of the same command without --merge."""
+    name = getattr(context, "info_name", None)
+    return name in COMMANDS and any(option in parameter.opts for parameter in build_command(name).params)
 
 
 def _fail(message: str, code: int) -> int:

@@ -25,22 +25,23 @@ from landscape_cli.errors import LandscapeError, LandscapeWarning, Remark, escap
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from landscape_cli.cli.options import ResultOptions
     from landscape_cli.io.results import Result
 
 REFRESH_SECONDS = 0.1
 WIDE = 80
 """Columns of a terminal that has room for all that a progress bar says."""
-OF_FIGURES = {"matplotlib", "figures"}
-"""Folders whose code remarks on how a figure looks, which is never wrong."""
+OF_FIGURES = {"matplotlib", "mpl_toolkits", "landscape_cli.figures"}
+"""Packages whose code remarks on how a figure looks, which is never wrong."""
 OF_KERNELS = ".* is not supported with oneDNN"
 """PyTorch's remark on which of its kernels it takes, of LSTMs with projections."""
 MOST_NETWORKS = 10**7
 """No command evaluates more: that is a slip, or work for several commands."""
 MANY_NETWORKS, MANY = 10**4, 10**9
 """What takes so much says so at the start."""
-FIGURE = re.compile(r"-$|[-+]?[0-9.]+(e[-+][0-9]+)?( ±|$)")
-"""What text in a table is a number, or a mean ± its deviation."""
-IN_ASCII = str.maketrans({"±": "+-", "τ": "tau", "σ": "sigma", "°": " deg"})
+FIGURE = re.compile(r"-$|(× )?[-+]?[0-9.]+(e[-+][0-9]+)?( ±|°?$)")
+"""What text in a table is a number, a mean ± its deviation, an angle or a factor."""
+IN_ASCII = str.maketrans({"±": "+-", "τ": "tau", "σ": "sigma", "°": " deg", "×": "x"})
 """What stands for signs in headers and figures where there are letters of ASCII alone."""
 NAME_WIDTH = 14
 """Characters of a name that stay together at least in each of several tables."""
@@ -136,30 +137,23 @@ def progress(
         bar.update(task, total=done, completed=done)  # of work that ended early
 
 
-def emit(
-    result: Result,
-    *,
-    output: Path | None,
-    form: Format | None,
-    force: bool,
-    quiet: bool,
-    show: Callable[[Result], None] | None = None,
-) -> None:
-    """Write a result to `output`, or print it: a table (by `show`) on a terminal, else JSON, or as `form` says."""
+def emit(result: Result, to: ResultOptions, *, quiet: bool, show: Callable[[Result], None] | None = None) -> None:
+    """Write a result to a file, or print it: a table (by `show`) on a terminal, else JSON, or in another form."""
     from landscape_cli.io.results import write_result
 
-    if output is not None:
-        write_result(output, result, force=force)
-        say(f"wrote {output}", quiet=quiet)
+    comment = not to.no_comment
+    if to.output is not None:
+        write_result(to.output, result, force=to.force, comment=comment)
+        say(f"wrote {to.output}", quiet=quiet)
         return
     if sys.stdout is None:  # closed, as by `>&-`
         return
-    form = form or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
+    form = to.form or (Format.TABLE if sys.stdout.isatty() else Format.JSON)
     with writing_stdout():
         if form is Format.TABLE:
             (show or print_table)(result)
         else:
-            sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv())
+            sys.stdout.write(result.to_json() if form is Format.JSON else result.to_csv(comment=comment))
         sys.stdout.flush()
 
 
@@ -282,9 +276,7 @@ def listen(*, quiet: bool) -> None:
     """From here on, print what the library warns of as lines on standard error; `quiet` leaves out what it can."""
 
     def show(message: Warning | str, category: type[Warning], filename: str = "", *_: Any, **__: Any) -> None:
-        left_out = issubclass(category, LandscapeWarning | Remark) or bool(
-            OF_FIGURES.intersection(Path(filename).parts)
-        )
+        left_out = issubclass(category, LandscapeWarning | Remark) or _is_of_figures(filename)
         prefix = "" if issubclass(category, Remark) else "warning: "
         say(f"{prefix}{message}", quiet=quiet and left_out)
 
@@ -294,6 +286,13 @@ def listen(*, quiet: bool) -> None:
     warnings.showwarning = show
     log = logging.getLogger("matplotlib")
     log.handlers, log.propagate = [_Lines(quiet)], False
+
+
+def _is_of_figures(filename: str) -> bool:
+    """Tell whether a file is of the packages that draw, as they were imported: others may have folders of that name."""
+    packages = (sys.modules.get(name) for name in OF_FIGURES)
+    folders = [folder for package in packages for folder in getattr(package, "__path__", ())]
+    return any(Path(filename).is_relative_to(folder) for folder in folders)
 
 
 class _Lines(logging.Handler):

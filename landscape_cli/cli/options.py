@@ -195,6 +195,20 @@ class ResultOptions(Group):
     output: Output = None
     force: Force = False
     form: Form = None
+    no_comment: Annotated[
+        bool,
+        typer.Option(
+            "--no-comment",
+            help="CSV without the comment above it, as pandas.read_csv(file) reads it: the provenance goes beside the "
+            "file, to FILE.csv.meta.json.",
+            show_default=False,
+        ),
+    ] = False
+
+    @property
+    def is_csv(self) -> bool:
+        """Whether the result is written as CSV."""
+        return self.form is Format.CSV or (self.output is not None and self.output.suffix == ".csv")
 
 
 @dataclass(frozen=True)

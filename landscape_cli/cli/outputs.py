@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
 from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed, one_line
@@ -19,6 +18,7 @@ from landscape_cli.io.atomic import check_not_system, check_outputs, check_room,
 from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
+    from landscape_cli.cli.options import ResultOptions
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.io.results import Result
     from landscape_cli.network import Params
@@ -266,19 +266,22 @@ def check_distinct(*outputs: Path | None) -> None:
             raise ResultError(f"{path.name} is to be a file, and the folder of {folders[path].name}: name them apart")
 
 
-def check_result_output(output: Path | None, form: Format | None, plot: Path | None, *, force: bool) -> None:
+def check_result_output(result: ResultOptions, *, force: bool) -> None:
     """Check, before any work, that a result and its plot can be written.
 
     Raises:
-        ResultError: if they cannot, or `--format` contradicts the suffix of `-o`.
+        ResultError: if they cannot, or `--format` contradicts the suffix of `-o`, or `--no-comment` is of no CSV.
     """
     from landscape_cli.io.results import check_result_name
 
+    output, form, plot = result.output, result.form, getattr(result, "plot", None)
     check_stdout(output)
     if output is not None:
-        check_result_name(output, force=force)
+        check_result_name(output, force=force, comment=not result.no_comment)
         if form is not None and output.suffix != f".{form.value}":
             raise ResultError(f"--format {form.value} contradicts the suffix of {output}: leave one of them out")
+    if result.no_comment and not result.is_csv:
+        raise ResultError("--no-comment is about CSV: name a .csv with -o, or add --format csv")
     check_distinct(output, plot)
     if plot is not None:
         from landscape_cli.figures.figure import check_plot

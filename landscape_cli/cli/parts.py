@@ -57,7 +57,7 @@ def _merge(command: str, paths: Sequence[Path], result: ResultOptions, plot: Pat
     from landscape_cli.sharing.partial import check_complete, merge, read_part
 
     listen(quiet=quiet)
-    check_result_output(result.output, result.form, plot, force=result.force)
+    check_result_output(result, force=result.force)
     kind, write = map(load, WRITERS[command])
     values, first = merge(paths, [read_part(path, command) for path in paths])
     try:
@@ -65,6 +65,6 @@ def _merge(command: str, paths: Sequence[Path], result: ResultOptions, plot: Pat
         check_complete(values, frame, besides=COMPARED)
         write(frame, values, counted(first.provenance, values), result, quiet=quiet)
     except RecordError as cause:
-        raise ResultError(f"{paths[0]}, or another part, is damaged: {cause}") from cause
+        raise ResultError(f"{values.file} is damaged: {cause}") from cause
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as cause:  # numbers that do not fit
         raise ResultError(f"these parts make no result ({one_line(cause)}): measure them again") from cause

@@ -25,6 +25,7 @@ NOT_RECORDED = {
     "out_dir",
     "force",
     "form",
+    "no_comment",
     "quiet",
     "progress",
     "debug",
@@ -87,7 +88,7 @@ OF_ENSEMBLE = ("same", "bn")
 
 
 def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
-    """Return the command's options as the provenance keeps them."""
+    """Return the command's options as the provenance keeps them: under their own names."""
     unused = {name for name in IF_USED if not context.params.get(name)}
     unused.update(name for name in IF_GIVEN if context.params.get(name) is None)
     if "optimize_midpoint" in context.params:
@@ -112,7 +113,14 @@ def recorded(context: typer.Context, **replaced: Any) -> dict[str, Any]:
         kind == Kind.CONNECTOR or not Kind(kind).load().random
     ):  # which has no use for `--orders`
         values.pop("orders", None)
-    return {key: _plain(value) for key, value in values.items()}
+    spelled = {parameter.name: parameter.opts for parameter in context.command.params}
+    return {_own_name(key, spelled.get(key, ())): _plain(value) for key, value in values.items()}
+
+
+def _own_name(parameter: str, spellings: Sequence[str]) -> str:
+    """Return the name under which the user knows an option, as `lr` of --lr; arguments keep theirs."""
+    names = [spelling.removeprefix("--").replace("-", "_") for spelling in spellings if spelling.startswith("--")]
+    return parameter if not names or parameter in names else names[0]
 
 
 def _unused_by_path(options: Mapping[str, Any]) -> set[str]:

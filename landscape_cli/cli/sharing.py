@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from landscape_cli.choices import Format
 from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import ResultOptions
@@ -92,8 +91,7 @@ class Sharing:
         if self._part is not None and launch is not None:
             raise typer.BadParameter("--part is for processes that know nothing of each other: leave it out")
         plot = getattr(result, "plot", None)
-        csv = result.form is Format.CSV or (result.output is not None and result.output.suffix == ".csv")
-        if self._part is not None and (plot is not None or csv):
+        if self._part is not None and (plot is not None or result.is_csv):
             what = "--plot draws" if plot is not None else "a CSV has"
             raise typer.BadParameter(f"{what} the whole, not a part: ask for it with --merge")
         if options.resume and result.output is None:

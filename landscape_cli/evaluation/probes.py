@@ -17,8 +17,8 @@ PROBES = 256
 CONVOLUTIONAL = 64
 """The same of convolutional networks, in which each input shows every filter at many places."""
 FEWEST = 2
-WORK = 12 * 10**9
-"""Products of numbers in one forward pass on all probes: a second in float64."""
+WORK = 6 * 10**9
+"""Products of numbers in one forward pass on all probes: half a second in float64."""
 MEMORY = 128 * MIB
 """Bytes for the largest tensor on all probes."""
 PART = 32 * MIB
@@ -75,7 +75,10 @@ def check_probe(probe: Tensor) -> None:
 
 
 def probes_at_once(model: nn.Module, params: Params, probe: Tensor) -> int:
-    """Return how many probes may be run at once: with what convolutions unfold, their activations fill PART."""
+    """Return how many probes may be run at once: their activations fill PART, with what convolutions unfold.
+
+    On a CPU these unfold a few samples at a time (`forward.float64`), which does not count.
+    """
     if len(probe) <= FEWEST + 1:
         return len(probe)
     first = probe[:FEWEST]
@@ -83,7 +86,8 @@ def probes_at_once(model: nn.Module, params: Params, probe: Tensor) -> int:
         work = _work(model, params, first.to(float_type(params)) if probe.is_floating_point() else first)
     except ModelError:  # it is told where it fails on all of them, in float64
         return len(probe)
-    return max(FEWEST, PART // (torch.float64.itemsize * (work.unfolded + 3 * work.largest)))
+    unfolded = 0 if probe.device.type == "cpu" else work.unfolded
+    return max(FEWEST, PART // (torch.float64.itemsize * (unfolded + 3 * work.largest)))
 
 
 def parts_of(probe: Tensor, size: int) -> tuple[Tensor, ...]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WIDTHS = {"train": "width", "test": "test_width"}
 """What results call the angular width on a split."""
+MOST_NAMES = 12
+"""Of more networks beside each other, the legend alone says which they are."""
 
 Network = Mapping[str, Any]
 
@@ -25,7 +27,7 @@ def radial_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure:
 
     A color for each network and a line for each direction, with a band of one standard error on either side. A thin
     line down from where the error has grown so much is where the angular width is taken. Profiles without any number
-    are left out.
+    are left out. Of several networks a last row of panels has the widths beside each other, with one standard error.
 
     Args:
         *results: of `flatness` of the kind radial, as files hold them; their networks are drawn together.
@@ -41,10 +43,11 @@ def radial_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure:
     shown = dict(zip(directions, short_labels(directions), strict=True))
     lines = lines_of(look.label([network["network"] for network in networks]), Look(labels=look.labels))
     styles = {k: (line.label, line.style) for line in lines for k in line.members}
-    figure, grid = new_figure(len(kinds), len(measured), look)
+    wide = [name for name in measured if sum(_width(network, name) is not None for network in networks) > 1]
+    figure, grid = new_figure(len(kinds) + bool(wide), len(measured), look)
     entries: dict[str, Any] = {}
     marks: dict[str, Any] = {}
-    for kind, row in zip(kinds, grid, strict=True):
+    for kind, row in zip(kinds, grid, strict=False):
         for axes, name in zip(row, measured, strict=True):
             values: list[float] = []
             for k, network in enumerate(networks):
@@ -57,6 +60,11 @@ def radial_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure:
             quantity = networks[0].get("quantity", "error")
             set_scores(axes, values, look, name.replace("_", " ") if name.endswith("_loss") else f"{name} {quantity}")
             _set_strengths(axes, kind, profiles)
+    for axes, name in zip(grid[-1] if wide else (), measured, strict=False):
+        if name in wide:
+            _draw_widths(axes, networks, styles, name)
+        else:
+            axes.set_axis_off()
     write_legend(figure, entries | marks)
     write_title(figure, look, "band: one standard error over draws" if entries else "")
     return finish(figure)
@@ -86,12 +94,37 @@ def _draw(
         strengths, means, errors = [0.0, *strengths], [start, *means], [0.0, *errors]
     line, values = draw_curve(axes, strengths, means, errors, style)
     entries.setdefault(label, line)
-    width = network.get(WIDTHS.get(name, ""))
-    if profile["direction"] == "random" and width is not None and width["angle"] is not None:
+    width = _width(network, name)
+    if profile["direction"] == "random" and width is not None:
         ends = [0, start + width["growth"]]
         [mark] = axes.plot([width["angle"]] * 2, ends, color=style["color"], linewidth=1, linestyle=":", marker="_")
         marks.setdefault(f"angular width (growth {width['growth']:g})", mark)
     return values
+
+
+def _width(network: Network, name: str) -> Mapping[str, Any] | None:
+    """Return the angular width of a network on a split, None where it has none."""
+    width: Mapping[str, Any] | None = network.get(WIDTHS.get(name, ""))
+    return None if width is None or width["angle"] is None else width
+
+
+def _draw_widths(
+    axes: Any, networks: Sequence[Network], styles: Mapping[int, tuple[str, Mapping[str, Any]]], name: str
+) -> None:
+    """Draw the angular widths of networks beside each other."""
+    highest = 0.0
+    for k, network in enumerate(networks):
+        width = _width(network, name)
+        if width is not None:
+            style = styles[k][1]
+            error = as_number(width.get("standard_error"))
+            error = 0.0 if math.isnan(error) else error
+            mark = {"color": style["color"], "marker": style["marker"], "linestyle": "none", "markersize": 4}
+            axes.errorbar(k, width["angle"], error, capsize=2, elinewidth=0.8, **mark)
+            highest = max(highest, width["angle"] + error)
+    names = [styles[k][0] for k in range(len(networks))] if len(networks) <= MOST_NAMES else []
+    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 3 else 0)
+    axes.set(ylabel=f"angular width, {name} (degrees)", xlim=(-0.5, len(networks) - 0.5), ylim=(0, 1.1 * highest))
 
 
 def _set_strengths(axes: Any, kind: str, profiles: Sequence[Mapping[str, Any]]) -> None:

@@ -80,6 +80,9 @@ DISTANCE = ABOUT | {
     "pairs": [{"a": TEXT, "b": TEXT, "family_a?": TEXT, "family_b?": TEXT, OTHERS: NUMBER}],
     "matrix?": {"metric": TEXT, OTHERS: ANY},
 }
+SUBSPACE = {"dim": NUMBER, "of": NUMBER, "basis": TEXT, OTHERS: ANY}
+SCORED = {f"{split}_{score}?": NUMBER for split in ("train", "test") for score in ("error", "loss")}
+TRAINED = {"networks": [SCORED | {"network": TEXT, "subspace?": SUBSPACE, OTHERS: ANY}], OTHERS: ANY}
 FIGURES = {"max": NUMBER, OTHERS: ANY}
 FACET = {"vertices": [TEXT], "loss?": {OTHERS: FIGURES}, OTHERS: FIGURES}
 CONNECTOR = ABOUT | {

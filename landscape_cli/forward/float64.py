@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscape_cli.forward.memory import MIB
 from landscape_cli.forward.uncompiled import OperatorMode
 
 WIDER = dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.float64) | {
     torch.complex64: torch.complex128
 }
-
+UNFOLDED = 4 * MIB
+"""Bytes of windows that a convolution on a CPU unfolds at once, or one sample's."""
 
 StandIns = Mapping[int, tuple[Tensor, Callable[[], Tensor]]]
 """By the `id` of a tensor that stands in for another: it, and what makes the other, whenever an operator takes it."""
@@ -53,7 +55,10 @@ class _Wider(OperatorMode):
         kwargs = kwargs or {}
         if func._schema.is_mutable:
             return func(args[0], *self._widened(args[1:]), **kwargs) if args else func(**kwargs)
-        return self._widened(func(*self._widened(args), **self._widened(kwargs)))
+        args, kwargs = self._widened(args), self._widened(kwargs)
+        if func is torch.ops.aten.convolution.default and args[0].device.type == "cpu":
+            return _convolved(func, *args)
+        return self._widened(func(*args, **kwargs))
 
     def _widened(self, value: Any) -> Any:
         if isinstance(value, Tensor):
@@ -67,3 +72,15 @@ class _Wider(OperatorMode):
         if isinstance(value, Mapping):
             return {key: self._widened(item) for key, item in value.items()}
         return value
+
+
+def _convolved(convolution: Any, x: Tensor, weight: Tensor, *how: Any) -> Tensor:
+    """Return a convolution made of a few samples at a time: in float64 the windows of all of them are unfolded first.
+
+    Every sample is multiplied by itself, so the bits are those of all at once.
+    """
+    _, stride, *_, transposed, _, _ = how
+    windows = x[0, 0].numel() // (1 if transposed else math.prod(stride)) if len(x) else 0
+    samples = UNFOLDED // max(1, x.element_size() * weight[0].numel() * windows)
+    parts = [convolution(part, weight, *how) for part in x.split(max(1, samples))]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

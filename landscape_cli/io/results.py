@@ -47,13 +47,14 @@ class Result:
         content = finite(dict(self.body) | {"provenance": self.provenance})
         return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
-    def to_csv(self) -> str:
-        """Return the rows as CSV text, after one comment line (#) with the provenance.
+    def to_csv(self, *, comment: bool = True) -> str:
+        """Return the rows as CSV text, by default after one comment line (#) with the provenance.
 
         Text that a spreadsheet would take for a formula (it begins with =, +, - or @) has an apostrophe before it.
         """
         text = io.StringIO()
-        text.write(f"# {json.dumps(finite(self.provenance), allow_nan=False)}\n")
+        if comment:
+            text.write(f"# {json.dumps(finite(self.provenance), allow_nan=False)}\n")
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(map(_cell, columns))
@@ -104,8 +105,13 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def check_result_name(path: Path, *, force: bool) -> None:
-    """Check that a result can be written to `path`.
+def meta_of(path: Path) -> Path:
+    """Return the file that holds the provenance of a CSV file without a comment."""
+    return path.with_name(f"{path.name}.meta.json")
+
+
+def check_result_name(path: Path, *, force: bool, comment: bool = True) -> None:
+    """Check that a result can be written to `path`; without a comment in CSV, its provenance beside it.
 
     Raises:
         ResultError: if the suffix is neither `.json` nor `.csv`, the folder is missing, or the file exists.
@@ -113,16 +119,27 @@ def check_result_name(path: Path, *, force: bool) -> None:
     if path.suffix not in FORMATS:
         raise ResultError(f"{path} must end in {' or '.join(FORMATS)}: the suffix decides the format")
     check_output(path, force=force, error=ResultError)
+    if path.suffix == ".csv" and not comment:
+        check_output(meta_of(path), force=force, error=ResultError)
 
 
-def write_result(path: Path, result: Result, *, force: bool) -> None:
+def write_result(path: Path, result: Result, *, force: bool, comment: bool = True) -> None:
     """Write a result to a file, in the format that its suffix says.
+
+    Args:
+        path: the file.
+        result: what is written.
+        force: whether an existing file may be replaced.
+        comment: whether CSV begins with the provenance, which else goes to `meta_of(path)`, and first.
 
     Raises:
         ResultError: if it cannot be written.
     """
-    check_result_name(path, force=force)
-    text = result.to_csv() if path.suffix == ".csv" else result.to_json()
+    check_result_name(path, force=force, comment=comment)
+    text = result.to_csv(comment=comment) if path.suffix == ".csv" else result.to_json()
+    if path.suffix == ".csv" and not comment:
+        meta = json.dumps({"provenance": finite(result.provenance)}, indent=2, allow_nan=False) + "\n"
+        write_atomic(meta_of(path), meta.encode(), force=force, error=ResultError)
     write_atomic(path, text.encode(), force=force, error=ResultError)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from landscape_cli.errors import ResultError, one_line
 from landscape_cli.io.regular import open_regular
-from landscape_cli.io.results import FORMATS
+from landscape_cli.io.results import FORMATS, meta_of
 
 LARGEST = 1 << 30
 """Bytes of a file: no result is larger."""
@@ -27,7 +27,7 @@ def read_result(path: Path) -> dict[str, Any]:
 
     Returns:
         Of a JSON file what it holds; of a CSV file its rows as `points`, in which what reads as a number is one, and
-        what is empty is None, and the provenance if it has it.
+        what is empty is None, and the provenance if it has it, or the file beside it.
 
     Raises:
         ResultError: if it cannot be read, or is no result.
@@ -41,6 +41,9 @@ def read_result(path: Path) -> dict[str, Any]:
         raise ResultError(f"{path} is no result of landscape: {one_line(cause)}") from cause
     if not isinstance(body, dict):
         raise ResultError(f"{path} is no result of landscape: it holds no object")
+    beside = meta_of(path)
+    if path.suffix == ".csv" and "provenance" not in body and beside.is_file():
+        body["provenance"] = read_result(beside).get("provenance")
     return body
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 
-from landscape_cli.errors import ResultError
 from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.scores import Scores, SplitFacts
-from landscape_cli.io.records import from_record, to_record
+from landscape_cli.io.records import RecordError, from_record, to_record
 from landscape_cli.network import Params
 from landscape_cli.sharing.share import Values
 
@@ -56,17 +55,12 @@ def scores_from(values: Values, keys: Sequence[str], splits: Mapping[str, SplitF
         splits: what scores are of.
 
     Raises:
-        ResultError: if a value is none of a network's.
+        RecordError: if a value is none of a network's; it is the one that was taken last.
     """
-    rows = [from_record(tuple[Numbers, ...], values[key], f"what was measured of {key}") for key in keys]
-    wrong_row = next((key for key, row in zip(keys, rows, strict=True) if len(row) != len(splits)), None)
-    if wrong_row is not None:
-        raise ResultError(f"what was measured of {wrong_row} is not of {len(splits)} splits")
+    rows = [_row(values[key], f"what was measured of {key}", splits) for key in keys]
     scores = {}
     for k, (name, facts) in enumerate(splits.items()):
         wrong, undecided, loss = ([row[k][column] for row in rows] for column in range(3))
-        if facts.samples < 1 or min([*undecided, 0]) < 0 or max([*undecided, 0]) > facts.samples:
-            raise ResultError(f"not so many samples can be undecided of {facts.samples}")
         scores[name] = Scores(
             torch.tensor(wrong, dtype=torch.float64 if facts.fractions else torch.int64),
             facts.samples,
@@ -76,6 +70,16 @@ def scores_from(values: Values, keys: Sequence[str], splits: Mapping[str, SplitF
             facts.variance,
         )
     return scores
+
+
+def _row(value: Any, where: str, splits: Mapping[str, SplitFacts]) -> tuple[Numbers, ...]:
+    row = from_record(tuple[Numbers, ...], value, where)
+    if len(row) != len(splits):
+        raise RecordError(f"{where} is not of {len(splits)} splits")
+    for (_, undecided, _), facts in zip(row, splits.values(), strict=True):
+        if not 0 <= undecided <= facts.samples or facts.samples < 1:
+            raise RecordError(f"{where}: {undecided} of {facts.samples} samples cannot be undecided")
+    return row
 
 
 def count_compared(arithmetic: Arithmetic, values: Values) -> None:

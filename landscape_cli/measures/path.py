@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from landscape_cli.choices import Statistics
+from landscape_cli.choices import Precision, Statistics
 from landscape_cli.evaluation.splits import named_splits
 from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.path_evaluator import PathEvaluator
@@ -38,6 +38,7 @@ def path(
     beyond: Sequence[float] = (0.0, 1.0),
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     advance: Callable[[int], None] | None = None,
 ) -> PathResult:
     """Measure error and loss along the path between two networks (docs/method.md: Paths and barriers).
@@ -61,6 +62,7 @@ def path(
             half as far beyond either end, at points as far apart. Barriers are those between the ends.
         seed: of the orders.
         device: where to compute.
+        precision: in which numbers networks in float32 are evaluated: "float32", "tf32" (on a CPU the same) or "bf16".
         advance: called with the number of samples done: of every point on each split, and over the training
             set once more where statistics are recomputed, or units repaired.
 
@@ -71,12 +73,13 @@ def path(
     Raises:
         GeometryError: if there is no such path between the two, there are fewer than two points, or nothing to repair,
             or nothing beyond.
-        ModelError: if a network does not fit the model.
+        ModelError: if a network does not fit the model, or is not for such a precision.
         DataError: if the data is something else.
 
     Warns:
         LandscapeWarning: if points have no error, as outputs are NaN.
-        Remark: if statistics are to be recomputed, and there are none; of units that are not repaired.
+        Remark: if statistics are to be recomputed, and there are none; of units that are not repaired; how many
+            decisions another precision than float32 changes on a sample.
     """
     check_networks(model, {"start": start, "end": end})
     splits = named_splits(data, model)
@@ -95,10 +98,12 @@ def path(
         beyond=beyond,
         seed=seed,
         device=device,
+        precision=precision,
     )
     evaluator.check_scales({"start": start, "end": end})
     result = evaluator.measure([start, end], advance=advance)
     evaluator.warn_of_missing()
+    evaluator.evaluator.arithmetic.tell()
     return result
 
 
@@ -117,6 +122,7 @@ def barrier(
     repair: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     advance: Callable[[int], None] | None = None,
 ) -> dict[str, Barrier]:
     """Return the barrier along the path between two networks, by split; with `loss`, that of the loss.
@@ -137,6 +143,7 @@ def barrier(
         repair: whether to correct hidden units between the ends.
         seed: of the orders.
         device: where to compute.
+        precision: in which numbers networks in float32 are evaluated: "float32", "tf32" (on a CPU the same) or "bf16".
         advance: called with the number of samples done.
 
     Returns:
@@ -145,12 +152,13 @@ def barrier(
 
     Raises:
         GeometryError: if there is no such path between the two, there are fewer than two points, or nothing to repair.
-        ModelError: if a network does not fit the model.
+        ModelError: if a network does not fit the model, or is not for such a precision.
         DataError: if the data is something else.
 
     Warns:
         LandscapeWarning: if points have no error, as outputs are NaN.
-        Remark: if statistics are to be recomputed, and there are none; of units that are not repaired.
+        Remark: if statistics are to be recomputed, and there are none; of units that are not repaired; how many
+            decisions another precision than float32 changes on a sample.
     """
     measured = path(
         model,
@@ -166,6 +174,7 @@ def barrier(
         repair=repair,
         seed=seed,
         device=device,
+        precision=precision,
         advance=advance,
     )
     return measured.loss_barrier if loss else measured.barrier

@@ -13,7 +13,7 @@ from torch import nn
 
 from landscape_cli.arguments import check_kind, check_tensors, device_of
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import Statistics, Third
+from landscape_cli.choices import Precision, Statistics, Third
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import GeometryError, ResultError
 from landscape_cli.evaluation.evaluator import Evaluator
@@ -24,7 +24,7 @@ from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.results import finite
 from landscape_cli.measures.corners import LETTERS, Corners, check_third, find_corners, span_corners, tensors_on
 from landscape_cli.measures.effective import in_effect
-from landscape_cli.measures.items import measure_items, scores_from
+from landscape_cli.measures.items import count_compared, measure_items, scores_from
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.models.fitting import check_networks
 from landscape_cli.network import Params
@@ -110,6 +110,7 @@ def plane(
     bn: Statistics | str = Statistics.KEEP,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     advance: Callable[[int], None] | None = None,
 ) -> PlaneResult:
     """Measure the error on a grid in the plane through three networks (Garipov et al., 2018).
@@ -134,6 +135,7 @@ def plane(
             set for every network.
         seed: of random directions.
         device: where to compute.
+        precision: in which numbers networks in float32 are evaluated: "float32", "tf32" (on a CPU the same) or "bf16".
         advance: called with the number of samples done, of every network measured, for a progress bar.
 
     Returns:
@@ -144,12 +146,13 @@ def plane(
     Raises:
         GeometryError: if two networks are equal, the three lie on one line, there are too few or too many with what
             stands in, or the grid is no grid.
-        ModelError: if a network does not fit the model.
+        ModelError: if a network does not fit the model, or is not for such a precision.
         DataError: if the data is something else.
 
     Warns:
         LandscapeWarning: if only some are normalised, the outputs are NaN at some node, or, for a random direction,
             units are not wholly known.
+        Remark: how many decisions another precision than float32 changes on a sample.
     """
     check_grid(grid, margin)
     statistics, splits = statistics_of(bn), named_splits(data, model)
@@ -171,11 +174,15 @@ def plane(
     spanned = span_corners(corners)
     like = tensors_on(networks[0], splits[train].x.device)
     recomputed = samples_recomputed(model, like, splits[train], statistics)
-    evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=train if recomputed else None)
+    recompute_on = train if recomputed else None
+    evaluator = Evaluator(model, splits, device=device, advance=advance, recompute_on=recompute_on, precision=precision)
     further = {name: tensors_on(network, evaluator.device) for name, network in further.items()}
     frame = plane_frame(spanned, corners, evaluator, grid=grid, margin=margin, loss=loss, project=further)
     keys = ALONE.wanted(frame.groups)
-    result = frame.result(ALONE.collect(measure_nodes(frame, spanned, corners, evaluator, keys, further)))
+    values = ALONE.collect(measure_nodes(frame, spanned, corners, evaluator, keys, further))
+    result = frame.result(values)
+    count_compared(evaluator.arithmetic, values)
+    evaluator.arithmetic.tell()
     warn_of_missing_nodes(result, model, like, splits[train], statistics)
     return result
 

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from landscape_cli.arguments import check_kind, check_tensors
-from landscape_cli.choices import Method, Statistics
+from landscape_cli.choices import Method, Precision, Statistics
 from landscape_cli.errors import GeometryError
+from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.radial_evaluator import RadialEvaluator
@@ -37,6 +38,7 @@ def radial_profiles(
     bn: Statistics | str = Statistics.KEEP,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     advance: Callable[[int], None] | None = None,
 ) -> RadialProfiles:
     """Measure how the error grows as every unit of a network turns by the same angle, whatever its layer.
@@ -61,6 +63,7 @@ def radial_profiles(
         bn: "keep" batch-norm statistics, or "recompute" them over the training set for every network.
         seed: of the directions.
         device: where to compute.
+        precision: in which numbers networks in float32 are evaluated: "float32", "tf32" (on a CPU the same) or "bf16".
         advance: called with the number of samples done.
 
     Returns:
@@ -70,7 +73,7 @@ def radial_profiles(
 
     Raises:
         GeometryError: if an angle, a factor or another setting makes no sense, or the network is binary.
-        ModelError: if a network does not fit the model.
+        ModelError: if a network does not fit the model, or is not for such a precision.
         DataError: if there is no data, or it is malformed.
         TraceError: if the model cannot be followed.
         ProofError: if a network that only differs by a symmetry computes something else.
@@ -79,7 +82,7 @@ def radial_profiles(
         LandscapeWarning: if networks have no error, as outputs are NaN; if no direction leads to a network; naming
             parameters of several axes that stay as they are.
         Remark: if statistics are to be recomputed, and there are none; if the error does not grow so much that there is
-            a width.
+            a width; how many decisions another precision than float32 changes on a sample.
     """
     targets = _checked_targets(towards)
     check_networks(model, {"the network": params} | targets)
@@ -87,6 +90,7 @@ def radial_profiles(
     example = next(iter(splits.values())).x
     model, (params, *others), symmetry = in_effect(model, [params, *targets.values()], symmetry, example)
     targets = dict(zip(targets, others, strict=True))
+    arithmetic = Arithmetic(precision)
     evaluator = RadialEvaluator(
         model,
         splits,
@@ -97,8 +101,11 @@ def radial_profiles(
         bn=bn,
         seed=seed,
         device=device,
+        precision=arithmetic,
     )
-    return evaluator.measure(params, targets, advance=advance)
+    profiles = evaluator.measure(params, targets, advance=advance)
+    arithmetic.tell()
+    return profiles
 
 
 def _checked_targets(towards: Mapping[str, Params] | None) -> dict[str, Params]:

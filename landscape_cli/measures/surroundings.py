@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.arguments import check_tensors, check_whole
-from landscape_cli.choices import DirectionNorm, LineDirection, Statistics
+from landscape_cli.choices import DirectionNorm, LineDirection, Precision, Statistics
 from landscape_cli.errors import GeometryError
+from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.plane import PlaneResult, check_grid, networks_by_name
@@ -45,6 +46,7 @@ def plane_around(
     bn: Statistics | str = Statistics.KEEP,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     advance: Callable[[int], None] | None = None,
 ) -> PlaneResult:
     """Measure the error on a grid in a plane through one network (Li et al., 2018; docs/method.md: Surroundings).
@@ -73,6 +75,7 @@ def plane_around(
         bn: "keep" batch-norm statistics, or "recompute" them over the training set for every network.
         seed: of random directions.
         device: where to compute.
+        precision: in which numbers networks in float32 are evaluated: "float32", "tf32" (on a CPU the same) or "bf16".
         advance: called with the number of samples done.
 
     Returns:
@@ -89,7 +92,8 @@ def plane_around(
 
     Warns:
         LandscapeWarning: if nodes have no error, as outputs are NaN; of what is not known of units.
-        Remark: of scales, statistics or angles that what is seen depends on; of growth that is not reached.
+        Remark: of scales, statistics or angles that what is seen depends on; of growth that is not reached; how many
+            decisions another precision than float32 changes on a sample.
     """
     check_grid(grid, margin)
     settings = SurroundingsSettings(
@@ -99,6 +103,7 @@ def plane_around(
     shown = {
         name: networks_by_name(name, networks) for name, networks in (("towards", towards), ("trajectory", trajectory))
     }
+    arithmetic = Arithmetic(precision)
     evaluator, further = _evaluator_of(
         model,
         params,
@@ -110,8 +115,11 @@ def plane_around(
         bn=bn,
         seed=seed,
         device=device,
+        precision=arithmetic,
     )
-    return evaluator.plane(grid=grid, margin=margin, project=further, advance=advance)
+    measured = evaluator.plane(grid=grid, margin=margin, project=further, advance=advance)
+    arithmetic.tell()
+    return measured
 
 
 def line_around(
@@ -134,6 +142,7 @@ def line_around(
     bn: Statistics | str = Statistics.KEEP,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     advance: Callable[[int], None] | None = None,
 ) -> LineResult:
     """Measure the error along a line through one network (docs/method.md: Surroundings).
@@ -157,6 +166,7 @@ def line_around(
         bn: "keep" or "recompute" batch-norm statistics.
         seed: of a random direction.
         device: where to compute.
+        precision: in which numbers networks in float32 are evaluated: "float32", "tf32" (on a CPU the same) or "bf16".
         advance: called with the number of samples done.
 
     Returns:
@@ -180,6 +190,7 @@ def line_around(
     shown = {
         name: networks_by_name(name, networks) for name, networks in (("towards", towards), ("trajectory", trajectory))
     }
+    arithmetic = Arithmetic(precision)
     evaluator, _ = _evaluator_of(
         model,
         params,
@@ -191,8 +202,11 @@ def line_around(
         bn=bn,
         seed=seed,
         device=device,
+        precision=arithmetic,
     )
-    return evaluator.line(points=points, margin=margin, advance=advance)
+    measured = evaluator.line(points=points, margin=margin, advance=advance)
+    arithmetic.tell()
+    return measured
 
 
 def _evaluator_of(

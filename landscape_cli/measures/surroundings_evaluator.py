@@ -102,6 +102,8 @@ class SurroundingsEvaluator:
             recompute_on=self._train if self._recomputed else None,
             precision=precision,
         )
+        if self._quantity.has_error and (settings.growth or 0.0) > 1:
+            raise GeometryError(f"`growth=` is of the error, which is at most 1, and is {settings.growth:g}")
         if symmetry is not None:
             stays = not self._recomputed and any(settings.moves_weights(key) for key in settings.counts)
             say_what_depends(model, base, symmetry, name=name, on_torus=settings.on_torus)

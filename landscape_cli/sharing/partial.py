@@ -87,7 +87,25 @@ def read_part(path: Path, command: str) -> Part:
     return Part(FORMAT, command, marks.part, marks.of, read.provenance, read.frame, read.values)
 
 
-def merge(paths: Sequence[Path], parts: Sequence[Part]) -> tuple[Values, Part]:
+class MergedValues(dict[str, Any]):
+    """What was measured in several parts.
+
+    Attributes:
+        file: that of the part which measured the value that was taken last.
+    """
+
+    def __init__(self, parts: Mapping[Path, Part]) -> None:
+        """Put the values of parts together, which have none in common."""
+        super().__init__({key: value for part in parts.values() for key, value in part.values.items()})
+        self._files = {key: file for file, part in parts.items() for key in part.values}
+        self.file = next(iter(parts))
+
+    def __getitem__(self, key: str) -> Any:
+        self.file = self._files.get(key, self.file)
+        return super().__getitem__(key)
+
+
+def merge(paths: Sequence[Path], parts: Sequence[Part]) -> tuple[MergedValues, Part]:
     """Return what was measured in all parts, and one of them, with which the others agree.
 
     Args:
@@ -112,13 +130,14 @@ def merge(paths: Sequence[Path], parts: Sequence[Part]) -> tuple[Values, Part]:
     missing = [f"{k}/{first.of}" for k in range(1, first.of + 1) if k not in files]
     if missing:
         raise ResultError(f"missing {'part' if len(missing) == 1 else 'parts'} {listed(missing)}: measure the rest")
-    values: dict[str, Any] = {}
-    for part in sorted(parts, key=lambda part: part.part):
-        double = next((key for key in part.values if key in values), None)
+    measured: set[str] = set()
+    in_order = sorted(parts, key=lambda part: part.part)
+    for part in in_order:
+        double = next((key for key in part.values if key in measured), None)
         if double is not None:
             raise ResultError(f"{files[part.part]} holds what another part has measured ({double}): measure it again")
-        values |= part.values
-    return values, first
+        measured |= part.values.keys()
+    return MergedValues({files[part.part]: part for part in in_order}), first
 
 
 class Frame(Protocol):

@@ -105,12 +105,16 @@ def test_long_messages_keep_both_ends(landscape) -> None:
 def test_quiet_leaves_out_what_figures_say(capsys: pytest.CaptureFixture[str]) -> None:
     import matplotlib
 
-    folder = str(Path(matplotlib.__file__).parent / "text.py")
+    import landscape_cli.figures
+
+    of_figures = [
+        str(Path(package.__file__ or "").parent / "text.py") for package in (matplotlib, landscape_cli.figures)
+    ]
     for quiet in (False, True):
         with warnings.catch_warnings():
             listen(quiet=quiet)
             warnings.simplefilter("always")
-            for name in (folder, "/somewhere/landscape_cli/figures/path.py", "/somewhere/else.py"):
+            for name in (*of_figures, "/users/figures/matplotlib/own.py"):
                 warnings.warn_explicit("Glyph 9 missing", UserWarning, name, 1)
             logging.getLogger("matplotlib.font_manager").warning("building the font cache")
         lines = capsys.readouterr().err.splitlines()

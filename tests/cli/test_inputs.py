@@ -82,7 +82,7 @@ def test_chain(landscape, foreign: list[str]) -> None:
     assert first.model == ModelSpec("nets:make", {"width": 12}, (3, 3, 3), 4)
     assert dict(first.data) == {}
     assert first.history[0]["inputs"].keys() == {"1.safetensors"}
-    assert first.history[0]["arguments"]["model_name"] == "nets:make?width=12"
+    assert first.history[0]["arguments"]["model"] == "nets:make?width=12"
     again = ["--model", "nets:make?width=12"]
     done = landscape("align", "n/1.st", "n/2.st", "n/3.st", *again, "--out-dir", "a")
     assert done.code == 0, done.err

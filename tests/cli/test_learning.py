@@ -22,12 +22,12 @@ def test_it_reports_and_records_and_repeats(landscape, trained: list[str]) -> No
     assert network["learned"]["loss"] <= network["learned"]["loss_before"]
     assert network["learned"].items() >= {"epochs": 2, "samples": 30}.items()
     arguments = read_checkpoint("a.st").history[-1]["arguments"]
-    assert arguments.items() >= {"relaxation": "sinkhorn", "learning_rate": 0.5, "temperature": 1.0}.items()
+    assert arguments.items() >= {"relaxation": "sinkhorn", "lr": 0.5, "temperature": 1.0}.items()
     landscape(*LEARN, "-o", "b.st", "--batch-size", "8")
     assert Path("a.st").read_bytes() == Path("b.st").read_bytes()
     landscape(*LEARN, "-o", "c.st", "--relaxation", "straight-through")
     arguments = read_checkpoint("c.st").history[-1]["arguments"]
-    assert arguments["learning_rate"] == 0.001
+    assert arguments["lr"] == 0.001
     assert "temperature" not in arguments
     landscape("align", "1.st", "2.st", "-o", "d.st", "--method", "weight")
     assert not {"epochs", "relaxation", "learning_rate"} & read_checkpoint("d.st").history[-1]["arguments"].keys()

@@ -46,6 +46,15 @@ def test_parts_merged_are_the_whole_also_as_csv_and_picture(landscape: Callable[
         assert Path("m.svg").read_bytes() == Path("w.svg").read_bytes()
         tables = [landscape(*words, "--format", "csv").out for words in (command, [command[0], "--merge", *parts])]
         assert tables[0] == tables[1] != ""
+        done = landscape(command[0], "--merge", *parts, "--no-comment", "-o", "bare.csv")
+        assert done.code == 0
+        assert (
+            "# "
+            + json.dumps(json.loads(Path("bare.csv.meta.json").read_text())["provenance"])
+            + "\n"
+            + Path("bare.csv").read_text()
+            == tables[0]
+        )
 
 
 @pytest.mark.usefixtures("networks")
@@ -167,6 +176,15 @@ def test_parts_that_make_no_whole_are_refused(landscape: Callable[..., Any]) -> 
             words = "seed is 4 there, and 0 here"
         done.check_refused(words, str(files))
     landscape("flatness", "--merge", "1.json").check_refused("is of 'plane', not of flatness", "command")
+    told = "--grid: with --merge the parts have settled what is measured, so leave it out"
+    landscape("plane", "--merge", "1.json", "--grid", 3).check_refused(told, "an option of measuring")
+    done = landscape("plane", "--merge", "1.json", "--nonsense")
+    assert (done.code, "--nonsense" in done.err, "settled" in done.err) == (2, True, False)
+    content = json.loads(Path("2.json").read_text())
+    content["values"][next(iter(content["values"]))] = [[1, 0, 1.0]]
+    del content["digest"]
+    Path("2.json").write_text(json.dumps(content | {"digest": digest(content)}))
+    landscape("plane", "--merge", "1.json", "2.json", "3.json").check_refused("2.json is damaged: ", "which part")
     for options, words in (
         (["--part", "4/3"], "--part takes which part and of how many"),
         (["--part", "0/3"], "--part takes"),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
+from landscape_cli import barrier, line_around, path, plane, plane_around, radial_profiles
+from landscape_cli.choices import Precision
 from landscape_cli.data.source import Split
 from landscape_cli.errors import ModelError, Remark
 from landscape_cli.evaluation.arithmetic import SAMPLE, Arithmetic
@@ -106,3 +112,35 @@ def test_binary_networks_and_unknown_precisions_are_refused() -> None:
         Evaluator(create_model(binary, seed=0), split, precision="bf16")
     with pytest.raises(ModelError, match="unknown precision 'float16': choose float32, tf32, bf16"):
         Evaluator(MODEL, data(), precision="float16")
+
+
+FEW = data(60)
+ANGLES = {"angles": (30.0,), "samples": 1}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "path": lambda **how: path(MODEL, *NETWORKS[:2], FEW, points=3, loss=True, **how),
+    "barrier": lambda **how: barrier(MODEL, *NETWORKS[:2], FEW, points=3, loss=True, **how),
+    "plane": lambda **how: plane(MODEL, *NETWORKS[:3], FEW, grid=2, loss=True, **how),
+    "plane_around": lambda **how: plane_around(MODEL, NETWORKS[0], FEW, grid=2, loss=True, **how),
+    "line_around": lambda **how: line_around(MODEL, NETWORKS[0], FEW, points=3, loss=True, **how),
+    "radial_profiles": lambda **how: radial_profiles(MODEL, NETWORKS[0], FEW, loss=True, **ANGLES, **how),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_measured_in_bf16_says_what_that_changes(name: str) -> None:
+    def function(**how: str) -> str:
+        result = FUNCTIONS[name](**how)
+        return repr(result if isinstance(result, dict) else result.to_dict())
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        exact, same = function(), function(precision="float32")
+        of_float32 = [str(warning.message) for warning in caught]
+        found = function(precision=Precision.BF16)
+    assert same == exact
+    assert found != exact
+    assert not any("decisions on a sample" in text for text in of_float32)
+    said = [str(warning.message) for warning in caught if "decisions on a sample" in str(warning.message)]
+    assert [text.startswith("in bf16, ") for text in said] == [True]
+    with pytest.raises(ModelError, match="precision"):
+        function(precision="half")

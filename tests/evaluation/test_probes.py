@@ -62,7 +62,7 @@ def test_parts_are_bounded_and_show_what_the_whole_shows(monkeypatch: pytest.Mon
     params, probe = params_of(model), torch.randn(20, 2, 6, 6, dtype=torch.float64)
     assert probes_at_once(model, params, probe) > 20
     [whole] = outputs_on(model, params, probe, torch.float32).values
-    monkeypatch.setattr(probes, "PART", 5 * 8 * (16 * 18 + 3 * 96))
+    monkeypatch.setattr(probes, "PART", 5 * 8 * 3 * 96)
     assert probes_at_once(model, params, probe) == 5
     model.seen.clear()
     by_parts = outputs_on(model, params, probe, torch.float32)

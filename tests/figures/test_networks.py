@@ -59,6 +59,10 @@ def test_radial_panels_directions_and_widths() -> None:
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(shown[:4]) == [f"{name} ({direction})" for name in "ac" for direction in ("radial", "random")]
     assert shown[4:] == ["angular width (growth 0.1)"]
+    widths = figure.axes[-1]
+    assert [line.get_ydata()[0] for line in widths.lines if line.get_marker() not in "_|"] == [7.0, 7.0]
+    assert [text.get_text() for text in widths.get_xticklabels()] == ["a", "c"]
+    assert widths.get_ylabel() == "angular width, train (degrees)"
     assert radial_figure(results.radial("a.st", value=None)).legends == []
 
 

@@ -17,6 +17,7 @@ from landscape_cli.data.datasets import Split
 from landscape_cli.evaluation.equivalence import prove_equivalence, to_double
 from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.probes import probe_batch
+from landscape_cli.forward import float64
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.models import factories
 from landscape_cli.normalization.normalize import normalize_params
@@ -154,3 +155,29 @@ def test_commands(landscape, monkeypatch: pytest.MonkeyPatch, name: str) -> None
     assert json.loads(done.out)["networks"][0]["relative_difference"] < 1e-4
     assert landscape("align", "--explain", "n/1.st", *model[:2]).code == 0
     sys.modules.pop("made_here", None)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, 3, padding=1, stride=2),
+        nn.Conv2d(4, 6, 3, groups=2, dilation=2),
+        nn.Conv1d(4, 5, 3),
+        nn.ConvTranspose2d(4, 3, 3, stride=2),
+    ],
+)
+def test_convolutions_unfold_a_few_samples_at_a_time(layer: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And have the bits that all samples at once have."""
+    layer = layer.double().eval().requires_grad_(False)
+    x = torch.randn(5, 4, *[9] * (layer.weight.ndim - 2), dtype=torch.float64)
+    whole, counts = layer(x), []
+    split = Tensor.split
+    monkeypatch.setattr(Tensor, "split", lambda x, size: counts.append(size) or split(x, size))
+    for unfolded in (1, 1 << 30):
+        monkeypatch.setattr(float64, "UNFOLDED", unfolded)
+        with in_float64():
+            assert torch.equal(layer(x), whole)
+    assert counts[0] == 1
+    assert counts[1] > len(x)
+    with in_float64():
+        assert layer(x[:0]).shape[1:] == whole.shape[1:]

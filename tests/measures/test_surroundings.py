@@ -197,6 +197,7 @@ def test_planes_of_binary_networks_lead_to_networks_alone() -> None:
         ({"limits": (-1, float("inf"))}, "`limits=`"),
         ({"growth": 0.2}, "`growth=` goes with `limits=` auto"),
         ({"growth": -0.2, "limits": "auto"}, "`growth=` must be above 0"),
+        ({"growth": 1.5, "limits": "auto"}, "`growth=` is of the error, which is at most 1, and is 1.5"),
         ({"on_torus": True, "params": CASES[0].params}, "is not normalised, so its units are on no torus"),
         ({"directions": ["a", "b"], "towards": {"a": BASE, "b": NETWORKS["n1"]}}, "are zero, or two are the same"),
         ({"grid": 1}, "`grid=`"),

@@ -143,6 +143,16 @@ def log(*seeds: int, gamma: bool = False) -> dict[str, Any]:
     return {"points": rows}
 
 
+def trained(*sizes: int, runs: int = 2, **more: Any) -> dict[str, Any]:
+    rows = [
+        {"network": f"{size}-{k}.st", "algo": "sgd", "train_error": k / size, "test_error": (k + 1) / size}
+        | {"subspace": {"dim": size, "of": 1000, "basis": "disjoint"} | more}
+        for size in sizes
+        for k in range(runs)
+    ]
+    return {"networks": rows}
+
+
 ALL = {
     "path": path(loss=True),
     "families": families(),
@@ -156,4 +166,5 @@ ALL = {
     "connector": connector(),
     "points of a connector": {"points": connector(points=True)["points"]},
     "log": log(1, 2),
+    "training in subspaces": trained(4, 16),
 }

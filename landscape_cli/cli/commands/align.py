@@ -25,6 +25,7 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
+    ResultOptions,
     Strict,
     TerminalOptions,
 )
@@ -239,7 +240,7 @@ def align(
     if ranks is not None:
         result = joined([(body, rows) for body, rows, _ in parts], result)
     with noting(errors):
-        emit(result, output=None, form=form, force=force, quiet=quiet, show=show)
+        emit(result, ResultOptions(form=form), quiet=quiet, show=show)
     check_written(errors)
 
 

@@ -123,7 +123,7 @@ def distance(
     quiet = terminal.quiet
     listen(quiet=quiet)
     shared = Sharing(context, sharing, result, quiet=quiet)
-    check_result_output(result.output, result.form, None, force=shared.result.force)
+    check_result_output(result, force=shared.result.force)
     chosen = _choose(networks, pairs)
     if matrix is not None and needs_predictions(matrix) and not functions:
         raise typer.BadParameter(f"--matrix {matrix.value} needs the data: leave out --no-functions")

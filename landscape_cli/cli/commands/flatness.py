@@ -97,7 +97,7 @@ def flatness(
     quiet, seed = terminal.quiet, compute.seed
     listen(quiet=quiet)
     shared = Sharing(context, sharing, result, quiet=quiet)
-    check_result_output(result.output, result.form, result.plot, force=shared.result.force)
+    check_result_output(result, force=shared.result.force)
     options = FlatnessOptions(
         context,
         strengths=strengths,

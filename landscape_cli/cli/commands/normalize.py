@@ -17,6 +17,7 @@ from landscape_cli.cli.options import (
     Form,
     ModelOptions,
     OutDir,
+    ResultOptions,
     Strict,
     TerminalOptions,
 )
@@ -112,7 +113,7 @@ def normalize(
     errors = [*written, *write_exports(exports, normalized, force=force, quiet=terminal.quiet)]
     summary = make_provenance(context, device=device, seed=compute.seed, networks=normalized)
     with noting(errors):
-        emit(Result({"networks": rows}, rows, summary), output=None, form=form, force=force, quiet=terminal.quiet)
+        emit(Result({"networks": rows}, rows, summary), ResultOptions(form=form), quiet=terminal.quiet)
     check_written(errors)
 
 

@@ -187,7 +187,7 @@ def path(
         sharing.refuse("--kind connector")
         connect(context, [start, end, *named], connector, **groups)
         return
-    check_result_output(result.output, result.form, result.plot, force=force)
+    check_result_output(result, force=force)
     check_options(context)
     recipe = midpoint_recipe(context)
     if recipe is not None or network.network_at is not None:

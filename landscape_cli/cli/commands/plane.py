@@ -106,7 +106,7 @@ def plane(
     if more:
         raise typer.BadParameter(f"a plane goes through three networks: leave out {more[0]}, or add --directions pca")
     shared = Sharing(context, sharing, result, quiet=terminal.quiet)
-    check_result_output(result.output, result.form, result.plot, force=shared.result.force)
+    check_result_output(result, force=shared.result.force)
     projected = projected_files(around.project)
     paths = [*files, *projected]
     with errors_of_usage():

@@ -47,7 +47,8 @@ def plot(
     """  # noqa: D301 - \b keeps the help's lines as they are
     from landscape_cli.cli.outputs import draw
     from landscape_cli.errors import ResultError
-    from landscape_cli.figures.draw import check_picture, kind_of_results
+    from landscape_cli.figures.draw import check_picture
+    from landscape_cli.figures.kinds import kind_of_results
     from landscape_cli.io.saved import read_result
 
     listen(quiet=terminal.quiet)

@@ -9,7 +9,7 @@ import typer
 
 from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import emit, listen, say
-from landscape_cli.cli.options import ComputeOptions, TerminalOptions
+from landscape_cli.cli.options import ComputeOptions, ResultOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import PreprocessingOptions
 from landscape_cli.cli.training.data_options import (
     TrainingDataOptions,
@@ -193,4 +193,4 @@ def _show(
     say_unsolved(rows, quiet=quiet)
     body = rows[0] if alone else {"networks": rows}
     result = Result(body, flattened(rows), files.of_result)
-    emit(result, output=None, form=target.form, force=target.force, quiet=quiet, show=show_networks)
+    emit(result, ResultOptions(form=target.form), quiet=quiet, show=show_networks)

@@ -76,7 +76,7 @@ def connect(
     from landscape_cli.measures.path_evaluator import PathEvaluator
 
     quiet, seed, force, params = terminal.quiet, compute.seed, result.force, context.params
-    check_result_output(result.output, result.form, result.plot, force=force)
+    check_result_output(result, force=force)
     check_options(context)
     recipe = midpoint_recipe(context)
     assert recipe is not None

@@ -54,7 +54,7 @@ class Report:
         show = lambda result: _show(result, body)  # noqa: E731
         points = measured.rows if options.plot is not None else ()
         with drawn_last(options.plot, result, force=options.force, quiet=self.quiet, points=points):
-            emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
+            emit(result, options, quiet=self.quiet, show=show)
             self._say_highest(measured, body)
 
     def _say_highest(self, measured: ConnectorResult, body: Mapping[str, Any]) -> None:

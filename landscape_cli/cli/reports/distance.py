@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.choices import Format, Metric
+from landscape_cli.choices import Metric
 from landscape_cli.cli.console import emit, print_table, say
 from landscape_cli.cli.options import ResultOptions
 from landscape_cli.cli.reports.families import shown_distances
@@ -108,8 +108,8 @@ def write_distances(
             show_ensembles(written, together)
 
     written = Result(body, rows, provenance)
-    emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show)
-    if together and (result.form is Format.CSV or (result.output is not None and result.output.suffix == ".csv")):
+    emit(written, result, quiet=quiet, show=show)
+    if together and result.is_csv:
         say("a CSV has the pairs alone, not the ensemble: that is in JSON, or in a table", quiet=quiet)
 
 

@@ -164,4 +164,4 @@ def write_flatness(
     families = {"families": frame.families} if frame.families else {}
     written = Result({**parts.body, **families}, parts.rows, provenance)
     with drawn_last(result.plot, written, force=result.force, quiet=quiet):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=parts.show)
+        emit(written, result, quiet=quiet, show=parts.show)

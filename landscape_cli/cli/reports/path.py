@@ -181,8 +181,7 @@ class Report:
     def _emit(self, result: Result, table: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Write a result, of which a terminal shows other rows than its own if `table` has some."""
         show = show_path if table is None else lambda result: print_table(replace(result, rows=table))
-        options = self.options
-        emit(result, output=options.output, form=options.form, force=options.force, quiet=self.quiet, show=show)
+        emit(result, self.options, quiet=self.quiet, show=show)
 
 
 def show_path(result: Result) -> None:

@@ -11,7 +11,7 @@ from landscape_cli.cli.console import emit, print_table
 from landscape_cli.cli.options import PictureOptions
 from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.sketch import number, print_curves, print_field
-from landscape_cli.figures.plane import Field, corner_labels, fields_of
+from landscape_cli.figures.plane_data import Field, corner_labels, fields_of
 from landscape_cli.io.results import Result
 from landscape_cli.measures.plane import PlaneFrame
 from landscape_cli.sharing.share import Values
@@ -28,7 +28,7 @@ def write_plane(
     body = frame.result(values).to_dict()
     written = Result(body, body["points"], provenance)
     with drawn_last(result.plot, written, force=result.force, quiet=quiet):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show_plane)
+        emit(written, result, quiet=quiet, show=show_plane)
 
 
 def show_plane(result: Result) -> None:

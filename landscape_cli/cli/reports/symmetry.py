@@ -10,6 +10,7 @@ import typer
 
 from landscape_cli.choices import Format
 from landscape_cli.cli.console import emit, say
+from landscape_cli.cli.options import ResultOptions
 from landscape_cli.cli.parsing import flag, given
 from landscape_cli.errors import escaped, shown
 from landscape_cli.io.results import Result
@@ -89,9 +90,7 @@ def emit_explanation(
             say(line, quiet=quiet)
     emit(
         Result(body, rows, provenance),
-        output=None,
-        form=form,
-        force=False,
+        ResultOptions(form=form),
         quiet=quiet,
         show=lambda _: print_explanation(symmetry, title=f"{shown(network.path)}, {model}"),
     )

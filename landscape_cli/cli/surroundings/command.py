@@ -74,7 +74,7 @@ def look_around(
     from landscape_cli.measures.surroundings_evaluator import SurroundingsEvaluator
 
     quiet, seed = terminal.quiet, compute.seed
-    check_result_output(result.output, result.form, result.plot, force=result.force)
+    check_result_output(result, force=result.force)
     settings = options.settings()
     with errors_of_usage():
         check_grid(points, margin)
@@ -119,7 +119,7 @@ def look_around(
     made: dict[str, Any] = {"device": device, "seed": seed, "networks": networks, "data": loaded}
     written = Result(body, body["points"], make_provenance(context, **made, arithmetic=arithmetic))
     with drawn_last(result.plot, written, force=result.force, quiet=quiet):
-        emit(written, output=result.output, form=result.form, force=result.force, quiet=quiet, show=show_plane)
+        emit(written, result, quiet=quiet, show=show_plane)
 
 
 def _chosen(files: Sequence[Path], options: SurroundingsOptions, *, principal: bool) -> Sequence[Path]:

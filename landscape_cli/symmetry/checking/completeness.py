@@ -118,7 +118,8 @@ def _scales(
     powers = moves.powers()
     if latent:
         return Count("scales", len(powers), 0, 0, ()), np.zeros(probe.size, dtype=bool)
-    space = ScaleSpace(probe, powers, random)
+    scaled = {axis.axis.tensor for group in moves.symmetry.scales for axis in group.axes}
+    space = ScaleSpace(probe, powers, random, probe.unlearned_but(scaled))
     probe.check_idle(space.idle)
     kept = space.kept_by(powers)
     missed = space.beyond(powers[kept])
@@ -128,12 +129,13 @@ def _scales(
 
 def _signs(probe: Probe, moves: Moves, idle: NDArray[np.bool_]) -> Count:
     known = Basis()
-    search = SignSearch(probe, moves)
-    found = [bits for bits in moves.signs(idle) if bits and known.add(bits)]
+    flipped = {axis.tensor for group in moves.symmetry.signs for axis in group.axes}
+    search = SignSearch(probe, moves, idle | probe.unlearned_but(flipped))
+    found = [bits for bits in moves.signs(search.idle) if bits and known.add(bits)]
     wrong = sum(not search.keeps(bits) for bits in found)
     missed = 0
     examples: list[str] = []
-    for flips in search.flips(idle):
+    for flips in search.flips():
         new = [bits for bits in flips if known.add(bits)]
         missed += len(new)
         examples += [places_in_words(probe, search.entries(bits)) for bits in new[:1]]

@@ -29,6 +29,8 @@ INPUTS = 9
 """How many inputs are run at once."""
 DRAWS = 20
 """How many networks are drawn, at most, until one has finite outputs."""
+ACTIVE = 1e-7
+"""What an entry must change of the outputs, relative to the entry that changes most, to be seen."""
 
 
 class Probe:
@@ -54,6 +56,7 @@ class Probe:
         self._random = np.random.default_rng(int(torch.randint(2**62, (), generator=seed)))
         state = model.state_dict(keep_vars=True)
         learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+        self._learned = learned
         moved = learned | _named(symmetry)
         first: dict[int, str] = {}
         self._first = {name: first.setdefault(id(tensor), name) for name, tensor in state.items()}
@@ -142,6 +145,20 @@ class Probe:
             except RuntimeError:  # operators that do not run for many at once
                 rows = torch.stack([torch.autograd.grad(flat, leaf, v, retain_graph=True)[0] for v in cotangents])
         return flat.detach().numpy(), rows.numpy()
+
+    def active(self, vector: Vector) -> NDArray[np.bool_]:
+        """Tell which entries a network's outputs depend on enough to be seen: not those of units that are off."""
+        cotangents = torch.from_numpy(self._random.standard_normal((2, self.outputs_count)))
+        changes = np.abs(self.gradients(vector, cotangents)[1] * vector).max(axis=0)
+        seen: NDArray[np.bool_] = np.isfinite(changes) & (changes > ACTIVE * np.nanmax(changes, initial=0))
+        return seen
+
+    def unlearned_but(self, names: set[str]) -> NDArray[np.bool_]:
+        """Tell which entries are of buffers of other names, whose numbers no rescaling and no flip is to change."""
+        held = np.zeros(self.size, dtype=bool)
+        for name, start, end in zip(self.names, self.starts, self.starts[1:], strict=False):
+            held[start:end] = name not in self._learned and name not in names
+        return held
 
     def check_idle(self, idle: NDArray[np.bool_]) -> None:
         """Check that entries without gradients do nothing to outputs.

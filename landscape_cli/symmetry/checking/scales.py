@@ -30,24 +30,31 @@ CLOSE = 1e-9
 """By how much outputs may differ for rounding, relative to the largest."""
 DENOMINATOR = 12
 """Of powers."""
+TRIES = 12
+"""The most networks that are moved along powers, until the outputs of some depend on all their entries."""
 
 
 class ScaleSpace:
     """All powers of entries that leave outputs unchanged, or let all of them grow alike."""
 
-    def __init__(self, probe: Probe, known: Vector, random: np.random.Generator) -> None:
+    def __init__(
+        self, probe: Probe, known: Vector, random: np.random.Generator, held: NDArray[np.bool_] | None = None
+    ) -> None:
         """Narrow the space down until only the known powers are left, or it gets no smaller.
 
         Args:
             probe: the model.
             known: powers found otherwise, shape (n, entries + 1), the last of the outputs.
             random: where combinations of outputs are drawn from.
+            held: which entries have no power.
 
         Raises:
             ModelError: if there are too many numbers.
         """
         self._probe, self._random = probe, random
         self._basis = _variables(probe)
+        if held is not None:
+            self._basis = self._basis[:, ~held[self._basis.argmax(axis=0)]]
         columns = self._basis.shape[1] + 1
         if columns > COLUMNS:
             raise ModelError(
@@ -104,14 +111,21 @@ class ScaleSpace:
         return kept
 
     def _keeps(self, row: Vector) -> bool:
-        """Tell whether networks moved along a row of powers, by a good deal, have the same outputs."""
-        for size in (1.0, 3.0, 0.1):
-            vector = self._probe.draw(size)
+        """Tell whether networks moved along a row of powers, by a good deal, have the same outputs.
+
+        Not if none is found whose outputs depend on an entry that is moved, as of a unit that is off.
+        """
+        unseen, sizes = row[:-1] != 0, (1.0, 3.0, 0.1)
+        for number in range(TRIES):
+            vector = self._probe.draw(sizes[number % len(sizes)])
             before = self._probe.outputs(vector)
             after = self._probe.outputs(vector * np.exp(0.7 * row[:-1])) * math.exp(-0.7 * row[-1])
             if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
                 return False
-        return True
+            unseen &= ~self._probe.active(vector)
+            if number + 1 >= len(sizes) and not unseen.any():
+                return True
+        return False
 
     def beyond(self, known: Vector) -> Vector:
         """Return powers that leave outputs unchanged and are no combination of those known: rows of few entries."""

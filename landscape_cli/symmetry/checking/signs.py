@@ -20,22 +20,35 @@ from landscape_cli.symmetry.checking.probe import Probe
 ATOMS = 12
 """Up to how many candidates all subsets are tried; of more, those of up to four."""
 
+NETWORKS = 12
+"""The most networks that are drawn, until each entry was seen to matter to two."""
+
 Entries = NDArray[np.int64]
 
 
 class SignSearch:
-    """Looks for flips of signs that the symmetry found does not hold."""
+    """Looks for flips of signs that the symmetry found does not hold.
 
-    def __init__(self, probe: Probe, moves: Moves) -> None:
-        """Take up a model and its symmetry."""
+    Attributes:
+        idle: entries whose signs are not looked at: they are said to do nothing, or never seen to matter.
+    """
+
+    def __init__(self, probe: Probe, moves: Moves, idle: NDArray[np.bool_]) -> None:
+        """Take up a model, its symmetry, and which entries do nothing; draw networks."""
         self._probe, self._moves = probe, moves
-        self._vectors = [probe.draw(), probe.draw()]
+        self._vectors: list[NDArray[np.float64]] = []
+        seen = np.zeros(probe.size, dtype=np.int64)
+        while len(self._vectors) < 2 or (len(self._vectors) < NETWORKS and (seen[~idle] < 2).any()):
+            self._vectors.append(probe.draw())
+            seen += probe.active(self._vectors[-1])
+        self.idle = idle | (seen == 0)
 
-    def flips(self, idle: NDArray[np.bool_]) -> Iterator[list[int]]:
+    def flips(self) -> Iterator[list[int]]:
         """Yield flips that leave outputs unchanged, as bits of entries that do something; not all their sums.
 
         Those of one group's units come together: what holds of its first unit does of all.
         """
+        idle = self.idle
         for group in self._moves.symmetry.permutations:
             axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
             for chosen in self._unchanged([self._moves.entries_of(axis, 0) for axis in axes], idle):
@@ -81,8 +94,8 @@ class SignSearch:
             here, there = (
                 np.stack([self._flipped(vector, atoms, subset) for subset in side]) for side in (left, right)
             )
-            largest = np.nanmax(np.abs(here), initial=1e-300)
             for k, row in enumerate(here):
+                largest = np.abs(row).max()
                 at = np.flatnonzero(equal[k])
                 equal[k, at] = np.abs(there[at] - row).max(axis=1) <= CLOSE * largest
         return [(left[i], right[j]) for i, j in np.argwhere(equal)]

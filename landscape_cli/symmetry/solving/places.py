@@ -158,7 +158,9 @@ class PlaceTable:
 
 def _meet(table: Array) -> bool:
     """Tell whether a place belongs to several units."""
-    return sum(len(np.unique(row)) for row in table) > len(np.unique(table))
+    ordered = np.sort(table, axis=1)
+    of_rows = ordered[:, :1].size + np.count_nonzero(ordered[:, 1:] != ordered[:, :-1])
+    return bool(of_rows > len(np.unique(table)))
 
 
 def _columns_of(part: Part) -> Iterable[_Column]:

@@ -6,11 +6,16 @@ are the same. Where they meet within blocks alone, as those of two layers within
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from landscape_cli.symmetry.tracing.equations import Equations, Statement
 from landscape_cli.symmetry.tracing.integers import NONE, Array, components, different_rows, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
+
+MOST_COLUMNS = 8
+"""Up to how many factors of an equation are put on either side, in every way."""
 
 
 def separate(equations: Equations, labels: Labels) -> None:
@@ -33,20 +38,20 @@ def _separated(statement: Statement, equations: Equations, labels: Labels, owner
     """Return two statements in place of one, each of some of its columns; none if they are not met each with each."""
     rows, powers = statement
     width = rows.shape[1]
-    if len(rows) < 4 or len(rows) <= max(len(np.unique(rows[:, k])) for k in range(width)):
+    if width > MOST_COLUMNS or len(rows) < 4 or len(rows) <= max(len(np.unique(rows[:, k])) for k in range(width)):
         return []
-    for first in range(width):
-        rest = [k for k in range(width) if k != first]
-        blocks = _blocks(rows[:, first], ranked_rows(rows[:, rest]))
+    for left in (some for size in range(1, width // 2 + 1) for some in combinations(range(width), size)):
+        sides = [list(left), [k for k in range(width) if k not in left]]
+        blocks = _blocks(*(ranked_rows(rows[:, columns]) for columns in sides))
         if blocks is None:
             continue
-        owners = _owners(blocks, rows[:, first], labels, owner)
+        owners = _owners(blocks, rows, labels, owner)
         if owners is None:
             continue
         common = equations.variables("", (), owners)[blocks]
         return [
             (different_rows(np.column_stack([rows[:, columns], common])), (*(powers[k] for k in columns), power))
-            for columns, power in (([first], 1), (rest, -1))
+            for columns, power in zip(sides, (1, -1), strict=True)
         ]
     return []
 
@@ -61,12 +66,15 @@ def _blocks(left: Array, right: Array) -> Array | None:
     return block if full and min(int(count.min()) for count in counts) > 1 else None
 
 
-def _owners(blocks: Array, variables: Array, labels: Labels, owner: Array) -> Array | None:
-    """Return what each block of pairs belongs to: the block of its units, or, if there is only one, nobody."""
+def _owners(blocks: Array, rows: Array, labels: Labels, owner: Array) -> Array | None:
+    """Return what each block of rows belongs to: the block of its units, or, if there is only one, nobody."""
     if not blocks.any():
         return labels.slots(1, "all")
-    known = variables < len(owner)
-    above = np.where(known, labels.above(owner[np.where(known, variables, 0)]), NONE)
-    pairs = different_rows(np.stack([blocks, above], axis=1))
-    alone = len(pairs) == int(blocks.max()) + 1 and len(np.unique(pairs[:, 1])) == len(pairs)
-    return pairs[:, 1] if alone and (pairs[:, 1] >= 0).all() else None
+    for column in rows.T:
+        known = column < len(owner)
+        above = np.where(known, labels.above(owner[np.where(known, column, 0)]), NONE)
+        pairs = different_rows(np.stack([blocks, above], axis=1))
+        alone = len(pairs) == int(blocks.max()) + 1 and len(np.unique(pairs[:, 1])) == len(pairs)
+        if alone and (pairs[:, 1] >= 0).all():
+            return pairs[:, 1]
+    return None

@@ -107,11 +107,21 @@ def test_refusals(landscape: Callable[..., Any], arguments: list[str], why: str)
 
 def test_rows_read_back(tmp_path: Path) -> None:
     from landscape_cli import read_result
-    from landscape_cli.io.results import Result
+    from landscape_cli.errors import ResultError
+    from landscape_cli.io.results import Result, check_result_name, write_result
 
     rows = [{"tau": 0.5, "name": "a,b", "error": None, "n": -3}]
     (tmp_path / "x.csv").write_text(Result({}, rows, {"command": "c"}).to_csv())
     assert read_result(tmp_path / "x.csv") == {"points": rows, "provenance": {"command": "c"}}
+    write_result(tmp_path / "z.csv", Result({}, rows, {"command": "c"}), force=False, comment=False)
+    assert (tmp_path / "z.csv").read_text().startswith("tau,name,error,n\n")
+    assert read_result(tmp_path / "z.csv") == {"points": rows, "provenance": {"command": "c"}}
+    (tmp_path / "z.csv.meta.json").write_text("[")
+    with pytest.raises(ResultError, match=r"z\.csv\.meta\.json is no result"):
+        read_result(tmp_path / "z.csv")
+    (tmp_path / "z.csv").unlink()
+    with pytest.raises(ResultError, match=r"z\.csv\.meta\.json exists already"):
+        check_result_name(tmp_path / "z.csv", force=False, comment=False)
     with (tmp_path / "y.csv").open("w") as file:
         csv.writer(file).writerows([["a"], ["1e400"]])
     assert read_result(tmp_path / "y.csv") == {"points": [{"a": "1e400"}]}

@@ -72,7 +72,7 @@ def test_command_and_library_agree(landscape: Callable[..., Any], epochs: dict[s
     written = json.loads(Path("l.json").read_text())
     arguments = written.pop("provenance")["arguments"]
     assert written == json.loads(json.dumps(line))
-    assert not {"kind", "orders", "limits", "on_torus", "all_parameters"} & arguments.keys()
+    assert not {"kind", "orders", "range", "on_torus", "all_parameters"} & arguments.keys()
     assert arguments["direction"] == "hessian"
 
     rows = cells_of(
@@ -89,7 +89,7 @@ def test_paths_go_on_beyond_their_ends(landscape: Callable[..., Any], epochs: di
     result = json.loads(done.out)
     assert [point["tau"] for point in result["points"]] == [-0.5, 0, 0.5, 1, 1.5]
     assert (result["barrier"], result["points"][1:-1]) == (plain["barrier"], plain["points"])
-    assert {key: result["provenance"]["arguments"][key] for key in ("begin", "stop")} == {"begin": -0.5, "stop": 1.9}
+    assert {key: result["provenance"]["arguments"][key] for key in ("from", "to")} == {"from": -0.5, "to": 1.9}
     for words, options in (
         ("Invalid value for '--from'", ["--from", "0.1"]),
         ("Invalid value for '--to'", ["--to", "0.9"]),

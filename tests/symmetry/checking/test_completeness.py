@@ -115,6 +115,33 @@ def test_what_is_made_up_is_wrong(mlp: Net) -> None:
     assert checked(mlp, replace(symmetry, signs=(replace(sign, axes=sign.axes[:-1]),))).signs.wrong == 3
 
 
+def test_what_is_off_has_no_scale_and_no_sign() -> None:
+    """Units before a ReLU that are seldom on: networks in which nothing depends on them say nothing of them."""
+    torch.manual_seed(0)
+    body = Body(
+        lambda m, x: m.o(F.relu(m.b(F.relu(m.a(x) - 0.7)) - 0.7)),
+        a=nn.Linear(3, 4),
+        b=nn.Linear(4, 4),
+        o=nn.Linear(4, 2),
+    )
+    check = checked(make_net(body, (3,)))
+    assert not check.scales.missed
+    assert not check.signs.missed
+
+
+def test_masks_have_no_scale() -> None:
+    torch.manual_seed(0)
+    parts = {
+        "a": nn.Linear(3, 4),
+        "o": nn.Linear(4, 2),
+        "mask": torch.tensor([[1.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 1, 1]]),
+    }
+    body = Body(lambda m, x: m.o(F.relu(F.linear(x, m.a.weight * m.mask, m.a.bias))), **parts)
+    net = make_net(body, (3,))
+    net.params["mask"] = parts["mask"].double()
+    assert checked(net).is_complete
+
+
 def test_one_scale_for_every_number() -> None:
     """A gain of every weight has a scale of every number: rows and columns are not all."""
     torch.manual_seed(0)

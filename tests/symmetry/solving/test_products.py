@@ -52,3 +52,23 @@ def test_where_some_do_not_meet_nothing_changes(pairs: list[tuple[int, int]]) ->
     [(rows, powers)], left, right = separated(pairs)
     assert powers == POWERS
     assert rows.tolist() == [[left[a], right[b]] for a, b in pairs]
+
+
+def test_several_factors_stand_on_either_side() -> None:
+    """Of a stack of matrices: each row of one meets each column of it, whatever else they have."""
+    labels, equations = Labels(), Equations()
+    blocks = labels.units(2, together=True)
+    rows, columns = (labels.units(4, together=True) for _ in range(2))
+    for units in (rows, columns):
+        labels.respect(units, np.repeat(blocks, 2), "")
+    a, b, c, d = (
+        equations.variables(name, (0,), units)
+        for name, units in zip("abcd", (rows, rows, columns, columns), strict=True)
+    )
+    met = [(i, j) for i in range(4) for j in range(4) if i // 2 == j // 2]
+    before = [(np.array([[a[i], b[i], c[j], d[j]] for i, j in met]), (2, 1, 1, -1))]
+    count = equations.count
+    equations.replace("scale", before)
+    separate(equations, labels)
+    assert sorted(len(powers) for _, powers in equations.rows("scale")) == [3, 3]
+    np.testing.assert_allclose(spans(list(equations.rows("scale")), count), spans(before, count), atol=1e-12)

@@ -124,7 +124,7 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     rank, middle = len(joint), len(joint) - 2
     rows, columns = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
     labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
-    kept = () if call.parameters.stacks else labels  # whose scales could be those of either axis
+    kept = labels
     pinned = _is_pinned(call, left, -1) or _is_pinned(call, right, -2)
     scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank, kept, pinned=pinned)
     sign = combine(rows.sign, columns.sign)
