@@ -93,8 +93,8 @@ def nearer(study: Study, first: str, second: str, claim: str) -> Finding:
     return Finding("5b", claim, numbers, comparisons, [effect("how much nearer", [gain], lambda means: means[0])])
 
 
-def experiments(study: Study) -> list[str]:
-    """Return the table of the experiments that were run; nothing if none was."""
+def experiments(study: Study, again: str = "") -> list[str]:
+    """Return the table of the experiments that were run, and the command that runs them; nothing if none was."""
     rows = []
     makes: tuple[Callable[[Study], Finding], ...] = (
         relabelled,
@@ -113,4 +113,7 @@ def experiments(study: Study) -> list[str]:
             one = make(study)
             cells = ["<br>".join(one.numbers), "<br>".join(map(str, one.effects)), told(one)]
             rows.append([f"on {one.label}: {one.claim}", *cells])
-    return [table("### Experiments", ["experiment", "mean ± deviation", "effect", "verdict"], rows)] if rows else []
+    if not rows:
+        return []
+    text = table("### Experiments", ["experiment", "mean ± deviation", "effect", "verdict"], rows)
+    return [f"{text}\n\nAgain: `{again}`" if again else text]

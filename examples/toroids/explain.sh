@@ -3,13 +3,13 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../study/stages.sh"
-folders+=(relabelled experiments)
+folders+=(experiments/networks)
 begin "$@"
 
 for study in "${studies[@]}"; do
   for sampler in "${samplers[@]}"; do
-    line "$study" "relabelled/$sampler.json" \
-      "python '$here/relabel.py' $(networks raw .st "$sampler")relabelled >relabelled/$sampler.json.part"
+    line "$study" "experiments/networks/$sampler.json" \
+      "python '$here/relabel.py' $(networks raw .st "$sampler")experiments/networks >experiments/networks/$sampler.json.part"
   done
 done | carry_out "relabelling"
 
@@ -18,7 +18,7 @@ for study in "${studies[@]}"; do
   options="--points $points ${measuring[${study#*/}]:-} $data"
   for sampler in "${samplers[@]}"; do
     job "$study" "experiments/relabelled-$sampler.json" \
-      "path $(family raw "$sampler")$(family relabelled "$sampler")--pairs zip $options"
+      "path $(family raw "$sampler")$(family experiments/networks "$sampler")--pairs zip $options"
   done
   job "$study" experiments/normalised.json "path $(families normal) --pairs all --align cosine --both-ways $options"
   bends="--align cosine --kind geodesic --optimize-midpoint $bend ${bend_of[${study#*/}/geodesic]:-} --midpoints 1"

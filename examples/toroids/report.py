@@ -38,7 +38,11 @@ REPORT = Report(
     findings=findings,
     rule=f"{RULE}\n\n{SEVERAL}",
     overview=by_verdict,
-    extras=lambda study: [*experiments(study), *on_solutions(study, findings), *tuned(study)],
+    extras=lambda study: [
+        *experiments(study, again(study, "experiments/*")),
+        *on_solutions(study, findings),
+        *tuned(study),
+    ],
     again=again,
 )
 
