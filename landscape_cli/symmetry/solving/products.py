@@ -6,6 +6,7 @@ are the same. Where they meet within blocks alone, as those of two layers within
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -25,13 +26,44 @@ def separate(equations: Equations, labels: Labels) -> None:
         units = np.stack(labels.resolve(block.owners))
         owner[block.variables] = np.where((units >= 0).sum(axis=0) == 1, units.max(axis=0), NONE)
     for kind in ("scale", "sign"):
-        pending, done = list(equations.rows(kind)), []
+        pending, done = without_ones(equations.rows(kind), equations.count, 2 if kind == "sign" else 0), []
         while pending:
             statement = pending.pop(0)
             parts = _separated(statement, equations, labels, owner)
             pending[:0] = parts
             done += [] if parts else [statement]
         equations.replace(kind, done)
+
+
+def without_ones(statements: Sequence[Statement], count: int, modulo: int) -> list[Statement]:
+    """Return the statements without variables that are 1, as some say alone or once others are left out, and those.
+
+    Args:
+        statements: rows of variables that, to the powers beside, multiply to 1.
+        count: how many variables there are.
+        modulo: 2 for signs, 0 for scales.
+    """
+    ones = np.zeros(count, dtype=bool)
+    ones[0] = True
+    odd = [np.array([bool(power % modulo if modulo else power) for power in powers]) for _, powers in statements]
+    while True:
+        before = int(ones.sum())
+        for (rows, _), counts in zip(statements, odd, strict=True):
+            left = counts & ~ones[rows]
+            alone = left.sum(axis=1) == 1
+            ones[rows[alone][left[alone]]] = True
+        if int(ones.sum()) == before:
+            break
+    kept: list[Statement] = []
+    for (rows, powers), counts in zip(statements, odd, strict=True):
+        left = counts & ~ones[rows]
+        patterns, which = np.unique(left, axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            if pattern.any():
+                of = different_rows(rows[which.ravel() == number][:, pattern])
+                kept.append((of, tuple(power for power, kept_here in zip(powers, pattern, strict=True) if kept_here)))
+    stated = [rows[:, [k]] for (rows, _), counts in zip(statements, odd, strict=True) for k in np.flatnonzero(counts)]
+    return [*((np.unique(each[ones[each]])[:, None], (1,)) for each in stated if ones[each].any()), *kept]
 
 
 def _separated(statement: Statement, equations: Equations, labels: Labels, owner: Array) -> list[Statement]:
