@@ -46,24 +46,30 @@ def without_ones(statements: Sequence[Statement], count: int, modulo: int) -> li
     ones = np.zeros(count, dtype=bool)
     ones[0] = True
     odd = [np.array([bool(power % modulo if modulo else power) for power in powers]) for _, powers in statements]
-    while True:
-        before = int(ones.sum())
-        for (rows, _), counts in zip(statements, odd, strict=True):
+    looked = list(zip((rows for rows, _ in statements), odd, strict=True))
+    before = -1
+    while before < (before := int(ones.sum())):
+        for k, (rows, counts) in enumerate(looked):
             left = counts & ~ones[rows]
-            alone = left.sum(axis=1) == 1
+            number = left.sum(axis=1)
+            alone = number == 1
             ones[rows[alone][left[alone]]] = True
-        if int(ones.sum()) == before:
-            break
+            looked[k] = rows[number > 1], counts
     kept: list[Statement] = []
     for (rows, powers), counts in zip(statements, odd, strict=True):
         left = counts & ~ones[rows]
-        patterns, which = np.unique(left, axis=0, return_inverse=True)
-        for number, pattern in enumerate(patterns):
-            if pattern.any():
-                of = different_rows(rows[which.ravel() == number][:, pattern])
-                kept.append((of, tuple(power for power, kept_here in zip(powers, pattern, strict=True) if kept_here)))
-    stated = [rows[:, [k]] for (rows, _), counts in zip(statements, odd, strict=True) for k in np.flatnonzero(counts)]
-    return [*((np.unique(each[ones[each]])[:, None], (1,)) for each in stated if ones[each].any()), *kept]
+        if left.all():
+            kept.append((rows, powers))
+            continue
+        known = np.unique(rows[counts & ones[rows]])
+        if known.any():
+            kept.append((known[known > 0][:, None], (1,)))
+        codes = left @ (1 << np.arange(len(powers)))
+        for code in np.unique(codes[codes > 0]).tolist():
+            columns = [k for k in range(len(powers)) if code >> k & 1]
+            of = different_rows(rows[codes == code][:, columns])
+            kept.append((of, tuple(powers[k] for k in columns)))
+    return kept
 
 
 def _separated(statement: Statement, equations: Equations, labels: Labels, owner: Array) -> list[Statement]:
