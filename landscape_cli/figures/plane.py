@@ -61,14 +61,16 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
             _mark_others(ax, plane, entries)
             _mark_outside(ax, plane, entries)
             _mark(ax, plane, labels)
-            ax.set(xlabel=axis_label(plane, 0), ylabel=axis_label(plane, 1))
+            flat = _is_to_scale(plane) and _ratio(plane) > LONG / 2
+            ylabel = axis_label(plane, 1).replace(" (", "\n(") if flat else axis_label(plane, 1)
+            ax.set(xlabel=axis_label(plane, 0), ylabel=ylabel)
             _set_scale(ax, plane)
             ax.set_title(f"{field.split} {field.quantity}")
         if filled is not None:
             stacked = axes[0].get_gridspec().ncols == 1
             for beside in axes if stacked else [list(axes)]:
                 bar = figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%.3g", aspect=30)
-                if _is_to_scale(plane) and _ratio(plane) > LONG / 2:
+                if flat:
                     bar.set_ticks(levels[:: -(-len(levels) // FEW_TICKS)])
     write_legend(figure, entries)
     torus = " · units turn on their spheres" if plane.get("on_torus") else ""

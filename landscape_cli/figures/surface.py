@@ -208,13 +208,14 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
     height = {"zaxis": {"title": {"text": "height"}} | ({} if look.ylim is None else {"range": list(look.ylim)})}
     figure.update_layout(
         title={"text": title},
-        scene=axes | height,
+        scene=axes | height | {"camera": {"eye": {"x": 1.7, "y": 1.7, "z": 1.1}}},
+        margin={"l": 0, "r": 0, "t": 60, "b": 0},
         updatemenus=[{"buttons": buttons}],
         template="none",
         legend={"orientation": "h"},
     )
     page: str = figure.to_html(
-        include_plotlyjs=True, full_html=True, div_id="surface", default_height="96vh", config={"displaylogo": False}
+        include_plotlyjs=True, full_html=True, div_id="surface", default_height="92vh", config={"displaylogo": False}
     )
     return page
 
