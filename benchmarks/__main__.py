@@ -1,4 +1,4 @@
-"""All that is measured in ratios, as one table: python -m benchmarks [evaluate …] [--repeats 3] [--json]."""
+"""All that is measured in ratios, as one table: python -m benchmarks [NAME …] [--repeats 3] [--json]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.table import show
 
-NAMES = ("evaluate", "memory")
+NAMES = ("evaluate", "align", "train", "distance", "startup", "memory", "growth")
 """Modules of this folder with a function `rows(repeats)` that yields `Row`s."""
 
 

@@ -1,6 +1,8 @@
-"""Aligning against the solver's own time and a table written by hand: python benchmarks/align.py [--repeats 3].
+"""Aligning against the solver's own time and a table written by hand: python -m benchmarks.align [--repeats 3].
 
-Two networks of a model with different seeds, all tensors random (so that nothing can be matched exactly), are traced
+`python -m benchmarks align` compares tracing and aligning by weights with the same by a table written by hand, and by
+the package rebasin if it is installed; and the whole command, its proof included, with `import torch`. Else: two
+networks of a model with different seeds, all tensors random (so that nothing can be matched exactly), are traced
 and aligned on one thread, in one process. Prints CPU seconds, and how much of them `linear_sum_assignment` takes, which
 no method can do without; once for all groups, and once for those of at least 512 units, where only products and the
 solver count. The alternative is Git Re-Basin's algorithm 1 (Ainsworth et al., 2022) as its ports run it: a table of
@@ -12,13 +14,16 @@ what was before the networks, in copies of the parameters; the two networks to a
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,9 +33,11 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
+from benchmarks.table import OURS, Row, child, interleaved
 from landscape_cli.alignment import assignment
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.similarity import Similarity
+from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec
 from landscape_cli.symmetry import Symmetry, permute, trace_symmetry
@@ -38,16 +45,24 @@ from landscape_cli.torchvision_compat import import_torchvision
 
 WIDE = 512
 METHODS = ("cosine", "weight")
+SPECS = {
+    "mlp": ModelSpec("mlp", {"hidden": [512, 512, 512]}, (1, 28, 28), 10),
+    "vgg16": ModelSpec("vgg16", {}, (3, 32, 32), 10),
+    "resnet18": ModelSpec("torchvision:resnet18", {}, (3, 224, 224), 1000),
+}
 MODELS = {"resnet50": (3, 224, 224), "vgg16_bn": (3, 224, 224), "vgg16": (3, 32, 32)}
 """The first two are torchvision's; the last one is ours, for small images."""
+BY_HAND = {"mlp": True, "vgg16": False}
+"""Models aligned by a table, and whether also by rebasin, which takes a minute for VGG16."""
+COMMANDS = ("vgg16", "resnet18")
 CONVOLUTIONS = [f"{stage}_{k}" for stage, count in enumerate((2, 2, 3, 3, 3), start=1) for k in range(1, count + 1)]
 
 
 def make(name: str, seed: int) -> nn.Module:
     """Return a model with all its tensors random."""
     torch.manual_seed(seed)
-    if name == "vgg16":
-        model = create_model(ModelSpec("vgg16", {}, MODELS[name], 10), seed=seed).eval()
+    if name in SPECS:
+        model = create_model(SPECS[name], seed=seed).eval()
     else:
         model = import_torchvision("models").get_model(name, weights=None).eval()
     for key, tensor in model.state_dict().items():
@@ -92,14 +107,24 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - start, result
 
 
-def by_hand(a: dict[str, np.ndarray], b: dict[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
-    """Return the permutations that Git Re-Basin's algorithm 1 finds for `vgg16`, with a table written by hand."""
-    table: dict[str, list[tuple[str, int]]] = {}
-    for k, name in enumerate(CONVOLUTIONS):
-        norms = [f"features.norm{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+def table_of(name: str) -> dict[str, list[tuple[str, int]]]:
+    """Return, by group, the tensors and axes that its units live on, written by hand."""
+    if name == "mlp":
+        return {f"fc{k}": [(f"fc{k}.weight", 0), (f"fc{k}.bias", 0), (f"fc{k + 1}.weight", 1)] for k in (1, 2, 3)}
+    table = {}
+    for k, convolution in enumerate(CONVOLUTIONS):
+        norms = [f"features.norm{convolution}.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
         last = k + 1 == len(CONVOLUTIONS)
         reader = "classifier.fc1.weight" if last else f"features.conv{CONVOLUTIONS[k + 1]}.weight"
-        table[name] = [(f"features.conv{name}.weight", 0), *((norm, 0) for norm in norms), (reader, 1)]
+        writers = [f"features.conv{convolution}.weight", *norms]
+        table[f"features.conv{convolution}"] = [*((writer, 0) for writer in writers), (reader, 1)]
+    return table
+
+
+def by_hand(
+    a: dict[str, np.ndarray], b: dict[str, np.ndarray], table: dict[str, list[tuple[str, int]]], seed: int
+) -> dict[str, np.ndarray]:
+    """Return the permutations that Git Re-Basin's algorithm 1 finds, with a table written by hand."""
     axes_of: dict[str, list[tuple[str, int]]] = {}
     for name, places in table.items():
         for tensor, axis in places:
@@ -125,8 +150,9 @@ def by_hand(a: dict[str, np.ndarray], b: dict[str, np.ndarray], seed: int) -> di
 
 
 def product(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
-    """Return the inner product of two networks."""
-    return sum(float((a[key].double() * b[key].double()).sum()) for key in a if a[key].is_floating_point())
+    """Return the inner product of two networks' parameters; running statistics are none."""
+    learned = (key for key in a if a[key].is_floating_point() and "running" not in key)
+    return sum(float((a[key].double() * b[key].double()).sum()) for key in learned)
 
 
 def one_run(name: str) -> Counter[str]:
@@ -144,7 +170,7 @@ def one_run(name: str) -> Counter[str]:
             result["weight, product"] = product(a, dict(alignment.params))
     if name == "vgg16":
         arrays = [{key: tensor.numpy() for key, tensor in params.items()} for params in (a, b)]
-        result["by hand"], permutations = timed(lambda: by_hand(arrays[0], arrays[1], seed=0))
+        result["by hand"], permutations = timed(lambda: by_hand(*arrays, table_of(name), seed=0))
         result["by hand, product"] = product(a, moved_by_hand(b, symmetry, permutations))
     return result
 
@@ -153,9 +179,64 @@ def moved_by_hand(
     params: dict[str, Tensor], symmetry: Symmetry, permutations: dict[str, np.ndarray]
 ) -> dict[str, Tensor]:
     """Return the network permuted by the table's permutations, whose groups ours are."""
-    names = {f"features.conv{name}": torch.from_numpy(permutation) for name, permutation in permutations.items()}
+    names = {name: torch.from_numpy(permutation) for name, permutation in permutations.items()}
     assert set(names) == {group.name for group in symmetry.permutations}
     return permute(params, symmetry, names)
+
+
+def matched(model: nn.Module, a: dict[str, Tensor], b: dict[str, Tensor], shape: tuple[int, ...]) -> dict[str, Tensor]:
+    """Return a network traced and aligned by weights."""
+    symmetry = trace_symmetry(model, torch.zeros(2, *shape))
+    return dict(match_networks(a, b, symmetry, method="weight").params)
+
+
+def rebasin(name: str) -> Callable[[], Any] | None:
+    """Return the same by the package rebasin, which permutes a model in place; None if it is not there."""
+    try:
+        tool = importlib.import_module("rebasin")
+    except ImportError:
+        return None
+    x = torch.zeros(2, *SPECS[name].input_shape)
+    return lambda: tool.PermutationCoordinateDescent(make(name, 1), make(name, 2), x, logging_level="error").rebasin()
+
+
+def rows(repeats: int) -> Iterator[Row]:
+    """Measure aligning by weights, and the command."""
+    for name, with_tool in BY_HAND.items():
+        model, table = make(name, 1), table_of(name)
+        a, b = model.state_dict(), make(name, 2).state_dict()
+        arrays = [{key: tensor.numpy() for key, tensor in params.items()} for params in (a, b)]
+        ways = {
+            "by hand": partial(by_hand, *arrays, table, seed=0),
+            OURS: partial(matched, model, a, b, SPECS[name].input_shape),
+        }
+        tool = rebasin(name) if with_tool else None
+        if tool is not None:
+            ways["rebasin"] = tool
+        seconds, results = interleaved(ways, repeats)
+        symmetry = trace_symmetry(model, torch.zeros(2, *SPECS[name].input_shape))
+        theirs, ours = (product(a, each) for each in (moved_by_hand(b, symmetry, results["by hand"]), results[OURS]))
+        size = f"{sum(tensor.numel() for tensor in a.values()):,} numbers"
+        yield Row(f"match {name}, weight", size, seconds, {"product, ours / by hand": f"{ours / theirs:.4f}"})
+    with tempfile.TemporaryDirectory() as folder:
+        for name in COMMANDS:
+            files = [str(Path(folder, f"{name}{seed}.st")) for seed in (1, 2)]
+            for seed, path in enumerate(files):
+                params = create_model(SPECS[name], seed=seed).state_dict()
+                write_checkpoint(Path(path), Checkpoint(params, SPECS[name], {}))
+            command = [
+                sys.executable,
+                "-m",
+                "landscape_cli",
+                "align",
+                *files,
+                "-o",
+                str(Path(folder, "c.st")),
+                "--force",
+            ]
+            torch_alone = partial(child, [sys.executable, "-c", "import torch"])
+            seconds, _ = interleaved({"import torch": torch_alone, OURS: partial(child, command)}, repeats)
+            yield Row(f"landscape align {name}", "a process", seconds)
 
 
 def resident(field: str) -> int:
@@ -180,7 +261,7 @@ def memory(name: str, method: str) -> float:
 
 def in_own_process(name: str, method: str) -> float:
     """Return `memory`, measured in a new process."""
-    command = [sys.executable, __file__, "--memory", name, method]
+    command = [sys.executable, "-m", "benchmarks.align", "--memory", name, method]
     return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -47,16 +49,35 @@ class Row:
         }
 
 
-def interleaved(ways: Mapping[str, Callable[[], Any]], repeats: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Do the same in each way, in turn; return process CPU times, and what each returned the last time."""
+def cpu_seconds() -> float:
+    """Return CPU seconds of this process and of its children that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def interleaved(
+    ways: Mapping[str, Callable[[], Any]], repeats: int, clock: Callable[[], float] = cpu_seconds
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Do the same in each way, in turn; return the times that this takes, and what each returned the last time."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     results: dict[str, Any] = {}
     for _ in range(repeats):
         for way, work in ways.items():
-            start = time.process_time()
+            start = clock()
             results[way] = work()
-            seconds[way].append(time.process_time() - start)
+            seconds[way].append(clock() - start)
     return seconds, results
+
+
+def child(command: Sequence[str]) -> None:
+    """Run a command, whose output does not matter, in a process of its own.
+
+    Raises:
+        RuntimeError: if it fails.
+    """
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ran.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {ran.returncode}: {ran.stderr.strip()[-500:]}")
 
 
 def show(rows: Iterable[Row], *, as_json: bool) -> None:

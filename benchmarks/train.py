@@ -1,27 +1,27 @@
-"""The training loop against the loop that everybody writes: python benchmarks/train.py [--models mlp,lenet,vgg16].
+"""The training loop against the loop that everybody writes: python -m benchmarks.train [--models mlp,lenet,vgg16].
 
 In one process on one thread, in turn: an epoch of SGD at batch 128 by a DataLoader over a TensorDataset, an
 `nn.Module` and `optim.SGD`, and by ours; RSGD with 3 replicas against three times SGD; the whole space against a random
 subspace of 256 dimensions (a ratio above 0.77 is within 1.3 times); and 8 runs in one stack against 8 processes one
-after another. Prints ratios of CPU time (median and minimum over repeats); with --device cuda of wall
-time, the device's work included.
+after another. Prints ratios of CPU time (medians, the least and the most over repeats); with --device cuda of wall
+time, the device's work included. `python -m benchmarks train` makes the first two comparisons alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from statistics import median
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.table import OURS, Row, cpu_seconds, interleaved, show
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import Remark
 from landscape_cli.models import create_model
@@ -33,6 +33,10 @@ SPECS = {
     "lenet": ModelSpec("lenet", {}, (1, 28, 28), 10),
     "vgg16": ModelSpec("vgg16", {"hidden": []}, (3, 32, 32), 10),
 }
+IMAGES = {"mlp": 6400, "lenet": 2560, "vgg16": 256}
+REPLICAS, BATCH = 3, 128
+"""Replicas, each on batches as large as those of the networks that they are compared with; by default they have a
+third."""
 RUNS = 8
 SUBSPACE = Subspace(256)
 
@@ -48,7 +52,7 @@ def plain(spec: ModelSpec, data: Split, epochs: int, device: torch.device) -> No
     """Train as most scripts do."""
     model = create_model(spec, seed=0).to(device).train().requires_grad_(True)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9, nesterov=True)
-    loader = DataLoader(TensorDataset(*data), batch_size=128, shuffle=True)
+    loader = DataLoader(TensorDataset(*data), batch_size=BATCH, shuffle=True)
     for _ in range(epochs):
         for x, y in loader:
             optimizer.zero_grad()
@@ -69,77 +73,93 @@ def ours(
     train(spec, data, sampler, recipe=recipe, seeds=seeds, device=device, subspace=subspace)
 
 
-def timed(work: Callable[[], None], device: torch.device) -> float:
-    """Return CPU seconds of this process and its children; on a GPU, seconds until it has done its work."""
-    clock = time.perf_counter if device.type == "cuda" else lambda: sum(os.times()[:4])
-    start = clock()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return clock() - start
+def seconds_on(device: torch.device) -> float:
+    """Return CPU seconds of this process and its children; on a GPU seconds, once it has done its work."""
+    if device.type != "cuda":
+        return cpu_seconds()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
-def compare(what: str, slow: Callable[[], None], fast: Callable[[], None], repeats: int, device: torch.device) -> None:
-    """Time two ways in turn, and print how many times faster the second is."""
-    pairs = [(timed(slow, device), timed(fast, device)) for _ in range(repeats)]
-    ratios = [a / b for a, b in pairs]
-    print(
-        f"{what}: {median(a for a, _ in pairs):.2f} s against {median(b for _, b in pairs):.2f} s, "
-        f"ratio {median(ratios):.2f} (min {min(ratios):.2f})",
-        flush=True,
+def compare(
+    work: str,
+    size: str,
+    way: str,
+    slow: Callable[[], object],
+    fast: Callable[[], object],
+    repeats: int,
+    on: torch.device,
+) -> Row:
+    """Time another way and ours in turn."""
+    return Row(work, size, interleaved({way: slow, OURS: fast}, repeats, partial(seconds_on, on))[0])
+
+
+def compared(name: str, images: int, epochs: int, repeats: int, device: torch.device) -> Iterator[Row]:
+    """Compare training one model with the plain loop, and replicas with as many networks."""
+    spec, recipe = SPECS[name], Recipe(epochs)
+    data = random_data(spec, images)
+    size = f"{epochs} epochs x {images} images"
+    ours(spec, data, Recipe(1), [0], device)
+    yield compare(
+        *(f"train {name}", size, "plain"),
+        partial(plain, spec, data, epochs, device),
+        partial(ours, spec, data, recipe, [0], device),
+        repeats,
+        device,
+    )
+    yield compare(
+        *(f"rsgd {name}, {REPLICAS} replicas", size, f"{REPLICAS} times SGD"),
+        lambda: [ours(spec, data, recipe, [seed], device) for seed in range(REPLICAS)],
+        partial(ours, spec, data, recipe, [0], device, RSGD(REPLICAS, gamma_init=0.01, replica_batch_size=BATCH)),
+        repeats,
+        device,
     )
 
 
-def measure(name: str, options: argparse.Namespace, device: torch.device) -> None:
+def measure(name: str, options: argparse.Namespace, device: torch.device) -> Iterator[Row]:
     """Make every comparison for one model."""
-    recipe = Recipe(options.epochs)
     spec = SPECS[name]
     images = options.images if name != "vgg16" or device.type == "cuda" else max(256, options.images // 10)
-    data = random_data(spec, images)
+    data, recipe = random_data(spec, images), Recipe(options.epochs)
     if options.one is not None:
         ours(spec, data, recipe, [options.one], device)
         return
-    again = [sys.executable, __file__, "--models", name, "--images", str(options.images)]
+    again = [sys.executable, "-m", "benchmarks.train", "--models", name, "--images", str(options.images)]
     again += ["--epochs", str(options.epochs), "--device", options.device, "--one"]
-    timed(lambda: ours(spec, data, Recipe(1), [0], device), device)
-    compare(
-        f"{name}, {options.epochs} epochs of {images} images, the plain loop against ours",
-        lambda: plain(spec, data, options.epochs, device),
-        lambda: ours(spec, data, recipe, [0], device),
-        options.repeats,
-        device,
-    )
-    compare(
-        f"{name}, 3 trainings by SGD against RSGD with 3 replicas",
-        lambda: [ours(spec, data, recipe, [seed], device) for seed in range(3)] and None,
-        lambda: ours(spec, data, recipe, [0], device, RSGD(3, gamma_init=0.01)),
-        options.repeats,
-        device,
-    )
+    yield from compared(name, images, options.epochs, options.repeats, device)
     longer = Recipe(5 * options.epochs)  # the basis is drawn once
-    compare(
-        f"{name}, {longer.epochs} epochs in the whole space against a subspace of {SUBSPACE.dim} dimensions",
-        lambda: ours(spec, data, longer, [0], device),
-        lambda: ours(spec, data, longer, [0], device, subspace=SUBSPACE),
+    yield compare(
+        *(f"train {name}, {SUBSPACE.dim} dimensions", f"{longer.epochs} epochs x {images} images", "whole space"),
+        partial(ours, spec, data, longer, [0], device),
+        partial(ours, spec, data, longer, [0], device, subspace=SUBSPACE),
         options.repeats,
         device,
     )
     if options.quick:
         return
-    compare(
-        f"{name}, {RUNS} processes one after another against --runs {RUNS}",
-        lambda: [subprocess.run([*again, str(seed)], check=True) for seed in range(RUNS)] and None,
-        lambda: ours(spec, data, recipe, list(range(RUNS)), device),
+    stack = partial(ours, spec, data, recipe, list(range(RUNS)), device)
+    yield compare(
+        *(f"train {name}, {RUNS} runs", f"{options.epochs} epochs x {images} images", f"{RUNS} processes"),
+        lambda: [subprocess.run([*again, str(seed)], check=True) for seed in range(RUNS)],
+        stack,
         max(1, options.repeats // 3),
         device,
     )
-    compare(
-        f"{name}, {RUNS} runs in a stack against one run",
-        lambda: ours(spec, data, recipe, list(range(RUNS)), device),
-        lambda: ours(spec, data, recipe, [0], device),
+    yield compare(
+        *(f"train {name}, one run", f"{options.epochs} epochs x {images} images", f"{RUNS} runs in a stack"),
+        stack,
+        partial(ours, spec, data, recipe, [0], device),
         max(1, options.repeats // 3),
         device,
     )
+
+
+def rows(repeats: int) -> Iterator[Row]:
+    """Compare every model with the plain loop, on few images."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Remark)
+        for name, images in IMAGES.items():
+            yield from compared(name, images, 1, repeats, torch.device("cpu"))
 
 
 def main() -> None:
@@ -156,7 +176,7 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", Remark)
     for name in options.models.split(","):
-        measure(name, options, torch.device(options.device))
+        show(measure(name, options, torch.device(options.device)), as_json=False)
 
 
 if __name__ == "__main__":

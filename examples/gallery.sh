@@ -4,6 +4,7 @@
 # With DATA_DIR, which holds Fashion-MNIST, of networks trained on a little of that; results are kept in RESULTS.
 set -euo pipefail
 pictures=$(realpath -m "${1:-$(dirname "$0")/../docs/gallery}")
+shrink=$(realpath "$(dirname "$0")/shrink.py")
 mkdir -p "$pictures"
 data="--data hmm --hmm-patterns 600"
 if [ -n "${2:-}" ]; then
@@ -29,7 +30,7 @@ for dim in 4 16 64 256; do
   # shellcheck disable=SC2086
   landscape train $common --subspace-dim $dim --runs 3 -o "d$dim-{seed}.st" -q >d$dim.json
 done
-landscape normalize ./*.st --out-dir n -q >/dev/null
+landscape normalize sgd-?.st rsgd-?.st adv-?.st --out-dir n -q >/dev/null
 landscape align n/sgd-1.st n/sgd-2.st -o aligned.st -q >/dev/null
 
 landscape path sgd-1.st sgd-2.st --loss -o raw.json -q
@@ -38,7 +39,6 @@ landscape path n/sgd-1.st aligned.st --kind geodesic --loss -o geodesic.json -q
 landscape path n/sgd-1.st aligned.st --kind geodesic --optimize-midpoint --epochs 3 -o midpoint.json -q
 landscape path 'n/sgd-*.st' 'n/rsgd-*.st' 'n/adv-*.st' --pairs all --align cosine --kind geodesic -o families.json -q
 landscape path n/sgd-1.st n/adv-1.st n/rsgd-1.st --kind connector --align cosine --epochs 2 -o connector.csv -q
-landscape path n/sgd-1.st n/adv-1.st n/rsgd-1.st n/sgd-2.st --kind connector --align cosine --epochs 2 -o facets.json -q
 landscape path sgd-1.st --direction gradient --range auto --loss -o line.json -q
 landscape plane sgd-1.st sgd-2.st aligned.st --grid 15 -o plane.json -q
 landscape plane sgd-1.st --directions random --range auto --grid 15 --project rsgd-1.st --loss -o around.json -q
@@ -60,19 +60,10 @@ draw radial radial.json
 draw curvature curvature.json
 draw distance distance.json --width 4
 draw connector connector.csv
-draw facets facets.json --width 4
 draw line line.json
 draw around around.json
 draw trajectory trajectory.json
 draw subspaces d4.json d16.json d64.json d256.json
 draw training sgd-1.csv rsgd-1.csv adv-1.csv
 
-# Few colors make small files, which a repository can hold.
-python - "$pictures"/*.png <<'CODE'
-import sys
-
-from PIL import Image
-
-for path in sys.argv[1:]:
-    Image.open(path).convert("RGB").quantize(48).save(path, optimize=True)
-CODE
+python "$shrink" "$pictures"/*.png

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from landscape_cli import __version__
 from landscape_cli.cli.console import in_options, listen
 from landscape_cli.cli.groups import Command, grouped
+from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 from landscape_cli.cli.signals import INTERRUPTED, SIGNALS_OF_THIS_PROCESS, TERMINATED, Terminated
 from landscape_cli.cli.stdout import leave_stdout, writing_stdout
 from landscape_cli.cli.streams import unfailing_stderr
@@ -60,8 +61,9 @@ class CommandGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is called, and its arguments: with --merge another takes them."""
         name, command, rest = super().resolve_command(ctx, args)
-        merges = command is not None and any(param.name == "merge" for param in command.params)
-        return name, build_merge(str(name)) if merges and "--merge" in rest else command, rest
+        merges = "--merge" in rest and command is not None and any(param.name == "merge" for param in command.params)
+        RANKS_OF_THIS_PROCESS.check_shares(str(name), merges=merges)
+        return name, build_merge(str(name)) if merges else command, rest
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""
@@ -143,10 +145,11 @@ def _program(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0; 1 our fault; 2 the user's; 130 Ctrl-C; 143 SIGTERM; 141 without a reader."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    signals = SIGNALS_OF_THIS_PROCESS
+    signals, ranks = SIGNALS_OF_THIS_PROCESS, RANKS_OF_THIS_PROCESS
     try:
         try:
             signals.begin()
+            ranks.begin()
             listen(quiet=False)
             result = app(argv, prog_name="landscape", standalone_mode=False, complete_var=COMPLETES)
             if sys.stdout is not None:
@@ -154,12 +157,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     sys.stdout.flush()
             if result == INTERRUPTED:  # newer versions of typer catch Ctrl-C themselves
                 raise KeyboardInterrupt
+            ranks.finish()
         finally:
             signals.end()
         code = result if isinstance(result, int) else 0
     except BaseException as error:  # the boundary: whatever happened becomes one line and an exit code
         completes = COMPLETES in os.environ or not COMPLETION.isdisjoint(argv[:1])
-        code = _report(error, debug="--debug" in argv, completes=completes)
+        code = ranks.fail(partial(_report, error, debug="--debug" in argv, completes=completes))
     signals.will_exit(code)
     sys.exit(code)
 

@@ -16,6 +16,7 @@ from landscape_cli.cli.console import say
 from landscape_cli.cli.options import ModelOptions
 from landscape_cli.cli.parsing import whole_numbers
 from landscape_cli.cli.preprocessing_options import PreprocessingOptions
+from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 from landscape_cli.cli.usage import errors_of_usage
 from landscape_cli.errors import LandscapeError, shown
 
@@ -77,6 +78,9 @@ def resolve_device(name: str) -> torch.device:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.allow_tf32 = False
     torch.set_deterministic_debug_mode("warn")  # `use_deterministic_algorithms` imports a compiler for seconds
+    launch = RANKS_OF_THIS_PROCESS.launch
+    if launch is not None and name in {"auto", "cuda"} and torch.cuda.is_available():
+        torch.cuda.set_device(launch.local % torch.cuda.device_count())
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|cuda(:[0-9]{1,9})?", name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 import sys
@@ -15,6 +16,7 @@ import typer
 from landscape_cli.cli.console import say
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import ResultOptions
+from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 from landscape_cli.sharing.share import MOST_PARTS
 
 if TYPE_CHECKING:
@@ -49,15 +51,20 @@ class SharingOptions(Group):
     ] = False
 
     def refuse(self, what: str) -> None:
-        """Refuse a measurement by parts, or attempts.
+        """Refuse a measurement by parts, attempts, or several processes.
 
         Args:
-            what: the option that goes with neither.
+            what: the option that goes with none of them.
 
         Raises:
             BadParameter: if one is asked for.
         """
-        for name, asked in (("--part", self.part is not None), ("--resume", self.resume)):
+        several = RANKS_OF_THIS_PROCESS.launch is not None
+        for name, asked in (
+            ("--part", self.part is not None),
+            ("--resume", self.resume),
+            ("torchrun or srun", several),
+        ):
             if asked:
                 raise typer.BadParameter(f"{what} is measured by one process, at once: leave out {name}")
 
@@ -80,16 +87,21 @@ class Sharing:
         """
         self._context, self._quiet = context, quiet
         self._part = None if options.part is None else parse_part(options.part)
+        launch = RANKS_OF_THIS_PROCESS.launch
+        if self._part is not None and launch is not None:
+            raise typer.BadParameter("--part is for processes that know nothing of each other: leave it out")
         plot = getattr(result, "plot", None)
         if self._part is not None and (plot is not None or result.is_csv):
             what = "--plot draws" if plot is not None else "a CSV has"
             raise typer.BadParameter(f"{what} the whole, not a part: ask for it with --merge")
         if options.resume and result.output is None:
             raise typer.BadParameter("--resume keeps its file beside the result: name one with -o")
-        self._state = journal_of(result.output) if options.resume and result.output is not None else None
+        rank = 0 if launch is None else launch.rank
+        self._state = journal_of(result.output, rank) if options.resume and result.output is not None else None
         self._journal: Journal | None = None
         self._is_forced = result.force
         self.result = replace(result, force=result.force or self._state is not None)  # what is there `begin` looks at
+        self._ranks = RANKS_OF_THIS_PROCESS.join()
 
     def begin(self, provenance: Mapping[str, Any]) -> Share:
         """Return which items to measure; what is known from an earlier attempt is read.
@@ -98,22 +110,48 @@ class Sharing:
             Exit: if the result is there already, and whole.
             ResultError: if that is of another measurement, or in use; if another result would be written over.
         """
-        from landscape_cli.sharing.journal import Journal
+        from landscape_cli.sharing.journal import Journal, read_journal
         from landscape_cli.sharing.share import Share
 
         index, count = self._part or (0, 1)
+        exchange = None
+        if self._ranks is not None:
+            index, count, exchange = self._ranks.launch.rank, self._ranks.launch.size, self._exchange
         known: Values = {}
         if self._state is not None:
-            if not self._is_forced:
-                self._check_earlier(provenance, self._state)
-            if not self._state.exists():
-                say(f"there is no {self._state} to resume from: beginning", quiet=self._quiet)
+            if self._ranks is None or self._ranks.launch.rank == 0:
+                self._look_before(provenance, self._state)
+            if self._ranks is not None and not self._ranks.go():
+                raise typer.Exit
             identity = dict(provenance) | ({} if self._part is None else {"part": f"{index + 1}/{count}"})
             self._journal = Journal(self._state, identity)
             known = self._context.with_resource(self._journal.open())
+            for other in self._journals():
+                if other != self._state:
+                    known = {**read_journal(other, identity)[0], **known}
         keep = None if self._journal is None else self._journal.keep
-        self.share = Share(index, count, known, keep)
+        self.share = Share(index, count, known, keep, exchange)
         return self.share
+
+    def _journals(self) -> list[Path]:
+        """Return the files that are there of what was measured: one of each process, also of an earlier attempt."""
+        assert self.result.output is not None
+        first = journal_of(self.result.output)
+        beside = first.parent.glob(f"{glob.escape(first.name)}*")
+        return sorted(path for path in beside if re.fullmatch("(-[0-9]+)?", path.name.removeprefix(first.name)))
+
+    def _exchange(self, own: Values) -> Values:
+        """Return what all processes have measured; all but the first end here, once that has written the result."""
+        last = (lambda: None) if self._journal is None else self._journal.remove
+        everything = RANKS_OF_THIS_PROCESS.gather(own, [], last)
+        return {key: value for values in everything for key, value in values.items()}
+
+    def _look_before(self, provenance: Mapping[str, Any], state: Path) -> None:
+        """See what is there of an earlier attempt."""
+        if not self._is_forced:
+            self._check_earlier(provenance, state)
+        if not self._journals():
+            say(f"there is no {state} to resume from: beginning", quiet=self._quiet)
 
     def _check_earlier(self, provenance: Mapping[str, Any], state: Path) -> None:
         """See whether what is there was written by an attempt of this very measurement.
@@ -132,7 +170,7 @@ class Sharing:
         if not files[0].exists() or not self._is_of(files[0], provenance):
             for file in files:
                 check_output(file, force=False, error=ResultError)
-        if not state.exists() and all(file.exists() for file in files):
+        if not self._journals() and all(file.exists() for file in files):
             with locked(state, what="another measurement that writes it", error=ResultError):
                 pass  # which removes the lock that a killed attempt may have left
             say(f"{files[0]} is complete already", quiet=self._quiet)
@@ -187,6 +225,8 @@ class Sharing:
             self._write_part(frame, values, provenance)
         if self._journal is not None:
             self._journal.remove()
+            for other in self._journals():
+                other.unlink(missing_ok=True)
 
     def _write_part(self, frame: Any, values: Values, provenance: Mapping[str, Any]) -> None:
         from landscape_cli.cli.stdout import writing_stdout
@@ -224,9 +264,9 @@ def parse_part(text: str) -> tuple[int, int]:
     return part - 1, count
 
 
-def journal_of(output: Path) -> Path:
-    """Return the file that keeps what was measured of an output until all was."""
-    return output.with_name(f"{output.name}.resume")
+def journal_of(output: Path, rank: int = 0) -> Path:
+    """Return the file that keeps what a process has measured of an output until all was."""
+    return output.with_name(f"{output.name}.resume{f'-{rank}' if rank else ''}")
 
 
 def counted(provenance: Mapping[str, Any], values: Values) -> dict[str, Any]:

@@ -39,9 +39,12 @@ def connector_figure(result: Body, *, look: Look = DEFAULT) -> Figure:
         figure = _triangles(result, look)
     else:
         figure = _facets(result, look)
-    networks = look.label(short_labels(result.get("networks", ())))
+    arguments = result.get("provenance", {}).get("arguments", {})
+    named = [arguments.get("start"), arguments.get("end"), *(arguments.get("more") or ())]  # what CSV files know
+    networks = look.label(short_labels(result.get("networks", [str(name) for name in named if name])))
     letters = (f"{chr(97 + k)}: {name}" for k, name in enumerate(networks))
-    about = f"connector ({result['shape']}, {result['geometry']})" if "shape" in result else "connector"
+    kind = [str(value) for key in ("shape", "geometry") if (value := result.get(key, arguments.get(key)))]
+    about = f"connector ({', '.join(kind)})" if kind else "connector"
     write_title(figure, look, f"{about} of {', '.join(letters)}" if networks else about)
     return finish(figure)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 COLORS = "viridis"
 MOST_NUMBERS = 12
 """Networks along a side: of more no numbers are written."""
+MATRIX, OF_LABEL = 0.5, 0.12
+"""Parts of a panel that a matrix is wide, and inches of a label: where there is no room for all, some are written."""
 MOST_PANELS = 9
 ACROSS = 3
 SIDES = {"a", "b", "family_a", "family_b"}
@@ -42,8 +44,10 @@ def distance_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure
         image = axes.imshow(values, cmap=COLORS)
         figure.colorbar(image, ax=axes, format="%.3g", shrink=0.8)
         axes.set_title(name.replace("_", " "))
-        axes.set_xticks(range(len(labels)), labels, rotation=90)
-        axes.set_yticks(range(len(labels)), labels)
+        room = max(1, int(MATRIX * figure.get_figwidth() / across / OF_LABEL))
+        some = range(0, len(labels), -(-len(labels) // room))
+        axes.set_xticks(some, [labels[k] for k in some], rotation=90)
+        axes.set_yticks(some, [labels[k] for k in some])
         if len(labels) <= MOST_NUMBERS:
             _write_numbers(axes, values, image, size_of(figure) - (2 if len(labels) < 7 else 3.5))
     write_title(figure, look, "")

@@ -217,7 +217,8 @@ def kind_of_results(results: Sequence[Any]) -> tuple[Kind, list[Body]]:
     for kind, body in zip(kinds, bodies, strict=True):
         if kind is None:
             raise ResultError(
-                "it is no result that can be drawn: those of path, plane, flatness, distance and logs are"
+                "it is no result that can be drawn: those of path, plane, flatness, distance are, of training in "
+                "subspaces, and logs"
             )
         _check(first is not None and kind.home == first.home, f"{first and first.name} and {kind.name} are two figures")
         check_shape(body, kind.shape)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from landscape_cli.errors import cut_middle
-from landscape_cli.figures.curve import as_number
-from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, size_of, write_legend, write_title
-from landscape_cli.figures.style import LONGEST, short_labels
+from landscape_cli.figures.figure import DEFAULT, NARROW, Look, finish, new_figure, size_of, write_legend, write_title
+from landscape_cli.figures.plane_data import (
+    OTHERS,
+    OUTSIDE,
+    Field,
+    axis_label,
+    corner_labels,
+    fields_of,
+    outside,
+    plane_name,
+)
+from landscape_cli.figures.style import short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,46 +27,14 @@ DECADES = 1.5
 """Values that span more have levels by their logarithms."""
 LEVELS, FEWEST = 9, 3
 """How many levels contours have, about and at least."""
+LONG = 4.0
+"""Planes that are so many times as wide as high, or as high as wide, have axes of different scales."""
+FEW_TICKS, TICKS = 3, 5
+"""How many numbers the shorter side of a long plane has at most, and any side of a narrow figure."""
+APART = 0.12
+"""Parts of an axis between the labels of contours."""
 OUTLINE = 1.6
 """Of labels that may lie on any color, in points."""
-SPLITS = ("train", "test")
-OTHERS = (
-    ("trajectory", "trajectory, in order", {"marker": "o", "linestyle": "-", "markersize": 3, "linewidth": 1}),
-    ("projected", "projected networks", {"marker": "D", "linestyle": "none", "markersize": 4}),
-)
-"""Networks beside the corners: what results call them, what figures do, and how they look."""
-
-
-class Field(NamedTuple):
-    """What was measured at the nodes.
-
-    Attributes:
-        split: on which data.
-        quantity: error or loss.
-        values: row by row, NaN where there is none.
-    """
-
-    split: str
-    quantity: str
-    values: list[list[float]]
-
-    @property
-    def known(self) -> list[float]:
-        """All values that there are."""
-        return [value for row in self.values for value in row if math.isfinite(value)]
-
-
-def fields_of(plane: Mapping[str, Any]) -> list[list[Field]]:
-    """Return a list for each quantity that was measured, of a field for each split."""
-    width, points = len(plane["x"]), plane["points"]
-    kinds = ("error", "loss") if "quantity" not in plane else (plane["quantity"],)
-    rows = []
-    for kind in kinds:
-        there = [split for split in SPLITS if f"{split}_{kind}" in points[0]]
-        columns = [[as_number(row.get(f"{split}_{kind}")) for row in points] for split in there]
-        grids = [[values[k : k + width] for k in range(0, len(values), width)] for values in columns]
-        rows.append([Field(split, kind, grid) for split, grid in zip(there, grids, strict=True)])
-    return [row for row in rows if row]
 
 
 def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
@@ -85,57 +61,44 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
             _mark_others(ax, plane, entries)
             _mark_outside(ax, plane, entries)
             _mark(ax, plane, labels)
-            ax.set(xlabel=axis_label(plane, 0), ylabel=axis_label(plane, 1))
-            if "directions" not in plane or {each["direction"] for each in plane["directions"]} == {"pca"}:
-                ax.set(aspect="equal")
+            flat = _is_to_scale(plane) and _ratio(plane) > LONG / 2
+            ylabel = axis_label(plane, 1).replace(" (", "\n(") if flat else axis_label(plane, 1)
+            ax.set(xlabel=axis_label(plane, 0), ylabel=ylabel)
+            _set_scale(ax, plane)
             ax.set_title(f"{field.split} {field.quantity}")
         if filled is not None:
             stacked = axes[0].get_gridspec().ncols == 1
             for beside in axes if stacked else [list(axes)]:
-                figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%.3g", aspect=30)
+                bar = figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%.3g", aspect=30)
+                if flat:
+                    bar.set_ticks(levels[:: -(-len(levels) // FEW_TICKS)])
     write_legend(figure, entries)
     torus = " · units turn on their spheres" if plane.get("on_torus") else ""
-    write_title(figure, look, f"{plane_name(plane, labels)}{_treatment(plane)}{torus}")
+    scales = " · axes of different scales" if "directions" not in plane and not _is_to_scale(plane) else ""
+    write_title(figure, look, f"{plane_name(plane, labels)}{_treatment(plane)}{torus}{scales}")
     return finish(figure)
 
 
-def corner_labels(plane: Mapping[str, Any], *, short: bool = True) -> list[str]:
-    """Return what the corners of a plane are: networks' files, or what stands in, numbered where two are the same.
-
-    `short` makes labels of files' names.
-    """
-    corners = plane["networks"]
-    same = [corner["network"] for corner in corners if "third" in corner]
-    names = [corner["network"] for corner in corners if "third" not in corner]
-    given = iter(short_labels(names) if short else names)
-    labels = []
-    for k, corner in enumerate(corners):
-        if "third" not in corner:
-            labels.append(next(given))
-            continue
-        count = sum("third" in other for other in corners[: k + 1])
-        labels.append(corner["network"] + f" {count}" * (same.count(corner["network"]) > 1))
-    return labels
+def _ratio(plane: Mapping[str, Any]) -> float:
+    """Return how many times as wide as high a plane is."""
+    return (plane["x"][-1] - plane["x"][0]) / (plane["y"][-1] - plane["y"][0])  # type: ignore[no-any-return]
 
 
-def plane_name(plane: Mapping[str, Any], labels: Sequence[str]) -> str:
-    """Return what plane it is: that through networks with these labels, or the principal one of more."""
-    path = plane.get("trajectory", ())
-    if not path:
-        return f"plane through {', '.join(labels)}"
-    ends = short_labels([path[k]["network"] for k in (0, -1) if "network" in path[k]])
-    return f"principal plane of {len(path)} networks{': ' * bool(ends)}{' … '.join(ends)}"
+def _is_to_scale(plane: Mapping[str, Any]) -> bool:
+    """Tell whether both axes are distances in weight space, and of one scale where that can be read."""
+    distances = "directions" not in plane or {each["direction"] for each in plane["directions"]} == {"pca"}
+    return distances and 1 / LONG <= _ratio(plane) <= LONG
 
 
-def axis_label(plane: Mapping[str, Any], axis: int) -> str:
-    """Return what an axis is: x or y, and of a plane through one network the direction and its length."""
-    letter = "xy"[axis]
-    if "directions" not in plane:
-        return f"{letter} (Euclidean distance)"
-    direction = plane["directions"][axis]
-    share = direction.get("explained_variance")
-    detail = f"{share:.0%} of the variance" if share is not None else f"in lengths of {direction['length']:.3g}"
-    return f"{letter}: {cut_middle(direction['direction'], LONGEST)} ({detail})"
+def _set_scale(ax: Any, plane: Mapping[str, Any]) -> None:
+    """Let both axes have one scale if they may, and no more numbers than there is room for."""
+    ratio, narrow = 1.0, ax.figure.get_figwidth() < NARROW
+    if _is_to_scale(plane):
+        ax.set(aspect="equal")
+        ratio = _ratio(plane)
+    for axis, is_short in (("x", ratio < 2 / LONG), ("y", ratio > LONG / 2)):
+        if is_short or narrow:
+            ax.locator_params(axis=axis, nbins=FEW_TICKS if is_short else TICKS)
 
 
 def _treatment(plane: Mapping[str, Any]) -> str:
@@ -197,7 +160,13 @@ def _draw_field(
     if inner:
         lines = ax.contour(plane["x"], plane["y"], values, levels=inner, colors="white", linewidths=0.6)
         marked = inner[:: max(1, -(-len(inner) // 5))]
+        kept: list[tuple[float, float]] = []
         for text in ax.clabel(lines, marked, fontsize=size_of(ax.figure) - 2, fmt="%.3g", colors="black"):
+            x, y = ax.transAxes.inverted().transform(ax.transData.transform(text.get_position()))
+            if any(abs(x - other[0]) < APART and abs(y - other[1]) < APART for other in kept):
+                text.remove()  # where it is steep they would lie on each other
+                continue
+            kept.append((x, y))
             text.set_path_effects([withStroke(linewidth=OUTLINE, foreground="white")])
     return filled
 
@@ -215,14 +184,10 @@ def _mark_others(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) -> 
 def _mark_outside(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) -> None:
     """Mark networks that lie outside of the picture where its edge is nearest to them, each with its name."""
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    for network in (network for kind, *_ in OTHERS for network in plane.get(kind, ())):
-        there_x, there_y = as_number(network["x"]), as_number(network["y"])
-        x, y = min(max(there_x, left), right), min(max(there_y, low), high)
-        if (x, y) == (there_x, there_y) or not math.isfinite(there_x + there_y):
-            continue
-        sideways = abs(there_x - x) / (right - left) >= abs(there_y - y) / (high - low)
-        marker = (">" if there_x > x else "<") if sideways else ("^" if there_y > y else "v")
-        [entries["outside of the picture"]] = ax.plot(
+    for network, x, y in outside(plane):
+        sideways = abs(network["x"] - x) / (right - left) >= abs(network["y"] - y) / (high - low)
+        marker = (">" if network["x"] > x else "<") if sideways else ("^" if network["y"] > y else "v")
+        [entries[OUTSIDE]] = ax.plot(
             *(x, y, marker), color="white", markeredgecolor="black", linestyle="none", clip_on=False, zorder=9
         )
         if "network" in network:
@@ -231,7 +196,10 @@ def _mark_outside(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) ->
 
 def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str]) -> None:
     """Mark the corners, each with its name, what stands in for a network by a cross."""
+    beyond = [id(network) for network, *_ in outside(plane)]
     for corner, label in zip(plane["networks"], labels, strict=True):
+        if id(corner) in beyond:
+            continue
         stands_in = "third" in corner
         ax.plot(corner["x"], corner["y"], "X" if stands_in else "o", color="white", markeredgecolor="black")
         _write_name(ax, label, corner["x"], corner["y"])

@@ -94,7 +94,7 @@ CONNECTOR = ABOUT | {
     "before?": {OTHERS: ANY},
     "simplex?": {OTHERS: ANY},
 }
-CONNECTOR_POINTS = {"points": [{"facet": TEXT, OTHERS: NUMBER}], "provenance?": {OTHERS: ANY}}
+CONNECTOR_POINTS = ABOUT | {"points": [{"facet": TEXT, OTHERS: NUMBER}]}
 LOG = {"points": [{"phase": TEXT, "seed": NUMBER, "epoch": NUMBER, OTHERS: NUMBER}], "provenance?": {OTHERS: ANY}}
 
 

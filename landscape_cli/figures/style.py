@@ -67,7 +67,8 @@ def within_kind(style: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return the style of the k-th network of a kind: its color, another line, and a marker that is empty inside."""
     if not number:
         return dict(style)
-    return {**style, "linestyle": LINES[(number + 1) % len(LINES)], "markerfacecolor": "white"}
+    line = LINES[(LINES.index(style["linestyle"]) + number) % len(LINES)]
+    return {**style, "linestyle": line, "markerfacecolor": "white"}
 
 
 def short_labels(names: Sequence[str], longest: int = LONGEST) -> list[str]:

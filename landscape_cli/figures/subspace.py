@@ -68,7 +68,7 @@ def subspace_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure
             axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
             axes.set_xticks([], minor=True)
     write_legend(figure, entries)
-    write_title(figure, look, "mean and band of one deviation over runs" if several else "")
+    write_title(figure, look, f"random subspaces{': mean and band of one deviation over runs' if several else ''}")
     return finish(figure)
 
 

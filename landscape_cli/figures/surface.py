@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.errors import ResultError, escaped
 from landscape_cli.figures.figure import DEFAULT, Look, finish, size_of, write_title
-from landscape_cli.figures.plane import COLORS, OTHERS, Field, axis_label, corner_labels, fields_of, plane_name
+from landscape_cli.figures.plane import COLORS
+from landscape_cli.figures.plane_data import (
+    OTHERS,
+    OUTSIDE,
+    Field,
+    axis_label,
+    corner_labels,
+    fields_of,
+    outside,
+    plane_name,
+)
+from landscape_cli.figures.style import short_labels
 from landscape_cli.io.atomic import write_atomic
 
 if TYPE_CHECKING:
@@ -52,15 +63,22 @@ def surface_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
         bar = figure.colorbar(surface, ax=axes, shrink=0.6, pad=0.08, format="%.3g")
         bar.set_label(f"{field.split} {field.quantity}", fontsize=size_of(figure))
         bar.ax.tick_params(labelsize=size_of(figure) - 1)
+    beyond = outside(plane)
+    away = [id(network) for network, *_ in beyond]
+    effects = [withStroke(linewidth=2, foreground="white")]
+    for network, *near in beyond:
+        place = (*near, min(max(_height(network, field) or low, low), high))
+        axes.plot(*([value] for value in place), "o", color="none", markeredgecolor="black", zorder=3)
+        axes.text(*place, f"  {_name(network)}", fontsize=size_of(figure), zorder=4, path_effects=effects)
     for corner, label in zip(plane["networks"], look.label(corner_labels(plane)), strict=True):
         height = _height(corner, field)
-        if height is not None:
+        if height is not None and id(corner) not in away:
             place = (corner["x"], corner["y"], min(height, high))
             axes.plot(*([value] for value in place), "o", color="white", markeredgecolor="black", zorder=3)
-            effects = [withStroke(linewidth=2, foreground="white")]
             axes.text(*place, f"  {label}", fontsize=size_of(figure), zorder=4, path_effects=effects)
     for kind, _, style in OTHERS:
-        networks = [network for network in plane.get(kind, ()) if _height(network, field) is not None]
+        shown = [network for network in plane.get(kind, ()) if id(network) not in away]
+        networks = [network for network in shown if _height(network, field) is not None]
         places = [(network["x"], network["y"], min(_height(network, field) or 0.0, high)) for network in networks]
         if places:
             axes.plot(*zip(*places, strict=True), color="white", markeredgecolor="black", zorder=3, **style)
@@ -71,6 +89,7 @@ def surface_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
     if "directions" in plane:
         units = ", ".join(axis_label(plane, axis) for axis in (0, 1))
     about = f"{field.split} {field.quantity} above the plane ({units}), contours below"
+    about += f"; empty circles: {OUTSIDE}" if beyond else ""
     write_title(figure, look, about)
     return finish(figure)
 
@@ -78,6 +97,10 @@ def surface_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
 def _limits(field: Field) -> tuple[float, float]:
     low, high = min((0.0, *field.known)), max((0.0, *field.known))
     return low, high if high > low else low + 1.0
+
+
+def _name(network: Mapping[str, Any]) -> str:
+    return short_labels([network.get("network", "")])[0]
 
 
 def _height(corner: Mapping[str, Any], field: Field) -> float | None:
@@ -111,7 +134,11 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
 
     fields = [field for row in fields_of(plane) for field in row]
     labels = [_plain(label) for label in look.label(corner_labels(plane))]
-    corners: Sequence[Mapping[str, Any]] = plane["networks"]
+    beyond = outside(plane)
+    away = [id(network) for network, *_ in beyond]
+    inside = [k for k, corner in enumerate(plane["networks"]) if id(corner) not in away]
+    corners: Sequence[Mapping[str, Any]] = [plane["networks"][k] for k in inside]
+    names = [labels[k] for k in inside]
     figure = go.Figure()
     for field in fields:
         shown = field is fields[0]
@@ -126,7 +153,7 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
                 x=[corner["x"] for corner in corners],
                 y=[corner["y"] for corner in corners],
                 z=[_height(corner, field) for corner in corners],
-                text=labels,
+                text=names,
                 mode="markers+text",
                 marker={"color": "white", "size": 5, "line": {"color": "black", "width": 2}},
                 textposition="top center",
@@ -136,20 +163,35 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
             )
         )
         for kind, words, drawn in OTHERS:
+            networks = [network for network in plane.get(kind, ()) if id(network) not in away]
             figure.add_trace(
                 go.Scatter3d(
-                    x=[network["x"] for network in plane.get(kind, ())],
-                    y=[network["y"] for network in plane.get(kind, ())],
-                    z=[_height(network, field) for network in plane.get(kind, ())],
+                    x=[network["x"] for network in networks],
+                    y=[network["y"] for network in networks],
+                    z=[_height(network, field) for network in networks],
+                    text=[_plain(_name(network)) for network in networks],
                     name=words,
                     mode="markers" if drawn["linestyle"] == "none" else "lines+markers",
                     marker={"color": "white", "size": 3, "line": {"color": "black", "width": 1}},
                     line={"color": "black"},
                     visible=shown,
-                    showlegend=False,
+                    showlegend=bool(networks),
                 )
             )
-    traces = 2 + len(OTHERS)
+        figure.add_trace(
+            go.Scatter3d(
+                x=[x for _, x, _ in beyond],
+                y=[y for _, _, y in beyond],
+                z=[_height(network, field) for network, *_ in beyond],
+                text=[_plain(_name(network)) for network, *_ in beyond],
+                name=OUTSIDE,
+                mode="markers+text",
+                marker={"color": "black", "size": 5, "symbol": "circle-open"},
+                visible=shown,
+                showlegend=bool(beyond),
+            )
+        )
+    traces = 3 + len(OTHERS)
     buttons = [
         {
             "label": f"{field.split} {field.quantity}",
@@ -165,9 +207,16 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
     }
     height = {"zaxis": {"title": {"text": "height"}} | ({} if look.ylim is None else {"range": list(look.ylim)})}
     figure.update_layout(
-        title={"text": title}, scene=axes | height, updatemenus=[{"buttons": buttons}], template="none"
+        title={"text": title},
+        scene=axes | height | {"camera": {"eye": {"x": 1.7, "y": 1.7, "z": 1.1}}},
+        margin={"l": 0, "r": 0, "t": 60, "b": 0},
+        updatemenus=[{"buttons": buttons}],
+        template="none",
+        legend={"orientation": "h"},
     )
-    page: str = figure.to_html(include_plotlyjs=True, full_html=True, div_id="surface", config={"displaylogo": False})
+    page: str = figure.to_html(
+        include_plotlyjs=True, full_html=True, div_id="surface", default_height="92vh", config={"displaylogo": False}
+    )
     return page
 
 

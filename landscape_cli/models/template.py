@@ -19,6 +19,8 @@ DEEPEST = 4
 REGISTERED = {"_parameters", "_buffers", "_modules"}
 LISTED_AGAIN = {"_flat_weights"}
 """Where recurrent layers list their parameters once more: PyTorch keeps that up to date."""
+RANDOM = {Tensor.normal_, Tensor.uniform_}
+"""What initialisations fill memory by; without values PyTorch imports its compiler for that, which takes seconds."""
 
 
 class _Unfilled(TorchFunctionMode):
@@ -37,6 +39,8 @@ class _Unfilled(TorchFunctionMode):
         return (tensor for made in self._made if (tensor := made()) is not None)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in RANDOM and args[0].is_meta:
+            return args[0]
         kwargs = dict(kwargs or {})
         if func is torch.empty and kwargs.get("out") is None:
             kwargs["device"] = "meta"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from landscape_cli.data.datasets import Split
+    from landscape_cli.samplers.context import StepContext
     from landscape_cli.samplers.records import EpochRecord
 
 FIRST = "adversarial"
@@ -113,7 +114,7 @@ class Adversarial(Sampler):
             raise TrainingError("zeroed pixels need their standardised value: pass `black=`, or a DataSet")
         return corrupt(data, self, classes=classes, black=black, generator=generator)
 
-    def end_phase(self, phase: Phase, records: Sequence[EpochRecord]) -> None:
+    def end_phase(self, phase: Phase, records: Sequence[EpochRecord], context: StepContext) -> None:
         """Warn of runs that did not learn the random labels as well as asked.
 
         Warns:

@@ -187,12 +187,23 @@ class RSGD(Sampler):
         merged = int(context.state["merged"][run])
         return merged if merged > 0 else None
 
-    def end_phase(self, phase: Phase, records: Sequence[EpochRecord]) -> None:
-        """Warn of runs whose replicas merged before they had learnt much.
+    def end_phase(self, phase: Phase, records: Sequence[EpochRecord], context: StepContext) -> None:
+        """Warn of runs whose replicas merged before they had learnt much, or have learnt and not merged.
 
         Warns:
             LandscapeWarning: naming the worst, and their seeds.
         """
+        last = {record.seed: record for record in records}
+        merged = dict(zip(context.seeds, context.state["merged"].tolist(), strict=True))
+        apart = [seed for seed, record in last.items() if not merged[seed] and _errs_in_the_middle(record)]
+        if apart:
+            warnings.warn(
+                f"the replicas had not merged in {phase.recipe.epochs} epochs, as γ was too weak (seed "
+                f"{', '.join(map(str, apart))}), so their centre may err more than each: give more `epochs=`, or "
+                "a larger `gamma_init=` or `gamma_growth=`",
+                LandscapeWarning,
+                stacklevel=2,
+            )
         early = {r.seed: r for r in records if r.epoch == r.merge_epoch and (r.error or 0) > UNLEARNT}
         if early:
             worst = max(early.values(), key=lambda record: record.error or 0)
@@ -203,6 +214,12 @@ class RSGD(Sampler):
                 LandscapeWarning,
                 stacklevel=2,
             )
+
+
+def _errs_in_the_middle(record: EpochRecord) -> bool:
+    """Tell whether replicas have learnt, and their centre has not as well, as far as that is known."""
+    learnt = record.error is not None and record.error <= UNLEARNT
+    return learnt and (record.solution_error is None or record.solution_error > (record.error or 0.0))
 
 
 def _are_together(stack: Stack, run: int) -> bool:

@@ -131,5 +131,5 @@ class Sampler:
         """Yield the networks whose mean training error is a run's: its solution."""
         yield self.solution(context, run)
 
-    def end_phase(self, phase: Phase, records: Sequence[EpochRecord]) -> None:
-        """Warn of what a phase did not come to, given the records so far."""
+    def end_phase(self, phase: Phase, records: Sequence[EpochRecord], context: StepContext) -> None:
+        """Warn of what a phase did not come to, given the records so far, and how it ended."""

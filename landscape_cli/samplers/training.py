@@ -164,7 +164,7 @@ def train(
         else:
             loop.begin()
         _run(loop, earlier, pause, begins=resume is None and number == 0)
-        sampler.end_phase(phase, [*earlier, *loop.records])
+        sampler.end_phase(phase, [*earlier, *loop.records], loop.context)
     assert loop is not None
     records = earlier + loop.records
     return [_solution(loop, run, records) for run in range(len(seeds))]

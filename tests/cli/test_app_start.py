@@ -1,4 +1,4 @@
-"""What commands and torchvision's models import: neither PyTorch's compiler, nor all of scipy's optimisers."""
+"""What commands and models of torchvision import: neither PyTorch's compiler, nor all of scipy's optimisers."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ for line in json.loads(sys.argv[1]):
         code = 0
     names = ("torch._dynamo", "torch._inductor", "sympy", "scipy.optimize")
     found.append([line, code, [name for name in names if name in sys.modules]])
-from landscape_cli.torchvision_compat import import_torchvision
-code = int(not import_torchvision("models").resnet18)
-found.append(["models", code, [name for name in names if name in sys.modules]])
+from landscape_cli.models.registry import construct_template
+from landscape_cli.network import ModelSpec
+model = construct_template(ModelSpec("torchvision:resnet18", {}, (3, 32, 32), 10))
+found.append(["resnet18", int(not model.fc.weight.is_meta), [name for name in names if name in sys.modules]])
 print("found", json.dumps(found))
 """
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from landscape_cli.cli.console import print_table
+from landscape_cli.cli.reports.energy import show_energy
 from landscape_cli.cli.reports.path import show_path
 from landscape_cli.cli.reports.plane import show_plane
 from landscape_cli.cli.sketch import HEIGHTS, curve, print_curves, print_field
@@ -103,6 +104,16 @@ def test_numbers_of_a_column_share_their_digits(capsys: pytest.CaptureFixture[st
         ["0.1235", "2.00e+00", "14"],
         ["-", "-", "1"],
     ]
+
+
+def test_energies_of_families_have_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"network": f"{k}.st", "sigma": 0.5, "train_energy": energy} for k, energy in enumerate((0.1, 0.3, 0.9))]
+    show_energy(Result({"families": {"few-*": ["0.st", "1.st"], "one": ["2.st"]}}, rows, {}))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "few-* │ 2 │ 0.5 │ 0.2 ± 0.14" in shown
+    assert "one │ 1 │ 0.5 │ 0.9 " in shown
+    show_energy(Result({}, rows, {}))
+    assert "family" not in capsys.readouterr().out
 
 
 def test_paths_and_lines_are_sketched_by_one_rule(

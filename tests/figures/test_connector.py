@@ -21,6 +21,14 @@ def test_the_triangle_before_and_after() -> None:
     assert places["abc"] == pytest.approx((0.5, 3**0.5 / 6))
 
 
+def test_rows_alone_are_titled_by_their_provenance() -> None:
+    rows = {"points": results.connector(points=True)["points"]}
+    assert connector_figure(rows).get_suptitle() == "connector"
+    arguments = {"start": "n/x.st", "end": "n/y.st", "more": ["n/z.st"], "shape": "complex", "geometry": "linear"}
+    titled = connector_figure(rows | {"provenance": {"arguments": arguments}}).get_suptitle()
+    assert titled == "connector (complex, linear) of a: x, b: y, c: z"
+
+
 def test_what_is_missing_is_left_out() -> None:
     whole, part = (
         connector_figure(results.connector(points=True, missing=missing)).axes[1] for missing in (False, True)

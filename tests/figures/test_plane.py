@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import pytest
 
+from landscape_cli.figures.figure import Look
 from landscape_cli.figures.line import line_figure
 from landscape_cli.figures.plane import plane_figure
+from landscape_cli.figures.plane_data import OUTSIDE
 from tests.support import results
 
 pytest.importorskip("matplotlib")
@@ -84,7 +86,28 @@ def test_networks_outside_of_the_picture_are_named_at_its_edge() -> None:
         }
         assert {"1", "2"} <= {text.get_text() for text in axes.texts}
         assert "0" not in {text.get_text() for text in axes.texts}
-    assert "outside of the picture" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert OUTSIDE in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.5, 100.0])
+def test_ticks_of_long_planes_do_not_touch(factor: float) -> None:
+    body = results.plane()
+    body |= {"x": [x * factor for x in body["x"]]}
+    for item in [*body["networks"], *body["points"]]:
+        item["x"] *= factor
+    figure = plane_figure(body, look=Look(width=3.3))
+    figure.draw_without_rendering()
+    assert ("different scales" in figure.get_suptitle()) == (factor == 100)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label for label in axis.get_ticklabels() if label.get_text() and label.get_visible()]
+            low, high = sorted(axis.get_view_interval())
+            boxes = [
+                label.get_window_extent()
+                for label, tick in zip(labels, axis.get_ticklocs(), strict=False)
+                if low <= tick <= high
+            ]
+            assert not any(a.overlaps(b) for a, b in pairwise(boxes)), factor
 
 
 def test_a_principal_plane_is_called_one() -> None:

@@ -31,7 +31,7 @@ def test_a_line_for_each_number_of_weights_and_basis() -> None:
     figure = figure_of(results.trained(4, 8, runs=1), *others)
     names = ["D = 1,000, disjoint", "D = 9,000, disjoint", "D = 1,000, gaussian"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == names
-    assert figure.get_suptitle() == ""
+    assert figure.get_suptitle() == "random subspaces"
     assert not figure.axes[0].collections
     figure = figure_of(*others, look=Look(labels=("a", "b")))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]

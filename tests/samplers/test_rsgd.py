@@ -148,6 +148,14 @@ def test_replicas_that_merge_untrained_are_warned_of() -> None:
     assert {record.merge_epoch for record in seen} == {None}
 
 
+def test_replicas_that_learn_and_stay_apart_are_warned_of() -> None:
+    weak, recipe = RSGD(gamma_init=1e-9, gamma_growth=1.0), Recipe(epochs=4, learning_rate=0.1)
+    with pytest.warns(LandscapeWarning, match=r"had not merged in 4 epochs.*seed 0.*`epochs=`"):
+        train_rsgd(SPEC, blobs(), recipe, weak, seed=0)
+    together = [initial_params(SPEC, 0, 0)] * 3
+    train_rsgd(SPEC, blobs(), recipe, weak, seed=0, initial=together)
+
+
 def test_rsgd_with_batch_norm() -> None:
     params = train_rsgd(RESNET, images(9), Recipe(epochs=2, batch_size=12), RSGD(gamma_growth=10.0), seed=0)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in params.values())

@@ -30,6 +30,7 @@ from landscape_cli.cli.options import (
     TerminalOptions,
 )
 from landscape_cli.cli.preprocessing_options import MeetingOptions
+from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
@@ -141,8 +142,16 @@ def align(
         write_networks,
     )
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.alignment import alignment_remarks, alignment_result, show, write_permutations
+    from landscape_cli.cli.reports.alignment import (
+        alignment_remarks,
+        alignment_result,
+        joined,
+        permutation_records,
+        show,
+        write_permutations,
+    )
     from landscape_cli.forward.parts import RELABELED
+    from landscape_cli.io.results import finite
 
     quiet = terminal.quiet
     listen(quiet=quiet)
@@ -155,6 +164,10 @@ def align(
         raise typer.BadParameter(
             f"there is nothing to permute: name one or more networks after the reference {reference}, or add --explain"
         )
+    if RANKS_OF_THIS_PROCESS.launch is not None and (method is Method.CYCLE or mean.average_out is not None):
+        what = "--average-out" if mean.average_out is not None else "--method cycle"
+        raise typer.BadParameter(f"{what} takes all networks at once, in one process: leave out torchrun or srun")
+    ranks = RANKS_OF_THIS_PROCESS.join()
     recomputes = mean.bn is Statistics.RECOMPUTE
     folds = preprocessing.fold_preprocessing
     check_used(context, method, also=OF_DATA if recomputes or folds else ())
@@ -178,9 +191,13 @@ def align(
         seeing = CommonInputs(model, loaded, symmetry, True, compute.seed, device).of(seeing)
         checkpoints = [old if old.params is new.params else new for old, new in zip(checkpoints, seeing, strict=True)]
     target, *movers = checkpoints
+    remarks = alignment_remarks(movers, symmetry)
+    own = RANKS_OF_THIS_PROCESS.own
+    seeing = [seeing[0], *own(seeing[1:])]
+    movers, outputs, exports = own(movers), own(outputs), own(exports)
     if mean.average_out is not None or learns is not None:
         check_alike(seeing if loaded is not None else checkpoints)
-    for remark in alignment_remarks(movers, symmetry):
+    for remark in remarks:
         say(remark, quiet=quiet)
     setting: dict[str, Any] = {"method": method.value, "orders": orders, "samples": samples}
     setting |= {"seed": compute.seed, "device": device, "inputs": None}
@@ -203,6 +220,8 @@ def align(
     if mean.average_out is not None:
         average = average_of([target, *aligned], model, loaded, mean.bn, step=summary, device=device)
     errors: list[LandscapeError] = []
+    if ranks is not None:
+        ranks.meet()  # nothing is written before all is proved
     if not alone:
         errors += write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=quiet)
     errors += write_exports(exports, aligned, force=force, quiet=quiet)
@@ -210,11 +229,16 @@ def align(
         assert mean.average_out is not None
         more["average"], error = write_average(mean.average_out, average, force=force, quiet=quiet)
         errors += [] if error is None else [error]
+    result = alignment_result(target, movers, outputs or [None] * len(movers), alignments, symmetry, summary, more)
+    records = [] if permutations is None else permutation_records(movers, alignments)
+    parts = RANKS_OF_THIS_PROCESS.gather(finite([result.body, result.rows, records]), errors)
     if permutations is not None:
         with noting(errors):
-            write_permutations(permutations, target, movers, alignments, summary, force=force)
+            every = [record for _, _, records in parts for record in records]
+            write_permutations(permutations, target, every, summary, force=force)
             say(f"wrote {permutations}", quiet=quiet)
-    result = alignment_result(target, movers, outputs or [None] * len(movers), alignments, symmetry, summary, more)
+    if ranks is not None:
+        result = joined([(body, rows) for body, rows, _ in parts], result)
     with noting(errors):
         emit(result, ResultOptions(form=form), quiet=quiet, show=show)
     check_written(errors)

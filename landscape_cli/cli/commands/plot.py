@@ -34,14 +34,16 @@ def plot(
     """Draw saved results, one or several, as --plot draws them; nothing is computed anew.
 
     Paths beside each other share their axes; networks of several results on flatness, curvature and radial profiles are
-    drawn together, as are training runs of several logs. Samplers have the same colors, markers and lines in every
-    picture: they are told by the names of files. Of connectors the CSV result holds the points.
+    drawn together, as are training runs of several logs, and what train --subspace-dim comes to by its dimension.
+    Samplers have the same colors, markers and lines in every picture: they are told by the names of files. Of
+    connectors the CSV result holds the points.
 
     \b
     Examples:
       landscape plot raw.json aligned.json geodesic.json --labels raw,aligned,geodesic -o paths.pdf --width 6.75
       landscape plot flatness.json -o flatness.svg --width 3.3
       landscape plot sgd.csv rsgd.csv -o training.png
+      landscape plot d16.json d64.json d256.json -o subspaces.png
       landscape plot plane.json --surface -o surface.png
       landscape plot plane.json -o surface.html
     """  # noqa: D301 - \b keeps the help's lines as they are

@@ -71,24 +71,27 @@ def train(
     from landscape_cli.cli.training.log import EpochLog, check_log, watch
     from landscape_cli.cli.training.names import FIELD, check_template, state_file
     from landscape_cli.cli.training.resume import TrainingCheckpointer
+    from landscape_cli.cli.training.shared import gather_runs, own_runs, part_of_log
     from landscape_cli.data.datasets import load_data
     from landscape_cli.errors import TrainingError
     from landscape_cli.io.lock import locked
     from landscape_cli.samplers import last_epochs, records_of
     from landscape_cli.samplers import train as train_stack
 
-    quiet, log, resume = terminal.quiet, interruption.log, interruption.resume
+    quiet, resume = terminal.quiet, interruption.resume
     listen(quiet=quiet)
     settings.check_belong(algo)
     optimization.check_belong(context, algo)
     confinement.check_belong(algo, optimization)
-    runs, recipe, sampler = optimization.runs, optimization.recipe(confinement.optimizer), settings.sampler(algo)
+    recipe, sampler = optimization.recipe(confinement.optimizer), settings.sampler(algo)
     subspace, init_scale = confinement.subspace(), start.scale()
-    seeds = list(range(compute.seed, compute.seed + runs))
+    every_seed = range(compute.seed, compute.seed + optimization.runs)
     template = target.output or Path(f"{algo.value}-{FIELD}.st")
     phases = sampler.phases(recipe, binary=False)  # of binary networks there are as many, of as many epochs
     keep_epochs = target.kept_epochs(phases[-1].recipe.epochs)
-    check_template(template, seeds)
+    check_template(template, every_seed)
+    seeds = own_runs(every_seed)
+    log = part_of_log(interruption.log)
     target.check_plain(context)
     other = "another training that writes it"
     context.with_resource(locked(state_file(template, seeds), what=other, error=TrainingError))
@@ -129,8 +132,9 @@ def train(
     if state is None and files.are_finished():
         say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
         errors = files.export(exports)
+        rows = gather_runs(files.finished_rows(), interruption.log, errors, force=target.force)
         with noting(errors):
-            _show(files.finished_rows(), files, target, quiet=quiet)
+            _show(rows, files, target, alone=len(every_seed) == 1, quiet=quiet)
         check_written(errors)
         return
     if state is not None:
@@ -140,7 +144,7 @@ def train(
         check_log(log, seen, sampler.networks, force=target.force, resume=True)
     lines = None if log is None else EpochLog(log, sampler.networks, force=target.force)
     checkpointer.ready = files.write_waiting
-    with checkpointer.on_guard(), watch(lines, runs, files.take, keep_epochs, quiet=quiet) as observer:
+    with checkpointer.on_guard(), watch(lines, len(seeds), files.take, keep_epochs, quiet=quiet) as observer:
         solutions = train_stack(
             spec,
             loaded,
@@ -148,7 +152,7 @@ def train(
             recipe=recipe,
             seeds=seeds,
             device=device,
-            initial=initial_networks(starts, sampler.networks, runs),
+            initial=initial_networks(starts, sampler.networks, len(seeds)),
             init_scale=init_scale,
             subspace=subspace,
             observer=observer,
@@ -159,7 +163,7 @@ def train(
     with checkpointer.keeping_end():
         rows = files.write(solutions)
     kept = checkpointer.keep_end() if files.has_failed else ""
-    if len(rows) == runs and not files.has_failed:
+    if len(rows) == len(seeds) and not files.has_failed:
         checkpointer.remove()
         files.remove_leftovers()
     errors = files.export(exports)
@@ -170,13 +174,16 @@ def train(
     with noting(errors):
         if lines is not None:
             lines.check_complete()
+    rows = gather_runs(rows, interruption.log, errors, force=target.force)
     with noting(errors):
-        _show(rows, files, target, quiet=quiet)
+        _show(rows, files, target, alone=len(every_seed) == 1, quiet=quiet)
     check_written(errors)
 
 
-def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, quiet: bool) -> None:
-    """Print what is known of the networks, a row for each that was written."""
+def _show(
+    rows: list[dict[str, Any]], files: CheckpointFiles, target: CheckpointOptions, *, alone: bool, quiet: bool
+) -> None:
+    """Print what is known of the networks, a row for each that was written; `alone` says that there is one run."""
     from landscape_cli.cli.reports.training import say_unsolved, show_networks
     from landscape_cli.cli.training.writer import flattened
     from landscape_cli.io.results import Result
@@ -184,6 +191,6 @@ def _show(rows: list[dict[str, Any]], files: CheckpointFiles, target: Checkpoint
     if not rows:
         return
     say_unsolved(rows, quiet=quiet)
-    body = rows[0] if len(files.seeds) == 1 else {"networks": rows}
+    body = rows[0] if alone else {"networks": rows}
     result = Result(body, flattened(rows), files.of_result)
     emit(result, ResultOptions(form=target.form), quiet=quiet, show=show_networks)

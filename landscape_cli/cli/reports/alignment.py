@@ -52,6 +52,13 @@ def alignment_result(
     return Result(body, rows, provenance)
 
 
+def joined(results: Sequence[tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]], whole: Result) -> Result:
+    """Return a result with the networks and groups of all parts of it, given their bodies and rows."""
+    bodies, rows = zip(*results, strict=True)
+    lists = {key: [each for body in bodies for each in body[key]] for key in ("networks", "groups")}
+    return replace(whole, body={**whole.body, **lists}, rows=[row for some in rows for row in some])
+
+
 def group_rows(network: Checkpoint, alignment: Alignment, symmetry: Symmetry) -> list[dict[str, Any]]:
     """Return a row for each group: how many units were permuted and flipped, how alike they are before and after.
 
@@ -84,23 +91,27 @@ def show(result: Result) -> None:
     print_table(replace(result, rows=rows))
 
 
-def write_permutations(
-    path: Path,
-    reference: Checkpoint,
-    networks: Sequence[Checkpoint],
-    alignments: Sequence[Alignment],
-    provenance: Mapping[str, Any],
-    *,
-    force: bool,
-) -> None:
-    """Write the permutations and signs of networks as JSON.
-
-    Raises:
-        ResultError: if the file cannot be written.
-    """
+def permutation_records(networks: Sequence[Checkpoint], alignments: Sequence[Alignment]) -> list[dict[str, Any]]:
+    """Return the permutations and signs of networks as JSON values."""
     records = []
     for network, alignment in zip(networks, alignments, strict=True):
         values = alignment.to_dict()
         records.append({"network": network.path, "groups": values["permutations"], "signs": values["signs"]})
-    content = {"reference": reference.path, "networks": records, "provenance": provenance}
+    return records
+
+
+def write_permutations(
+    path: Path,
+    reference: Checkpoint,
+    records: Sequence[Mapping[str, Any]],
+    provenance: Mapping[str, Any],
+    *,
+    force: bool,
+) -> None:
+    """Write the permutations and signs of networks, as `permutation_records` returns them.
+
+    Raises:
+        ResultError: if the file cannot be written.
+    """
+    content = {"reference": reference.path, "networks": list(records), "provenance": provenance}
     write_atomic(path, f"{json.dumps(content)}\n".encode(), force=force, error=ResultError)

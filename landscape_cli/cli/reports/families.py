@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from landscape_cli.cli.sketch import is_plain
 from landscape_cli.measures.families import MARKS
 
 MISSING = {"mean": math.nan, "deviation": math.nan}
@@ -58,4 +59,4 @@ def _shown_midpoint(midpoint: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    return " – ".join(entry["families"])
+    return (" - " if is_plain() else " – ").join(entry["families"])

@@ -11,7 +11,7 @@ from landscape_cli.cli.console import emit, print_table
 from landscape_cli.cli.options import PictureOptions
 from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.sketch import number, print_curves, print_field
-from landscape_cli.figures.plane import Field, corner_labels, fields_of
+from landscape_cli.figures.plane_data import Field, corner_labels, fields_of
 from landscape_cli.io.results import Result
 from landscape_cli.measures.plane import PlaneFrame
 from landscape_cli.sharing.share import Values

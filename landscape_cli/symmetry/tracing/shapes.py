@@ -110,13 +110,18 @@ def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None, *settings: Any)
 
 
 @_rule("aten.max_pool2d_with_indices.default")
-def _max_pool(x: Tensor, kernel: Sequence[int], stride: Sequence[int] = (), *more: Any) -> tuple[Tensor, Tensor] | None:
+def _max_pool(
+    x: Tensor, kernel: Sequence[int], stride: Sequence[int] = (), padding: Sequence[int] = (0,), *more: Any
+) -> tuple[Tensor, Tensor] | None:
     if more or x.ndim != 4 or not _plain(x):
         return None
-    kernel = _spread(kernel, 2)
+    kernel, pads = _spread(kernel, 2), _spread(padding, 2)
     steps = _spread(stride, 2) if stride else kernel
-    lengths = [(size - width) // step + 1 for size, width, step in zip(x.shape[2:], kernel, steps, strict=True)]
-    if min(lengths) < 1 or not len(x):
+    lengths = [
+        (size + 2 * pad - width) // step + 1
+        for size, width, step, pad in zip(x.shape[2:], kernel, steps, pads, strict=True)
+    ]
+    if min(lengths) < 1 or not len(x) or any(2 * pad > width for pad, width in zip(pads, kernel, strict=True)):
         return None
     pooled = _new(x, (*x.shape[:2], *lengths))
     return pooled, torch.empty_strided(pooled.shape, pooled.stride(), dtype=torch.int64, device=x.device)

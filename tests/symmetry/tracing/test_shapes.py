@@ -47,6 +47,8 @@ USUAL = [
     (aten.native_batch_norm.default, on_meta(*FLAT), *vectors(4), False, 0.1, 1e-5),
     (aten.max_pool2d_with_indices.default, on_meta(*X), [2, 2]),
     (aten.max_pool2d_with_indices.default, on_meta(*X), [3], [2, 1]),
+    (aten.max_pool2d_with_indices.default, on_meta(*X), [3, 3], [2, 2], [1, 1]),
+    (aten.max_pool2d_with_indices.default, on_meta(*X), [3, 2], [2], [1, 0]),
     (aten.mean.dim, on_meta(*X), [-1, -2]),
     (aten.mean.dim, on_meta(*X), [1], True),
 ]
@@ -59,7 +61,8 @@ UNUSUAL = [  # left to PyTorch
     (aten.native_batch_norm.default, on_meta(*X), *vectors(4), True, 0.1, 1e-5),
     (aten.convolution.default, on_meta(2, 4, 5), on_meta(4, 6, 3), None, [2], [0], [1], True, [1], 1),
     (aten.max_pool2d_with_indices.default, on_meta(4, 9, 8), [2, 2]),
-    (aten.max_pool2d_with_indices.default, on_meta(*X), [3, 3], [2, 2], [1, 1]),
+    (aten.max_pool2d_with_indices.default, on_meta(*X), [3, 3], [2, 2], [1, 1], [2, 2]),
+    (aten.max_pool2d_with_indices.default, on_meta(*X), [3, 3], [2, 2], [1, 1], [1, 1], True),
     (aten.mean.dim, on_meta(*X), None),
     (aten.mean.dim, on_meta(2, 4, 9, 8).transpose(0, 1), [0]),
 ]
