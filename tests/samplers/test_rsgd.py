@@ -149,8 +149,8 @@ def test_replicas_that_merge_untrained_are_warned_of() -> None:
 
 
 def test_replicas_that_learn_and_stay_apart_are_warned_of() -> None:
-    weak, recipe = RSGD(gamma_init=1e-9, gamma_growth=1.0), Recipe(epochs=4, learning_rate=0.1)
-    with pytest.warns(LandscapeWarning, match=r"had not merged in 4 epochs.*seed 0.*`epochs=`"):
+    weak, recipe = RSGD(gamma_init=1e-9, gamma_growth=1.0), Recipe(epochs=40, learning_rate=0.05)
+    with pytest.warns(LandscapeWarning, match=r"had not merged in 40 epochs.*seed 0.*`epochs=`"):
         train_rsgd(SPEC, blobs(), recipe, weak, seed=0)
     together = [initial_params(SPEC, 0, 0)] * 3
     train_rsgd(SPEC, blobs(), recipe, weak, seed=0, initial=together)

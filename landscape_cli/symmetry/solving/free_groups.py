@@ -11,6 +11,7 @@ import numpy as np
 
 from landscape_cli.symmetry.solving.elimination import Row, eliminate, reduced
 from landscape_cli.symmetry.solving.independence import independent, simplified
+from landscape_cli.symmetry.solving.pairs import Tables, free_of_pairs
 from landscape_cli.symmetry.solving.shared import define
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.spec import Axis, FixedSign, Role, ScaledAxis, ScaleGroup, SignGroup, Symmetry
@@ -36,16 +37,20 @@ def scale_groups(
     solve, given = _solve(equations, variables, "scale")
     members = _members(variables, solve, given)
     outputs = simplified(variables, members.pop(equations.output, {}), shapes)
-    output = _scaled(variables, axes, batch_norms, outputs, given, kind=NONE) if outputs else []
+    tables = variables.tables(NONE, outputs, given) if outputs else []
+    output = _scaled(tables, axes, batch_norms)
     first = min((variable for variable in outputs if variables.in_tensor[variable]), default=0)
     groups: list[ScaleGroup] = []
     after = 0
     taken: set[str] = set()
     for kind, powers, place in independent(variables, members, shapes):
-        scaled = _scaled(variables, axes, batch_norms, _whole(powers), given, kind=kind)
+        scaled = _scaled(variables.tables(kind, _whole(powers), given), axes, batch_norms)
         name = _unused_name_of(scaled[0].axis, taken)
         groups.append(ScaleGroup(name, variables.units_of(kind), tuple(scaled)))
         after += place < first
+    for tables in free_of_pairs(variables, equations.rows("scale")):
+        scaled = _scaled(tables, axes, batch_norms)
+        groups.append(ScaleGroup(_unused_name_of(scaled[0].axis, taken), len(tables[0][2]), tuple(scaled)))
     return groups, output, after
 
 
@@ -81,11 +86,15 @@ def sign_groups(
     solve, given = _solve(equations, variables, "sign")
     groups: list[SignGroup] = []
     taken: set[str] = set()
-    for kind, powers, _ in independent(variables, _members(variables, solve, given, modulo=2), shapes, modulo=2):
-        tables = variables.tables(kind, powers, given)
+
+    def add(size: int, tables: Tables) -> None:
         flipped = [axis for block, _, table in tables for axis in axes(block.tensor, block.dims, table)]
-        name = _unused_name_of(flipped[0], taken)
-        groups.append(SignGroup(name, variables.units_of(kind), tuple(flipped)))
+        groups.append(SignGroup(_unused_name_of(flipped[0], taken), size, tuple(flipped)))
+
+    for kind, powers, _ in independent(variables, _members(variables, solve, given, modulo=2), shapes, modulo=2):
+        add(variables.units_of(kind), variables.tables(kind, powers, given))
+    for tables in free_of_pairs(variables, equations.rows("sign"), modulo=2):
+        add(len(tables[0][2]), tables)
     return _with_clear_gains(groups)
 
 
@@ -146,19 +155,11 @@ def _whole(powers: Row) -> Row:
     return {variable: power * common for variable, power in powers.items()}
 
 
-def _scaled(
-    variables: VariableTable,
-    axes: MakeAxes,
-    batch_norms: Sequence[BatchNorm],
-    powers: Row,
-    given: Mapping[int, Row],
-    *,
-    kind: int,
-) -> list[ScaledAxis]:
+def _scaled(tables: Tables, axes: MakeAxes, batch_norms: Sequence[BatchNorm]) -> list[ScaledAxis]:
     means = {norm.mean: norm for norm in batch_norms}
     unscaled = {norm.variance: norm for norm in batch_norms if norm.gain is None}
     scaled = []
-    for block, share, table in variables.tables(kind, powers, given):
+    for block, share, table in tables:
         power = int(share) if share == int(share) else float(share)
         epsilon = unscaled[block.tensor].epsilon if block.tensor in unscaled else 0.0
         scaled += [ScaledAxis(axis, power, epsilon) for axis in axes(block.tensor, block.dims, table)]

@@ -6,6 +6,7 @@ are the same. Where they meet within blocks alone, as those of two layers within
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -25,13 +26,50 @@ def separate(equations: Equations, labels: Labels) -> None:
         units = np.stack(labels.resolve(block.owners))
         owner[block.variables] = np.where((units >= 0).sum(axis=0) == 1, units.max(axis=0), NONE)
     for kind in ("scale", "sign"):
-        pending, done = list(equations.rows(kind)), []
+        pending, done = without_ones(equations.rows(kind), equations.count, 2 if kind == "sign" else 0), []
         while pending:
             statement = pending.pop(0)
             parts = _separated(statement, equations, labels, owner)
             pending[:0] = parts
             done += [] if parts else [statement]
         equations.replace(kind, done)
+
+
+def without_ones(statements: Sequence[Statement], count: int, modulo: int) -> list[Statement]:
+    """Return the statements without variables that are 1, as some say alone or once others are left out, and those.
+
+    Args:
+        statements: rows of variables that, to the powers beside, multiply to 1.
+        count: how many variables there are.
+        modulo: 2 for signs, 0 for scales.
+    """
+    ones = np.zeros(count, dtype=bool)
+    ones[0] = True
+    odd = [np.array([bool(power % modulo if modulo else power) for power in powers]) for _, powers in statements]
+    looked = list(zip((rows for rows, _ in statements), odd, strict=True))
+    before = -1
+    while before < (before := int(ones.sum())):
+        for k, (rows, counts) in enumerate(looked):
+            left = counts & ~ones[rows]
+            number = left.sum(axis=1)
+            alone = number == 1
+            ones[rows[alone][left[alone]]] = True
+            looked[k] = rows[number > 1], counts
+    kept: list[Statement] = []
+    for (rows, powers), counts in zip(statements, odd, strict=True):
+        left = counts & ~ones[rows]
+        if left.all():
+            kept.append((rows, powers))
+            continue
+        known = np.unique(rows[counts & ones[rows]])
+        if known.any():
+            kept.append((known[known > 0][:, None], (1,)))
+        codes = left @ (1 << np.arange(len(powers)))
+        for code in np.unique(codes[codes > 0]).tolist():
+            columns = [k for k in range(len(powers)) if code >> k & 1]
+            of = different_rows(rows[codes == code][:, columns])
+            kept.append((of, tuple(powers[k] for k in columns)))
+    return kept
 
 
 def _separated(statement: Statement, equations: Equations, labels: Labels, owner: Array) -> list[Statement]:

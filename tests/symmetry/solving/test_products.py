@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from landscape_cli.symmetry.solving.products import separate
+from landscape_cli.symmetry.solving.products import separate, without_ones
 from landscape_cli.symmetry.tracing.equations import Equations, Statement
 from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.labels import Labels
@@ -72,3 +72,23 @@ def test_several_factors_stand_on_either_side() -> None:
     separate(equations, labels)
     assert sorted(len(powers) for _, powers in equations.rows("scale")) == [3, 3]
     np.testing.assert_allclose(spans(list(equations.rows("scale")), count), spans(before, count), atol=1e-12)
+
+
+@pytest.mark.parametrize("modulo", [0, 2])
+def test_what_is_1_is_left_out(modulo: int) -> None:
+    """One alone is 1, so is what is left beside it, and so on; the rest comes to the same."""
+    stated = [
+        (np.array([[1]]), (1,)),
+        (np.array([[1, 2], [3, 4]]), (1, -2 if modulo == 0 else 1)),
+        (np.array([[2, 5, 6]]), (3, 1, 1)),
+    ]
+    found = without_ones(stated, 7, modulo)
+    assert {(tuple(row), powers) for rows, powers in found for row in rows.tolist()} == {
+        ((1,), (1,)),
+        ((2,), (1,)),
+        ((3, 4), stated[1][1]),
+        ((5, 6), (1, 1)),
+    }
+    assert [(rows.tolist(), powers) for rows, powers in without_ones(stated[1:], 7, modulo)] == [
+        (rows.tolist(), powers) for rows, powers in stated[1:]
+    ]
