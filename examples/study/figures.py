@@ -13,16 +13,17 @@ from study.page import Series, captions
 from study.readings import MIXED, PAIRS, Curve, Pair, Study, of_pair
 
 COLOURS = {
-    "rsgd": "tab:blue",
-    "sgd": "tab:green",
-    "adv": "tab:red",
-    "sgd-small": "tab:olive",
-    "sgd-old": "tab:gray",
-    "sgd-centre": "tab:cyan",
+    "rsgd": "#0072B2",
+    "sgd": "#009E73",
+    "adv": "#D55E00",
+    "sgd-small": "#E69F00",
+    "sgd-old": "#666666",
+    "sgd-centre": "#56B4E9",
 }
+"""Okabe and Ito's, which those who are colour-blind tell apart."""
 PANELS = 3
 """In a row of the figure of a series."""
-PAIR_COLOURS = dict(zip(PAIRS, ("black", "tab:blue", "tab:green", "tab:orange", "tab:brown", "tab:red"), strict=True))
+PAIR_COLOURS = dict(zip(PAIRS, ("#000000", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#D55E00"), strict=True))
 
 
 def draw(study: Study, folder: Path) -> None:
@@ -135,7 +136,9 @@ def contours(figure: Figure, axes: Any, plane: dict[str, Any], split: str, highe
     for corner in plane["networks"]:
         label = Path(corner["network"]).stem.replace("_", " ")
         axes.plot(corner["x"], corner["y"], "o", color="white", markeredgecolor="black")
-        axes.annotate(label, (corner["x"], corner["y"]), xytext=(4, 4), textcoords="offset points", color="white")
+        left = corner["x"] > (plane["x"][0] + plane["x"][-1]) / 2  # of the point is where the label has room
+        place = {"xytext": (-4 if left else 4, 4), "ha": "right" if left else "left"}
+        axes.annotate(label, (corner["x"], corner["y"]), textcoords="offset points", color="white", **place)
 
 
 def distances(study: Study) -> Figure:

@@ -98,6 +98,7 @@ class Study:
         epochs: of each network's training, its last phase.
         tuning: what was tried beforehand, and what was chosen; empty where nothing was.
         absent: what has not been measured yet: names of files.
+        experiments: paths that were measured to explain a finding, by the names of their files.
     """
 
     form: Form
@@ -114,6 +115,7 @@ class Study:
     epochs: Values = field(default_factory=dict)
     tuning: dict[str, Any] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    experiments: dict[str, dict[Pair, Curve]] = field(default_factory=dict)
 
     @property
     def unsolved(self) -> list[str]:
@@ -177,6 +179,9 @@ def read_study(folder: Path, form: Form) -> Study:
         missing=missing,
         epochs={row: report["epochs"] for row, report in reports if "epochs" in report},
         tuning=read(folder / "tuning" / "chosen.json", {}),
+        experiments={
+            file.stem: read_curves(file.parent, [file.name], missing) for file in folder.glob("experiments/*.json")
+        },
         absent=[file.rstrip("/") for file in files if not any(folder.glob(f"{file}*.json"))],
     )
 

@@ -138,7 +138,7 @@ task() { line "$1" "$2" "$3 $2.part"; }
 line() {
   local folder=${1/\//-}
   # shellcheck disable=SC2053 # ONLY is a pattern
-  if [ -n "${ONLY:-}" ] && [ "$(basename "$0")" = measure.sh ] && [ "$2" != measured.safetensors ] && [[ $2 != $ONLY ]]; then return; fi
+  if [ -n "${ONLY:-}" ] && [[ $0 =~ (measure|explain)\.sh$ ]] && [ "$2" != measured.safetensors ] && [[ $2 != $ONLY ]]; then return; fi
   if [ -n "${DRY:-}" ] || [ ! -s "$folder/$2" ]; then
     echo "cd $folder && $3 && mv $2.part $2"
   fi

@@ -52,11 +52,19 @@ def tuned(study: Study) -> list[str]:
     for row, told_of in study.tuning["rows"].items():
         for name, errors in told_of["tried"].items():
             setting = name.removeprefix(f"{row}-").replace("-tenth", ", a tenth of γ")
-            rows.append([row.upper(), setting, f"{errors['train_error']:.4f}", f"{errors['validation_error']:.4f}", ""])
-        rows[-1][-1] = f"`{told_of['chosen']}`"
+            taken = f"`{told_of['chosen']}`" if setting == setting_of(told_of["chosen"]) else ""
+            rows.append(
+                [row.upper(), setting, f"{errors['train_error']:.4f}", f"{errors['validation_error']:.4f}", taken]
+            )
     labels = study.tuning["random_labels"].items()
     learnt = [
         f"{name.removeprefix('first-')}: error {one['error']:.4f}, {one['epochs']:.0f} epochs" for name, one in labels
     ]
     text = table("### Tuning", ["row", "rate", "train error", "validation error", "chosen"], rows)
     return [f"{text}\n\nADV's random labels, by rate: {'; '.join(learnt)}."]
+
+
+def setting_of(chosen: str) -> str:
+    """Return the setting that options were chosen by, as the table of tuning names it."""
+    words = chosen.split()
+    return words[words.index("--lr") + 1] + ", a tenth of γ" * ("--gamma-init" in words)

@@ -16,6 +16,7 @@ from study.readings import Study
 from study.summary import SEVERAL, by_verdict, on_solutions, tuned
 from study.verdicts import RULE
 
+from toroids.experiments import experiments
 from toroids.findings import FORM, findings
 
 
@@ -37,7 +38,11 @@ REPORT = Report(
     findings=findings,
     rule=f"{RULE}\n\n{SEVERAL}",
     overview=by_verdict,
-    extras=lambda study: [*on_solutions(study, findings), *tuned(study)],
+    extras=lambda study: [
+        *experiments(study, again(study, "experiments/*")),
+        *on_solutions(study, findings),
+        *tuned(study),
+    ],
     again=again,
 )
 

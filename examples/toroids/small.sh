@@ -1,6 +1,6 @@
 # shellcheck disable=SC2034 # the stages read these
 # Settings for one CPU core: six to seven hours in all. What is cut of protocol.md is said in README.md.
-stages=(tune train symmetries measure)
+stages=(tune train symmetries measure explain)
 studies=(fashion-mnist/mlp fashion-mnist/lenet mnist/mlp)
 folders+=(tuning)
 runs=5    # networks of each row

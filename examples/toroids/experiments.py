@@ -1,0 +1,119 @@
+"""The experiments on what does not hold (protocol.md): what each would show if its explanation were right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from statistics import fmean
+
+from study.claims import Finding, barrier, of_sampler, spread, to_end, words
+from study.effects import difference, effect
+from study.page import table, told
+from study.readings import MIXED, SAMPLERS, Study, of_pair
+from study.verdicts import NothingMeasured, Values, positive, smaller
+
+from toroids.findings import lean
+
+REVERSED = (("sgd", "rsgd"), ("sgd", "adv"))
+"""Samplers by the barrier between their networks as trained: SGD's is the lowest."""
+
+SHARP = (("rsgd", "adv"), ("sgd", "adv"), ("adv", "adv"))
+
+
+def relabelled(study: Study) -> Finding:
+    """Finding 2c: the barrier between a network and itself, its units in another order."""
+    own: Values = {
+        (name,): curve.barrier
+        for sampler in SAMPLERS
+        for (name, _), curve in study.experiments.get(f"relabelled-{sampler}", {}).items()
+    }
+    numbers, effects = [], []
+    for sampler in SAMPLERS:
+        pairs = {key: c.barrier for key, c in of_pair(study.curves["linear"], (sampler, sampler)).items()}
+        itself = of_sampler(own, sampler)
+        numbers.append(f"{sampler.upper()}: between two {spread(pairs)}, with itself relabelled {spread(itself)}")
+        effects.append(difference(f"{sampler.upper()}, with itself less between two", itself, pairs))
+    comparisons = [
+        smaller(f"barrier with itself: {low.upper()} < {high.upper()}", of_sampler(own, low), of_sampler(own, high))
+        for low, high in REVERSED
+    ]
+    claim = "a network and itself, its units relabelled at random, have a barrier in the order of those as trained"
+    return Finding("2c", claim, numbers, comparisons, effects)
+
+
+def normalised(study: Study) -> Finding:
+    """Finding 3b: the lean of profiles along lines between networks as trained and normalised, all aligned."""
+    lines = {"trained": study.curves["aligned"], "normal": study.experiments.get("normalised", {})}
+    numbers, comparisons, left = [], [], []
+    for pair in MIXED:
+        leans = {
+            kind: {key: lean(curve) for key, curve in of_pair(curves, pair).items()}
+            for kind, curves in (lines | {"geodesic": study.curves["geodesic"]}).items()
+        }
+        trained, normal, geodesic = leans.values()
+        drop = {key: trained[key] - normal[key] for key in trained.keys() & normal.keys()}
+        left.append({key: normal[key] - geodesic[key] for key in normal.keys() & geodesic.keys()})
+        numbers.append(
+            f"{words(pair)}: line as trained {spread(trained)}, line normalised {spread(normal)}, "
+            f"geodesic {spread(geodesic)}"
+        )
+        comparisons.append(positive(f"lean of the line, as trained less normalised: {words(pair)} > 0", drop))
+    claim = "normalising alone takes from the aligned line what it leans more than the geodesic"
+    effects = [effect("mean lean, normalised line less geodesic", left, fmean)]
+    return Finding("3b", claim, numbers, comparisons, effects)
+
+
+def both_pieces(study: Study, long: str = "") -> Finding:
+    """Finding 4a: barriers of optimised geodesics whose midpoint was trained on points of both pieces."""
+    numbers, comparisons, barriers = [], [], []
+    for pair in SHARP:
+        trained = barrier(study.experiments.get(f"both-pieces-{long}{'-'.join(pair)}", {}))
+        before = study.experiments.get(f"both-pieces-{'-'.join(pair)}", {}) if long else study.bent["geodesic"]
+        alone = {key: value for key, value in barrier(before).items() if key in trained}
+        drop = {key: alone[key] - trained[key] for key in alone}
+        barriers.append(trained)
+        numbers.append(f"{words(pair)}: {spread(alone)} → {spread(trained)}")
+        comparisons.append(positive(f"how much lower the barrier is, {words(pair)} > 0", drop))
+    claim = "on points of both pieces instead of the midpoint alone" if not long else "there for sixty epochs, not ten"
+    claim = f"training {claim} lowers the barriers of paths that end in ADV"
+    return Finding("4a", claim, numbers, comparisons, [effect("the largest mean barrier", barriers, max)])
+
+
+def nearer(study: Study, first: str, second: str, claim: str) -> Finding:
+    """Finding 5b: how much nearer to RSGD midpoints between RSGD and SGD are, trained one way and then another."""
+    curves = study.experiments | {"bent": study.bent["geodesic"]}
+    excess: list[Values] = [
+        {key: to_end(curve, "end", "geodesic") - to_end(curve, "start", "geodesic") for key, curve in own.items()}
+        for own in (curves.get(first, {}), curves.get(second, {}))
+    ]
+    before = {key: value for key, value in excess[0].items() if key in excess[1]}
+    gain = {key: excess[1][key] - before[key] for key in before}
+    numbers = [f"distance to SGD less that to RSGD: {spread(before)} → {spread(excess[1])}"]
+    comparisons = [positive("how much nearer to RSGD > 0", gain)]
+    return Finding("5b", claim, numbers, comparisons, [effect("how much nearer", [gain], lambda means: means[0])])
+
+
+def experiments(study: Study, again: str = "") -> list[str]:
+    """Return the table of the experiments that were run, and the command that runs them; nothing if none was."""
+    rows = []
+    makes: tuple[Callable[[Study], Finding], ...] = (
+        relabelled,
+        normalised,
+        both_pieces,
+        lambda study: both_pieces(study, "long-"),
+        lambda study: nearer(
+            study, "bent", "long", "sixty epochs, not ten, bring midpoints nearer to RSGD than to SGD"
+        ),
+        lambda study: nearer(
+            study, "long", "long-small", "mini-batches of 43, not 128, bring midpoints nearer to RSGD"
+        ),
+    )
+    for make in makes:
+        with suppress(NothingMeasured):
+            one = make(study)
+            cells = ["<br>".join(one.numbers), "<br>".join(map(str, one.effects)), told(one)]
+            rows.append([f"on {one.label}: {one.claim}", *cells])
+    if not rows:
+        return []
+    text = table("### Experiments", ["experiment", "mean ± deviation", "effect", "verdict"], rows)
+    return [f"{text}\n\nAgain: `{again}`" if again else text]

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Stage 4: the experiments of protocol.md on what does not hold.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../study/stages.sh"
+folders+=(experiments/networks)
+begin "$@"
+
+for study in "${studies[@]}"; do
+  for sampler in "${samplers[@]}"; do
+    line "$study" "experiments/networks/$sampler.json" \
+      "python '$here/relabel.py' $(networks raw .st "$sampler")experiments/networks >experiments/networks/$sampler.json.part"
+  done
+done | carry_out "relabelling"
+
+for study in "${studies[@]}"; do
+  data=${size_of[${study#*/}]:+--data measured.safetensors}
+  options="--points $points ${measuring[${study#*/}]:-} $data"
+  for sampler in "${samplers[@]}"; do
+    job "$study" "experiments/relabelled-$sampler.json" \
+      "path $(family raw "$sampler")$(family experiments/networks "$sampler")--pairs zip $options"
+  done
+  job "$study" experiments/normalised.json "path $(families normal) --pairs all --align cosine --both-ways $options"
+  bends="--align cosine --kind geodesic --optimize-midpoint $bend ${bend_of[${study#*/}/geodesic]:-} --midpoints 1"
+  bends+=" --points $bend_points ${measuring[${study#*/}]:-} $data" # of an option that comes twice the last counts
+  for sampler in "${samplers[@]}"; do
+    pairs=zip
+    if [ "$sampler" = adv ]; then pairs=all; fi
+    ends="$(family normal "$sampler")$(family normal adv)--pairs $pairs"
+    job "$study" "experiments/both-pieces-$sampler-adv.json" "path $ends $bends --train-on connector"
+    job "$study" "experiments/both-pieces-long-$sampler-adv.json" "path $ends $bends --train-on connector --epochs 60"
+  done
+  ends="$(family normal rsgd)$(family normal sgd)--pairs zip"
+  job "$study" experiments/long.json "path $ends $bends --epochs 60"
+  job "$study" experiments/long-small.json "path $ends $bends --epochs 60 --batch-size 43"
+done | carry_out "experiments"

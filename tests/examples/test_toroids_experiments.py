@@ -1,0 +1,80 @@
+"""The study's experiments: relabelled networks compute the same, and an explanation is told right from wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from study.readings import read_study
+from toroids.experiments import experiments
+from toroids.findings import FORM
+from toroids.relabel import relabel
+
+from landscape_cli import build_model, read_network, trace_symmetry, write_checkpoint
+from landscape_cli.alignment.align import match_networks
+from landscape_cli.io.checkpoint import Checkpoint
+from landscape_cli.models import create_model
+from landscape_cli.network import ModelSpec
+from tests.examples.test_toroids import NAMES, SHARPNESS, make_up
+
+
+def test_a_relabelled_network_computes_the_same_and_is_found_again(tmp_path: Path) -> None:
+    spec = ModelSpec("mlp", {"hidden": [12, 9]}, (7,), 4)
+    params = create_model(spec, seed=3).state_dict()
+    (tmp_path / "raw").mkdir()
+    write_checkpoint(tmp_path / "raw" / "sgd-1.st", Checkpoint(params, spec, {}))
+    (tmp_path / "into").mkdir()
+    other = read_network(relabel(tmp_path / "raw" / "sgd-1.st", tmp_path / "into", 1))
+    assert not torch.equal(other.params["fc1.weight"], params["fc1.weight"])
+    x = torch.randn(20, 7, generator=torch.Generator().manual_seed(0))
+    outputs = [build_model(spec, each)(x) for each in (params, other.params)]
+    torch.testing.assert_close(*outputs)
+    symmetry = trace_symmetry(build_model(spec, params), x[:2])
+    again = match_networks(params, other.params, symmetry, method="cosine").params
+    assert all(torch.equal(again[key], params[key]) for key in params)
+
+
+def measured(folder: Path, name: str, pairs: list[tuple[str, str]], barriers: list[float], **more: Any) -> None:
+    """Write what was measured of pairs, profiles that rise to a barrier in the middle."""
+    file = folder / "experiments" / f"{name}.json"
+    file.parent.mkdir(exist_ok=True)
+    body = [
+        {
+            "start": f"{a}.st",
+            "end": f"{b}.st",
+            "points": [{"tau": k / 4, "train_error": height * (0, 0.5, 1, 0.5, 0)[k]} for k in range(5)],
+            "barrier": {"train": {"max": height}},
+            **more,
+        }
+        for (a, b), height in zip(pairs, barriers, strict=True)
+    ]
+    file.write_text(json.dumps({"pairs": body}))
+
+
+def verdicts(folder: Path) -> list[str]:
+    [table] = experiments(read_study(folder, FORM))
+    return [line.split("|")[-2].strip() for line in table.splitlines()[4:]]
+
+
+def test_an_explanation_is_told_right_from_wrong(tmp_path: Path) -> None:
+    folder = make_up(tmp_path, SHARPNESS)
+    assert experiments(read_study(folder, FORM)) == []
+    with_itself = {"sgd": 0.1, "rsgd": 0.3, "adv": 0.4}
+    for sampler, height in with_itself.items():
+        own = [name for name in NAMES if name.startswith(f"{sampler}-")]
+        measured(folder, f"relabelled-{sampler}", [(n, n) for n in own], [height + 0.01 * k for k in range(3)])
+    assert verdicts(folder) == ["**holds** (2 of 2)"]
+    own = [name for name in NAMES if name.startswith("sgd-")]
+    measured(folder, "relabelled-sgd", [(n, n) for n in own], [0.5, 0.51, 0.52])
+    assert verdicts(folder) == ["**does not hold** (0 of 2)"]
+
+
+def test_midpoints_that_come_nearer(tmp_path: Path) -> None:
+    folder = make_up(tmp_path, SHARPNESS)
+    pairs = [("rsgd-1", "sgd-4"), ("rsgd-2", "sgd-5"), ("rsgd-3", "sgd-6")]
+    for far, expected in ((9.0, "**holds** (1 of 1)"), (0.0, "**does not hold** (0 of 1)")):
+        ends = {"start": {"geodesic": 1.0}, "end": {"geodesic": far}}
+        measured(folder, "long", pairs, [0.0] * 3, midpoint={"epochs": 60, "train_error": 0.0, "distances": ends})
+        assert verdicts(folder) == [expected]
