@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.elimination import Row
-from landscape_cli.symmetry.tracing.equations import Block, Equations
+from landscape_cli.symmetry.tracing.equations import Block, Equations, Statement
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, different_rows, first_places, mix, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Power
@@ -28,6 +28,8 @@ class _Cells:
 
 
 EMPTY: Mapping[int, Iterable[int]] = {}
+MOST_UNLIKE = 32
+"""Into how many kinds units are told apart by their equations, at most."""
 
 
 class VariableTable:
@@ -175,13 +177,37 @@ class VariableTable:
             rows = np.where(np.isin(like, loose), 0, rows)
             like = self.representative[rows]
             inner, coherent = self._inner(rows)
+        sort, bad = self._sorts(like, inner, coherent)
+        unrepresented = np.union1d(np.unique(like[bad[sort]]), loose)
+        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), unrepresented[unrepresented > 0].tolist()
+
+    def _sorts(self, like: Array, inner: Array, coherent: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
+        """Return of which sort each row is, and which sorts no row stands for."""
         _, sort = np.unique(_row_hash(like), return_inverse=True)
         pairs = np.unique(sort * (len(self.kind_of_unit) + 1) + inner + 1)
         have = np.bincount(pairs // (len(self.kind_of_unit) + 1), minlength=sort.max(initial=-1) + 1)
         need = self._sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
-        bad = np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
-        unrepresented = np.union1d(np.unique(like[bad[sort]]), loose)
-        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), unrepresented[unrepresented > 0].tolist()
+        return sort, np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
+
+    def unlike(self, statements: Iterable[Statement]) -> list[Array] | None:
+        """Return finer kinds of units that may not move, where equations are of some of a kind alone; None if none are.
+
+        Such are places in a row, each of which has come from elsewhere.
+        """
+        fixed = self._labels.why_fixed(np.arange(self._labels.count)) > 0
+        told: Hash = np.zeros(self._labels.count, dtype=np.uint64)
+        for number, (rows, _) in enumerate(statements):
+            inner, coherent = self._inner(rows)
+            sort, bad = self._sorts(self.representative[rows], inner, coherent)
+            here = bad[sort] & coherent & (inner >= 0)
+            pairs = different_rows(np.stack([inner, sort], axis=1)[here]).astype(np.uint64)
+            np.add.at(told, pairs[:, 0].astype(np.int64), mix(mix(pairs[:, 1]) + np.uint64(number)))
+        finer: list[Array] = []
+        for members in self.kinds:
+            _, part = np.unique(told[members], return_inverse=True)
+            alone = fixed[members].all() and (self._above[members] < 0).all() and part.max() < MOST_UNLIKE
+            finer += [members[part == k] for k in range(int(part.max()) + 1)] if alone else [members]
+        return finer if len(finer) > len(self.kinds) else None
 
     def _fixed_among(self, rows: Array) -> Array:
         """Return the variables that stand for those of units that may not move, in rows with others that may."""
@@ -306,6 +332,14 @@ class VariableTable:
                 raise _not_understood(tensor)
             index = self._index[units]
         return index
+
+
+def variable_table(labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]]) -> VariableTable:
+    """Return the table of all variables, of kinds whose units have equations alike."""
+    table = VariableTable(labels, equations, kinds)
+    while (finer := table.unlike([*equations.rows("scale"), *equations.rows("sign")])) is not None:
+        table = VariableTable(labels, equations, [members.tolist() for members in finer])
+    return table
 
 
 def _not_understood(tensor: str) -> InconsistencyError:
