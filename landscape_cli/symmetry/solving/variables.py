@@ -194,19 +194,22 @@ class VariableTable:
 
         Such are places in a row, each of which has come from elsewhere.
         """
-        fixed = self._labels.why_fixed(np.arange(self._labels.count)) > 0
-        told: Hash = np.zeros(self._labels.count, dtype=np.uint64)
+        units = np.arange(self._labels.count)
+        loose = (self._labels.why_fixed(units) > 0) & (self._above < 0) & (self._sizes[self.kind_of_unit] > 1)
+        of_loose = np.append(loose, False)[np.maximum(self.unit_of, NONE)] & ~self.several
+        told: Hash = np.zeros(len(units), dtype=np.uint64)
         for number, (rows, _) in enumerate(statements):
+            rows = rows[of_loose[rows].any(axis=1)]
             inner, coherent = self._inner(rows)
             sort, bad = self._sorts(self.representative[rows], inner, coherent)
             here = bad[sort] & coherent & (inner >= 0)
-            pairs = different_rows(np.stack([inner, sort], axis=1)[here]).astype(np.uint64)
-            np.add.at(told, pairs[:, 0].astype(np.int64), mix(mix(pairs[:, 1]) + np.uint64(number)))
+            pairs = different_rows(np.stack([inner, sort], axis=1)[here])
+            np.add.at(told, pairs[:, 0], mix(mix(pairs[:, 1].astype(np.uint64)) + np.uint64(number)))
         finer: list[Array] = []
         for members in self.kinds:
-            _, part = np.unique(told[members], return_inverse=True)
-            alone = fixed[members].all() and (self._above[members] < 0).all() and part.max() < MOST_UNLIKE
-            finer += [members[part == k] for k in range(int(part.max()) + 1)] if alone else [members]
+            parts, part = np.unique(told[members], return_inverse=True)
+            apart = loose[members].all() and len(parts) <= MOST_UNLIKE
+            finer += [members[part == k] for k in range(len(parts))] if apart else [members]
         return finer if len(finer) > len(self.kinds) else None
 
     def _fixed_among(self, rows: Array) -> Array:
