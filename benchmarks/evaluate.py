@@ -30,6 +30,7 @@ from landscape_cli.measures.flatness import perturbed_energy
 from landscape_cli.measures.noise import MultiplicativeNoise
 from landscape_cli.models import create_model
 from landscape_cli.network import ModelSpec, Params
+from landscape_cli.rng import generator
 
 SIGMAS = (0.1, 0.2, 0.3, 0.4, 0.5)
 FLOOR = 2048
@@ -84,7 +85,7 @@ class Networks:
         else:
             yield a
             for draw in range(points):
-                source = torch.Generator().manual_seed(draw)
+                source = generator(0, draw)  # ours, so that errors can be compared
                 noise = {name: torch.randn(a[name].shape, generator=source) for name in self.weights}
                 for sigma in SIGMAS:
                     yield a | {name: a[name] + sigma * z * a[name] for name, z in noise.items()}

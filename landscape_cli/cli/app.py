@@ -174,7 +174,9 @@ def _report(error: BaseException, *, debug: bool, completes: bool) -> int:
     if isinstance(error, BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):  # typer's, rich's exits
         return NO_READER
     if isinstance(error, SystemExit):
-        if isinstance(error.code, int) and (error.code or completes):  # click's, where nobody reads on
+        if completes and isinstance(error.code, int):  # typer's, which has said what is wrong
+            return error.code and USERS
+        if isinstance(error.code, int) and error.code:  # click's, where nobody reads on
             return error.code
         return _fail("code of the model ended the program (SystemExit): remove that from the model", USERS)
     if isinstance(error, typer.Exit):

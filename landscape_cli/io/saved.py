@@ -19,7 +19,7 @@ LARGEST = 1 << 30
 COMMENT = "# "
 
 
-def read_result(path: Path) -> dict[str, Any]:
+def read_result(path: str | Path) -> dict[str, Any]:
     """Read a result that a command wrote.
 
     Args:
@@ -32,6 +32,7 @@ def read_result(path: Path) -> dict[str, Any]:
     Raises:
         ResultError: if it cannot be read, or is no result.
     """
+    path = Path(path)
     if path.suffix not in FORMATS:
         raise ResultError(f"{path} must end in {' or '.join(FORMATS)}: name a result")
     try:

@@ -165,10 +165,10 @@ def test_matplotlib_that_does_not_start() -> None:
     assert "matplotlib does not start" in done.stderr
 
 
-def test_what_asks_for_completions(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There are none; the variable by which a shell would ask is no command."""
+def test_a_shell_without_completions(landscape, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_LANDSCAPE_COMPLETE", "complete_nosuch")
-    assert landscape("--version").code == 0
+    done = landscape("--version")
+    assert (done.code, done.out, done.err) == (2, "", "Shell nosuch not supported.\n")
 
 
 @pytest.mark.parametrize("place", range(7))

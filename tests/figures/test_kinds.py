@@ -16,6 +16,7 @@ from tests.support import results
     [
         ([], "nothing to draw"),
         ([{}], "no result that can be drawn"),
+        ([{"points": [{"tau": 0.0, "train_error": 0.0}], "provenance": {}}], "name the JSON"),
         ([{"points": [{"tau": 0}], "kind": 3, "barrier": {}}], "kind should be text, and is 3"),
         ([results.path(points=[])], "no points"),
         ([results.path(points=[{"tau": "x"}])], r"points\[0\].tau should be a number, and is 'x'"),

@@ -9,7 +9,11 @@ import pytest
 
 from tests.support.composed import BLOCKS, composed, disagreements, make_composed
 
-SMALL = [("vectors", ["stacked experts"]), ("tokens", ["attention by einsum"])]
+SMALL = [
+    ("vectors", ["stacked experts"]),
+    ("tokens", ["attention by einsum"]),
+    ("images", ["spatial attention"]),
+]
 
 
 @pytest.mark.parametrize(("stream", "names"), SMALL, ids=lambda value: " ".join(value))

@@ -62,7 +62,8 @@ class ExchangeSearch:
     def run(self, idle: NDArray[np.bool_]) -> Exchanges:
         """Look among all entries but those that do nothing; then once more with one unit of each group held.
 
-        That is, one place of it: where units live at several, as in several heads, those of each may move alone.
+        That is, one place of it: where units live at several, as in several heads, those of each may move alone. Where
+        units fall into blocks, it is one of each block: which may trade places unbeknown.
         """
         self._idle = idle
         for group in self._moves.symmetry.permutations:
@@ -70,7 +71,8 @@ class ExchangeSearch:
             most = max((axis.places.table.shape[1] for axis in axes), default=0)
             axes.sort(key=lambda axis: axis.places.table.shape[1] < most)
             first = [replace(axis, places=Places(axis.places.table[:, :1])) for axis in axes]
-            held = [self._moves.entries_of(axis, 0) for axis in first]
+            units = range(0, group.units, group.size)
+            held = [np.concatenate([self._moves.entries_of(axis, unit) for unit in units]) for axis in first]
             self._held += [entries for entries in held if not idle[entries].any()][:1]
         plain = self._colors.plain()
         for start in (plain, *(self._colors.mark(plain, entries) for entries in self._held)):

@@ -12,7 +12,7 @@ from landscape_cli.symmetry.solving.places import Part, PlaceTable
 from landscape_cli.symmetry.solving.products import separate
 from landscape_cli.symmetry.solving.refinement import color, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.tables import with_tables
-from landscape_cli.symmetry.solving.variables import VariableTable
+from landscape_cli.symmetry.solving.variables import variable_table
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
 from landscape_cli.symmetry.tracing.labels import Labels
@@ -37,7 +37,7 @@ def assemble(traced: Traced) -> Symmetry:
     parts = list(_parts(traced))
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)
     separate(traced.equations, labels)
-    variables = VariableTable(labels, traced.equations, list(kinds.values()))
+    variables = variable_table(labels, traced.equations, list(kinds.values()))
     axis_of = _axis_maker(traced)
     scales, output, output_after = scale_groups(traced.equations, variables, axis_of, traced.shapes, traced.batch_norms)
     fixed = list(_fixed(traced, parts))

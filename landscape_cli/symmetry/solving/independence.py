@@ -39,6 +39,7 @@ def independent(
         for free, row in real.items()
         if free not in set(alone) and not _is_idle(variables, row, shapes, modulo)
     ]
+    found = [one for one in found if not _is_of_inner(variables, one, found, shapes, modulo)]
     if alone:
         trades = list(_trades(variables, shapes, {variable for row in real.values() for variable in row}))
         span = Span(modulo)
@@ -58,6 +59,24 @@ def _is_idle(variables: VariableTable, row: Row, shapes: Mapping[str, Sequence[i
     if len({variables.cells[variables.cells_of[variable]].block.tensor for variable in here}) > 1:
         return False
     return not _without_trades(here, list(_trades(variables, shapes, set(here))), modulo)
+
+
+def _is_of_inner(
+    variables: VariableTable,
+    one: tuple[int, Row, int],
+    found: Sequence[tuple[int, Row, int]],
+    shapes: Mapping[str, Sequence[int]],
+    modulo: int,
+) -> bool:
+    """Tell whether a factor of blocks does what those of all units in a block do together."""
+    kind, row, _ = one
+    rows = [_in_tensors(variables, other) for inner, other, _ in found if variables.is_within(inner, kind)]
+    if not rows:
+        return False
+    span, here = Span(modulo), _in_tensors(variables, row)
+    for before in (*_trades(variables, shapes, set(here).union(*rows)), *rows):
+        span.add(before)
+    return not span.add(here)
 
 
 def simplified(variables: VariableTable, row: Row, shapes: Mapping[str, Sequence[int]]) -> Row:

@@ -148,11 +148,14 @@ def _fix_twice(labels: Labels, run: Run) -> None:
 
 
 def _is_product(labels: Labels, run: Run) -> bool:
-    """Tell whether, of places with units in the same columns, every combination of them occurs exactly once.
+    """Tell whether, of places with units in the same columns, every combination of them occurs equally often.
 
-    Units in common blocks need be combined with those of their block alone.
+    Units in common blocks need be combined with those of their block alone. Several places are alike as rows of grouped
+    weights are, which another run tells apart.
     """
-    columns = np.stack(run.columns)
+    columns, times = np.unique(np.stack(run.columns), axis=1, return_counts=True)
+    if (times != times[0]).any():
+        return False
     _, pattern = np.unique(columns >= 0, axis=1, return_inverse=True)
     parts = (columns[:, pattern.ravel() == number] for number in range(pattern.max() + 1))
     return all(_is_nested_grid(labels, part) or _is_grid_by_slots(labels, part) for part in parts)

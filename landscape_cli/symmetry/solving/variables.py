@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.elimination import Row
-from landscape_cli.symmetry.tracing.equations import Block, Equations
+from landscape_cli.symmetry.tracing.equations import Block, Equations, Statement
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, different_rows, first_places, mix, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Power
@@ -28,6 +28,8 @@ class _Cells:
 
 
 EMPTY: Mapping[int, Iterable[int]] = {}
+MOST_UNLIKE = 32
+"""Into how many kinds units are told apart by their equations, at most."""
 
 
 class VariableTable:
@@ -152,6 +154,14 @@ class VariableTable:
         """Return how many units there are of a kind; 1 of none."""
         return len(self.kinds[kind]) if kind >= 0 else 1
 
+    def is_within(self, kind: int, blocks: int) -> bool:
+        """Tell whether units of one kind are in blocks of another."""
+        unit = int(self.kinds[kind][0])
+        while (unit := int(self._above[unit])) >= 0:
+            if self.kind_of_unit[unit] == blocks:
+                return True
+        return False
+
     def depth(self, variable: int) -> int:
         """Return how deep in the nesting of units a variable lies; units that are alone lie outermost."""
         kind = self.kind(variable)
@@ -175,13 +185,40 @@ class VariableTable:
             rows = np.where(np.isin(like, loose), 0, rows)
             like = self.representative[rows]
             inner, coherent = self._inner(rows)
+        sort, bad = self._sorts(like, inner, coherent)
+        unrepresented = np.union1d(np.unique(like[bad[sort]]), loose)
+        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), unrepresented[unrepresented > 0].tolist()
+
+    def _sorts(self, like: Array, inner: Array, coherent: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
+        """Return of which sort each row is, and which sorts no row stands for."""
         _, sort = np.unique(_row_hash(like), return_inverse=True)
         pairs = np.unique(sort * (len(self.kind_of_unit) + 1) + inner + 1)
         have = np.bincount(pairs // (len(self.kind_of_unit) + 1), minlength=sort.max(initial=-1) + 1)
         need = self._sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
-        bad = np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
-        unrepresented = np.union1d(np.unique(like[bad[sort]]), loose)
-        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), unrepresented[unrepresented > 0].tolist()
+        return sort, np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
+
+    def unlike(self, statements: Iterable[Statement]) -> list[Array] | None:
+        """Return finer kinds of units that may not move, where equations are of some of a kind alone; None if none are.
+
+        Such are places in a row, each of which has come from elsewhere.
+        """
+        units = np.arange(self._labels.count)
+        loose = (self._labels.why_fixed(units) > 0) & (self._above < 0) & (self._sizes[self.kind_of_unit] > 1)
+        of_loose = np.append(loose, False)[np.maximum(self.unit_of, NONE)] & ~self.several
+        told: Hash = np.zeros(len(units), dtype=np.uint64)
+        for number, (rows, _) in enumerate(statements):
+            rows = rows[of_loose[rows].any(axis=1)]
+            inner, coherent = self._inner(rows)
+            sort, bad = self._sorts(self.representative[rows], inner, coherent)
+            here = bad[sort] & coherent & (inner >= 0)
+            pairs = different_rows(np.stack([inner, sort], axis=1)[here])
+            np.add.at(told, pairs[:, 0], mix(mix(pairs[:, 1].astype(np.uint64)) + np.uint64(number)))
+        finer: list[Array] = []
+        for members in self.kinds:
+            parts, part = np.unique(told[members], return_inverse=True)
+            apart = loose[members].all() and len(parts) <= MOST_UNLIKE
+            finer += [members[part == k] for k in range(len(parts))] if apart else [members]
+        return finer if len(finer) > len(self.kinds) else None
 
     def _fixed_among(self, rows: Array) -> Array:
         """Return the variables that stand for those of units that may not move, in rows with others that may."""
@@ -306,6 +343,14 @@ class VariableTable:
                 raise _not_understood(tensor)
             index = self._index[units]
         return index
+
+
+def variable_table(labels: Labels, equations: Equations, kinds: Sequence[Sequence[int]]) -> VariableTable:
+    """Return the table of all variables, of kinds whose units have equations alike."""
+    table = VariableTable(labels, equations, kinds)
+    while (finer := table.unlike([*equations.rows("scale"), *equations.rows("sign")])) is not None:
+        table = VariableTable(labels, equations, [members.tolist() for members in finer])
+    return table
 
 
 def _not_understood(tensor: str) -> InconsistencyError:

@@ -115,7 +115,7 @@ def test_rows_read_back(tmp_path: Path) -> None:
     assert read_result(tmp_path / "x.csv") == {"points": rows, "provenance": {"command": "c"}}
     write_result(tmp_path / "z.csv", Result({}, rows, {"command": "c"}), force=False, comment=False)
     assert (tmp_path / "z.csv").read_text().startswith("tau,name,error,n\n")
-    assert read_result(tmp_path / "z.csv") == {"points": rows, "provenance": {"command": "c"}}
+    assert read_result(str(tmp_path / "z.csv")) == {"points": rows, "provenance": {"command": "c"}}
     (tmp_path / "z.csv.meta.json").write_text("[")
     with pytest.raises(ResultError, match=r"z\.csv\.meta\.json is no result"):
         read_result(tmp_path / "z.csv")

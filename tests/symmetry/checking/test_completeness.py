@@ -98,6 +98,14 @@ def test_units_of_heads_tied_together_are_missed() -> None:
     assert checked(net, replace(net.symmetry, permutations=(tied, replace(heads, inside=())))).groups.missed
 
 
+def test_blocks_that_trade_places_are_missed() -> None:
+    """The units of every head are held: one of a single head would tell it from the others."""
+    net = made("units of each head")
+    units, heads = net.symmetry.permutations
+    assert units.blocks == heads.size == 2
+    assert len(checked(net, replace(net.symmetry, permutations=(units,))).groups.examples) == 1
+
+
 def test_scales_and_signs_left_out_are_missed(mlp: Net) -> None:
     check = checked(mlp, replace(mlp.symmetry, scales=(), signs=(), output=()))
     assert (check.scales.found, check.scales.missed) == (0, 5)

@@ -89,6 +89,15 @@ def test_units_that_live_together_otherwise_than_in_a_grid_are_fixed() -> None:
     assert (labels.why_fixed(np.concatenate([rows, columns])) > 0).all()
 
 
+@pytest.mark.parametrize(("times", "fixed"), [([2, 2, 2, 2], 0), ([2, 2, 2, 1], 4)])
+def test_a_grid_of_several_rows_alike_is_a_grid(times: list[int], fixed: int) -> None:
+    """Of which another run tells the rows apart, as of weights in groups."""
+    labels = Labels()
+    rows, columns = labels.units(2, together=True), labels.units(2, together=True)
+    settle(labels, [Run((rows.repeat(2).repeat(times), np.tile(columns, 2).repeat(times)))])
+    assert labels.fixed_count() == fixed
+
+
 def test_a_unit_in_two_columns_is_fixed_unless_these_are_rows_and_columns() -> None:
     labels = Labels()
     units = labels.units(3, together=True)

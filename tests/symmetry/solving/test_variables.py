@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from landscape_cli.symmetry.solving.variables import VariableTable
+from landscape_cli.symmetry.solving.variables import VariableTable, variable_table
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.labels import Labels
@@ -88,3 +89,20 @@ def test_without_a_unit_a_variable_is_of_no_kind() -> None:
     assert table.units_of(-1) == 1
     assert table.kept[variables].all()
     assert table.depth(int(variables[0])) == 0
+
+
+def test_places_that_have_come_from_elsewhere_are_kinds_of_their_own() -> None:
+    """Two fixed places, whose readers are those of different tensors each: a kind each, and a scale each is free."""
+    for kinds, same in ((1, True), (2, False)):
+        labels, equations = Labels(), Equations()
+        numbers = labels.units(2, together=True)
+        reader = equations.variables("reader", (1,), numbers)
+        sources = [equations.variables(name, (), np.array([-1])) for name in ("mean", "maximum")]
+        labels.fix(numbers, "a place")
+        read = torch.tensor([int(sources[0 if same else k][0]) for k in (0, 1)])
+        equations.equate("scale", ((torch.from_numpy(reader), 1), (read, 1)), rank=1)
+        table = variable_table(labels, equations, [numbers.tolist()])
+        assert len(table.kinds) == kinds
+        [(rows, _)] = equations.rows("scale")
+        kept, lost = table.represent(rows)
+        assert (len(kept), lost) == (kinds, [])
