@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.figures.curve import as_number
-from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, size_of, write_title
+from landscape_cli.figures.figure import (
+    DEFAULT,
+    LEAST_PANEL,
+    Look,
+    finish,
+    fit_height,
+    new_figure,
+    size_of,
+    write_title,
+)
 from landscape_cli.figures.style import short_labels
 
 if TYPE_CHECKING:
@@ -16,8 +25,10 @@ if TYPE_CHECKING:
 COLORS = "viridis"
 MOST_NUMBERS = 12
 """Networks along a side: of more no numbers are written."""
-MATRIX, OF_LABEL = 0.5, 0.12
-"""Parts of a panel that a matrix is wide, and inches of a label: where there is no room for all, some are written."""
+OF_LABEL, OF_LETTER = 0.12, 0.065
+"""Inches of a label's height and of a letter's width: where there is no room for all labels, some are written."""
+BESIDE, ABOVE = 0.85, 0.35
+"""Inches beside a matrix and its labels, for the bar of colors, and above, for what it is of."""
 MOST_PANELS = 9
 ACROSS = 3
 SIDES = {"a", "b", "family_a", "family_b"}
@@ -31,20 +42,21 @@ def distance_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure
         look: title, labels of the networks, and the size.
     """
     drawn = [(result, name) for result in results for name in _metrics(result)][:MOST_PANELS]
-    across = min(ACROSS, len(drawn))
+    across = min(ACROSS, len(drawn), max(1, int(look.width / LEAST_PANEL)) if look.width else ACROSS)
     figure, grid = new_figure(-(-len(drawn) // across), across, look)
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height * 1.15)
+    figure.set_layout_engine("compressed")  # which knows of panels that are as high as wide
     panels = list(grid.flat)
+    names = [look.label(short_labels(result["networks"], longest=14)) for result, _ in drawn]
+    longest = OF_LETTER * max(len(name) for some in names for name in some)
+    side, _ = fit_height(figure, panels[0], 1.0, beside=longest + BESIDE, above=longest + ABOVE)
     for axes in panels[len(drawn) :]:
         axes.set_axis_off()
-    for axes, (result, name) in zip(panels, drawn, strict=False):
-        labels = look.label(short_labels(result["networks"], longest=14))
+    for axes, labels, (result, name) in zip(panels, names, drawn, strict=False):
         values = _matrix(result, name)
         image = axes.imshow(values, cmap=COLORS)
         figure.colorbar(image, ax=axes, format="%.3g", shrink=0.8)
         axes.set_title(name.replace("_", " "))
-        room = max(1, int(MATRIX * figure.get_figwidth() / across / OF_LABEL))
+        room = max(1, int(side / OF_LABEL))
         some = range(0, len(labels), -(-len(labels) // room))
         axes.set_xticks(some, [labels[k] for k in some], rotation=90)
         axes.set_yticks(some, [labels[k] for k in some])

@@ -84,7 +84,9 @@ def check_plot(path: Path, *, force: bool, suffixes: Sequence[str] = SUFFIXES) -
         raise ResultError(f"matplotlib does not start: {one_line(cause)}; mend that, or leave out `plot=`") from cause
 
 
-def new_figure(rows: int, columns: int, look: Look, *, tall: float = 1.0, **options: Any) -> tuple[Figure, Any]:
+def new_figure(
+    rows: int, columns: int, look: Look, *, tall: float = 1.0, least: float = LEAST_PANEL, **options: Any
+) -> tuple[Figure, Any]:
     """Return an empty figure, and its panels by row and column; below each other where they would be too narrow.
 
     Args:
@@ -92,13 +94,14 @@ def new_figure(rows: int, columns: int, look: Look, *, tall: float = 1.0, **opti
         columns: of panels.
         look: how wide it is to be.
         tall: how much taller panels are than usual.
+        least: inches that panels beside each other are wide at least.
         **options: of matplotlib's `subplots`, such as `sharey`.
     """
     from matplotlib.figure import Figure  # without pyplot: no display, no global state
 
     width = look.width or (5.2 if columns == 1 else PANEL_WIDTH * columns)
     across = columns
-    while across > 1 and (width / across < LEAST_PANEL or columns % across):
+    while across > 1 and (width / across < least or columns % across):
         across -= 1
     down = rows * columns // across
     height = PANEL_HEIGHT * min(1.15, max(0.62, width / across / PANEL_WIDTH)) * tall
@@ -106,6 +109,22 @@ def new_figure(rows: int, columns: int, look: Look, *, tall: float = 1.0, **opti
     figure.get_layout_engine().set(w_pad=0.07)  # type: ignore[union-attr,call-arg] # it is constrained
     grid = figure.subplots(down, across, squeeze=False, **options)
     return figure, grid.reshape(rows, columns)
+
+
+def fit_height(figure: Figure, axes: Any, ratio: float, *, beside: float, above: float) -> tuple[float, float]:
+    """Make a figure as high as panels need that are so many times as wide as high; return both, in inches.
+
+    Args:
+        figure: before its title and legend are written.
+        axes: one of the panels.
+        ratio: of width to height.
+        beside: inches of labels and the like beside each panel, with small letters.
+        above: the same above and below.
+    """
+    letters, grid = size_of(figure) / SMALL, axes.get_gridspec()
+    width = max(0.6, figure.get_figwidth() / grid.ncols - beside * letters)
+    figure.set_figheight(grid.nrows * (width / ratio + above * letters))
+    return width, width / ratio
 
 
 def write_legend(figure: Figure, entries: Mapping[str, Any]) -> None:

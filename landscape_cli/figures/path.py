@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.figures.curve import as_number, column, draw_curve, set_scores
-from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, write_legend, write_title
+from landscape_cli.figures.figure import DEFAULT, LEAST_PANEL, Look, finish, new_figure, write_legend, write_title
 from landscape_cli.figures.style import ACCENT, FAINT, SPLITS, short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Body = Mapping[str, Any]
+BESIDE = 1.6
+"""Inches that error and loss are wide at least beside each other."""
 
 
 def path_figure(*results: Body, look: Look = DEFAULT) -> Figure:
@@ -28,19 +30,24 @@ def path_figure(*results: Body, look: Look = DEFAULT) -> Figure:
     """
     quantities = measured(results)
     # One path has its quantities beside each other, several a row for each.
+    # Where there is no room for several beside each other, a row is a path.
+    down = len(results) > 1 and (look.width or math.inf) / len(results) < LEAST_PANEL
     shape = (1, len(quantities)) if len(results) == 1 else (len(quantities), len(results))
-    figure, grid = new_figure(*shape, look, sharex=True, sharey=False if len(results) == 1 else "row")
-    panels = grid.reshape(len(quantities), len(results))
+    shared = False if len(results) == 1 else "col" if down else "row"
+    figure, grid = new_figure(
+        *(shape[::-1] if down else shape), look, sharex=True, sharey=shared, least=BESIDE if down else LEAST_PANEL
+    )
+    panels = grid.T if down else grid.reshape(len(quantities), len(results))
     descriptions = _describe_all(results, look)
     entries: dict[str, Any] = {}
     for number, (row, quantity) in enumerate(zip(panels, quantities, strict=True)):
         drawn = [_draw(axes, result, quantity, entries) for axes, result in zip(row, results, strict=True)]
         for k, axes in enumerate(row):
             place = axes.get_subplotspec()
-            label = quantity if place.is_first_col() or len(results) == 1 else ""
+            label = quantity if place.is_first_col() or down or len(results) == 1 else ""
             set_scores(axes, [value for of_result in drawn for value in of_result], look, label, above=0.2)
             axes.set_xlabel("τ" if place.is_last_row() else "")
-            if len(results) > 1 and (number == 0 or place.get_gridspec().ncols < len(results)):
+            if len(results) > 1 and (number == 0 or (not down and place.get_gridspec().ncols < len(results))):
                 axes.set_title(descriptions[k])
     write_legend(figure, entries)
     title = _ends(results[0]) if len(results) == 1 or len({_ends(result) for result in results}) == 1 else ""
@@ -115,23 +122,25 @@ def _draw(axes: Any, result: Body, quantity: str, entries: dict[str, Any]) -> li
 
 
 def mark_barrier(axes: Any, barrier: Mapping[str, Any]) -> None:
-    """Mark the highest error of a path, with its number; nothing where it has none, or is at an end."""
+    """Mark the highest error of a path, with its number at the frame's top; nothing where no end is lower."""
     highest, tau = as_number(barrier.get("max")), as_number(barrier.get("tau"))
-    if math.isnan(highest) or math.isnan(tau):
+    if math.isnan(highest) or math.isnan(tau) or as_number(barrier.get("above_ends")) <= 0:
         return
     axes.plot([tau], [highest], marker="o", markersize=8, markerfacecolor="none", color=ACCENT, linestyle="none")
     side = "left" if tau < 0.25 else "right" if tau > 0.75 else "center"
+    above = ({"left": 0.0, "center": 0.5, "right": 1.0}[side], 0.0)
     spread = as_number(barrier.get("deviation"))
     text = f"barrier {highest:.3g}{'' if math.isnan(spread) else f' ± {spread:.2g}'}"
     axes.annotate(
         text,
         (tau, highest),
-        xytext=(0, 7),
-        textcoords="offset points",
+        xytext=(tau, 0.99),  # above all curves
+        textcoords=axes.get_xaxis_transform(),
         color=ACCENT,
         fontsize=8,
         ha=side,
-        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8},  # or curves would cross it
+        va="top",
+        arrowprops={"arrowstyle": "-", "color": ACCENT, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4, "relpos": above},
         zorder=10,
     )
 

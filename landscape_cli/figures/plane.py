@@ -6,14 +6,28 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.figures.figure import DEFAULT, NARROW, Look, finish, new_figure, size_of, write_legend, write_title
+from landscape_cli.figures.figure import (
+    DEFAULT,
+    NARROW,
+    OF_LINE,
+    SMALL,
+    Look,
+    finish,
+    fit_height,
+    new_figure,
+    size_of,
+    write_legend,
+    write_title,
+)
 from landscape_cli.figures.plane_data import (
+    OFF,
     OTHERS,
     OUTSIDE,
     Field,
     axis_label,
-    corner_labels,
     fields_of,
+    is_off,
+    names_of,
     outside,
     plane_name,
 )
@@ -33,6 +47,10 @@ FEW_TICKS, TICKS = 3, 5
 """How many numbers the shorter side of a long plane has at most, and any side of a narrow figure."""
 APART = 0.12
 """Parts of an axis between the labels of contours."""
+BESIDE, BAR, ABOVE = 0.62, 0.66, 0.64
+"""Inches of labels beside a panel, of a bar of colors, and of title and labels above and below, with small letters."""
+MOST_NAMES = 12
+"""Of more networks that are projected, none is named."""
 OUTLINE = 1.6
 """Of labels that may lie on any color, in points."""
 
@@ -50,7 +68,10 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
     rows = fields_of(plane)
     figure, grid = new_figure(len(rows), max(map(len, rows)), look, tall=1.15)
     figure.set_layout_engine("compressed")  # which knows of panels that are as high as wide
-    labels = look.label(corner_labels(plane))
+    labels, projected = names_of(plane, look)
+    stacked = grid[0][0].get_gridspec().ncols == 1
+    margin = BESIDE + BAR / (1 if stacked else len(grid[0]))
+    size = fit_height(figure, grid[0][0], _ratio(plane) if _is_to_scale(plane) else 1.0, beside=margin, above=ABOVE)
     entries: dict[str, Any] = {}
     for axes, fields in zip(grid, rows, strict=True):
         known = [value for field in fields for value in field.known]
@@ -58,16 +79,18 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
         filled = None
         for ax, field in zip(axes, fields, strict=True):
             filled = _draw_field(ax, plane, field, levels, norm, entries) or filled
-            _mark_others(ax, plane, entries)
-            _mark_outside(ax, plane, entries)
-            _mark(ax, plane, labels)
+            names = _Names(ax, size)
+            _mark_others(ax, plane, entries, projected, names)
+            _mark_outside(ax, plane, entries, names)
+            _mark(ax, plane, labels, names)
+            names.write()
             flat = _is_to_scale(plane) and _ratio(plane) > LONG / 2
-            ylabel = axis_label(plane, 1).replace(" (", "\n(") if flat else axis_label(plane, 1)
+            long = len(axis_label(plane, 1)) * OF_LINE * size_of(figure) / SMALL > size[1]
+            ylabel = axis_label(plane, 1).replace(" (", "\n(") if long else axis_label(plane, 1)
             ax.set(xlabel=axis_label(plane, 0), ylabel=ylabel)
             _set_scale(ax, plane)
             ax.set_title(f"{field.split} {field.quantity}")
         if filled is not None:
-            stacked = axes[0].get_gridspec().ncols == 1
             for beside in axes if stacked else [list(axes)]:
                 bar = figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%.3g", aspect=30)
                 if flat:
@@ -171,17 +194,27 @@ def _draw_field(
     return filled
 
 
-def _mark_others(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) -> None:
-    """Mark the networks of a trajectory, joined in their order, and others that are shown."""
+def _mark_others(
+    ax: Any, plane: Mapping[str, Any], entries: dict[str, Any], labels: Sequence[str], names: _Names
+) -> None:
+    """Mark the networks of a trajectory, joined in their order, and others that are shown, each with its name."""
+    beyond = [id(network) for network, *_ in outside(plane)]
     for kind, words, style in OTHERS:
-        there = plane.get(kind, ())
-        if there:
-            xs, ys = ([network[axis] for network in there] for axis in "xy")
-            style = {"markeredgecolor": "black", "color": "white", **style}
-            [entries[words]] = ax.plot(xs, ys, path_effects=_outline(), **style)
+        there = [network for network in plane.get(kind, ()) if kind != "projected" or id(network) not in beyond]
+        for off in (False, True):
+            some = [network for network in there if is_off(plane, network) == off] if kind == "projected" else there
+            if some and not (off and kind != "projected"):
+                xs, ys = ([network[axis] for network in some] for axis in "xy")
+                drawn = {"markeredgecolor": "black", "color": "white", **style}
+                drawn |= {"markerfacecolor": "none", "markeredgewidth": 1.2} if off else {}
+                effects = {} if off else {"path_effects": _outline()}  # which would fill what is hollow
+                [entries[f"{words}, {OFF}" if off else words]] = ax.plot(xs, ys, **effects, **drawn)
+    for network, label in zip(plane.get("projected", ()), labels, strict=True):
+        if id(network) not in beyond and len(labels) <= MOST_NAMES:
+            names.add(label, network["x"], network["y"])
 
 
-def _mark_outside(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) -> None:
+def _mark_outside(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any], names: _Names) -> None:
     """Mark networks that lie outside of the picture where its edge is nearest to them, each with its name."""
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     for network, x, y in outside(plane):
@@ -191,10 +224,10 @@ def _mark_outside(ax: Any, plane: Mapping[str, Any], entries: dict[str, Any]) ->
             *(x, y, marker), color="white", markeredgecolor="black", linestyle="none", clip_on=False, zorder=9
         )
         if "network" in network:
-            _write_name(ax, short_labels([network["network"]])[0], x, y)
+            names.add(short_labels([network["network"]])[0], x, y)
 
 
-def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str]) -> None:
+def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str], names: _Names) -> None:
     """Mark the corners, each with its name, what stands in for a network by a cross."""
     beyond = [id(network) for network, *_ in outside(plane)]
     for corner, label in zip(plane["networks"], labels, strict=True):
@@ -202,26 +235,52 @@ def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str]) -> None:
             continue
         stands_in = "third" in corner
         ax.plot(corner["x"], corner["y"], "X" if stands_in else "o", color="white", markeredgecolor="black")
-        _write_name(ax, label, corner["x"], corner["y"])
+        names.add(label, corner["x"], corner["y"])
 
 
-def _write_name(ax: Any, name: str, x: float, y: float) -> None:
-    """Write a name beside a place, towards the middle."""
-    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    inwards = x > (left + right) / 2  # or long words would be cut at the edge
-    height = (y - low) / (high - low)
-    below = height > 0.85 or (height > 0.08 and not inwards)  # or they would meet those of the other side
-    ax.annotate(
-        name,
-        (x, y),
-        xytext=(-6 if inwards else 6, -12 if below else 5),
-        textcoords="offset points",
-        color="white",
-        fontsize=size_of(ax.figure),
-        ha="right" if inwards else "left",
-        path_effects=_outline(),
-        zorder=10,
-    )
+class _Names:
+    """Names beside places, towards the middle, and a line further where they would lie on each other."""
+
+    def __init__(self, ax: Any, size: tuple[float, float]) -> None:
+        self._ax, self._size, self._names = ax, size, list[tuple[str, float, float]]()
+
+    def add(self, name: str, x: float, y: float) -> None:
+        """Let a name be written beside a place."""
+        self._names.append((name, x, y))
+
+    def write(self) -> None:
+        """Write all, those of the corners, which are the last, first."""
+        (left, right), (low, high) = self._ax.get_xlim(), self._ax.get_ylim()
+        letters = size_of(self._ax.figure)
+        taken: list[tuple[float, float, float]] = []
+        shifts: list[tuple[float, bool]] = []
+        for name, x, y in reversed(self._names):
+            across, up = (x - left) / (right - left) * self._size[0] * 72, (y - low) / (high - low) * self._size[1] * 72
+            inwards = x > (left + right) / 2  # or long words would be cut at the edge
+            height = (y - low) / (high - low)
+            below = height > 0.85 or (height > 0.08 and not inwards)  # or they would meet those of the other side
+            width = len(name) * OF_LINE * 72 * letters / SMALL
+            start = across - 6 - width if inwards else across + 6
+            shift = -12.0 if below else 5.0
+            while any(
+                start < there + long and there < start + width and abs(up + shift - line) < letters
+                for there, line, long in taken
+            ):
+                shift += -letters - 1 if below else letters + 1
+            taken.append((start, up + shift, width))
+            shifts.append((shift, inwards))
+        for (name, x, y), (shift, inwards) in zip(self._names, reversed(shifts), strict=True):
+            self._ax.annotate(
+                name,
+                (x, y),
+                xytext=(-6 if inwards else 6, shift),
+                textcoords="offset points",
+                color="white",
+                fontsize=letters,
+                ha="right" if inwards else "left",
+                path_effects=_outline(),
+                zorder=10,
+            )
 
 
 def _outline() -> list[Any]:

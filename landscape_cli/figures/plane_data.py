@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from landscape_cli.errors import cut_middle
 from landscape_cli.figures.curve import as_number
+from landscape_cli.figures.figure import Look
 from landscape_cli.figures.style import LONGEST, short_labels
 
 SPLITS = ("train", "test")
@@ -16,6 +17,8 @@ OTHERS = (
     ("projected", "projected networks", {"marker": "D", "linestyle": "none", "markersize": 4}),
 )
 """Networks beside the corners: what results call them, what figures do, and how they look."""
+OFF, FAR = "off the plane", 0.1
+"""What networks are that are farther from it than that part of their distance from its origin."""
 OUTSIDE = "outside of the picture, nearest to it"
 
 
@@ -68,6 +71,24 @@ def corner_labels(plane: Mapping[str, Any], *, short: bool = True) -> list[str]:
         count = sum("third" in other for other in corners[: k + 1])
         labels.append(corner["network"] + f" {count}" * (same.count(corner["network"]) > 1))
     return labels
+
+
+def names_of(plane: Mapping[str, Any], look: Look) -> tuple[list[str], list[str]]:
+    """Return the labels of the corners, and of what is projected: labels that are given name the corners, or all."""
+    corners, projected = corner_labels(plane), plane.get("projected", ())
+    more = short_labels([str(network.get("network", "")) for network in projected])
+    if len(look.labels) == len(corners):
+        return look.label(corners), more
+    names = look.label([*corners, *more])
+    return names[: len(corners)], names[len(corners) :]
+
+
+def is_off(plane: Mapping[str, Any], network: Mapping[str, Any]) -> bool:
+    """Tell whether a network is far from the plane: more than a part of its distance from where both axes are zero."""
+    away = as_number(network.get("distance"))
+    lengths = [as_number(each["length"]) for each in plane.get("directions", ())] or [1.0, 1.0]
+    along = [as_number(network[axis]) * length for axis, length in zip("xy", lengths, strict=False)]
+    return away > FAR * math.hypot(away, *along)
 
 
 def plane_name(plane: Mapping[str, Any], labels: Sequence[str]) -> str:

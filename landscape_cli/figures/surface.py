@@ -15,8 +15,8 @@ from landscape_cli.figures.plane_data import (
     OUTSIDE,
     Field,
     axis_label,
-    corner_labels,
     fields_of,
+    names_of,
     outside,
     plane_name,
 )
@@ -70,7 +70,7 @@ def surface_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
         place = (*near, min(max(_height(network, field) or low, low), high))
         axes.plot(*([value] for value in place), "o", color="none", markeredgecolor="black", zorder=3)
         axes.text(*place, f"  {_name(network)}", fontsize=size_of(figure), zorder=4, path_effects=effects)
-    for corner, label in zip(plane["networks"], look.label(corner_labels(plane)), strict=True):
+    for corner, label in zip(plane["networks"], names_of(plane, look)[0], strict=True):
         height = _height(corner, field)
         if height is not None and id(corner) not in away:
             place = (corner["x"], corner["y"], min(height, high))
@@ -133,7 +133,7 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
     import plotly.graph_objects as go
 
     fields = [field for row in fields_of(plane) for field in row]
-    labels = [_plain(label) for label in look.label(corner_labels(plane))]
+    labels = [_plain(label) for label in names_of(plane, look)[0]]
     beyond = outside(plane)
     away = [id(network) for network, *_ in beyond]
     inside = [k for k, corner in enumerate(plane["networks"]) if id(corner) not in away]
@@ -200,7 +200,7 @@ def surface_page(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> str:
         }
         for number, field in enumerate(fields)
     ]
-    title = _plain(plane_name(plane, look.label(corner_labels(plane))) if look.title is None else look.title)
+    title = _plain(plane_name(plane, names_of(plane, look)[0]) if look.title is None else look.title)
     axes = {
         "xaxis": {"title": {"text": _plain(axis_label(plane, 0))}},
         "yaxis": {"title": {"text": _plain(axis_label(plane, 1))}},

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from landscape_cli.cli.console import make_progress, print_table
+from landscape_cli.cli.console import make_progress
+from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import escaped
 from landscape_cli.io.checkpoint import Checkpoint, write_checkpoint
 from landscape_cli.io.results import Result

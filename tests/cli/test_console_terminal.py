@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from landscape_cli.cli.console import print_table
 from landscape_cli.cli.reports.energy import show_energy
 from landscape_cli.cli.reports.families import shown_paths
 from landscape_cli.cli.reports.path import show_path
 from landscape_cli.cli.reports.plane import show_plane
 from landscape_cli.cli.reports.radial import show_profiles
 from landscape_cli.cli.reports.training import show_networks
+from landscape_cli.cli.tables import print_table
 from landscape_cli.io.results import Result
 from tests.support import results
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from landscape_cli.figures.figure import Look
 from landscape_cli.figures.path import describe, path_figure
 from tests.support import results
 
@@ -81,7 +82,26 @@ def test_beyond_its_ends_the_two_networks_are_marked() -> None:
     assert "the two networks" not in legend(path_figure(results.path()))
 
 
-def test_no_curve_crosses_the_barrier() -> None:
-    [text] = path_figure(results.path()).axes[0].texts
-    assert text.get_bbox_patch().get_facecolor()[:3] == (1, 1, 1)
-    assert text.get_zorder() > 5
+def test_the_barriers_number_is_above_all_curves() -> None:
+    figure = path_figure(results.path())
+    [axes] = figure.axes
+    figure.draw_without_rendering()
+    [text] = axes.texts
+    assert text.get_bbox_patch() is None  # which would hide curves
+    lowest = axes.transData.inverted().transform(text.get_window_extent().p0)[1]
+    assert lowest > max(max(line.get_ydata()) for line in axes.lines)
+
+
+def test_no_barrier_where_no_end_is_lower() -> None:
+    body = results.path()
+    body["barrier"]["train"] = {"max": 0.1, "tau": 0.0, "above_ends": 0.0}
+    assert not path_figure(body).axes[0].texts
+
+
+def test_narrow_paths_with_losses_are_a_grid() -> None:
+    figure = path_figure(results.path(loss=True), results.path(loss=True), look=Look(width=3.4))
+    grid = figure.axes[0].get_gridspec()
+    assert (grid.nrows, grid.ncols) == (2, 2)
+    labels = {(axes.get_subplotspec().colspan.start, axes.get_ylabel()) for axes in figure.axes}
+    assert labels == {(0, "error"), (1, "loss")}
+    assert figure.axes[0].get_ylim() == figure.axes[2].get_ylim() != figure.axes[1].get_ylim()

@@ -84,8 +84,7 @@ def test_networks_outside_of_the_picture_are_named_at_its_edge() -> None:
             ">": [[1.5, 1.0]],
             "v": [[1.0, 0.0]],
         }
-        assert {"1", "2"} <= {text.get_text() for text in axes.texts}
-        assert "0" not in {text.get_text() for text in axes.texts}
+        assert {"0", "1", "2"} <= {text.get_text() for text in axes.texts}
     assert OUTSIDE in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
@@ -113,3 +112,34 @@ def test_ticks_of_long_planes_do_not_touch(factor: float) -> None:
 def test_a_principal_plane_is_called_one() -> None:
     assert plane_figure(results.around()).get_suptitle() == "principal plane of 3 networks: 0 … 2"
     assert plane_figure(results.plane()).get_suptitle() == "plane through a, b, c"
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_figures_are_as_high_as_planes(factor: float) -> None:
+    body = results.plane(loss=True)
+    body |= {"x": [x * factor for x in body["x"]]}
+    figure = plane_figure(body, look=Look(width=3.4))
+    figure.draw_without_rendering()
+    heights = [axes.get_position().height for axes in figure.axes[:4]]
+    assert sum(heights) > 1 - 4 * 0.75 / figure.get_figheight() - 0.1
+
+
+def test_projected_networks_are_named_and_those_off_the_plane_hollow() -> None:
+    near = {"network": "near.st", "x": 1.0, "y": 1.0, "distance": 0.01}
+    far = {"network": "far.st", "x": 1.0, "y": 1.01, "distance": 1.0}
+    body = results.plane() | {"projected": [near, far]}
+    figure = plane_figure(body)
+    axes = figure.axes[0]
+    filled, hollow = (line for line in axes.lines if line.get_marker() == "D")
+    assert (filled.get_xydata().tolist(), hollow.get_xydata().tolist()) == ([[1, 1]], [[1, 1.01]])
+    assert (filled.get_markerfacecolor(), hollow.get_markerfacecolor()) == ("white", "none")
+    said = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert said == ["projected networks", "projected networks, off the plane"]
+    places = {text.get_text(): text for text in axes.texts}
+    assert {"near", "far"} <= set(places)
+    figure.draw_without_rendering()
+    assert not places["near"].get_window_extent().overlaps(places["far"].get_window_extent())
+    named = plane_figure(body, look=Look(labels=["A", "B", "C", "N", "F"])).axes[0]
+    assert {"A", "N", "F"} <= {text.get_text() for text in named.texts}
+    corners = plane_figure(body, look=Look(labels=["A", "B", "C"])).axes[0]
+    assert {"A", "near"} <= {text.get_text() for text in corners.texts}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.cli.console import print_table
+from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import ResultError
 from landscape_cli.io.atomic import write_atomic
 from landscape_cli.io.checkpoint import Checkpoint

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.choices import Metric
-from landscape_cli.cli.console import emit, print_table, say
+from landscape_cli.cli.console import emit, say
 from landscape_cli.cli.options import ResultOptions
 from landscape_cli.cli.reports.families import shown_distances
+from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import shown
 from landscape_cli.io.records import from_record
 from landscape_cli.io.results import Result

@@ -8,9 +8,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from landscape_cli.choices import Perturbation
-from landscape_cli.cli.console import print_table
 from landscape_cli.cli.reports.families import shown_spread
 from landscape_cli.cli.sketch import number, print_curves
+from landscape_cli.cli.tables import print_table
 from landscape_cli.io.results import Result
 
 STRENGTHS = {choice.value for choice in Perturbation}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from landscape_cli.cli.sketch import is_plain
+from landscape_cli.cli.tables import Spread
 from landscape_cli.measures.families import MARKS
 
 MISSING = {"mean": math.nan, "deviation": math.nan}
@@ -37,15 +38,12 @@ def shown_distances(summary: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     ]
 
 
-def shown_spread(spread: Mapping[str, float]) -> str:
+def shown_spread(spread: Mapping[str, float]) -> Spread:
     """Return mean ± deviation as a table shows it."""
-    mean, deviation = spread["mean"], spread["deviation"]
-    if math.isnan(mean):
-        return "-"
-    return f"{mean:.4g}" if math.isnan(deviation) else f"{mean:.4g} ± {deviation:.2g}"
+    return Spread(spread["mean"], spread["deviation"])
 
 
-def _shown_midpoint(midpoint: Mapping[str, Any]) -> dict[str, str]:
+def _shown_midpoint(midpoint: Mapping[str, Any]) -> dict[str, Spread]:
     """Return how good the midpoints of a family pair are, and how far from both ends; nothing where all are missing."""
     if "train_error" not in midpoint:
         return {}

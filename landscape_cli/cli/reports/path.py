@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landscape_cli.cli.console import emit, print_table, say
+from landscape_cli.cli.console import emit, say
 from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.pairs import Chosen, listing
 from landscape_cli.cli.reports.families import shown_paths
 from landscape_cli.cli.sketch import number, print_curves
+from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import TrainingError
 from landscape_cli.io.records import from_record
 from landscape_cli.io.results import Result

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from landscape_cli.cli.console import emit, print_table
+from landscape_cli.cli.console import emit
 from landscape_cli.cli.options import PictureOptions
 from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.sketch import number, print_curves, print_field
+from landscape_cli.cli.tables import print_table
 from landscape_cli.figures.plane_data import Field, corner_labels, fields_of
 from landscape_cli.io.results import Result
 from landscape_cli.measures.plane import PlaneFrame

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from landscape_cli.cli.console import print_table
 from landscape_cli.cli.reports.families import shown_spread
+from landscape_cli.cli.tables import print_table
 from landscape_cli.io.results import Result
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from landscape_cli.cli.console import print_table, say
+from landscape_cli.cli.console import say
+from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import listed
 from landscape_cli.io.results import Result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -316,11 +317,13 @@ def test_tables_at_80_columns(landscape: Callable[..., Any], networks: list[str]
     command = ["path", long, *networks[1:], *CONNECT, "--loss", "--quiet"]
     shown = shown_on_terminal(*command)
     body = json.loads(landscape(*command).out)
-    assert "…" not in shown
+    assert not re.search(r"[0-9.]…[0-9]", shown)
     rows = cells_of(shown)
     names = [[str(Path(body["networks"][k]).name) for k in vertex["of"]] for vertex in body["vertices"]]
     for cells, vertex, of in zip(rows, body["vertices"], names, strict=False):
-        assert (cells[0], cells[1].replace(" ", "")) == (vertex["name"], "".join(of))
+        parts = [f"({re.escape(name)}|{re.escape(name[:3])}.*….*{re.escape(name[-3:])})" for name in of]
+        assert cells[0] == vertex["name"]
+        assert re.fullmatch(" ?".join(parts), cells[1]), cells
         assert float(cells[3]) == pytest.approx(vertex["train_error"], rel=1e-3)
     sets = [("connector", body["connector"]), ("before training", body["before"])]
     sets.append(("networks' simplex", body["simplex"]))
