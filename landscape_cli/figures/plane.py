@@ -124,8 +124,7 @@ def _set_scale(ax: Any, plane: Mapping[str, Any]) -> None:
         ax.set(aspect="equal")
         ratio = _ratio(plane)
     for axis, is_short in (("x", ratio < 2 / LONG), ("y", ratio > LONG / 2)):
-        if is_short or narrow:
-            ax.locator_params(axis=axis, nbins=FEW_TICKS if is_short else TICKS)
+        ax.locator_params(axis=axis, nbins=FEW_TICKS if is_short else TICKS if narrow else TICKS + 2)
 
 
 def _treatment(plane: Mapping[str, Any]) -> str:
