@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from landscape_cli.figures.curve import as_number, column, set_scores
 from landscape_cli.figures.figure import DEFAULT, Look, finish, new_figure, size_of, write_legend, write_title
-from landscape_cli.figures.style import ACCENT, BLUE, FAINT, GREEN, short_labels
+from landscape_cli.figures.style import ACCENT, BLACK, BLUE, GREEN, short_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,8 +17,8 @@ CORNERS = {"a": (0.0, 0.0), "b": (1.0, 0.0), "c": (0.5, math.sqrt(3) / 2)}
 MOST_LABELS = 24
 BEFORE = "before_"
 SETS = {
-    "before": ("max before training", {"color": ACCENT, "linestyle": "--"}),
-    "simplex": ("max on the networks' simplex", {"color": FAINT, "linestyle": ":"}),
+    "before": ("max before training", {"color": ACCENT, "linestyle": "--", "linewidth": 2.4, "alpha": 0.5}),
+    "simplex": ("max on the networks' simplex", {"color": BLACK, "linestyle": ":", "linewidth": 1}),
 }
 
 Body = Mapping[str, Any]
@@ -132,7 +132,7 @@ def _facets(result: Body, look: Look) -> Figure:
         for name, (words, style) in SETS.items():
             highest = as_number(_get(result.get(name, {}), keys).get("max"))
             if not math.isnan(highest):
-                entries[words] = axes.axhline(highest, linewidth=1, **style)
+                entries[words] = axes.axhline(highest, zorder=0.5, **style)
                 values.append(highest)
         set_scores(axes, [value for value in values if not math.isnan(value)], look, label)
         axes.set_xlabel("facet")

@@ -42,7 +42,9 @@ def distance_figure(*results: Mapping[str, Any], look: Look = DEFAULT) -> Figure
         look: title, labels of the networks, and the size.
     """
     drawn = [(result, name) for result in results for name in _metrics(result)][:MOST_PANELS]
-    across = min(ACROSS, len(drawn), max(1, int(look.width / LEAST_PANEL)) if look.width else ACROSS)
+    across = min(
+        2 if len(drawn) == 4 else ACROSS, len(drawn), max(1, int(look.width / LEAST_PANEL)) if look.width else ACROSS
+    )
     figure, grid = new_figure(-(-len(drawn) // across), across, look)
     figure.set_layout_engine("compressed")  # which knows of panels that are as high as wide
     panels = list(grid.flat)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from landscape_cli.choices import LineDirection
 from landscape_cli.figures.figure import (
     DEFAULT,
     NARROW,
@@ -37,18 +38,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORS = "viridis"
-DECADES = 1.5
-"""Values that span more have levels by their logarithms."""
-LEVELS, FEWEST = 9, 3
-"""How many levels contours have, about and at least."""
+DECADES, WIDE = 1.5, 2.6
+"""Values that span more have levels by their logarithms; two of each decade, rather than three."""
+LEVELS = 9
+"""How many levels contours have, about."""
 LONG = 4.0
 """Planes that are so many times as wide as high, or as high as wide, have axes of different scales."""
 FEW_TICKS, TICKS = 3, 5
 """How many numbers the shorter side of a long plane has at most, and any side of a narrow figure."""
-APART = 0.12
-"""Parts of an axis between the labels of contours."""
+APART, EDGE = 0.12, 0.06
+"""Parts of an axis between the labels of contours, and to the frame."""
 BESIDE, BAR, ABOVE = 0.62, 0.66, 0.64
 """Inches of labels beside a panel, of a bar of colors, and of title and labels above and below, with small letters."""
+ALONG = {choice.value for choice in LineDirection}
+"""Directions that are no networks."""
 MOST_NAMES = 12
 """Of more networks that are projected, none is named."""
 OUTLINE = 1.6
@@ -82,6 +85,7 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
             names = _Names(ax, size)
             _mark_others(ax, plane, entries, projected, names)
             _mark_outside(ax, plane, entries, names)
+            _mark_directions(ax, plane, names)
             _mark(ax, plane, labels, names)
             names.write()
             flat = _is_to_scale(plane) and _ratio(plane) > LONG / 2
@@ -92,9 +96,9 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
             ax.set_title(f"{field.split} {field.quantity}")
         if filled is not None:
             for beside in axes if stacked else [list(axes)]:
-                bar = figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%.3g", aspect=30)
-                if flat:
-                    bar.set_ticks(levels[:: -(-len(levels) // FEW_TICKS)])
+                bar = figure.colorbar(filled, ax=beside, label=fields[0].quantity, format="%g", aspect=30)
+                bar.minorticks_off()
+                bar.set_ticks(levels[:: -(-len(levels) // FEW_TICKS)] if flat else levels)
     write_legend(figure, entries)
     torus = " · units turn on their spheres" if plane.get("on_torus") else ""
     scales = " · axes of different scales" if "directions" not in plane and not _is_to_scale(plane) else ""
@@ -120,8 +124,7 @@ def _set_scale(ax: Any, plane: Mapping[str, Any]) -> None:
         ax.set(aspect="equal")
         ratio = _ratio(plane)
     for axis, is_short in (("x", ratio < 2 / LONG), ("y", ratio > LONG / 2)):
-        if is_short or narrow:
-            ax.locator_params(axis=axis, nbins=FEW_TICKS if is_short else TICKS)
+        ax.locator_params(axis=axis, nbins=FEW_TICKS if is_short else TICKS if narrow else TICKS + 2)
 
 
 def _treatment(plane: Mapping[str, Any]) -> str:
@@ -142,7 +145,7 @@ def _levels(known: Sequence[float]) -> tuple[list[float], Any]:
     if low >= 0 and positive and high / least > 10**DECADES and high > 0:
         least = max(least, high / 10**4)
         exponents = range(math.floor(math.log10(least)), math.ceil(math.log10(high)) + 1)
-        series = (1, 2, 5) if len(exponents) <= 4 else (1,)
+        series = (1, 2, 5) if high / least < 10**WIDE else (1, 3)
         steps = [step * 10.0**exponent for exponent in exponents for step in series]
         above = [step for step in steps if step > least]
         below = [step for step in steps if step <= least][-1:]
@@ -150,8 +153,13 @@ def _levels(known: Sequence[float]) -> tuple[list[float], Any]:
         return levels, LogNorm(levels[0], levels[-1])
     if high == low:
         span = abs(high) or 1.0
-        return [low - 0.05 * span, low + 0.05 * span], Normalize(low - span, low + span)
+        least = low - 0.05 * span
+        return [least if low < 0 else max(0.0, least), low + 0.05 * span], Normalize(low - span, low + span)
     levels = [float(level) for level in MaxNLocator(LEVELS).tick_values(low, high)]
+    if low >= 0:
+        levels = [level for level in levels if level >= 0]
+    if high <= 1 < levels[-1]:  # of errors, which are no larger
+        levels = [level for level in levels if level < 1] + [1.0]
     return levels, Normalize(levels[0], levels[-1])
 
 
@@ -161,7 +169,6 @@ def _draw_field(
     """Draw one field; return what its colors are, None if there is no value."""
     from matplotlib.patches import Patch
     from matplotlib.patheffects import withStroke
-    from matplotlib.ticker import MaxNLocator
 
     count = sum(map(len, field.values))
     if len(field.known) < count:
@@ -172,21 +179,20 @@ def _draw_field(
         return None
     floor = levels[0] * 0.999 if levels[0] > 0 else -math.inf  # of logarithms, which zero has none of
     values = [[max(value, floor) if math.isfinite(value) else math.nan for value in row] for row in field.values]
+    extend = "min" if min(field.known) < levels[0] else "neither"
     settings: dict[str, Any] = {"levels": levels, "norm": norm}
-    filled = ax.contourf(plane["x"], plane["y"], values, cmap=COLORS, extend="both", **settings)
+    filled = ax.contourf(plane["x"], plane["y"], values, cmap=COLORS, extend=extend, **settings)
     if min(field.known) == max(field.known):
         return filled
     inner = [level for level in levels if min(field.known) < level < max(field.known)]
-    if len(inner) < FEWEST:  # of what varies little beside the other field, whose colors it shares
-        inner = [float(level) for level in MaxNLocator(FEWEST + 1).tick_values(min(field.known), max(field.known))]
-        inner = [level for level in inner if min(field.known) < level < max(field.known)]
     if inner:
         lines = ax.contour(plane["x"], plane["y"], values, levels=inner, colors="white", linewidths=0.6)
         marked = inner[:: max(1, -(-len(inner) // 5))]
         kept: list[tuple[float, float]] = []
         for text in ax.clabel(lines, marked, fontsize=size_of(ax.figure) - 2, fmt="%.3g", colors="black"):
             x, y = ax.transAxes.inverted().transform(ax.transData.transform(text.get_position()))
-            if any(abs(x - other[0]) < APART and abs(y - other[1]) < APART for other in kept):
+            at_edge = not (EDGE < x < 1 - EDGE and EDGE < y < 1 - EDGE)  # where the frame would cut it
+            if at_edge or any(abs(x - other[0]) < APART and abs(y - other[1]) < APART for other in kept):
                 text.remove()  # where it is steep they would lie on each other
                 continue
             kept.append((x, y))
@@ -236,6 +242,16 @@ def _mark(ax: Any, plane: Mapping[str, Any], labels: Sequence[str], names: _Name
         stands_in = "third" in corner
         ax.plot(corner["x"], corner["y"], "X" if stands_in else "o", color="white", markeredgecolor="black")
         names.add(label, corner["x"], corner["y"])
+
+
+def _mark_directions(ax: Any, plane: Mapping[str, Any], names: _Names) -> None:
+    """Mark the networks that axes lead to, which lie at 1 along them."""
+    for axis, direction in enumerate(plane.get("directions", ())):
+        place = [float(corner) + (k == axis) for k, corner in enumerate(plane["networks"][0][key] for key in "xy")]
+        inside = all(values[0] <= at <= values[-1] for at, values in zip(place, (plane["x"], plane["y"]), strict=True))
+        if inside and direction["direction"] not in ALONG and "normalize" not in direction:
+            ax.plot(*place, "o", color="white", markeredgecolor="black")
+            names.add(short_labels([direction["direction"]])[0], *place)
 
 
 class _Names:

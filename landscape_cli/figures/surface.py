@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.errors import ResultError, escaped
-from landscape_cli.figures.figure import DEFAULT, Look, finish, size_of, write_title
+from landscape_cli.figures.figure import DEFAULT, NARROW, Look, finish, size_of, write_title
 from landscape_cli.figures.plane import COLORS
 from landscape_cli.figures.plane_data import (
     OTHERS,
@@ -83,6 +83,7 @@ def surface_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
         if places:
             axes.plot(*zip(*places, strict=True), color="white", markeredgecolor="black", zorder=3, **style)
     axes.set(zlim=(floor, high), xlabel="x", ylabel="y")
+    axes.locator_params(axis="both", nbins=4 if width < NARROW else 6)
     axes.set_zticks([tick for tick in axes.get_zticks() if low <= tick <= high])
     axes.set_box_aspect(None, zoom=0.88)
     units = "x, y: Euclidean distances"

@@ -45,3 +45,4 @@ def test_facets() -> None:
     assert list(mean.get_ydata()) == [0.2] * 6
     assert before.get_ydata()[0] == 0.6
     assert next(iter(figure.axes[0].get_xticklabels())).get_text() == "a-ab-abc"
+    assert all(line.get_zorder() < highest.get_zorder() for line in figure.axes[0].lines[2:4])

@@ -143,3 +143,41 @@ def test_projected_networks_are_named_and_those_off_the_plane_hollow() -> None:
     assert {"A", "N", "F"} <= {text.get_text() for text in named.texts}
     corners = plane_figure(body, look=Look(labels=["A", "B", "C"])).axes[0]
     assert {"A", "near"} <= {text.get_text() for text in corners.texts}
+
+
+@pytest.mark.parametrize("scale", [1.0, 20.0, 300.0, 1e5])
+def test_lines_filling_and_bar_have_the_same_levels(scale: float) -> None:
+    figure = plane_figure(results.plane(scale=scale))
+    axes, bar = figure.axes[0], figure.axes[2]
+    filling, lines = (next(each for each in axes.collections if each.filled == filled) for filled in (True, False))
+    assert set(lines.levels) <= set(filling.levels)
+    assert len(filling.levels) >= 5
+    assert list(bar.get_yticks()) == pytest.approx(list(filling.levels))
+
+
+def test_errors_end_at_one_and_none_is_below_zero() -> None:
+    body = results.plane()
+    points = [point | {"train_error": point["x"] / 1.55, "test_error": 0.0} for point in body["points"]]
+    filling = plane_figure(body | {"points": points}).axes[0].collections[0]
+    assert (filling.levels[0], filling.levels[-1]) == (0, 1)
+    assert filling.colorbar is None or filling.colorbar.extend == "neither"
+
+
+def test_labels_of_contours_are_not_at_the_frame() -> None:
+    figure = plane_figure(results.plane())
+    figure.draw_without_rendering()
+    for axes in figure.axes[:2]:
+        for text in axes.texts:
+            if text.get_text().replace(".", "").isdigit():
+                places = axes.transAxes.inverted().transform(axes.transData.transform(text.get_position()))
+                assert all(0.05 < place < 0.95 for place in places), text
+
+
+def test_the_network_of_a_direction_is_named_where_it_lies() -> None:
+    body = results.around()
+    body["directions"][0] = {"direction": "n/other.st", "length": 2.0}
+    axes = plane_figure(body).axes[0]
+    [named] = [text for text in axes.texts if text.get_text() == "other"]
+    assert named.xy == (1.0, 0.0)
+    body["directions"][0]["normalize"] = "filter"  # which leads elsewhere
+    assert "other" not in {text.get_text() for text in plane_figure(body).axes[0].texts}

@@ -63,5 +63,7 @@ def plot(
             kind_of_results(bodies[-1:])
         except ResultError as error:
             raise ResultError(f"{path}: {error}") from error
+    if any("facets" in body and "points" not in body for body in bodies):
+        say("a connector's JSON has no points: its CSV has, of three networks drawn as triangles", quiet=terminal.quiet)
     draw(bodies, output, force=force, look=chosen, surface=look.surface)
     say(f"wrote {output}", quiet=terminal.quiet)
