@@ -56,7 +56,7 @@ def _later(name: str) -> ModuleType:
             raise AttributeError(attribute)
         return getattr(_now(name), attribute)
 
-    module.__getattr__ = ask  # type: ignore[method-assign]
+    module.__getattr__ = ask  # type: ignore[method-assign] # of this module alone
     return module
 
 

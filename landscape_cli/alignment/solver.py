@@ -25,10 +25,10 @@ def _solver() -> Callable[..., Any]:
             with suppress(ImportError, AttributeError):
                 module = module_from_spec(spec)
                 spec.loader.exec_module(module)
-                return module.linear_sum_assignment  # type: ignore[no-any-return]
+                return module.linear_sum_assignment  # type: ignore[no-any-return] # untyped
     from scipy.optimize import linear_sum_assignment
 
-    return linear_sum_assignment  # type: ignore[no-any-return]
+    return linear_sum_assignment  # type: ignore[no-any-return] # untyped
 
 
 linear_sum_assignment = _solver()

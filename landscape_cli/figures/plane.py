@@ -108,7 +108,7 @@ def plane_figure(plane: Mapping[str, Any], *, look: Look = DEFAULT) -> Figure:
 
 def _ratio(plane: Mapping[str, Any]) -> float:
     """Return how many times as wide as high a plane is."""
-    return (plane["x"][-1] - plane["x"][0]) / (plane["y"][-1] - plane["y"][0])  # type: ignore[no-any-return]
+    return (plane["x"][-1] - plane["x"][0]) / (plane["y"][-1] - plane["y"][0])  # type: ignore[no-any-return] # JSON, checked before
 
 
 def _is_to_scale(plane: Mapping[str, Any]) -> bool:

@@ -26,7 +26,7 @@ from landscape_cli.io.records import parse_json
 from landscape_cli.sharing.launch import Launch, RankError
 
 if TYPE_CHECKING:
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+    from torch.distributed import TCPStore  # type: ignore[attr-defined] # made in C++
 
 REMARK_SECONDS, JOIN_SECONDS = 20.0, 600.0
 """So long processes wait for each other as they begin, until they say so, and until they give up."""
@@ -194,7 +194,7 @@ def _join(launch: Launch) -> tuple[TCPStore, dict[int, socket.socket]]:
 
     The first one waits for the others where none but they know: at a port of its own, with a word that they all say.
     """
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+    from torch.distributed import TCPStore  # type: ignore[attr-defined] # made in C++
 
     first, patience = launch.rank == 0, timedelta(seconds=JOIN_SECONDS)
     hosts = first and not launch.hosted

@@ -149,7 +149,7 @@ class PlaceTable:
         starts = np.searchsorted(self._numbers, units)
         ends = np.searchsorted(self._numbers, units, side="right")
         pieces = [self._which[start:end] for start, end in zip(starts, ends, strict=True)]
-        return np.unique(np.concatenate(pieces)).tolist()  # type: ignore[no-any-return]
+        return np.unique(np.concatenate(pieces)).tolist()  # type: ignore[no-any-return] # ints
 
     def inside(self, unit: int) -> Array:
         """Return the units that a block holds."""
