@@ -39,7 +39,7 @@ def _compiler_later() -> Iterator[None]:
         return
     package, utils = map(_later, COMPILER)
     package.__path__ = [str(Path(folder, "_dynamo")) for folder in torch.__path__]
-    utils.is_compile_supported = lambda device: _now(COMPILER[1]).is_compile_supported(device)  # type: ignore[attr-defined]
+    utils.__dict__["is_compile_supported"] = lambda device: _now(COMPILER[1]).is_compile_supported(device)
     sys.modules |= dict(zip(COMPILER, (package, utils), strict=True))
     try:
         yield

@@ -71,7 +71,7 @@ def print_table(result: Result, names: Sequence[str] = (), *, keys: Sequence[str
         for column in part:
             header = column.folded if folded else column.header
             justify = "right" if column.is_number else "left"
-            table.add_column(header, justify=justify, no_wrap=not column.folds, overflow="fold")  # type: ignore[arg-type]
+            table.add_column(header, justify=justify, no_wrap=not column.folds, overflow="fold")  # type: ignore[arg-type] # a str
         for row in zip(*(column.cells for column in part), strict=True):
             table.add_row(*row)
         wide = max(width, _least_width(part))

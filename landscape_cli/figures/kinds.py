@@ -216,10 +216,12 @@ def kind_of_results(results: Sequence[Any]) -> tuple[Kind, list[Body]]:
     first = kinds[0]
     for kind, body in zip(kinds, bodies, strict=True):
         if kind is None:
-            rows = "of its rows alone no picture is made: name the JSON" if "points" in body and len(body) <= 2 else ""
+            _check(
+                not {"points"} <= body.keys() <= {"points", "provenance"},
+                "of rows alone no picture is made: name the JSON",
+            )
             raise ResultError(
-                rows
-                or "it is no result that can be drawn: those of path, plane, flatness, distance are, of training in "
+                "it is no result that can be drawn: those of path, plane, flatness, distance are, of training in "
                 "subspaces, and logs"
             )
         _check(first is not None and kind.home == first.home, f"{first and first.name} and {kind.name} are two figures")

@@ -25,5 +25,5 @@ def start(arguments: list[str], variables: dict[str, str]) -> subprocess.Popen[s
     import os
 
     command = [sys.executable, "-m", "landscape_cli", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, env={**os.environ, **variables}, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env={**os.environ, **variables}, text=True, stdout=pipe, stderr=pipe)
