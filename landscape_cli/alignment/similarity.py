@@ -46,6 +46,7 @@ class Similarity:
         self.gains, self.kind, self.cosines = gains, kind, Cosines(reference, params)
         self.terms: dict[str, list[Term]] = {}
         self._sums: defaultdict[str, dict[Key, Tensor]] = defaultdict(dict)
+        self._held = 0  # bytes of all sums
         self._common_signs: dict[str, CommonSigns] = {}
         numbers = sum(math.prod(shape) for shape in axis_table.shapes.values())
         self._most = max(MOST, torch.float32.itemsize * numbers // 2)
@@ -101,14 +102,18 @@ class Similarity:
 
     def _make_room(self, name: str | None) -> None:
         """Let sums of other groups than this go, the oldest first, if all of them take much of what a network does."""
-        sizes = {other: sum(matrix.nbytes for matrix in sums.values()) for other, sums in self._sums.items()}
-        excess = sum(sizes.values()) - self._most
-        for other, size in sizes.items():
-            if excess > 0 and other != name:
-                excess -= size
-                del self._sums[other]
-                for term in self.terms[other]:
-                    term.last = term.sources = None
+        going, left = [], self._held
+        for other, sums in self._sums.items():
+            if left <= self._most:
+                break
+            if other != name:
+                going.append(other)
+                left -= sum(matrix.nbytes for matrix in sums.values())
+        self._held = left
+        for other in going:
+            del self._sums[other]
+            for term in self.terms[other]:
+                term.last = term.sources = None
 
     def _precision(self, group: PermutationGroup) -> torch.dtype:
         """Return the type that the similarities of a group's units are summed in."""
@@ -142,7 +147,7 @@ class Similarity:
         """Return the similarities of some groups' units with another reference, by factors that are this one's."""
         other = copy(self)
         other.reference, other.terms, other._sums = reference, dict(self.terms), defaultdict(dict)
-        other.cosines = Cosines(reference, self.params)
+        other.cosines, other._held = Cosines(reference, self.params), 0
         for name in names:
             for term in self.terms[name]:
                 term.scales = self._scales_of(term) if term.is_new else term.scales
@@ -185,6 +190,7 @@ class Similarity:
         if key not in sums:
             units, device = term.group.units, held[1].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
+            self._held += sums[key].nbytes
         if term.is_new and term.scales is None:
             term.scales = self._scales_of(term)
         if term.along is None:
