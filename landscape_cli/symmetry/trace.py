@@ -110,14 +110,17 @@ def _symmetry_of(
 ) -> tuple[Traced, Symmetry, Stacks]:
     """Return what one way through a model says, and which parameters are cut, each piece with units of its own."""
     traced, symmetry = _derived(model, example_input, strict, branches)
-    if not traced.stacks:
-        return traced, symmetry, {}
-    try:
-        _, apart = _derived(model, example_input, strict, Branches(branches.given), traced.stacks)
-    except InconsistencyError:
-        return traced, symmetry, {}
-    more = _size(apart) > _size(symmetry)
-    return traced, apart if more else symmetry, traced.stacks if more else {}
+    best, used, seen, stacks = symmetry, {}, {}, traced.stacks
+    while stacks.keys() - seen:  # what is cut shows what else is a stack
+        seen = {**seen, **stacks}
+        try:
+            cut, apart = _derived(model, example_input, strict, Branches(branches.given), seen)
+        except InconsistencyError:
+            break
+        if _size(apart) > _size(best):
+            best, used = apart, seen
+        stacks = cut.stacks
+    return traced, best, used
 
 
 def _size(symmetry: Symmetry) -> int:

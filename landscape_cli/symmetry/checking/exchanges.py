@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +36,12 @@ class Exchanges:
         missed: what each does.
         open: how many entries look alike and could not be exchanged: nothing tells them apart, and nothing shows that
             they may trade places.
+        blind: whether a reason is that equal numbers have no finite outputs, so that nothing tells entries apart there.
     """
 
     missed: list[Move] = field(default_factory=list)
     open: int = 0
+    blind: bool = False
 
 
 class ExchangeSearch:
@@ -77,6 +80,7 @@ class ExchangeSearch:
         plain = self._colors.plain()
         for start in (plain, *(self._colors.mark(plain, entries) for entries in self._held)):
             self._extend(start)
+        self.result.blind = self._colors.blind
         return self.result
 
     def _extend(self, start: Hash) -> None:
@@ -87,11 +91,18 @@ class ExchangeSearch:
         (colors,), (finer,) = self._colors.refine([start]), self._colors.refine([held])
         known = [move for move in [*self.found, *self.result.missed] if (start[move] == start).all()]
         apart: set[tuple[int, int]] = set()
-        while self._tries < TRIES:
+        split: set[int] = set()
+        while self._tries < TRIES and not self._colors.blind:
             orbit = orbits(self._probe.size, known)
             pair = next(self._pairs(colors, finer, orbit, apart), None)
             if pair is None:
                 return
+            color = int(colors[pair[0]])
+            if color not in split:
+                split.add(color)
+                alike = np.unique(orbit, return_index=True)[1]
+                apart |= self._told_apart(start, alike[(colors[alike] == colors[pair[0]]) & ~self._idle[alike]])
+                continue
             move = self._exchange(start, colors, *pair)
             if move is None:
                 apart.add(pair)
@@ -120,6 +131,21 @@ class ExchangeSearch:
                 if (before, entry) not in apart and shades[which[before]] & shades[which[entry]]:
                     yield before, entry
             alike.append(entry)
+
+    def _told_apart(self, start: Hash, entries: Entries) -> set[tuple[int, int]]:
+        """Return the pairs of these entries that are told apart once either is told from all others."""
+        apart: set[tuple[int, int]] = set()
+        parts = [entries.tolist()]
+        while parts:
+            part = parts.pop()
+            refined = self._colors.refine([self._colors.mark(start, np.array([entry])) for entry in part])
+            kinds: dict[bytes, list[int]] = {}
+            for entry, coloring in zip(part, refined, strict=True):
+                kinds.setdefault(np.sort(coloring).tobytes(), []).append(entry)
+            for one, other in combinations(kinds.values(), 2):
+                apart |= {(min(a, b), max(a, b)) for a in one for b in other}
+            parts += [kind for kind in kinds.values() if len(kinds) > 1 and len(kind) > 1]
+        return apart
 
     def _slices(self, a: int, b: int) -> Iterator[tuple[Entries, Entries]]:
         """Yield the slices of a tensor through two of its entries, along each axis on which they differ; at last both.

@@ -64,7 +64,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         masks=parameters.exclusive_masks(),
         tables=parameters.exclusive_tables(),
         notes=tuple(dict.fromkeys(notes.texts)),
-        stacks=parameters.stacks_seen(weights.names),
+        stacks=parameters.stacks_seen(weights.names, tensors.labels),
     )
 
 
