@@ -110,7 +110,9 @@ def _symmetry_of(
 ) -> tuple[Traced, Symmetry, Stacks]:
     """Return what one way through a model says, and which parameters are cut, each piece with units of its own."""
     traced, symmetry = _derived(model, example_input, strict, branches)
-    best, used, seen, stacks = symmetry, {}, {}, traced.stacks
+    best, stacks = symmetry, traced.stacks
+    used: Stacks = {}
+    seen: Stacks = {}
     while stacks.keys() - seen:  # what is cut shows what else is a stack
         seen = {**seen, **stacks}
         try:

@@ -7,7 +7,7 @@ several orbits, slices of tensors through them are exchanged, with whatever has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -24,6 +24,8 @@ CLOSE = 1e-9
 """By how much outputs may differ for rounding, relative to the largest."""
 TRIES = 60
 """The most exchanges that are tried."""
+THIRDS = 40
+"""Up to how many entries a third may be taken to, as two trade places."""
 
 Entries = NDArray[np.int64]
 
@@ -103,7 +105,7 @@ class ExchangeSearch:
                 alike = np.unique(orbit, return_index=True)[1]
                 apart |= self._told_apart(start, alike[(colors[alike] == colors[pair[0]]) & ~self._idle[alike]])
                 continue
-            move = self._exchange(start, colors, *pair)
+            move = self._exchange(start, colors, *pair, known)
             if move is None:
                 apart.add(pair)
             else:
@@ -161,20 +163,41 @@ class ExchangeSearch:
                 yield numbers.take(int(i), axis=dim).ravel(), numbers.take(int(j), axis=dim).ravel()
         yield np.array([a]), np.array([b])
 
-    def _exchange(self, start: Hash, colors: Hash, a: int, b: int) -> Move | None:
+    def _exchange(self, start: Hash, colors: Hash, a: int, b: int, known: Sequence[Move]) -> Move | None:
         """Return an exchange that takes one entry to another, with all that has to go along; None if there is none."""
+        undecided = False
         for first, second in self._slices(a, b):
             if not np.array_equal(np.sort(colors[first]), np.sort(colors[second])):
                 continue
             self._tries += 1
             marked = [self._colors.mark(start, first), self._colors.mark(start, second)]
             one, other = self._colors.refine(marked)
-            if np.array_equal(np.sort(one), np.sort(other)):
+            if _alike(one, other):
                 move = _involution(one, other)
                 if move is not None and move[a] == b and self.keeps(move):
                     return move
-                self.result.open += bool(move is None or move[a] == b)
+                undecided |= bool(move is None or move[a] == b)
+        self.result.open += undecided and not self._ruled_out(start, colors, a, b, known)
         return None
+
+    def _ruled_out(self, start: Hash, colors: Hash, a: int, b: int, known: Sequence[Move]) -> bool:
+        """Tell whether nothing takes one entry to another: wherever it took some third, it would be seen.
+
+        Of the entries that the third might go to, those are tried that no known move which keeps `b` takes to others.
+        """
+        one, other = self._colors.mark(start, np.array([a])), self._colors.mark(start, np.array([b]))
+        reach = orbits(self._probe.size, [move for move in known if move[b] == b])
+        busy = np.flatnonzero(~self._idle & (colors != colors[a]))
+        for third in busy[np.unique(colors[busy], return_index=True)[1]].tolist():
+            like = busy[colors[busy] == colors[third]]
+            targets = like[np.unique(reach[like], return_index=True)[1]]
+            marked = self._colors.mark(one, np.array([third]))
+            if 1 < len(targets) <= THIRDS and not any(
+                _alike(*self._colors.refine([marked, self._colors.mark(other, np.array([target]))]))
+                for target in targets.tolist()
+            ):
+                return True
+        return False
 
     def keeps(self, move: Move) -> bool:
         """Tell whether random networks have the same outputs once moved."""
@@ -184,6 +207,11 @@ class ExchangeSearch:
             if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
                 return False
         return True
+
+
+def _alike(one: Hash, other: Hash) -> bool:
+    """Tell whether two colorings have the same colors equally often."""
+    return np.array_equal(np.sort(one), np.sort(other))
 
 
 def _involution(one: Hash, other: Hash) -> Move | None:

@@ -142,16 +142,19 @@ class ParameterTable:
     def stacks_seen(self, weights: Collection[str], labels: Labels) -> Stacks:
         """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them.
 
-        Those that are no weights, and of which several axes hold units, may be stacks, whatever they meet.
+        Those that are no weights may be stacks, whatever they meet, if several of their axes hold units of their own.
         """
-        for name in self.learned & self.runs.keys() - set(weights):
-            moving = [run for run in self.runs[name] if not labels.why_fixed(run[0].numpy()).any()]
-            if len(moving) > 1 and covered(moving[0][0]) == {self.stacked_along(name)}:
+        for name in sorted(self.learned & self.runs.keys() - set(weights)):
+            layers = [run[0] for run in self.runs[name]]
+            units = [set(labels.find(layer.numpy().ravel()).tolist()) for layer in layers]
+            moving = [k for k, layer in enumerate(layers) if not labels.why_fixed(layer.numpy()).any()]
+            apart = all(units[0].isdisjoint(units[k]) for k in moving[1:])
+            if len(moving) > 1 and moving[0] == 0 and apart and covered(layers[0]) == {self.stacked_along(name)}:
                 self.note_stack(name)
         counts = {len(pieces) for pieces in self.stacked.values() if max(pieces) == 1}
         beside = {
             name: (1,) * self.shapes[name][0]
-            for name in self.learned & self.aliases.keys() - set(weights)
+            for name in sorted(self.learned & self.aliases.keys() - set(weights))
             if self.shapes[name][:1] and self.shapes[name][0] in counts and max(self.shapes[name][1:], default=1) > 1
         }
         return beside | self.stacked
