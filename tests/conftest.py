@@ -11,8 +11,13 @@ import torch
 from landscape_cli.cli.app import main
 from landscape_cli.user_code import imports
 
+if not torch.cuda.is_available():
+    # PyTorch's own keeps, for a GPU that may come, the stack that it was called from: a millisecond a call.
+    torch.manual_seed = torch.default_generator.manual_seed
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--plantings", type=int, default=30, metavar="N", help="how many a kind of network is tried with")
     parser.addoption("--gpu", default="cuda", metavar="DEVICE", help="what tests marked gpu take for one, as cpu")
 
 

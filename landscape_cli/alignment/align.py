@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.learned import LearnedPath, PathLearner
 from landscape_cli.alignment.objective import Objective
+from landscape_cli.alignment.parts import match_parts
 from landscape_cli.alignment.signs import signs_of_gains
 from landscape_cli.alignment.similarity import Similarity, mean_cosine
 from landscape_cli.alignment.terms import Kind
@@ -35,7 +36,8 @@ class Alignment:
     Attributes:
         params: the network, in its dtypes; its numbers are untouched but for their signs, and for latent weights of
             zero, which are tiny.
-        permutations: by permutation group: unit i is what unit `permutations[group][i]` was; shape (units,), int64.
+        permutations: by permutation group: unit i is what unit `permutations[group][i]` was; shape (units,), int64. So
+            it is of groups of parts of the model, which are permuted first.
         signs: by sign group: ±1, by which units are multiplied once permuted; shape (units,), int64.
         similarity: by permutation group: the mean over units and writers of the cosine with the reference, after.
         similarity_before: the same before.
@@ -110,6 +112,19 @@ def match_networks(
             finite.
     """
     check_method(method, learns=learner is not None)
+    if symmetry.modules:
+        setting: dict[str, Any] = {
+            "method": method,
+            "orders": orders,
+            "seed": seed,
+            "correlations": correlations,
+            "learner": learner,
+        }
+
+        def match(network: Params, plain: Symmetry) -> Alignment:
+            return match_networks(reference, network, plain, **setting, no_less=no_less, made=made)
+
+        return with_parts_matched(reference, params, symmetry, match, no_less=no_less)
     if method == "activation" and correlations is None:
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
     learned = None
@@ -159,6 +174,35 @@ def match_networks(
         similarity_before=mean_cosine(target, mover, writers),
         learned=learned,
     )
+
+
+def with_parts_matched(
+    reference: Params,
+    params: Params,
+    symmetry: Symmetry,
+    match: Callable[[Params, Symmetry], Alignment],
+    *,
+    no_less: bool = True,
+) -> Alignment:
+    """Match the parts of a model that may trade places, and then units, as `match` does of what it is given."""
+    if not symmetry.modules:
+        return match(params, symmetry)
+    plain, orders = symmetry.without_modules, parts_matched(reference, params, symmetry, no_less=no_less)
+    alignment = match(PermutedParams(params, symmetry, orders), plain)
+    writers = {group.name: group.writers for group in symmetry.permutations}
+    target, mover = (to_signs(burn_in(network, plain), plain.latents) for network in (reference, params))
+    before = mean_cosine(target, mover, writers)
+    return replace(alignment, permutations={**orders, **alignment.permutations}, similarity_before=before)
+
+
+def parts_matched(reference: Params, params: Params, symmetry: Symmetry, *, no_less: bool = True) -> dict[str, Tensor]:
+    """Return which part of a network is to take each place, by group, units matched by "cosine" (`match_parts`)."""
+    plain = symmetry.without_modules
+
+    def trial(network: Params) -> Params:
+        return match_networks(reference, network, plain, no_less=no_less, made=False).params
+
+    return match_parts(reference, params, symmetry, trial, no_less=no_less)
 
 
 def check_method(method: str, *, learns: bool = False, of_sets: bool = False) -> None:

@@ -54,6 +54,15 @@ class CommandGroup(TyperGroup):
         super().__init__(**attributes)
         self.commands = dict.fromkeys(COMMANDS, cast("Any", None))
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options, which leave alone what nobody gave: typer imports pydantic to find that it is None."""
+        options = super().get_params(ctx)
+        for option in options:
+            if "process_value" not in vars(option):
+                process = partial(_process_what_is_given, option.process_value)
+                setattr(option, "process_value", process)  # noqa: B010 - a method for mypy
+        return options
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command; None if there is none of this name."""
         return build_command(cmd_name) if cmd_name in COMMANDS else None
@@ -69,6 +78,11 @@ class CommandGroup(TyperGroup):
         """Write the list of commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _process_what_is_given(process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    """Convert what was given."""
+    return None if value is None else process(context, value)
 
 
 @cache

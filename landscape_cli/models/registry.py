@@ -53,7 +53,7 @@ def create_model(spec: ModelSpec, *, seed: int, dtype: torch.dtype = torch.float
     """
     _check_kind(spec)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return _construct(spec).to("cpu", dtype)
 
 

@@ -65,7 +65,7 @@ def make_template(make: Callable[[], nn.Module], params: Params | None = None) -
     within = (lambda: nullcontext()) if params is None else (lambda: Budget(params))
     with torch.random.fork_rng(devices=[]):
         try:
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             with within(), _Unfilled() as unfilled:
                 model = make()
             # Others without values are tables that forward will read; objects and closures may hide theirs.
@@ -77,7 +77,7 @@ def make_template(make: Callable[[], nn.Module], params: Params | None = None) -
             raise
         except Exception:  # whatever it is: it is raised again below unless the missing values are to blame
             pass
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         with within():
             return make().cpu()
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from landscape_cli.forward.objective import Objective
 from landscape_cli.forward.objectives import CLASSIFICATION
-from landscape_cli.rng import derive_seed, generator
+from landscape_cli.rng import derive_seed, generator, seed_device
 from landscape_cli.samplers import gradients
 from landscape_cli.samplers.optimizer import DTYPES, make_optimizer
 from landscape_cli.samplers.recipe import Recipe
@@ -188,4 +188,4 @@ class StepContext:
         """Give modules that draw at random while they train, as dropout does, a stream of their own at each step."""
         if self._draws:
             seed, replica = self.identity(k)
-            torch.manual_seed(derive_seed(seed, MODULES, replica, self.phase, self.epoch, self.step))
+            seed_device(self.loss_sum.device, derive_seed(seed, MODULES, replica, self.phase, self.epoch, self.step))

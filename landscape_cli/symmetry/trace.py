@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -20,9 +21,10 @@ from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
+from landscape_cli.symmetry.solving.siblings import Siblings
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
-from landscape_cli.symmetry.tracing.record import Stacks, Traced
+from landscape_cli.symmetry.tracing.record import Known, Traced
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
@@ -81,7 +83,7 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
     branches = Branches()
     while True:
         try:
-            traced, symmetry, stacks = _symmetry_of(model, example_input, strict, branches)
+            traced, symmetry, known = _symmetry_of(model, example_input, strict, branches)
             break
         except _Failed:
             if not branches.taken or not branches.taken[-1]:
@@ -90,7 +92,7 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
     differ = len(branches.taken) > MOST
     for way in branches.others():
         try:
-            _, other = _derived(model, example_input, False, way, stacks)
+            _, other, _ = _derived(model, example_input, False, way, known)
         except _Failed:
             continue  # which no input takes
         if not holds_in(symmetry, other):
@@ -107,34 +109,41 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
 
 def _symmetry_of(
     model: nn.Module, example_input: Tensor, strict: bool, branches: Branches
-) -> tuple[Traced, Symmetry, Stacks]:
-    """Return what one way through a model says, and which parameters are cut, each piece with units of its own."""
-    traced, symmetry = _derived(model, example_input, strict, branches)
-    best, stacks = symmetry, traced.stacks
-    used: Stacks = {}
-    seen: Stacks = {}
-    while stacks.keys() - seen:  # what is cut shows what else is a stack
-        seen = {**seen, **stacks}
+) -> tuple[Traced, Symmetry, Known]:
+    """Return what one way through a model says, and what is to be known of the model to follow it so."""
+    traced, symmetry, siblings = _derived(model, example_input, strict, branches)
+    known, tried = Known(), set(traced.stacks)
+    steps = deque([Known(traced.stacks), Known(joints=siblings.joints)])
+    while steps:
+        step = steps.popleft()
+        more = Known({**known.stacks, **step.stacks}, known.joints | step.joints)
+        if more == known:
+            continue
         try:
-            cut, apart = _derived(model, example_input, strict, Branches(branches.given), seen)
+            again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
+            if not more.joints <= found.told:
+                more = Known(more.stacks, more.joints & found.told)
+                again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
         except InconsistencyError:
-            break
-        if _size(apart) > _size(best):
-            best, used = apart, seen
-        stacks = cut.stacks
-    return traced, best, used
+            continue
+        if again.stacks.keys() - tried:  # what is cut shows what else is a stack
+            steps.appendleft(Known({**more.stacks, **again.stacks}, step.joints))
+            tried.update(again.stacks)
+        if more.joints <= found.told and _size(apart) > _size(symmetry):
+            traced, symmetry, known = again, apart, more
+    return traced, symmetry, known
 
 
 def _size(symmetry: Symmetry) -> int:
-    units = sum(group.units for group in symmetry.permutations)
+    units = sum(group.units for group in symmetry.permutations) + sum(group.size for group in symmetry.modules)
     return units + sum(group.size for groups in (symmetry.scales, symmetry.signs) for group in groups)
 
 
 def _derived(
-    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, stacks: Stacks | None = None
-) -> tuple[Traced, Symmetry]:
-    """Run a model once; return what was learned and what that amounts to."""
-    tracer = Tracer(model, strict=strict, stacks=stacks, branches=branches)
+    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, known: Known | None = None
+) -> tuple[Traced, Symmetry, Siblings]:
+    """Run a model once; return what was learned, what that amounts to, and which parts trade places."""
+    tracer = Tracer(model, strict=strict, known=known, branches=branches)
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
     example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)
     precision = in_float64() if example.dtype == torch.float64 else nullcontext()
@@ -146,7 +155,7 @@ def _derived(
     except (Exception, SystemExit) as cause:
         raise _failure(cause, tracer.in_module(), tuple(example_input.shape)) from cause
     traced = tracer.finish(output)
-    return traced, assemble(traced)
+    return traced, *assemble(traced)
 
 
 def _whole(example: Tensor) -> WholeInputs | None:

@@ -50,11 +50,12 @@ def test_function_is_kept(name: str, dtype: torch.dtype, method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", [*ALL, *NETS])
-def test_planted_permutation_is_found_every_time(name: str, method: str) -> None:
+def test_planted_permutation_is_found_every_time(name: str, method: str, request: pytest.FixtureRequest) -> None:
     if (name, method) == ("mlp-narrow", "activation"):
         pytest.skip("units that see one unit only all have the same activations, up to their sign")
     apart = False
-    for seed in range(100 if method == "cosine" else 10):
+    plantings = request.config.getoption("--plantings")
+    for seed in range(plantings if method == "cosine" else min(10, plantings)):
         net = Net(name, seed, torch.float32 if seed % 2 else torch.float64)
         planted = net.moved(seed)
         found = net.aligned(planted, method)

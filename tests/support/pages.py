@@ -17,7 +17,7 @@ WIDTH = "80"
 # In one process for all: starting Python costs more than the help.
 PRINT_HELP = """
 import contextlib, io, json, sys
-sys.modules["torch"] = None  # which help does without
+sys.modules["torch"] = sys.modules["pydantic"] = None  # which help does without, of whatever version typer is
 from landscape_cli.cli.app import COMMANDS, main
 texts = {}
 for name in ("", *COMMANDS):
