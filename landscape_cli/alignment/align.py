@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from landscape_cli.alignment.activations import Correlations
+from landscape_cli.alignment.cosines import mean_cosine
 from landscape_cli.alignment.defaults import ORDERS
 from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.learned import LearnedPath, PathLearner
 from landscape_cli.alignment.objective import Objective
+from landscape_cli.alignment.parts import match_parts
 from landscape_cli.alignment.signs import signs_of_gains
-from landscape_cli.alignment.similarity import Similarity, mean_cosine
+from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.alignment.terms import Kind
 from landscape_cli.binary.layers import to_signs, without_zeros
 from landscape_cli.choices import Method, check_choice
@@ -35,7 +37,8 @@ class Alignment:
     Attributes:
         params: the network, in its dtypes; its numbers are untouched but for their signs, and for latent weights of
             zero, which are tiny.
-        permutations: by permutation group: unit i is what unit `permutations[group][i]` was; shape (units,), int64.
+        permutations: by permutation group: unit i is what unit `permutations[group][i]` was; shape (units,), int64. So
+            it is of groups of parts of the model, which are permuted first.
         signs: by sign group: ±1, by which units are multiplied once permuted; shape (units,), int64.
         similarity: by permutation group: the mean over units and writers of the cosine with the reference, after.
         similarity_before: the same before.
@@ -110,6 +113,19 @@ def match_networks(
             finite.
     """
     check_method(method, learns=learner is not None)
+    if symmetry.modules:
+        setting: dict[str, Any] = {
+            "method": method,
+            "orders": orders,
+            "seed": seed,
+            "correlations": correlations,
+            "learner": learner,
+        }
+
+        def match(network: Params, plain: Symmetry) -> Alignment:
+            return match_networks(reference, network, plain, **setting, no_less=no_less, made=made)
+
+        return with_parts_matched(reference, params, symmetry, match, no_less=no_less)
     if method == "activation" and correlations is None:
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
     learned = None
@@ -150,15 +166,49 @@ def match_networks(
     matched = PermutedParams(params, symmetry, labelling.permutations, signs)
     writers = {group.name: group.writers for group in symmetry.permutations}
     if tables:
-        target, mover = (dict(burn_in(network, symmetry)) for network in (reference, params))
+        target, mover, after = (dict(burn_in(network, symmetry)) for network in (reference, params, matched))
+        cosines, cosines_before = mean_cosine(target, after, writers), mean_cosine(target, mover, writers)
+    else:
+        cosines, cosines_before = (
+            similarity.cosines.means(matching, writers) for matching in (labelling, UnitMatching(where))
+        )
     return Alignment(
         dict(matched) if made else matched,
         labelling.permutations,
         signs,
-        similarity=mean_cosine(target, to_signs(burn_in(matched, symmetry), symmetry.latents), writers),
-        similarity_before=mean_cosine(target, mover, writers),
+        similarity=cosines,
+        similarity_before=cosines_before,
         learned=learned,
     )
+
+
+def with_parts_matched(
+    reference: Params,
+    params: Params,
+    symmetry: Symmetry,
+    match: Callable[[Params, Symmetry], Alignment],
+    *,
+    no_less: bool = True,
+) -> Alignment:
+    """Match the parts of a model that may trade places, and then units, as `match` does of what it is given."""
+    if not symmetry.modules:
+        return match(params, symmetry)
+    plain, orders = symmetry.without_modules, parts_matched(reference, params, symmetry, no_less=no_less)
+    alignment = match(PermutedParams(params, symmetry, orders), plain)
+    writers = {group.name: group.writers for group in symmetry.permutations}
+    target, mover = (to_signs(burn_in(network, plain), plain.latents) for network in (reference, params))
+    before = mean_cosine(target, mover, writers)
+    return replace(alignment, permutations={**orders, **alignment.permutations}, similarity_before=before)
+
+
+def parts_matched(reference: Params, params: Params, symmetry: Symmetry, *, no_less: bool = True) -> dict[str, Tensor]:
+    """Return which part of a network is to take each place, by group, units matched by "cosine" (`match_parts`)."""
+    plain = symmetry.without_modules
+
+    def trial(network: Params) -> Params:
+        return match_networks(reference, network, plain, no_less=no_less, made=False).params
+
+    return match_parts(reference, params, symmetry, trial, no_less=no_less)
 
 
 def check_method(method: str, *, learns: bool = False, of_sets: bool = False) -> None:

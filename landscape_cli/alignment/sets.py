@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from landscape_cli.alignment.align import check_method
+from landscape_cli.alignment.align import check_method, parts_matched
 from landscape_cli.alignment.cycle import MOST_ROUNDS, match_cycle
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.alignment.requirements import check_inputs, drawn_inputs
@@ -25,6 +25,7 @@ from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checks import check_symmetry
+from landscape_cli.symmetry.transform import PermutedParams
 
 
 def align_set(
@@ -111,9 +112,14 @@ def align_set(
     if probe is not None:
         check_probe(probe)
 
+    plain, given, parts = symmetry, networks, [dict[str, Tensor]()] * len(networks)
+    if symmetry.modules:
+        plain = symmetry.without_modules
+        parts = [parts_matched(networks[0], network, symmetry) for network in networks]
+        given = [PermutedParams(network, symmetry, orders) for network, orders in zip(networks, parts, strict=True)]
     matcher = SetMatcher(
         model,
-        symmetry,
+        plain,
         method=Method.WEIGHT.value if cycle else method,
         inputs=inputs,
         orders=orders,
@@ -122,9 +128,14 @@ def align_set(
     )
     advance = advance or (lambda _: None)
     if cycle:
-        aligned = match_cycle(networks, symmetry, matcher, rounds or MOST_ROUNDS, advance)
+        aligned = match_cycle(given, plain, matcher, rounds or MOST_ROUNDS, advance)
     else:
-        aligned = match_set(networks, symmetry, matcher, rounds, advance)
+        aligned = match_set(given, plain, matcher, rounds, advance)
+    whole = [
+        replace(alignment, permutations={**orders, **alignment.permutations})
+        for orders, alignment in zip(parts, aligned.alignments, strict=True)
+    ]
+    aligned = replace(aligned, alignments=whole)
     if not prove:
         return aligned
     assert probe is not None

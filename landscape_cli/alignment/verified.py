@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from landscape_cli.alignment.activations import Correlations, unit_correlations
-from landscape_cli.alignment.align import Alignment, check_method, match_networks, one_at_a_time
+from landscape_cli.alignment.align import Alignment, check_method, match_networks, one_at_a_time, with_parts_matched
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.alignment.learned import PathLearner
 from landscape_cli.alignment.learning import Learning
@@ -149,32 +150,19 @@ def _match(
     check_network("the reference", model, reference)
     check_network(name, model, network)
     check_symmetry(symmetry, reference)
-    correlations = None
-    if inputs is not None:
-        correlations = correlate(
-            model,
-            reference,
-            network,
-            symmetry,
-            inputs,
-            network_inputs=network_inputs,
-            device=device,
-            advance=advance,
-        )
     learner = None
     if data is not None:
         learner = PathLearner(model, data, learning or Learning(), seed=seed, device=device, advance=advance)
-    return match_networks(
-        reference,
-        network,
-        symmetry,
-        method=method,
-        orders=orders,
-        seed=seed,
-        correlations=correlations,
-        learner=learner,
-        made=False,
-    )
+
+    def match(network: Params, symmetry: Symmetry) -> Alignment:
+        correlations = None
+        if inputs is not None:
+            seen: dict[str, Any] = {"network_inputs": network_inputs, "device": device, "advance": advance}
+            correlations = correlate(model, reference, network, symmetry, inputs, **seen)
+        setting: dict[str, Any] = {"orders": orders, "seed": seed, "correlations": correlations}
+        return match_networks(reference, network, symmetry, method=method, **setting, learner=learner, made=False)
+
+    return with_parts_matched(reference, network, symmetry, match)
 
 
 def correlate(

@@ -15,7 +15,7 @@ from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.forward.functional import float_type
 from landscape_cli.network import Params, all_finite
 from landscape_cli.normalization.balance import balance
-from landscape_cli.normalization.order import output_setters, turns
+from landscape_cli.normalization.order import alike, output_setters, turns
 from landscape_cli.normalization.rescaled import RescaledParams, StoredParams
 from landscape_cli.symmetry import Role, ScaledAxis, ScaleGroup, Symmetry, burn_in, unit_rows
 
@@ -122,8 +122,8 @@ def normalized_exactly(
             factors |= balanced
             unsettled += [] if settled else names
         else:
-            [group], [setter] = turn.groups, turn.setters
-            factors[group.name], zero = _unit_factors(burn_in(work, symmetry), group, setter, work.device)
+            [group] = turn.groups
+            factors[group.name], zero = _unit_factors(burn_in(work, symmetry), group, turn.setters, work.device)
             if bool(zero.any()):
                 degenerate[group.name] = tuple(zero.nonzero().flatten().tolist())
         work.rescale({name: factors[name] for name in names})
@@ -191,9 +191,11 @@ def _check_normalizable(params: Params, symmetry: Symmetry) -> None:
             )
 
 
-def _unit_factors(params: Params, group: ScaleGroup, setter: ScaledAxis, device: torch.device) -> tuple[Tensor, Tensor]:
+def _unit_factors(
+    params: Params, group: ScaleGroup, setters: Sequence[ScaledAxis], device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Return the factors that put a group's units at norm one, and which units are degenerate, shapes (units,)."""
-    factors, degenerate = _to_norm_one(params, [setter], setter.power, group.size, device)
+    factors, degenerate = _to_norm_one(params, setters, setters[0].power, group.size, device)
     missing = degenerate
     for power in (1, 2):  # biases and means; variances
         if bool(missing.any()):
@@ -227,9 +229,11 @@ def _last_layer_factor(params: Params, symmetry: Symmetry, *, first: bool) -> fl
     """
     weights = output_setters(symmetry)
     for scaled in weights if first else reversed(weights):
-        norm = float(unit_rows(params[scaled.axis.tensor], scaled.axis).norm())
+        together = alike(scaled, weights, symmetry)
+        norm = math.hypot(*(float(unit_rows(params[each.axis.tensor], each.axis).norm()) for each in together))
         if norm >= DEAD:
-            return float((math.sqrt(scaled.axis.places.table.size) / norm) ** (1 / scaled.power))
+            size = sum(each.axis.places.table.size for each in together)
+            return float((math.sqrt(size) / norm) ** (1 / scaled.power))
     if weights:
         name = weights[-1].axis.tensor
         raise GeometryError(f"the last layer {name!r} is zero, so it has no direction: use `keep_last_layer=`")

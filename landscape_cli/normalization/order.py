@@ -17,7 +17,8 @@ class Turn:
 
     Attributes:
         groups: one group, or several that can only be set together; none for the outputs.
-        setters: what sets them: the one group's units to norm one, several groups by `balance`.
+        setters: what sets them: the one group's units to norm one, of parts that may trade places all together; several
+            groups by `balance`.
     """
 
     groups: tuple[ScaleGroup, ...] = ()
@@ -27,10 +28,11 @@ class Turn:
     def together(self) -> bool:
         """Whether no order of setting units at norm one ends: several groups, or one on both sides of a tensor."""
         return len(self.groups) > 1 or any(
-            scaled.axis.shares_entries_with(self.setters[0].axis)
+            scaled.axis.shares_entries_with(setter.axis)
             for group in self.groups
             for scaled in group.axes
-            if scaled is not self.setters[0]
+            for setter in self.setters
+            if scaled is not setter
         )
 
 
@@ -40,7 +42,7 @@ class _Item:
 
     group: ScaleGroup | None
     axes: tuple[ScaledAxis, ...]
-    setters: tuple[ScaledAxis, ...]
+    setters: tuple[tuple[ScaledAxis, ...], ...]
 
 
 def turns(symmetry: Symmetry, *, outputs_at: int | None) -> list[Turn]:
@@ -53,7 +55,7 @@ def turns(symmetry: Symmetry, *, outputs_at: int | None) -> list[Turn]:
         symmetry: of the network.
         outputs_at: how many groups come before the outputs; None to leave these as they are.
     """
-    items = [_item(group) for group in symmetry.scales]
+    items = [_item(group, symmetry) for group in symmetry.scales]
     if outputs_at is not None:
         items.insert(outputs_at, _Item(None, symmetry.output, _last_layers(symmetry)))
     left = _ItemsLeft(items)
@@ -80,10 +82,11 @@ class _ItemsLeft:
         for item in items:
             del self.items[item]
 
-    def disturbing(self, item: _Item, setter: ScaledAxis) -> list[_Item]:
+    def disturbing(self, item: _Item, setters: Sequence[ScaledAxis]) -> list[_Item]:
         """Return the items left, but for this one, of which rescaling the units changes what sets this one."""
         return [
             neighbor
+            for setter in setters
             for neighbor, scaled in self._at[setter.axis.tensor]
             if neighbor is not item and neighbor in self.items and scaled.axis.shares_entries_with(setter.axis)
         ]
@@ -91,27 +94,28 @@ class _ItemsLeft:
 
 def _next(left: _ItemsLeft) -> tuple[list[_Item], Turn]:
     """Return what is set next: a group, by the best that no other disturbs, else those that wait for the fewest."""
-    for item, setter in _candidates(left):
-        if (item.group is None or not _is_between(item.group, setter)) and not left.disturbing(item, setter):
-            return [item], Turn((item.group,), (setter,)) if item.group else Turn()
+    for item, setters in _candidates(left):
+        if (item.group is None or not _is_between(item.group, setters)) and not left.disturbing(item, setters):
+            return [item], Turn((item.group,), setters) if item.group else Turn()
     around = min((_waits_for(item, left) for item in left.items), key=len)
     groups = [item for item in around if item.group is not None]
     return groups or around, Turn(
-        tuple(item.group for item in groups if item.group is not None), tuple(item.setters[0] for item in groups)
+        tuple(item.group for item in groups if item.group is not None),
+        tuple(setter for item in groups for setter in item.setters[0]),
     )
 
 
-def _candidates(left: _ItemsLeft) -> Iterator[tuple[_Item, ScaledAxis]]:
+def _candidates(left: _ItemsLeft) -> Iterator[tuple[_Item, tuple[ScaledAxis, ...]]]:
     """Yield every item with the best of what can set it, then every one with the rest."""
     for item in left.items:
-        yield from ((item, setter) for setter in item.setters[:1])
+        yield from ((item, setters) for setters in item.setters[:1])
     for item in left.items:
-        yield from ((item, setter) for setter in item.setters[1:])
+        yield from ((item, setters) for setters in item.setters[1:])
 
 
-def _is_between(group: ScaleGroup, setter: ScaledAxis) -> bool:
+def _is_between(group: ScaleGroup, setters: Sequence[ScaledAxis]) -> bool:
     """Tell whether a group is on both sides of what would set it."""
-    return any(scaled.axis.shares_entries_with(setter.axis) for scaled in group.axes if scaled is not setter)
+    return Turn((group,), tuple(setters)).together
 
 
 def _waits_for(item: _Item, left: _ItemsLeft) -> list[_Item]:
@@ -120,23 +124,35 @@ def _waits_for(item: _Item, left: _ItemsLeft) -> list[_Item]:
     pending = [item]
     while pending:
         waiting = pending.pop()
-        for setter in waiting.setters[:1]:
-            new = [neighbor for neighbor in left.disturbing(waiting, setter) if neighbor not in inside]
+        for setters in waiting.setters[:1]:
+            new = [neighbor for neighbor in left.disturbing(waiting, setters) if neighbor not in inside]
             inside |= dict.fromkeys(new)
             pending += new
     return [member for member in left.items if member in inside]
 
 
-def _item(group: ScaleGroup) -> _Item:
+def _item(group: ScaleGroup, symmetry: Symmetry) -> _Item:
     usual = group.set_by
     alternatives = [scaled for scaled in group.axes if scaled.power and scaled is not usual and not scaled.epsilon]
     alternatives.sort(key=lambda scaled: PREFERRED.index(scaled.axis.role))
-    return _Item(group, group.axes, (usual, *alternatives))
+    return _Item(group, group.axes, tuple(alike(scaled, group.axes, symmetry) for scaled in (usual, *alternatives)))
 
 
-def _last_layers(symmetry: Symmetry) -> tuple[ScaledAxis, ...]:
+def alike(setter: ScaledAxis, axes: Sequence[ScaledAxis], symmetry: Symmetry) -> tuple[ScaledAxis, ...]:
+    """Return what sets units, with what corresponds to it in other parts that may trade places with its own."""
+    found = {setter.axis.tensor}
+    for group in symmetry.modules:
+        rows = [row for row in zip(*group.members, strict=True) if not found.isdisjoint(row)]
+        found = found.union(*rows)
+    same = (setter.axis.dims, setter.axis.role, setter.power, setter.epsilon)
+    those = (axis for axis in axes if (axis.axis.dims, axis.axis.role, axis.power, axis.epsilon) == same)
+    return tuple(axis for axis in those if axis.axis.tensor in found) if len(found) > 1 else (setter,)
+
+
+def _last_layers(symmetry: Symmetry) -> tuple[tuple[ScaledAxis, ...], ...]:
     """Return what sets the outputs' scale; any of them may, where another is zero."""
-    return (output_setters(symmetry) or tuple(scaled for scaled in symmetry.output if scaled.power == 1))[:1]
+    setters = output_setters(symmetry) or tuple(scaled for scaled in symmetry.output if scaled.power == 1)
+    return tuple(alike(setter, setters, symmetry) for setter in setters[:1])
 
 
 def output_setters(symmetry: Symmetry) -> tuple[ScaledAxis, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from landscape_cli.symmetry import Axis, FixedAxis, Role, ScaledAxis, Symmetry
+from landscape_cli.symmetry import Axis, FixedAxis, ModuleGroup, Role, ScaledAxis, Symmetry
 from landscape_cli.symmetry.reasons import OPERATOR, WITHIN, counted, is_understood
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.tensors import NO_RULE
@@ -41,6 +41,7 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
             }
             for group in symmetry.permutations
         ],
+        **({"modules": [_parts(group) for group in symmetry.modules]} if symmetry.modules else {}),
         "scales": [
             {"name": group.name, "units": group.size, "axes": _scaled_axes(group.axes)} for group in symmetry.scales
         ],
@@ -71,6 +72,11 @@ def count(symmetry: Symmetry) -> dict[str, int]:
     return {
         "permutation_groups": len(symmetry.permutations),
         "permutable_units": sum(group.units for group in symmetry.permutations),
+        **(
+            {"module_groups": len(symmetry.modules), "permutable_modules": sum(g.size for g in symmetry.modules)}
+            if symmetry.modules
+            else {}
+        ),
         "scale_groups": len(symmetry.scales),
         "scalable_units": sum(group.size for group in symmetry.scales),
         "sign_groups": len(symmetry.signs),
@@ -92,6 +98,8 @@ def summary(symmetry: Symmetry) -> str:
         )
         if counts[f"{kind}_groups"]
     ]
+    if symmetry.modules:
+        parts.insert(0, f"{_number(counts['permutable_modules'], 'part')} of the model to trade places")
     said = f"{_number(counts['free_axes'], 'axis', 'axes')} free, {counts['by_nature_axes']} fixed by nature"
     unknown = f", {counts['not_understood_axes']} fixed because not understood" if counts["not_understood_axes"] else ""
     return f"{', '.join(parts) or 'no symmetries'}; {said}{unknown}"
@@ -100,11 +108,13 @@ def summary(symmetry: Symmetry) -> str:
 def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
     """Return a symmetry as a long table: one row a group, and one for each reason why axes are fixed.
 
-    The columns: `kind` (permutation, scale, sign, output, fixed sign, fixed, not understood), `name` (of the group; the
-    reason), `units` (places, of what is fixed), `blocks`, and `axes`: what is tied, as `tensor[axis]`, under what
-    becomes of it.
+    The columns: `kind` (modules, permutation, scale, sign, output, fixed sign, fixed, not understood), `name` (of the
+    group; the reason), `units` (places, of what is fixed), `blocks`, and `axes`: what is tied, as `tensor[axis]`, under
+    what becomes of it.
     """
     rows = []
+    for parts in symmetry.modules:
+        rows.append(_row("modules", parts.name, parts.size, 1, exchanged(parts)))
     for group in symmetry.permutations:
         rows.append(_row("permutation", group.name, group.units, group.blocks, tied(group.axes)))
     for scale in symmetry.scales:
@@ -126,6 +136,12 @@ def tied(axes: Sequence[Axis]) -> dict[str, list[str]]:
     """Return the axes of a permutation group in words, under what they are to the units."""
     by_role = {words: compact(axis for axis in axes if axis.role in roles) for words, roles in ROLES.items()}
     return {words: listed for words, listed in by_role.items() if listed}
+
+
+def exchanged(group: ModuleGroup) -> dict[str, list[str]]:
+    """Return the tensors of parts that trade places, in words, and where the parts live beside."""
+    parts = {f"part {k + 1}:": list(member) for k, member in enumerate(group.members)}
+    return parts | ({"with": compact(group.axes)} if group.axes else {})
 
 
 def scaled(axes: Sequence[ScaledAxis], *, counted: bool = True) -> dict[str, list[str]]:
@@ -224,6 +240,14 @@ def _row(kind: str, name: str, units: int, blocks: int, axes: Mapping[str, Seque
 
 def _axis(axis: Axis) -> dict[str, Any]:
     return {"tensor": axis.tensor, "axes": list(axis.dims), "places_per_unit": axis.places.table.shape[1]}
+
+
+def _parts(group: ModuleGroup) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "parts": [list(member) for member in group.members],
+        "axes": [_axis(axis) for axis in group.axes],
+    }
 
 
 def _scaled_axes(axes: Sequence[ScaledAxis]) -> list[dict[str, Any]]:

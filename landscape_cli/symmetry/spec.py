@@ -183,6 +183,26 @@ class SignGroup:
 
 
 @dataclass(frozen=True)
+class ModuleGroup:
+    """Parts of a model that may trade places, each with all of its tensors: experts, branches.
+
+    Attributes:
+        name: what the names of their tensors have in common.
+        members: the names of each part's tensors, in an order that corresponds.
+        axes: where the parts live in other tensors, as in their gate's: units there are the parts.
+    """
+
+    name: str
+    members: tuple[tuple[str, ...], ...]
+    axes: tuple[Axis, ...]
+
+    @property
+    def size(self) -> int:
+        """How many parts there are."""
+        return len(self.members)
+
+
+@dataclass(frozen=True)
 class Sphere:
     """Where the weights of a tensor live once normalised (docs/method.md: Geodesics and distances).
 
@@ -257,6 +277,7 @@ class Symmetry:
         input_shape: the shape of one input of the model it was derived from, without the batch.
         inputs: which whole numbers that model takes; None for real numbers.
         masks: the buffers of zeros and ones that parameters are multiplied by, as pruning does.
+        modules: groups of parts of the model that can be permuted, with all of their tensors, before units are.
     """
 
     permutations: tuple[PermutationGroup, ...]
@@ -274,6 +295,7 @@ class Symmetry:
     input_shape: tuple[int, ...] | None = None
     inputs: WholeInputs | None = None
     masks: tuple[Mask, ...] = ()
+    modules: tuple[ModuleGroup, ...] = ()
 
     @cached_property
     def without_masks(self) -> Symmetry:
@@ -285,6 +307,11 @@ class Symmetry:
             for group in self.permutations
         )
         return replace(self, permutations=tuple(groups), masks=())
+
+    @cached_property
+    def without_modules(self) -> Symmetry:
+        """The same, but that whole parts of the model stay where they are."""
+        return replace(self, modules=())
 
     @property
     def weights(self) -> tuple[str, ...]:

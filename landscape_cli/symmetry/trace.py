@@ -20,9 +20,10 @@ from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
+from landscape_cli.symmetry.solving.siblings import Siblings
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
-from landscape_cli.symmetry.tracing.record import Stacks, Traced
+from landscape_cli.symmetry.tracing.record import Known, Traced
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
@@ -81,7 +82,7 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
     branches = Branches()
     while True:
         try:
-            traced, symmetry, stacks = _symmetry_of(model, example_input, strict, branches)
+            traced, symmetry, known = _symmetry_of(model, example_input, strict, branches)
             break
         except _Failed:
             if not branches.taken or not branches.taken[-1]:
@@ -90,7 +91,7 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
     differ = len(branches.taken) > MOST
     for way in branches.others():
         try:
-            _, other = _derived(model, example_input, False, way, stacks)
+            _, other, _ = _derived(model, example_input, False, way, known)
         except _Failed:
             continue  # which no input takes
         if not holds_in(symmetry, other):
@@ -107,29 +108,36 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
 
 def _symmetry_of(
     model: nn.Module, example_input: Tensor, strict: bool, branches: Branches
-) -> tuple[Traced, Symmetry, Stacks]:
-    """Return what one way through a model says, and which parameters are cut, each piece with units of its own."""
-    traced, symmetry = _derived(model, example_input, strict, branches)
-    if not traced.stacks:
-        return traced, symmetry, {}
-    try:
-        _, apart = _derived(model, example_input, strict, Branches(branches.given), traced.stacks)
-    except InconsistencyError:
-        return traced, symmetry, {}
-    more = _size(apart) > _size(symmetry)
-    return traced, apart if more else symmetry, traced.stacks if more else {}
+) -> tuple[Traced, Symmetry, Known]:
+    """Return what one way through a model says, and what is to be known of the model to follow it so."""
+    traced, symmetry, siblings = _derived(model, example_input, strict, branches)
+    known = Known()
+    for further in (Known(traced.stacks), Known(joints=siblings.joints)):
+        more = Known({**known.stacks, **further.stacks}, known.joints | further.joints)
+        if more == known:
+            continue
+        try:
+            again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
+            if not more.joints <= found.told:
+                more = Known(more.stacks, more.joints & found.told)
+                again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
+        except InconsistencyError:
+            continue
+        if more.joints <= found.told and _size(apart) > _size(symmetry):
+            traced, symmetry, known = again, apart, more
+    return traced, symmetry, known
 
 
 def _size(symmetry: Symmetry) -> int:
-    units = sum(group.units for group in symmetry.permutations)
+    units = sum(group.units for group in symmetry.permutations) + sum(group.size for group in symmetry.modules)
     return units + sum(group.size for groups in (symmetry.scales, symmetry.signs) for group in groups)
 
 
 def _derived(
-    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, stacks: Stacks | None = None
-) -> tuple[Traced, Symmetry]:
-    """Run a model once; return what was learned and what that amounts to."""
-    tracer = Tracer(model, strict=strict, stacks=stacks, branches=branches)
+    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, known: Known | None = None
+) -> tuple[Traced, Symmetry, Siblings]:
+    """Run a model once; return what was learned, what that amounts to, and which parts trade places."""
+    tracer = Tracer(model, strict=strict, known=known, branches=branches)
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
     example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)
     precision = in_float64() if example.dtype == torch.float64 else nullcontext()
@@ -141,7 +149,7 @@ def _derived(
     except (Exception, SystemExit) as cause:
         raise _failure(cause, tracer.in_module(), tuple(example_input.shape)) from cause
     traced = tracer.finish(output)
-    return traced, assemble(traced)
+    return traced, *assemble(traced)
 
 
 def _whole(example: Tensor) -> WholeInputs | None:

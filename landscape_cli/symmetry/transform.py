@@ -12,6 +12,7 @@ from torch import Tensor
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import without_zeros
 from landscape_cli.errors import GeometryError
+from landscape_cli.network import outline
 from landscape_cli.symmetry.checks import check_symmetry, check_units
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
@@ -30,8 +31,8 @@ def permute(params: Mapping[str, Tensor], symmetry: Symmetry, permutations: Mapp
     Args:
         params: the network.
         symmetry: its symmetry.
-        permutations: by group name, shape (units,), int64; groups left out keep their order. Units are permuted
-            within their blocks first, then the blocks.
+        permutations: by group name, shape (units,), int64; groups left out keep their order. Parts of the model are
+            permuted first, then units within their blocks, then the blocks.
 
     Returns:
         A new network; tensors that nothing touches are shared with the old one.
@@ -63,7 +64,8 @@ class PermutedParams(Mapping[str, Tensor]):
         Raises:
             GeometryError: if there is no such group, or what is given for one is no permutation of its units.
         """
-        check_units("permutations", permutations, {group.name: group.units for group in symmetry.permutations})
+        sizes = {group.name: group.size for group in symmetry.modules}
+        check_units("permutations", permutations, sizes | {group.name: group.units for group in symmetry.permutations})
         for name, permutation in permutations.items():
             indices = torch.arange(len(permutation), dtype=permutation.dtype)
             if permutation.is_floating_point() or not torch.equal(permutation.cpu().sort().values, indices):
@@ -71,6 +73,7 @@ class PermutedParams(Mapping[str, Tensor]):
                     f"`permutations=`: {name!r} is no permutation: it holds each index from 0 once, int64"
                 )
         self._params, self._permutations, self._signs = params, permutations, dict(signs or {})
+        self._modules = [group for group in symmetry.modules if group.name in permutations]
         self._moves: defaultdict[str, list[tuple[Dims, list[Member]]]] = defaultdict(list)
         for name, dims, members in moves_of(symmetry, permutations):
             self._moves[name].append((dims, members))
@@ -83,13 +86,35 @@ class PermutedParams(Mapping[str, Tensor]):
     @torch.no_grad()
     def __getitem__(self, name: str) -> Tensor:
         """Return a tensor; a large one is never copied twice at once."""
-        given = tensor = self._params[name]
+        given = tensor = self._exchanged(name, len(self._modules))
         for dims, members in self._moves.get(name, ()):
             index = sources(tensor, dims, members, self._permutations)
             tensor = taken(tensor, dims, index, ours=tensor is not given)
         for group, axis in self._flips.get(name, ()):
             factor = spread(self._signs[group].to(tensor.device, tensor.dtype), axis, tensor)
             tensor = tensor * factor if tensor is given else tensor.mul_(factor)
+        return tensor
+
+    def outline(self, name: str) -> Tensor:
+        """Return what has a tensor's shape and type, without making it."""
+        return outline(self._params, name)
+
+    def _exchanged(self, name: str, count: int) -> Tensor:
+        """Return a tensor after so many groups of parts of the model were permuted."""
+        if not count:
+            return self._params[name]
+        group = self._modules[count - 1]
+        order = self._permutations[group.name]
+        for k, member in enumerate(group.members):
+            if name in member:
+                return self._exchanged(group.members[int(order[k])][member.index(name)], count - 1)
+        tensor = self._exchanged(name, count - 1)
+        for axis in group.axes:
+            if axis.tensor == name:
+                places = torch.from_numpy(axis.places.table.copy())
+                source = torch.arange(math.prod(tensor.shape[dim] for dim in axis.dims))
+                source[places.flatten()] = places[order.cpu()].flatten()
+                tensor = take(tensor, axis.dims, source)
         return tensor
 
     def __contains__(self, name: object) -> bool:
@@ -257,7 +282,7 @@ def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, T
 
 
 def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
-    """Draw a uniformly random permutation of every group of units (docs/method.md: Words).
+    """Draw a uniformly random permutation of every group of units, and of parts (docs/method.md: Words).
 
     Args:
         symmetry: the groups.
@@ -270,7 +295,8 @@ def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> di
         GeometryError: if there is no symmetry or generator.
     """
     _check_random(symmetry, generator)
-    return {
+    of_parts = {group.name: torch.randperm(group.size, generator=generator) for group in symmetry.modules}
+    return of_parts | {
         group.name: torch.cat(
             [block * group.size + torch.randperm(group.size, generator=generator) for block in range(group.blocks)]
         )

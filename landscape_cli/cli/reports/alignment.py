@@ -67,20 +67,23 @@ def group_rows(network: Checkpoint, alignment: Alignment, symmetry: Symmetry) ->
     return [
         {
             "network": network.path,
-            "group": group.name,
-            "units": group.units,
-            "relabelled": sum(i != j for i, j in enumerate(alignment.permutations[group.name].tolist())),
-            "flipped": int((alignment.signs[group.name] < 0).sum()) if group.name in alignment.signs else None,
-            "similarity_before": alignment.similarity_before.get(group.name),
-            "similarity": alignment.similarity.get(group.name),
+            "group": name,
+            "units": units,
+            "relabelled": sum(i != j for i, j in enumerate(alignment.permutations[name].tolist())),
+            "flipped": int((alignment.signs[name] < 0).sum()) if name in alignment.signs else None,
+            "similarity_before": alignment.similarity_before.get(name),
+            "similarity": alignment.similarity.get(name),
         }
-        for group in symmetry.permutations
+        for name, units in (
+            *((group.name, group.size) for group in symmetry.modules),
+            *((group.name, group.units) for group in symmetry.permutations),
+        )
     ]
 
 
 def alignment_remarks(networks: Sequence[Checkpoint], symmetry: Symmetry) -> list[str]:
     """Return what the user should be told of networks: that there is nothing in them to permute or flip."""
-    if symmetry.permutations or symmetry.signs:
+    if symmetry.permutations or symmetry.signs or symmetry.modules:
         return []
     return [f"{network.path}: its model has nothing to permute: all is left as it is" for network in networks]
 

@@ -19,6 +19,7 @@ from landscape_cli.symmetry.checking.words import completeness_lines, completene
 from landscape_cli.symmetry.explain import (
     compact,
     compact_fixed,
+    exchanged,
     explain,
     explanation_rows,
     fixed_for,
@@ -104,6 +105,9 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
     console = Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
     console.print(f"{escaped(title)}: {escaped(summary(symmetry))}", soft_wrap=True)
     group_tables: dict[str, Sequence[Row]] = {
+        "Parts of the model that trade places": [
+            (group.name, str(group.size), exchanged(group)) for group in symmetry.modules
+        ],
         "Units permuted together": _permutation_rows(symmetry),
         "Free scales (x multiplied, / divided by a unit's factor)": _scale_rows(symmetry),
         "Free signs": [(group.name, str(group.size), {"": compact(group.axes)}) for group in symmetry.signs],

@@ -11,6 +11,7 @@ from landscape_cli.symmetry.solving.free_groups import named_after, scale_groups
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
 from landscape_cli.symmetry.solving.products import separate
 from landscape_cli.symmetry.solving.refinement import color, run_of, runs_of, settle
+from landscape_cli.symmetry.solving.siblings import Siblings, find_siblings
 from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.variables import variable_table
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
@@ -23,8 +24,8 @@ ALONE = "nothing like it to trade places with"
 WITH_ROWS = "units that move with whole rows of weights alone"
 
 
-def assemble(traced: Traced) -> Symmetry:
-    """Return the symmetry that a trace amounts to.
+def assemble(traced: Traced) -> tuple[Symmetry, Siblings]:
+    """Return the symmetry that a trace amounts to, and which parts of the model were found to trade places.
 
     Raises:
         InconsistencyError: if an axis of a parameter is neither in a group nor fixed for a reason.
@@ -33,12 +34,12 @@ def assemble(traced: Traced) -> Symmetry:
     of_parameters = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
     runs = runs_of(labels, [*of_parameters, *traced.seen])
     settle(labels, runs, runs_of(labels, of_parameters))
+    parts, axis_of = list(_parts(traced)), _axis_maker(traced)
+    siblings = find_siblings(traced, parts, axis_of)
     colors = color(labels, runs)
-    parts = list(_parts(traced))
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)
     separate(traced.equations, labels)
     variables = variable_table(labels, traced.equations, list(kinds.values()))
-    axis_of = _axis_maker(traced)
     scales, output, output_after = scale_groups(traced.equations, variables, axis_of, traced.shapes, traced.batch_norms)
     fixed = list(_fixed(traced, parts))
     symmetry = Symmetry(
@@ -53,9 +54,10 @@ def assemble(traced: Traced) -> Symmetry:
         parameters=tuple(name for name in traced.aliases if name in traced.learned),
         notes=traced.notes,
         masks=tuple(traced.masks),
+        modules=siblings.groups,
     )
     _check_coverage(traced, symmetry)
-    return with_tables(symmetry, traced.tables, traced.aliases)
+    return with_tables(symmetry, traced.tables, traced.aliases), siblings
 
 
 def _parts(traced: Traced) -> Iterable[Part]:

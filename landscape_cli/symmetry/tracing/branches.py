@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from landscape_cli.errors import TraceError
-from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, ScaleGroup, SignGroup, Symmetry
+from landscape_cli.symmetry.spec import (
+    Axis,
+    ModuleGroup,
+    PermutationGroup,
+    ScaledAxis,
+    ScaleGroup,
+    SignGroup,
+    Symmetry,
+)
 
 DECIDES = "what decides which way the forward pass goes"
 UNUSED = "never used"
@@ -55,14 +63,25 @@ def holds_in(symmetry: Symmetry, other: Symmetry) -> bool:
     """Tell whether what was found of one way is true of another: there, what is used of each group is a group."""
     unused = {axis.tensor for axis in other.fixed if axis.reason == UNUSED}
     growth = {key for key in _scaled(symmetry.output) if key[0] not in unused}
-    return (not symmetry.output or growth == _scaled(other.output)) and all(
-        _keys(these, unused) - {None} <= _keys(those, set())
-        for these, those in (
-            (symmetry.permutations, other.permutations),
-            (symmetry.scales, other.scales),
-            (symmetry.signs, other.signs),
+    parts = all(_is_kept(group, other, unused) for group in symmetry.modules)
+    return (
+        (not symmetry.output or growth == _scaled(other.output))
+        and parts
+        and all(
+            _keys(these, unused) - {None} <= _keys(those, set())
+            for these, those in (
+                (symmetry.permutations, other.permutations),
+                (symmetry.scales, other.scales),
+                (symmetry.signs, other.signs),
+            )
         )
     )
+
+
+def _is_kept(group: ModuleGroup, other: Symmetry, unused: set[str]) -> bool:
+    """Tell whether those parts that are used one way may trade places there as well."""
+    used = [member for member in group.members if not unused.issuperset(member)]
+    return len(used) < 2 or any(set(used) <= set(those.members) for those in other.modules)
 
 
 def _keys(groups: Iterable[PermutationGroup | ScaleGroup | SignGroup], unused: set[str]) -> set[Key | None]:

@@ -9,6 +9,7 @@ import torch
 
 from landscape_cli.errors import ModelError, TraceError, listed
 from landscape_cli.forward.outputs import all_outputs
+from landscape_cli.symmetry.tracing.graph import Graph
 from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.record import BatchNorm, Traced
 from landscape_cli.symmetry.tracing.tensors import TensorTable
@@ -34,7 +35,7 @@ class Notes:
         self.texts.append(f"{problem}: {remedy}")
 
 
-def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Notes) -> Traced:
+def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Notes, graph: Graph) -> Traced:
     """Check a model's outputs and the use of its tensors, and return all that was learned.
 
     Raises:
@@ -49,6 +50,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         names = listed(map(repr, unused), most=1)
         notes.add(f"the forward pass never uses the tensor {names}", "what is not used is fixed")
     weights.set_roles()
+    graph.finish(all_outputs(output), parameters.runs)
     return Traced(
         labels=tensors.labels,
         equations=tensors.equations,
@@ -64,6 +66,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         masks=parameters.exclusive_masks(),
         tables=parameters.exclusive_tables(),
         notes=tuple(dict.fromkeys(notes.texts)),
+        graph=graph,
         stacks=parameters.stacks_seen(weights.names),
     )
 

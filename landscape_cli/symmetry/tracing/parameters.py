@@ -112,6 +112,10 @@ class ParameterTable:
         """Return the first name of a parameter or buffer."""
         return self._names[id(tensor)]
 
+    def name_of(self, tensor: Tensor) -> str | None:
+        """Return the first name of a parameter or buffer, None for any other tensor."""
+        return self._names.get(id(tensor))
+
     def name_under(self, tensor: Tensor) -> str | None:
         """Return the name of the parameter or buffer that a tensor is a view of, None if it is of none."""
         return self._storages.get(storage_of(tensor))

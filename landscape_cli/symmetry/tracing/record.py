@@ -7,11 +7,25 @@ from dataclasses import dataclass, field
 
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import Equations
+from landscape_cli.symmetry.tracing.graph import Graph
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Value
 
 Stacks = Mapping[str, tuple[int, ...]]
 """Parameters by name that are cut along an axis, each piece with units of its own, and how long the pieces are."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What one run has told of a model, for another to follow it further.
+
+    Attributes:
+        stacks: parameters that are used as stacks of such.
+        joints: the nodes of the graph that put parts side by side that may trade places.
+    """
+
+    stacks: Stacks = field(default_factory=dict)
+    joints: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,7 @@ class Traced:
         masks: the buffers of zeros and ones that parameters are multiplied by wherever they are used.
         tables: the gains with a number for each of several axes of a weight that have no other use, nor has the weight.
         notes: what the user should be told.
+        graph: what was computed of what.
         stacks: parameters that were used as stacks of such, with what lies beside, and the lengths of their pieces.
     """
 
@@ -77,4 +92,5 @@ class Traced:
     masks: Sequence[Mask]
     tables: Sequence[GainTable]
     notes: tuple[str, ...]
+    graph: Graph
     stacks: Stacks = field(default_factory=dict)

@@ -15,11 +15,12 @@ from landscape_cli.symmetry.tracing.branches import DECIDES, Branches
 from landscape_cli.symmetry.tracing.constants import META, Constants, flatten, on_meta, tensors_in
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.finish import Notes, finish
+from landscape_cli.symmetry.tracing.graph import Graph
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
-from landscape_cli.symmetry.tracing.record import Stacks, Traced
+from landscape_cli.symmetry.tracing.record import Known, Traced
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 from landscape_cli.symmetry.tracing.shapes import result_on_meta
@@ -65,21 +66,31 @@ class Tracer(OperatorMode):
     """
 
     def __init__(
-        self, model: nn.Module, *, strict: bool, stacks: Stacks | None = None, branches: Branches | None = None
+        self,
+        model: nn.Module,
+        *,
+        strict: bool,
+        known: Known | None = None,
+        branches: Branches | None = None,
     ) -> None:
         super().__init__()
         self._branches = branches or Branches()
         self._constants = Constants()
-        self.parameters = ParameterTable(model, self._constants, stacks)
+        self.parameters = ParameterTable(model, self._constants, known.stacks if known else None)
         self._tensors = TensorTable(Labels(), Equations(), self.parameters, self._constants)
         self._weights = WeightTracker(self._tensors)
         self._notes = Notes(strict)
+        self._graph, self._joints = (
+            Graph(self.parameters.name_of, self._constants),
+            known.joints if known else frozenset[int](),
+        )
         self.module = ""
 
     def add_input(self, example: Tensor) -> Tensor:
         """Return what stands in for the input."""
         stand_in = self._tensors.add_input(example)
         self._weights.add_input(stand_in)
+        self._graph.add_input(stand_in)
         return stand_in
 
     def finish(self, output: Any) -> Traced:
@@ -88,7 +99,7 @@ class Tracer(OperatorMode):
         Raises:
             TraceError: if the output is not tensors made from the input; with `strict`, if a parameter was not used.
         """
-        return finish(output, self._tensors, self._weights, self._notes)
+        return finish(output, self._tensors, self._weights, self._notes, self._graph)
 
     def in_module(self) -> str:
         """Return which module is running, for messages."""
@@ -109,6 +120,8 @@ class Tracer(OperatorMode):
         if known:
             return self._run(dispatch, known)
         result = self._constants.run(dispatch.operator, func, args, dispatch.kwargs)
+        if any(map(self._graph.holds, dispatch.tensors)):
+            self._follow(dispatch, list(result) if isinstance(result, list | tuple) else [result])
         return dispatch.target if isinstance(dispatch.target, Tensor) else result
 
     def _dispatch(self, function: Any, args: Any, kwargs: dict[str, Any]) -> _Dispatch:
@@ -161,9 +174,12 @@ class Tracer(OperatorMode):
         """Say of a condition whether it is so; of numbers that they are nowhere 0, so that all places are followed."""
         self._tensors.fix(self._tensors.value(tensor), DECIDES)
         if tensor.ndim == 0 and tensor.dtype == BOOL:
+            self._graph.condition(tensor)
             return self._branches.next()
         numbers = torch.ones(tensor.shape).nonzero()
-        return self._constants.add(torch.empty_like(numbers, device=META), numbers)
+        places = self._constants.add(torch.empty_like(numbers, device=META), numbers)
+        self._graph.condition(tensor, places)
+        return places
 
     def _is_condition(self, tensor: Tensor) -> bool:
         return tensor.dtype == BOOL and self._constants.numbers(tensor) is None
@@ -189,26 +205,35 @@ class Tracer(OperatorMode):
         result = result_on_meta(dispatch.function, on_meta(dispatch.args), on_meta(dispatch.kwargs) | device)
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
         self.parameters.count_reads(dispatch.tensors, [each for each in outputs if isinstance(each, Tensor)])
+        nodes = self._follow(dispatch, outputs)
         alone = target is None and len(dispatch.tensors) == 1
         if alone and isinstance(result, Tensor) and self._passes_indices(known, result):
             return result
         written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None
-        self._keep(dispatch, outputs, written, known)
+        self._keep(dispatch, outputs, written, known, nodes)
         self._weights.follow(dispatch.operator, dispatch.args, dispatch.kwargs, outputs, target)
         return result if written is None else written
+
+    def _follow(self, dispatch: _Dispatch, outputs: Sequence[Any]) -> list[int]:
+        name = dispatch.name.removesuffix("_") if dispatch.in_place else dispatch.name
+        return self._graph.follow(name, dispatch.args, dispatch.kwargs, outputs, dispatch.target)
 
     def _passes_indices(self, known: Sequence[Tensor], result: Tensor) -> bool:
         """Let a result be unread indices where an operator is given no more than such, and tell whether it is.
 
         So max_pool1d squeezes the indices of max_pool2d, and then drops them.
         """
-        if known[0].is_floating_point() or result.is_floating_point():
+        if known[0].is_floating_point() or result.dtype != known[0].dtype:
             return False
         return self._tensors.pass_unruled(known[0], result)
 
-    def _keep(self, dispatch: _Dispatch, outputs: Sequence[Any], written: Any, known: Sequence[Tensor]) -> None:
+    def _keep(
+        self, dispatch: _Dispatch, outputs: Sequence[Any], written: Any, known: Sequence[Tensor], nodes: Sequence[int]
+    ) -> None:
         """Note what is known of an operator's outputs, the first of which is what it wrote into, if it did."""
-        values, named = self._values(dispatch, outputs)
+        values, named = self._values(dispatch, outputs, not self._joints.isdisjoint(nodes))
+        for node, value in zip(nodes, values, strict=False):
+            self._graph.describe(node, value)
         for tensor, value in zip(outputs, values, strict=False):
             if isinstance(tensor, Tensor):
                 self._tensors.keep(written if tensor is outputs[0] and isinstance(written, Tensor) else tensor, value)
@@ -218,13 +243,14 @@ class Tracer(OperatorMode):
         if isinstance(dispatch.target, Tensor):
             self._tensors.after_writing(dispatch.target, values[0])
 
-    def _values(self, dispatch: _Dispatch, outputs: Sequence[Any]) -> tuple[list[Value], tuple[Value, int] | None]:
+    def _values(
+        self, dispatch: _Dispatch, outputs: Sequence[Any], told: bool
+    ) -> tuple[list[Value], tuple[Value, int] | None]:
         """Return what the operator's rule says of its outputs, or what is true without one; and what others name."""
         operator, where = dispatch.operator, dispatch.where
         shapes = [tuple(tensor.shape) for tensor in outputs if isinstance(tensor, Tensor)]
-        call = Call(
-            self._tensors, operator, dispatch.function, dispatch.args, dispatch.kwargs, shapes, where, dispatch.in_place
-        )
+        function, args, kwargs, in_place = dispatch.function, dispatch.args, dispatch.kwargs, dispatch.in_place
+        call = Call(self._tensors, operator, function, args, kwargs, shapes, where, in_place, told)
         self._tensors.equations.where = where
         if operator.rule is None or "out" in dispatch.kwargs:
             return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}"), None

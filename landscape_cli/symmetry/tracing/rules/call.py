@@ -48,6 +48,7 @@ class Call:
         shapes: the shapes of its outputs.
         where: the operator and the module it runs in, for reasons.
         in_place: whether it writes into its first argument.
+        told: whether what it puts side by side may trade places, and is told by units of its own.
         named: what the outputs that a rule says nothing of name places of, and along which axis.
     """
 
@@ -59,6 +60,7 @@ class Call:
     shapes: Sequence[tuple[int, ...]]
     where: str
     in_place: bool = False
+    told: bool = False
     named: tuple[Value, int] | None = None
 
     @property

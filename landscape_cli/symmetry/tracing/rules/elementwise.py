@@ -13,7 +13,7 @@ from torch import Tensor
 
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
-from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
+from landscape_cli.symmetry.tracing.layers import Terms, Value, covered, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
@@ -330,7 +330,7 @@ def masked_fill(call: Call) -> Value:
 def compare(call: Call) -> Value:
     """A comparison: with 0 the scale does not matter; of numbers of places with all of them, as in one-hot vectors."""
     if call.operator.name == "eq" and (named := _compared_by_name(call)) is not None:
-        return Value(call.shape, call.apart(call.meet(named), call.shape))
+        return named if named.lone else Value(call.shape, call.apart(call.meet(named), call.shape))
     operands = [call.plain(value) if call.is_mask(value) else value for value in call.operands()]
     if len(operands) == 1 and is_number(call.args[1]) and call.args[1] == 0:
         value = operands[0].only(scale=False)
@@ -341,13 +341,26 @@ def compare(call: Call) -> Value:
 def _compared_by_name(call: Call) -> Value | None:
     """Return the units that one side names, if the other side is the numbers of all of these in their order."""
     index, numbers = call.args[0], call.args[1]
-    if not isinstance(numbers, Tensor) or index.ndim < 2 or (constant := call.tensors.numbers(numbers)) is None:
+    if not isinstance(numbers, Tensor):
+        return _compared_with_one(call, index, numbers)
+    if index.ndim < 2 or (constant := call.tensors.numbers(numbers)) is None:
         return None
     named = call.tensors.named(index, index.ndim - 1)
     if named is None or index.shape[-1] != 1 or named.shape[-1] != constant.numel():
         return None
     places = torch.arange(constant.numel())
     return named.only(scale=False, sign=False) if torch.equal(constant.reshape(-1).long(), places) else None
+
+
+def _compared_with_one(call: Call, index: Tensor, number: Any) -> Value | None:
+    """Return where one unit is named, which is told of all by its number; None if that names no unit."""
+    axis = index.ndim - 1
+    named = call.tensors.named(index, axis)
+    units = [] if named is None else [layer for layer in named.labels if covered(layer) == {axis}]
+    if named is None or len(units) != 1 or int(units[0].min()) < 0 or not 0 <= number < named.shape[axis]:
+        return None
+    beside = tuple(layer for layer in named.labels if axis not in covered(layer))
+    return Value(call.shape, call.apart(beside, call.shape), lone=(units[0].narrow(axis, int(number), 1),))
 
 
 @rule("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")

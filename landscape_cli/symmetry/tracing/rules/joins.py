@@ -11,7 +11,7 @@ from torch import Tensor
 
 from landscape_cli.symmetry.tracing.layers import Layer, Term, Terms, Value, compress, covered, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
-from landscape_cli.symmetry.tracing.relate import resolved
+from landscape_cli.symmetry.tracing.relate import resolved, tell_apart
 from landscape_cli.symmetry.tracing.rules.call import Call
 from landscape_cli.symmetry.tracing.rules.places import narrow
 
@@ -25,7 +25,7 @@ def stack(call: Call) -> Value:
         value.layers(lambda layer: layer.unsqueeze(axis), (*value.shape[:axis], 1, *value.shape[axis:]))
         for value in values
     ]
-    return _stacked(call, lifted, axis) or joined(call, lifted, axis)
+    return (None if call.told else _stacked(call, lifted, axis)) or joined(call, lifted, axis)
 
 
 def _stacked(call: Call, values: Sequence[Value], axis: int) -> Value | None:
@@ -54,10 +54,9 @@ def concatenate(call: Call) -> Value:
 
 def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
     """Return what is known of tensors joined along an axis: what lives there is told by each, the rest is common."""
-    labels = call.labels
     common: tuple[Layer, ...] = ()
     columns: list[list[Layer]] = []
-    found = [resolved(labels, value.labels) for value in values]
+    found = [resolved(call.labels, value.labels) for value in values]
     joint = {covered(layer) for layers in found for layer in layers if axis in covered(layer)}
     for layers in found:  # what lives along the axis and others with one lies along these with another
         here = [covered(layer) | {axis} in joint for layer in layers]
@@ -73,7 +72,9 @@ def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
     ]
     scale = _joined_terms([value.scale for value in values], values, axis)
     sign = _joined_terms([value.sign for value in values], values, axis)
-    return Value(call.shape, call.apart(distinct((*common, *told)), call.shape), scale, sign)
+    labels = distinct((*common, *told))
+    apart = tell_apart(call.labels, labels, call.shape, None) if call.told else call.apart(labels, call.shape)
+    return Value(call.shape, apart, scale, sign)
 
 
 def _joined_layers(layers: Sequence[Layer], values: Sequence[Value], axis: int) -> Layer:

@@ -1,0 +1,56 @@
+"""A number for everything computed that is the same where the same is computed of the same, in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+from landscape_cli.symmetry.tracing.graph import COMMUTATIVE, Graph, Node
+
+MASK = (1 << 64) - 1
+Pair = tuple[int, int]
+"""The hash of a node, and what it adds to the sum that it is an operand of: for sums that of their operands."""
+
+
+class Hashes:
+    """The hashes of all nodes of a graph.
+
+    Attributes:
+        pairs: of each node, its hash and its share in a sum.
+    """
+
+    def __init__(self, graph: Graph, tells: Callable[[Node], Hashable]) -> None:
+        """Hash all nodes; `tells` says what is to tell them apart beside kinds and operands."""
+        self.pairs: list[Pair] = []
+        for node in graph.nodes:
+            operands = [self.pairs[operand] for operand in node.operands]
+            kinds = [graph.nodes[operand].kind for operand in node.operands]
+            self.pairs.append(combined(node, operands, kinds, tells(node)))
+
+    def __getitem__(self, number: int) -> int:
+        """Return the hash of a node."""
+        return self.pairs[number][0]
+
+
+def is_sum(node: Node) -> bool:
+    """Tell whether the order of a node's operands is no matter, nor that of sums of such."""
+    return node.kind[0] in COMMUTATIVE and len(node.kind) == 1
+
+
+def combined(node: Node, operands: Sequence[Pair], kinds: Sequence[object], tells: Hashable) -> Pair:
+    """Return the hash of a node from those of its operands, and the kinds of these."""
+    if not is_sum(node):
+        made = scrambled((node.kind, tuple(value for value, _ in operands), tells))
+        return made, scrambled((made, "an operand"))
+    share = sum(
+        part if kind == node.kind else scrambled((value, "an operand"))
+        for (value, part), kind in zip(operands, kinds, strict=True)
+    )
+    return scrambled((node.kind, share & MASK, tells)), share & MASK
+
+
+def scrambled(value: Hashable) -> int:
+    """Return a hash whose sums tell their summands (`integers.mix`): those of Python are nearly linear in numbers."""
+    bits = (hash(value) + 0x9E3779B97F4A7C15) & MASK
+    bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & MASK
+    return bits ^ (bits >> 31)

@@ -1,0 +1,213 @@
+"""What was computed of what: every operator that ran, as a node of a graph, in order.
+
+Rules follow units along the axes of tensors. That whole tensors may trade places, as those of experts do, is told by
+how outputs are computed of them: `solving/siblings.py` compares nodes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from landscape_cli.symmetry.tracing.constants import Constants
+from landscape_cli.symmetry.tracing.identity import TensorDict
+from landscape_cli.symmetry.tracing.layers import Layer, Value
+from landscape_cli.symmetry.tracing.storage import storage_of
+
+COMMUTATIVE = frozenset({"add", "maximum", "minimum", "fmax", "fmin"})
+"""Operators whose two operands may trade places, and brackets, too: many in a row are one of many operands."""
+JOINING = frozenset({"stack", "cat"})
+LEAF, CONSTANT, PICKED, PUT = "a parameter", "a constant", "one of several", "put at"
+
+
+@dataclass(frozen=True)
+class Node:
+    """Something computed.
+
+    Attributes:
+        kind: the operator, with all of its arguments that are no tensors; for a parameter `LEAF`.
+        operands: the numbers of the nodes that it is computed of.
+        name: of a parameter.
+        labels: what lives along its axes.
+        units: those that it is told by, if it holds one place alone of those along an axis (`PICKED`).
+        axis: along which others are joined, of those that join.
+        sizes: how long these are there.
+    """
+
+    kind: tuple[Any, ...]
+    operands: tuple[int, ...] = ()
+    name: str = ""
+    labels: tuple[Layer, ...] = ()
+    units: tuple[int, ...] = ()
+    axis: int = 0
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def operator(self) -> Any:
+        """Its operator."""
+        return self.kind[0]
+
+
+class Graph:
+    """The nodes of one run.
+
+    Attributes:
+        nodes: in the order of their making, operands first.
+        conditions: those that decided which way the forward pass goes.
+        outputs: those of the model's outputs.
+    """
+
+    def __init__(self, name_of: Callable[[Tensor], str | None], constants: Constants) -> None:
+        """Start with nothing; `name_of` tells which parameter a tensor is."""
+        self.nodes: list[Node] = []
+        self.conditions: list[int] = []
+        self.outputs: list[int] = []
+        self._name_of, self._constants = name_of, constants
+        self._made: TensorDict[tuple[int, int]] = TensorDict()
+        self._whole: dict[int, int] = {}
+        self._writes: dict[int, int] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+
+    def add(self, kind: tuple[Any, ...], operands: Sequence[int] = (), **known: Any) -> int:
+        """Return the number of a node, a new one unless the same was computed of the same before."""
+        key = (kind, *operands, known.get("name"))
+        if key not in self._numbers:
+            self._numbers[key] = len(self.nodes)
+            self.nodes.append(Node(kind, tuple(operands), **known))
+        return self._numbers[key]
+
+    def add_input(self, stand_in: Tensor) -> None:
+        """Begin with the input."""
+        self._note(stand_in, self.add(("input",)))
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Tell whether a tensor is one that operators made of others than constants."""
+        return tensor in self._made
+
+    def condition(self, tensor: Tensor, answer: Tensor | None = None) -> None:
+        """Note what was looked at, and what was answered, if that is places."""
+        looked = self._read(tensor)
+        self.conditions.append(looked)
+        if answer is not None:
+            self._note(answer, self.add(("nonzero",), [looked]))
+
+    def finish(self, outputs: Sequence[Tensor], parameters: Mapping[str, Sequence[Sequence[Layer]]]) -> None:
+        """Note the outputs, and what lives along the axes of parameters."""
+        self.outputs = [self._read(output) for output in outputs]
+        for number, node in enumerate(self.nodes):
+            if node.operator == LEAF:
+                labels = tuple(layer for run in parameters.get(node.name, ()) for layer in run)
+                self.nodes[number] = replace(node, labels=labels)
+
+    def follow(self, name: str, args: Any, kwargs: Mapping[str, Any], outputs: Sequence[Any], target: Any) -> list[int]:
+        """Note what an operator made; return the numbers of the nodes of its outputs that are tensors."""
+        operands: list[int] = []
+        kind: tuple[Any, ...]
+        kind = (name, self._kind(args, operands), self._kind(sorted(kwargs.items()), operands))
+        made = [each for each in outputs if isinstance(each, Tensor)]
+        if name == "add" and len(operands) == 1 and any(not isinstance(arg, Tensor) and arg == 0 for arg in args[:2]):
+            return self._noted(made, operands)
+        axis = 0
+        sizes: tuple[int, ...] = ()
+        if name in COMMUTATIVE and len(operands) == 2 and not kwargs:
+            kind = (name,)
+        elif name == "index_add" and not kwargs:
+            kind, operands = ("add",), [operands[0], self.add((PUT, args[1]), operands[1:])]
+        elif name == "index_put" and len(operands) > 2:
+            kind, operands = self._put(kind, operands)
+        elif name in JOINING and len(operands) > 1:
+            axis = int(args[1] if len(args) > 1 else kwargs.get("dim", 0)) % made[0].ndim
+            sizes = (1,) * len(operands) if name == "stack" else tuple(tensor.shape[axis] for tensor in args[0])
+            kind = (name, axis)
+        numbers = [self.add((*kind, k) if k else kind, operands, axis=axis, sizes=sizes) for k in range(len(made))]
+        if isinstance(target, Tensor) and made:
+            self._write(target, numbers[0])
+            return numbers
+        return self._noted(made, numbers)
+
+    def describe(self, number: int, value: Value) -> None:
+        """Note what lives along the axes of a node; of one place alone, by which unit it is told, not by number."""
+        node = self.nodes[number]
+        units = tuple(int(layer.reshape(-1)[0]) for layer in value.lone)
+        operands = tuple(operand for operand in node.operands if self.nodes[operand].operator != CONSTANT)
+        if units and min(units) >= 0 and len(operands) == 1:
+            node = Node((PICKED, value.shape), operands, units=units)
+        self.nodes[number] = replace(node, labels=value.labels)
+
+    def _put(self, kind: tuple[Any, ...], operands: list[int]) -> tuple[tuple[Any, ...], list[int]]:
+        """Return what is added to at places, if a number is put there that is the sum of what was there and another."""
+        base, *places, value = operands
+        if kind[1][-1] is True:
+            return ("add",), [base, self.add((PUT, kind[1][:2]), [*places, value])]
+        terms = list(self.nodes[value].operands)
+        for old in terms if self.nodes[value].operator == "add" else ():
+            if self.nodes[old].operator == "index" and self.nodes[old].operands == (base, *places):
+                terms.remove(old)
+                return ("add",), [base, self.add((PUT, kind[1][:2]), [*places, *terms])]
+        return kind, operands
+
+    def _kind(self, given: Any, operands: list[int]) -> Any:
+        """Return arguments with tensors left out, whose nodes are added to `operands`."""
+        if isinstance(given, Tensor):
+            operands.append(self._read(given))
+            return Tensor
+        if isinstance(given, list | tuple):
+            return tuple(self._kind(each, operands) for each in given)
+        return given if isinstance(given, int | float | str | None) else str(given)
+
+    def _noted(self, made: Sequence[Tensor], numbers: Sequence[int]) -> list[int]:
+        for tensor, number in zip(made, numbers, strict=False):
+            self._note(tensor, number)
+        return list(numbers)
+
+    def _note(self, tensor: Tensor, number: int) -> None:
+        storage = storage_of(tensor)
+        self._made[tensor] = (number, self._writes.get(storage, 0))
+        self._whole.setdefault(storage, number)
+
+    def _write(self, target: Tensor, number: int) -> None:
+        """Note that what a node says was written into a tensor, and thereby into all views of its storage."""
+        storage = storage_of(target)
+        self._read(target)
+        count = target.untyped_storage().nbytes() // max(target.element_size(), 1)
+        if target.numel() != count or 0 in target.stride():
+            self._whole[storage] = self.add(("written", *_place(target)), [self._whole[storage], number])
+        else:
+            self._whole[storage] = number
+        self._writes[storage] = self._writes.get(storage, 0) + 1
+        self._made[target] = (number, self._writes[storage])
+
+    def _read(self, tensor: Tensor) -> int:
+        """Return the node of what a tensor holds now."""
+        storage = storage_of(tensor)
+        writes = self._writes.get(storage, 0)
+        made = self._made.get(tensor)
+        if made is not None and made[1] == writes:
+            return made[0]
+        if writes:
+            number = self.add(("a view", *_place(tensor)), [self._whole[storage]])
+        elif (name := self._name_of(tensor)) is not None:
+            number = self.add((LEAF,), name=name)
+        elif (numbers := self._constants.numbers(tensor)) is not None:
+            kind = (CONSTANT, tuple(numbers.shape), str(numbers.dtype), _digest(numbers))
+            self._whole[storage] = self.add(kind)  # and no more: constants are written into unseen
+            return self._whole[storage]
+        else:
+            beneath = [self._whole[storage]] if storage in self._whole else []
+            number = self.add(("made otherwise", _place(tensor) if beneath else len(self.nodes)), beneath)
+        self._note(tensor, number)
+        return number
+
+
+def _place(tensor: Tensor) -> tuple[Any, ...]:
+    return tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
+
+
+def _digest(numbers: Tensor) -> bytes:
+    content = numbers.detach().resolve_conj().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+    return hashlib.blake2b(content, digest_size=16).digest()
