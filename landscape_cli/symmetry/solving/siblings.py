@@ -228,7 +228,8 @@ def _group(
     taken: Collection[str],
 ) -> ModuleGroup | None:
     """Return the group of a part and those that may trade places with it; None if it is not clear where they live."""
-    first = list(found[0][0].tensors)
+    place = {name: k for k, name in enumerate(traced.shapes)}
+    first = sorted(found[0][0].tensors, key=lambda name: place.get(name, len(place)))
     members = [first, *([like.tensors[name] for name in first] for like, _ in found)]
     inside = {name for member in members for name in member}
     if len(inside) < len(first) * len(members):
