@@ -181,7 +181,9 @@ def check_tensors(params: object) -> None:
         elif hasattr(params, "params"):
             remedy += ", which are its .params"
         raise ModelError(f"expected tensors by name, not a {type(params).__name__}: {remedy}")
-    for name, tensor in params.items():
+    outline = getattr(params, "outline", params.__getitem__)  # of tensors that are yet to be made
+    for name in params:
+        tensor = outline(name)
         if not isinstance(name, str):
             raise ModelError(f"expected tensors by name, and one goes by {described(name)}: give a state_dict")
         if not isinstance(tensor, torch.Tensor):

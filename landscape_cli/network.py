@@ -166,6 +166,12 @@ def _too_large(shape: Sequence[int]) -> str:
     return ""
 
 
+def outline(params: Params, name: str) -> Tensor:
+    """Return a tensor, or one of its shape and type where it would have to be made or read for that alone."""
+    outlined: Tensor = getattr(params, "outline", params.__getitem__)(name)
+    return outlined
+
+
 def all_finite(tensor: Tensor) -> bool:
     """Tell whether a tensor, of any shape and type, holds neither NaN nor Inf; no mask of its size is made."""
     if not tensor.is_floating_point() or not tensor.numel():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.alignment.activations import Correlations
+from landscape_cli.alignment.cosines import mean_cosine
 from landscape_cli.alignment.defaults import ORDERS
 from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
@@ -17,7 +18,7 @@ from landscape_cli.alignment.learned import LearnedPath, PathLearner
 from landscape_cli.alignment.objective import Objective
 from landscape_cli.alignment.parts import match_parts
 from landscape_cli.alignment.signs import signs_of_gains
-from landscape_cli.alignment.similarity import Similarity, mean_cosine
+from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.alignment.terms import Kind
 from landscape_cli.binary.layers import to_signs, without_zeros
 from landscape_cli.choices import Method, check_choice
@@ -165,13 +166,18 @@ def match_networks(
     matched = PermutedParams(params, symmetry, labelling.permutations, signs)
     writers = {group.name: group.writers for group in symmetry.permutations}
     if tables:
-        target, mover = (dict(burn_in(network, symmetry)) for network in (reference, params))
+        target, mover, after = (dict(burn_in(network, symmetry)) for network in (reference, params, matched))
+        cosines, cosines_before = mean_cosine(target, after, writers), mean_cosine(target, mover, writers)
+    else:
+        cosines, cosines_before = (
+            similarity.cosines.means(matching, writers) for matching in (labelling, UnitMatching(where))
+        )
     return Alignment(
         dict(matched) if made else matched,
         labelling.permutations,
         signs,
-        similarity=mean_cosine(target, to_signs(burn_in(matched, symmetry), symmetry.latents), writers),
-        similarity_before=mean_cosine(target, mover, writers),
+        similarity=cosines,
+        similarity_before=cosines_before,
         learned=learned,
     )
 

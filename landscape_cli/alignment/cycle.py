@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from landscape_cli.alignment.align import Alignment
+from landscape_cli.alignment.cosines import mean_cosine
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.rounds import SetAlignment, SetMatcher, match_set
-from landscape_cli.alignment.similarity import mean_cosine
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry, burn_in, flip, permute
 

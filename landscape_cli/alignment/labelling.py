@@ -100,6 +100,12 @@ class UnitMatching:
             self.flipped = self.flipped | {name} if bool((signs < 0).any()) else self.flipped - {name}
         return changed
 
+    def state_of(self, name: str) -> bytes:
+        """Return what tells whether two matchings make the same of a tensor of this name."""
+        moves = [self.permutations[group.name].numpy() for group, _ in self.axis_table.permutations[name]]
+        flips = [self.signs[group.name].cpu().numpy() for group, _ in self.axis_table.signs[name]]
+        return b"".join(each.tobytes() for each in (*moves, *flips))
+
     def apply(
         self,
         name: str,

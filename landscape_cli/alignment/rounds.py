@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from landscape_cli.alignment.activations import Correlations
 from landscape_cli.alignment.align import Alignment, match_networks
-from landscape_cli.alignment.similarity import mean_cosine
+from landscape_cli.alignment.cosines import mean_cosine
 from landscape_cli.alignment.verified import correlate
 from landscape_cli.choices import Method
 from landscape_cli.errors import Remark

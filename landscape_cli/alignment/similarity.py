@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from copy import copy
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from landscape_cli.alignment.cosines import Cosines, precision, products
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import Gains
 from landscape_cli.alignment.terms import CommonSigns, Key, Kind, Term, group_terms, is_bare
 from landscape_cli.forward.memory import MIB
 from landscape_cli.io.file_tensors import release
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, sources, spread, unit_rows
+from landscape_cli.symmetry import Axis, PermutationGroup, Role, sources, spread, unit_rows
 
 CHUNK, DEEP = 1 << 19, 512
 """Numbers of a tensor that are multiplied at once, or so many a unit if that is more: little beside the networks, and
@@ -43,9 +43,10 @@ class Similarity:
     def __init__(self, reference: Params, params: Params, axis_table: AxisTable, gains: Gains, kind: Kind) -> None:
         """Prepare the terms of every group; nothing is multiplied yet."""
         self.reference, self.params, self.axis_table = reference, params, axis_table
-        self.gains, self.kind = gains, kind
+        self.gains, self.kind, self.cosines = gains, kind, Cosines(reference, params)
         self.terms: dict[str, list[Term]] = {}
         self._sums: defaultdict[str, dict[Key, Tensor]] = defaultdict(dict)
+        self._held = 0  # bytes of all sums
         self._common_signs: dict[str, CommonSigns] = {}
         numbers = sum(math.prod(shape) for shape in axis_table.shapes.values())
         self._most = max(MOST, torch.float32.itemsize * numbers // 2)
@@ -101,14 +102,18 @@ class Similarity:
 
     def _make_room(self, name: str | None) -> None:
         """Let sums of other groups than this go, the oldest first, if all of them take much of what a network does."""
-        sizes = {other: sum(matrix.nbytes for matrix in sums.values()) for other, sums in self._sums.items()}
-        excess = sum(sizes.values()) - self._most
-        for other, size in sizes.items():
-            if excess > 0 and other != name:
-                excess -= size
-                del self._sums[other]
-                for term in self.terms[other]:
-                    term.last = term.sources = None
+        going, left = [], self._held
+        for other, sums in self._sums.items():
+            if left <= self._most:
+                break
+            if other != name:
+                going.append(other)
+                left -= sum(matrix.nbytes for matrix in sums.values())
+        self._held = left
+        for other in going:
+            del self._sums[other]
+            for term in self.terms[other]:
+                term.last = term.sources = None
 
     def _precision(self, group: PermutationGroup) -> torch.dtype:
         """Return the type that the similarities of a group's units are summed in."""
@@ -131,17 +136,18 @@ class Similarity:
             moved = self.axis_table.permutations.keys() | self.axis_table.signs.keys()
             names = sorted(moved & set(self.axis_table.symmetry.parameters))
             return sum(
-                float(_products(self.reference[name].flatten(), matching.apply(name, self.params[name]).flatten(), ()))
+                float(products(self.reference[name].flatten(), matching.apply(name, self.params[name]).flatten(), ()))
                 for name in names
             )
         counted = self.axis_table.symmetry.permutations
         writers = [axis for group in counted if groups is None or group.name in groups for axis in group.writers]
-        return sum_of_cosines(self.reference, self.params, matching, writers)
+        return self.cosines.total(matching, writers)
 
     def seeing(self, reference: Params, names: Iterable[str]) -> Similarity:
         """Return the similarities of some groups' units with another reference, by factors that are this one's."""
         other = copy(self)
         other.reference, other.terms, other._sums = reference, dict(self.terms), defaultdict(dict)
+        other.cosines, other._held = Cosines(reference, self.params), 0
         for name in names:
             for term in self.terms[name]:
                 term.scales = self._scales_of(term) if term.is_new else term.scales
@@ -169,7 +175,7 @@ class Similarity:
         dtype = precision(tensor)
         if self.kind is Kind.WEIGHT:
             return torch.ones(table.shape, dtype=dtype, device=tensor.device)
-        norms = _products(tensor, tensor, axis.dims).sqrt()[table]
+        norms = products(tensor, tensor, axis.dims).sqrt()[table]
         if axis.role is not Role.INCOMING and tensor.numel() == math.prod(tensor.shape[dim] for dim in axis.dims):
             # One number a unit has no direction: the sum of products is largest where the numbers agree.
             norms = (norms.norm() / math.sqrt(len(norms))).expand(table.shape)
@@ -184,6 +190,7 @@ class Similarity:
         if key not in sums:
             units, device = term.group.units, held[1].device
             sums[key] = torch.zeros(units, units, dtype=self._precision(term.group), device=device)
+            self._held += sums[key].nbytes
         if term.is_new and term.scales is None:
             term.scales = self._scales_of(term)
         if term.along is None:
@@ -259,61 +266,6 @@ class Similarity:
                 for row, scale in zip(rows, term.scales, strict=True)
             ]
         matrix.addmm_(rows[0], rows[1].T)
-
-
-def precision(tensor: Tensor) -> torch.dtype:
-    """Return the type that products of a tensor are summed in."""
-    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
-
-
-def mean_cosine(reference: Params, params: Params, axes: Mapping[str, Iterable[Axis]]) -> dict[str, float]:
-    """Return by group the mean over units, and over the places where `axes` has them, of the cosine between networks.
-
-    Units that have one number each at some place, but for an incoming weight, are taken together as one vector there.
-    """
-    result = {}
-    for name, axes_of_group in axes.items():
-        values = [_cosines(reference[axis.tensor], params[axis.tensor], axis) for axis in axes_of_group]
-        if values:
-            result[name] = float(torch.cat(values).double().mean())
-    return result
-
-
-def sum_of_cosines(reference: Params, params: Params, matching: UnitMatching, axes: Iterable[Axis]) -> float:
-    """Return the sum of the cosines of a reference's units with those matched to them, of each place once."""
-    on: defaultdict[tuple[str, tuple[int, ...]], list[Axis]] = defaultdict(list)
-    for axis in axes:
-        on[axis.tensor, axis.dims].append(axis)
-    total = 0.0
-    for (name, _), along in on.items():
-        axis = along[0]
-        if len(along) > 1:
-            places = np.unique(np.concatenate([each.places.table.ravel() for each in along]))
-            axis = replace(axis, places=Places(places[:, None]))
-        matched = matching.apply(name, params[name])
-        total += float(_cosines(reference[name], matched, axis).sum(dtype=torch.float64))
-    return total
-
-
-def _cosines(reference: Tensor, tensor: Tensor, axis: Axis) -> Tensor:
-    """Return the cosine at every place of the axis; a zero vector's is 0."""
-    table = torch.tensor(axis.places.table, device=tensor.device)
-    pairs = ((reference, tensor), (reference, reference), (tensor, tensor))
-    sums = [_products(left, right, axis.dims)[table] for left, right in pairs]
-    if axis.role is not Role.INCOMING and tensor.numel() == math.prod(tensor.shape[dim] for dim in axis.dims):
-        sums = [total.sum()[None] for total in sums]
-    dots, reference_squares, squares = (total.flatten() for total in sums)
-    norms = reference_squares.sqrt() * squares.sqrt()
-    return torch.where(norms > 0, dots / norms, 0.0)
-
-
-def _products(left: Tensor, right: Tensor, dims: Sequence[int]) -> Tensor:
-    """Return the inner product of what two tensors hold at every place along `dims`, shape (places,)."""
-    dtype = precision(left)
-    places = math.prod(left.shape[dim] for dim in dims)
-    rows = [tensor.movedim(tuple(dims), tuple(range(len(dims)))) for tensor in (left, right)]
-    left, right = (row.reshape(places, 1, -1).to(dtype) for row in rows)
-    return torch.bmm(left, right.transpose(1, 2)).flatten()
 
 
 def _at_places(factors: Tensor, axis: Axis, tensor: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from landscape_cli.alignment.assignment import Array, Scores, assign
 from landscape_cli.alignment.labelling import UnitMatching
-from landscape_cli.alignment.similarity import sum_of_cosines
 from landscape_cli.alignment.terms import Term
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Axis, PermutationGroup, unit_rows
@@ -144,7 +143,7 @@ def _value(descent: Descent, names: Sequence[str]) -> float:
         for axis in group.axes
         if {member.name for member, _ in descent.axis_table.permutations[axis.tensor]} <= inside
     ]
-    return sum_of_cosines(descent.similarity.reference, descent.similarity.params, descent.matching, axes)
+    return descent.similarity.cosines.total(descent.matching, axes)
 
 
 def _of_unit(group: PermutationGroup, unit: int, reference: Params) -> dict[str, Tensor]:

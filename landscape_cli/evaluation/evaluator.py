@@ -284,21 +284,24 @@ def evaluator_of(
     *,
     device: torch.device | str = "cpu",
     advance: Callable[[int], None] | None = None,
+    precision: str = Precision.FLOAT32,
 ) -> Evaluator:
     """Return an evaluator as it is, or else one of a model on data.
 
     Raises:
         DataError: if there is no data with a model, or some with an evaluator, which has its own.
-        ModelError: if there is no model.
+        ModelError: if there is no model, or a precision with an evaluator, which has its own.
     """
     if isinstance(model, Evaluator):
         if data is not None:
             raise DataError("an Evaluator has its data already: leave out `data=`, or give the model in its place")
+        if precision != Precision.FLOAT32:
+            raise ModelError("an Evaluator has its precision already: leave out `precision=`, or give it to that")
         return model
     check_kind("model", model, nn.Module, "give an nn.Module, or an Evaluator, before the networks", ModelError)
     if data is None:
         raise DataError("there is nothing to measure on: give an Evaluator, or a model and `data=`")
-    return Evaluator(model, data, device=device, advance=advance)
+    return Evaluator(model, data, device=device, advance=advance, precision=precision)
 
 
 def _kinds(params: Params) -> dict[str, tuple[torch.Size, bool]]:

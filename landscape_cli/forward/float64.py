@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from landscape_cli.forward.memory import MIB
 from landscape_cli.forward.uncompiled import OperatorMode
@@ -18,6 +19,8 @@ WIDER = dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.floa
 }
 UNFOLDED = 4 * MIB
 """Bytes of windows that a convolution on a CPU unfolds at once, or one sample's."""
+FEW = 8
+"""A sample has few windows for a convolution that has so many times as many filters."""
 
 StandIns = Mapping[int, tuple[Tensor, Callable[[], Tensor]]]
 """By the `id` of a tensor that stands in for another: it, and what makes the other, whenever an operator takes it."""
@@ -77,10 +80,27 @@ class _Wider(OperatorMode):
 def _convolved(convolution: Any, x: Tensor, weight: Tensor, *how: Any) -> Tensor:
     """Return a convolution made of a few samples at a time: in float64 the windows of all of them are unfolded first.
 
-    Every sample is multiplied by itself, so the bits are those of all at once.
+    Where each has few windows, which would read all the weights for little, one product takes those of all.
     """
-    _, stride, *_, transposed, _, _ = how
+    _, stride, _, _, transposed, _, groups = how
     windows = x[0, 0].numel() // (1 if transposed else math.prod(stride)) if len(x) else 0
     samples = UNFOLDED // max(1, x.element_size() * weight[0].numel() * windows)
+    if FEW * windows <= len(weight) and x.ndim == 4 and groups == 1 and not transposed:
+        convolution, samples = _in_one_product, FEW * samples
     parts = [convolution(part, weight, *how) for part in x.split(max(1, samples))]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _in_one_product(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int], dilation: list[int], *_: Any
+) -> Tensor:
+    """Return a convolution of images as one product of filters, as they lie in memory, and all windows."""
+    windows = functional.unfold(x, weight.shape[2:], tuple(dilation), tuple(padding), tuple(stride))
+    sizes = [
+        (size + 2 * pad - spread * (side - 1) - 1) // step + 1
+        for size, side, pad, spread, step in zip(x.shape[2:], weight.shape[2:], padding, dilation, stride, strict=True)
+    ]
+    result = weight.flatten(1) @ windows.transpose(0, 1).flatten(1)
+    if bias is not None:
+        result += bias[:, None]
+    return result.view(len(weight), len(x), *sizes).transpose(0, 1).contiguous()

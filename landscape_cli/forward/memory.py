@@ -14,7 +14,7 @@ from landscape_cli.forward.uncompiled import OperatorMode
 MMAP_THRESHOLD = -3
 """What glibc's `mallopt` calls the least size of blocks that are returned at once."""
 MIB = 1 << 20
-RETURNED = 4 * MIB
+RETURNED = 8 * MIB
 """Blocks of so many bytes are returned at once."""
 OUT_OF_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
 """What errors of a CPU's memory, and of libraries on a GPU, say."""

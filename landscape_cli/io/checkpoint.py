@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from landscape_cli.io.header import read_header
 from landscape_cli.io.origin import Origin
 from landscape_cli.io.regular import open_regular
 from landscape_cli.io.safetensors import SUFFIXES, pack, read_tensors
-from landscape_cli.network import TYPES, ModelSpec, Params, all_finite
+from landscape_cli.network import TYPES, ModelSpec, Params, all_finite, outline
 
 FORMAT = "landscape/1"
 OPTIONAL = {
@@ -194,7 +195,9 @@ def write_state_dict(path: str | Path, checkpoint: Checkpoint, *, force: bool = 
     """
     path = Path(path)
     check_export_name(path)
-    write_atomic(path, export_content(path, _checked(path, checkpoint)), force=force, error=CheckpointError)
+    checkpoint = _checked(checkpoint)
+    check_tensors(path, checkpoint.params)
+    write_atomic(path, export_content(path, checkpoint), force=force, error=CheckpointError)
 
 
 def _content(path: Path, checkpoint: Checkpoint) -> Iterable[bytes | memoryview]:
@@ -204,8 +207,9 @@ def _content(path: Path, checkpoint: Checkpoint) -> Iterable[bytes | memoryview]
         CheckpointError: if the name or something that it holds is none of a checkpoint's.
     """
     check_checkpoint_name(path)
-    checkpoint = _checked(path, checkpoint)
+    checkpoint = _checked(checkpoint)
     if path.suffix in PICKLES:
+        check_tensors(path, checkpoint.params)
         return export_content(path, checkpoint)
     values: dict[str, Any] = {
         "model": checkpoint.model.to_json(),
@@ -220,14 +224,16 @@ def _content(path: Path, checkpoint: Checkpoint) -> Iterable[bytes | memoryview]
         metadata = {"format": FORMAT} | {key: json.dumps(value, sort_keys=True) for key, value in values.items()}
     except (TypeError, ValueError) as cause:
         raise CheckpointError(f"{path}: what a checkpoint says of its network must be JSON values: {cause}") from cause
-    return pack(checkpoint.params, metadata)
+    for name in checkpoint.params:
+        _check_type(path, name, outline(checkpoint.params, name))
+    return pack(checkpoint.params, metadata, check=partial(_check_finite, path))
 
 
-def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
+def _checked(checkpoint: Checkpoint) -> Checkpoint:
     """Return a checkpoint in the form of its file, having checked that it holds what it should.
 
     Raises:
-        CheckpointError: if something is of another kind, or a tensor is no network's.
+        CheckpointError: if something is of another kind.
         ModelError: if the tensors are no tensors by name.
     """
     remedy = "give a Checkpoint, as in Checkpoint(params, spec, data.record)"
@@ -244,9 +250,7 @@ def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
     check_kind("history", checkpoint.history, (tuple, list), "give the steps, each a dict", CheckpointError)
     for step in checkpoint.history:
         check_kind("history", step, Mapping, "give the steps, each a dict", CheckpointError)
-    checkpoint = checkpoint if checkpoint.form is None else replace(checkpoint, params=checkpoint.stored, form=None)
-    check_tensors(path, checkpoint.params)
-    return checkpoint
+    return checkpoint if checkpoint.form is None else replace(checkpoint, params=checkpoint.stored, form=None)
 
 
 def check_tensors(path: str | Path, params: Params) -> None:
@@ -256,12 +260,20 @@ def check_tensors(path: str | Path, params: Params) -> None:
         CheckpointError: naming the tensor.
     """
     for name, tensor in params.items():
-        if tensor.dtype not in TYPES:
-            raise CheckpointError(
-                f"{path}: the tensor {shown(name)!r} is of type {tensor.dtype}, which networks do not have"
-            )
-        if not all_finite(tensor):
-            raise CheckpointError(f"{path}: the tensor {shown(name)!r} holds NaN or Inf: this network cannot be used")
+        _check_type(path, name, tensor)
+        _check_finite(path, name, tensor)
+
+
+def _check_type(path: str | Path, name: str, tensor: Tensor) -> None:
+    if tensor.dtype not in TYPES:
+        raise CheckpointError(
+            f"{path}: the tensor {shown(name)!r} is of type {tensor.dtype}, which networks do not have"
+        )
+
+
+def _check_finite(path: str | Path, name: str, tensor: Tensor) -> None:
+    if not all_finite(tensor):
+        raise CheckpointError(f"{path}: the tensor {shown(name)!r} holds NaN or Inf: this network cannot be used")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

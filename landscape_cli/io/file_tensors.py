@@ -46,12 +46,14 @@ class FileTensors(Mapping[str, Tensor]):
                 outline.sum = _sum_of_bits(self._tensors[name])
                 self._in_use[name] = self._tensors.pop(name)
 
+    def outline(self, name: str) -> Tensor:
+        """Return a tensor; in place of a large one zeros without memory, of its shape and type."""
+        large = self._large.get(name)
+        return self._tensors[name] if large is None else torch.zeros((), dtype=large.dtype).expand(large.shape)
+
     def outlined(self, names: Collection[str]) -> dict[str, Tensor]:
         """Return the tensors, the large ones among `names` as zeros without memory, in their shapes and types."""
-        return {
-            name: tensor.new_zeros(()).expand(tensor.shape) if name in names and name in self._large else tensor
-            for name, tensor in self.items()
-        }
+        return {name: self.outline(name) if name in names else self[name] for name in self}
 
     def __getitem__(self, name: str) -> Tensor:
         """Return a tensor.

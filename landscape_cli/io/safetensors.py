@@ -21,7 +21,7 @@ from landscape_cli.errors import CheckpointError, one_line, shown
 from landscape_cli.io.file_tensors import FileTensors, bytes_of
 from landscape_cli.io.header import Entry, read_header
 from landscape_cli.io.regular import open_regular
-from landscape_cli.network import Params
+from landscape_cli.network import Params, outline
 
 SUFFIXES = (".st", ".safetensors")
 BLOCK = 1 << 24
@@ -149,13 +149,16 @@ def looks_like_pickle(path: Path) -> bool:
     return start[:4] == b"PK\x03\x04" or start[:2] in {b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"}
 
 
-def pack(params: Params, metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
+def pack(
+    params: Params, metadata: Mapping[str, str], *, check: Callable[[str, Tensor], None] = lambda name, tensor: None
+) -> Iterator[bytes | memoryview]:
     """Yield the content of a safetensors file in parts: the same for the same tensors and metadata, each time.
 
-    Tensors on the CPU are not copied, and must stay as they are until the parts are written; each is asked for twice,
-    and let go before the next.
+    Tensors on the CPU are not copied, and must stay as they are until the parts are written; each is asked for, given
+    to `check`, and let go before the next.
     """
-    kinds = {name: (torch.empty(0, dtype=t.dtype), list(t.shape), t.nbytes) for name, t in params.items()}
+    outlines = ((name, outline(params, name)) for name in params)
+    kinds = {name: (torch.empty(0, dtype=t.dtype), list(t.shape), t.nbytes) for name, t in outlines}
     order = json.loads(save({name: empty for name, (empty, *_) in kinds.items()})[8:])  # by dtype, name
     header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
     end = 0
@@ -168,7 +171,10 @@ def pack(params: Params, metadata: Mapping[str, str]) -> Iterator[bytes | memory
     yield struct.pack("<Q", len(text)) + text
     for name in order:
         if kinds[name][2]:
-            yield bytes_of(params[name].detach().cpu().contiguous())
+            tensor = params[name]
+            check(name, tensor)
+            yield bytes_of(tensor.detach().cpu().contiguous())
+            del tensor
 
 
 def _check_looks_like_safetensors(path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import Geometry, Kind, Statistics, Target, check_choice
+from landscape_cli.choices import Geometry, Kind, Precision, Statistics, Target, check_choice
 from landscape_cli.errors import DataError, GeometryError, TrainingError
 from landscape_cli.evaluation.splits import TRAIN, Data, named_splits
 from landscape_cli.geometry.simplicial import letters, make_complex
@@ -56,6 +56,7 @@ def connector(
     names: Sequence[str] | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     observer: TrainingObserver | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> ConnectorResult:
@@ -86,6 +87,8 @@ def connector(
         names: of the networks, for messages and the result; by default a, b, c and so on.
         seed: of everything random.
         device: where to compute.
+        precision: in which numbers networks in float32 are evaluated: "float32", "tf32" (on a CPU the same) or "bf16";
+            the recipe has that of training.
         observer: whom to tell of the training.
         advance: called with the number of samples measured.
 
@@ -95,14 +98,15 @@ def connector(
 
     Raises:
         GeometryError: if there is no such connector of the networks, or it has too many points.
-        ModelError: if a network does not fit the model.
+        ModelError: if a network does not fit the model, or is not for such a precision.
         DataError: if the data is something else.
         TrainingError: if the training of every vertex diverges.
 
     Warns:
         LandscapeWarning: naming a vertex whose training diverged, where others did not; if points have no error; if
             units have no unique mean on their sphere.
-        Remark: if statistics are to be recomputed, and there are none.
+        Remark: if statistics are to be recomputed, and there are none; how many decisions another precision than
+            float32 changes on a sample.
     """
     check_kind("networks", networks, Sequence, "give two networks or more, in a list", GeometryError)
     check_kind("spec", spec, ModelSpec, "give the model's ModelSpec, such as `Checkpoint.model`", TrainingError)
@@ -133,6 +137,7 @@ def connector(
         bn=bn,
         seed=seed,
         device=device,
+        precision=precision,
     )
     optimizer = ConnectorOptimizer(
         paths,
@@ -151,6 +156,7 @@ def connector(
         measuring=lambda samples: nullcontext(advance),
     )
     paths.warn_of_missing()
+    paths.evaluator.arithmetic.tell()
     return result
 
 

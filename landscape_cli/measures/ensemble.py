@@ -13,7 +13,7 @@ import torch
 
 from landscape_cli.arguments import check_kind, check_number
 from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import Statistics
+from landscape_cli.choices import Precision, Statistics
 from landscape_cli.errors import GeometryError, LandscapeWarning, Remark, listed
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator, evaluator_of
@@ -54,6 +54,7 @@ def ensemble(
     bn: Statistics | str = Statistics.KEEP,
     same: float = SAME,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     advance: Callable[[int], None] | None = None,
 ) -> Ensemble:
     """Measure what networks predict together, and what the mean of their weights does (docs/method.md: Ensembles).
@@ -72,6 +73,8 @@ def ensemble(
             training set.
         same: by how much more a mean may err than its networks where these share a wedge.
         device: where to compute, with a model.
+        precision: in which numbers networks in float32 are evaluated, with a model: "float32", "tf32" (on a CPU the
+            same) or "bf16".
         advance: called with the number of samples done.
 
     Returns:
@@ -81,16 +84,17 @@ def ensemble(
     Raises:
         GeometryError: if there are fewer than two networks, `aligned` are others, the symmetry is of another model, or
             `same` or `bn` is none that there is, or means of weights are meant that there are not.
-        ModelError: if a network does not fit the model.
+        ModelError: if a network does not fit the model, or is not for such a precision.
         DataError: if there is no data, or it is malformed.
 
     Warns:
         LandscapeWarning: if outputs are NaN, or networks share a wedge that are no solutions.
-        Remark: if the networks are binary, or there are no statistics to recompute.
+        Remark: if the networks are binary, or there are no statistics to recompute; how many decisions another
+            precision than float32 changes on a sample.
     """
     check_same(same)
     kept = statistics_of(bn)
-    evaluator = evaluator_of(model, data, device=device)
+    evaluator = evaluator_of(model, data, device=device, precision=precision)
     kind = "give networks, one after another, as a list does"
     for name, several in (("networks", networks), ("aligned", networks if aligned is None else aligned)):
         check_kind(name, several, Sequence, kind, GeometryError)
@@ -115,6 +119,7 @@ def ensemble(
     measured = means.measure(predictions, mixture, averaged, symmetry=symmetry if spherical else None, advance=advance)
     means.warn_of_missing()
     warn_of_doubtful(measured, [f"network {k + 1}" for k in range(len(networks))])
+    evaluator.arithmetic.tell()
     return measured
 
 

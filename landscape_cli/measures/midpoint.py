@@ -17,7 +17,7 @@ from landscape_cli.alignment.align import check_method
 from landscape_cli.alignment.verified import PairAligner
 from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.binary.layers import latent_owners
-from landscape_cli.choices import Statistics, Target, check_choice
+from landscape_cli.choices import Precision, Statistics, Target, check_choice
 from landscape_cli.errors import DataError, LandscapeWarning, TrainingError
 from landscape_cli.evaluation.splits import TRAIN, Data, named_splits
 from landscape_cli.io.checkpoint import Checkpoint
@@ -65,6 +65,7 @@ def optimize_midpoint(
     keep_last_layer: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    precision: Precision | str = Precision.FLOAT32,
     observer: TrainingObserver | None = None,
     advance: Advance | None = None,
 ) -> OptimizedPath:
@@ -96,6 +97,8 @@ def optimize_midpoint(
         keep_last_layer: whether both ends were normalised so that the last layer keeps its scale.
         seed: of all that is random.
         device: where to compute.
+        precision: in which numbers networks in float32 are evaluated: "float32", "tf32" (on a CPU the same) or "bf16";
+            the recipe has that of training.
         observer: whom to tell of the training.
         advance: called with the number of samples done on the path, as by `path`.
 
@@ -108,6 +111,10 @@ def optimize_midpoint(
         GeometryError, ModelError, DataError: as `path` does, or if the midpoint cannot be normalised or aligned.
         TrainingError: if training diverges, or paths between binary networks are to be trained on.
         ProofError: if the midpoint, normalised or aligned, does not compute what it did.
+
+    Warns:
+        LandscapeWarning: if the midpoint ended farther from both ends than they are apart; if points have no error.
+        Remark: how many decisions another precision than float32 changes on a sample.
     """
     check_networks(model, {"start": start, "end": end})
     check_kind("spec", spec, ModelSpec, "give the model's ModelSpec, such as `Checkpoint.model`", TrainingError)
@@ -133,6 +140,7 @@ def optimize_midpoint(
         bn=bn,
         seed=seed,
         device=device,
+        precision=precision,
     )
     evaluator.check_scales({"start": start, "end": end})
     normalized = {"keep_last_layer": keep_last_layer} if evaluator.paths.needs_normalized else None
@@ -150,6 +158,7 @@ def optimize_midpoint(
         measuring=lambda samples: nullcontext(advance),
     )
     evaluator.warn_of_missing()
+    evaluator.evaluator.arithmetic.tell()
     return optimized
 
 

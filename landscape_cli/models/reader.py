@@ -25,7 +25,7 @@ from landscape_cli.models.effective import Form, burnt, tensors_of
 from landscape_cli.models.factories import allow_code
 from landscape_cli.models.fitting import check_network, check_structure, fit_tensors, layout_of, load_params
 from landscape_cli.models.naming import Match, match_names
-from landscape_cli.models.registry import build_model, construct_template, find_spec, is_request_for, measured
+from landscape_cli.models.registry import construct_template, find_spec, is_request_for, measured
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class NetworkReader:
             _check_same_model(network, networks[0])
             names = frozenset(network.params if plain else networks[0].params)
             if names not in models:
-                models[names] = _build(network)
+                models[names] = _build(network, self._taken_template(network))
             check_network(network.path, models[names], network.params)
             networks[k], found = _with_plain(network, models[names], plain)
             model = model or found
@@ -203,6 +203,13 @@ class NetworkReader:
             check_structure(self._template[1], tensors)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
+
+    def _taken_template(self, network: Checkpoint) -> nn.Module | None:
+        """Return the template that a network was checked against, which is not to be used again; or None."""
+        if self._template is None or self._template[0] != (network.model, network.params.keys()):
+            return None
+        (_, template), self._template = self._template, None
+        return template
 
     def _check_request(self, path: Path, spec: ModelSpec) -> None:
         """Check what the user says of a model against what a checkpoint of landscape's does.
@@ -286,18 +293,18 @@ def _say_what_is_left(path: Path, entry: Entry, match: Match) -> None:
         warnings.warn(remark, Remark, stacklevel=5)
 
 
-def _build(network: Checkpoint) -> nn.Module:
-    """Return a network's model.
+def _build(network: Checkpoint, template: nn.Module | None) -> nn.Module:
+    """Return a network's model, made of a template of it if there is one.
 
     Raises:
         ModelError: if it cannot be built, naming the file.
     """
     try:
+        model = construct_template(network.model, network.params) if template is None else template
         if isinstance(network.params, FileTensors):
-            model = construct_template(network.model, network.params)
             learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
             return load_params(model, network.params.outlined(learned))
-        return build_model(network.model, network.params)
+        return load_params(model, network.params)
     except ModelError as error:
         raise ModelError(f"{network.path}: {error}") from error
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.binary.layers import binarize
-from landscape_cli.network import Params
+from landscape_cli.network import Params, outline
 from landscape_cli.symmetry import Axis, Symmetry
 from landscape_cli.symmetry.transform import rescale_axes, rescalings, spread
 
@@ -93,6 +93,10 @@ class StoredParams(Mapping[str, Tensor]):
     def __getitem__(self, name: str) -> Tensor:
         """Return a tensor."""
         return self._exact[name].to(self._like[name].device, self._like[name].dtype)
+
+    def outline(self, name: str) -> Tensor:
+        """Return what has a tensor's shape and type, without making it."""
+        return outline(self._like, name)
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is a tensor, without making it."""

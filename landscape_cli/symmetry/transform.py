@@ -12,6 +12,7 @@ from torch import Tensor
 from landscape_cli.arguments import check_kind
 from landscape_cli.binary.layers import without_zeros
 from landscape_cli.errors import GeometryError
+from landscape_cli.network import outline
 from landscape_cli.symmetry.checks import check_symmetry, check_units
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
@@ -93,6 +94,10 @@ class PermutedParams(Mapping[str, Tensor]):
             factor = spread(self._signs[group].to(tensor.device, tensor.dtype), axis, tensor)
             tensor = tensor * factor if tensor is given else tensor.mul_(factor)
         return tensor
+
+    def outline(self, name: str) -> Tensor:
+        """Return what has a tensor's shape and type, without making it."""
+        return outline(self._params, name)
 
     def _exchanged(self, name: str, count: int) -> Tensor:
         """Return a tensor after so many groups of parts of the model were permuted."""

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import signs_of_gains
-from landscape_cli.alignment.similarity import Similarity, mean_cosine
+from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.alignment.terms import Kind
 from landscape_cli.normalization.normalize import normalize_params
-from landscape_cli.symmetry import Axis, Places, Role
 from tests.support.alignment_nets import Net
 from tests.support.cases import ALL
 from tests.support.layers import Net as Layers
@@ -125,23 +124,6 @@ def test_the_total_of_cosines_is_that_of_matched_units() -> None:
         score = similarity.score(name, similarity.writers(name), matching)
         total += sum(float(score[i, j]) for i, j in enumerate(matching.pairs[name]))
     assert similarity.total(matching) == pytest.approx(total, abs=1e-10)
-
-
-def test_mean_cosine_is_the_mean_over_units() -> None:
-    generator = torch.Generator().manual_seed(0)
-    reference, network = (torch.randn(5, 4, generator=generator, dtype=torch.float64) for _ in range(2))
-    network[3] = 0  # a vector of zeros has no direction
-    axis = Axis("w", (0,), Role.INCOMING, Places(torch.arange(5)[:, None].numpy()))
-    cosines = [slow_cosines(reference[[k]], network[[k]])[0][0] for k in (0, 1, 2, 4)]
-    found = mean_cosine({"w": reference}, {"w": network}, {"g": [axis], "none": []})
-    assert found == {"g": pytest.approx(sum(cosines) / 5)}
-
-
-def test_numbers_of_a_unit_each_are_one_vector() -> None:
-    gains, doubled = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([2.0, -4.0, 6.0])
-    axis = Axis("gain", (0,), Role.GAIN, Places(torch.arange(3)[:, None].numpy()))
-    assert mean_cosine({"gain": gains}, {"gain": doubled}, {"g": [axis]}) == {"g": pytest.approx(1.0)}
-    assert mean_cosine({"gain": gains}, {"gain": gains.flip(0)}, {"g": [axis]})["g"] == pytest.approx(10 / 14)
 
 
 def generated(m: Any, x: Tensor) -> Tensor:

@@ -10,7 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from landscape_cli import barrier, line_around, path, plane, plane_around, radial_profiles
+from landscape_cli import (
+    barrier,
+    connector,
+    ensemble,
+    line_around,
+    optimize_midpoint,
+    path,
+    plane,
+    plane_around,
+    radial_profiles,
+    trace_symmetry,
+)
 from landscape_cli.choices import Precision
 from landscape_cli.data.source import Split
 from landscape_cli.errors import ModelError, Remark
@@ -19,6 +30,7 @@ from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.forward.objectives import Regression
 from landscape_cli.forward.sizes import FEW_NETWORKS
 from landscape_cli.models import create_model
+from landscape_cli.samplers import Recipe
 from tests.support.training import MODELS
 
 MODEL = create_model(MODELS["mlp"], seed=9).eval()
@@ -115,10 +127,20 @@ def test_binary_networks_and_unknown_precisions_are_refused() -> None:
 
 
 FEW = data(60)
+TRAINED: dict[str, Any] = {
+    "spec": MODELS["mlp"],
+    "symmetry": trace_symmetry(MODEL, FEW.x[:2]),
+    "recipe": Recipe(1, until_error=1.0),
+    "points": 3,
+    "loss": True,
+}
 ANGLES = {"angles": (30.0,), "samples": 1}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "path": lambda **how: path(MODEL, *NETWORKS[:2], FEW, points=3, loss=True, **how),
     "barrier": lambda **how: barrier(MODEL, *NETWORKS[:2], FEW, points=3, loss=True, **how),
+    "optimize_midpoint": lambda **how: optimize_midpoint(MODEL, *NETWORKS[:2], FEW, **TRAINED, **how),
+    "connector": lambda **how: connector(MODEL, NETWORKS[:2], FEW, **TRAINED, **how),
+    "ensemble": lambda **how: ensemble(MODEL, NETWORKS[:3], FEW, **how),
     "plane": lambda **how: plane(MODEL, *NETWORKS[:3], FEW, grid=2, loss=True, **how),
     "plane_around": lambda **how: plane_around(MODEL, NETWORKS[0], FEW, grid=2, loss=True, **how),
     "line_around": lambda **how: line_around(MODEL, NETWORKS[0], FEW, points=3, loss=True, **how),
@@ -144,3 +166,8 @@ def test_what_is_measured_in_bf16_says_what_that_changes(name: str) -> None:
     assert [text.startswith("in bf16, ") for text in said] == [True]
     with pytest.raises(ModelError, match="precision"):
         function(precision="half")
+
+
+def test_an_evaluator_has_its_own() -> None:
+    with pytest.raises(ModelError, match="an Evaluator has its precision already: leave out `precision=`"):
+        ensemble(Evaluator(MODEL, FEW), NETWORKS[:2], precision="bf16")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -181,3 +182,27 @@ def test_convolutions_unfold_a_few_samples_at_a_time(layer: nn.Module, monkeypat
     assert counts[1] > len(x)
     with in_float64():
         assert layer(x[:0]).shape[1:] == whole.shape[1:]
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"padding": 1, "stride": 2, "bias": False}, {"padding": (2, 0), "dilation": (1, 2)}]
+)
+def test_few_windows_are_one_product(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all samples, or as many as memory is meant to hold; the same but for rounding."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 256, (3, 2), **how).double().eval().requires_grad_(False)
+    x, products = torch.randn(5, 3, 5, 4, dtype=torch.float64), []
+    in_one = float64._in_one_product
+    monkeypatch.setattr(float64, "_in_one_product", lambda *args: products.append(len(args[0])) or in_one(*args))
+    expected = layer(x)
+    for unfolded, samples in ((1 << 30, [5]), (1, [1] * 5)):
+        monkeypatch.setattr(float64, "UNFOLDED", unfolded)
+        products.clear()
+        with in_float64():
+            found = layer(x)
+        assert products == samples
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    products.clear()
+    with in_float64():
+        layer(torch.randn(2, 3, 16, 16, dtype=torch.float64))  # 64 windows each, of 256 filters
+    assert not products

@@ -11,8 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from landscape_cli.symmetry.solving.elimination import Row, reduced, solve_for_latest, substituted
 from landscape_cli.symmetry.solving.variables import VariableTable
@@ -59,6 +57,9 @@ def _components(variables: VariableTable, rows: Sequence[Statement]) -> Iterator
             found.append(dict(total))
     if not found:
         return
+    from scipy.sparse import coo_array  # not above: it takes long to import, and few models have such variables
+    from scipy.sparse.csgraph import connected_components
+
     size = len(variables.several)
     ends = np.array([(min(row), variable) for row in found for variable in row])
     which = connected_components(coo_array((np.ones(len(ends)), ends.T), shape=(size, size)), directed=False)[1]
