@@ -20,6 +20,7 @@ from landscape_cli.alignment.parts import match_parts
 from landscape_cli.alignment.signs import signs_of_gains
 from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.alignment.terms import Kind
+from landscape_cli.alignment.unsigned import match_unsigned
 from landscape_cli.binary.layers import to_signs, without_zeros
 from landscape_cli.choices import Method, check_choice
 from landscape_cli.errors import GeometryError
@@ -151,12 +152,16 @@ def match_networks(
             descent.sweep()
         if symmetry.latents:
             descent.finish()
+        guessed = descent.guessed and bool(where.symmetry.signs) and not symmetry.latents and correlations is None
         del descent
         if method in {Method.WEIGHT, Method.LEARNED}:
             similarity = Similarity(target, mover, where, gains, Kind.WEIGHT)
             labelling = _by_weights(similarity, labelling, orders, seed)
+        objective = Objective(similarity, correlations)
+        if guessed:
+            labelling = objective.better(labelling, match_unsigned(similarity))
         if no_less:
-            labelling = Objective(similarity, correlations).no_less(labelling)
+            labelling = objective.no_less(labelling)
         if learner is not None:
             labelling, learned = learner.improve(target, mover, labelling, gains)
         signs = labelling.final_signs()

@@ -55,6 +55,7 @@ class Descent:
         self.settled: set[str] = set()
         self._versions: Counter[str] = Counter()
         self._matched_at: dict[str, tuple[int, ...]] = {}
+        self.guessed = False
 
     def settle(self) -> None:
         """Match every group once, in an order in which the next has writers whose other axes are settled.
@@ -71,13 +72,16 @@ class Descent:
         while self._pending:
             if self.signs.choose_entangled(self.settled):
                 self.signs.choose_settled(self.settled)
+                self.guessed = True
             name, terms = self._next()
             if not terms:
+                self.guessed = True
                 if match_tied(self):
                     self.signs.choose_settled(self.settled)
                     continue
                 terms = self._all_terms(name)
             common = self.signs.common_signs_left(terms)
+            self.guessed |= max(common.values(), default=1) > 1
             self._try_signs(name, terms)
             self.match(name, terms)
             self._break_ties(terms)

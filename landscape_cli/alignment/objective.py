@@ -12,6 +12,8 @@ from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import UnitMatching
 from landscape_cli.alignment.similarity import Similarity
 
+ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Objective:
@@ -36,6 +38,11 @@ class Objective:
             pairs = torch.from_numpy(matching.pairs[name]).to(correlations.device)
             total += float(correlations[torch.arange(len(pairs)), pairs].sum(dtype=torch.float64))
         return total
+
+    def better(self, matching: UnitMatching, other: UnitMatching) -> UnitMatching:
+        """Return a matching, or another one if that has more by more than rounding."""
+        value = self.value(matching)
+        return other if self.value(other) > value + ROUNDING * abs(value) else matching
 
     def no_less(self, matching: UnitMatching) -> UnitMatching:
         """Return a matching, or a better one if the networks as they are resemble each other more than it says.

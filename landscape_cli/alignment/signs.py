@@ -20,12 +20,24 @@ MOST_ROUNDS = 100
 
 
 def signs_of_gains(reference: Params, params: Params, axis_table: AxisTable) -> Gains:
-    """Return the sign groups whose signs gains tell: all there, none of them zero, and in no other sign group."""
+    """Return the sign groups whose signs gains tell: all there, none of them zero, and in no other sign group.
+
+    Nor may other units trade places within what a gain has of one: the first number there tells its sign.
+    """
     groups = axis_table.symmetry.signs
     uses = Counter(axis.tensor for group in groups for axis in group.axes if axis.role is Role.GAIN)
     gains: Gains = {}
     for group in groups:
-        gain = next((axis for axis in group.axes if axis.role is Role.GAIN and uses[axis.tensor] == 1), None)
+        gain = next(
+            (
+                axis
+                for axis in group.axes
+                if axis.role is Role.GAIN
+                and uses[axis.tensor] == 1
+                and all(along.dims == axis.dims for _, along in axis_table.permutations[axis.tensor])
+            ),
+            None,
+        )
         if gain is not None:
             signs = [unit_rows(network[gain.tensor], gain)[:, 0].cpu().sign() for network in (reference, params)]
             if all(bool((sign != 0).all()) for sign in signs):

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
-from landscape_cli.symmetry.transform import unit_rows
+from landscape_cli.symmetry.transform import PermutedParams, unit_rows
 
 
 def order_of_units(symmetry: Symmetry, values: Params) -> dict[str, Tensor]:
-    """Return the permutations, as `permute` takes them, that sort the units of every group by what is given of them.
+    """Return the permutations, as `permute` takes them, that sort units, and parts, by what is given of them.
 
     Applied to two networks that differ by permutations, with values that move along, they give the same network; units
     whose sums are equal keep their order.
@@ -27,7 +27,16 @@ def order_of_units(symmetry: Symmetry, values: Params) -> dict[str, Tensor]:
     Returns:
         By group, shape (units,), int64, on the CPU.
     """
-    order = {}
+    order: dict[str, Tensor] = {}
+    for parts in symmetry.modules:
+        moved = PermutedParams(values, symmetry, order)
+        totals = [sum(float(moved[name].double().sum()) for name in part if name in values) for part in parts.members]
+        sums = torch.tensor(totals, dtype=torch.float64)
+        for axis in parts.axes:
+            if axis.tensor in values:
+                sums += unit_rows(moved[axis.tensor].cpu().double(), axis).sum(dim=1)
+        order[parts.name] = sums.argsort(stable=True)
+    values = PermutedParams(values, symmetry, order) if order else values
     for group in symmetry.permutations:
         sums = torch.zeros(group.units, dtype=torch.float64)
         for axis in group.axes:

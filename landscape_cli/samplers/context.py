@@ -12,6 +12,7 @@ from landscape_cli.forward.objective import Objective
 from landscape_cli.forward.objectives import CLASSIFICATION
 from landscape_cli.rng import derive_seed, generator, seed_device
 from landscape_cli.samplers import gradients
+from landscape_cli.samplers.division import Division
 from landscape_cli.samplers.optimizer import DTYPES, make_optimizer
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.stack import Stack
@@ -55,6 +56,7 @@ class StepContext:
         uses_gradients: bool,
         objective: Objective = CLASSIFICATION,
         confined: ConfinedStack | None = None,
+        division: Division | None = None,
     ) -> None:
         """Prepare the first step.
 
@@ -67,6 +69,7 @@ class StepContext:
             uses_gradients: whether the sampler looks at `stack.gradients`.
             objective: what outputs are held against.
             confined: the networks in their subspaces, if training is confined to such.
+            division: the processes that find gradients, each of some networks, if there are several.
         """
         self.objective = objective
         self.stack, self.recipe, self.seeds, self.phase = stack, recipe, list(seeds), phase
@@ -83,7 +86,10 @@ class StepContext:
         )
         self._draws = gradients.draws_at_random(stack, x)
         self._gradients, together = gradients.choose(stack, x, recipe.batch_size, DTYPES[recipe.precision], objective)
-        self.collects = together or uses_gradients or recipe.clip_norm is not None or confined is not None
+        if division is not None:
+            self._gradients = division.divide(self._gradients, objective)
+        is_looked_at = uses_gradients or recipe.clip_norm is not None or confined is not None or division is not None
+        self.collects = together or is_looked_at
         device = stack.weights.device
         self.loss_sum = torch.zeros(len(stack.networks), device=device, dtype=torch.float64)
         self.wrong = torch.zeros(len(stack.networks), device=device, dtype=objective.counted_in)

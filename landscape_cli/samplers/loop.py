@@ -20,6 +20,7 @@ from landscape_cli.forward.precision import tf32
 from landscape_cli.network import Params
 from landscape_cli.samplers.augment import augment, check_augment
 from landscape_cli.samplers.context import StepContext
+from landscape_cli.samplers.division import Division
 from landscape_cli.samplers.records import EpochNetwork, EpochRecord, TrainingObserver
 from landscape_cli.samplers.sampler import Phase, Sampler
 from landscape_cli.samplers.stack import Stack
@@ -54,6 +55,7 @@ class Loop:
         confined: ConfinedStack | None = None,
         taken: Mapping[int, int | None] | None = None,
         scaled: bool = False,
+        division: Division | None = None,
     ) -> None:
         """Prepare training.
 
@@ -70,6 +72,7 @@ class Loop:
             confined: the networks in their subspaces, if training is confined to such.
             taken: after which epochs the observer gets the networks, and which snapshot each is, if any.
             scaled: whether their scale at the beginning was chosen, so that it may be why one diverges.
+            division: the processes that train them together, if there are several.
 
         Raises:
             TrainingError: if the networks cannot be trained on such batches, or inputs to augment are no images.
@@ -95,9 +98,10 @@ class Loop:
             uses_gradients=sampler.uses_gradients,
             objective=self.data[0].objective,
             confined=confined,
+            division=division,
         )
         self.context.steps = len(self.ends)
-        self._scaled = scaled
+        self._scaled, self._division = scaled, division
         self.diverged = list(diverged) or [False] * stack.runs
         self.context.active = [not lost for lost in self.diverged]
         self.records: list[EpochRecord] = []
@@ -212,6 +216,8 @@ class Loop:
                 members = self.stack.members(run)
                 self._record(run, losses[members], errors[members], rate)
                 self._take(run, context.epoch + 1)
+        if self._division is not None:
+            self._division.check_agree(self.stack, context.active)
         context.epoch, context.step = context.epoch + 1, 0
 
     def _counts(self) -> int | Tensor:

@@ -18,6 +18,7 @@ from landscape_cli.errors import Remark, TrainingError
 from landscape_cli.forward.functional import as_inputs, readable
 from landscape_cli.network import ModelSpec, Params
 from landscape_cli.rng import generator
+from landscape_cli.samplers.division import Division
 from landscape_cli.samplers.loop import Loop
 from landscape_cli.samplers.recipe import Recipe
 from landscape_cli.samplers.records import EpochRecord, TrainingObserver, check_keep_epochs
@@ -74,6 +75,7 @@ def train(
     observer: TrainingObserver | None = None,
     pause: Pause = lambda epoch_ended, state: None,
     resume: TrainingState | None = None,
+    division: Division | None = None,
 ) -> list[Solution]:
     """Train a run for each seed, all as one stack; each gives what it would give alone (docs/method.md: Samplers).
 
@@ -101,6 +103,7 @@ def train(
         pause: called before the first step and after every step, with whether an epoch has ended (or the first is
             about to begin), and with a function that returns the state of training: may save it, or raise to stop.
         resume: a state to go on from, of a training with the same other arguments.
+        division: the processes that train these networks together, each called with the same arguments.
 
     Returns:
         For each seed, in this order, what the run came to.
@@ -158,6 +161,7 @@ def train(
             confined=confined,
             taken=taken if number == len(phases) - 1 else {},
             scaled=init_scale != 1 and number == 0,
+            division=division,
         )
         if resume is not None and number == first:
             restore(loop, resume)

@@ -26,7 +26,10 @@ from landscape_cli.io.records import parse_json
 from landscape_cli.sharing.launch import Launch, RankError
 
 if TYPE_CHECKING:
+    import torch
     from torch.distributed import TCPStore  # type: ignore[attr-defined] # made in C++
+
+    from landscape_cli.sharing.tensors import SharedTensors
 
 REMARK_SECONDS, JOIN_SECONDS = 20.0, 600.0
 """So long processes wait for each other as they begin, until they say so, and until they give up."""
@@ -98,6 +101,16 @@ class Ranks:
         for other in self._connections:
             self._say(other, GO)
         return True
+
+    def tensors(self, device: torch.device) -> SharedTensors:
+        """Return what the processes exchange tensors by, once all have called this.
+
+        Raises:
+            RankError: if they cannot be connected.
+        """
+        from landscape_cli.sharing.tensors import SharedTensors
+
+        return SharedTensors(self.launch, self._store, device)
 
     def meet(self) -> None:
         """Wait until all are here.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from landscape_cli.errors import listed
-from landscape_cli.symmetry.solving.refinement import ITSELF, OTHERWISE
+from landscape_cli.symmetry.solving.refinement import CROSSED, ITSELF, OTHERWISE
 from landscape_cli.symmetry.spec import FixedAxis, Symmetry
 from landscape_cli.symmetry.tracing.tensors import IN_PLACE, NO_RULE, UNKNOWN_PLACE
 
@@ -20,7 +20,9 @@ def is_understood(axis: FixedAxis) -> bool:
     It is not where an operator has no rule, or ties units in a way that its rule does not follow.
     """
     what = axis.reason.partition(WITHIN)[0]
-    return not (what.startswith((NO_RULE, UNKNOWN_PLACE, IN_PLACE, OTHERWISE, ITSELF)) or OPERATOR.fullmatch(what))
+    return not (
+        what.startswith((NO_RULE, UNKNOWN_PLACE, IN_PLACE, OTHERWISE, ITSELF, CROSSED)) or OPERATOR.fullmatch(what)
+    )
 
 
 def not_understood(symmetry: Symmetry) -> tuple[FixedAxis, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -111,9 +112,11 @@ def _symmetry_of(
 ) -> tuple[Traced, Symmetry, Known]:
     """Return what one way through a model says, and what is to be known of the model to follow it so."""
     traced, symmetry, siblings = _derived(model, example_input, strict, branches)
-    known = Known()
-    for further in (Known(traced.stacks), Known(joints=siblings.joints)):
-        more = Known({**known.stacks, **further.stacks}, known.joints | further.joints)
+    known, tried = Known(), set(traced.stacks)
+    steps = deque([Known(traced.stacks), Known(joints=siblings.joints)])
+    while steps:
+        step = steps.popleft()
+        more = Known({**known.stacks, **step.stacks}, known.joints | step.joints)
         if more == known:
             continue
         try:
@@ -123,6 +126,9 @@ def _symmetry_of(
                 again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
         except InconsistencyError:
             continue
+        if again.stacks.keys() - tried:  # what is cut shows what else is a stack
+            steps.appendleft(Known({**more.stacks, **again.stacks}, step.joints))
+            tried.update(again.stacks)
         if more.joints <= found.told and _size(apart) > _size(symmetry):
             traced, symmetry, known = again, apart, more
     return traced, symmetry, known

@@ -26,7 +26,7 @@ def inner(net: Net, first: dict[str, torch.Tensor], second: dict[str, torch.Tens
 
 
 @pytest.mark.parametrize(
-    "name", ["in a loop", "routed by number", "gates of their own", "side by side", "averaged votes"]
+    "name", ["in a loop", "routed by number", "slices of parameters", "side by side", "averaged votes"]
 )
 @pytest.mark.parametrize("seed", range(2))
 def test_planted_exchanges_are_undone(name: str, seed: int) -> None:
@@ -61,7 +61,7 @@ def test_proved_with_parts_first() -> None:
     )
     alignment = align(net.model, net.params, planted, net.symmetry)
     assert alignment.proof is not None
-    assert sorted(alignment.permutations["experts"].tolist()) == list(range(PARTS))
+    assert sorted(alignment.permutations["experts/parts"].tolist()) == list(range(PARTS))
     for name, tensor in permute(planted, net.symmetry, alignment.permutations).items():
         assert torch.equal(tensor, net.params[name])
 

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.signs import choose_signs, signs_of_gains
-from landscape_cli.symmetry import Symmetry, flip, trace_symmetry
+from landscape_cli.symmetry import Symmetry, flip, permute, random_permutations, random_signs, trace_symmetry
 from tests.support.alignment_nets import Net
+from tests.support.layers import Net as Body
 
 Pair = tuple[Symmetry, dict[str, Tensor], dict[str, Tensor]]
 
@@ -109,3 +111,21 @@ def test_gains_tell_unless_one_is_zero() -> None:
     assert gains.keys() - left.keys() == {
         group.name for group in net.symmetry.signs if any(axis.tensor == "norm2.weight" for axis in group.axes)
     }
+
+
+def test_gains_in_which_other_units_trade_places_do_not_tell() -> None:
+    """Weights that a layer of the input modulates are a gain for its outputs; their rows are units of their own."""
+
+    def forward(m: Body, x: Tensor) -> Tensor:
+        weights = m.w * m.a(x)[:, None]
+        weights = weights / (1 + weights.square().sum(2, keepdim=True))
+        return m.o(torch.nn.functional.leaky_relu(weights @ m.c))
+
+    parts = {"w": nn.Parameter(torch.zeros(4, 3)), "c": nn.Parameter(torch.zeros(3))}
+    symmetry, network, _ = pair(Body(forward, a=nn.Linear(3, 3), o=nn.Linear(4, 2), **parts), 3, seed=0)
+    source = torch.Generator().manual_seed(0)
+    for _ in range(4):
+        moved = permute(network, symmetry, random_permutations(symmetry, generator=source))
+        moved = flip(moved, symmetry, random_signs(symmetry, generator=source))
+        found = match_networks(network, moved, symmetry).params
+        assert all(torch.allclose(found[name], tensor) for name, tensor in network.items())

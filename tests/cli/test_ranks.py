@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import torch
 
 from landscape_cli.cli.ranks import RanksOfThisProcess
 from landscape_cli.sharing.journal import Journal
@@ -70,6 +72,43 @@ def test_two_come_to_the_bytes_of_one_and_what_a_killed_one_leaves_is_resumed_fr
     assert second.communicate() == ("", "")
     assert second.returncode == 0
     assert Path("r.json").read_bytes() == whole
+    assert not list(Path().glob("*.resume*"))
+
+
+def test_replicas_are_shared_and_a_signal_to_one_lets_the_first_save(
+    landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [*TRAIN, "--algo", "rsgd", "--epochs", "100", "--log", "log.csv", "-o", "r.st"]
+    alone = landscape(*command)
+    assert alone.code == 0
+    whole = {name: Path(name).read_bytes() for name in ("r.st", "log.csv")}
+    for name in whole:
+        Path(name).unlink()
+
+    def launch() -> Any:
+        port = free_port()
+        for name, value in environment(0, 2, port).items():
+            monkeypatch.setenv(name, value)
+        return start([*command, "--resume"], environment(1, 2, port))
+
+    def terminate() -> None:
+        while not (Path("log.csv").exists() and Path("log.csv").read_bytes().count(b"\n") > 3):
+            time.sleep(0.01)
+        second.terminate()
+
+    second = launch()
+    threading.Thread(target=terminate).start()
+    done = landscape(*command, "--resume")
+    second.communicate()
+    assert (done.code, second.returncode) == (143, 143)
+    assert "the state of training is in r.st.resume" in done.err
+    assert not Path("r.st").exists()
+    torch.distributed.destroy_process_group()  # every command is a process of its own
+    second = launch()
+    done = landscape(*command, "--resume")
+    assert second.communicate() == ("", "")
+    assert (done.code, second.returncode, done.out) == (0, 0, alone.out)
+    assert {name: Path(name).read_bytes() for name in whole} == whole
     assert not list(Path().glob("*.resume*"))
 
 

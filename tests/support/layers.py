@@ -1076,6 +1076,22 @@ def state_space(m: Any, x: Tensor) -> Tensor:
     return m.o((state * m.c(x[:, -1])[:, None]).sum(-1))
 
 
+def averages(m: Any, x: Tensor) -> Tensor:
+    """Two states for each channel, of its own, of which each forgets at a pace of its own."""
+    x, state = m.a(x), torch.zeros(1)
+    for t in range(x.shape[1]):
+        state = torch.sigmoid(m.pace) * state + m.write * x[:, t, :, None]
+    return m.o(torch.tanh((state * m.read).sum(-1)))
+
+
+def both_ways(m: Any, x: Tensor) -> Tensor:
+    """Two cells that begin with one and the same state of zeros."""
+    forth = back = x.new_zeros(len(x), 3)
+    for t in range(2):
+        forth, back = m.forth(x[:, t], forth), m.back(x[:, 1 - t], back)
+    return m.o(torch.cat([forth, back], 1))
+
+
 def latent_layers(m: Any, x: Tensor) -> Tensor:
     """Layers whose weights are made of a latent each, of which units are rows and columns."""
     hidden = F.gelu(m.i(x))
@@ -1214,6 +1230,20 @@ WHOLE: dict[str, Case] = {
         (4,),
         (4, 1),
         (4, 1),
+    ),
+    "one state of zeros": Case(
+        lambda: Net(both_ways, forth=nn.RNNCell(4, 3), back=nn.RNNCell(4, 3), o=nn.Linear(6, 2)),
+        (2, 4),
+        (3, 3),
+        (),
+        (3, 3),
+    ),
+    "states of each channel": Case(
+        lambda: Net(averages, **{n: parameter(3, 2) for n in ("pace", "write", "read")}, **linears(a=(4, 3), o=(3, 2))),
+        (3, 4),
+        (3, 6),
+        (3, 6),
+        (3, 3, 6),
     ),
     "cosine similarity": Case(
         lambda: Net(

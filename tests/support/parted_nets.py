@@ -92,6 +92,39 @@ def routed_by_rows(m: Net, x: Tensor, gate: Tensor) -> Tensor:
     return y
 
 
+def stacks(way: Callable[[Net, Tensor, int], Tensor]) -> Callable[[], nn.Module]:
+    """Return what makes a mixture of experts whose matrices are slices of two parameters, routed to those that are hit.
+
+    `way` gives what one of them makes of its input.
+    """
+
+    def forward(m: Net, x: Tensor) -> Tensor:
+        x = F.leaky_relu(m.first(x), 0.3)
+        best, which, y = _top(m, x, m.gate(x).softmax(-1))
+        chosen = F.one_hot(which, PARTS + 1).permute(2, 1, 0)
+        for number in torch.greater(chosen.sum((-1, -2)), 0).nonzero():
+            k = number[0]
+            if k == PARTS:
+                continue
+            rank, row = torch.where(chosen[k])
+            y.index_add_(0, row, way(m, x[row], k) * best[row, rank, None])
+        return m.last(F.leaky_relu(y, 0.3))
+
+    return lambda: Net(
+        forward,
+        first=nn.Linear(3, WIDTH),
+        gate=nn.Linear(WIDTH, PARTS),
+        last=nn.Linear(WIDTH, 2),
+        up=nn.ParameterList([torch.randn(PARTS, 6, WIDTH)]),
+        down=nn.ParameterList([torch.randn(PARTS, WIDTH, 3)]),
+    )
+
+
+def one_slice(m: Net, x: Tensor, k: int) -> Tensor:
+    value, gate = F.linear(x, m.up[0][k]).chunk(2, -1)
+    return F.linear(F.silu(gate) * value, m.down[0][k])
+
+
 def _stacked(m: Net, x: Tensor, dim: int = 1) -> Tensor:
     return torch.stack([part(x) for part in m.experts], dim)
 
@@ -110,6 +143,8 @@ MADE: dict[str, Callable[[], nn.Module]] = {
     "routed by one-hot vectors": gated(routed_by_one_hot),
     "routed by number": gated(routed_by_number),
     "routed if any": gated(routed_if_any),
+    "routed by rows": gated(routed_by_rows),
+    "slices of parameters": stacks(one_slice),
     "gates of their own": lambda: Net(
         own_gates,
         gates=nn.ModuleList(nn.Linear(3, 1) for _ in range(PARTS)),
@@ -138,6 +173,9 @@ ALONE: dict[str, Callable[[], nn.Module]] = {
     "the first half of all": parts(lambda ys: torch.cat(ys, -1)[:, :3], 2, 3),
     "stacked, a running sum": parts(lambda ys: torch.stack(ys).cumsum(0).square().sum(0)),
     "times numbers of their places": parts(lambda ys: (torch.stack(ys) * torch.arange(3.0)[:, None, None]).sum(0)),
+    "slices of a parameter that is used whole, too": stacks(
+        lambda m, x, k: one_slice(m, x, k) + m.up[0].cumsum(0)[k, 0]
+    ),
     "one after the other": gated(lambda m, x, gate: m.experts[2](m.experts[1](m.experts[0](x)))),
     "gate of another order": gated(
         lambda m, x, gate: (

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from landscape_cli.errors import TraceError
 from landscape_cli.symmetry import trace_symmetry
 from landscape_cli.symmetry.reasons import counted, not_understood
-from tests.support.layers import Net
+from tests.support.layers import NETS, Net
 
 TIED = {
     "by a sum": lambda m, x: m.o((lambda h: h + h.roll(1, 1))(m.a(x))),
@@ -39,6 +39,14 @@ def test_what_is_not_followed_is_counted_told_and_refused(way: str) -> None:
     assert symmetry.notes
     with pytest.raises(TraceError, match="strict"):
         trace_symmetry(net(TIED[way]), torch.zeros(2, 4), strict=True)
+
+
+def test_groups_that_a_shuffle_mixes_are_counted() -> None:
+    """Several channels of each group to each group: they move within where both meet, and the groups do not."""
+    known = NETS["channel shuffle"]
+    symmetry = trace_symmetry(known.make(), torch.zeros(2, *known.shape))
+    assert {(axis.tensor, axis.dim, axis.places) for axis in not_understood(symmetry)} == {("first.weight", 0, 8)}
+    assert "mixed" in symmetry.notes[0]
 
 
 class PaddedWindows(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,11 +72,11 @@ def train(
     from landscape_cli.cli.training.log import EpochLog, check_log, watch
     from landscape_cli.cli.training.names import FIELD, check_template, state_file
     from landscape_cli.cli.training.resume import TrainingCheckpointer
-    from landscape_cli.cli.training.shared import gather_runs, own_runs, part_of_log
+    from landscape_cli.cli.training.shared import gather_runs, own_runs
     from landscape_cli.data.datasets import load_data
     from landscape_cli.errors import TrainingError
     from landscape_cli.io.lock import locked
-    from landscape_cli.samplers import last_epochs, records_of
+    from landscape_cli.samplers import TrainingObserver, last_epochs, records_of
     from landscape_cli.samplers import train as train_stack
 
     quiet, resume = terminal.quiet, interruption.resume
@@ -90,11 +91,12 @@ def train(
     phases = sampler.phases(recipe, binary=False)  # of binary networks there are as many, of as many epochs
     keep_epochs = target.kept_epochs(phases[-1].recipe.epochs)
     check_template(template, every_seed)
-    seeds = own_runs(every_seed)
-    log = part_of_log(interruption.log)
+    runs = own_runs(every_seed, sampler.networks)
+    seeds, log = runs.seeds, runs.part_of_log(interruption.log)
     target.check_plain(context)
-    other = "another training that writes it"
-    context.with_resource(locked(state_file(template, seeds), what=other, error=TrainingError))
+    if not runs.follows:
+        other = "another training that writes it"
+        context.with_resource(locked(state_file(template, seeds), what=other, error=TrainingError))
     files = CheckpointFiles(
         template,
         seeds,
@@ -129,10 +131,10 @@ def train(
     every = interruption.checkpoint_every
     checkpointer = TrainingCheckpointer(files.state, identity, every=every, resume=resume, quiet=quiet)
     state = checkpointer.read() if resume else None
-    if state is None and files.are_finished():
+    if state is None and not runs.follows and files.are_finished():
         say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
         errors = files.export(exports)
-        rows = gather_runs(files.finished_rows(), interruption.log, errors, force=target.force)
+        rows = gather_runs(runs, files.finished_rows(), interruption.log, errors, force=target.force)
         with noting(errors):
             _show(rows, files, target, alone=len(every_seed) == 1, quiet=quiet)
         check_written(errors)
@@ -144,7 +146,13 @@ def train(
         check_log(log, seen, sampler.networks, force=target.force, resume=True)
     lines = None if log is None else EpochLog(log, sampler.networks, force=target.force)
     checkpointer.ready = files.write_waiting
-    with checkpointer.on_guard(), watch(lines, len(seeds), files.take, keep_epochs, quiet=quiet) as observer:
+    watching: AbstractContextManager[TrainingObserver] = (
+        nullcontext(TrainingObserver(thorough=interruption.log is not None))
+        if runs.follows
+        else watch(lines, len(seeds), files.take, keep_epochs, quiet=quiet)
+    )
+    dividing = runs.division(device, checkpointer.is_asked)
+    with dividing as division, checkpointer.on_guard(), watching as observer:
         solutions = train_stack(
             spec,
             loaded,
@@ -156,8 +164,9 @@ def train(
             init_scale=init_scale,
             subspace=subspace,
             observer=observer,
-            pause=checkpointer.pause,
+            pause=checkpointer.pause_of(division, follows=runs.follows),
             resume=state,
+            division=division,
         )
     checkpointer.save_end()
     with checkpointer.keeping_end():
@@ -174,7 +183,7 @@ def train(
     with noting(errors):
         if lines is not None:
             lines.check_complete()
-    rows = gather_runs(rows, interruption.log, errors, force=target.force)
+    rows = gather_runs(runs, rows, interruption.log, errors, force=target.force)
     with noting(errors):
         _show(rows, files, target, alone=len(every_seed) == 1, quiet=quiet)
     check_written(errors)

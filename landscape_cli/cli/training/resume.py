@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from landscape_cli.samplers import TrainingState
+    from landscape_cli.samplers.division import Division
+    from landscape_cli.samplers.training import Pause
 
 FORMAT = "landscape/training/1"
 REMEDY = "remove it to begin anew"
@@ -145,6 +147,27 @@ class TrainingCheckpointer:
             self._save_and_stop()
         elif epoch_ended and self._is_due() and self.ready():
             self._try_to_save()
+
+    def pause_of(self, division: Division | None, *, follows: bool) -> Pause:
+        """Return what training calls after each step: `pause`, which the first of several processes does for all.
+
+        Args:
+            division: the processes that train together, if there are several.
+            follows: whether this is not the first of them.
+        """
+        if follows:
+            return lambda epoch_ended, state: None
+
+        def pause(epoch_ended: bool, state: Callable[[], TrainingState]) -> None:
+            if division is not None and division.stops and self._guards and not self.is_asked():
+                self._note(signal.SIGTERM, None)
+            self.pause(epoch_ended, state)
+
+        return pause
+
+    def is_asked(self) -> bool:
+        """Tell whether a signal has come that waits for the end of a step."""
+        return self._stop is not None
 
     def save_end(self) -> None:
         """Save where training ended, so that no more than what follows it can be lost; if the disk refuses, say so."""

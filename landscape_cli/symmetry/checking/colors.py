@@ -24,13 +24,18 @@ ROUNDS = 40
 
 
 class Colors:
-    """Refines colourings of a model's entries: whole numbers of 64 bits each, the same for the same history."""
+    """Refines colourings of a model's entries: whole numbers of 64 bits each, the same for the same history.
+
+    Attributes:
+        blind: whether outputs were NaN or Inf at some coloring, whatever numbers its colors had: it is not refined.
+    """
 
     def __init__(self, probe: Probe, random: np.random.Generator) -> None:
         """Draw the combinations of outputs whose gradients are compared."""
         self._probe = probe
         self._random = random
         self._round = 0
+        self.blind = False
         drawn = random.standard_normal((COMBINATIONS, probe.outputs_count))
         self._cotangents = torch.from_numpy(drawn)
         self._tensor = np.repeat(np.arange(len(probe.names)), np.diff(probe.starts))
@@ -76,6 +81,7 @@ class Colors:
             if all(signature is not None for signature in signatures):
                 break
         else:
+            self.blind = True
             return list(colors)
         together = np.concatenate([signature for signature in signatures if signature is not None])
         finer = _split(np.concatenate(colors), together)

@@ -57,12 +57,14 @@ class Completeness:
         signs: independent flips of signs.
         groups: groups of units that trade places.
         undecided: how many exchanges could neither be shown nor ruled out.
+        blind: whether that is as outputs are NaN or Inf where numbers are equal, as of weights over their own spread.
     """
 
     scales: Count
     signs: Count
     groups: Count
     undecided: int
+    blind: bool = False
 
     @property
     def counts(self) -> tuple[Count, Count, Count]:
@@ -108,6 +110,7 @@ def check_completeness(
         signs=_signs(probe, moves, idle),
         groups=Count("groups", len(symmetry.permutations), len(groups), wrong, tuple(groups)),
         undecided=exchanges.open,
+        blind=exchanges.blind,
     )
 
 

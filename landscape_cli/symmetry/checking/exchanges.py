@@ -7,8 +7,9 @@ several orbits, slices of tensors through them are exchanged, with whatever has 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ CLOSE = 1e-9
 """By how much outputs may differ for rounding, relative to the largest."""
 TRIES = 60
 """The most exchanges that are tried."""
+THIRDS = 40
+"""Up to how many entries a third may be taken to, as two trade places."""
 
 Entries = NDArray[np.int64]
 
@@ -35,10 +38,12 @@ class Exchanges:
         missed: what each does.
         open: how many entries look alike and could not be exchanged: nothing tells them apart, and nothing shows that
             they may trade places.
+        blind: whether a reason is that equal numbers have no finite outputs, so that nothing tells entries apart there.
     """
 
     missed: list[Move] = field(default_factory=list)
     open: int = 0
+    blind: bool = False
 
 
 class ExchangeSearch:
@@ -77,6 +82,7 @@ class ExchangeSearch:
         plain = self._colors.plain()
         for start in (plain, *(self._colors.mark(plain, entries) for entries in self._held)):
             self._extend(start)
+        self.result.blind = self._colors.blind
         return self.result
 
     def _extend(self, start: Hash) -> None:
@@ -87,12 +93,19 @@ class ExchangeSearch:
         (colors,), (finer,) = self._colors.refine([start]), self._colors.refine([held])
         known = [move for move in [*self.found, *self.result.missed] if (start[move] == start).all()]
         apart: set[tuple[int, int]] = set()
-        while self._tries < TRIES:
+        split: set[int] = set()
+        while self._tries < TRIES and not self._colors.blind:
             orbit = orbits(self._probe.size, known)
             pair = next(self._pairs(colors, finer, orbit, apart), None)
             if pair is None:
                 return
-            move = self._exchange(start, colors, *pair)
+            color = int(colors[pair[0]])
+            if color not in split:
+                split.add(color)
+                alike = np.unique(orbit, return_index=True)[1]
+                apart |= self._told_apart(start, alike[(colors[alike] == colors[pair[0]]) & ~self._idle[alike]])
+                continue
+            move = self._exchange(start, colors, *pair, known)
             if move is None:
                 apart.add(pair)
             else:
@@ -121,6 +134,21 @@ class ExchangeSearch:
                     yield before, entry
             alike.append(entry)
 
+    def _told_apart(self, start: Hash, entries: Entries) -> set[tuple[int, int]]:
+        """Return the pairs of these entries that are told apart once either is told from all others."""
+        apart: set[tuple[int, int]] = set()
+        parts = [entries.tolist()]
+        while parts:
+            part = parts.pop()
+            refined = self._colors.refine([self._colors.mark(start, np.array([entry])) for entry in part])
+            kinds: dict[bytes, list[int]] = {}
+            for entry, coloring in zip(part, refined, strict=True):
+                kinds.setdefault(np.sort(coloring).tobytes(), []).append(entry)
+            for one, other in combinations(kinds.values(), 2):
+                apart |= {(min(a, b), max(a, b)) for a in one for b in other}
+            parts += [kind for kind in kinds.values() if len(kinds) > 1 and len(kind) > 1]
+        return apart
+
     def _slices(self, a: int, b: int) -> Iterator[tuple[Entries, Entries]]:
         """Yield the slices of a tensor through two of its entries, along each axis on which they differ; at last both.
 
@@ -135,20 +163,41 @@ class ExchangeSearch:
                 yield numbers.take(int(i), axis=dim).ravel(), numbers.take(int(j), axis=dim).ravel()
         yield np.array([a]), np.array([b])
 
-    def _exchange(self, start: Hash, colors: Hash, a: int, b: int) -> Move | None:
+    def _exchange(self, start: Hash, colors: Hash, a: int, b: int, known: Sequence[Move]) -> Move | None:
         """Return an exchange that takes one entry to another, with all that has to go along; None if there is none."""
+        undecided = False
         for first, second in self._slices(a, b):
             if not np.array_equal(np.sort(colors[first]), np.sort(colors[second])):
                 continue
             self._tries += 1
             marked = [self._colors.mark(start, first), self._colors.mark(start, second)]
             one, other = self._colors.refine(marked)
-            if np.array_equal(np.sort(one), np.sort(other)):
+            if _alike(one, other):
                 move = _involution(one, other)
                 if move is not None and move[a] == b and self.keeps(move):
                     return move
-                self.result.open += bool(move is None or move[a] == b)
+                undecided |= bool(move is None or move[a] == b)
+        self.result.open += undecided and not self._ruled_out(start, colors, a, b, known)
         return None
+
+    def _ruled_out(self, start: Hash, colors: Hash, a: int, b: int, known: Sequence[Move]) -> bool:
+        """Tell whether nothing takes one entry to another: wherever it took some third, it would be seen.
+
+        Of the entries that the third might go to, those are tried that no known move which keeps `b` takes to others.
+        """
+        one, other = self._colors.mark(start, np.array([a])), self._colors.mark(start, np.array([b]))
+        reach = orbits(self._probe.size, [move for move in known if move[b] == b])
+        busy = np.flatnonzero(~self._idle & (colors != colors[a]))
+        for third in busy[np.unique(colors[busy], return_index=True)[1]].tolist():
+            like = busy[colors[busy] == colors[third]]
+            targets = like[np.unique(reach[like], return_index=True)[1]]
+            marked = self._colors.mark(one, np.array([third]))
+            if 1 < len(targets) <= THIRDS and not any(
+                _alike(*self._colors.refine([marked, self._colors.mark(other, np.array([target]))]))
+                for target in targets.tolist()
+            ):
+                return True
+        return False
 
     def keeps(self, move: Move) -> bool:
         """Tell whether random networks have the same outputs once moved."""
@@ -158,6 +207,11 @@ class ExchangeSearch:
             if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
                 return False
         return True
+
+
+def _alike(one: Hash, other: Hash) -> bool:
+    """Tell whether two colorings have the same colors equally often."""
+    return np.array_equal(np.sort(one), np.sort(other))
 
 
 def _involution(one: Hash, other: Hash) -> Move | None:

@@ -30,6 +30,8 @@ CLOSE = 1e-9
 """By how much outputs may differ for rounding, relative to the largest."""
 DENOMINATOR = 12
 """Of powers."""
+WAYS = (0.7, 16.0, -16.0)
+"""How far networks are moved along powers: by factors of up to ten million."""
 TRIES = 12
 """The most networks that are moved along powers, until the outputs of some depend on all their entries."""
 
@@ -113,15 +115,17 @@ class ScaleSpace:
     def _keeps(self, row: Vector) -> bool:
         """Tell whether networks moved along a row of powers, by a good deal, have the same outputs.
 
-        Not if none is found whose outputs depend on an entry that is moved, as of a unit that is off.
+        So far, also, that a small ε shows beside what it is added to. Not if no network is found whose outputs depend
+        on an entry that is moved, as of a unit that is off.
         """
         unseen, sizes = row[:-1] != 0, (1.0, 3.0, 0.1)
         for number in range(TRIES):
             vector = self._probe.draw(sizes[number % len(sizes)])
             before = self._probe.outputs(vector)
-            after = self._probe.outputs(vector * np.exp(0.7 * row[:-1])) * math.exp(-0.7 * row[-1])
-            if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
-                return False
+            for way in WAYS:
+                after = self._probe.outputs(vector * np.exp(way * row[:-1])) * math.exp(-way * row[-1])
+                if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
+                    return False
             unseen &= ~self._probe.active(vector)
             if number + 1 >= len(sizes) and not unseen.any():
                 return True

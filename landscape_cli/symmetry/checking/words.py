@@ -59,7 +59,9 @@ def completeness_lines(checked: Completeness) -> list[str]:
         if count.wrong:
             lines.append(f"warning: {count.wrong} of the {count.kind} found change outputs: please report this")
     if checked.undecided:
-        lines.append(f"warning: {checked.undecided} exchanges could neither be shown nor ruled out")
+        why = ": outputs are NaN or Inf where the numbers of units are equal, which is what tells most apart"
+        counted = "1 exchange" if checked.undecided == 1 else f"{checked.undecided} exchanges"
+        lines.append(f"warning: {counted} could neither be shown nor ruled out{why if checked.blind else ''}")
     return lines
 
 

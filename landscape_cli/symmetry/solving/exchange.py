@@ -15,6 +15,7 @@ import numpy as np
 
 from landscape_cli.symmetry.solving.hashes import Hashes, Pair, combined, scrambled
 from landscape_cli.symmetry.solving.refinement import run_of
+from landscape_cli.symmetry.tracing.branches import DECIDES
 from landscape_cli.symmetry.tracing.equations import clusters
 from landscape_cli.symmetry.tracing.graph import JOINING, Node
 from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, is_function, mix
@@ -36,16 +37,23 @@ class Moved:
         """Keep what is moved."""
         self.tensors, self.units = {**tensors, **{b: a for a, b in tensors.items()}}, units
         numbers = np.arange(len(units))
-        self.free = (units != numbers) & (labels.why_fixed(numbers) == 0)
+        why = labels.why_fixed(numbers)
+        # What decides which parts are taken may move with these: what is taken, and in which order, is followed.
+        decides = labels.reasons.index(DECIDES) if DECIDES in labels.reasons else 0
+        self.free = (units != numbers) & ((why == 0) | (why == decides))
 
 
 def moved_units(traced: Traced, tensors: Mapping[str, str], pairs: Mapping[int, int]) -> Array | None:
     """Return which unit takes the place of each if tensors take each other's; None if there is no such."""
-    labels = traced.labels
+    labels, graph = traced.labels, traced.graph
+    names = {name for pair in tensors.items() for name in pair}
+    if graph.used_whole({graph.pieces[name][0] for name in names if name in graph.pieces}):
+        return None
     found = [np.array([[a, b] for a, b in pairs.items()], dtype=np.int64).reshape(-1, 2)]
     for first, second in tensors.items():
-        rows = [traced.parameters.get(name, ()) for name in (first, second)]
-        if len(rows[0]) != len(rows[1]) or len(traced.aliases[first]) != len(traced.aliases[second]):
+        rows = [graph.runs.get(name, ()) for name in (first, second)]
+        aliases = [traced.aliases.get(name, ()) for name in (first, second)]
+        if len(rows[0]) != len(rows[1]) or len(aliases[0]) != len(aliases[1]):
             return None
         for runs in zip(*rows, strict=True):
             sides = [[part for layer in run for part in labels.resolve(layer.numpy(), lone=True)] for run in runs]

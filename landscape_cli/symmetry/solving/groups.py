@@ -10,7 +10,7 @@ from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.free_groups import named_after, scale_groups, sign_groups, unused
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
 from landscape_cli.symmetry.solving.products import separate
-from landscape_cli.symmetry.solving.refinement import color, run_of, runs_of, settle
+from landscape_cli.symmetry.solving.refinement import CROSSED, color, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.siblings import Siblings, find_siblings
 from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.variables import variable_table
@@ -178,11 +178,15 @@ def _axis_maker(traced: Traced):  # type: ignore[no-untyped-def]
 
 def _fixed(traced: Traced, parts: Sequence[Part]) -> Iterable[FixedAxis]:
     labels = traced.labels
+    crossed = labels.find(np.array(sorted(labels.crossed), dtype=np.int64))
     for part in parts:
         columns = part.run.columns
         numbers = np.stack([labels.why_fixed(column) for column in columns])
         held = np.stack([column < 0 for column in columns]) | (numbers > 0)
         why = np.where(held.all(axis=0), numbers.max(axis=0), NONE)
+        mixed = np.isin(np.stack(columns), crossed).any(axis=0) if len(crossed) and part.writes else np.zeros(0)
+        for name in traced.aliases[part.tensor] if mixed.any() else ():
+            yield FixedAxis(name, part.dims[-1], int(mixed.sum()), CROSSED)
         for number, places in zip(*np.unique(why[why >= 0], return_counts=True), strict=True):
             for name in traced.aliases[part.tensor]:
                 yield FixedAxis(name, part.dims[-1], int(places), labels.reasons[int(number)])

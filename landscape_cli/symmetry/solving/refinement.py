@@ -19,6 +19,7 @@ from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, covered, to_layer
 
 OTHERWISE = "units that live together otherwise than as rows and columns"
+CROSSED = "groups of units that are mixed, several of each with each other, and do not trade places"
 ITSELF = "a unit that meets itself"
 
 

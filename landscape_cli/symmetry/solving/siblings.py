@@ -199,7 +199,7 @@ def find_siblings(traced: Traced, parts: Sequence[Part], axes: MakeAxes) -> Sibl
         if group is None:
             joints |= {number} if node.operator in JOINING and max(node.sizes) == 1 else set()
             continue
-        groups.setdefault(frozenset(name for member in group.members for name in member), group)
+        groups.setdefault(frozenset(name for like, _ in found for pair in like.tensors.items() for name in pair), group)
         held |= {unit for like, _ in found for pair in like.units.items() for unit in pair}
     told_by = {number: set(joint_units(traced.labels, traced.graph.nodes[number]) or ()) for number, _ in candidates}
     told = frozenset(number for number, units in told_by.items() if not units.isdisjoint(held))
@@ -228,7 +228,8 @@ def _group(
     taken: Collection[str],
 ) -> ModuleGroup | None:
     """Return the group of a part and those that may trade places with it; None if it is not clear where they live."""
-    first = list(found[0][0].tensors)
+    place = {name: k for k, name in enumerate(traced.shapes)}
+    first = sorted(found[0][0].tensors, key=lambda name: place.get(name, len(place)))
     members = [first, *([like.tensors[name] for name in first] for like, _ in found)]
     inside = {name for member in members for name in member}
     if len(inside) < len(first) * len(members):
@@ -240,9 +241,18 @@ def _group(
         member_of[mine] = 0
         member_of[moved.units[mine]] = k + 1
         stands_for[moved.units[mine]] = mine
+    pieces = traced.graph.pieces
+    cut = {pieces[name][0] for name in inside if name in pieces}
     lived: list[Axis] = []
+    for slot in range(len(first)):
+        if first[slot] in pieces:
+            name, _ = pieces[first[slot]]
+            if any(member[slot] not in pieces or pieces[member[slot]][0] != name for member in members):
+                return None
+            dim = next(dim for dim, size in enumerate(traced.shapes[name]) if size > 1)
+            lived += axes(name, (dim,), np.array([[pieces[member[slot]][1]] for member in members]))
     for part in parts:
-        if part.tensor in inside:
+        if part.tensor in inside or part.tensor in cut:
             continue
         table = _table(part, member_of, stands_for, found[0][1], len(members))
         if table is None:
@@ -250,13 +260,17 @@ def _group(
         if table.size:
             lived += axes(part.tensor, part.dims, table)
     aliases = traced.aliases
-    named = [tuple(alias for name in member for alias in aliases[name]) for member in members]
-    return ModuleGroup(unused(_common_name(named), taken), tuple(named), tuple(lived))
+    named = [tuple(alias for name in member for alias in aliases.get(name, ())) for member in members]
+    return ModuleGroup(
+        unused(_common_name([[pieces.get(name, (name,))[0] for name in member] for member in members]), taken),
+        tuple(named),
+        tuple(lived),
+    )
 
 
 def _own(traced: Traced, like: Likeness, moved: Moved, numbers: Array) -> Array:
     """Return the units of the first of two parts among numbers."""
-    layers = [layer for name in like.tensors for run in traced.parameters.get(name, ()) for layer in run]
+    layers = [layer for name in like.tensors for run in traced.graph.runs.get(name, ()) for layer in run]
     mine = [part.ravel() for layer in layers for part in traced.labels.resolve(layer.numpy(), lone=True)]
     units = np.unique(np.concatenate([np.array(list(like.units), dtype=np.int64), *mine]))
     above = [units]
@@ -291,4 +305,5 @@ def _common_name(members: Sequence[Sequence[str]]) -> str:
         if len(set(words)) > 1:
             break
         common.append(words[0])
-    return ".".join(common) or members[0][0].rpartition(".")[0] or members[0][0]
+    first = members[0][0].removesuffix(".weight")
+    return f"{'.'.join(common) or first.rpartition('.')[0] or first}/parts"

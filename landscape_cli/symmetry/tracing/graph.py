@@ -7,7 +7,7 @@ how outputs are computed of them: `solving/siblings.py` compares nodes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,11 +60,25 @@ class Graph:
         nodes: in the order of their making, operands first.
         conditions: those that decided which way the forward pass goes.
         outputs: those of the model's outputs.
+        pieces: parameters that are used piece by piece: by the name of a node, that of the parameter and which it is.
+        runs: the labels of each run of axes of every parameter, or piece of one, that is a node.
     """
 
-    def __init__(self, name_of: Callable[[Tensor], str | None], constants: Constants) -> None:
-        """Start with nothing; `name_of` tells which parameter a tensor is."""
+    def __init__(
+        self, name_of: Callable[[Tensor], str | None], constants: Constants, stacks: Mapping[str, int] | None = None
+    ) -> None:
+        """Start with nothing.
+
+        Args:
+            name_of: tells which parameter a tensor is.
+            constants: those of the run.
+            stacks: parameters that are followed piece by piece, and along which axis.
+        """
         self.nodes: list[Node] = []
+        self.pieces: dict[str, tuple[str, int]] = {}
+        self.runs: dict[str, Sequence[Sequence[Layer]]] = {}
+        self._stacks = stacks or {}
+        self._single: set[int] = set()
         self.conditions: list[int] = []
         self.outputs: list[int] = []
         self._name_of, self._constants = name_of, constants
@@ -101,8 +115,15 @@ class Graph:
         self.outputs = [self._read(output) for output in outputs]
         for number, node in enumerate(self.nodes):
             if node.operator == LEAF:
-                labels = tuple(layer for run in parameters.get(node.name, ()) for layer in run)
-                self.nodes[number] = replace(node, labels=labels)
+                of_piece = [[layer] for layer in node.labels]
+                runs = of_piece if node.name in self.pieces else parameters.get(node.name, ())
+                self.nodes[number] = replace(node, labels=tuple(layer for run in runs for layer in run))
+                self.runs[node.name] = runs
+
+    def used_whole(self, parameters: Collection[str]) -> bool:
+        """Tell whether one of these parameters was used otherwise than piece by piece."""
+        wholes = {number for number, node in enumerate(self.nodes) if node.name and node.name in parameters}
+        return bool(wholes) and any(not wholes.isdisjoint(node.operands) for node in self.nodes)
 
     def follow(self, name: str, args: Any, kwargs: Mapping[str, Any], outputs: Sequence[Any], target: Any) -> list[int]:
         """Note what an operator made; return the numbers of the nodes of its outputs that are tensors."""
@@ -124,7 +145,11 @@ class Graph:
             axis = int(args[1] if len(args) > 1 else kwargs.get("dim", 0)) % made[0].ndim
             sizes = (1,) * len(operands) if name == "stack" else tuple(tensor.shape[axis] for tensor in args[0])
             kind = (name, axis)
-        numbers = [self.add((*kind, k) if k else kind, operands, axis=axis, sizes=sizes) for k in range(len(made))]
+        piece = self._piece(name, args)
+        if piece is not None:
+            numbers = [self._add_piece(piece[0], piece[1] + k, tensor) for k, tensor in enumerate(made)]
+        else:
+            numbers = [self.add((*kind, k) if k else kind, operands, axis=axis, sizes=sizes) for k in range(len(made))]
         if isinstance(target, Tensor) and made:
             self._write(target, numbers[0])
             return numbers
@@ -134,22 +159,52 @@ class Graph:
         """Note what lives along the axes of a node; of one place alone, by which unit it is told, not by number."""
         node = self.nodes[number]
         units = tuple(int(layer.reshape(-1)[0]) for layer in value.lone)
-        operands = tuple(operand for operand in node.operands if self.nodes[operand].operator != CONSTANT)
-        if units and min(units) >= 0 and len(operands) == 1:
+        operands = tuple(number for number in node.operands if number not in self._single)
+        if node.operator != LEAF and units and min(units) >= 0 and len(operands) == 1:
             node = Node((PICKED, value.shape), operands, units=units)
         self.nodes[number] = replace(node, labels=value.labels)
 
+    def _piece(self, name: str, args: Any) -> tuple[str, int] | None:
+        """Return which parameter an operator takes a piece of, and which, the first of all; None if it does not."""
+        parameter = self._name_of(args[0]) if args and isinstance(args[0], Tensor) else None
+        if parameter is None or parameter not in self._stacks:
+            return None
+        axis, rank = self._stacks[parameter], args[0].ndim
+        if name == "unbind" and int(args[1] if len(args) > 1 else 0) % rank == axis:
+            return parameter, 0
+        if name == "select" and args[1] % rank == axis:
+            return parameter, args[2] % args[0].shape[axis]
+        if name == "index" and [k for k, index in enumerate(args[1]) if index is not None] == [axis]:
+            number = self._constants.numbers(args[1][axis])
+            return (parameter, int(number) % args[0].shape[axis]) if number is not None and number.ndim == 0 else None
+        return None
+
+    def _add_piece(self, parameter: str, k: int, tensor: Tensor) -> int:
+        name = f"{parameter}[{k}]"
+        self.pieces[name] = parameter, k
+        return self.add((LEAF, tuple(tensor.shape)), name=name)
+
     def _put(self, kind: tuple[Any, ...], operands: list[int]) -> tuple[tuple[Any, ...], list[int]]:
         """Return what is added to at places, if a number is put there that is the sum of what was there and another."""
-        base, *places, value = operands
+        base, *places, value = *self._masks(operands[:-1]), operands[-1]
         if kind[1][-1] is True:
             return ("add",), [base, self.add((PUT, kind[1][:2]), [*places, value])]
         terms = list(self.nodes[value].operands)
         for old in terms if self.nodes[value].operator == "add" else ():
-            if self.nodes[old].operator == "index" and self.nodes[old].operands == (base, *places):
+            if self.nodes[old].operator == "index" and self._masks(self.nodes[old].operands) == [base, *places]:
                 terms.remove(old)
                 return ("add",), [base, self.add((PUT, kind[1][:2]), [*places, *terms])]
         return kind, operands
+
+    def _masks(self, operands: Sequence[int]) -> list[int]:
+        """Return nodes with conditions in the stead of lists of the places where they are so."""
+        found: list[int] = []
+        for number in operands:
+            node = self.nodes[number]
+            listed = self.nodes[node.operands[0]] if node.operator == "unbind" else node
+            number = listed.operands[0] if listed.operator == "nonzero" else number
+            found += [number] if found[-1:] != [number] else []
+        return found
 
     def _kind(self, given: Any, operands: list[int]) -> Any:
         """Return arguments with tensors left out, whose nodes are added to `operands`."""
@@ -168,6 +223,8 @@ class Graph:
     def _note(self, tensor: Tensor, number: int) -> None:
         storage = storage_of(tensor)
         self._made[tensor] = (number, self._writes.get(storage, 0))
+        if tensor.numel() == 1 and self._constants.numbers(tensor) is not None:
+            self._single.add(number)
         self._whole.setdefault(storage, number)
 
     def _write(self, target: Tensor, number: int) -> None:
@@ -196,6 +253,7 @@ class Graph:
         elif (numbers := self._constants.numbers(tensor)) is not None:
             kind = (CONSTANT, tuple(numbers.shape), str(numbers.dtype), _digest(numbers))
             self._whole[storage] = self.add(kind)  # and no more: constants are written into unseen
+            self._single.add(self._whole[storage])
             return self._whole[storage]
         else:
             beneath = [self._whole[storage]] if storage in self._whole else []

@@ -32,12 +32,14 @@ from landscape_cli.symmetry.tracing.origins import Origins
 class Labels:
     """A growing collection of units, and the facts known about them; those that are one by union-find (Tarjan, 1975).
 
-    `_same` leads from each to one that it was united with, at last the lowest of all; `find` shortens the paths.
+    `crossed` are units in blocks of two kinds that cross, and stay where they are. `_same` leads from each to one that
+    it was united with, at last the lowest of all; `find` shortens the paths.
     """
 
     def __init__(self) -> None:
         self.reasons: list[str] = [""]
         self.count = 0
+        self.crossed: set[int] = set()
         self._merged = False
         self._same = np.zeros(1, dtype=np.int64)
         self._above = np.full(1, NONE)
@@ -262,6 +264,7 @@ class Labels:
             cells = self.units(int(cell.max()) + 1)
             self.fix(cells, reason)
             self._above[units] = cells[cell]
+            self.crossed |= set(units.tolist())
 
     def _put_in_step(self, both: Array, units: Array, old: Array, reason: str) -> None:
         """Make pairs of blocks of one kind, each with units in both, what a new block holds, which moves as a whole."""

@@ -13,7 +13,8 @@ from landscape_cli.errors import TraceError
 from landscape_cli.forward.parts import OTHER, made_of_parts
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
-from landscape_cli.symmetry.tracing.layers import Layer
+from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Layer, covered
 from landscape_cli.symmetry.tracing.record import BatchNorm, GainTable, Stacks
 from landscape_cli.symmetry.tracing.storage import storage_of
 
@@ -142,12 +143,22 @@ class ParameterTable:
         """Return the first axis of a parameter that has several places; the number of its axes if none has."""
         return next((dim for dim, size in enumerate(self.shapes[name]) if size > 1), len(self.shapes[name]))
 
-    def stacks_seen(self, weights: Collection[str]) -> Stacks:
-        """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them."""
+    def stacks_seen(self, weights: Collection[str], labels: Labels) -> Stacks:
+        """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them.
+
+        Those that are no weights may be stacks, whatever they meet, if several of their axes hold units of their own.
+        """
+        for name in sorted(self.learned & self.runs.keys() - set(weights)):
+            layers = [run[0] for run in self.runs[name]]
+            units = [set(labels.find(layer.numpy().ravel()).tolist()) for layer in layers]
+            moving = [k for k, layer in enumerate(layers) if not labels.why_fixed(layer.numpy()).any()]
+            apart = all(units[0].isdisjoint(units[k]) for k in moving[1:])
+            if len(moving) > 1 and moving[0] == 0 and apart and covered(layers[0]) == {self.stacked_along(name)}:
+                self.note_stack(name)
         counts = {len(pieces) for pieces in self.stacked.values() if max(pieces) == 1}
         beside = {
             name: (1,) * self.shapes[name][0]
-            for name in self.learned & self.aliases.keys() - set(weights)
+            for name in sorted(self.learned & self.aliases.keys() - set(weights))
             if self.shapes[name][:1] and self.shapes[name][0] in counts and max(self.shapes[name][1:], default=1) > 1
         }
         return beside | self.stacked

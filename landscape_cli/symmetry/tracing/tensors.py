@@ -148,9 +148,10 @@ class TensorTable:
         if value.lone:
             self.seen += [(layer.reshape(-1),) for layer in value.lone]
             value = self._values[tensor] = replace(value, lone=())
-        if value.copies:
-            self.keep(tensor, self._told_apart(value))
-        return self._values[tensor]
+        if value.copies:  # anew for each reader: what is alike all along ties them to nothing
+            value = self._told_apart(value)
+            self.seen.append(value.labels)
+        return value
 
     def raw(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor, with labels that do not tell copies apart."""

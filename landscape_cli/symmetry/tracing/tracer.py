@@ -80,10 +80,10 @@ class Tracer(OperatorMode):
         self._tensors = TensorTable(Labels(), Equations(), self.parameters, self._constants)
         self._weights = WeightTracker(self._tensors)
         self._notes = Notes(strict)
-        self._graph, self._joints = (
-            Graph(self.parameters.name_of, self._constants),
-            known.joints if known else frozenset[int](),
-        )
+        self._joints = known.joints if known else frozenset[int]()
+        single = [name for name, pieces in self.parameters.stacks.items() if max(pieces) == 1]
+        stacks = {name: self.parameters.stacked_along(name) for name in single}
+        self._graph = Graph(self.parameters.name_of, self._constants, stacks)
         self.module = ""
 
     def add_input(self, example: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import nn
 from landscape_cli.errors import ModelError
 from landscape_cli.symmetry import Symmetry
 from landscape_cli.symmetry.checking.completeness import Completeness, check_completeness
+from landscape_cli.symmetry.checking.words import completeness_lines
 from landscape_cli.symmetry.spec import Places
 from tests.support.layers import NETS
 from tests.support.layers import Net as Body
@@ -148,6 +149,36 @@ def test_masks_have_no_scale() -> None:
     net = make_net(body, (3,))
     net.params["mask"] = parts["mask"].double()
     assert checked(net).is_complete
+
+
+@pytest.mark.parametrize("norm", [nn.RMSNorm(4), nn.LayerNorm(4, eps=1e-12)], ids=["rms", "layer"])
+def test_a_scale_that_epsilon_hides_is_none(norm: nn.Module) -> None:
+    torch.manual_seed(0)
+    check = checked(make_net(nn.Sequential(nn.Linear(3, 4), norm, nn.ReLU(), nn.Linear(4, 2)), (3,)))
+    assert check.is_complete
+    assert check.scales.there == 5
+
+
+def test_weights_that_are_nothing_where_they_are_equal() -> None:
+    """What reads places that are alike there tells them apart once a weight before them is told from the rest."""
+
+    def forward(m: Body, x: torch.Tensor) -> torch.Tensor:
+        kernel = m.a - m.a.mean(2, keepdim=True)
+        return m.o(F.conv1d(F.relu(F.conv1d(x, kernel, m.p)), m.b).flatten(1).square())
+
+    torch.manual_seed(0)
+    parts = {"a": nn.Parameter(torch.randn(2, 1, 2)), "b": nn.Parameter(torch.randn(1, 2, 2)), "o": nn.Linear(1, 2)}
+    assert checked(make_net(Body(forward, p=nn.Parameter(torch.randn(2)), **parts), (1, 3))).is_complete
+
+
+def test_what_is_undecided_says_why() -> None:
+    """Weights over their own spread are 0/0 where they are equal."""
+    torch.manual_seed(0)
+    body = Body(lambda m, x: F.linear(x, m.w / m.w.std(1, keepdim=True)).square(), w=nn.Parameter(torch.randn(2, 3)))
+    check = checked(make_net(body, (3,)))
+    assert check.undecided
+    assert check.blind
+    assert "NaN or Inf where the numbers of units are equal" in completeness_lines(check)[-1]
 
 
 def test_one_scale_for_every_number() -> None:

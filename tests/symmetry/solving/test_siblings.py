@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from landscape_cli.symmetry import permute
-from tests.support.parted_nets import ALONE, MADE, PARTS, gated, routed_by_rows, two_of_them
+from tests.support.parted_nets import ALONE, MADE, PARTS, gated, two_of_them
 from tests.support.symmetry_checks import EXACT, Net, check_true, make_net
 
 
@@ -47,10 +47,6 @@ def test_some_of_several_parts() -> None:
     [group] = net.symmetry.modules
     assert [{name.split(".")[1] for name in member} for member in group.members] == [{"0"}, {"1"}]
     check_true(net)
-
-
-def test_routing_by_rows_is_true() -> None:
-    check_true(made(gated(routed_by_rows)))
 
 
 def test_parts_within_parts() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
-from landscape_cli.symmetry.tracing.layers import Terms, Value, covered, to_layer
+from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, covered, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
@@ -346,10 +346,27 @@ def _compared_by_name(call: Call) -> Value | None:
     if index.ndim < 2 or (constant := call.tensors.numbers(numbers)) is None:
         return None
     named = call.tensors.named(index, index.ndim - 1)
-    if named is None or index.shape[-1] != 1 or named.shape[-1] != constant.numel():
+    more = constant.numel() - (0 if named is None else named.shape[-1])
+    if named is None or index.shape[-1] != 1 or more < 0:
         return None
-    places = torch.arange(constant.numel())
-    return named.only(scale=False, sign=False) if torch.equal(constant.reshape(-1).long(), places) else None
+    if not torch.equal(constant.reshape(-1).long(), torch.arange(constant.numel())):
+        return None
+    named = named.only(scale=False, sign=False)
+    return named if not more else _with_more(call, named, more)
+
+
+def _with_more(call: Call, named: Value, count: int) -> Value:
+    """Return units with places of none after them: numbers that nothing is named by."""
+    last, rank = len(named.shape) - 1, len(named.shape)
+    beside = call.slots(count, last, rank, "a number of no unit")
+
+    def longer(layer: Layer) -> Layer:
+        if last not in covered(layer):
+            return layer
+        sizes = [count if axis == last else size for axis, size in enumerate(layer.shape)]
+        return torch.cat([layer, beside.expand(sizes)], last)
+
+    return named.layers(longer, (*named.shape[:last], named.shape[last] + count))
 
 
 def _compared_with_one(call: Call, index: Tensor, number: Any) -> Value | None:

@@ -16,6 +16,7 @@ from landscape_cli.symmetry.tracing.relate import INPUT
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
 from landscape_cli.symmetry.tracing.rules.elementwise import total
+from landscape_cli.symmetry.tracing.rules.places import note_stack
 
 MOVED = "places moved about"
 LISTED = "places that are found by their numbers"
@@ -68,7 +69,10 @@ def index(call: Call) -> Value:
         places = call.numbers(call.args[1])
     except NoRule:
         return _Listed(call, call.args[1]).taken()
-    return call.move(call.operand(0), lambda numbers: call.function(numbers, places), call.shape, apart=True)
+    operand = call.operand(0)
+    if [place.ndim for place in places if place is not None] == [0]:
+        note_stack(call, operand, next(axis for axis, place in enumerate(places) if place is not None))
+    return call.move(operand, lambda numbers: call.function(numbers, places), call.shape, apart=True)
 
 
 @rule("index_put", "_index_put_impl", words=MOVED, rescales=True)

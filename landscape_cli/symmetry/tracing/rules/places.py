@@ -121,12 +121,12 @@ def take_places(call: Call) -> Value:
     if operand.shape == call.shape and call.operator.name == "slice":
         return operand
     if call.operator.name == "select":
-        _note_stack(call, operand, call.args[1])
+        note_stack(call, operand, call.args[1])
     rest = [call.numbers(arg) for arg in call.args[1:]]
     return call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
 
 
-def _note_stack(call: Call, value: Value, axis: int, pieces: Sequence[int] = ()) -> None:
+def note_stack(call: Call, value: Value, axis: int, pieces: Sequence[int] = ()) -> None:
     """Note that the places along an axis, or pieces of it, are used apart, if it is a parameter's first long one."""
     if value.parameter is not None:
         name, dim = value.parameter.name, value.parameter.dims[axis % len(value.shape)]
@@ -168,10 +168,10 @@ def split(call: Call) -> list[Value]:
     """An axis cut into pieces."""
     operand = call.operand(0)
     if call.operator.name == "unbind":
-        _note_stack(call, operand, call.argument(1, "dim", 0))
+        note_stack(call, operand, call.argument(1, "dim", 0))
     elif len(call.shapes) > 1:
         [axis] = [k for k, size in enumerate(operand.shape) if size != call.shape[k]]
-        _note_stack(call, operand, axis, [shape[axis] for shape in call.shapes])
+        note_stack(call, operand, axis, [shape[axis] for shape in call.shapes])
 
     def piece(k: int) -> Callable[[Tensor], Tensor]:
         return lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs)[k]
