@@ -42,7 +42,7 @@ def growing(work: str, of: str, sizes: Sequence[int], make: Callable[[int], Call
     seconds, _ = interleaved(ways, repeats)
     medians = [median(seconds[str(size)]) for size in sizes]
     slope = linear_regression(*([torch.tensor(each).double().log().tolist() for each in (sizes, medians)])).slope
-    facts = {"exponent": round(slope, 2), "seconds": " ".join(f"{each:.3g}" for each in medians)}
+    facts = {"exponent": round(slope, 2), "each": " ".join(f"{each:.3g}" for each in medians)}
     return Row(f"{work}, {of}", " ".join(map(str, sizes)), {OURS: seconds[str(sizes[-1])]}, facts)
 
 

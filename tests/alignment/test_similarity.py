@@ -126,6 +126,22 @@ def test_the_total_of_cosines_is_that_of_matched_units() -> None:
     assert similarity.total(matching) == pytest.approx(total, abs=1e-10)
 
 
+@pytest.mark.parametrize("most", [0, 1500, 1 << 30])
+def test_sums_make_room_for_each_other(most: int) -> None:
+    """What is kept is what is counted, no more than is meant to be but for the group at hand; scores do not change."""
+    similarity, matching, _, _ = make("conv blocks", Kind.COSINE)
+    free, _, _, _ = make("conv blocks", Kind.COSINE)
+    similarity._most = most
+    for _ in range(2):
+        for name in similarity.terms:
+            found = similarity.score(name, similarity.terms[name], matching)
+            assert torch.equal(found, free.score(name, free.terms[name], matching))
+            sizes = {key: sum(each.nbytes for each in sums.values()) for key, sums in similarity._sums.items()}
+            assert similarity._held == sum(sizes.values())
+            assert similarity._held <= max(most, sizes[name])
+    assert (len(similarity._sums) == len(similarity.terms)) == (most == 1 << 30)
+
+
 def generated(m: Any, x: Tensor) -> Tensor:
     """Weights made of a parameter, whose own units have one number each, of norm one and either sign."""
     latent = F.relu(m.h(m.z))
