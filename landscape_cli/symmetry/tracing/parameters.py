@@ -146,14 +146,20 @@ class ParameterTable:
     def stacks_seen(self, weights: Collection[str], labels: Labels) -> Stacks:
         """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them.
 
-        Those that are no weights may be stacks, whatever they meet, if several of their axes hold units of their own.
+        Those that are no weights may be stacks, whatever they meet, if several of their axes hold units of their own,
+        the first ones that are elsewhere, too: the rows of a table that are never read are no stack.
         """
+        units = {
+            name: [set(labels.find(run[0].numpy().ravel()).tolist()) for run in runs]
+            for name, runs in self.runs.items()
+        }
+        holders = Counter(unit for axes in units.values() for unit in set().union(*axes))
         for name in sorted(self.learned & self.runs.keys() - set(weights)):
-            layers = [run[0] for run in self.runs[name]]
-            units = [set(labels.find(layer.numpy().ravel()).tolist()) for layer in layers]
+            layers, own = [run[0] for run in self.runs[name]], units[name]
             moving = [k for k, layer in enumerate(layers) if not labels.why_fixed(layer.numpy()).any()]
-            apart = all(units[0].isdisjoint(units[k]) for k in moving[1:])
-            if len(moving) > 1 and moving[0] == 0 and apart and covered(layers[0]) == {self.stacked_along(name)}:
+            if len(moving) < 2 or moving[0] or covered(layers[0]) != {self.stacked_along(name)}:
+                continue
+            if all(own[0].isdisjoint(own[k]) for k in moving[1:]) and all(holders[unit] > 1 for unit in own[0]):
                 self.note_stack(name)
         counts = {len(pieces) for pieces in self.stacked.values() if max(pieces) == 1}
         beside = {
