@@ -168,6 +168,10 @@ def two_of_them(m: Net, x: Tensor, gate: Tensor) -> Tensor:
 ALONE: dict[str, Callable[[], nn.Module]] = {
     "weighted by number": parts(lambda ys: sum((k + 1) * y for k, y in enumerate(ys))),
     "outputs side by side": parts(lambda ys: torch.cat(ys, -1)),
+    "cut at -1, -2 and 3": parts(lambda ys: ys[0].clamp(-1.0, 1.0) + ys[1].clamp(-2.0, 1.0) + ys[2].clamp(1.0, 3.0)),
+    "shares along the axes -1 and -2": parts(
+        lambda ys: ys[0][:, None].softmax(-1)[:, 0] + ys[1][:, None].softmax(-2)[:, 0] + ys[2].exp()
+    ),
     "the last alone": parts(lambda ys: torch.stack(ys)[-1] + ys[0] * ys[1]),
     "the place of the largest": parts(lambda ys: torch.stack(ys).argmax(0) * 1.0 + ys[0] + 2 * ys[1]),
     "the first half of all": parts(lambda ys: torch.cat(ys, -1)[:, :3], 2, 3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 from landscape_cli.symmetry.tracing.graph import COMMUTATIVE, Graph, Node
 
@@ -50,7 +51,16 @@ def combined(node: Node, operands: Sequence[Pair], kinds: Sequence[object], tell
 
 def scrambled(value: Hashable) -> int:
     """Return a hash whose sums tell their summands (`integers.mix`): those of Python are nearly linear in numbers."""
-    bits = (hash(value) + 0x9E3779B97F4A7C15) & MASK
+    bits = (hash(_spelled(value)) + 0x9E3779B97F4A7C15) & MASK
     bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & MASK
     return bits ^ (bits >> 31)
+
+
+def _spelled(value: Any) -> Any:
+    """Return a value, its numbers as text: Python's hashes of -1 and -2 are the same, and of others modulo a prime."""
+    if isinstance(value, tuple):
+        return tuple(map(_spelled, value))
+    if isinstance(value, float) and value.is_integer():
+        return repr(int(value))  # as 2.0 is 2
+    return repr(value) if isinstance(value, (int, float, complex)) else value
