@@ -82,7 +82,10 @@ def test_processes_together_come_to_the_bits_of_one(model: str, size: int, monke
 def test_one_that_is_asked_to_stop_lets_all_know() -> None:
     def work(tensors: Threads) -> list[int]:
         division = Division(tensors, lambda: tensors.rank == 1 and len(steps[1]) == 2)
-        pause = lambda ended, state: steps[tensors.rank].append(division.stops)  # noqa: E731
+
+        def pause(ended: bool, state: object) -> None:
+            steps[tensors.rank].append(division.stops)
+
         run(spec, *SAMPLERS["rsgd"], [3], division=division, pause=pause, initial=initial)
         return steps[tensors.rank]
 
