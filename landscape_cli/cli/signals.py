@@ -50,6 +50,7 @@ class _Signals:
         self._waiting_since: float | None = None
         self._code = 0
         self._previous: dict[int, Any] | None = None
+        self._retries = False
 
     def start(self) -> None:
         """Take the signals over, for the rest of the process."""
@@ -60,7 +61,7 @@ class _Signals:
     def begin(self) -> None:
         """Let a signal raise; within a process that is not this program's, until `end`."""
         if self.phase is not _Phase.STARTING:
-            self._previous = {number: signal.getsignal(number) for number in SIGNALS}
+            self._previous = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}
         self.phase = _Phase.WORKING
         self._install()
 
@@ -105,6 +106,7 @@ class _Signals:
         return time.monotonic() - self._waiting_since > GRACE_SECONDS
 
     def _ending(self) -> None:
+        self._retry_no_more()
         self._waiting_since = None
         self.phase, self._ending_since = _Phase.ENDING, time.monotonic()
 
@@ -117,6 +119,13 @@ class _Signals:
     def _retry(self, number: int) -> None:
         signal.signal(signal.SIGALRM, lambda _, frame: self.handle(number, frame))
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+        self._retries = True
+
+    def _retry_no_more(self) -> None:
+        """Stop the clock: an alarm when Python has no handlers any more would end the process by itself."""
+        if self._retries:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        self._retries = False
 
     def _raise_again(self, ignored: sys.UnraisableHookArgs) -> None:
         """Raise a moment later what was raised where Python ignores it, as in a destructor."""
@@ -126,8 +135,8 @@ class _Signals:
         else:
             _say_ignored(ignored.exc_value or ignored.exc_type())
 
-    @staticmethod
-    def _ignore() -> None:
+    def _ignore(self) -> None:
+        self._retry_no_more()
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 

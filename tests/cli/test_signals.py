@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -93,6 +94,24 @@ def test_after_the_last_line(moment: str) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("landscape ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waits in a function of glibc's")
+@pytest.mark.parametrize(("first", "last"), [("signals.start()", ""), ("", "signals.end()")])
+def test_no_alarm_comes_after_python_has_ended(first: str, last: str) -> None:
+    """A signal during an import is tried again by an alarm; the program may have ended before that."""
+    code = (
+        f"{BEGUN}import ctypes, sys\nimport landscape_cli.cli.signals as module\nmodule.RETRY_SECONDS = 0.3\n"
+        "libc = ctypes.CDLL(None)\nlibc.__cxa_atexit(libc.getchar, None, None)\n"
+        f"{first}\nsignals.begin()\n"
+        "exec(compile('os.kill(os.getpid(), signal.SIGTERM)', '<frozen importlib', 'exec'))\n"
+        f"{last}\nprint(flush=True)\nsys.exit(7)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.6)
+    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 7)
 
 
 def test_handlers_of_a_caller_come_back(landscape) -> None:
