@@ -126,7 +126,7 @@ def test_what_goes_by_one_process_only_is_refused_by_all_and_the_first_says_so(
             (["normalize", "1.st", "-o", "2.st"], "normalize is the work of one process"),
             (["plane", "--merge", "1.json"], "plane --merge is the work of one process"),
             (["plane", "1.st", "--part", "1/2"], "leave it out"),
-            (["plane", "1.st", "--directions", "random"], "leave out torchrun"),
+            (["path", "1.st", "2.st", "--kind", "connector"], "leave out torchrun"),
             (["plane", "1.st", "--grid", "x"], "'x' is not a valid integer"),
         ):
             done = landscape(*arguments)

@@ -169,9 +169,9 @@ def path(
     force = shared.result.force
     if around.direction is not None:
         check_line(context)
-        sharing.refuse("--direction")
         files = [file for file in (start, end, *named) if file is not None]
-        look_around(context, files, around, points=points, margin=MARGIN, loss=loss, bn=bn, **groups)
+        del groups["result"]
+        look_around(context, files, around, points=points, margin=MARGIN, loss=loss, bn=bn, shared=shared, **groups)
         return
     around.check_unused(context)
     if end is None:
