@@ -165,6 +165,8 @@ def path(
     named = more or []
     groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
     groups |= {"result": result, "terminal": terminal}
+    if kind is Kind.CONNECTOR and around.direction is None:
+        sharing.refuse("--kind connector")
     shared = Sharing(context, sharing, result, quiet=quiet)
     force = shared.result.force
     if around.direction is not None:
@@ -179,7 +181,6 @@ def path(
     if kind is Kind.CONNECTOR:
         from landscape_cli.cli.connector.command import connect
 
-        sharing.refuse("--kind connector")
         connect(context, [start, end, *named], connector, **groups)
         return
     check_result_output(result, force=force)
