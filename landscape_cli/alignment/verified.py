@@ -30,7 +30,7 @@ from landscape_cli.io.file_tensors import release
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
-from landscape_cli.symmetry.checks import check_symmetry
+from landscape_cli.symmetry.checks import check_symmetry, tell_of_buffers
 
 KEPT = MIB
 """Bytes of a network's outputs on the probes up to which they are kept for other pairs that it is in."""
@@ -98,7 +98,7 @@ def align(
         ProofError: if the function changed, naming the groups at fault.
 
     Warns:
-        Remark: of "activation": naming the groups without correlations.
+        Remark: of "activation": naming the groups without correlations; naming buffers that went with the units.
     """
     alignment = _match(
         model,
@@ -123,7 +123,9 @@ def align(
         check_probe(probe)
         proof = prove_alignment(model, network, alignment, symmetry, probe.to(device_of(device)), name=name)
         alignment = replace(alignment, proof=proof)
-    return replace(alignment, params=dict(alignment.params))
+    alignment = replace(alignment, params=dict(alignment.params))
+    tell_of_buffers(network, alignment.params, symmetry, stacklevel=2)
+    return alignment
 
 
 def _match(
@@ -296,7 +298,7 @@ class PairAligner:
 
         Warns:
             LandscapeWarning: if only one of them is normalised, or the proof could not be made in float64.
-            Remark: naming the groups without correlations.
+            Remark: naming the groups without correlations, and buffers that went with units.
         """
         if differ_in_scale(reference, network, self._symmetry):
             warn_of_scale(reference, network)
@@ -357,6 +359,7 @@ class PairAligner:
             expected=self._expected(network),
             name=network.path,
         )
+        tell_of_buffers(network.params, alignment.params, self._symmetry, stacklevel=3)
         release(network.params)
         warn_of_precision(network.path, proof)
         return replace(alignment, proof=proof)
