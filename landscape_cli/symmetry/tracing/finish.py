@@ -65,7 +65,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         aliases=parameters.aliases,
         shapes=parameters.shapes,
         learned=parameters.learned,
-        followers=followers,
+        followers=followers | parameters.zero_one,
         seen=tensors.seen,
         outputs=outputs,
         batch_norms=_exclusive_batch_norms(tensors),

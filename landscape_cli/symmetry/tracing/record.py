@@ -68,7 +68,7 @@ class Traced:
         aliases: every name of each tensor: a tensor shared between modules has several.
         shapes: the shapes of the model's tensors.
         learned: the names of the model's parameters.
-        followers: the names of buffers that are known to follow these: statistics, what parametrizations keep.
+        followers: the names of buffers that are known to follow these: statistics, masks, what parametrizations keep.
         seen: the labels of all tensors there were.
         outputs: what is known of the outputs.
         batch_norms: those that normalise with running statistics.
