@@ -219,11 +219,11 @@ def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
 
     So is a weight of which nothing tells what its axes are to the units.
     """
-    last = _last_tensors(traced)
+    last, outputs = _last_tensors(traced), _outputs(traced, parts)
     for name in traced.parameters:
         rows = [dim for dim in range(len(traced.shapes[name])) if traced.roles.get((name, dim)) is Role.INCOMING][:1]
         if rows:
-            whole = name in last or _writes_outputs(traced, parts, name, rows[0])
+            whole = name in last or (name, (rows[0],)) in outputs
             yield from (Sphere(alias, None if whole else rows[0]) for alias in traced.aliases[name])
         elif name in traced.weights:
             yield from (Sphere(alias, None) for alias in traced.aliases[name])
@@ -236,11 +236,13 @@ def _last_tensors(traced: Traced) -> set[str]:
     return {block.tensor for block in traced.equations.blocks if np.isin(block.variables, numbers).any()}
 
 
-def _writes_outputs(traced: Traced, parts: Sequence[Part], name: str, dim: int) -> bool:
-    """Tell whether all units along an axis may not move because they are outputs."""
-    columns = [column for part in parts if (part.tensor, part.dims) == (name, (dim,)) for column in part.run.columns]
-    why = {int(number) for column in columns for number in traced.labels.why_fixed(column)}
-    return why == {traced.labels.reason("output")}
+def _outputs(traced: Traced, parts: Sequence[Part]) -> set[tuple[str, tuple[int, ...]]]:
+    """Return the axes along which all units may not move because they are outputs."""
+    why: dict[tuple[str, tuple[int, ...]], set[int]] = {}
+    for part in parts:
+        for column in part.run.columns:
+            why.setdefault((part.tensor, part.dims), set()).update(traced.labels.why_fixed(column).tolist())
+    return {axes for axes, reasons in why.items() if reasons == {traced.labels.reason("output")}}
 
 
 def _check_coverage(traced: Traced, symmetry: Symmetry) -> None:

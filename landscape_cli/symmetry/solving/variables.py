@@ -159,13 +159,13 @@ class VariableTable:
         """Return how many units there are of a kind; 1 of none."""
         return len(self.kinds[kind]) if kind >= 0 else 1
 
-    def is_within(self, kind: int, blocks: int) -> bool:
-        """Tell whether units of one kind are in blocks of another."""
-        unit = int(self.kinds[kind][0])
-        while (unit := int(self._above[unit])) >= 0:
-            if self.kind_of_unit[unit] == blocks:
-                return True
-        return False
+    def around(self, kind: int) -> list[int]:
+        """Return the kinds of the units that those of a kind are in, the innermost first; none of none."""
+        found: list[int] = []
+        unit = int(self.kinds[kind][0]) if kind >= 0 else NONE
+        while unit >= 0 and (unit := int(self._above[unit])) >= 0:
+            found.append(int(self.kind_of_unit[unit]))
+        return found
 
     def depth(self, variable: int) -> int:
         """Return how deep in the nesting of units a variable lies; units that are alone lie outermost."""
