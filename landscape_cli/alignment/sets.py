@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from landscape_cli.alignment.align import check_method, parts_matched
 from landscape_cli.alignment.cycle import MOST_ROUNDS, match_cycle
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
+from landscape_cli.alignment.pairs import differ_in_scale, warn_of_scale
 from landscape_cli.alignment.requirements import check_inputs, drawn_inputs
 from landscape_cli.alignment.rounds import SetAlignment, SetMatcher, match_set
-from landscape_cli.alignment.verified import differ_in_scale, prove_alignment, warn_of_scale
+from landscape_cli.alignment.verified import prove_alignment
 from landscape_cli.arguments import check_kind, check_whole, device_of
 from landscape_cli.choices import Method
 from landscape_cli.errors import GeometryError

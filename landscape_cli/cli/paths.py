@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from landscape_cli.cli.console import in_options, progress, say
 
 if TYPE_CHECKING:
-    from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.alignment.pairs import PairAligner
     from landscape_cli.cli.meeting import CommonInputs
     from landscape_cli.cli.merging import NetworkAt, NetworkWriter
     from landscape_cli.cli.reports.path import Measured

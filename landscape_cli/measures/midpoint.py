@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from landscape_cli.alignment.align import check_method
-from landscape_cli.alignment.verified import PairAligner
+from landscape_cli.alignment.pairs import PairAligner
 from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.binary.layers import latent_owners
 from landscape_cli.choices import Precision, Statistics, Target, check_choice

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landscape_cli.arguments import check_kind
-from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import CheckpointError, ModelError, Remark, listed, quoted, shown
 from landscape_cli.forward.functional import unsaved_buffers
 from landscape_cli.forward.parts import made_of_parts
@@ -20,6 +19,7 @@ from landscape_cli.io.external import read_structure as read_foreign_structure
 from landscape_cli.io.file_tensors import FileTensors
 from landscape_cli.io.origin import origin_of
 from landscape_cli.io.shards import find_files
+from landscape_cli.models.alike import check_dtypes, check_same_model
 from landscape_cli.models.conventions import ignored_names, saved_names
 from landscape_cli.models.effective import Form, burnt, tensors_of
 from landscape_cli.models.factories import allow_code
@@ -29,7 +29,6 @@ from landscape_cli.models.registry import construct_template, find_spec, is_requ
 from landscape_cli.models.request import HOW, describe_model, format_request, needs_code, parse_request
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from landscape_cli.network import ModelSpec, Params, WholeInputs
@@ -132,14 +131,14 @@ class NetworkReader:
         model: nn.Module | None = None
         models: dict[frozenset[str], nn.Module] = {}  # by the tensors: those of one may be made of parts, another's not
         for k, network in enumerate(networks):
-            _check_same_model(network, networks[0])
+            check_same_model(network, networks[0])
             names = frozenset(network.params if plain else networks[0].params)
             if names not in models:
                 models[names] = _build(network, self._taken_template(network))
             check_network(network.path, models[names], network.params)
             networks[k], found = _with_plain(network, models[names], plain)
             model = model or found
-            _check_dtypes(networks[k], networks[0])
+            check_dtypes(networks[k], networks[0])
         assert model is not None
         layout = layout_of(next(iter(models.values())))
         return [replace(network, layout=layout) for network in networks], model
@@ -322,55 +321,3 @@ def _with_plain(network: Checkpoint, model: nn.Module, kinds: Sequence[str]) -> 
     params = tensors_of(plain)
     check_tensors(network.path, params)
     return replace(network, params=params, form=Form(tuple(made), network.params)), plain
-
-
-def _check_same_model(network: Checkpoint, first: Checkpoint) -> None:
-    """Check that two networks are of one model.
-
-    Raises:
-        ModelError: saying of which each is.
-    """
-    inputs = first.model.inputs or network.model.inputs  # one file may not say what it takes, or not have been asked
-    if replace(measured(network.model), inputs=network.model.inputs or inputs) != replace(
-        measured(first.model), inputs=inputs
-    ):
-        _check_same_kind(network, first)
-        raise ModelError(
-            f"{network.path} is {describe_model(network.model)}, but {first.path} is "
-            f"{describe_model(first.model)}: only networks of one model can be compared"
-        )
-
-
-def _check_dtypes(network: Checkpoint, first: Checkpoint) -> None:
-    """Check that a network computes in one type, and that its tensors have the types of another's.
-
-    Raises:
-        ModelError: if not.
-    """
-    if len({kind for kind in _dtypes(network) if kind.is_floating_point}) > 1:
-        raise ModelError(f"{network.path} mixes floating-point types, which a network cannot compute with")
-    if _dtypes(network) != _dtypes(first):
-        raise ModelError(f"{network.path} and {first.path} differ in the type of their tensors: convert one of them")
-
-
-def _check_same_kind(*networks: Checkpoint) -> None:
-    """Check that networks of different models are all binary, or none of them.
-
-    Raises:
-        ModelError: naming one of each kind.
-    """
-    by_kind = {}
-    for network in networks:
-        try:
-            by_kind[bool(latent_names(construct_template(network.model, network.params)))] = network.path
-        except ModelError as error:
-            raise ModelError(f"{network.path}: {error}") from error
-    if len(by_kind) > 1:
-        raise ModelError(
-            f"{by_kind[True]} is binary (its weights are signs), but {by_kind[False]} is not: only networks of one "
-            "model can be compared"
-        )
-
-
-def _dtypes(network: Checkpoint) -> list[torch.dtype]:
-    return [tensor.dtype for tensor in network.params.values()]

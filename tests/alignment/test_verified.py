@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import FrozenInstanceError, replace
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from landscape_cli import Alignment, align, flip, permute, random_permutations, random_signs, trace_symmetry
+from landscape_cli import align, trace_symmetry
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES
-from landscape_cli.alignment.verified import PairAligner
-from landscape_cli.errors import GeometryError, LandscapeWarning, ModelError, ProofError, Remark
-from landscape_cli.io.checkpoint import Checkpoint
-from landscape_cli.network import ModelSpec
-from landscape_cli.symmetry import Symmetry
+from landscape_cli.errors import GeometryError, ModelError, ProofError, Remark
 from tests.support.binaries import make_binary
 from tests.support.broken import without
 from tests.support.cases import make_case
+from tests.support.pair import Pair
 
 CPU = torch.device("cpu")
 METHODS = ["cosine", "weight", "activation"]
-
-
-class Pair:
-    """Two networks of tanh units, whose signs are free, and what the second one was before it was shuffled."""
-
-    def __init__(self, dtype: torch.dtype = torch.float64) -> None:
-        torch.manual_seed(0)
-        self.model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 6), nn.Tanh(), nn.Linear(6, 3)).to(dtype)
-        self.reference = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        self.symmetry: Symmetry = trace_symmetry(self.model, torch.zeros(2, 5, dtype=dtype))
-        source = torch.Generator().manual_seed(1)
-        moved = permute(self.reference, self.symmetry, random_permutations(self.symmetry, generator=source))
-        self.network = flip(moved, self.symmetry, random_signs(self.symmetry, generator=source))
-        self.inputs = torch.randn(90, 5, generator=source, dtype=dtype)
-
-    def outputs(self, params: dict[str, Tensor]) -> Tensor:
-        return torch.func.functional_call(self.model, params, (self.inputs,)).detach()
-
-    def align(self, **options: Any) -> Alignment:
-        symmetry = options.pop("symmetry", self.symmetry)
-        inputs = self.inputs if options.get("method") == "activation" else None
-        return align(self.model, self.reference, self.network, symmetry, **{"inputs": inputs} | options)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -153,59 +126,6 @@ def test_nonsense_is_refused() -> None:
             align(pair.model, reference, network, pair.symmetry)  # type: ignore[arg-type]
 
 
-def checkpoint(params: dict[str, Tensor], path: str, normalized: bool = False) -> Checkpoint:
-    spec = ModelSpec("mine", {}, (5,), 3)
-    return Checkpoint(params, spec, data={}, path=path, normalized={} if normalized else None)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_pairs_are_aligned_as_one_is(method: str) -> None:
-    pair = Pair()
-    reference, network = checkpoint(pair.reference, "a"), checkpoint(pair.network, "b")
-    aligner = PairAligner(
-        pair.model,
-        reference,
-        pair.symmetry,
-        method=method,
-        inputs=lambda _: pair.inputs,
-        seed=3,
-        device=CPU,
-        samples=40,
-    )
-    assert aligner.samples == (40 if method == "activation" else 0)
-    done: list[int] = []
-    match = aligner.match(reference, network, advance=done.append)
-    assert sum(done) == aligner.samples
-    assert match.proof is not None
-    found = aligner.align(reference, network)
-    assert (found.path, found.model) == ("b", network.model)
-    assert all(torch.equal(found.params[name], tensor) for name, tensor in match.params.items())
-    assert all(torch.equal(found.params[name], tensor) for name, tensor in pair.reference.items())
-
-
-def test_pairs_are_proved() -> None:
-    pair = Pair()
-    wrong = without(pair.symmetry, "permutations", "2", "4.weight")
-    reference, network = checkpoint(pair.reference, "a"), checkpoint(pair.network, "b")
-    aligner = PairAligner(pair.model, reference, wrong, method="cosine", inputs=None, seed=0, device=CPU)
-    with pytest.raises(ProofError, match=r"aligning b changed .* the group '2'"):
-        aligner.align(reference, network)
-
-
-def test_pairs_are_warned_of_once() -> None:
-    pair = Pair()
-    reference, network = checkpoint(pair.reference, "a", normalized=True), checkpoint(pair.network, "b")
-    aligner = PairAligner(pair.model, reference, pair.symmetry, method="cosine", inputs=None, seed=0, device=CPU)
-    with pytest.warns(LandscapeWarning, match="only one of a and b is normalised"):
-        aligner.match(reference, network)
-    with pytest.warns(LandscapeWarning, match="only one of a and b is normalised"):
-        aligner.align(reference, network)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        aligner.align(reference, network)
-        aligner.align(reference, reference)
-
-
 def test_groups_without_correlations_are_remarked_on() -> None:
     class Bare(nn.Module):
         def __init__(self) -> None:
@@ -226,20 +146,3 @@ def test_the_default_number_of_samples_is_said_once() -> None:
     from landscape_cli.cli.commands.align import align as command
 
     assert command.__kwdefaults__["samples"] == ALIGN_SAMPLES
-
-
-def test_what_a_network_puts_out_is_kept_for_its_other_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    pair, passes = Pair(), [0]
-    networks = checkpoint(pair.reference, "a"), checkpoint(pair.network, "b")
-    aligner = PairAligner(pair.model, networks[0], pair.symmetry, method="cosine", inputs=None, seed=0, device=CPU)
-    pair.model.register_forward_hook(lambda *_: passes.append(passes.pop() + 1))
-    counts = []
-    for _ in range(2):
-        counts.append(passes[0])
-        assert aligner.match(*networks).proof is not None
-    assert passes[0] - counts[1] == 1  # the network that comes out alone
-    assert counts[1] - counts[0] >= 2
-    kept = aligner.match(*networks).proof
-    monkeypatch.setattr("landscape_cli.alignment.verified.KEPT", 0)
-    assert aligner.match(networks[0], replace(networks[1])).proof == kept
-    assert list(aligner._outputs) == [networks[1]]

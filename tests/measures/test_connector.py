@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from landscape_cli.alignment.pairs import PairAligner
 from landscape_cli.alignment.sets import align_set
-from landscape_cli.alignment.verified import PairAligner
 from landscape_cli.data.datasets import Split
 from landscape_cli.errors import GeometryError, LandscapeWarning, TrainingError
 from landscape_cli.geometry.geodesic import geodesic

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.alignment.align import Alignment
-    from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.alignment.pairs import PairAligner
     from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.symmetry import Symmetry
@@ -250,8 +250,8 @@ def _align(
 ) -> tuple[list[Alignment], dict[str, Any]]:
     """Return how each network but the first comes to match it, and what to report of all together."""
     from landscape_cli.alignment.cycle import STARTS
+    from landscape_cli.alignment.pairs import PairAligner
     from landscape_cli.alignment.sets import match_checkpoints
-    from landscape_cli.alignment.verified import PairAligner
 
     target, *movers = checkpoints
     if setting["method"] != Method.CYCLE:

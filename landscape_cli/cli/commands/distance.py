@@ -238,8 +238,8 @@ def _aligners(
     """Return what aligns the second network of a pair, and what aligns a set; nothing if none are to be aligned."""
     if align is None:
         return None, None
+    from landscape_cli.alignment.pairs import PairAligner
     from landscape_cli.alignment.sets import align_checkpoints
-    from landscape_cli.alignment.verified import PairAligner
 
     assert symmetry is not None
     setting: dict[str, Any] = {"method": align.value, "seed": seed, "device": device}

@@ -54,7 +54,7 @@ from landscape_cli.errors import listed
 if TYPE_CHECKING:
     from torch import nn
 
-    from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.alignment.pairs import PairAligner
     from landscape_cli.cli.merging import NetworkWriter
     from landscape_cli.data.datasets import DataSet
     from landscape_cli.errors import LandscapeError
@@ -311,7 +311,7 @@ def _make_aligner(
     model: nn.Module, networks: Sequence[Checkpoint], symmetry: Symmetry | None, method: Method, **setting: Any
 ) -> PairAligner:
     """Return what aligns pairs of the networks."""
-    from landscape_cli.alignment.verified import PairAligner
+    from landscape_cli.alignment.pairs import PairAligner
 
     assert symmetry is not None
     return PairAligner(model, networks[0], symmetry, method=method.value, **setting)

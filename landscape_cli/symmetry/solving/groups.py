@@ -14,7 +14,7 @@ from landscape_cli.symmetry.solving.refinement import CROSSED, color, run_of, ru
 from landscape_cli.symmetry.solving.siblings import Siblings, find_siblings
 from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.variables import variable_table
-from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
+from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, ScaleGroup, Sphere, Symmetry
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import covered
@@ -55,9 +55,18 @@ def assemble(traced: Traced) -> tuple[Symmetry, Siblings]:
         notes=traced.notes,
         masks=tuple(traced.masks),
         modules=siblings.groups,
+        buffers=_buffers(traced, permutations, scales),
     )
     _check_coverage(traced, symmetry)
     return with_tables(symmetry, traced.tables, traced.aliases), siblings
+
+
+def _buffers(traced: Traced, permutations: Sequence[PermutationGroup], scales: Sequence[ScaleGroup]) -> tuple[str, ...]:
+    """Return the buffers that move with units, and are no statistics, masks or the like, in forward order."""
+    permuted = (axis for group in permutations for axis in group.axes if axis.role is not Role.MASK)
+    scaled = (axis.axis for group in scales for axis in group.axes)
+    known = traced.learned | traced.followers
+    return tuple(dict.fromkeys(axis.tensor for axis in (*permuted, *scaled) if axis.tensor not in known))
 
 
 def _parts(traced: Traced) -> Iterable[Part]:
@@ -210,11 +219,11 @@ def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
 
     So is a weight of which nothing tells what its axes are to the units.
     """
-    last = _last_tensors(traced)
+    last, outputs = _last_tensors(traced), _outputs(traced, parts)
     for name in traced.parameters:
         rows = [dim for dim in range(len(traced.shapes[name])) if traced.roles.get((name, dim)) is Role.INCOMING][:1]
         if rows:
-            whole = name in last or _writes_outputs(traced, parts, name, rows[0])
+            whole = name in last or (name, (rows[0],)) in outputs
             yield from (Sphere(alias, None if whole else rows[0]) for alias in traced.aliases[name])
         elif name in traced.weights:
             yield from (Sphere(alias, None) for alias in traced.aliases[name])
@@ -227,11 +236,13 @@ def _last_tensors(traced: Traced) -> set[str]:
     return {block.tensor for block in traced.equations.blocks if np.isin(block.variables, numbers).any()}
 
 
-def _writes_outputs(traced: Traced, parts: Sequence[Part], name: str, dim: int) -> bool:
-    """Tell whether all units along an axis may not move because they are outputs."""
-    columns = [column for part in parts if (part.tensor, part.dims) == (name, (dim,)) for column in part.run.columns]
-    why = {int(number) for column in columns for number in traced.labels.why_fixed(column)}
-    return why == {traced.labels.reason("output")}
+def _outputs(traced: Traced, parts: Sequence[Part]) -> set[tuple[str, tuple[int, ...]]]:
+    """Return the axes along which all units may not move because they are outputs."""
+    why: dict[tuple[str, tuple[int, ...]], set[int]] = {}
+    for part in parts:
+        for column in part.run.columns:
+            why.setdefault((part.tensor, part.dims), set()).update(traced.labels.why_fixed(column).tolist())
+    return {axes for axes, reasons in why.items() if reasons == {traced.labels.reason("output")}}
 
 
 def _check_coverage(traced: Traced, symmetry: Symmetry) -> None:

@@ -39,7 +39,11 @@ def independent(
         for free, row in real.items()
         if free not in set(alone) and not _is_idle(variables, row, shapes, modulo)
     ]
-    found = [one for one in found if not _is_of_inner(variables, one, found, shapes, modulo)]
+    inner: dict[int, list[Row]] = {}
+    for kind, row, _ in found:
+        for blocks in variables.around(kind):
+            inner.setdefault(blocks, []).append(row)
+    found = [one for one in found if not _is_of_inner(variables, one[1], inner.get(one[0], []), shapes, modulo)]
     if alone:
         trades = list(_trades(variables, shapes, {variable for row in real.values() for variable in row}))
         span = Span(modulo)
@@ -63,16 +67,15 @@ def _is_idle(variables: VariableTable, row: Row, shapes: Mapping[str, Sequence[i
 
 def _is_of_inner(
     variables: VariableTable,
-    one: tuple[int, Row, int],
-    found: Sequence[tuple[int, Row, int]],
+    row: Row,
+    inner: Sequence[Row],
     shapes: Mapping[str, Sequence[int]],
     modulo: int,
 ) -> bool:
-    """Tell whether a factor of blocks does what those of all units in a block do together."""
-    kind, row, _ = one
-    rows = [_in_tensors(variables, other) for inner, other, _ in found if variables.is_within(inner, kind)]
-    if not rows:
+    """Tell whether a factor of blocks does what those of all units in a block, the inner ones, do together."""
+    if not inner:
         return False
+    rows = [_in_tensors(variables, other) for other in inner]
     span, here = Span(modulo), _in_tensors(variables, row)
     for before in (*_trades(variables, shapes, set(here).union(*rows)), *rows):
         span.add(before)
