@@ -14,10 +14,12 @@ from landscape_cli.io.records import digest
 from landscape_cli.sharing.journal import line_of
 from tests.cli.test_app import TRAIN
 
+EPOCHS = ["--align", "cosine", "--epochs", 1, "--midpoint-out", "m-{start}-{end}.st", "--force"]
 COMMANDS = {
     "path": ["path", "[12].st", "3.st", "--pairs", "all", "--points", 3, "--align", "cosine"],
     "plane": ["plane", "1.st", "2.st", "--third", "random", "--grid", 3, "--loss"],
     "points": ["path", "1.st", "2.st", "--points", 4, "--from", -0.5, "--loss"],
+    "midpoint": [*["path", "[12].st", "3.st", "--pairs", "all", "--optimize-midpoint", "--points", 3], *EPOCHS],
     "line": ["path", "1.st", "--direction", "gradient", "--range", "auto", "--points", 3],
     "around": ["plane", "[12].st", "3.st", "--directions", "pca", "--grid", 3, "--loss", "--precision", "bf16"],
     "energy": ["flatness", "1.st", "2.st", "--sigma", "0.1,0.3", "--samples", 2, "--test"],
