@@ -63,12 +63,15 @@ def test_parts_merged_are_the_whole_also_as_csv_and_picture(landscape: Callable[
 
 
 @pytest.mark.usefixtures("networks")
-@pytest.mark.parametrize(("name", "kills"), [("plane", 20), ("energy", 2), ("distance", 2)])
+@pytest.mark.parametrize(("name", "kills"), [("plane", 20), ("points", 2), ("midpoint", 2), ("distance", 2)])
 def test_interrupted_twenty_times_and_resumed_it_comes_to_the_same(
     landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str, kills: int
 ) -> None:
-    command = COMMANDS[name]
+    command = [word for word in COMMANDS[name] if word != "--force"]
     assert landscape(*command, "-o", "whole.json").code == 0
+    written = {path: path.read_bytes() for path in Path().glob("m-*")}
+    for path in written:
+        path.unlink()
     journal = Path("r.json.resume")
     measured, rng = 0, random.Random(5)
 
@@ -90,6 +93,7 @@ def test_interrupted_twenty_times_and_resumed_it_comes_to_the_same(
     assert measured == kills
     assert landscape(*command, "-o", "r.json", "--resume").code == 0
     assert Path("r.json").read_bytes() == Path("whole.json").read_bytes()
+    assert {path: path.read_bytes() for path in Path().glob("m-*")} == written
     assert not journal.exists()
 
 
