@@ -25,6 +25,11 @@ LARGEST_INPUT = 1 << 31
 """Of whole numbers as inputs."""
 TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 TYPES |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+AS_PAIRS = (
+    "keep torch.view_as_real of it, a real tensor with a last axis of 2, and let the model's forward pass read that by "
+    "torch.view_as_complex"
+)
+"""What to do with complex parameters."""
 INTEGER_INPUTS = {torch.int8, torch.int16, torch.int32, torch.int64}
 """The dtypes of inputs that are names of things, tokens or categories, and no numbers to calculate with."""
 

@@ -25,6 +25,7 @@ from landscape_cli.forward.memory import MIB, return_freed_memory
 from landscape_cli.io.checkpoint import Checkpoint
 from landscape_cli.io.file_tensors import release
 from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry.checks import tell_of_buffers
 
 KEPT = MIB
 """Bytes of a network's outputs on the probes up to which they are kept for other pairs that it is in."""
@@ -111,7 +112,7 @@ class PairAligner:
 
         Warns:
             LandscapeWarning: if only one of them is normalised, or the proof could not be made in float64.
-            Remark: naming the groups without correlations.
+            Remark: naming the groups without correlations, and buffers that went with units.
         """
         if differ_in_scale(reference, network, self._symmetry):
             warn_of_scale(reference, network)
@@ -172,6 +173,7 @@ class PairAligner:
             expected=self._expected(network),
             name=network.path,
         )
+        tell_of_buffers(network.params, alignment.params, self._symmetry, stacklevel=3)
         release(network.params)
         warn_of_precision(network.path, proof)
         return replace(alignment, proof=proof)

@@ -24,7 +24,7 @@ from landscape_cli.evaluation.splits import Data
 from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params
 from landscape_cli.symmetry import Symmetry
-from landscape_cli.symmetry.checks import check_symmetry
+from landscape_cli.symmetry.checks import check_symmetry, tell_of_buffers
 
 
 def align(
@@ -89,7 +89,7 @@ def align(
         ProofError: if the function changed, naming the groups at fault.
 
     Warns:
-        Remark: of "activation": naming the groups without correlations.
+        Remark: of "activation": naming the groups without correlations; naming buffers that went with the units.
     """
     alignment = match(
         model,
@@ -114,7 +114,9 @@ def align(
         check_probe(probe)
         proof = prove_alignment(model, network, alignment, symmetry, probe.to(device_of(device)), name=name)
         alignment = replace(alignment, proof=proof)
-    return replace(alignment, params=dict(alignment.params))
+    alignment = replace(alignment, params=dict(alignment.params))
+    tell_of_buffers(network, alignment.params, symmetry, stacklevel=2)
+    return alignment
 
 
 def match(

@@ -19,8 +19,8 @@ REPORTS = "landscape_cli.cli.reports"
 WRITERS = {
     "distance": (f"{REPORTS}.distance:DistanceFrame", f"{REPORTS}.distance:write_distances"),
     "flatness": (f"{REPORTS}.flatness:FlatnessFrame", f"{REPORTS}.flatness:write_flatness"),
-    "path": (f"{REPORTS}.path:PathsFrame", f"{REPORTS}.path:write_paths"),
-    "plane": ("landscape_cli.measures.plane:PlaneFrame", f"{REPORTS}.plane:write_plane"),
+    "path": (f"{REPORTS}.path:PathsOrLine", f"{REPORTS}.path:write_paths"),
+    "plane": (f"{REPORTS}.plane:AnyPlane", f"{REPORTS}.plane:write_plane"),
 }
 """Of each command the type of a result's frame, and what writes a whole result of a frame and values."""
 WITHOUT_PICTURES = ("distance",)

@@ -110,6 +110,7 @@ class Sharing:
             Exit: if the result is there already, and whole.
             ResultError: if that is of another measurement, or in use; if another result would be written over.
         """
+        from landscape_cli.io.results import finite
         from landscape_cli.sharing.journal import Journal, read_journal
         from landscape_cli.sharing.share import Share
 
@@ -118,11 +119,10 @@ class Sharing:
         if self._ranks is not None:
             index, count, exchange = self._ranks.launch.rank, self._ranks.launch.size, self._exchange
         known: Values = {}
+        if self._state is not None and (self._ranks is None or index == 0):
+            self._look_before(provenance, self._state)
+        RANKS_OF_THIS_PROCESS.agree(finite(provenance))
         if self._state is not None:
-            if self._ranks is None or self._ranks.launch.rank == 0:
-                self._look_before(provenance, self._state)
-            if self._ranks is not None and not self._ranks.go():
-                raise typer.Exit
             identity = dict(provenance) | ({} if self._part is None else {"part": f"{index + 1}/{count}"})
             self._journal = Journal(self._state, identity)
             known = self._context.with_resource(self._journal.open())

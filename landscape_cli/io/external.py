@@ -20,7 +20,7 @@ from landscape_cli.io.pickled import REMEDY, load_pickle
 from landscape_cli.io.regular import open_regular
 from landscape_cli.io.safetensors import load, looks_like_pickle
 from landscape_cli.io.shards import find_files, is_set
-from landscape_cli.network import TYPES, Params
+from landscape_cli.network import AS_PAIRS, TYPES, Params
 
 
 def is_foreign(path: str | Path) -> bool:
@@ -131,7 +131,7 @@ def _check(path: Path, name: str, tensor: Tensor) -> None:
     what, remedy = None, REMEDY
     if tensor.dtype not in TYPES:
         what = f"is of type {tensor.dtype}"
-        remedy = "convert it, or the model, to real numbers of 16 to 64 bits"
+        remedy = AS_PAIRS if tensor.is_complex() else "convert it, or the model, to real numbers of 16 to 64 bits"
     elif tensor.layout is not torch.strided or tensor.is_nested:
         what = f"is not stored densely ({tensor.layout})"
     elif tensor.device.type != "cpu":

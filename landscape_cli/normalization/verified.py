@@ -29,7 +29,7 @@ from landscape_cli.normalization.normalize import (
 )
 from landscape_cli.normalization.rescaled import StoredParams
 from landscape_cli.symmetry import Symmetry
-from landscape_cli.symmetry.checks import check_symmetry
+from landscape_cli.symmetry.checks import check_symmetry, tell_of_buffers
 
 
 def normalize(
@@ -73,6 +73,9 @@ def normalize(
             last layer is zero, or it has no scale to be kept, as that of binary networks.
         ModelError: if the network does not fit the model, or the model does not run.
         ProofError: if the function changed, naming the groups at fault.
+
+    Warns:
+        Remark: naming buffers that went with the units.
     """
     check_symmetry(symmetry)
     if keep_last_layer and symmetry.is_binary:
@@ -105,6 +108,7 @@ def normalize(
         return_freed_memory()
     made = dict(stored)
     check_range(exact, made)
+    tell_of_buffers(params, made, symmetry, stacklevel=2)
     record = _record(normalization, symmetry, keep_last_layer=keep_last_layer)
     return replace(normalization, params=made, proof=proof, normalized=record)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from landscape_cli.arguments import check_kind, check_tensors
-from landscape_cli.errors import GeometryError
+from landscape_cli.errors import GeometryError, Remark, listed
 from landscape_cli.network import Params
 from landscape_cli.symmetry.spec import Symmetry
 
@@ -29,6 +31,23 @@ def check_symmetry(symmetry: Symmetry, *networks: Params) -> None:
                     f"the symmetry is of another model than the network: {name} {there}, expected {tuple(shape)}; "
                     "derive that of its own model by trace_symmetry"
                 )
+
+
+def tell_of_buffers(before: Params, after: Params, symmetry: Symmetry, *, stacklevel: int) -> None:
+    """Remark on saved buffers, such as tables of positions and filters, that went with units.
+
+    Warns:
+        Remark: naming them.
+    """
+    moved = [repr(name) for name in symmetry.buffers if not torch.equal(before[name], after[name])]
+    if moved:
+        what, them = ("the buffer", "it") if len(moved) == 1 else ("the buffers", "them")
+        warnings.warn(
+            f"{what} {listed(moved)} went with the units: use what is written as a whole, with {them}, and do not let "
+            f"the model's code make {them} anew",
+            Remark,
+            stacklevel + 1,
+        )
 
 
 def check_units(name: str, values: Mapping[str, Tensor], sizes: Mapping[str, int]) -> None:

@@ -7,9 +7,11 @@ import re
 from landscape_cli.errors import listed
 from landscape_cli.symmetry.solving.refinement import CROSSED, ITSELF, OTHERWISE
 from landscape_cli.symmetry.spec import FixedAxis, Symmetry
-from landscape_cli.symmetry.tracing.tensors import IN_PLACE, NO_RULE, UNKNOWN_PLACE
+from landscape_cli.symmetry.tracing.tensors import IN_PLACE, NO_RULE, NUMBERED, UNKNOWN_PLACE
 
 WITHIN = " in the module "
+NOT_UNDERSTOOD = (NO_RULE, UNKNOWN_PLACE, IN_PLACE, NUMBERED, OTHERWISE, ITSELF, CROSSED)
+"""What reasons begin with that are none by nature, beside operators."""
 OPERATOR = re.compile(r"(\w+)\.(\w+)\.\w+$")
 """An operator as the tracer calls it in reasons: library, name and overload."""
 
@@ -20,9 +22,7 @@ def is_understood(axis: FixedAxis) -> bool:
     It is not where an operator has no rule, or ties units in a way that its rule does not follow.
     """
     what = axis.reason.partition(WITHIN)[0]
-    return not (
-        what.startswith((NO_RULE, UNKNOWN_PLACE, IN_PLACE, OTHERWISE, ITSELF, CROSSED)) or OPERATOR.fullmatch(what)
-    )
+    return not (what.startswith(NOT_UNDERSTOOD) or OPERATOR.fullmatch(what))
 
 
 def not_understood(symmetry: Symmetry) -> tuple[FixedAxis, ...]:

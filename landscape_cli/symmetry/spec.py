@@ -278,6 +278,8 @@ class Symmetry:
         inputs: which whole numbers that model takes; None for real numbers.
         masks: the buffers of zeros and ones that parameters are multiplied by, as pruning does.
         modules: groups of parts of the model that can be permuted, with all of their tensors, before units are.
+        buffers: the names of saved buffers that go with units: tables and filters, not batch-norms' statistics, masks,
+            or what parametrizations keep.
     """
 
     permutations: tuple[PermutationGroup, ...]
@@ -296,6 +298,7 @@ class Symmetry:
     inputs: WholeInputs | None = None
     masks: tuple[Mask, ...] = ()
     modules: tuple[ModuleGroup, ...] = ()
+    buffers: tuple[str, ...] = ()
 
     @cached_property
     def without_masks(self) -> Symmetry:

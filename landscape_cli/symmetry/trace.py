@@ -22,6 +22,7 @@ from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
 from landscape_cli.symmetry.solving.siblings import Siblings
+from landscape_cli.symmetry.solving.skipped import leaves_out_nothing
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
 from landscape_cli.symmetry.tracing.record import Known, Traced
@@ -90,11 +91,14 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
                 raise
             branches = Branches((*branches.taken[:-1], False))
     differ = len(branches.taken) > MOST
-    for way in branches.others():
+    for number, way in enumerate(branches.others()):
         try:
-            _, other, _ = _derived(model, example_input, False, way, known)
+            run = _traced(model, example_input, False, way, known)
         except _Failed:
             continue  # which no input takes
+        if leaves_out_nothing(traced, run, number):
+            continue
+        other, _ = assemble(run)
         if not holds_in(symmetry, other):
             raise TraceError(
                 "the forward pass looks at values, as a data-dependent branch does, and has other symmetries one way "
@@ -143,6 +147,14 @@ def _derived(
     model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, known: Known | None = None
 ) -> tuple[Traced, Symmetry, Siblings]:
     """Run a model once; return what was learned, what that amounts to, and which parts trade places."""
+    traced = _traced(model, example_input, strict, branches, known)
+    return traced, *assemble(traced)
+
+
+def _traced(
+    model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, known: Known | None = None
+) -> Traced:
+    """Run a model once; return what was learned."""
     tracer = Tracer(model, strict=strict, known=known, branches=branches)
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), example_input.dtype)
     example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)
@@ -154,8 +166,7 @@ def _derived(
         raise
     except (Exception, SystemExit) as cause:
         raise _failure(cause, tracer.in_module(), tuple(example_input.shape)) from cause
-    traced = tracer.finish(output)
-    return traced, *assemble(traced)
+    return tracer.finish(output)
 
 
 def _whole(example: Tensor) -> WholeInputs | None:

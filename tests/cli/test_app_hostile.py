@@ -129,6 +129,7 @@ def test_files(landscape) -> None:
     done = landscape("normalize", "complex.pt", *named)
     assert done.code == 2
     assert "complex64" in done.err
+    assert "torch.view_as_complex" in done.err
     assert "state_dict" not in done.err
     for name in ("empty.pt", "junk.pt"):
         done = landscape("normalize", name, *named)

@@ -165,13 +165,15 @@ def path(
     named = more or []
     groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
     groups |= {"result": result, "terminal": terminal}
+    if kind is Kind.CONNECTOR and around.direction is None:
+        sharing.refuse("--kind connector")
     shared = Sharing(context, sharing, result, quiet=quiet)
     force = shared.result.force
     if around.direction is not None:
         check_line(context)
-        sharing.refuse("--direction")
         files = [file for file in (start, end, *named) if file is not None]
-        look_around(context, files, around, points=points, margin=MARGIN, loss=loss, bn=bn, **groups)
+        del groups["result"]
+        look_around(context, files, around, points=points, margin=MARGIN, loss=loss, bn=bn, shared=shared, **groups)
         return
     around.check_unused(context)
     if end is None:
@@ -179,7 +181,6 @@ def path(
     if kind is Kind.CONNECTOR:
         from landscape_cli.cli.connector.command import connect
 
-        sharing.refuse("--kind connector")
         connect(context, [start, end, *named], connector, **groups)
         return
     check_result_output(result, force=force)

@@ -97,9 +97,9 @@ def plane(
     if around.directions is not None:
         if third is not None:
             raise typer.BadParameter("--third stands in for a network, and --directions needs none: leave one out")
-        sharing.refuse("--directions")
+        shared = Sharing(context, sharing, result, quiet=terminal.quiet)
         groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
-        groups |= {"result": result, "terminal": terminal}
+        groups |= {"shared": shared, "terminal": terminal}
         look_around(context, files, around, points=grid, margin=margin, loss=loss, bn=bn, **groups)
         return
     around.check_unused(context)

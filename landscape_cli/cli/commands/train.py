@@ -12,6 +12,7 @@ from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import emit, listen, say
 from landscape_cli.cli.options import ComputeOptions, ResultOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import PreprocessingOptions
+from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 from landscape_cli.cli.training.data_options import (
     TrainingDataOptions,
     check_runs,
@@ -129,6 +130,7 @@ def train(
     )
     identity = recorded(context, device=None, data_dir=None, init=[each.sha256 for each in starts], **chosen)
     identity["data"] = loaded.record["sha256"]
+    RANKS_OF_THIS_PROCESS.agree(identity)
     every = interruption.checkpoint_every
     checkpointer = TrainingCheckpointer(files.state, identity, every=every, resume=resume, quiet=quiet)
     state = checkpointer.read() if resume else None

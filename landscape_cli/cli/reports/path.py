@@ -13,6 +13,7 @@ from landscape_cli.cli.console import emit, say
 from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.pairs import Chosen, listing
 from landscape_cli.cli.reports.families import shown_paths
+from landscape_cli.cli.reports.plane import write_plane
 from landscape_cli.cli.sketch import number, print_curves
 from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import TrainingError
@@ -21,6 +22,7 @@ from landscape_cli.io.results import Result
 from landscape_cli.measures.families import Pair, path_summary
 from landscape_cli.measures.optimized_path import OptimizedPath
 from landscape_cli.measures.path_result import PathResult
+from landscape_cli.measures.surroundings_frame import SurroundingsFrame
 from landscape_cli.sharing.share import Values
 
 if TYPE_CHECKING:
@@ -83,14 +85,20 @@ class PathsFrame:
         return [[str(k)] for k in range(len(self.pairs))]
 
 
+PathsOrLine = PathsFrame | SurroundingsFrame
+
+
 def write_paths(
-    frame: PathsFrame, values: Values, provenance: Mapping[str, Any], result: PictureOptions, *, quiet: bool
+    frame: PathsOrLine, values: Values, provenance: Mapping[str, Any], result: PictureOptions, *, quiet: bool
 ) -> None:
-    """Write what was measured of paths, and draw it if that is asked for.
+    """Write what was measured of paths, or of a line through one network, and draw it if that is asked for.
 
     Raises:
         ResultError: if it cannot be written, or a value is none of a path's.
     """
+    if isinstance(frame, SurroundingsFrame):
+        write_plane(frame, values, provenance, result, quiet=quiet)
+        return
     measured = [
         Measured(
             frame.files[pair.start],

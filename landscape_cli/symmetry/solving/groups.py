@@ -14,7 +14,7 @@ from landscape_cli.symmetry.solving.refinement import CROSSED, color, run_of, ru
 from landscape_cli.symmetry.solving.siblings import Siblings, find_siblings
 from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.variables import variable_table
-from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, Sphere, Symmetry
+from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, ScaleGroup, Sphere, Symmetry
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import covered
@@ -55,9 +55,18 @@ def assemble(traced: Traced) -> tuple[Symmetry, Siblings]:
         notes=traced.notes,
         masks=tuple(traced.masks),
         modules=siblings.groups,
+        buffers=_buffers(traced, permutations, scales),
     )
     _check_coverage(traced, symmetry)
     return with_tables(symmetry, traced.tables, traced.aliases), siblings
+
+
+def _buffers(traced: Traced, permutations: Sequence[PermutationGroup], scales: Sequence[ScaleGroup]) -> tuple[str, ...]:
+    """Return the buffers that move with units, and are no statistics, masks or the like, in forward order."""
+    permuted = (axis for group in permutations for axis in group.axes if axis.role is not Role.MASK)
+    scaled = (axis.axis for group in scales for axis in group.axes)
+    known = traced.learned | traced.followers
+    return tuple(dict.fromkeys(axis.tensor for axis in (*permuted, *scaled) if axis.tensor not in known))
 
 
 def _parts(traced: Traced) -> Iterable[Part]:

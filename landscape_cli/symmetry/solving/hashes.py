@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from landscape_cli.symmetry.tracing.graph import COMMUTATIVE, Graph, Node
+from landscape_cli.symmetry.tracing.graph import COMMUTATIVE, OVERWRITTEN, Graph, Node
 
 MASK = (1 << 64) - 1
 Pair = tuple[int, int]
@@ -34,7 +34,7 @@ class Hashes:
 
 def is_sum(node: Node) -> bool:
     """Tell whether the order of a node's operands is no matter, nor that of sums of such."""
-    return node.kind[0] in COMMUTATIVE and len(node.kind) == 1
+    return (node.kind[0] in COMMUTATIVE and len(node.kind) == 1) or node.kind[0] == OVERWRITTEN
 
 
 def combined(node: Node, operands: Sequence[Pair], kinds: Sequence[object], tells: Hashable) -> Pair:

@@ -78,15 +78,17 @@ class VariableTable:
             self.kind_of_unit[unit] = len(self.kinds)
             self.kinds.append(np.array([unit]))
         variables, first = first_places(block.variables)
-        order = np.lexsort((first, *(column[first] for column in rest), units[first]))
-        starts = np.maximum.accumulate(
-            np.where(np.diff(units[first][order], prepend=-2) != 0, np.arange(len(order)), 0)
-        )
-        self.rank_of[variables[order]] = np.arange(len(order)) - starts
+        self._rank(variables, units[first], first, *(column[first] for column in rest))
         self.unit_of[variables] = units[first]
         self.several[variables] = several[first]
         self.cells_of[variables] = len(self.cells)
         self.cells.append(_Cells(block, units, self.rank_of[block.variables]))
+
+    def _rank(self, variables: Array, units: Array, *by: Array) -> None:
+        """Number the variables of each unit, in the order of the last key, then of those before it."""
+        order = np.lexsort((*by, units))
+        starts = np.maximum.accumulate(np.where(np.diff(units[order], prepend=-2) != 0, np.arange(len(order)), 0))
+        self.rank_of[variables[order]] = np.arange(len(order)) - starts
 
     def _link(self, equations: Equations) -> None:
         """Take units of two kinds that may not move for one where equations tie each to one of the other kind."""
@@ -108,11 +110,14 @@ class VariableTable:
                         lead[tied[:, 1]] = tied[:, 0]
                         lead = lead[lead]
                         units = np.where(units >= 0, lead[units], NONE)
-        self.unit_of = np.where(self.unit_of >= 0, lead[np.maximum(self.unit_of, 0)], self.unit_of)
-        self.cells = [
-            replace(cells, units=np.where(cells.units >= 0, lead[np.maximum(cells.units, 0)], cells.units))
-            for cells in self.cells
-        ]
+        kind_of = kinds[np.maximum(self.unit_of, NONE)]
+        self.unit_of = np.where(self.unit_of >= 0, lead[np.maximum(self.unit_of, NONE)], self.unit_of)
+        for place, cells in enumerate(self.cells):
+            units = np.where(cells.units >= 0, lead[np.maximum(cells.units, NONE)], cells.units)
+            if not np.array_equal(units, cells.units):  # which may now have had places of two kinds there
+                variables, at = first_places(cells.block.variables)
+                self._rank(variables, units[at], self.rank_of[variables], kind_of[variables])
+                self.cells[place] = replace(cells, units=units, ranks=self.rank_of[cells.block.variables])
 
     def _choose(self) -> Array:
         """Return which variables are kept: those of one unit of each kind, those within blocks in the chosen block."""

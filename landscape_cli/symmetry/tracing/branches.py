@@ -32,15 +32,15 @@ class Branches:
     """The answers to a forward pass that asks whether something is so.
 
     Attributes:
-        given: the first answers; after them all is so.
+        given: the first answers; after them all is there that is looked for.
         taken: those that were asked for.
     """
 
     given: tuple[bool, ...] = ()
     taken: list[bool] = field(default_factory=list)
 
-    def next(self) -> bool:
-        """Return the next answer.
+    def next(self, usual: bool = True) -> bool:
+        """Return the next answer, the usual one if none is given.
 
         Raises:
             TraceError: if it goes on asking.
@@ -51,7 +51,7 @@ class Branches:
                 f"the forward pass looks at values more than {MOST_ASKED} times, as a loop does that they end: let it "
                 "go round a number of times that is set where the model is made"
             )
-        self.taken.append(self.given[count] if count < len(self.given) else True)
+        self.taken.append(self.given[count] if count < len(self.given) else usual)
         return self.taken[-1]
 
     def others(self) -> list[Branches]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from typing import Any
 
+import numpy as np
 import torch
 
 from landscape_cli.errors import ModelError, TraceError, listed
@@ -49,6 +51,9 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
     if unused:
         names = listed(map(repr, unused), most=1)
         notes.add(f"the forward pass never uses the tensor {names}", "what is not used is fixed")
+    statistics = {name for norm in parameters.batch_norms for name in (norm.mean, norm.variance)}
+    followers = parameters.made | statistics
+    _hold_buffers(tensors, parameters.learned | followers)
     weights.set_roles()
     graph.finish(all_outputs(output), parameters.runs)
     return Traced(
@@ -60,6 +65,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         aliases=parameters.aliases,
         shapes=parameters.shapes,
         learned=parameters.learned,
+        followers=followers | parameters.zero_one,
         seen=tensors.seen,
         outputs=outputs,
         batch_norms=_exclusive_batch_norms(tensors),
@@ -89,6 +95,21 @@ def _outputs(output: Any, tensors: TensorTable) -> list[Value]:
         common = torch.full([1] * rank, tensors.equations.output)
         tensors.equations.equate("scale", value.scale, ((common, 1),), rank=rank)
     return values
+
+
+def _hold_buffers(tensors: TensorTable, others: Container[str]) -> None:
+    """State that buffers, but for others, have the scale and sign 1 where no unit moves: of inputs, of everything.
+
+    What normalises inputs, or divides outputs, is a constant; those of hidden units go with them.
+    """
+    labels = tensors.labels
+    for block in list(tensors.equations.blocks):
+        if not block.tensor or block.tensor in others:
+            continue
+        columns = labels.resolve(block.owners)
+        moving = np.any([(column >= 0) & (labels.why_fixed(column) <= 0) for column in columns], axis=0)
+        for kind in ("scale", "sign"):
+            tensors.equations.equate(kind, ((torch.from_numpy(block.variables[~moving]), 1),), rank=1)
 
 
 def _exclusive_batch_norms(tensors: TensorTable) -> list[BatchNorm]:

@@ -22,7 +22,11 @@ from landscape_cli.symmetry.tracing.storage import storage_of
 COMMUTATIVE = frozenset({"add", "maximum", "minimum", "fmax", "fmin"})
 """Operators whose two operands may trade places, and brackets, too: many in a row are one of many operands."""
 JOINING = frozenset({"stack", "cat"})
+NUMBERS_SAY = {("gt", 0): True, ("ne", 0): True, ("ge", 1): True, ("eq", 0): False, ("le", 0): False, ("lt", 1): False}
+"""Whether something is there, if a comparison of how much there is with a number is true."""
 LEAF, CONSTANT, PICKED, PUT = "a parameter", "a constant", "one of several", "put at"
+OVERWRITTEN = "overwritten"
+"""Kinds of what is put, one after another, at places that have none in common: the order is no matter."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Graph:
     Attributes:
         nodes: in the order of their making, operands first.
         conditions: those that decided which way the forward pass goes.
+        asked: those of them that were answered by yes or no, in order.
         outputs: those of the model's outputs.
         pieces: parameters that are used piece by piece: by the name of a node, that of the parameter and which it is.
         runs: the labels of each run of axes of every parameter, or piece of one, that is a node.
@@ -80,12 +85,14 @@ class Graph:
         self._stacks = stacks or {}
         self._single: set[int] = set()
         self.conditions: list[int] = []
+        self.asked: list[int] = []
         self.outputs: list[int] = []
         self._name_of, self._constants = name_of, constants
         self._made: TensorDict[tuple[int, int]] = TensorDict()
         self._whole: dict[int, int] = {}
         self._writes: dict[int, int] = {}
         self._numbers: dict[tuple[Any, ...], int] = {}
+        self._by_name: list[int] = []
 
     def add(self, kind: tuple[Any, ...], operands: Sequence[int] = (), **known: Any) -> int:
         """Return the number of a node, a new one unless the same was computed of the same before."""
@@ -103,12 +110,30 @@ class Graph:
         """Tell whether a tensor is one that operators made of others than constants."""
         return tensor in self._made
 
-    def condition(self, tensor: Tensor, answer: Tensor | None = None) -> None:
-        """Note what was looked at, and what was answered, if that is places."""
+    def condition(self, tensor: Tensor, answer: Tensor | None = None) -> bool:
+        """Note what was looked at, and what was answered, if that is places; tell what is so if something is there."""
         looked = self._read(tensor)
         self.conditions.append(looked)
         if answer is not None:
             self._note(answer, self.add(("nonzero",), [looked]))
+            return True
+        self.asked.append(looked)
+        present = self.presence(looked)
+        return present is None or present[1]
+
+    def presence(self, number: int) -> tuple[int, bool] | None:
+        """Return what a condition asks for, whether it is anywhere, and what it is if so; None if it asks otherwise."""
+        node = self.nodes[number]
+        if node.operator in {"logical_not", "bitwise_not"}:
+            present = self.presence(node.operands[0])
+            return None if present is None else (present[0], not present[1])
+        if node.operator == "any" and len(node.operands) == 1:
+            return node.operands[0], True
+        said = NUMBERS_SAY.get((node.operator, *node.kind[1][1:])) if len(node.kind) > 1 else None
+        summed = self.nodes[node.operands[0]] if node.operands else node
+        if said is None or summed.operator not in {"sum", "count_nonzero"}:
+            return None
+        return summed.operands[0], said
 
     def finish(self, outputs: Sequence[Tensor], parameters: Mapping[str, Sequence[Sequence[Layer]]]) -> None:
         """Note the outputs, and what lives along the axes of parameters."""
@@ -141,6 +166,8 @@ class Graph:
             kind, operands = ("add",), [operands[0], self.add((PUT, args[1]), operands[1:])]
         elif name == "index_put" and len(operands) > 2:
             kind, operands = self._put(kind, operands)
+        elif name == "where" and len(operands) == 3 and (told := self._told_by_name(operands[0])) is not None:
+            kind, operands = (OVERWRITTEN, told), [operands[2], self.add((PUT, name), operands[:2])]
         elif name in JOINING and len(operands) > 1:
             axis = int(args[1] if len(args) > 1 else kwargs.get("dim", 0)) % made[0].ndim
             sizes = (1,) * len(operands) if name == "stack" else tuple(tensor.shape[axis] for tensor in args[0])
@@ -160,8 +187,8 @@ class Graph:
         node = self.nodes[number]
         units = tuple(int(layer.reshape(-1)[0]) for layer in value.lone)
         operands = tuple(number for number in node.operands if number not in self._single)
-        if node.operator != LEAF and units and min(units) >= 0 and len(operands) == 1:
-            node = Node((PICKED, value.shape), operands, units=units)
+        if node.operator not in {LEAF, PICKED} and units and min(units) >= 0 and len(operands) == 1:
+            node = Node((PICKED, value.shape, node.operator == "eq"), operands, units=units)
         self.nodes[number] = replace(node, labels=value.labels)
 
     def _piece(self, name: str, args: Any) -> tuple[str, int] | None:
@@ -194,7 +221,21 @@ class Graph:
             if self.nodes[old].operator == "index" and self._masks(self.nodes[old].operands) == [base, *places]:
                 terms.remove(old)
                 return ("add",), [base, self.add((PUT, kind[1][:2]), [*places, *terms])]
+        told = self._told_by_name(places[0]) if len(places) == 1 else None
+        if told is not None and len(operands) - 2 == len(self.nodes[places[0]].kind[1]):
+            return (OVERWRITTEN, told), [base, self.add((PUT, kind[1][:2]), [*places, value])]
         return kind, operands
+
+    def _told_by_name(self, number: int) -> int | None:
+        """Return a number for what a node tells the places of one name in, as no two names are at one; None if none."""
+        node = self.nodes[number]
+        while node.operator == "unsqueeze":
+            node = self.nodes[node.operands[0]]
+        if node.operator != PICKED or not node.kind[2]:
+            return None
+        if node.operands[0] not in self._by_name:
+            self._by_name.append(node.operands[0])
+        return self._by_name.index(node.operands[0])
 
     def _masks(self, operands: Sequence[int]) -> list[int]:
         """Return nodes with conditions in the stead of lists of the places where they are so."""

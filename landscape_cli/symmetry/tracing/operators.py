@@ -39,6 +39,7 @@ class Operator:
         rescales: whether, in place, it leaves other views of its target with another scale or other units than known.
         restrides: whether, in place, it changes how its target is laid out and nothing of what it holds.
         noted: whether it is noted to have no rule even where it returns whole numbers.
+        moves: whether it moves places of its first argument about, copies or leaves out some, and changes no number.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Operator:
     rescales: bool = False
     restrides: bool = False
     noted: bool = False
+    moves: bool = False
 
 
 OPERATORS: dict[str, Operator] = {}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from landscape_cli.errors import TraceError
 from landscape_cli.forward.parts import OTHER, made_of_parts
+from landscape_cli.network import AS_PAIRS
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.labels import Labels
@@ -41,6 +42,7 @@ class ParameterTable:
         pinned: parameters of which an axis was summed over.
         stacks: parameters cut along their first long axis into pieces with units of their own, and the pieces' lengths.
         stacked: those that were used so.
+        made: the names of the buffers of which tensors are made: masks, and those of parametrizations.
         unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
             orthogonal matrices.
     """
@@ -66,8 +68,9 @@ class ParameterTable:
         self.pinned: set[str] = set()
         self.stacks = stacks or {}
         self.stacked: dict[str, tuple[int, ...]] = {}
-        self.unscaled = {part for made in made_of_parts(model) if made.kind == OTHER for part in made.stored}
-        self.unscaled -= self.learned
+        made = made_of_parts(model)
+        self.made = frozenset(part for each in made for part in each.stored) - self.learned
+        self.unscaled = {part for each in made if each.kind == OTHER for part in each.stored} - self.learned
         self._names: dict[int, str] = {}
         _check_parameters(model)
         self._add_state(model)
@@ -86,7 +89,7 @@ class ParameterTable:
                 raise TraceError(f"the model's state holds {name!r}, which is no tensor")
             self.shapes[name] = tuple(tensor.shape)
             if tensor.is_complex():
-                raise TraceError(f"the tensor {name!r} is complex, which has no rule")
+                raise TraceError(f"the tensor {name!r} is complex, which has no rule: {AS_PAIRS}")
             if not tensor.is_floating_point() and name not in masks:
                 self.aliases.setdefault(name, []).append(name)
                 continue
@@ -260,5 +263,5 @@ def _check_parameters(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.UninitializedParameter):
             raise TraceError(f"the parameter {name!r} has no shape yet: run the model once before saving it")
-        if not parameter.is_floating_point():
+        if not parameter.is_floating_point() and not parameter.is_complex():
             raise TraceError(f"the parameter {name!r} is of type {parameter.dtype}, which has no rule")

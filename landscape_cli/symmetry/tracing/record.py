@@ -68,6 +68,7 @@ class Traced:
         aliases: every name of each tensor: a tensor shared between modules has several.
         shapes: the shapes of the model's tensors.
         learned: the names of the model's parameters.
+        followers: the names of buffers that are known to follow these: statistics, masks, what parametrizations keep.
         seen: the labels of all tensors there were.
         outputs: what is known of the outputs.
         batch_norms: those that normalise with running statistics.
@@ -86,6 +87,7 @@ class Traced:
     aliases: Mapping[str, list[str]]
     shapes: Mapping[str, tuple[int, ...]]
     learned: frozenset[str]
+    followers: frozenset[str]
     seen: Sequence[Sequence[Layer]]
     outputs: Sequence[Value]
     batch_norms: Sequence[BatchNorm]

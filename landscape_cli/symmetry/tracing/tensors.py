@@ -35,17 +35,29 @@ IN_PLACE = "writing in place "
 
 
 @dataclass(frozen=True)
+class Names:
+    """Whole numbers that name places along an axis of something, where units live.
+
+    Attributes:
+        units: the units there, in order, shape (n,).
+        places: what is known of the tensor of numbers, but for which they are.
+    """
+
+    units: Layer
+    places: Value
+
+
+@dataclass(frozen=True)
 class _Unruled:
     """An output that its operator's rule says nothing of: what it was made of, and by which operator.
 
-    Of whole numbers that name places along an axis also: of what, along which, and their own shape.
+    Of whole numbers that name places along an axis also what they name there.
     """
 
     where: str
     operands: tuple[Value, ...]
-    named: Value | None = None
-    axis: int = 0
-    shape: tuple[int, ...] = ()
+    names: Names | None = None
+    numbered: bool = False
 
 
 class TensorTable:
@@ -96,29 +108,19 @@ class TensorTable:
         self._views[storage_of(tensor)][id(tensor)] = tensor
         self.seen.append(value.labels)
 
-    def keep_unruled(
-        self, tensor: Tensor, where: str, operands: Sequence[Tensor], named: tuple[Value, int] | None = None
-    ) -> None:
+    def keep_unruled(self, tensor: Tensor, where: str, operands: Sequence[Tensor], names: Names | None = None) -> None:
         """Note a tensor that its operator's rule says nothing of: where something reads it, the operands are fixed.
 
-        It may hold numbers of places: `named` along an axis.
+        It may hold numbers of places of units.
         """
-        value, axis = named or (None, 0)
         made_of = tuple(self.value(operand) for operand in operands)
-        self._unruled[tensor] = _Unruled(where, made_of, value, axis, tuple(tensor.shape))
+        self._unruled[tensor] = _Unruled(where, made_of, names, names is not None)
+        self._views[storage_of(tensor)][id(tensor)] = tensor
 
-    def named(self, tensor: Tensor, axis: int) -> Value | None:
-        """Return of what a tensor names places along an axis, if it is as it was made; None if not, or of nothing."""
+    def names(self, tensor: Tensor) -> Names | None:
+        """Return what the numbers in a tensor name, if they name units; None if not, or if that is not known."""
         unruled = self._unruled.get(tensor)
-        if unruled is None or unruled.named is None:
-            return None
-        if (unruled.axis, unruled.shape) == (axis, tuple(tensor.shape)):
-            return unruled.named
-        last = len(unruled.shape)
-        if (axis, unruled.axis, (*unruled.shape, 1)) != (last, last - 1, tuple(tensor.shape)):
-            return None
-        sizes = unruled.named.shape  # each number alone, beside the others of its row
-        return unruled.named.layers(lambda layer: layer.unsqueeze(-2), (*sizes[:-1], 1, sizes[-1]))
+        return None if unruled is None else unruled.names
 
     def filling(self, tensor: Tensor) -> float | None:
         """Return the number that a constant holds all over, until something is written there; None if there is none."""
@@ -127,11 +129,12 @@ class TensorTable:
             return None
         return float(numbers.reshape(-1)[0])
 
-    def pass_unruled(self, source: Tensor, tensor: Tensor) -> bool:
-        """Let a tensor be what another is that no rule says anything of; tell whether the other is such."""
+    def pass_unruled(self, source: Tensor, tensor: Tensor, names: Names | None) -> bool:
+        """Let a tensor be made of what another is that no rule says anything of; tell whether the other is such."""
         unruled = self._unruled.get(source)
         if unruled is not None:
-            self._unruled[tensor] = unruled
+            self._unruled[tensor] = replace(unruled, names=names)
+            self._views[storage_of(tensor)][id(tensor)] = tensor
         return unruled is not None
 
     def value(self, tensor: Tensor) -> Value:
@@ -139,7 +142,7 @@ class TensorTable:
         unruled = self._unruled.pop(tensor)
         if unruled is not None:
             for operand in unruled.operands:
-                self.fix(operand, f"{NO_RULE}{unruled.where}" if unruled.named is None else NUMBERED)
+                self.fix(operand, NUMBERED if unruled.numbered else f"{NO_RULE}{unruled.where}")
             shape = tuple(tensor.shape)
             self.keep(tensor, Value(shape, tell_apart(self.labels, (), shape, f"a place of {unruled.where}")))
         if tensor not in self._values:
@@ -292,6 +295,9 @@ class TensorTable:
 
     def before_writing(self, target: Tensor, operator: Operator, name: str) -> None:
         """See to it that what else lies in the target's storage is kept track of, if it matters."""
+        for view in self._views_of(target):
+            if view in self._unruled:  # which names nothing any more
+                self.value(view)
         if self._storages.holds(target):
             return
         others = [view for view in self._views_of(target) if view is not target and view in self._values]

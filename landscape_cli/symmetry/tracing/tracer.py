@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,10 +24,11 @@ from landscape_cli.symmetry.tracing.record import Known, Traced
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 from landscape_cli.symmetry.tracing.shapes import result_on_meta
-from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, TensorTable
+from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, Names, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker
 
 BOOL = torch.bool
+WHOLE = frozenset({torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8})
 
 
 @dataclass(frozen=True)
@@ -164,18 +165,27 @@ class Tracer(OperatorMode):
                 dispatch.name == "_local_scalar_dense" and dispatch.args[0].dtype == BOOL
             ):
                 return
+            if dispatch.name == "_unique2" and not any(dispatch.args[2:]) and self._tensors.names(dispatch.args[0]):
+                return
             raise TraceError(
                 f"the forward pass{self.in_module()} looks at the values of a tensor ({dispatch.name}), "
                 "as a data-dependent branch does: its symmetries cannot be derived from one run; let it compute with "
                 "all values, as torch.where does, or leave that out where the model is made"
             )
 
-    def _answer(self, tensor: Tensor) -> bool | Tensor:
-        """Say of a condition whether it is so; of numbers that they are nowhere 0, so that all places are followed."""
+    def _answer(self, tensor: Tensor) -> bool | Tensor | tuple[Tensor, ...]:
+        """Say of a condition whether it is so; of numbers that they are nowhere 0, so that all places are followed.
+
+        Of such as name units it is asked which are there: all.
+        """
+        names = self._tensors.names(tensor)
+        if names is not None:
+            every = torch.arange(len(names.units))
+            self._graph.condition(tensor, every)
+            return every, every[:0], every[:0]
         self._tensors.fix(self._tensors.value(tensor), DECIDES)
         if tensor.ndim == 0 and tensor.dtype == BOOL:
-            self._graph.condition(tensor)
-            return self._branches.next()
+            return self._branches.next(self._graph.condition(tensor))
         numbers = torch.ones(tensor.shape).nonzero()
         places = self._constants.add(torch.empty_like(numbers, device=META), numbers)
         self._graph.condition(tensor, places)
@@ -206,8 +216,7 @@ class Tracer(OperatorMode):
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
         self.parameters.count_reads(dispatch.tensors, [each for each in outputs if isinstance(each, Tensor)])
         nodes = self._follow(dispatch, outputs)
-        alone = target is None and len(dispatch.tensors) == 1
-        if alone and isinstance(result, Tensor) and self._passes_indices(known, result):
+        if target is None and not dispatch.in_place and self._passes_indices(dispatch, known, outputs):
             return result
         written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None
         self._keep(dispatch, outputs, written, known, nodes)
@@ -218,14 +227,25 @@ class Tracer(OperatorMode):
         name = dispatch.name.removesuffix("_") if dispatch.in_place else dispatch.name
         return self._graph.follow(name, dispatch.args, dispatch.kwargs, outputs, dispatch.target)
 
-    def _passes_indices(self, known: Sequence[Tensor], result: Tensor) -> bool:
-        """Let a result be unread indices where an operator is given no more than such, and tell whether it is.
+    def _passes_indices(self, dispatch: _Dispatch, known: Sequence[Tensor], outputs: Sequence[Any]) -> bool:
+        """Let results be unread indices where an operator is given no more than such, and tell whether they are.
 
-        So max_pool1d squeezes the indices of max_pool2d, and then drops them.
+        So max_pool1d squeezes the indices of max_pool2d, and then drops them. Those that are moved about name the same.
         """
-        if known[0].is_floating_point() or result.dtype != known[0].dtype:
+        tensors, given = self._tensors, dispatch.args[0] if dispatch.args else None
+        if not outputs or not all(isinstance(each, Tensor) and each.dtype in WHOLE for each in outputs):
             return False
-        return self._tensors.pass_unruled(known[0], result)
+        names = tensors.names(given) if given is known[0] else None
+        same = names is not None and dispatch.name == "remainder" and dispatch.args[1] == len(names.units)
+        if names is None or not (dispatch.operator.moves or same):
+            passed = [tensors.pass_unruled(known[0], output, None) for output in outputs if len(dispatch.tensors) == 1]
+            return any(passed)
+        places = torch.empty_like(known[0])
+        tensors.keep(places, names.places)
+        values, _ = self._values(replace(dispatch, args=(places, *dispatch.args[1:])), outputs, told=False)
+        for output, value in zip(outputs, values, strict=True):
+            tensors.pass_unruled(known[0], output, replace(names, places=value))
+        return True
 
     def _keep(
         self, dispatch: _Dispatch, outputs: Sequence[Any], written: Any, known: Sequence[Tensor], nodes: Sequence[int]
@@ -243,9 +263,7 @@ class Tracer(OperatorMode):
         if isinstance(dispatch.target, Tensor):
             self._tensors.after_writing(dispatch.target, values[0])
 
-    def _values(
-        self, dispatch: _Dispatch, outputs: Sequence[Any], told: bool
-    ) -> tuple[list[Value], tuple[Value, int] | None]:
+    def _values(self, dispatch: _Dispatch, outputs: Sequence[Any], told: bool) -> tuple[list[Value], Names | None]:
         """Return what the operator's rule says of its outputs, or what is true without one; and what others name."""
         operator, where = dispatch.operator, dispatch.where
         shapes = [tuple(tensor.shape) for tensor in outputs if isinstance(tensor, Tensor)]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from landscape_cli.symmetry.solving.variables import VariableTable, variable_table
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.labels import Labels
+from tests.support.layers import Net
+from tests.support.symmetry_checks import check_true, make_net
 
 
 def layer(units: int = 4, seed: int = 0) -> tuple[VariableTable, Array, Array, Array, Array]:
@@ -106,3 +109,21 @@ def test_places_that_have_come_from_elsewhere_are_kinds_of_their_own() -> None:
         [(rows, _)] = equations.rows("scale")
         kept, lost = table.represent(rows)
         assert (len(kept), lost) == (kinds, [])
+
+
+def test_units_of_two_kinds_that_are_tied_keep_their_places() -> None:
+    """Sines and cosines in one table turn two heads: neither is scaled, which a place for both would leave free."""
+
+    def forward(m: Net, x: Tensor) -> Tensor:
+        table = m.table[None, None]
+        sines, cosines = (torch.stack([part, part], -1).reshape_as(table) for part in table.chunk(2, -1))
+
+        def turned(h: Tensor) -> Tensor:
+            h = h.view(-1, 3, 2, 4).transpose(1, 2)
+            return h * cosines + torch.stack([-h[..., 1::2], h[..., ::2]], -1).reshape_as(h) * sines
+
+        y: Tensor = m.o((turned(m.q(x)) @ turned(m.k(x)).mT).softmax(-1).flatten(1))
+        return y
+
+    layers = {"q": nn.Linear(3, 8), "k": nn.Linear(3, 8), "o": nn.Linear(18, 2)}
+    check_true(make_net(Net(forward, table=nn.Parameter(torch.randn(3, 4)), **layers), (3, 3)))

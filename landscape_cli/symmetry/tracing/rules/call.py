@@ -28,7 +28,7 @@ from landscape_cli.symmetry.tracing.layers import (
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.relate import meet, summed, tell_apart
-from landscape_cli.symmetry.tracing.tensors import TensorTable
+from landscape_cli.symmetry.tracing.tensors import Names, TensorTable
 
 
 class NoRule(Exception):
@@ -49,7 +49,7 @@ class Call:
         where: the operator and the module it runs in, for reasons.
         in_place: whether it writes into its first argument.
         told: whether what it puts side by side may trade places, and is told by units of its own.
-        named: what the outputs that a rule says nothing of name places of, and along which axis.
+        named: what the outputs that a rule says nothing of name.
     """
 
     tensors: TensorTable
@@ -61,7 +61,7 @@ class Call:
     where: str
     in_place: bool = False
     told: bool = False
-    named: tuple[Value, int] | None = None
+    named: Names | None = None
 
     @property
     def labels(self) -> Labels:
@@ -237,6 +237,12 @@ class Call:
         beside = frozenset().union(*(covered(layer) for layer, _ in gone)) - set(axes)
         owners = [layer for layer in kept if beside and covered(layer) == beside and int(layer.max()) >= 0]
         return owners[0] if owners else None
+
+    def name(self, operand: Value, axis: int, places: Value) -> None:
+        """Note that outputs which the rule says nothing of name places along an axis, if units live there alone."""
+        along = [layer for layer in operand.labels if axis in covered(layer)]
+        if len(along) == 1 and covered(along[0]) == {axis} and int(along[0].min()) >= 0:
+            self.named = Names(along[0].reshape(-1), Value(places.shape, places.labels))
 
     def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
         """Return what is known after moving places about; `apart`: some may be left out or copied."""

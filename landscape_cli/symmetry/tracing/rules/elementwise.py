@@ -13,10 +13,11 @@ from torch import Tensor
 
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
-from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, covered, to_layer
+from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
+from landscape_cli.symmetry.tracing.tensors import Names
 
 NO_NORM = 1e-7
 """Of norms up to this, something else may be put in their place: vectors so short count as zeros."""
@@ -26,7 +27,7 @@ MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
 
 
-@rule("alias", "detach", "clone", "contiguous", "positive")
+@rule("alias", "detach", "clone", "contiguous", "positive", moves=True)
 @rule("lift_fresh", creates=True)
 def same(call: Call) -> Value:
     """The same numbers."""
@@ -121,7 +122,7 @@ def neither_of_both(call: Call) -> Value:
     return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))
 
 
-@rule("_to_copy", "to")
+@rule("_to_copy", "to", moves=True)
 def cast(call: Call) -> Value:
     """A change of type; one to whole numbers is no map that a scale survives."""
     dtype = call.kwargs.get("dtype")
@@ -339,45 +340,38 @@ def compare(call: Call) -> Value:
 
 
 def _compared_by_name(call: Call) -> Value | None:
-    """Return the units that one side names, if the other side is the numbers of all of these in their order."""
-    index, numbers = call.args[0], call.args[1]
-    if not isinstance(numbers, Tensor):
-        return _compared_with_one(call, index, numbers)
-    if index.ndim < 2 or (constant := call.tensors.numbers(numbers)) is None:
-        return None
-    named = call.tensors.named(index, index.ndim - 1)
-    more = constant.numel() - (0 if named is None else named.shape[-1])
-    if named is None or index.shape[-1] != 1 or more < 0:
-        return None
-    if not torch.equal(constant.reshape(-1).long(), torch.arange(constant.numel())):
-        return None
-    named = named.only(scale=False, sign=False)
-    return named if not more else _with_more(call, named, more)
+    """Return the units that one side names, if the other is one number, or all of them in their order."""
+    for index, other in (call.args[:2], call.args[1::-1]):
+        names = call.tensors.names(index) if isinstance(index, Tensor) else None
+        numbers = call.tensors.numbers(other) if isinstance(other, Tensor) else torch.as_tensor(other)
+        if names is None or numbers is None:
+            continue
+        places = padded(names.places, len(call.shape))
+        if numbers.numel() == 1:
+            return _compared_with_one(call, names, places, float(numbers.reshape(-1)[0]))
+        sizes = (1,) * (len(call.shape) - numbers.ndim) + tuple(numbers.shape)
+        long = [axis for axis, size in enumerate(sizes) if size > 1]
+        units = _with_more(call, names, numbers.numel())
+        if len(long) != 1 or places.shape[long[0]] > 1 or units is None:
+            return None
+        if torch.equal(numbers.reshape(-1).long(), torch.arange(numbers.numel())):
+            return Value(call.shape, call.meet(places, Value(sizes, (units.view(sizes),))))
+    return None
 
 
-def _with_more(call: Call, named: Value, count: int) -> Value:
-    """Return units with places of none after them: numbers that nothing is named by."""
-    last, rank = len(named.shape) - 1, len(named.shape)
-    beside = call.slots(count, last, rank, "a number of no unit")
-
-    def longer(layer: Layer) -> Layer:
-        if last not in covered(layer):
-            return layer
-        sizes = [count if axis == last else size for axis, size in enumerate(layer.shape)]
-        return torch.cat([layer, beside.expand(sizes)], last)
-
-    return named.layers(longer, (*named.shape[:last], named.shape[last] + count))
+def _with_more(call: Call, names: Names, count: int) -> Layer | None:
+    """Return the units that are named, with places of none after them: numbers that nothing is named by."""
+    more = count - len(names.units)
+    beside = call.slots(max(more, 0), 0, 1, "a number of no unit")
+    return torch.cat([names.units, beside]) if more >= 0 else None
 
 
-def _compared_with_one(call: Call, index: Tensor, number: Any) -> Value | None:
+def _compared_with_one(call: Call, names: Names, places: Value, number: float) -> Value | None:
     """Return where one unit is named, which is told of all by its number; None if that names no unit."""
-    axis = index.ndim - 1
-    named = call.tensors.named(index, axis)
-    units = [] if named is None else [layer for layer in named.labels if covered(layer) == {axis}]
-    if named is None or len(units) != 1 or int(units[0].min()) < 0 or not 0 <= number < named.shape[axis]:
+    if number not in range(len(names.units)):
         return None
-    beside = tuple(layer for layer in named.labels if axis not in covered(layer))
-    return Value(call.shape, call.apart(beside, call.shape), lone=(units[0].narrow(axis, int(number), 1),))
+    unit = names.units[int(number)].view([1] * len(call.shape))
+    return Value(call.shape, call.apart(places.labels, call.shape), lone=(unit,))
 
 
 @rule("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")

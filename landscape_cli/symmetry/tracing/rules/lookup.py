@@ -17,6 +17,7 @@ from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
 from landscape_cli.symmetry.tracing.rules.elementwise import total
 from landscape_cli.symmetry.tracing.rules.places import note_stack
+from landscape_cli.symmetry.tracing.tensors import Names
 
 MOVED = "places moved about"
 LISTED = "places that are found by their numbers"
@@ -33,27 +34,44 @@ def embedding(call: Call) -> Value:
                 if term[0].numel() == 1:  # one row alone, whose columns have all the scales there are
                     call.equations.equate(kind, (term,), rank=len(call.shape))
         return taken
-    index = call.plain(call.operand(1))
-    rows = _rows(call, call.operand(0))
+    table, names = call.operand(0), call.tensors.names(call.args[1])
+    if names is not None and len(names.units) == table.shape[0]:
+        index, rows = names.places, _looked_up(call, _table(call, table), 0, names)
+    else:
+        index, rows = call.plain(call.operand(1)), only_channels(call, _table(call, table), [0], INPUT)
     rank = len(index.shape)
     taken = rows.layers(lambda layer: layer.reshape(*[1] * rank, *layer.shape[1:]), call.shape)
     labels = (*(layer.unsqueeze(-1) for layer in index.labels), *taken.labels)
     return replace(taken, labels=call.apart(labels, call.shape))
 
 
-def _rows(call: Call, table: Value) -> Value:
-    """Return what the rows of a table have in common; the units that they write are weights' as any."""
+def _table(call: Call, table: Value) -> Value:
+    """Return a table, whose rows are read: the units that they write are weights' as any."""
     if table.parameter is not None:
         for dim, role in zip(table.parameter.dims, (Role.OUTGOING, Role.INCOMING), strict=True):
             if dim is not None:
                 call.parameters.note_role(table.parameter.name, dim, role)
-    return only_channels(call, table, [0], INPUT)
+    return table
+
+
+def _looked_up(call: Call, operand: Value, axis: int, names: Names) -> Value:
+    """Return what lives beside an axis whose places are taken by names: whose they are is no matter."""
+    labels = call.summed(call.meet(operand, _named(operand.shape, axis, names), shape=operand.shape), [axis])
+    rank = len(operand.shape)
+    scale, sign = (call.dropped(getattr(operand, kind), [axis], kind, rank, labels) for kind in ("scale", "sign"))
+    return Value(_one(operand.shape, axis), labels, scale, sign)
+
+
+def _named(shape: Sequence[int], axis: int, names: Names) -> Value:
+    """Return what is known of numbers along an axis, one for each unit that is named."""
+    sizes = tuple(size if k == axis else 1 for k, size in enumerate(shape))
+    return Value(sizes, (names.units.view(sizes),))
 
 
 @rule("_embedding_bag", "_embedding_bag_forward_only", contracts={0: (0, 1)})
 def embedding_bag(call: Call) -> list[Value]:
     """Sums, means or largest of rows of a table: of which rows, and of how many, is no matter."""
-    rows = _rows(call, call.operand(0))
+    rows = only_channels(call, _table(call, call.operand(0)), [0], INPUT)
     for arg in (*call.args[1:3], call.argument(6, "per_sample_weights")):
         if isinstance(arg, Tensor):
             call.fix(call.tensors.value(arg))
@@ -87,6 +105,7 @@ class _Listed:
     Attributes:
         axes: those of the operand.
         passed: the operand, what lives along them fixed.
+        names: what the numbers name, by axis, of lists of numbers that name units.
         lists: what is known of the lists, together.
         start: the first of their axes in what is taken.
     """
@@ -95,12 +114,23 @@ class _Listed:
         operand = call.operand(0)
         self._call, self._given = call, [*given, *[None] * (len(operand.shape) - len(given))]
         self.axes = [axis for axis, numbers in enumerate(self._given) if numbers is not None]
-        lists = [call.plain(call.tensors.value(numbers)) for numbers in self._given if numbers is not None]
+        self.names: dict[int, Names] = {}
+        lists = []
+        for axis, numbers in enumerate(given):
+            names = None if numbers is None else call.tensors.names(numbers)
+            if names is not None and len(names.units) == operand.shape[axis]:
+                self.names[axis] = names
+                lists.append(names.places)
+            elif numbers is not None:
+                lists.append(call.plain(call.tensors.value(numbers)))
         self._sizes = tuple(torch.broadcast_shapes(*(value.shape for value in lists)))
         self.lists = call.meet(*lists, shape=self._sizes)
         together = self.axes == list(range(self.axes[0], self.axes[-1] + 1))
         self.start = self.axes[0] if together else 0
-        self.passed = only_channels(call, operand, self.axes, LISTED)
+        for axis, names in self.names.items():
+            operand = _looked_up(call, operand, axis, names)
+        passed = only_channels(call, operand, [axis for axis in self.axes if axis not in self.names], LISTED)
+        self.passed = replace(passed, shape=tuple(call.args[0].shape))
 
     def taken(self) -> Value:
         """Return what is known of the places listed."""
@@ -121,7 +151,8 @@ class _Listed:
         taken = self.taken()
         written = total(replace(self._call, shapes=[taken.shape]), replace(taken, zero=self.passed.zero), source)
         scale, sign = self._back(written.scale, "scale"), self._back(written.sign, "sign")
-        labels = self._call.apart(self.passed.labels, self.passed.shape)
+        named = [label for axis, names in self.names.items() for label in _named(self.passed.shape, axis, names).labels]
+        labels = self._call.apart((*self.passed.labels, *named), self.passed.shape)
         return Value(self.passed.shape, labels, scale, sign, zero=written.zero)
 
     def _back(self, terms: Terms, kind: str) -> Terms:
@@ -151,44 +182,31 @@ def index_select(call: Call) -> Value:
 def gather(call: Call) -> Value:
     """Places along an axis taken by their numbers, of which there are some beside every other place."""
     axis = call.args[1] % max(len(call.shape), 1)
-    named = call.tensors.named(call.args[2], axis)
-    if named is not None and named.shape == tuple(call.args[0].shape):
-        return _gathered_by_name(call, named, axis)
-    passed = only_channels(call, call.operand(0), [axis], LISTED)
+    operand, names = call.operand(0), call.tensors.names(call.args[2])
+    if names is not None and len(names.units) == operand.shape[axis]:
+        passed, places = _looked_up(call, operand, axis, names), names.places
+    else:
+        passed = only_channels(call, operand, [axis], LISTED)
+        places = replace(call.plain(call.tensors.raw(call.args[2])), zero=False)
     sizes = tuple(1 if k == axis else size for k, size in enumerate(call.shape))
     if any(size < passed.shape[k] for k, size in enumerate(sizes) if k != axis):
         passed = call.move(replace(passed, shape=_one(passed.shape, axis)), _corner(sizes), sizes, apart=True)
-    places = call.tensors.raw(call.args[2])
-    places = replace(call.plain(places), zero=False)
     labels = call.meet(Value(call.shape, passed.labels), places)
     return Value(call.shape, call.apart(labels, call.shape), passed.scale, passed.sign)
 
 
-def _gathered_by_name(call: Call, named: Value, axis: int) -> Value:
-    """Return units taken in the order of what tells them: whose they are is no matter."""
-    operand, rank = call.operand(0), len(call.shape)
-    labels = call.summed(call.meet(operand, Value(named.shape, named.labels), shape=operand.shape), [axis])
-    scale, sign = (call.dropped(getattr(operand, kind), [axis], kind, rank, labels) for kind in ("scale", "sign"))
-    return Value(call.shape, call.apart(labels, call.shape), scale, sign)
-
-
-def _scattered_by_name(call: Call, named: Value, axis: int, number: float) -> Value:
+def _scattered_by_name(call: Call, names: Names, axis: int, number: float) -> Value:
     """Return one number all over but for units that are named: these hold others in the order of what tells them."""
     source = call.argument(3, "src" if isinstance(call.argument(3, "src"), Tensor) else "value")
+    beside = only_channels(call, names.places, [axis], LISTED)
+    values = [_named(call.shape, axis, names), replace(beside, shape=_one(beside.shape, axis))]
     if not isinstance(source, Tensor):
-        return Value(call.shape, call.apart(call.meet(named.only(scale=False, sign=False)), call.shape))
+        return Value(call.shape, call.apart(call.meet(*values), call.shape))
     passed = only_channels(call, call.tensors.value(source), [axis], LISTED)
     passed = passed if number == 0 else call.unsigned(passed)
     passed = passed if number == 0 or math.isinf(number) else call.unscaled(passed)
-    labels = call.meet(named, replace(passed, shape=_one(passed.shape, axis)))
+    labels = call.meet(*values, replace(passed, shape=_one(passed.shape, axis)))
     return Value(call.shape, call.apart(labels, call.shape), passed.scale, passed.sign)
-
-
-def _spans(named: Value, shape: Sequence[int]) -> bool:
-    """Tell whether places of a shape are those of what was named, as it is or in each of several rows."""
-    return len(named.shape) == len(shape) and all(
-        size in (1, full) for size, full in zip(named.shape, shape, strict=True)
-    )
 
 
 def _one(shape: Sequence[int], axis: int) -> tuple[int, ...]:
@@ -205,10 +223,11 @@ def _corner(sizes: Sequence[int]) -> Callable[[Tensor], Tensor]:
 def scatter(call: Call) -> Value:
     """Places along an axis overwritten, or added to, by their numbers."""
     axis = call.args[1] % max(len(call.shape), 1)
-    named = call.tensors.named(call.args[2], axis)
-    number = call.tensors.filling(call.args[0])
-    if named is not None and number is not None and call.operator.name == "scatter" and _spans(named, call.shape):
-        return _scattered_by_name(call, named, axis, number)
+    names, number = call.tensors.names(call.args[2]), call.tensors.filling(call.args[0])
+    plain = call.operator.name == "scatter" or (call.operator.name == "scatter_add" and number == 0)
+    plain &= names is not None and len(names.units) == call.shape[axis] and call.kwargs.get("reduce") is None
+    if names is not None and number is not None and plain and _one(names.places.shape, axis) == _one(call.shape, axis):
+        return _scattered_by_name(call, names, axis, number)
     target = call.operand(0)
     source = call.argument(3, "src" if isinstance(call.argument(3, "src"), Tensor) else "value")
     places = call.plain(call.tensors.raw(call.args[2]))

@@ -55,13 +55,13 @@ def ordered(call: Call) -> list[Value]:
         else (int(call.kwargs.get("dim", -1)) % max(len(operand.shape), 1))
     )
     fixed = all(int(layer.max()) < 0 for layer in operand.labels if axis in covered(layer))
-    call.named = operand, axis
     labels = call.summed(operand.labels, [axis])
     rank = len(operand.shape)
     scale = call.dropped(operand.scale, [axis], "scale", rank, labels)
     sizes = tuple(1 if k == axis else size for k, size in enumerate(operand.shape))
     kept = Value(sizes, labels, scale)
     made = call.reshape(kept, call.shape) if len(call.shape) < rank else with_places(call, kept, call.shape, [axis])
+    call.name(operand, axis, made)
     return [made, Value(made.shape, made.labels)] if fixed else [made]
 
 
@@ -71,9 +71,15 @@ def place_of_extreme(call: Call) -> list[Value]:
     operand = call.unsigned(call.operand(0))
     rank = len(operand.shape)
     over = list(range(rank)) if call.argument(1, "dim") is None else [_axis(call, 1, operand)]
-    if not all(int(layer.max()) < 0 for layer in operand.labels if covered(layer) & set(over)):
-        return []
     labels = call.summed(operand.labels, over)
     call.dropped(operand.scale, over, "scale", rank, labels)
     sizes = tuple(1 if k in over else size for k, size in enumerate(operand.shape))
-    return [call.reshape(Value(sizes, labels), call.shape)]
+    if call.operator.name == "argsort":
+        made = with_places(call, Value(sizes, labels), call.shape, over)
+    else:
+        made = call.reshape(Value(sizes, labels), call.shape)
+    if all(int(layer.max()) < 0 for layer in operand.labels if covered(layer) & set(over)):
+        return [made]
+    if len(over) == 1:
+        call.name(operand, over[0], made)
+    return []

@@ -15,7 +15,7 @@ from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 MOVED = "places moved about"
 
 
-@rule("view", "_unsafe_view", "reshape", "_reshape_alias", "unflatten", "flatten")
+@rule("view", "_unsafe_view", "reshape", "_reshape_alias", "unflatten", "flatten", moves=True)
 def reshape(call: Call) -> Value:
     """A row-major reshape."""
     operand = call.raw(0)
@@ -55,8 +55,8 @@ def rearranged(call: Call, operand: Value, order: Sequence[int | None]) -> Value
     return replace(result, parameter=replace(operand.parameter, dims=behind))
 
 
-@rule("t", "transpose", "swapaxes", restrides=True)
-@rule("permute", "movedim", "numpy_T", "adjoint")
+@rule("t", "transpose", "swapaxes", restrides=True, moves=True)
+@rule("permute", "movedim", "numpy_T", "adjoint", moves=True)
 def rearrange(call: Call) -> Value:
     """A rearrangement of the axes."""
     operand = call.raw(0)
@@ -72,7 +72,7 @@ def rearrange(call: Call) -> Value:
     return rearranged(call, operand, order)
 
 
-@rule("unsqueeze", restrides=True)
+@rule("unsqueeze", restrides=True, moves=True)
 def unsqueeze(call: Call) -> Value:
     """A new axis of one place."""
     operand = call.raw(0)
@@ -81,7 +81,7 @@ def unsqueeze(call: Call) -> Value:
     return rearranged(call, operand, [*order[:axis], None, *order[axis:]])
 
 
-@rule("squeeze", restrides=True)
+@rule("squeeze", restrides=True, moves=True)
 def squeeze(call: Call) -> Value:
     """Axes of one place dropped."""
     operand = call.raw(0)
@@ -92,7 +92,7 @@ def squeeze(call: Call) -> Value:
     return rearranged(call, operand, [axis for axis in range(rank) if axis not in dropped])
 
 
-@rule("expand", words=MOVED)
+@rule("expand", words=MOVED, moves=True)
 def expand(call: Call) -> Value:
     """Axes of one place repeated."""
     operand = call.raw(0)
@@ -106,15 +106,15 @@ def expand(call: Call) -> Value:
     return replace(result, parameter=replace(operand.parameter, dims=(*[None] * new, *operand.parameter.dims)))
 
 
-@rule("repeat", words=MOVED)
-@rule("tile")
+@rule("repeat", words=MOVED, moves=True)
+@rule("tile", moves=True)
 def repeat(call: Call) -> Value:
     """A tensor repeated: copies are told apart by a fixed position."""
     return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
-@rule("slice", "select", "roll", "flip", words=MOVED)
-@rule("narrow", "rot90")
+@rule("slice", "select", "roll", "flip", words=MOVED, moves=True)
+@rule("narrow", "rot90", moves=True)
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
     operand = call.operand(0)
@@ -163,7 +163,7 @@ def restride(call: Call) -> Value:
     )
 
 
-@rule("split", "split_with_sizes", "chunk", "unbind", "tensor_split", "unsafe_split", "unsafe_chunk")
+@rule("split", "split_with_sizes", "chunk", "unbind", "tensor_split", "unsafe_split", "unsafe_chunk", moves=True)
 def split(call: Call) -> list[Value]:
     """An axis cut into pieces."""
     operand = call.operand(0)

@@ -42,9 +42,13 @@ def mean(call: Call) -> Value:
 
 @rule("amax", "amin", "max", "min", "median")
 def extreme(call: Call) -> Value:
-    """The largest or smallest over some axes, or the median."""
+    """The largest or smallest over some axes, or the median; perhaps also where it is."""
     operand = call.unsigned(call.operand(0))
-    return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
+    axes = _axes(call, 1, len(operand.shape))
+    made = _reduce(call, operand, axes)
+    if len(call.shapes) > 1 and len(axes) == 1:
+        call.name(operand, axes[0], made)
+    return made
 
 
 @rule("logsumexp", "prod", "all", "any")
