@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,25 +25,30 @@ if TYPE_CHECKING:
 
 
 def share_paths(
-    items: Sequence[str],
-    pairs: Iterable[Iterable[tuple[Checkpoint, Checkpoint]]],
+    wanted: Sequence[str],
+    pair_of: Callable[[int], tuple[Checkpoint, Checkpoint]],
     writer_of: Callable[[Checkpoint], NetworkWriter],
     share: Share,
     like: PathEvaluator,
     *,
     quiet: bool,
 ) -> Values:
-    """Return what is measured of paths, by their keys; `like` is one of the evaluators."""
-    from landscape_cli.io.records import to_record
-    from landscape_cli.measures.items import compared
+    """Return what is measured of networks of paths, by their keys; `like` is one of the evaluators."""
+    from landscape_cli.cli.reports.path import COUNTED
+    from landscape_cli.measures.items import compared, rows_of
 
     def measured(advance: Callable[[int], None] | None) -> Iterator[Values]:
-        for key, [(a, b)] in zip(items, pairs, strict=True):
-            evaluator = writer_of(a).evaluator
-            result = evaluator.measure([a.params, b.params], advance=advance)
-            yield {key: to_record(result)} | compared(key, evaluator.evaluator.arithmetic)
+        for k, keys in groupby(wanted, key=lambda key: key.partition("/")[0]):
+            a, b = pair_of(int(k))
+            evaluator, stops = writer_of(a).evaluator, [a.params, b.params]
+            places = [int(key.partition("/")[2]) for key in keys]
+            for some, scores in evaluator.measure_some(stops, places, advance=advance):
+                values = dict(zip((f"{k}/{place}" for place in some), rows_of(scores), strict=True))
+                counts = evaluator.counts(stops) if some[0] == 0 else {}
+                counted = {f"{k}/0{COUNTED}": counts} if counts else {}
+                yield values | counted | compared(f"{k}/{some[0]}", evaluator.evaluator.arithmetic)
 
-    count = len(items) * like.networks()
+    count = len(wanted)
     with progress(f"{like.kind.value} path", like.samples(count), "samples", quiet=quiet, networks=count) as advance:
         return share.collect(measured(advance))
 

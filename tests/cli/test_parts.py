@@ -17,6 +17,7 @@ from tests.cli.test_app import TRAIN
 COMMANDS = {
     "path": ["path", "[12].st", "3.st", "--pairs", "all", "--points", 3, "--align", "cosine"],
     "plane": ["plane", "1.st", "2.st", "--third", "random", "--grid", 3, "--loss"],
+    "points": ["path", "1.st", "2.st", "--points", 4, "--from", -0.5, "--loss"],
     "line": ["path", "1.st", "--direction", "gradient", "--range", "auto", "--points", 3],
     "around": ["plane", "[12].st", "3.st", "--directions", "pca", "--grid", 3, "--loss", "--precision", "bf16"],
     "energy": ["flatness", "1.st", "2.st", "--sigma", "0.1,0.3", "--samples", 2, "--test"],

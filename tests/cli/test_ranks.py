@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from landscape_cli.alignment.verified import PairAligner
+from landscape_cli.alignment.pairs import PairAligner
 from landscape_cli.cli.ranks import RanksOfThisProcess
 from landscape_cli.errors import LandscapeWarning, Remark
 from landscape_cli.sharing.journal import Journal

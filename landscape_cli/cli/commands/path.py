@@ -12,7 +12,7 @@ import typer
 
 from landscape_cli.choices import Kind, Method, Statistics
 from landscape_cli.cli.connector.options import ConnectorOptions, check_options
-from landscape_cli.cli.console import listen, say
+from landscape_cli.cli.console import check_networks, listen, say
 from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.merging import NetworkOptions
 from landscape_cli.cli.options import (
@@ -248,14 +248,18 @@ def path(
     aligned = aligned_pairs(networks, chosen.pairs, common, aligner)
     if recipe is None and not any(wanted):
         families = {name: tuple(files) for name, files in listing(chosen.families).items()}
-        frame = PathsFrame(tuple(each.path for each in networks), families, tuple(chosen.pairs))
+        like = writer_of(networks[0]).evaluator
+        frame = PathsFrame(tuple(each.path for each in networks), families, tuple(chosen.pairs), like.shape)
+        check_networks(frame.items)  # before each is given a key
         of_paths = provenance(networks=networks, arithmetic=None)
         share = shared.begin(of_paths)
-        items = share.wanted(frame.groups)
-        pairs_of = (aligned_pairs(networks, [chosen.pairs[int(key)]], common, aligner) for key in items)
-        values = share_paths(items, pairs_of, writer_of, share, writer_of(networks[0]).evaluator, quiet=quiet)
-        for writer in writers:
-            writer.evaluator.warn_of_missing()
+        wanted_keys = share.wanted(frame.groups, block=like.evaluator.block(networks[0].params))
+
+        def pair_of(k: int) -> tuple[Checkpoint, Checkpoint]:
+            return next(aligned_pairs(networks, [chosen.pairs[k]], common, aligner))
+
+        values = share_paths(wanted_keys, pair_of, writer_of, share, like, quiet=quiet)
+        like.warn_of_missing(frame.scores(values))
         shared.finish(frame, values, of_paths, write_paths, arithmetic)
         return
     if recipe is None:

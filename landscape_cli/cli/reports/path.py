@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,16 +17,24 @@ from landscape_cli.cli.reports.plane import write_plane
 from landscape_cli.cli.sketch import number, print_curves
 from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import TrainingError
+from landscape_cli.evaluation.scores import Scores
 from landscape_cli.io.records import from_record
 from landscape_cli.io.results import Result
 from landscape_cli.measures.families import Pair, path_summary
+from landscape_cli.measures.items import scores_from
 from landscape_cli.measures.optimized_path import OptimizedPath
 from landscape_cli.measures.path_result import PathResult
+from landscape_cli.measures.path_shape import PathShape
 from landscape_cli.measures.surroundings_frame import SurroundingsFrame
 from landscape_cli.sharing.share import Values
 
 if TYPE_CHECKING:
     from landscape_cli.cli.options import PictureOptions
+
+
+COUNTED = " counted"
+"""What is added to the key of a path's first network for what is counted along it."""
+Counts = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -62,27 +70,43 @@ class Measured:
 
 @dataclass(frozen=True)
 class PathsFrame:
-    """Paths between pairs of networks, each measured as a whole, but for what is measured.
+    """Paths between pairs of networks, but for what is measured: every network on them.
 
     Attributes:
         files: of the networks.
         families: the files of each family; none where two networks were named.
         pairs: between which of the networks paths lead.
+        shape: what there is to measure on each.
     """
 
     files: tuple[str, ...]
     families: Mapping[str, tuple[str, ...]]
     pairs: tuple[Pair, ...]
+    shape: PathShape
 
     @property
     def items(self) -> int:
-        """How many paths there are."""
-        return len(self.pairs)
+        """How many networks are evaluated."""
+        return len(self.pairs) * self.shape.networks()
 
     @property
     def groups(self) -> list[list[str]]:
-        """Their keys."""
-        return [[str(k)] for k in range(len(self.pairs))]
+        """Their keys: a group a path."""
+        return [[f"{k}/{place}" for place in range(self.shape.networks())] for k in range(len(self.pairs))]
+
+    def scores(self, values: Values) -> dict[str, Scores]:
+        """Return the scores of all networks that were measured."""
+        return scores_from(values, [key for group in self.groups for key in group if key in values], self.shape.splits)
+
+    def results(self, values: Values) -> Iterator[PathResult]:
+        """Yield the result of each path.
+
+        Raises:
+            ResultError: if a value is none of a path's.
+        """
+        for k, group in enumerate(self.groups):
+            counts = from_record(Counts, values.get(f"{group[0]}{COUNTED}", {}), f"what was counted on path {k + 1}")
+            yield self.shape.result(scores_from(values, group, self.shape.splits), counts, pieces=1)
 
 
 PathsOrLine = PathsFrame | SurroundingsFrame
@@ -100,12 +124,8 @@ def write_paths(
         write_plane(frame, values, provenance, result, quiet=quiet)
         return
     measured = [
-        Measured(
-            frame.files[pair.start],
-            frame.files[pair.end],
-            from_record(PathResult, values[str(k)], f"what was measured of path {k + 1}"),
-        )
-        for k, pair in enumerate(frame.pairs)
+        Measured(frame.files[pair.start], frame.files[pair.end], result)
+        for pair, result in zip(frame.pairs, frame.results(values), strict=True)
     ]
     families = {name: [Path(file) for file in files] for name, files in frame.families.items()}
     chosen = Chosen(families, [Path(file) for file in frame.files], frame.pairs)
