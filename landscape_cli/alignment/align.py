@@ -16,7 +16,7 @@ from landscape_cli.alignment.descent import Descent
 from landscape_cli.alignment.labelling import AxisTable, UnitMatching
 from landscape_cli.alignment.learned import LearnedPath, PathLearner
 from landscape_cli.alignment.objective import Objective
-from landscape_cli.alignment.parts import match_parts
+from landscape_cli.alignment.parts import match_parts, part_cosines
 from landscape_cli.alignment.signs import signs_of_gains
 from landscape_cli.alignment.similarity import Similarity
 from landscape_cli.alignment.terms import Kind
@@ -201,9 +201,15 @@ def with_parts_matched(
     plain, orders = symmetry.without_modules, parts_matched(reference, params, symmetry, no_less=no_less)
     alignment = match(PermutedParams(params, symmetry, orders), plain)
     writers = {group.name: group.writers for group in symmetry.permutations}
-    target, mover = (to_signs(burn_in(network, plain), plain.latents) for network in (reference, params))
-    before = mean_cosine(target, mover, writers)
-    return replace(alignment, permutations={**orders, **alignment.permutations}, similarity_before=before)
+    target, mover, after = (
+        to_signs(burn_in(network, plain), plain.latents) for network in (reference, params, alignment.params)
+    )
+    return replace(
+        alignment,
+        permutations={**orders, **alignment.permutations},
+        similarity=part_cosines(target, after, symmetry) | dict(alignment.similarity),
+        similarity_before=part_cosines(target, mover, symmetry) | mean_cosine(target, mover, writers),
+    )
 
 
 def parts_matched(reference: Params, params: Params, symmetry: Symmetry, *, no_less: bool = True) -> dict[str, Tensor]:

@@ -60,6 +60,18 @@ def match_parts(
     return again[1] if again[0] > best[0] else best[1]
 
 
+def part_cosines(reference: Params, params: Params, symmetry: Symmetry) -> dict[str, float]:
+    """Return by group the mean cosine between parts at the same place, all numbers of each taken as one vector."""
+    cosines = {}
+    for group in symmetry.modules:
+        inner, left, right = (
+            torch.tensor(_inner_by_part(*both, group))
+            for both in ((reference, params), (reference, reference), (params, params))
+        )
+        cosines[group.name] = float((inner / (left * right).sqrt().clamp(min=1e-300)).mean())
+    return cosines
+
+
 def _assigned(table: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(linear_sum_assignment(table, maximize=True)[1])
 

@@ -13,6 +13,7 @@ from landscape_cli.alignment.align import check_method, parts_matched
 from landscape_cli.alignment.cycle import MOST_ROUNDS, match_cycle
 from landscape_cli.alignment.defaults import ALIGN_SAMPLES, ORDERS
 from landscape_cli.alignment.pairs import differ_in_scale, warn_of_scale
+from landscape_cli.alignment.parts import part_cosines
 from landscape_cli.alignment.requirements import check_inputs, drawn_inputs
 from landscape_cli.alignment.rounds import SetAlignment, SetMatcher, match_set
 from landscape_cli.alignment.verified import prove_alignment
@@ -133,8 +134,13 @@ def align_set(
     else:
         aligned = match_set(given, plain, matcher, rounds, advance)
     whole = [
-        replace(alignment, permutations={**orders, **alignment.permutations})
-        for orders, alignment in zip(parts, aligned.alignments, strict=True)
+        replace(
+            alignment,
+            permutations={**orders, **alignment.permutations},
+            similarity=part_cosines(networks[0], alignment.params, symmetry) | dict(alignment.similarity),
+            similarity_before=part_cosines(networks[0], network, symmetry) | dict(alignment.similarity_before),
+        )
+        for network, orders, alignment in zip(networks, parts, aligned.alignments, strict=True)
     ]
     aligned = replace(aligned, alignments=whole)
     if not prove:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from landscape_cli.choices import Format, ProgressStyle
 from landscape_cli.cli.parsing import flag
 from landscape_cli.cli.progress import ProgressLines, progress_style
+from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 from landscape_cli.cli.sketch import is_plain
 from landscape_cli.cli.stdout import writing_stdout
 from landscape_cli.cli.tables import print_table
@@ -42,7 +43,8 @@ MANY_NETWORKS, MANY = 10**4, 10**9
 def say(message: str, *, quiet: bool = False) -> None:
     """Print a remark on standard error, in the words of the command line."""
     if not quiet:
-        print(f"landscape: {shortened(escaped(in_options(message)))}", file=sys.stderr)
+        RANKS_OF_THIS_PROCESS.said.append(f"landscape: {shortened(escaped(in_options(message)))}")
+        print(RANKS_OF_THIS_PROCESS.said[-1], file=sys.stderr)
 
 
 def make_progress(*extra: Any) -> Progress:

@@ -19,8 +19,8 @@ REPORTS = "landscape_cli.cli.reports"
 WRITERS = {
     "distance": (f"{REPORTS}.distance:DistanceFrame", f"{REPORTS}.distance:write_distances"),
     "flatness": (f"{REPORTS}.flatness:FlatnessFrame", f"{REPORTS}.flatness:write_flatness"),
-    "path": (f"{REPORTS}.path:PathsFrame", f"{REPORTS}.path:write_paths"),
-    "plane": ("landscape_cli.measures.plane:PlaneFrame", f"{REPORTS}.plane:write_plane"),
+    "path": (f"{REPORTS}.path:PathsOrLine", f"{REPORTS}.path:write_paths"),
+    "plane": (f"{REPORTS}.plane:AnyPlane", f"{REPORTS}.plane:write_plane"),
 }
 """Of each command the type of a result's frame, and what writes a whole result of a frame and values."""
 WITHOUT_PICTURES = ("distance",)
@@ -52,6 +52,7 @@ def _merge(command: str, paths: Sequence[Path], result: ResultOptions, plot: Pat
     Raises:
         LandscapeError: if they do not make one whole, or it cannot be written.
     """
+    from landscape_cli.cli.reports.path import COUNTED
     from landscape_cli.io.records import RecordError, from_record
     from landscape_cli.measures.items import COMPARED
     from landscape_cli.sharing.partial import check_complete, merge, read_part
@@ -62,7 +63,7 @@ def _merge(command: str, paths: Sequence[Path], result: ResultOptions, plot: Pat
     values, first = merge(paths, [read_part(path, command) for path in paths])
     try:
         frame = from_record(kind, first.frame, "the frame")
-        check_complete(values, frame, besides=COMPARED)
+        check_complete(values, frame, besides=(COMPARED, COUNTED))
         write(frame, values, counted(first.provenance, values), result, quiet=quiet)
     except RecordError as cause:
         raise ResultError(f"{values.file} is damaged: {cause}") from cause

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from landscape_cli.choices import ProgressStyle
+from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 
 AT_FIRST, EACH = 5.0, 60.0
 """Seconds until work that nobody asked to hear of says how much it is, and between its lines."""
@@ -27,6 +28,9 @@ def choose_progress(style: ProgressStyle | None) -> ProgressStyle | None:
 
 def progress_style(quiet: bool) -> ProgressStyle:
     """Return how work shows itself: `quiet` leaves all out, unless the user chose."""
+    launch = RANKS_OF_THIS_PROCESS.launch
+    if launch is not None and launch.rank:  # the first shows itself for all
+        return ProgressStyle.NONE
     if Chosen.style is not None:
         return ProgressStyle(Chosen.style)
     if quiet:

@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -35,12 +35,17 @@ class RanksOfThisProcess:
 
     Attributes:
         launch: which of them this is; None of one alone.
+        said: the lines that it has printed, or would have as the first.
     """
 
     launch: Launch | None = None
     _ranks: Ranks | None = None
     _lost: tuple[int, str] | None = None
     _patience = HARD_SECONDS
+
+    def __init__(self) -> None:
+        """Begin as one alone."""
+        self.said: list[str] = []
 
     def begin(self) -> None:
         """Find out which process this is; all but the first are silent from here on.
@@ -49,6 +54,7 @@ class RanksOfThisProcess:
             RankError: if the environment makes no sense.
         """
         self.launch = self._ranks = self._lost = None
+        self.said = []
         self._stdout, self._stderr = sys.stdout, sys.stderr
         self.launch = find_launch()
         if self.launch is not None and self.launch.rank:
@@ -75,10 +81,33 @@ class RanksOfThisProcess:
         """
         self._patience = PATIENT_SECONDS if saves else HARD_SECONDS
         if self.launch is not None and self._ranks is None:
+            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # whose warnings are pages of addresses
             from landscape_cli.sharing.ranks import Ranks
 
-            self._ranks = Ranks(self.launch, lost=self._end_with)
+            with redirect_stderr(self._stderr):  # who waits for the others says so
+                self._ranks = Ranks(self.launch, lost=self._end_with)
         return self._ranks
+
+    def agree(self, identity: Mapping[str, Any]) -> None:
+        """Go on once all processes are here, and measure the same.
+
+        Args:
+            identity: what makes this measurement this one, as JSON values.
+
+        Raises:
+            RankError: if one ends before.
+            ResultError: if one measures something else.
+            Exit: in other processes than the first, if that has nothing to do.
+        """
+        if self._ranks is None:
+            return
+        from landscape_cli.sharing.journal import check_same
+
+        if not self._ranks.go():
+            raise typer.Exit
+        remedy = "start all with the same command, files and versions"
+        for rank, other in enumerate(self._ranks.gather(identity) or []):
+            check_same(other, identity, f"process {rank + 1} of {self._ranks.launch.size}", remedy)
 
     def own(self, items: Sequence[T]) -> list[T]:
         """Return which of a command's items fall to this process."""
@@ -98,16 +127,19 @@ class RanksOfThisProcess:
         """
         if self._ranks is None:
             return [value]
-        everything = self._ranks.gather([value, [[str(error), error.exit_code] for error in errors]])
+        everything = self._ranks.gather([value, [[str(error), error.exit_code] for error in errors], self.said])
         if everything is None:
             self._ranks.wait()
             last()
             raise typer.Exit
-        for _, others in everything[1:]:
+        for _, others, lines in everything[1:]:
             for said, code in others:
                 errors.append(LandscapeError(said))
                 errors[-1].exit_code = code
-        return [value for value, _ in everything]
+            new = list(dict.fromkeys(line for line in lines if line not in self.said))
+            self.said += new
+            self._say("".join(f"{line}\n" for line in new))
+        return [value for value, *_ in everything]
 
     def finish(self) -> None:
         """End well, together."""

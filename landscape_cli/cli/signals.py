@@ -14,13 +14,15 @@ import threading
 import time
 from enum import Enum
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 INTERRUPTED, TERMINATED = 130, 143
 RETRY_SECONDS = 0.02
 GRACE_SECONDS = 1.0
 """So long a program that ends may take; then a further signal ends it at once.
 So long, too, an import of the user's is waited for."""
+IMPORT_SECONDS = 3.0
+"""So long any other import is: it would swallow what is raised, and so the process ends in the midst of it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 USERS_IMPORTS = os.path.join("user_code", "imports.py")
 """Where the user's modules are imported from; that other imports take long is no reason to break them off."""
@@ -86,24 +88,27 @@ class _Signals:
             Terminated: for SIGTERM, in a command.
         """
         if self.phase is _Phase.STARTING:
-            _say_last(number)
-            os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
+            _end_at_once(number)
         if self.phase is _Phase.ENDING:
             if time.monotonic() - self._ending_since > GRACE_SECONDS:
                 os._exit(self._code)
             return
-        if _is_importing(frame) and not (_is_users(frame) and self._has_waited()):  # it would swallow what is raised
-            self._retry(number)
-            return
+        if _is_importing(frame):
+            waited = self._waited()
+            if not _is_users(frame) and waited > IMPORT_SECONDS and self._previous is None:
+                _end_at_once(number)
+            if not _is_users(frame) or waited <= GRACE_SECONDS:
+                self._retry(number)
+                return
         self._code = INTERRUPTED if number == signal.SIGINT else TERMINATED
         self._ending()
         raise Interrupted if number == signal.SIGINT else Terminated
 
-    def _has_waited(self) -> bool:
-        """Tell whether an import takes too long to be waited for, as of a script of the user's that trains."""
+    def _waited(self) -> float:
+        """Return how long an import has been waited for."""
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
-        return time.monotonic() - self._waiting_since > GRACE_SECONDS
+        return time.monotonic() - self._waiting_since
 
     def _ending(self) -> None:
         self._retry_no_more()
@@ -166,10 +171,13 @@ def _say_ignored(error: BaseException) -> None:
             print(f"landscape: warning: ignored: {type(error).__name__}: {one_line(error)}", file=sys.stderr)
 
 
-def _say_last(number: int) -> None:
-    word = b"interrupted" if number == signal.SIGINT else b"terminated"
-    with contextlib.suppress(OSError):
-        os.write(2, b"landscape: error: " + word + b"\n")
+def _end_at_once(number: int) -> NoReturn:
+    interrupted = number == signal.SIGINT
+    # of several processes the first says it
+    if os.environ.get("RANK" if "WORLD_SIZE" in os.environ else "SLURM_PROCID", "0") == "0":
+        with contextlib.suppress(OSError):
+            os.write(2, b"landscape: error: interrupted\n" if interrupted else b"landscape: error: terminated\n")
+    os._exit(INTERRUPTED if interrupted else TERMINATED)
 
 
 SIGNALS_OF_THIS_PROCESS = _Signals()

@@ -35,9 +35,14 @@ def measure_items(
     for first in range(0, len(keys), size):
         some = keys[first : first + size]
         scores = evaluator.evaluate(networks(some))
-        columns = [[of.wrong.tolist(), of.undecided.tolist(), of.loss.tolist()] for of in scores.values()]
-        values = {key: [[numbers[k] for numbers in split] for split in columns] for k, key in enumerate(some)}
-        yield to_record(values) | compared(some[0], evaluator.arithmetic)
+        yield dict(zip(some, rows_of(scores), strict=True)) | compared(some[0], evaluator.arithmetic)
+
+
+def rows_of(scores: Mapping[str, Scores]) -> list[Any]:
+    """Return the values of networks, as JSON, of their scores by split."""
+    columns = [[of.wrong.tolist(), of.undecided.tolist(), of.loss.tolist()] for of in scores.values()]
+    count = len(columns[0][0])
+    return [to_record([[numbers[k] for numbers in split] for split in columns]) for k in range(count)]
 
 
 def compared(key: str, arithmetic: Arithmetic) -> dict[str, Any]:

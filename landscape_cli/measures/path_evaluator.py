@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +25,7 @@ from landscape_cli.io.results import finite
 from landscape_cli.measures.known_ends import KnownEnds
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
 from landscape_cli.measures.path_result import PathResult
+from landscape_cli.measures.path_shape import PathShape
 from landscape_cli.measures.repair import Repair
 from landscape_cli.normalization.normalize import is_normalized
 from landscape_cli.normalization.verified import claim_of
@@ -54,6 +55,7 @@ class PathEvaluator:
         train: the name of the split that is trained on.
         evaluator: what measures, the data on its device.
         repair: what corrects the units of networks between others; None if they stay as they are.
+        shape: what there is to measure on each path.
     """
 
     def __init__(
@@ -110,6 +112,16 @@ class PathEvaluator:
             precision=precision,
         )
         self.repair = self._repair() if repair else None
+        self.shape = PathShape(
+            self.kind.value,
+            self.evaluator.facts,
+            points=points,
+            orders=self.paths.orders,
+            random=self.paths.random,
+            loss=loss,
+            repaired=() if self.repair is None else tuple(self.repair.modules),
+            beyond=(len(self._beyond[0]), len(self._beyond[1])),
+        )
 
     def check_scales(self, networks: Mapping[str, Params]) -> None:
         """Check that networks, by the parameters that they are, have the scales that paths of this kind need.
@@ -127,7 +139,7 @@ class PathEvaluator:
 
     def networks(self, pieces: int = 1) -> int:
         """Return how many networks are measured for a path of so many pieces."""
-        return pieces + 1 + pieces * self.paths.orders * (self.points - 2) + sum(map(len, self._beyond))
+        return self.shape.networks(pieces)
 
     def samples(self, networks: int) -> int:
         """Return how many samples measuring so many networks takes: what `advance` is called with in all."""
@@ -172,7 +184,8 @@ class PathEvaluator:
         self._advance = advance
         scores = self.evaluator.evaluate(networks)
         self._advance = None
-        return self._counted(scores)
+        self._counted(scores)
+        return scores
 
     def measure(self, stops: Sequence[Params], *, advance: Callable[[int], None] | None = None) -> PathResult:
         """Measure the path through two networks or more, each of which is measured once, also for several paths.
@@ -185,29 +198,54 @@ class PathEvaluator:
             GeometryError: if there is no path between them.
         """
         given, stops = stops, [self.on_device(network) for network in stops]
+        new = self._ends.unknown(given)
+        self._advance = advance
+        places = [*new, *range(len(stops), self.networks(len(stops) - 1))]
+        measured = self.evaluator.evaluate(self._visited(stops, places))
+        self._done((len(stops) - len(new)) * (self._recomputed + self.evaluator.samples))
+        self._advance = None
+        scores = self._counted(self._ends.complete(given, new, measured))
+        return self.shape.result(scores, self._counts(stops), pieces=len(stops) - 1)
+
+    def measure_some(
+        self, stops: Sequence[Params], places: Sequence[int], *, advance: Callable[[int], None] | None = None
+    ) -> Iterator[tuple[list[int], dict[str, Scores]]]:
+        """Measure some of the networks of a path between two, which takes several processes or attempts.
+
+        Args:
+            stops: both ends.
+            places: which networks, rising: 0 and 1 for the ends, then order by order, then beyond the ends.
+            advance: called with the number of samples done.
+
+        Yields:
+            The places of a few networks, and their scores.
+        """
+        given, stops = stops, [self.on_device(network) for network in stops]
+        between = self._visited(stops, [place for place in places if place >= len(stops)])
+        size = self.evaluator.together(stops[0])
+        for _, some in groupby(places, key=lambda place: place // size):
+            taken = list(some)
+            ends = [place for place in taken if place < len(stops)]
+            here = [given[place] for place in ends]
+            new = self._ends.unknown(here)
+            self._advance = advance
+            unknown = [alone(stops[ends[k]]) for k in new]
+            measured = self.evaluator.evaluate(chain(unknown, islice(between, len(taken) - len(ends))))
+            self._done((len(ends) - len(new)) * (self._recomputed + self.evaluator.samples))
+            self._advance = None
+            yield taken, self._ends.complete(here, new, measured)
+
+    def counts(self, stops: Sequence[Params]) -> dict[str, list[int]]:
+        """Return what is counted from the start to every point of a path, by name, such as flips of signs."""
+        return self._counts([self.on_device(network) for network in stops])
+
+    def _counts(self, stops: Sequence[Params]) -> dict[str, list[int]]:
         counts: dict[str, list[int]] = {}
         for start, end in pairwise(stops):
             for name, steps in self.paths.counts(start, end, self.points).items():
                 before = counts.setdefault(name, [0])
                 before += [before[-1] + step for step in steps[1:]]
-        self._advance = advance
-        new = self._ends.unknown(given)
-        measured = self.evaluator.evaluate(self._visited([stops[k] for k in new], stops))
-        self._done((len(stops) - len(new)) * (self._recomputed + self.evaluator.samples))
-        self._advance = None
-        scores = self._counted(self._ends.complete(given, new, measured))
-        return PathResult(
-            self.kind.value,
-            {split: self._along(score.error, len(stops)) for split, score in scores.items()},
-            {split: self._along(score.loss, len(stops)) for split, score in scores.items()},
-            random=self.paths.random,
-            pieces=len(stops) - 1,
-            loss=self.loss,
-            counts=counts,
-            quantity=self.evaluator.quantity,
-            repaired=() if self.repair is None else self.repair.modules,
-            beyond=(len(self._beyond[0]), len(self._beyond[1])),
-        )
+        return counts
 
     def network_at(self, stops: Sequence[Params], tau: float) -> dict[str, Tensor]:
         """Return the network at τ of the path through two networks or more, as it is measured there, on the CPU.
@@ -246,12 +284,14 @@ class PathEvaluator:
         keep = any(bool((end.normalized or {}).get("keep_last_layer")) for end in ends)
         return claim_of(network, self._symmetry, keep_last_layer=keep)
 
-    def warn_of_missing(self) -> None:
-        """Say how many of all points measured so far have no error.
+    def warn_of_missing(self, scores: Mapping[str, Scores] | None = None) -> None:
+        """Say how many points have no error: of those with these scores, or else of all that were measured so far.
 
         Warns:
             LandscapeWarning: if there are any.
         """
+        if scores is not None:
+            self._counted(scores)
         if not self._undecided:
             return
         warn_of_missing(
@@ -264,22 +304,41 @@ class PathEvaluator:
             quantity=self.evaluator.quantity.name,
         )
 
-    def _counted(self, scores: dict[str, Scores]) -> dict[str, Scores]:
+    def _counted(self, scores: Mapping[str, Scores]) -> Mapping[str, Scores]:
         """Return the scores of points, whose missing ones are counted."""
         self._undecided.append({split: score.undecided for split, score in scores.items()})
         return scores
 
-    def _visited(self, new: Sequence[Params], stops: Sequence[Params]) -> Iterator[Params]:
-        """Yield stops that are to be measured, then what lies between all: piece by piece, order by order."""
-        yield from map(alone, new)
+    def _visited(self, stops: Sequence[Params], places: Iterable[int]) -> Iterator[Params]:
+        """Yield networks of a path: stops, then what lies between, piece by piece, order by order, then beyond.
+
+        Args:
+            stops: what it leads through.
+            places: which of all of these, in their order.
+        """
+        chosen = set(places)
+        yield from (alone(stop) for k, stop in enumerate(stops) if k in chosen)
+        first, inner = len(stops), self.paths.orders * (self.points - 2)
         for start, end in pairwise(stops):
-            inner = self.paths.inner(start, end, self.points)
-            if self.repair is not None:
-                inner = self.repair.along(start, end, even_steps(self.points)[1:-1], inner)
-            yield from inner
-        for taus in filter(None, self._beyond):
-            assert isinstance(self.paths, ParametricPath)
-            yield from self.paths.along(stops[0], stops[-1], taus)
+            yield from self._between(start, end, [k for k in range(inner) if first + k in chosen])
+            first += inner
+        for taus in self._beyond:
+            wanted = [tau for k, tau in enumerate(taus) if first + k in chosen]
+            if wanted:
+                assert isinstance(self.paths, ParametricPath)
+                yield from self.paths.along(stops[0], stops[-1], wanted)
+            first += len(taus)
+
+    def _between(self, start: Params, end: Params, places: Sequence[int]) -> Iterable[Params]:
+        """Return some of the networks between two, counted from the first of them."""
+        if not places:
+            return ()
+        if not isinstance(self.paths, ParametricPath):
+            every = self.paths.inner(start, end, self.points)
+            return every if len(places) == self.paths.orders * (self.points - 2) else _some(every, set(places))
+        taus = [even_steps(self.points)[1 + k] for k in places]
+        inner = self.paths.along(start, end, taus)
+        return inner if self.repair is None else self.repair.along(start, end, taus, inner)
 
     def _taus_beyond(self, beyond: Sequence[float], *, repair: bool) -> tuple[list[float], list[float]]:
         """Return τ of all points before and behind paths."""
@@ -290,17 +349,6 @@ class PathEvaluator:
         if before + behind and repair:
             raise GeometryError("`repair=` corrects units between the ends, and not beyond them: leave it out")
         return [k / steps for k in range(-before, 0)], [1 + k / steps for k in range(1, behind + 1)]
-
-    def _along(self, values: Tensor, stops: int) -> Tensor:
-        """Return the values of all networks visited as they come on the path, shape (orders, points)."""
-        orders = self.paths.orders
-        last = stops + (stops - 1) * orders * (self.points - 2)
-        at_stops, between = values[:stops], values[stops:last].view(stops - 1, orders, self.points - 2)
-        parts = [at_stops[0].expand(orders, 1)]
-        for stop, inner in zip(at_stops[1:], between, strict=True):
-            parts += [inner, stop.expand(orders, 1)]
-        before, behind = values[last:].split([len(taus) for taus in self._beyond])
-        return torch.cat([before[None], *parts, behind[None]] if last < len(values) else parts, dim=1)
 
     def _repair(self) -> Repair:
         """Return what corrects units between networks, by the inputs of the training set."""
@@ -314,6 +362,10 @@ class PathEvaluator:
     def _done(self, samples: int) -> None:
         if self._advance is not None:
             self._advance(samples)
+
+
+def _some(networks: Iterable[Params], places: Collection[int]) -> Iterator[Params]:
+    return (network for k, network in enumerate(networks) if k in places)
 
 
 def suitable_kind(model: nn.Module, kind: str | None, *, name: str = "the model") -> Kind:

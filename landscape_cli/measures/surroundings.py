@@ -11,7 +11,10 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.measures.effective import in_effect
-from landscape_cli.measures.plane import PlaneResult, check_grid, networks_by_name
+from landscape_cli.measures.items import count_compared
+from landscape_cli.measures.line_result import LineResult
+from landscape_cli.measures.plane import check_grid, networks_by_name
+from landscape_cli.measures.plane_frame import PlaneResult
 from landscape_cli.measures.surroundings_evaluator import SurroundingsEvaluator
 from landscape_cli.measures.surroundings_settings import SurroundingsSettings
 from landscape_cli.models.fitting import check_networks
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from landscape_cli.measures.line_result import LineResult
     from landscape_cli.network import Params
     from landscape_cli.symmetry import Symmetry
 
@@ -117,8 +119,8 @@ def plane_around(
         device=device,
         precision=arithmetic,
     )
-    measured = evaluator.plane(grid=grid, margin=margin, project=further, advance=advance)
-    arithmetic.tell()
+    measured = _measure(evaluator, arithmetic, points=grid, margin=margin, project=further, advance=advance)
+    assert isinstance(measured, PlaneResult)
     return measured
 
 
@@ -204,8 +206,8 @@ def line_around(
         device=device,
         precision=arithmetic,
     )
-    measured = evaluator.line(points=points, margin=margin, advance=advance)
-    arithmetic.tell()
+    measured = _measure(evaluator, arithmetic, points=points, margin=margin, advance=advance)
+    assert isinstance(measured, LineResult)
     return measured
 
 
@@ -241,3 +243,12 @@ def _evaluator_of(
         **setting,
     )
     return evaluator, effective["project"]
+
+
+def _measure(evaluator: SurroundingsEvaluator, arithmetic: Arithmetic, **layout: Any) -> PlaneResult | LineResult:
+    """Return what is measured of all that `lay_out` lays out, and say what another precision changes."""
+    frame = evaluator.lay_out(**layout)
+    values = evaluator.measure(frame)
+    count_compared(arithmetic, values)
+    arithmetic.tell()
+    return frame.result(values)

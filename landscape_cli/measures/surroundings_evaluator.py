@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,20 +16,21 @@ from landscape_cli.errors import GeometryError, Remark
 from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.evaluation.evaluator import Evaluator
-from landscape_cli.evaluation.scores import Quantity, Scores, score_columns
+from landscape_cli.evaluation.scores import Quantity, Scores
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.forward.functional import float_type, parameter_owners
 from landscape_cli.geometry.filter_norm import normalized_direction
 from landscape_cli.geometry.surface import Chart, Surface
 from landscape_cli.measures.flatness import perturbed_names
+from landscape_cli.measures.items import compared, measure_items
 from landscape_cli.measures.line_directions import Center, Direction, TowardsNetwork
-from landscape_cli.measures.line_result import LineResult
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
-from landscape_cli.measures.plane import PlaneResult
 from landscape_cli.measures.reach import find_reach, usual_limits
+from landscape_cli.measures.surroundings_frame import NETWORK, SurroundingsFrame
 from landscape_cli.measures.surroundings_settings import AUTO, GROWTH, SurroundingsSettings
 from landscape_cli.measures.surroundings_warnings import say_what_depends, say_what_stays
 from landscape_cli.network import Params
+from landscape_cli.sharing.share import ALONE, Share
 from landscape_cli.symmetry import Symmetry, trace_symmetry
 from landscape_cli.symmetry.checks import check_symmetry
 
@@ -40,12 +41,11 @@ SEARCHED = 30
 
 
 class SurroundingsEvaluator:
-    """Measures what lies along one or two directions from a network.
+    """Measures what lies along one or two directions from a network, which `lay_out` finds first."""
 
-    Attributes:
-        chart: the networks there, by coordinates.
-        ways: the directions, as they were found.
-    """
+    _chart: Chart
+    _projected: Mapping[str, Params]
+    _searched: dict[str, Any]
 
     def __init__(
         self,
@@ -118,63 +118,74 @@ class SurroundingsEvaluator:
         train = len(self._inputs.y)
         return searched * (self._recomputed + self._evaluator.samples) + passes * train
 
-    def plane(
+    def lay_out(
         self,
         *,
-        grid: int,
+        points: int,
         margin: float,
         project: Mapping[str, Params] | None = None,
         advance: Callable[[int], None] | None = None,
-    ) -> PlaneResult:
-        """Measure a plane, the network, and those that are shown in it."""
+    ) -> SurroundingsFrame:
+        """Find the directions, and return what there is to measure: so many points along each axis, evenly spaced.
+
+        Args:
+            points: how many.
+            margin: round networks that are shown.
+            project: further networks that are shown in a plane, by name.
+            advance: called with the number of samples done, until all is measured.
+        """
         self._advance = advance
-        chart, facts = self._find()
-        shown = {"trajectory": self._trajectory, "projected": project or {}}
-        places = {
-            kind: [_place(chart, self._on_device(network)) for network in networks.values()]
-            for kind, networks in shown.items()
-        }
-        limits = self._limits(chart, margin, [place for of_kind in places.values() for place in of_kind])
-        xs, ys = ([low + (high - low) * k / (grid - 1) for k in range(grid)] for low, high in limits)
-        nodes = [(x, y) for y in ys for x in xs]
-        scores = self._evaluate(chart.network(x, y) for x, y in nodes)
-        own = score_columns(self._evaluate([self._base]), 0, loss=self._loss)
-        self._warn_of_missing(scores, "nodes")
-        return PlaneResult(
-            names=(self._name,),
-            corners=((0.0, 0.0),),
-            xs=tuple(xs),
-            ys=tuple(ys),
-            points=tuple({"x": x, "y": y} | self._columns(scores, k) for k, (x, y) in enumerate(nodes)),
-            corner_scores=(own,),
+        self._chart, facts = self._find()
+        self._projected = {name: self._on_device(network) for name, network in (project or {}).items()}
+        shown = [
+            tuple((name, _place(self._chart, network)) for name, network in networks.items())
+            for networks in (self._trajectory, self._projected)
+        ]
+        limits = self._limits(self._chart, margin, [place for networks in shown for _, place in networks])
+        self._searched = compared("range", self._evaluator.arithmetic)
+        xs, *ys = (tuple(low + (high - low) * k / (points - 1) for k in range(points)) for low, high in limits)
+        return SurroundingsFrame(
+            name=self._name,
+            xs=xs,
+            ys=ys[0] if ys else (),
+            splits=self._evaluator.facts,
+            loss=self._loss,
             binary=bool(latent_names(self._model)),
-            given=1,
-            quantity=self._quantity,
-            directions=tuple(facts),
             on_torus=self._settings.on_torus,
-            trajectory=self._marked(self._trajectory, places["trajectory"]),
-            projected=self._marked(project or {}, places["projected"]),
+            directions=tuple(facts),
+            trajectory=shown[0],
+            projected=shown[1],
         )
 
-    def line(self, *, points: int, margin: float, advance: Callable[[int], None] | None = None) -> LineResult:
-        """Measure so many points of a line, evenly spaced, and the network."""
-        self._advance = advance
-        chart, facts = self._find()
-        places = [_place(chart, network) for network in self._trajectory.values()]
-        [(low, high)] = self._limits(chart, margin, places)
-        xs = [low + (high - low) * k / (points - 1) for k in range(points)]
-        scores = self._evaluate(chart.network(x) for x in xs)
-        own = score_columns(self._evaluate([self._base]), 0, loss=self._loss)
-        self._warn_of_missing(scores, "points")
-        return LineResult(
-            network=self._name,
-            direction=facts[0],
-            points=tuple({"x": x} | self._columns(scores, k) for k, x in enumerate(xs)),
-            scores=own,
-            trajectory=self._marked(self._trajectory, places),
-            on_torus=self._settings.on_torus,
-            quantity=self._quantity,
-        )
+    def measure(self, frame: SurroundingsFrame, share: Share = ALONE) -> dict[str, Any]:
+        """Measure a share of what was laid out last; return what is known of all by then.
+
+        Warns:
+            LandscapeWarning: if that is all, and there are points without outputs.
+        """
+        wanted = share.wanted(frame.groups, block=self._evaluator.block(self._base))
+        values = share.collect(self._measured(frame, set(wanted)))
+        if share.is_whole:
+            self._warn_of_missing(frame.scores(values), "nodes" if frame.ys else "points")
+        return values
+
+    def _measured(self, frame: SurroundingsFrame, wanted: Collection[str]) -> Iterator[dict[str, Any]]:
+        nodes = frame.nodes
+        shown = ([self._base], [*self._trajectory.values()], [*self._projected.values()])
+        makers: list[Callable[[int], Params]] = [networks.__getitem__ for networks in shown]
+        makers.append(lambda k: self._chart.network(*nodes[k]))
+        if self._searched and NETWORK in wanted:
+            yield self._searched
+        for group, make in zip(frame.groups, makers, strict=True):
+            yield from self._of_group({key: k for k, key in enumerate(group) if key in wanted}, make)
+
+    def _of_group(self, places: Mapping[str, int], make: Callable[[int], Params]) -> Iterator[dict[str, Any]]:
+        """Yield what is measured of networks, each made of its place in a group, by key."""
+
+        def networks(some: Sequence[str]) -> Iterator[Params]:
+            return (make(places[key]) for key in some)
+
+        return measure_items(self._evaluator, [*places], networks, self._base)
 
     @property
     def _quantity(self) -> Quantity:
@@ -265,19 +276,6 @@ class SurroundingsEvaluator:
                 stacklevel=4,
             )
         return [(-rays[2 * k][0], rays[2 * k + 1][0]) for k in range(axes)]
-
-    def _marked(
-        self, networks: Mapping[str, Params], places: Sequence[Mapping[str, float]]
-    ) -> tuple[dict[str, Any], ...]:
-        """Return what is known of networks that are shown in a plane."""
-        if not networks:
-            return ()
-        scores = self._evaluate([self._on_device(network) for network in networks.values()])
-        rows = zip(networks, places, strict=True)
-        return tuple({"network": name} | dict(place) | self._columns(scores, k) for k, (name, place) in enumerate(rows))
-
-    def _columns(self, scores: Mapping[str, Scores], k: int) -> dict[str, float]:
-        return score_columns(scores, k, loss=self._loss)
 
     def _evaluate(self, networks: Iterable[Params]) -> dict[str, Scores]:
         return self._evaluator.evaluate(networks)

@@ -13,7 +13,7 @@ from landscape_cli.io.records import RecordError, digest, from_record, read_json
 from landscape_cli.sharing.journal import check_same
 from landscape_cli.sharing.share import MOST_PARTS, Values
 
-FORMAT = "landscape/part/1"
+FORMAT = "landscape/part/2"
 
 
 @dataclass(frozen=True)
@@ -154,13 +154,13 @@ class Frame(Protocol):
     def groups(self) -> list[list[str]]: ...  # noqa: D102 - said above
 
 
-def check_complete(values: Values, frame: Frame, *, besides: str) -> None:
+def check_complete(values: Values, frame: Frame, *, besides: tuple[str, ...]) -> None:
     """Check that all that belongs to a measurement was measured, and nothing else.
 
     Args:
         values: what was.
         frame: what belongs to it.
-        besides: the end of keys of what is kept besides.
+        besides: the ends of keys of what is kept besides.
 
     Raises:
         ResultError: naming what is missing, or does not belong there.

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 REMARK_SECONDS, JOIN_SECONDS = 20.0, 600.0
 """So long processes wait for each other as they begin, until they say so, and until they give up."""
+BLOCKED_SECONDS, RETRY_SECONDS = 2.0, 0.1
+"""So long at most one of them waits within PyTorch, where a signal does not end it; and between two attempts."""
 GRACE_SECONDS = 3.0
 """So long the first process may take to find by itself what another has found wrong, and a message to arrive."""
 HEAD = struct.Struct(">cQ")
@@ -68,7 +70,8 @@ class Ranks:
         except (RuntimeError, ValueError, OSError) as cause:
             raise RankError(
                 f"process {launch.rank + 1} of {launch.size} cannot join the others by {launch.host}:{launch.port} "
-                f"({one_line(cause)}): start all of them together, with torchrun or srun"
+                f"({one_line(cause)}): start all of them together, with torchrun or srun, at a MASTER_PORT that "
+                "nothing else uses"
             ) from cause
         self._connections = connections
         self._heard: dict[int, SimpleQueue[tuple[bytes, bytes]]] = {other: SimpleQueue() for other in connections}
@@ -111,15 +114,6 @@ class Ranks:
         from landscape_cli.sharing.tensors import SharedTensors
 
         return SharedTensors(self.launch, self._store, device)
-
-    def meet(self) -> None:
-        """Wait until all are here.
-
-        Raises:
-            RankError: if a process ends before.
-        """
-        self.gather(None)
-        self.go()
 
     def wait(self) -> None:
         """Wait until the first process has put everything in its place.
@@ -209,19 +203,49 @@ def _join(launch: Launch) -> tuple[TCPStore, dict[int, socket.socket]]:
     """
     from torch.distributed import TCPStore  # type: ignore[attr-defined] # made in C++
 
-    first, patience = launch.rank == 0, timedelta(seconds=JOIN_SECONDS)
-    hosts = first and not launch.hosted
-    store = TCPStore(launch.host, launch.port, is_master=hosts, timeout=patience, wait_for_workers=False)
+    until = time.monotonic() + JOIN_SECONDS
     key = f"landscape/{launch.attempt}"
-    if not first:
-        port, word = store.get(key).decode().split()
+    if launch.rank:
+        store, address = _find_first(launch, key, until)
+        port, word = address.split()
         connection = socket.create_connection((launch.host, int(port)), timeout=JOIN_SECONDS)
         connection.sendall(HELLO.pack(word.encode(), launch.rank))
         return store, {0: _lasting(connection)}
+    patience = timedelta(seconds=JOIN_SECONDS)
+    store = TCPStore(launch.host, launch.port, is_master=not launch.hosted, timeout=patience, wait_for_workers=False)
     word = secrets.token_hex(16)
     with _server(launch.host) as server:
         store.set(key, f"{server.getsockname()[1]} {word}")
         return store, _accept(server, launch.size, word.encode())
+
+
+def _find_first(launch: Launch, key: str, until: float) -> tuple[TCPStore, str]:
+    """Return what holds how to find the first process, once it is there, and what it says under a key.
+
+    Nothing here waits in PyTorch for long: where a signal arrives there, the process would not end.
+    """
+    from torch.distributed import TCPStore  # type: ignore[attr-defined] # made in C++
+
+    brief, remark = timedelta(seconds=BLOCKED_SECONDS), time.monotonic() + REMARK_SECONDS
+    store: TCPStore | None = None
+    while True:
+        try:
+            if store is None:
+                socket.create_connection((launch.host, launch.port), timeout=BLOCKED_SECONDS).close()
+                store = TCPStore(launch.host, launch.port, is_master=False, timeout=brief, wait_for_workers=False)
+            if store.check([key]):
+                store.set_timeout(timedelta(seconds=JOIN_SECONDS))
+                return store, store.get(key).decode()
+            problem: Exception = TimeoutError("the first process did not come")
+        except (RuntimeError, OSError) as cause:
+            store, problem = None, cause
+        if time.monotonic() > until:
+            raise problem
+        if time.monotonic() > remark:
+            which = f"process {launch.rank + 1} of {launch.size}"
+            warnings.warn(f"{which} waits for the first at {launch.host}:{launch.port}", Remark, stacklevel=2)
+            remark = until
+        time.sleep(RETRY_SECONDS)
 
 
 def _server(host: str) -> socket.socket:

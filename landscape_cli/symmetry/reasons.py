@@ -35,7 +35,8 @@ def counted(symmetry: Symmetry) -> dict[str, int]:
 
     An axis of which a part is not understood counts as that; one of which a part is free, as free.
     """
-    free = {(axis.tensor, dim) for group in symmetry.permutations for axis in group.axes for dim in axis.dims}
+    axes = (axis for groups in (symmetry.permutations, symmetry.modules) for group in groups for axis in group.axes)
+    free = {(axis.tensor, dim) for axis in axes for dim in axis.dims}
     unknown = {(axis.tensor, axis.dim) for axis in not_understood(symmetry)}
     natural = {(axis.tensor, axis.dim) for axis in symmetry.fixed} - unknown - free
     return {"free": len(free - unknown), "by_nature": len(natural), "not_understood": len(unknown)}

@@ -267,7 +267,7 @@ class Symmetry:
         output_after: how many of the groups in `scales` come before the output in forward order.
         spheres: every tensor of weights, and the units in it. Weights are the parameters that are contracted with
             activations, also after operations on parameters alone; not biases, norm layers' or other gains.
-        fixed: the axes that are in no permutation group.
+        fixed: the axes that are in no permutation group, and move with no part of the model.
         shapes: every tensor of the model that the groups speak of, and its shape.
         parameters: the names of what is learned, each tensor under its first name: no running statistics, nor other
             buffers.

@@ -77,3 +77,30 @@ def test_sets(method: str) -> None:
     for network in aligned.networks:
         for name, tensor in net.params.items():
             torch.testing.assert_close(network[name], tensor)
+
+
+def test_similarities_of_parts_are_those_of_all_that_they_hold() -> None:
+    net = made("in a loop")
+    [group] = net.symmetry.modules
+    other = permute(net.params, net.symmetry, {group.name: torch.tensor([1, 2, 0])})
+    rows = [
+        torch.cat(
+            [
+                *(params[name].flatten() for name in member),
+                *(
+                    params[axis.tensor].flatten(1)[k]
+                    if params[axis.tensor].ndim > 1
+                    else params[axis.tensor][k : k + 1]
+                    for axis in group.axes
+                ),
+            ]
+        )
+        for params in (net.params, other)
+        for k, member in enumerate(group.members)
+    ]
+    cosines = [float(torch.cosine_similarity(rows[k], rows[k + PARTS], 0)) for k in range(PARTS)]
+    alignment = match_networks(net.params, other, net.symmetry)
+    assert alignment.similarity_before[group.name] == pytest.approx(sum(cosines) / PARTS)
+    assert alignment.similarity[group.name] == pytest.approx(1)
+    for aligned in align_set(net.model, [net.params, other], net.symmetry, prove=False).alignments:
+        assert aligned.similarity[group.name] == pytest.approx(1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +14,9 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from landscape_cli.alignment.pairs import PairAligner
 from landscape_cli.cli.ranks import RanksOfThisProcess
+from landscape_cli.errors import LandscapeWarning, Remark
 from landscape_cli.sharing.journal import Journal
 from landscape_cli.sharing.launch import Launch
 from tests.cli.test_app import TRAIN
@@ -122,7 +126,7 @@ def test_what_goes_by_one_process_only_is_refused_by_all_and_the_first_says_so(
             (["normalize", "1.st", "-o", "2.st"], "normalize is the work of one process"),
             (["plane", "--merge", "1.json"], "plane --merge is the work of one process"),
             (["plane", "1.st", "--part", "1/2"], "leave it out"),
-            (["plane", "1.st", "--directions", "random"], "leave out torchrun"),
+            (["path", "1.st", "2.st", "--kind", "connector"], "leave out torchrun"),
             (["plane", "1.st", "--grid", "x"], "'x' is not a valid integer"),
         ):
             done = landscape(*arguments)
@@ -151,10 +155,10 @@ class OneAfterTheOther:
     def go(self) -> bool:
         return True
 
-    def meet(self) -> None:
+    def wait(self) -> None:
         pass
 
-    wait = finish = meet
+    finish = wait
 
     def fail(self, code: int, said: str) -> None:
         self.failed = code, said
@@ -207,6 +211,42 @@ def test_what_takes_all_at_once_is_for_one_process(
         ([*TRAINING, "-o", "n-{seed}.st"], "4 processes cannot share 3 runs: start fewer, or raise --runs"),
     ):
         landscape(*arguments).check_refused(words, str(arguments))
+
+
+@pytest.mark.usefixtures("networks")
+def test_remarks_of_all_come_out_once_and_other_files_are_refused(
+    landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["distance", "1.st", "2.st", "3.st", "--no-functions", "--align", "cosine", "-o", "r.json"]
+    monkeypatch.setattr("landscape_cli.sharing.ranks.Ranks", OneAfterTheOther)
+    align = PairAligner.align
+
+    def warn(*given: Any, **named: Any) -> Any:
+        warnings.warn(f"of {os.environ['RANK']}", Remark, stacklevel=2)
+        warnings.warn("of all", LandscapeWarning, stacklevel=2)
+        return align(*given, **named)
+
+    monkeypatch.setattr(PairAligner, "align", warn)
+
+    def run(rank: int) -> Any:
+        for variable, value in environment(rank, 2, 1).items():
+            monkeypatch.setenv(variable, value)
+        return landscape(*command, "--progress", "lines")
+
+    assert run(1).err == ""
+    lines = run(0).err.splitlines()
+    assert [line for line in lines if "of " in line] == [
+        "landscape: of 0",
+        "landscape: warning: of all",
+        "landscape: of 1",
+    ]
+    Path("r.json").unlink()
+    run(1)
+    Path("3.st").write_bytes(Path("2.st").read_bytes())
+    done = run(0)
+    OneAfterTheOther.said.clear()
+    assert done.code == 2
+    assert "error: process 2 of 2 is of another measurement (inputs.3.st is" in done.err
 
 
 @pytest.mark.parametrize(

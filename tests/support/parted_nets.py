@@ -153,6 +153,7 @@ MADE: dict[str, Callable[[], nn.Module]] = {
     "summed": parts(sum),
     "averaged": parts(lambda ys: torch.stack(ys).mean(0)),
     "averaged votes": parts(lambda ys: torch.stack([y.softmax(-1) for y in ys]).mean(0)),
+    "multiplied": parts(lambda ys: ys[0] * ys[1] * ys[2]),
     "the largest": parts(lambda ys: torch.stack(ys).amax(0)),
     "side by side": parts(lambda ys: torch.cat(ys, -1), 2, 2 * PARTS),
     "stacked, flattened": parts(lambda ys: torch.stack(ys, 1).flatten(1), 2, 2 * PARTS),
@@ -165,6 +166,11 @@ def two_of_them(m: Net, x: Tensor, gate: Tensor) -> Tensor:
     return first + second - third
 
 
+def distance(m: Net, x: Tensor, gate: Tensor) -> Tensor:
+    first, second, third = (part(x) for part in m.experts)
+    return (first - second).abs() * third.exp()
+
+
 ALONE: dict[str, Callable[[], nn.Module]] = {
     "weighted by number": parts(lambda ys: sum((k + 1) * y for k, y in enumerate(ys))),
     "outputs side by side": parts(lambda ys: torch.cat(ys, -1)),
@@ -172,7 +178,7 @@ ALONE: dict[str, Callable[[], nn.Module]] = {
     "shares along the axes -1 and -2": parts(
         lambda ys: ys[0][:, None].softmax(-1)[:, 0] + ys[1][:, None].softmax(-2)[:, 0] + ys[2].exp()
     ),
-    "the last alone": parts(lambda ys: torch.stack(ys)[-1] + ys[0] * ys[1]),
+    "the last alone": parts(lambda ys: torch.stack(ys)[-1] + ys[0] * ys[1].exp()),
     "the place of the largest": parts(lambda ys: torch.stack(ys).argmax(0) * 1.0 + ys[0] + 2 * ys[1]),
     "the first half of all": parts(lambda ys: torch.cat(ys, -1)[:, :3], 2, 3),
     "stacked, a running sum": parts(lambda ys: torch.stack(ys).cumsum(0).square().sum(0)),

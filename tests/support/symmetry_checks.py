@@ -152,7 +152,8 @@ def idle_axes(net: Net) -> list[str]:
 def uncovered(net: Net) -> list[tuple[str, int]]:
     """Return the axes longer than 1 of floating-point tensors that are neither in a group nor fixed for a reason."""
     s = net.symmetry
-    covered = {(axis.tensor, dim) for group in s.permutations for axis in group.axes for dim in axis.dims}
+    groups = (*s.permutations, *s.modules)
+    covered = {(axis.tensor, dim) for group in groups for axis in group.axes for dim in axis.dims}
     covered |= {(axis.tensor, axis.dim) for axis in s.fixed if axis.reason}
     return [
         (name, dim)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from landscape_cli.symmetry import permute, random_permutations
+from landscape_cli.symmetry.reasons import counted
 from tests.support.composed import undone
 from tests.support.parted_nets import PARTS
 from tests.support.routed_nets import ASIDE, ROUTED
@@ -28,6 +29,8 @@ def test_experts_trade_places(name: str) -> None:
     assert group.size == PARTS
     assert {(axis.tensor, axis.dims) for axis in group.axes} == {("gate.weight", (0,)), ("gate.bias", (0,))}
     assert not net.symmetry.notes
+    assert counted(net.symmetry)["not_understood"] == 0
+    assert {axis.reason for axis in net.symmetry.fixed} == {"input", "output"}
     for seed in range(4):
         labels = random_permutations(net.symmetry, generator=torch.Generator().manual_seed(seed))
         assert net.deviation(permute(net.params, net.symmetry, labels)) < EXACT

@@ -220,8 +220,9 @@ def align(
     if mean.average_out is not None:
         average = average_of([target, *aligned], model, loaded, mean.bn, step=summary, device=device)
     errors: list[LandscapeError] = []
+    RANKS_OF_THIS_PROCESS.agree(finite(summary))
     if ranks is not None:
-        ranks.meet()  # nothing is written before all is proved
+        ranks.go()  # nothing is written before all is proved
     if not alone:
         errors += write_networks(outputs, aligned, out_dir=out_dir, force=force, quiet=quiet)
     errors += write_exports(exports, aligned, force=force, quiet=quiet)

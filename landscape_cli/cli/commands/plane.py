@@ -84,12 +84,8 @@ def plane(
     from landscape_cli.evaluation.splits import named_splits
     from landscape_cli.measures.corners import check_third, find_corners, span_corners, tensors_on
     from landscape_cli.measures.missing import samples_recomputed
-    from landscape_cli.measures.plane import (
-        check_grid,
-        measure_nodes,
-        plane_frame,
-        warn_of_missing_nodes,
-    )
+    from landscape_cli.measures.plane import check_grid, warn_of_missing_nodes
+    from landscape_cli.measures.plane_frame import measure_nodes, plane_frame
 
     seed = compute.seed
     listen(quiet=terminal.quiet)
@@ -97,9 +93,9 @@ def plane(
     if around.directions is not None:
         if third is not None:
             raise typer.BadParameter("--third stands in for a network, and --directions needs none: leave one out")
-        sharing.refuse("--directions")
+        shared = Sharing(context, sharing, result, quiet=terminal.quiet)
         groups: dict[str, Any] = {"data": data, "preprocessing": preprocessing, "foreign": foreign, "compute": compute}
-        groups |= {"result": result, "terminal": terminal}
+        groups |= {"shared": shared, "terminal": terminal}
         look_around(context, files, around, points=grid, margin=margin, loss=loss, bn=bn, **groups)
         return
     around.check_unused(context)

@@ -12,6 +12,7 @@ from landscape_cli.choices import Algorithm
 from landscape_cli.cli.console import emit, listen, say
 from landscape_cli.cli.options import ComputeOptions, ResultOptions, TerminalOptions
 from landscape_cli.cli.preprocessing_options import PreprocessingOptions
+from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 from landscape_cli.cli.training.data_options import (
     TrainingDataOptions,
     check_runs,
@@ -68,6 +69,7 @@ def train(
     from landscape_cli.cli.measured_data import reading_data, warn_of_generated
     from landscape_cli.cli.outputs import check_distinct, check_written, noting
     from landscape_cli.cli.provenance import recorded
+    from landscape_cli.cli.training.exports import export_solutions
     from landscape_cli.cli.training.files import CheckpointFiles
     from landscape_cli.cli.training.log import EpochLog, check_log, watch
     from landscape_cli.cli.training.names import FIELD, check_template, state_file
@@ -128,12 +130,13 @@ def train(
     )
     identity = recorded(context, device=None, data_dir=None, init=[each.sha256 for each in starts], **chosen)
     identity["data"] = loaded.record["sha256"]
+    RANKS_OF_THIS_PROCESS.agree(identity)
     every = interruption.checkpoint_every
     checkpointer = TrainingCheckpointer(files.state, identity, every=every, resume=resume, quiet=quiet)
     state = checkpointer.read() if resume else None
     if state is None and not runs.follows and files.are_finished():
         say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
-        errors = files.export(exports)
+        errors = export_solutions(files, exports)
         rows = gather_runs(runs, files.finished_rows(), interruption.log, errors, force=target.force)
         with noting(errors):
             _show(rows, files, target, alone=len(every_seed) == 1, quiet=quiet)
@@ -175,7 +178,7 @@ def train(
     if len(rows) == len(seeds) and not files.has_failed:
         checkpointer.remove()
         files.remove_leftovers()
-    errors = files.export(exports)
+    errors = export_solutions(files, exports)
     with noting(errors):
         files.check_no_failure(kept)
     with noting(errors):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,18 +13,28 @@ from landscape_cli.cli.console import emit, say
 from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.pairs import Chosen, listing
 from landscape_cli.cli.reports.families import shown_paths
+from landscape_cli.cli.reports.plane import write_plane
 from landscape_cli.cli.sketch import number, print_curves
 from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import TrainingError
+from landscape_cli.evaluation.scores import Scores
 from landscape_cli.io.records import from_record
 from landscape_cli.io.results import Result
 from landscape_cli.measures.families import Pair, path_summary
+from landscape_cli.measures.items import scores_from
 from landscape_cli.measures.optimized_path import OptimizedPath
 from landscape_cli.measures.path_result import PathResult
+from landscape_cli.measures.path_shape import PathShape
+from landscape_cli.measures.surroundings_frame import SurroundingsFrame
 from landscape_cli.sharing.share import Values
 
 if TYPE_CHECKING:
     from landscape_cli.cli.options import PictureOptions
+
+
+COUNTED = " counted"
+"""What is added to the key of a path's first network for what is counted along it."""
+Counts = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,14 @@ class Measured:
     start: str
     end: str
     result: PathResult | OptimizedPath | None
-    midpoint: Path | None = None
+    midpoint: str | None = None
     failure: str | None = None
     networks: Sequence[Mapping[str, Any]] = ()
+
+    def without_networks(self) -> Measured:
+        """Return the same without the midpoint itself."""
+        path = self.result
+        return replace(self, result=path.without_networks()) if isinstance(path, OptimizedPath) else self
 
     def body(self) -> dict[str, Any]:
         """Return what the result of the command holds of this pair."""
@@ -54,18 +69,57 @@ class Measured:
             return names | dict.fromkeys(("midpoint", "barrier", "pieces", "points")) | {"failure": self.failure}
         body = names | self.result.figures() | ({"networks": list(self.networks)} if self.networks else {})
         if self.midpoint is not None:
-            body["midpoint"]["path"] = str(self.midpoint)
+            body["midpoint"]["path"] = self.midpoint
         return body
 
 
 @dataclass(frozen=True)
 class PathsFrame:
-    """Paths between pairs of networks, each measured as a whole, but for what is measured.
+    """Paths between pairs of networks, but for what is measured: every network on them.
 
     Attributes:
         files: of the networks.
         families: the files of each family; none where two networks were named.
         pairs: between which of the networks paths lead.
+        shape: what there is to measure on each.
+    """
+
+    files: tuple[str, ...]
+    families: Mapping[str, tuple[str, ...]]
+    pairs: tuple[Pair, ...]
+    shape: PathShape
+
+    @property
+    def items(self) -> int:
+        """How many networks are evaluated."""
+        return len(self.pairs) * self.shape.networks()
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """Their keys: a group a path."""
+        return [[f"{k}/{place}" for place in range(self.shape.networks())] for k in range(len(self.pairs))]
+
+    def scores(self, values: Values) -> dict[str, Scores]:
+        """Return the scores of all networks that were measured."""
+        return scores_from(values, [key for group in self.groups for key in group if key in values], self.shape.splits)
+
+    def results(self, values: Values) -> Iterator[PathResult]:
+        """Yield the result of each path.
+
+        Raises:
+            ResultError: if a value is none of a path's.
+        """
+        for k, group in enumerate(self.groups):
+            counts = from_record(Counts, values.get(f"{group[0]}{COUNTED}", {}), f"what was counted on path {k + 1}")
+            yield self.shape.result(scores_from(values, group, self.shape.splits), counts, pieces=1)
+
+
+@dataclass(frozen=True)
+class PairsFrame:
+    """Paths between pairs of networks, each measured as a whole, as where a midpoint is trained.
+
+    Attributes:
+        files: as in `PathsFrame`, and likewise families and pairs.
     """
 
     files: tuple[str, ...]
@@ -83,22 +137,30 @@ class PathsFrame:
         return [[str(k)] for k in range(len(self.pairs))]
 
 
+PathsOrLine = PathsFrame | PairsFrame | SurroundingsFrame
+
+
 def write_paths(
-    frame: PathsFrame, values: Values, provenance: Mapping[str, Any], result: PictureOptions, *, quiet: bool
+    frame: PathsOrLine, values: Values, provenance: Mapping[str, Any], result: PictureOptions, *, quiet: bool
 ) -> None:
-    """Write what was measured of paths, and draw it if that is asked for.
+    """Write what was measured of paths, or of a line through one network, and draw it if that is asked for.
 
     Raises:
         ResultError: if it cannot be written, or a value is none of a path's.
+        TrainingError: if midpoints are missing; unless all are, once all is written.
     """
-    measured = [
-        Measured(
-            frame.files[pair.start],
-            frame.files[pair.end],
-            from_record(PathResult, values[str(k)], f"what was measured of path {k + 1}"),
-        )
-        for k, pair in enumerate(frame.pairs)
-    ]
+    if isinstance(frame, SurroundingsFrame):
+        write_plane(frame, values, provenance, result, quiet=quiet)
+        return
+    if isinstance(frame, PairsFrame):
+        measured = [
+            from_record(Measured, values[str(k)], f"what was measured of path {k + 1}") for k in range(frame.items)
+        ]
+    else:
+        measured = [
+            Measured(frame.files[pair.start], frame.files[pair.end], result)
+            for pair, result in zip(frame.pairs, frame.results(values), strict=True)
+        ]
     families = {name: [Path(file) for file in files] for name, files in frame.families.items()}
     chosen = Chosen(families, [Path(file) for file in frame.files], frame.pairs)
     Report(provenance, result, quiet).write(chosen, measured)
@@ -122,8 +184,14 @@ class Report:
         """Write what was measured of every pair, and draw it if that is asked for.
 
         Raises:
-            TrainingError: once all is written, if the midpoint of a pair is missing.
+            TrainingError: once all is written, if the midpoint of a pair is missing; at once if every one is.
         """
+        failures = [pair.failure for pair in measured if pair.failure is not None]
+        if len(failures) == len(measured):
+            raise TrainingError(failures[-1])
+        for pair in measured:
+            if pair.failure is not None:
+                say(f"warning: the midpoint of {pair.start} and {pair.end} is missing: {pair.failure}")
         if chosen.families:
             self._of_families(chosen, measured)
         else:

@@ -14,14 +14,17 @@ from landscape_cli.cli.sketch import number, print_curves, print_field
 from landscape_cli.cli.tables import print_table
 from landscape_cli.figures.plane_data import Field, corner_labels, fields_of
 from landscape_cli.io.results import Result
-from landscape_cli.measures.plane import PlaneFrame
+from landscape_cli.measures.plane_frame import PlaneFrame
+from landscape_cli.measures.surroundings_frame import SurroundingsFrame
 from landscape_cli.sharing.share import Values
+
+AnyPlane = PlaneFrame | SurroundingsFrame
 
 
 def write_plane(
-    frame: PlaneFrame, values: Values, provenance: Mapping[str, Any], result: PictureOptions, *, quiet: bool
+    frame: AnyPlane, values: Values, provenance: Mapping[str, Any], result: PictureOptions, *, quiet: bool
 ) -> None:
-    """Write what was measured in a plane, and draw it if that is asked for.
+    """Write what was measured in a plane, or on a line through one network, and draw it if that is asked for.
 
     Raises:
         ResultError: if it cannot be written, or a value is none of a network's.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from landscape_cli.choices import LineDirection, Statistics
-from landscape_cli.cli.console import emit, progress
+from landscape_cli.cli.console import check_networks, progress
 from landscape_cli.cli.pairs import check_no_patterns, expand
 from landscape_cli.cli.parsing import flag
 from landscape_cli.cli.surroundings.options import PlaneOptions, SurroundingsOptions, in_order
@@ -19,8 +20,9 @@ from landscape_cli.measures.surroundings_settings import NAMES
 
 if TYPE_CHECKING:
     from landscape_cli.cli.data_options import PartOptions
-    from landscape_cli.cli.options import MeasuringOptions, ModelOptions, PictureOptions, TerminalOptions
+    from landscape_cli.cli.options import MeasuringOptions, ModelOptions, TerminalOptions
     from landscape_cli.cli.preprocessing_options import MeetingOptions
+    from landscape_cli.cli.sharing import Sharing
 
 MARGIN = 0.2
 """Round a network that lies on a line, where planes have an option."""
@@ -39,7 +41,7 @@ def look_around(
     preprocessing: MeetingOptions,
     foreign: ModelOptions,
     compute: MeasuringOptions,
-    result: PictureOptions,
+    shared: Sharing,
     terminal: TerminalOptions,
 ) -> None:
     """Measure a line or plane through one network, and write what came out.
@@ -56,7 +58,7 @@ def look_around(
         preprocessing: how networks see it.
         foreign: the model of files that are not landscape's.
         compute: where, in which numbers, and the seed.
-        result: where the result goes.
+        shared: which part of it falls to this process, and where the result goes.
         terminal: what is said.
 
     Raises:
@@ -66,15 +68,14 @@ def look_around(
     from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
-    from landscape_cli.cli.outputs import check_result_output, drawn_last
+    from landscape_cli.cli.outputs import check_result_output
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.plane import show_plane
-    from landscape_cli.io.results import Result
+    from landscape_cli.cli.reports.plane import write_plane
     from landscape_cli.measures.plane import check_grid
     from landscape_cli.measures.surroundings_evaluator import SurroundingsEvaluator
 
     quiet, seed = terminal.quiet, compute.seed
-    check_result_output(result, force=result.force)
+    check_result_output(shared.result, force=shared.result.force)
     settings = options.settings()
     with errors_of_usage():
         check_grid(points, margin)
@@ -108,18 +109,17 @@ def look_around(
         device=device,
         precision=arithmetic,
     )
-    count = points**settings.axes + len(projected)
-    with progress("surroundings", evaluator.samples(count), "samples", quiet=quiet, networks=count) as advance:
-        if isinstance(options, PlaneOptions):
-            shown = {str(name): further[str(name)] for name in projected}
-            body = evaluator.plane(grid=points, margin=margin, project=shown, advance=advance).to_dict()
-        else:
-            body = evaluator.line(points=points, margin=margin, advance=advance).to_dict()
-    arithmetic.tell()
     made: dict[str, Any] = {"device": device, "seed": seed, "networks": networks, "data": loaded}
-    written = Result(body, body["points"], make_provenance(context, **made, arithmetic=arithmetic))
-    with drawn_last(result.plot, written, force=result.force, quiet=quiet):
-        emit(written, result, quiet=quiet, show=show_plane)
+    provenance = make_provenance(context, **made)
+    count = points**settings.axes + len(projected)
+    check_networks(count)  # before each is given a key
+    share = shared.begin(provenance)
+    count = ceil(count / share.count)
+    with progress("surroundings", evaluator.samples(count), "samples", quiet=quiet, networks=count) as advance:
+        shown = {str(name): further[str(name)] for name in projected}
+        frame = evaluator.lay_out(points=points, margin=margin, project=shown, advance=advance)
+        values = evaluator.measure(frame, share)
+    shared.finish(frame, values, provenance, write_plane, arithmetic)
 
 
 def _chosen(files: Sequence[Path], options: SurroundingsOptions, *, principal: bool) -> Sequence[Path]:

@@ -16,6 +16,7 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.network import Params
 from landscape_cli.symmetry.checking.exchanges import ExchangeSearch
 from landscape_cli.symmetry.checking.moves import Move, Moves, orbits
+from landscape_cli.symmetry.checking.parts import found_parts, missed_parts
 from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.checking.scales import ScaleSpace
 from landscape_cli.symmetry.checking.signs import Basis, SignSearch
@@ -29,7 +30,7 @@ class Count:
     """How many symmetries of one kind were found, of how many there are.
 
     Attributes:
-        kind: "scales", "signs" or "groups".
+        kind: "scales", "signs", "groups" or "exchanges of parts".
         found: how many were found, and are.
         missed: how many are there and were not found.
         wrong: how many were found and are not.
@@ -56,6 +57,7 @@ class Completeness:
         scales: independent scales: of units, of whole tensors, of all outputs.
         signs: independent flips of signs.
         groups: groups of units that trade places.
+        parts: pairs of modules that trade places.
         undecided: how many exchanges could neither be shown nor ruled out.
         blind: whether that is as outputs are NaN or Inf where numbers are equal, as of weights over their own spread.
     """
@@ -63,13 +65,15 @@ class Completeness:
     scales: Count
     signs: Count
     groups: Count
+    parts: Count
     undecided: int
     blind: bool = False
 
     @property
-    def counts(self) -> tuple[Count, Count, Count]:
-        """All counts."""
-        return self.groups, self.scales, self.signs
+    def counts(self) -> tuple[Count, ...]:
+        """All counts, that of parts if there are any."""
+        counts = self.groups, self.scales, self.signs
+        return (*counts, self.parts) if self.parts.there or self.parts.wrong else counts
 
     @property
     def is_complete(self) -> bool:
@@ -109,6 +113,7 @@ def check_completeness(
         scales=scales,
         signs=_signs(probe, moves, idle),
         groups=Count("groups", len(symmetry.permutations), len(groups), wrong, tuple(groups)),
+        parts=_parts(probe, moves, search),
         undecided=exchanges.open,
         blind=exchanges.blind,
     )
@@ -128,6 +133,12 @@ def _scales(
     missed = space.beyond(powers[kept])
     examples = tuple(powers_in_words(probe, row) for row in missed)
     return Count("scales", space.rank(powers[kept]), len(missed), int((~kept).sum()), examples), space.idle
+
+
+def _parts(probe: Probe, moves: Moves, search: ExchangeSearch) -> Count:
+    kept = [search.keeps(move) for move in found_parts(moves)]
+    missed = tuple(f"{first} and {second}" for first, second in missed_parts(probe, moves.symmetry, search))
+    return Count("exchanges of parts", sum(kept), len(missed), len(kept) - sum(kept), missed)
 
 
 def _signs(probe: Probe, moves: Moves, idle: NDArray[np.bool_]) -> Count:

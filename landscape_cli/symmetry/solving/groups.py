@@ -11,7 +11,7 @@ from landscape_cli.symmetry.solving.free_groups import named_after, scale_groups
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
 from landscape_cli.symmetry.solving.products import separate
 from landscape_cli.symmetry.solving.refinement import CROSSED, color, run_of, runs_of, settle
-from landscape_cli.symmetry.solving.siblings import Siblings, find_siblings
+from landscape_cli.symmetry.solving.siblings import WITH_PARTS, Siblings, find_siblings
 from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.variables import variable_table
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, ScaleGroup, Sphere, Symmetry
@@ -37,11 +37,14 @@ def assemble(traced: Traced) -> tuple[Symmetry, Siblings]:
     parts, axis_of = list(_parts(traced)), _axis_maker(traced)
     siblings = find_siblings(traced, parts, axis_of)
     colors = color(labels, runs)
-    kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors)
+    kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors, siblings.moving)
     separate(traced.equations, labels)
     variables = variable_table(labels, traced.equations, list(kinds.values()))
     scales, output, output_after = scale_groups(traced.equations, variables, axis_of, traced.shapes, traced.batch_norms)
-    fixed = list(_fixed(traced, parts))
+    with_parts = {(axis.tensor, dim) for group in siblings.groups for axis in group.axes for dim in axis.dims}
+    fixed = [
+        axis for axis in _fixed(traced, parts) if axis.reason != WITH_PARTS or (axis.tensor, axis.dim) not in with_parts
+    ]
     symmetry = Symmetry(
         permutations=tuple(permutations),
         scales=tuple(scales),
@@ -78,7 +81,7 @@ def _parts(traced: Traced) -> Iterable[Part]:
 
 
 def _permutations(
-    traced: Traced, places: PlaceTable, colors: Hash
+    traced: Traced, places: PlaceTable, colors: Hash, moving: frozenset[int]
 ) -> tuple[dict[str, list[int]], list[PermutationGroup]]:
     """Return the units of each kind by its name, and the groups in forward order."""
     labels = traced.labels
@@ -97,7 +100,7 @@ def _permutations(
         size = len(blocks[0])
         units = [unit for block in blocks for unit in block]
         if size < 2:
-            labels.fix(np.array(units), ALONE)
+            labels.fix(np.array(units), WITH_PARTS if moving.issuperset(units) else ALONE)
             continue
         inside = tuple(dict.fromkeys(_names_inside(places, name_of, units[0])))
         groups.append(PermutationGroup(name, size, _axes(traced, places, units), len(blocks), inside))
@@ -248,6 +251,7 @@ def _outputs(traced: Traced, parts: Sequence[Part]) -> set[tuple[str, tuple[int,
 def _check_coverage(traced: Traced, symmetry: Symmetry) -> None:
     covered_axes = {(axis.tensor, dim) for group in symmetry.permutations for axis in group.axes for dim in axis.dims}
     covered_axes |= {(axis.tensor, axis.dim) for axis in symmetry.fixed}
+    covered_axes |= {(axis.tensor, dim) for group in symmetry.modules for axis in group.axes for dim in axis.dims}
     for name in traced.parameters:
         for dim, size in enumerate(traced.shapes[name]):
             if size > 1 and (name, dim) not in covered_axes:

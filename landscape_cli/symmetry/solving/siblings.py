@@ -158,11 +158,13 @@ class Siblings:
         groups: the parts that may trade places.
         joints: the nodes that put numbers side by side that are computed alike.
         told: those of them where these were told by units of their own, and were found to trade places.
+        moving: the units that move with parts.
     """
 
     groups: tuple[ModuleGroup, ...] = ()
     joints: frozenset[int] = frozenset()
     told: frozenset[int] = frozenset()
+    moving: frozenset[int] = frozenset()
 
 
 def find_siblings(traced: Traced, parts: Sequence[Part], axes: MakeAxes) -> Siblings:
@@ -181,6 +183,7 @@ def find_siblings(traced: Traced, parts: Sequence[Part], axes: MakeAxes) -> Sibl
     groups: dict[frozenset[str], ModuleGroup] = {}
     joints: set[int] = set()
     held: set[int] = set()
+    moving: set[int] = set()
     for number, operands in candidates:
         node = traced.graph.nodes[number]
         own = joint_units(traced.labels, node)
@@ -201,13 +204,14 @@ def find_siblings(traced: Traced, parts: Sequence[Part], axes: MakeAxes) -> Sibl
             continue
         groups.setdefault(frozenset(name for like, _ in found for pair in like.tensors.items() for name in pair), group)
         held |= {unit for like, _ in found for pair in like.units.items() for unit in pair}
+        moving.update(unit for _, moved in found for unit in np.flatnonzero(moved.free).tolist())
     told_by = {number: set(joint_units(traced.labels, traced.graph.nodes[number]) or ()) for number, _ in candidates}
     told = frozenset(number for number, units in told_by.items() if not units.isdisjoint(held))
     held = held.union(*(told_by[number] for number in told))
     if held:
         traced.labels.fix(np.array(sorted(held)), WITH_PARTS)
     outer_first = sorted(groups.values(), key=lambda group: -len(group.members[0]))
-    return Siblings(tuple(outer_first), frozenset(joints), told)
+    return Siblings(tuple(outer_first), frozenset(joints), told, frozenset(moving))
 
 
 def _exchanged(traced: Traced, exchange: Exchange, like: Likeness) -> Moved | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from landscape_cli.symmetry.solving.hashes import Pair, combined, is_sum
-from landscape_cli.symmetry.tracing.graph import PUT, Graph, Node
+from landscape_cli.symmetry.solving.hashes import Pair, combined
+from landscape_cli.symmetry.tracing.graph import OVERWRITTEN, PUT, Graph, Node
 from landscape_cli.symmetry.tracing.operators import operator_of
 from landscape_cli.symmetry.tracing.record import Traced
 
@@ -57,7 +57,7 @@ def _hashes(graph: Graph, places: Mapping[int, object], nothing: int | None = No
             pairs.append(pairs[chosen])
             kinds.append(kinds[chosen])
             continue
-        operands = left if is_sum(node) else node.operands
+        operands = left if _adds(node) else node.operands
         units = tuple(places.get(unit, unit) for unit in node.units)
         tells = node.name, units
         pairs.append(combined(node, [pairs[k] for k in operands], [kinds[k] for k in operands], tells))
@@ -65,8 +65,12 @@ def _hashes(graph: Graph, places: Mapping[int, object], nothing: int | None = No
     return pairs
 
 
+def _adds(node: Node) -> bool:
+    return node.operator in {"add", OVERWRITTEN}
+
+
 def _is_nothing(node: Node, left: list[int]) -> bool:
-    if is_sum(node):
+    if _adds(node):
         return not left
     return node.operator in LIKE_ITS_OPERANDS or operator_of(str(node.operator)).moves
 
@@ -75,6 +79,6 @@ def _remaining(node: Node, left: list[int]) -> int | None:
     """Return the one operand that a node is, once others are nothing; None if it is more."""
     if len(left) == len(node.operands):
         return None
-    if is_sum(node) and len(left) == 1:
+    if _adds(node) and len(left) == 1:
         return left[0]
     return left[-1] if node.operator == "where" and len(left) == 2 and left == list(node.operands[1:]) else None

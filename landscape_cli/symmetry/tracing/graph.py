@@ -19,11 +19,13 @@ from landscape_cli.symmetry.tracing.identity import TensorDict
 from landscape_cli.symmetry.tracing.layers import Layer, Value
 from landscape_cli.symmetry.tracing.storage import storage_of
 
-COMMUTATIVE = frozenset({"add", "maximum", "minimum", "fmax", "fmin"})
+COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "fmax", "fmin", "difference"})
 """Operators whose two operands may trade places, and brackets, too: many in a row are one of many operands."""
 JOINING = frozenset({"stack", "cat"})
 NUMBERS_SAY = {("gt", 0): True, ("ne", 0): True, ("ge", 1): True, ("eq", 0): False, ("le", 0): False, ("lt", 1): False}
 """Whether something is there, if a comparison of how much there is with a number is true."""
+EVEN = frozenset({"abs", "square", "cos", "cosh"})
+"""Functions of one number that are the same for its negative: of a difference, the order is no matter."""
 LEAF, CONSTANT, PICKED, PUT = "a parameter", "a constant", "one of several", "put at"
 OVERWRITTEN = "overwritten"
 """Kinds of what is put, one after another, at places that have none in common: the order is no matter."""
@@ -160,6 +162,8 @@ class Graph:
             return self._noted(made, operands)
         axis = 0
         sizes: tuple[int, ...] = ()
+        if name in EVEN or (name == "pow" and len(operands) == 1 and args[1] in {2, 4, 6}):
+            operands = [self._difference(operands[0])]
         if name in COMMUTATIVE and len(operands) == 2 and not kwargs:
             kind = (name,)
         elif name == "index_add" and not kwargs:
@@ -181,6 +185,13 @@ class Graph:
             self._write(target, numbers[0])
             return numbers
         return self._noted(made, numbers)
+
+    def _difference(self, number: int) -> int:
+        """Return a node with a difference in whatever order in the stead of one in its own, and any other as it is."""
+        node = self.nodes[number]
+        if node.operator != "sub" or len(node.operands) != 2 or node.kind[2]:
+            return number
+        return self.add(("difference",), [self.add(("one side",), [side]) for side in node.operands])
 
     def describe(self, number: int, value: Value) -> None:
         """Note what lives along the axes of a node; of one place alone, by which unit it is told, not by number."""

@@ -110,7 +110,7 @@ def test_a_permutation_of_the_midpoint_is_undone(
     for one, other in zip(straight["points"], bent["points"], strict=True):
         assert other == pytest.approx(one, rel=1e-4)
     assert straight["points"][4]["train_loss"] > 1.1 * straight["points"][0]["train_loss"]
-    aligner = importlib.import_module("landscape_cli.alignment.verified").PairAligner
+    aligner = importlib.import_module("landscape_cli.alignment.pairs").PairAligner
     monkeypatch.setattr(aligner, "align", lambda self, reference, network: network)
     left = json.loads(landscape("path", *ends, *BEND).out)
     assert left["points"][3]["train_loss"] != pytest.approx(straight["points"][3]["train_loss"], rel=1e-2)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from landscape_cli.symmetry import permute
-from tests.support.parted_nets import ALONE, MADE, PARTS, gated, two_of_them
+from tests.support.parted_nets import ALONE, MADE, PARTS, Way, distance, gated, two_of_them
 from tests.support.symmetry_checks import EXACT, Net, check_true, make_net
 
 
@@ -42,8 +42,9 @@ def test_parts_that_places_tell_apart_do_not(name: str) -> None:
     check_true(net)
 
 
-def test_some_of_several_parts() -> None:
-    net = made(gated(two_of_them))
+@pytest.mark.parametrize("way", [two_of_them, distance])
+def test_some_of_several_parts(way: Way) -> None:
+    net = made(gated(way))
     [group] = net.symmetry.modules
     assert [{name.split(".")[1] for name in member} for member in group.members] == [{"0"}, {"1"}]
     check_true(net)
