@@ -55,7 +55,8 @@ _HOMES = {
     "measures.optimized_path": ("OptimizedPath",),
     "measures.path": ("barrier", "path"),
     "measures.path_result": ("PathResult",),
-    "measures.plane": ("PlaneResult", "plane"),
+    "measures.plane": ("plane",),
+    "measures.plane_frame": ("PlaneResult",),
     "measures.radial": ("radial_profiles",),
     "measures.radial_profiles": ("AngularWidth", "RadialProfile", "RadialProfiles"),
     "measures.surroundings": ("line_around", "plane_around"),
@@ -145,8 +146,8 @@ if TYPE_CHECKING:
     from landscape_cli.measures.path import barrier as barrier
     from landscape_cli.measures.path import path as path
     from landscape_cli.measures.path_result import PathResult as PathResult
-    from landscape_cli.measures.plane import PlaneResult as PlaneResult
     from landscape_cli.measures.plane import plane as plane
+    from landscape_cli.measures.plane_frame import PlaneResult as PlaneResult
     from landscape_cli.measures.radial import radial_profiles as radial_profiles
     from landscape_cli.measures.radial_profiles import AngularWidth as AngularWidth
     from landscape_cli.measures.radial_profiles import RadialProfile as RadialProfile

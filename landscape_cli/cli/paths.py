@@ -1,14 +1,14 @@
-"""How `landscape path` measures: paths that processes share, with networks written, with trained midpoints."""
+"""How `landscape path` measures: paths network by network, or each as a whole, with networks written or trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landscape_cli.cli.console import in_options, progress, say
+from landscape_cli.cli.console import in_options, progress
 
 if TYPE_CHECKING:
     from landscape_cli.alignment.pairs import PairAligner
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from landscape_cli.cli.merging import NetworkAt, NetworkWriter
     from landscape_cli.cli.reports.path import Measured
     from landscape_cli.errors import LandscapeError
+    from landscape_cli.evaluation.arithmetic import Arithmetic
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.measures.families import Pair
     from landscape_cli.measures.midpoint import MidpointOptimizer
@@ -53,79 +54,81 @@ def share_paths(
         return share.collect(measured(advance))
 
 
-def measure_paths(
-    pairs: Iterable[tuple[Checkpoint, Checkpoint]],
-    wanted: Sequence[Sequence[NetworkAt]],
-    writer_of: Callable[[Checkpoint], NetworkWriter],
-    like: PathEvaluator,
-    *,
-    quiet: bool,
-) -> list[Measured]:
-    """Return what is measured of the path between the two networks of every pair, and write those wanted of it.
+def share_pairs(
+    wanted: Sequence[str],
+    pair_of: Callable[[int], tuple[Checkpoint, Checkpoint]],
+    measure: Callable[[int, Checkpoint, Checkpoint], Measured],
+    share: Share,
+    arithmetic: Arithmetic,
+    warn: Callable[[], None],
+) -> Values:
+    """Return what is measured of paths, each as a whole, by their keys; networks are written on the way.
 
-    `like` is one of the evaluators, all of which have as much to do.
+    In the end `warn` tells of what this process has measured.
     """
+    from landscape_cli.io.records import to_record
+    from landscape_cli.measures.items import compared
+
+    def measured() -> Iterator[Values]:
+        for key in wanted:
+            result = measure(int(key), *pair_of(int(key))).without_networks()
+            yield {key: to_record(result)} | compared(key, arithmetic)
+        warn()
+
+    return share.collect(measured())
+
+
+def measure_pair(
+    wanted: Sequence[NetworkAt], ends: tuple[Checkpoint, Checkpoint], writer: NetworkWriter, *, quiet: bool
+) -> Measured:
+    """Return what is measured of the path between two networks, and write those wanted of it."""
     from landscape_cli.cli.reports.path import Measured
 
-    measured = []
-    networks = len(wanted) * like.networks() + sum(map(len, wanted))
-    total = like.samples(networks)
-    with progress(f"{like.kind.value} path", total, "samples", quiet=quiet, networks=networks) as advance:
-        for (a, b), of_pair in zip(pairs, wanted, strict=True):
-            stops = [a.params, b.params]
-            writer = writer_of(a)
-            result = writer.evaluator.measure(stops, advance=advance)
-            written = writer.write(of_pair, (a, b), stops, advance=advance)
-            measured.append(Measured(a.path, b.path, result, networks=written))
-    return measured
+    (a, b), like = ends, writer.evaluator
+    networks = like.networks() + len(wanted)
+    with progress(f"{like.kind.value} path", like.samples(networks), "samples", quiet=quiet, networks=networks) as done:
+        result = like.measure([a.params, b.params], advance=done)
+        written = writer.write(wanted, ends, [a.params, b.params], advance=done)
+    return Measured(a.path, b.path, result, networks=written)
 
 
-def optimize_paths(
-    pairs: Iterable[tuple[Checkpoint, Checkpoint]],
-    outs: Sequence[Path | None],
-    wanted: Sequence[Sequence[NetworkAt]],
-    optimizer_of: Callable[[Checkpoint], MidpointOptimizer],
+def optimize_pair(
+    out: Path | None,
+    wanted: Sequence[NetworkAt],
+    ends: tuple[Checkpoint, Checkpoint],
+    optimizer: MidpointOptimizer,
     write: Callable[[OptimizedPath, Path, Sequence[Checkpoint]], LandscapeError | None],
-    writer_of: Callable[[Checkpoint], NetworkWriter],
+    writer: NetworkWriter,
     *,
     midpoints: int,
+    count: str,
     quiet: bool,
-) -> list[Measured]:
-    """Return what is measured of the optimised path of every pair, or why it is missing.
+) -> Measured:
+    """Return what is measured of the optimised path between two networks, or why it is missing.
 
-    Midpoints are written by `write`, other networks by what `writer_of` gives, to whose errors is added why one could
-    not be.
-
-    Raises:
-        TrainingError: if every midpoint is missing.
+    The midpoint is written by `write`, other networks by `writer`, to whose errors is added why one could not be.
     """
     from landscape_cli.cli.reports.path import Measured
     from landscape_cli.cli.training.log import watch
     from landscape_cli.errors import TrainingError
 
-    measured: list[Measured] = []
-    for k, ((a, b), out, of_pair) in enumerate(zip(pairs, outs, wanted, strict=True)):
-        count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
-        try:
-            optimized = optimizer_of(a).optimize_several(
-                midpoints,
-                a,
-                b,
-                watching=lambda: watch(None, 1, quiet=quiet),
-                measuring=partial(progress, f"path{count}", unit="samples", quiet=quiet),
-                phase=f"midpoint{count}",
-            )
-        except TrainingError as error:
-            if k + 1 == len(outs) and all(pair.failure is not None for pair in measured):
-                raise
-            say(f"warning: the midpoint of {a.path} and {b.path} is missing: {error}")
-            measured.append(Measured(a.path, b.path, None, failure=in_options(str(error))))
-            continue
-        refused, writer = None if out is None else write(optimized, out, (a, b)), writer_of(a)
-        written = writer.write(of_pair, (a, b), [a.params, optimized.midpoint, b.params])
-        measured.append(Measured(a.path, b.path, optimized, out if refused is None else None, networks=written))
-        writer.errors.extend([] if refused is None else [refused])
-    return measured
+    a, b = ends
+    try:
+        optimized = optimizer.optimize_several(
+            midpoints,
+            a,
+            b,
+            watching=lambda: watch(None, 1, quiet=quiet),
+            measuring=partial(progress, f"path{count}", unit="samples", quiet=quiet),
+            phase=f"midpoint{count}",
+        )
+    except TrainingError as error:
+        return Measured(a.path, b.path, None, failure=in_options(str(error)))
+    refused = None if out is None else write(optimized, out, ends)
+    written = writer.write(wanted, ends, [a.params, optimized.midpoint, b.params])
+    writer.errors.extend([] if refused is None else [refused])
+    midpoint = None if out is None or refused is not None else str(out)
+    return Measured(a.path, b.path, optimized, midpoint, networks=written)
 
 
 def aligned_pairs(

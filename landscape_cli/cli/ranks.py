@@ -81,7 +81,7 @@ class RanksOfThisProcess:
         """
         self._patience = PATIENT_SECONDS if saves else HARD_SECONDS
         if self.launch is not None and self._ranks is None:
-            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # whose warnings are pages of addresses
+            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # it would write pages of addresses
             from landscape_cli.sharing.ranks import Ranks
 
             with redirect_stderr(self._stderr):  # who waits for the others says so

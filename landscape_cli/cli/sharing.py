@@ -20,6 +20,7 @@ from landscape_cli.cli.ranks import RANKS_OF_THIS_PROCESS
 from landscape_cli.sharing.share import MOST_PARTS
 
 if TYPE_CHECKING:
+    from landscape_cli.errors import LandscapeError
     from landscape_cli.evaluation.arithmetic import Arithmetic
     from landscape_cli.sharing.journal import Journal
     from landscape_cli.sharing.share import Share, Values
@@ -75,9 +76,11 @@ class Sharing:
     Attributes:
         result: where the result goes.
         share: which items this process measures, once `begin` was called.
+        errors: what could not be written on the way: of this process, and in the end of all.
     """
 
     share: Share
+    errors: list[LandscapeError]
 
     def __init__(self, context: typer.Context, options: SharingOptions, result: ResultOptions, *, quiet: bool) -> None:
         """Check the options, before any file is read.
@@ -85,7 +88,7 @@ class Sharing:
         Raises:
             BadParameter: if one makes no sense.
         """
-        self._context, self._quiet = context, quiet
+        self._context, self._quiet, self.errors = context, quiet, []
         self._part = None if options.part is None else parse_part(options.part)
         launch = RANKS_OF_THIS_PROCESS.launch
         if self._part is not None and launch is not None:
@@ -102,6 +105,11 @@ class Sharing:
         self._is_forced = result.force
         self.result = replace(result, force=result.force or self._state is not None)  # what is there `begin` looks at
         self._ranks = RANKS_OF_THIS_PROCESS.join()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether files that are there may be replaced: by --force, or since an earlier attempt has begun."""
+        return self._is_forced or (self._state is not None and bool(self._journals()))
 
     def begin(self, provenance: Mapping[str, Any]) -> Share:
         """Return which items to measure; what is known from an earlier attempt is read.
@@ -129,7 +137,7 @@ class Sharing:
             for other in self._journals():
                 if other != self._state:
                     known = {**read_journal(other, identity)[0], **known}
-        keep = None if self._journal is None else self._journal.keep
+        keep = None if self._journal is None else self._keep
         self.share = Share(index, count, known, keep, exchange)
         return self.share
 
@@ -140,10 +148,16 @@ class Sharing:
         beside = first.parent.glob(f"{glob.escape(first.name)}*")
         return sorted(path for path in beside if re.fullmatch("(-[0-9]+)?", path.name.removeprefix(first.name)))
 
+    def _keep(self, values: Values) -> None:
+        assert self._journal is not None
+        if self.errors:  # a network that could not be written is measured again, and written
+            raise self.errors[0]
+        self._journal.keep(values)
+
     def _exchange(self, own: Values) -> Values:
         """Return what all processes have measured; all but the first end here, once that has written the result."""
         last = (lambda: None) if self._journal is None else self._journal.remove
-        everything = RANKS_OF_THIS_PROCESS.gather(own, [], last)
+        everything = RANKS_OF_THIS_PROCESS.gather(own, self.errors, last)
         return {key: value for values in everything for key, value in values.items()}
 
     def _look_before(self, provenance: Mapping[str, Any], state: Path) -> None:

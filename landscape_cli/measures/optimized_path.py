@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from landscape_cli.io.results import finite
+from landscape_cli.measures.path_result import PathResult
+from landscape_cli.network import Params
 
 if TYPE_CHECKING:
     from landscape_cli.geometry.barrier import Barrier
-    from landscape_cli.measures.path_result import PathResult
-    from landscape_cli.network import Params
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class OptimizedPath:
     path: PathResult
     epochs: int
     middle: Mapping[str, float]
-    distances: Mapping[str, Mapping[str, float | None]]
+    distances: Mapping[str, Mapping[str, float | int | None]]
     normalized: Mapping[str, Any] | None
     names: tuple[str, str]
     others: Sequence[OptimizedPath] = ()
@@ -83,6 +83,10 @@ class OptimizedPath:
             ],
             "points": whole["points"],
         }
+
+    def without_networks(self) -> OptimizedPath:
+        """Return the same without midpoints: what results say of it."""
+        return replace(self, midpoint={}, others=tuple(replace(each, midpoint={}) for each in self.others))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the command `path` writes of a pair of networks, as JSON values."""

@@ -13,7 +13,8 @@ from landscape_cli.evaluation.splits import Data, named_splits
 from landscape_cli.measures.effective import in_effect
 from landscape_cli.measures.items import count_compared
 from landscape_cli.measures.line_result import LineResult
-from landscape_cli.measures.plane import PlaneResult, check_grid, networks_by_name
+from landscape_cli.measures.plane import check_grid, networks_by_name
+from landscape_cli.measures.plane_frame import PlaneResult
 from landscape_cli.measures.surroundings_evaluator import SurroundingsEvaluator
 from landscape_cli.measures.surroundings_settings import SurroundingsSettings
 from landscape_cli.models.fitting import check_networks

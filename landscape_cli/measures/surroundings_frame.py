@@ -10,7 +10,7 @@ from landscape_cli.errors import ResultError
 from landscape_cli.evaluation.scores import Scores, SplitFacts, quantity_of, score_columns
 from landscape_cli.measures.items import scores_from
 from landscape_cli.measures.line_result import LineResult
-from landscape_cli.measures.plane import PROJECTED, PlaneResult
+from landscape_cli.measures.plane_frame import PROJECTED, PlaneResult
 from landscape_cli.sharing.share import Values
 
 NETWORK, TRAJECTORY = "a", "trajectory "

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.io.records import digest
-from landscape_cli.sharing.journal import line_of
+from landscape_cli.sharing.journal import Journal, line_of
 from tests.cli.test_app import TRAIN
 
+EPOCHS = ["--align", "cosine", "--epochs", 1, "--midpoint-out", "m-{start}-{end}.st", "--force"]
 COMMANDS = {
     "path": ["path", "[12].st", "3.st", "--pairs", "all", "--points", 3, "--align", "cosine"],
     "plane": ["plane", "1.st", "2.st", "--third", "random", "--grid", 3, "--loss"],
     "points": ["path", "1.st", "2.st", "--points", 4, "--from", -0.5, "--loss"],
+    "midpoint": [*["path", "[12].st", "3.st", "--pairs", "all", "--optimize-midpoint", "--points", 3], *EPOCHS],
     "line": ["path", "1.st", "--direction", "gradient", "--range", "auto", "--points", 3],
     "around": ["plane", "[12].st", "3.st", "--directions", "pca", "--grid", 3, "--loss", "--precision", "bf16"],
     "energy": ["flatness", "1.st", "2.st", "--sigma", "0.1,0.3", "--samples", 2, "--test"],
@@ -61,12 +67,15 @@ def test_parts_merged_are_the_whole_also_as_csv_and_picture(landscape: Callable[
 
 
 @pytest.mark.usefixtures("networks")
-@pytest.mark.parametrize(("name", "kills"), [("plane", 20), ("energy", 2), ("distance", 2)])
-def test_interrupted_twenty_times_and_resumed_it_comes_to_the_same(
+@pytest.mark.parametrize(("name", "kills"), [("plane", 3), ("points", 2), ("midpoint", 2), ("distance", 2)])
+def test_interrupted_and_resumed_it_comes_to_the_same(
     landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str, kills: int
 ) -> None:
-    command = COMMANDS[name]
+    command = [word for word in COMMANDS[name] if word != "--force"]
     assert landscape(*command, "-o", "whole.json").code == 0
+    written = {path: path.read_bytes() for path in Path().glob("m-*")}
+    for path in written:
+        path.unlink()
     journal = Path("r.json.resume")
     measured, rng = 0, random.Random(5)
 
@@ -88,7 +97,39 @@ def test_interrupted_twenty_times_and_resumed_it_comes_to_the_same(
     assert measured == kills
     assert landscape(*command, "-o", "r.json", "--resume").code == 0
     assert Path("r.json").read_bytes() == Path("whole.json").read_bytes()
+    assert {path: path.read_bytes() for path in Path().glob("m-*")} == written
     assert not journal.exists()
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize(("name", "kills"), [("plane", 20), ("points", 5)])
+def test_killed_and_resumed_it_comes_to_the_same(
+    landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str, kills: int
+) -> None:
+    command = [*COMMANDS[name], *(["--grid", 5] if name == "plane" else ["--points", 9])]
+    assert landscape(*command, "-o", "whole.json").code == 0
+    monkeypatch.setattr(Evaluator, "together", lambda *_: 1)  # a line a network
+    keep, journal = Journal.keep, Path("r.json.resume")
+
+    def keep_and_wait(self: Journal, values: Any) -> None:
+        keep(self, values)
+        time.sleep(60)
+
+    for kill in range(kills):
+        process = os.fork()
+        if not process:
+            monkeypatch.setattr(Journal, "keep", keep_and_wait)
+            landscape(*command, "-o", "r.json", "--resume")
+            os._exit(0)
+        while not journal.exists() or journal.read_bytes().count(b"\n") < kill + 2:
+            assert os.waitpid(process, os.WNOHANG) == (0, 0)
+            time.sleep(0.005)
+        os.kill(process, signal.SIGKILL)
+        assert os.waitpid(process, 0)[1] == signal.SIGKILL
+    assert not Path("r.json").exists()
+    assert landscape(*command, "-o", "r.json", "--resume").code == 0
+    assert Path("r.json").read_bytes() == Path("whole.json").read_bytes()
+    assert not list(Path().glob("*resume*"))
 
 
 @pytest.mark.usefixtures("networks")

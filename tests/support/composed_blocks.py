@@ -1162,7 +1162,7 @@ def _(random: Random, d: int) -> Any:
 @kind(IMAGES, "large kernel attention")
 def _(random: Random, d: int) -> Any:
     return Net(
-        lambda m, x: x + m.o(h := F.gelu(m.a(x))) * 0 + m.o(h * m.p(m.d(h))),
+        lambda m, x: x + m.o((h := F.gelu(m.a(x))) * m.p(m.d(h))),
         a=nn.Conv2d(d, 4, 1),
         d=nn.Conv2d(4, 4, 3, padding=1, groups=4),
         p=nn.Conv2d(4, 4, 1),

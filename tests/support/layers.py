@@ -1108,6 +1108,14 @@ def fed_back(m: Any, x: Tensor) -> Tensor:
     return m.o(hidden)
 
 
+def weighted_windows(m: Any, x: Tensor) -> Tensor:
+    """Windows of each channel, summed with weights that the channels of a block have in common."""
+    h = F.relu(m.c(x))
+    weights = m.s(h).view(-1, 2, 1, 3, 4).transpose(3, 4)
+    y: Tensor = m.o((weights * h.unfold(2, 3, 1).reshape(-1, 2, 2, 4, 3)).sum(4).flatten(1, 2).mean(2))
+    return y
+
+
 WHOLE: dict[str, Case] = {
     "numbers around relu": Case(
         lambda: Net(
@@ -1267,6 +1275,13 @@ WHOLE: dict[str, Case] = {
     ),
     "fed back beside": Case(
         lambda: Net(fed_back, **linears(a=(4, 5)), cell=nn.LSTMCell(8, 5), o=nn.Linear(5, 3)), VECTOR, (5,), (), (5,)
+    ),
+    "windows weighted by blocks": Case(
+        lambda: Net(weighted_windows, c=nn.Conv1d(2, 4, 2), s=nn.Conv1d(4, 6, 3), o=nn.Linear(4, 3)),
+        SIGNAL,
+        (2, 4),
+        (2, 4),
+        (2,),
     ),
     "a root of the outputs": Case(
         lambda: Net(lambda m, x: F.relu(F.relu(x @ m.w) @ m.w.T), w=nn.Parameter(torch.randn(4, 6))), VECTOR, (6,)

@@ -57,9 +57,7 @@ if TYPE_CHECKING:
     from landscape_cli.alignment.pairs import PairAligner
     from landscape_cli.cli.merging import NetworkWriter
     from landscape_cli.data.datasets import DataSet
-    from landscape_cli.errors import LandscapeError
     from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.measures.midpoint import MidpointOptimizer
     from landscape_cli.symmetry import Symmetry
 
 
@@ -154,9 +152,9 @@ def path(
     from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting
     from landscape_cli.cli.pairs import both_ways as with_the_way_back
     from landscape_cli.cli.pairs import choose, choose_two, listing
-    from landscape_cli.cli.paths import aligned_pairs, measure_paths, optimize_paths, share_paths
+    from landscape_cli.cli.paths import aligned_pairs, measure_pair, optimize_pair, share_pairs, share_paths
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.path import PathsFrame, Report, write_paths
+    from landscape_cli.cli.reports.path import Measured, PairsFrame, PathsFrame, write_paths
     from landscape_cli.cli.surroundings.command import MARGIN, look_around
     from landscape_cli.measures.path_evaluator import PathEvaluator
 
@@ -186,8 +184,6 @@ def path(
     check_result_output(result, force=force)
     check_options(context)
     recipe = midpoint_recipe(context)
-    if recipe is not None or network.network_at is not None:
-        sharing.refuse("--optimize-midpoint" if recipe is not None else "--network-at")
     if repair and recipe is not None:
         raise typer.BadParameter("--repair is for paths without a trained midpoint: leave it or the other out")
     if (begin, stop) != (0, 1) and optimize_midpoint:
@@ -197,8 +193,8 @@ def path(
     chosen = choose_two(start, end, named) if pairs is None else choose([start, end, *named], pairs)
     chosen = with_the_way_back(chosen) if both_ways else chosen
     ends = [(chosen.files[pair.start], chosen.files[pair.end]) for pair in chosen.pairs]
-    outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=force)
-    wanted = networks_at(network, ends, (result.output, result.plot, *outs), force=force)
+    outs = midpoint_paths(midpoint_out, ends, (result.output, result.plot), force=shared.replaces)
+    wanted = networks_at(network, ends, (result.output, result.plot, *outs), force=shared.replaces)
     device = resolve_device(compute.device)
     arithmetic = arithmetic_on(device, compute.precision, quiet=quiet)
     networks, model = read_networks(chosen.files, foreign)
@@ -219,7 +215,7 @@ def path(
     inputs = loaded.by_network(lambda seen: seen.train.x)
     make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=inputs, seed=seed, device=device)
     aligner = None if align is None else make_aligner(align)
-    errors: list[LandscapeError] = []
+    force, errors = shared.replaces, shared.errors
     writers: list[NetworkWriter] = []
 
     def make_writer(seen: DataSet) -> NetworkWriter:
@@ -245,44 +241,53 @@ def path(
         return writers[-1]
 
     writer_of = loaded.by_network(make_writer)
-    aligned = aligned_pairs(networks, chosen.pairs, common, aligner)
+    families = {name: tuple(files) for name, files in listing(chosen.families).items()}
+    named_pairs = (tuple(each.path for each in networks), families, tuple(chosen.pairs))
+    of_paths = provenance(networks=networks, arithmetic=None)
+    like = writer_of(networks[0]).evaluator
+    frame: PathsFrame | PairsFrame
+
+    def pair_of(k: int) -> tuple[Checkpoint, Checkpoint]:
+        return next(aligned_pairs(networks, [chosen.pairs[k]], common, aligner))
+
     if recipe is None and not any(wanted):
-        families = {name: tuple(files) for name, files in listing(chosen.families).items()}
-        like = writer_of(networks[0]).evaluator
-        frame = PathsFrame(tuple(each.path for each in networks), families, tuple(chosen.pairs), like.shape)
+        frame = PathsFrame(*named_pairs, like.shape)
         check_networks(frame.items)  # before each is given a key
-        of_paths = provenance(networks=networks, arithmetic=None)
         share = shared.begin(of_paths)
-        wanted_keys = share.wanted(frame.groups, block=like.evaluator.block(networks[0].params))
-
-        def pair_of(k: int) -> tuple[Checkpoint, Checkpoint]:
-            return next(aligned_pairs(networks, [chosen.pairs[k]], common, aligner))
-
-        values = share_paths(wanted_keys, pair_of, writer_of, share, like, quiet=quiet)
+        keys = share.wanted(frame.groups, block=like.evaluator.block(networks[0].params))
+        values = share_paths(keys, pair_of, writer_of, share, like, quiet=quiet)
         like.warn_of_missing(frame.scores(values))
         shared.finish(frame, values, of_paths, write_paths, arithmetic)
         return
+    frame = PairsFrame(*named_pairs)
     if recipe is None:
-        measured = measure_paths(aligned, wanted, writer_of, writer_of(networks[0]).evaluator, quiet=quiet)
+
+        def measure(k: int, *ends: Checkpoint) -> Measured:
+            return measure_pair(wanted[k], (ends[0], ends[1]), writer_of(ends[0]), quiet=quiet)
+
     else:
         from landscape_cli.measures.midpoint import MidpointOptimizer
 
         assert symmetry is not None
-        aligner = aligner or make_aligner(Method.COSINE)
+        fitting = aligner or make_aligner(Method.COSINE)
         setting: dict[str, Any] = {"seed": seed, "target": connector.train_on}
-
-        def optimizer_of(network: Checkpoint) -> MidpointOptimizer:
-            return MidpointOptimizer(writer_of(network).evaluator, symmetry, aligner, recipe, **setting)
-
         write = partial(write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
-        measured = optimize_paths(
-            aligned, outs, wanted, optimizer_of, write, writer_of, midpoints=midpoints, quiet=quiet
-        )
-    for writer in writers:
-        writer.evaluator.warn_of_missing()
-    arithmetic.tell()
+
+        def measure(k: int, *ends: Checkpoint) -> Measured:
+            writer = writer_of(ends[0])
+            optimizer = MidpointOptimizer(writer.evaluator, symmetry, fitting, recipe, **setting)
+            count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
+            of_pair = (outs[k], wanted[k], (ends[0], ends[1]), optimizer, write, writer)
+            return optimize_pair(*of_pair, midpoints=midpoints, count=count, quiet=quiet)
+
+    def warn() -> None:
+        for writer in writers:
+            writer.evaluator.warn_of_missing()
+
+    share = shared.begin(of_paths)
+    values = share_pairs(share.wanted(frame.groups), pair_of, measure, share, arithmetic, warn)
     with noting(errors):
-        Report(provenance(networks=networks), result, quiet).write(chosen, measured)
+        shared.finish(frame, values, of_paths, write_paths, arithmetic)
     check_written(errors)
 
 

@@ -84,12 +84,8 @@ def plane(
     from landscape_cli.evaluation.splits import named_splits
     from landscape_cli.measures.corners import check_third, find_corners, span_corners, tensors_on
     from landscape_cli.measures.missing import samples_recomputed
-    from landscape_cli.measures.plane import (
-        check_grid,
-        measure_nodes,
-        plane_frame,
-        warn_of_missing_nodes,
-    )
+    from landscape_cli.measures.plane import check_grid, warn_of_missing_nodes
+    from landscape_cli.measures.plane_frame import measure_nodes, plane_frame
 
     seed = compute.seed
     listen(quiet=terminal.quiet)

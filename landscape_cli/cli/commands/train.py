@@ -69,6 +69,7 @@ def train(
     from landscape_cli.cli.measured_data import reading_data, warn_of_generated
     from landscape_cli.cli.outputs import check_distinct, check_written, noting
     from landscape_cli.cli.provenance import recorded
+    from landscape_cli.cli.training.exports import export_solutions
     from landscape_cli.cli.training.files import CheckpointFiles
     from landscape_cli.cli.training.log import EpochLog, check_log, watch
     from landscape_cli.cli.training.names import FIELD, check_template, state_file
@@ -135,7 +136,7 @@ def train(
     state = checkpointer.read() if resume else None
     if state is None and not runs.follows and files.are_finished():
         say(f"{files.all_paths[0]} is finished already: nothing to resume", quiet=quiet)
-        errors = files.export(exports)
+        errors = export_solutions(files, exports)
         rows = gather_runs(runs, files.finished_rows(), interruption.log, errors, force=target.force)
         with noting(errors):
             _show(rows, files, target, alone=len(every_seed) == 1, quiet=quiet)
@@ -177,7 +178,7 @@ def train(
     if len(rows) == len(seeds) and not files.has_failed:
         checkpointer.remove()
         files.remove_leftovers()
-    errors = files.export(exports)
+    errors = export_solutions(files, exports)
     with noting(errors):
         files.check_no_failure(kept)
     with noting(errors):

@@ -53,9 +53,14 @@ class Measured:
     start: str
     end: str
     result: PathResult | OptimizedPath | None
-    midpoint: Path | None = None
+    midpoint: str | None = None
     failure: str | None = None
     networks: Sequence[Mapping[str, Any]] = ()
+
+    def without_networks(self) -> Measured:
+        """Return the same without the midpoint itself."""
+        path = self.result
+        return replace(self, result=path.without_networks()) if isinstance(path, OptimizedPath) else self
 
     def body(self) -> dict[str, Any]:
         """Return what the result of the command holds of this pair."""
@@ -64,7 +69,7 @@ class Measured:
             return names | dict.fromkeys(("midpoint", "barrier", "pieces", "points")) | {"failure": self.failure}
         body = names | self.result.figures() | ({"networks": list(self.networks)} if self.networks else {})
         if self.midpoint is not None:
-            body["midpoint"]["path"] = str(self.midpoint)
+            body["midpoint"]["path"] = self.midpoint
         return body
 
 
@@ -109,7 +114,30 @@ class PathsFrame:
             yield self.shape.result(scores_from(values, group, self.shape.splits), counts, pieces=1)
 
 
-PathsOrLine = PathsFrame | SurroundingsFrame
+@dataclass(frozen=True)
+class PairsFrame:
+    """Paths between pairs of networks, each measured as a whole, as where a midpoint is trained.
+
+    Attributes:
+        files: as in `PathsFrame`, and likewise families and pairs.
+    """
+
+    files: tuple[str, ...]
+    families: Mapping[str, tuple[str, ...]]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def items(self) -> int:
+        """How many paths there are."""
+        return len(self.pairs)
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """Their keys."""
+        return [[str(k)] for k in range(len(self.pairs))]
+
+
+PathsOrLine = PathsFrame | PairsFrame | SurroundingsFrame
 
 
 def write_paths(
@@ -119,14 +147,20 @@ def write_paths(
 
     Raises:
         ResultError: if it cannot be written, or a value is none of a path's.
+        TrainingError: if midpoints are missing; unless all are, once all is written.
     """
     if isinstance(frame, SurroundingsFrame):
         write_plane(frame, values, provenance, result, quiet=quiet)
         return
-    measured = [
-        Measured(frame.files[pair.start], frame.files[pair.end], result)
-        for pair, result in zip(frame.pairs, frame.results(values), strict=True)
-    ]
+    if isinstance(frame, PairsFrame):
+        measured = [
+            from_record(Measured, values[str(k)], f"what was measured of path {k + 1}") for k in range(frame.items)
+        ]
+    else:
+        measured = [
+            Measured(frame.files[pair.start], frame.files[pair.end], result)
+            for pair, result in zip(frame.pairs, frame.results(values), strict=True)
+        ]
     families = {name: [Path(file) for file in files] for name, files in frame.families.items()}
     chosen = Chosen(families, [Path(file) for file in frame.files], frame.pairs)
     Report(provenance, result, quiet).write(chosen, measured)
@@ -150,8 +184,14 @@ class Report:
         """Write what was measured of every pair, and draw it if that is asked for.
 
         Raises:
-            TrainingError: once all is written, if the midpoint of a pair is missing.
+            TrainingError: once all is written, if the midpoint of a pair is missing; at once if every one is.
         """
+        failures = [pair.failure for pair in measured if pair.failure is not None]
+        if len(failures) == len(measured):
+            raise TrainingError(failures[-1])
+        for pair in measured:
+            if pair.failure is not None:
+                say(f"warning: the midpoint of {pair.start} and {pair.end} is missing: {pair.failure}")
         if chosen.families:
             self._of_families(chosen, measured)
         else:

@@ -14,7 +14,7 @@ from landscape_cli.cli.sketch import number, print_curves, print_field
 from landscape_cli.cli.tables import print_table
 from landscape_cli.figures.plane_data import Field, corner_labels, fields_of
 from landscape_cli.io.results import Result
-from landscape_cli.measures.plane import PlaneFrame
+from landscape_cli.measures.plane_frame import PlaneFrame
 from landscape_cli.measures.surroundings_frame import SurroundingsFrame
 from landscape_cli.sharing.share import Values
 

@@ -14,20 +14,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from landscape_cli.cli.console import say
-from landscape_cli.cli.outputs import check_room_for, noting
+from landscape_cli.cli.outputs import check_room_for
 from landscape_cli.cli.training.names import CheckpointFile, check_template, run_files, state_file
 from landscape_cli.cli.training.writer import CheckpointWriter, facts_of
 from landscape_cli.errors import CheckpointError, TrainingError, listed
 from landscape_cli.io.atomic import check_outputs, remove_leftovers
 from landscape_cli.io.checkpoint import Checkpoint, read_checkpoint
-from landscape_cli.io.export import export_content
 from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     import torch
 
     from landscape_cli.data.datasets import DataSet
-    from landscape_cli.errors import LandscapeError
     from landscape_cli.network import ModelSpec, Params
     from landscape_cli.samplers import EpochNetwork, Solution
     from landscape_cli.samplers.subspace import Displacement
@@ -236,30 +234,9 @@ class CheckpointFiles:
                 )
         return rows
 
-    def export(self, paths: Mapping[int, Path]) -> list[LandscapeError]:
-        """Write the runs' networks as plain `state_dict`s, by seed; return why some cannot be.
-
-        Runs that came to nothing have none. What a training that goes on finds there has to be its own.
-        """
-        from landscape_cli.cli.outputs import write_exports
-        from landscape_cli.models.fitting import layout_of
-        from landscape_cli.models.registry import construct_template
-
-        if not paths:
-            return []
-        errors: list[LandscapeError] = []
-        layout = layout_of(construct_template(self.spec))
-        for seed, path in paths.items():
-            with noting(errors):
-                found = self._network_at(self._runs[seed].solution.path)
-                networks = [] if found is None else [replace(found, layout=layout)]
-                if self.resume and not self.force and networks and _is_export(path, *networks):
-                    continue
-                errors += write_exports([path], networks, force=self.force, quiet=self.quiet)
-        return errors
-
-    def _network_at(self, path: Path) -> Checkpoint | None:
-        """Return the network that is in a file, or was to go there; None if there is none."""
+    def network_of(self, seed: int) -> Checkpoint | None:
+        """Return the network that a run came to, also where it could not be written; None if there is none."""
+        path = self._runs[seed].solution.path
         return self._unwritten.get(path) or (read_checkpoint(path) if path.exists() else None)
 
     @property
@@ -355,21 +332,3 @@ class CheckpointFiles:
     def _all(self) -> list[CheckpointFile]:
         """Return every file."""
         return [file for files in self._runs.values() for file in (*files.at_the_end, *files.on_the_way)]
-
-
-def _is_export(path: Path, network: Checkpoint) -> bool:
-    """Tell whether a file is there, and remove what was left beside it.
-
-    Raises:
-        CheckpointError: if it is there and no export of this network.
-    """
-    remove_leftovers(path)
-    if not path.is_file():
-        return False
-    try:
-        is_same = path.read_bytes() == b"".join(export_content(path, network))
-    except OSError as cause:
-        raise CheckpointError(f"cannot read {path}: {cause.strerror}") from cause
-    if not is_same:
-        raise CheckpointError(f"{path} exists already, of another network: choose another name, or --force")
-    return True

@@ -147,7 +147,7 @@ class Call:
         along = [covered(layer) for layer, _ in terms if covered(layer)]
         common = frozenset.intersection(*along) if along else frozenset()
         axes = clusters([these - common for these in along])
-        owners = self._blocks_along(value, common) if common and len(axes) > 1 else []
+        owners = self._blocks_along(value.labels, common) if common and len(axes) > 1 else []
         if not owners:
             return terms
         rest = [term for term in terms if covered(term[0]) <= common]
@@ -156,9 +156,9 @@ class Call:
             rest += self.dropped(here, sorted(part), kind, len(value.shape), owners)
         return tuple(rest)
 
-    def _blocks_along(self, value: Value, axes: frozenset[int]) -> list[Layer]:
+    def _blocks_along(self, labels: Sequence[Layer], axes: frozenset[int]) -> list[Layer]:
         """Return a layer of the blocks that units are in, if these run along axes that they tell all of."""
-        for layer in value.labels:
+        for layer in labels:
             above = to_layer(self.labels.above(layer.numpy()))
             if covered(layer) > axes and int(above.min()) >= 0 and covered(blocks := compress(above)) == axes:
                 return [blocks]
@@ -233,9 +233,10 @@ class Call:
         return (*rest, *common)
 
     def _beside(self, gone: Terms, axes: Sequence[int], kept: Sequence[Layer]) -> Layer | None:
-        """Return what lives along the axes that terms depend on other than `axes`, if units do."""
+        """Return what lives along the axes that terms depend on other than `axes`, if units do, or blocks of them."""
         beside = frozenset().union(*(covered(layer) for layer, _ in gone)) - set(axes)
         owners = [layer for layer in kept if beside and covered(layer) == beside and int(layer.max()) >= 0]
+        owners = owners or (self._blocks_along(kept, beside) if beside else [])
         return owners[0] if owners else None
 
     def name(self, operand: Value, axis: int, places: Value) -> None:
