@@ -18,8 +18,9 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from landscape_cli.errors import Remark, one_line
 from landscape_cli.io.records import parse_json
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
 
     from landscape_cli.sharing.tensors import SharedTensors
 
+T = TypeVar("T")
+
 REMARK_SECONDS, JOIN_SECONDS = 20.0, 600.0
 """So long processes wait for each other as they begin, until they say so, and until they give up."""
-BLOCKED_SECONDS, RETRY_SECONDS = 2.0, 0.1
-"""So long at most one of them waits within PyTorch, where a signal does not end it; and between two attempts."""
+BLOCKED_SECONDS, RETRY_SECONDS = 20.0, 0.1
+"""So long what keeps how to find the first may take to answer; and between two attempts."""
 GRACE_SECONDS = 3.0
 """So long the first process may take to find by itself what another has found wrong, and a message to arrive."""
 HEAD = struct.Struct(">cQ")
@@ -222,7 +225,7 @@ def _join(launch: Launch) -> tuple[TCPStore, dict[int, socket.socket]]:
 def _find_first(launch: Launch, key: str, until: float) -> tuple[TCPStore, str]:
     """Return what holds how to find the first process, once it is there, and what it says under a key.
 
-    Nothing here waits in PyTorch for long: where a signal arrives there, the process would not end.
+    What waits in PyTorch no signal ends, and it may wait for ever: it does so in threads.
     """
     from torch.distributed import TCPStore  # type: ignore[attr-defined] # made in C++
 
@@ -232,8 +235,8 @@ def _find_first(launch: Launch, key: str, until: float) -> tuple[TCPStore, str]:
         try:
             if store is None:
                 socket.create_connection((launch.host, launch.port), timeout=BLOCKED_SECONDS).close()
-                store = TCPStore(launch.host, launch.port, is_master=False, timeout=brief, wait_for_workers=False)
-            if store.check([key]):
+                store = _in_time(partial(TCPStore, launch.host, launch.port, is_master=False, timeout=brief))
+            if _in_time(partial(store.check, [key])):
                 store.set_timeout(timedelta(seconds=JOIN_SECONDS))
                 return store, store.get(key).decode()
             problem: Exception = TimeoutError("the first process did not come")
@@ -246,6 +249,30 @@ def _find_first(launch: Launch, key: str, until: float) -> tuple[TCPStore, str]:
             warnings.warn(f"{which} waits for the first at {launch.host}:{launch.port}", Remark, stacklevel=2)
             remark = until
         time.sleep(RETRY_SECONDS)
+
+
+def _in_time(work: Callable[[], T]) -> T:
+    """Return what something comes to that PyTorch does, unless that takes too long.
+
+    Raises:
+        TimeoutError: if it does; its thread is left behind.
+    """
+    done: SimpleQueue[tuple[T, None] | tuple[None, Exception]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((work(), None))
+        except Exception as cause:
+            done.put((None, cause))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result, problem = done.get(timeout=BLOCKED_SECONDS)
+    except Empty:
+        raise TimeoutError("what listens there does not answer") from None
+    if problem is not None:
+        raise problem
+    return cast("T", result)
 
 
 def _server(host: str) -> socket.socket:

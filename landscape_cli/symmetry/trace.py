@@ -23,6 +23,7 @@ from landscape_cli.symmetry.solving.free_groups import fixed_signs
 from landscape_cli.symmetry.solving.groups import assemble
 from landscape_cli.symmetry.solving.siblings import Siblings
 from landscape_cli.symmetry.solving.skipped import leaves_out_nothing
+from landscape_cli.symmetry.solving.unfollowed import MAY
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
 from landscape_cli.symmetry.tracing.record import Known, Traced
@@ -57,13 +58,13 @@ def trace_symmetry(
     check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", TraceError)
     check_kind("example_input", example_input, Tensor, "give a batch of inputs, shape (n, ...)", TraceError)
     traced, symmetry, note = _along_branches(model, example_input, strict)
-    told = doubts(symmetry)
+    told = [*doubts(symmetry), *(text for text in symmetry.notes if text.startswith(MAY))]
     if told and strict:
         raise TraceError(f"{told[0]}, and strict was asked for: without, that is fixed")
     latents = latent_names(model)
     return replace(
         symmetry,
-        notes=(*symmetry.notes, *note, *(f"{line}: that is fixed" for line in told)),
+        notes=(*symmetry.notes, *note, *(f"{line}: that is fixed" for line in doubts(symmetry))),
         latents=latents,
         fixed_signs=fixed_signs(traced.equations, symmetry) if latents else (),
         input_shape=tuple(example_input.shape[1:]),

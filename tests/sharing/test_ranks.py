@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
@@ -108,6 +109,35 @@ def test_who_comes_late_is_waited_for_and_who_never_comes_given_up(monkeypatch: 
         pytest.raises(RankError, match=r"process 1 of 2 cannot join .*1 of 2 processes did not come.* torchrun"),
     ):
         Ranks(Launch(0, 2, 0, "127.0.0.1", free_port()), lost=lambda *_: None)
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_signal_ends_who_looks_for_the_first(monkeypatch: pytest.MonkeyPatch, *, listens: bool) -> None:
+    monkeypatch.setattr(ranks, "REMARK_SECONDS", 0.05)
+    monkeypatch.setattr(ranks, "BLOCKED_SECONDS", 0.3)
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        if listens:  # and never answers, for which PyTorch waits
+            stranger.listen()
+            monkeypatch.setattr("torch.distributed.TCPStore", lambda *_, **__: threading.Event().wait(5))
+        launch = Launch(1, 2, 1, "127.0.0.1", stranger.getsockname()[1])
+        previous = signal.signal(signal.SIGALRM, end)
+        signal.setitimer(signal.ITIMER_REAL, 0.7)
+        begun = time.monotonic()
+        try:
+            with (
+                pytest.warns(match=r"process 2 of 2 waits for the first at 127.0.0.1:"),
+                pytest.raises(KeyboardInterrupt),
+            ):
+                Ranks(launch, lost=lambda *_: None)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+    assert time.monotonic() - begun < 10
 
 
 def test_strangers_are_none_of_the_processes() -> None:

@@ -13,6 +13,7 @@ from landscape_cli.symmetry.solving.products import separate
 from landscape_cli.symmetry.solving.refinement import CROSSED, color, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.siblings import WITH_PARTS, Siblings, find_siblings
 from landscape_cli.symmetry.solving.tables import with_tables
+from landscape_cli.symmetry.solving.unfollowed import unfollowed
 from landscape_cli.symmetry.solving.variables import variable_table
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, ScaleGroup, Sphere, Symmetry
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
@@ -55,7 +56,7 @@ def assemble(traced: Traced) -> tuple[Symmetry, Siblings]:
         fixed=(*fixed, *_with_rows(traced, parts, permutations, fixed)),
         shapes=tuple((name, traced.shapes[name]) for first in traced.aliases for name in traced.aliases[first]),
         parameters=tuple(name for name in traced.aliases if name in traced.learned),
-        notes=traced.notes,
+        notes=(*traced.notes, *unfollowed(traced, siblings.groups)),
         masks=tuple(traced.masks),
         modules=siblings.groups,
         buffers=_buffers(traced, permutations, scales),
