@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import sys
@@ -92,7 +93,7 @@ class RanksOfThisProcess:
         """Go on once all processes are here, and measure the same.
 
         Args:
-            identity: what makes this measurement this one, as JSON values.
+            identity: what makes this measurement this one.
 
         Raises:
             RankError: if one ends before.
@@ -101,10 +102,12 @@ class RanksOfThisProcess:
         """
         if self._ranks is None:
             return
+        from landscape_cli.io.results import finite
         from landscape_cli.sharing.journal import check_same
 
         if not self._ranks.go():
             raise typer.Exit
+        identity = json.loads(json.dumps(finite(identity)))  # as it comes from others
         remedy = "start all with the same command, files and versions"
         for rank, other in enumerate(self._ranks.gather(identity) or []):
             check_same(other, identity, f"process {rank + 1} of {self._ranks.launch.size}", remedy)

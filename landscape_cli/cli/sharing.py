@@ -118,7 +118,6 @@ class Sharing:
             Exit: if the result is there already, and whole.
             ResultError: if that is of another measurement, or in use; if another result would be written over.
         """
-        from landscape_cli.io.results import finite
         from landscape_cli.sharing.journal import Journal, read_journal
         from landscape_cli.sharing.share import Share
 
@@ -129,7 +128,7 @@ class Sharing:
         known: Values = {}
         if self._state is not None and (self._ranks is None or index == 0):
             self._look_before(provenance, self._state)
-        RANKS_OF_THIS_PROCESS.agree(finite(provenance))
+        RANKS_OF_THIS_PROCESS.agree(provenance)
         if self._state is not None:
             identity = dict(provenance) | ({} if self._part is None else {"part": f"{index + 1}/{count}"})
             self._journal = Journal(self._state, identity)

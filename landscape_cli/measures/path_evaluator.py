@@ -336,7 +336,8 @@ class PathEvaluator:
         if not isinstance(self.paths, ParametricPath):
             every = self.paths.inner(start, end, self.points)
             return every if len(places) == self.paths.orders * (self.points - 2) else _some(every, set(places))
-        taus = [even_steps(self.points)[1 + k] for k in places]
+        steps = even_steps(self.points)[1:-1]
+        taus = [steps[k] for k in places]
         inner = self.paths.along(start, end, taus)
         return inner if self.repair is None else self.repair.along(start, end, taus, inner)
 

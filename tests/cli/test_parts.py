@@ -24,7 +24,7 @@ COMMANDS = {
     "plane": ["plane", "1.st", "2.st", "--third", "random", "--grid", 3, "--loss"],
     "points": ["path", "1.st", "2.st", "--points", 4, "--from", -0.5, "--loss"],
     "midpoint": [*["path", "[12].st", "3.st", "--pairs", "all", "--optimize-midpoint", "--points", 3], *EPOCHS],
-    "line": ["path", "1.st", "--direction", "gradient", "--range", "auto", "--points", 3],
+    "line": ["path", "1.st", "--direction", "gradient", "--range", "auto", "--points", 3, "--precision", "bf16"],
     "around": ["plane", "[12].st", "3.st", "--directions", "pca", "--grid", 3, "--loss", "--precision", "bf16"],
     "energy": ["flatness", "1.st", "2.st", "--sigma", "0.1,0.3", "--samples", 2, "--test"],
     "radial": ["flatness", "1.st", "2.st", "--kind", "radial", "--samples", 2, "--angles", "5,10"],

@@ -220,7 +220,7 @@ def align(
     if mean.average_out is not None:
         average = average_of([target, *aligned], model, loaded, mean.bn, step=summary, device=device)
     errors: list[LandscapeError] = []
-    RANKS_OF_THIS_PROCESS.agree(finite(summary))
+    RANKS_OF_THIS_PROCESS.agree(summary)
     if ranks is not None:
         ranks.go()  # nothing is written before all is proved
     if not alone:
