@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 import torch
 
+from landscape_cli.symmetry.tracing.rules.convolutions import WINDOW
 from tests.support.layers import NETS
 from tests.support.symmetry_checks import Net, check_true, idle_axes, make_net, uncovered
 
@@ -53,4 +54,7 @@ def test_every_axis_is_accounted_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, known in NETS.items() if not known.missing])
 def test_nothing_is_noted_where_all_is_found(name: str) -> None:
-    assert not traced(name).symmetry.notes
+    """But for channels under a window, which may be gone through backwards."""
+    notes = traced(name).symmetry.notes
+    assert not [note for note in notes if WINDOW not in note]
+    assert bool(notes) == name.startswith("local response norm")

@@ -46,10 +46,28 @@ def _stacked(call: Call, values: Sequence[Value], axis: int) -> Value | None:
 @rule("cat", words="numbers put side by side")
 def concatenate(call: Call) -> Value:
     """Tensors put one after another along an axis."""
-    values = [call.tensors.value(tensor) for tensor in call.args[0]]
     rank = len(call.shape)
-    values = [value for value in values if len(value.shape) == rank and 0 not in value.shape]
-    return joined(call, values, call.argument(1, "dim", 0) % rank)
+    tensors = [tensor for tensor in call.args[0] if tensor.ndim == rank and 0 not in tensor.shape]
+    axis = call.argument(1, "dim", 0) % rank
+    return joined(call, _with_zeros(call, tensors, axis), axis)
+
+
+def _with_zeros(call: Call, tensors: Sequence[Tensor], axis: int) -> list[Value]:
+    """Return what is known of tensors, zeros among them being what others are at a place of the axis."""
+    zeros = [call.tensors.filling(tensor) == 0 for tensor in tensors]
+    values = [call.tensors.value(tensor) for tensor, zero in zip(tensors, zeros, strict=True) if not zero]
+    moving = any(axis in covered(layer) and int(layer.max()) >= 0 for value in values for layer in value.labels)
+    if moving or not values:
+        return [call.tensors.value(tensor) for tensor in tensors]
+    scale, sign = (
+        tuple((layer.narrow(axis, 0, 1), power) for layer, power in terms)
+        for terms in (values[0].scale, values[0].sign)
+    )
+    rest = iter(values)
+    return [
+        Value(tuple(tensor.shape), (), scale, sign) if zero else next(rest)
+        for tensor, zero in zip(tensors, zeros, strict=True)
+    ]
 
 
 def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
