@@ -21,9 +21,9 @@ from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.record import Known, Traced
+from landscape_cli.symmetry.tracing.rewritten import REWRITTEN
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
-from landscape_cli.symmetry.tracing.rewritten import REWRITTEN
 from landscape_cli.symmetry.tracing.shapes import result_on_meta
 from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, Names, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker
