@@ -133,10 +133,9 @@ def _conjugated(graph: Graph) -> Iterator[str]:
 
 def _looked_up(traced: Traced) -> Iterator[str]:
     """Yield the parameters of several matrices of which some are taken by numbers that are not constant."""
-    nodes = traced.graph.nodes
-    for node in nodes:
+    for node in traced.graph.nodes:
         if node.operator in {"index", "index_select"} and len(node.operands) == 2:
-            stack, numbers = (nodes[operand] for operand in node.operands)
+            stack, numbers = (_seen_through(traced.graph, operand) for operand in node.operands)
             long = [size for size in traced.shapes.get(stack.name, ()) if size > 1]
             if len(long) > 2 and stack.name in traced.learned and numbers.operator != CONSTANT:
                 yield stack.name

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}
@@ -20,7 +21,24 @@ def result_on_meta(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -
     """Return what an operator returns for tensors on `meta`, on which it may work in place."""
     rule = RULES.get(str(function))
     result = rule(*args) if rule is not None and not kwargs else None
-    return function(*args, **kwargs) if result is None else result
+    if result is not None:
+        return result
+    try:
+        return function(*args, **kwargs)
+    except (RuntimeError, NotImplementedError):
+        if function._schema.is_mutable:
+            raise
+        # An operator may know its result for the CPU, and none on `meta`, or of fewer types.
+        result = function(*tree_map(_zeros, args), **tree_map(_zeros, kwargs))
+        return tree_map(_on_meta, result)
+
+
+def _zeros(value: Any) -> Any:
+    return torch.zeros_like(value, device="cpu") if isinstance(value, Tensor) else value
+
+
+def _on_meta(value: Any) -> Any:
+    return torch.empty_like(value, device="meta") if isinstance(value, Tensor) else value
 
 
 def _rule(*names: str) -> Callable[[Rule], Rule]:

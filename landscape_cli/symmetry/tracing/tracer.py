@@ -21,6 +21,7 @@ from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.record import Known, Traced
+from landscape_cli.symmetry.tracing.rewritten import REWRITTEN
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 from landscape_cli.symmetry.tracing.shapes import result_on_meta
@@ -113,6 +114,11 @@ class Tracer(OperatorMode):
         if dispatch.name == "index" and any(map(self._is_condition, tensors_in(args[1]))):
             with self:
                 return func(args[0], self._listed(args[1]))
+        if dispatch.name in REWRITTEN:
+            with self:
+                result = REWRITTEN[dispatch.name](*args, **dispatch.kwargs)
+            if result is not None:
+                return result
         if dispatch.operator.reads and self._constants.numbers(args[0]) is None:
             return self._answer(args[0])
         if dispatch.operator.fills is not None:

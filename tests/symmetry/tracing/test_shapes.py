@@ -99,3 +99,13 @@ def test_unusual_ones_are_left_to_pytorch() -> None:
 def test_what_does_not_fit_is_an_error_of_pytorchs(function: Any, args: tuple[Any, ...]) -> None:
     with pytest.raises(RuntimeError):
         result_on_meta(function, args, {})
+
+
+def test_an_operator_may_have_no_result_on_meta() -> None:
+    """Its result for the CPU tells; what it works on in place is not made twice, and errors are its own."""
+    rows, matrices, offs = on_meta(5, 8), on_meta(3, 8, 16), on_meta(3, dtype=torch.int32)
+    with pytest.raises(RuntimeError):
+        aten._grouped_mm.default(rows, matrices, offs)
+    assert described(result_on_meta(aten._grouped_mm.default, (rows, matrices, offs), {}))[0][0] == (5, 16)
+    with pytest.raises(RuntimeError, match="contraction"):
+        result_on_meta(aten._grouped_mm.default, (rows, on_meta(3, 9, 16), offs), {})
