@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby, islice, pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from landscape_cli.arguments import check_number, check_whole, device_of
-from landscape_cli.binary.layers import latent_names
-from landscape_cli.choices import Kind, Precision, Statistics, check_choice
+from landscape_cli.choices import Precision, Statistics
 from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.arithmetic import Arithmetic
 from landscape_cli.evaluation.batch_norm import recompute_statistics
@@ -19,13 +18,14 @@ from landscape_cli.evaluation.evaluator import Evaluator
 from landscape_cli.evaluation.scores import score_columns
 from landscape_cli.evaluation.splits import Data, named_splits, training_split
 from landscape_cli.forward.combination import alone
-from landscape_cli.geometry.barrier import even_steps, piece_at, steps_beyond
-from landscape_cli.geometry.path_kind import ParametricPath
+from landscape_cli.geometry.barrier import even_steps, piece_at
 from landscape_cli.io.results import finite
 from landscape_cli.measures.known_ends import KnownEnds
 from landscape_cli.measures.missing import samples_recomputed, statistics_of, warn_of_missing
+from landscape_cli.measures.path_kinds import suitable_kind
 from landscape_cli.measures.path_result import PathResult
 from landscape_cli.measures.path_shape import PathShape
+from landscape_cli.measures.path_walk import PathWalk, taus_beyond
 from landscape_cli.measures.repair import Repair
 from landscape_cli.normalization.normalize import is_normalized
 from landscape_cli.normalization.verified import claim_of
@@ -96,7 +96,7 @@ class PathEvaluator:
             check_symmetry(symmetry, like)
         self._symmetry = symmetry
         self.paths: PathKind = self.kind.load()(model, symmetry, orders=orders, seed=seed)
-        self._beyond = self._taus_beyond(beyond, repair=repair)
+        before_and_behind = taus_beyond(self.paths, points, beyond, kind=self.kind.value, repair=repair)
         self.train = training_split(splits)
         self._like, self._inputs = like, splits[self.train]
         self._recomputed = samples_recomputed(model, like, self._inputs, self._statistics)
@@ -112,6 +112,7 @@ class PathEvaluator:
             precision=precision,
         )
         self.repair = self._repair() if repair else None
+        self._walk = PathWalk(self.paths, points, before_and_behind, self.repair)
         self.shape = PathShape(
             self.kind.value,
             self.evaluator.facts,
@@ -120,7 +121,7 @@ class PathEvaluator:
             random=self.paths.random,
             loss=loss,
             repaired=() if self.repair is None else tuple(self.repair.modules),
-            beyond=(len(self._beyond[0]), len(self._beyond[1])),
+            beyond=(len(before_and_behind[0]), len(before_and_behind[1])),
         )
 
     def check_scales(self, networks: Mapping[str, Params]) -> None:
@@ -201,11 +202,11 @@ class PathEvaluator:
         new = self._ends.unknown(given)
         self._advance = advance
         places = [*new, *range(len(stops), self.networks(len(stops) - 1))]
-        measured = self.evaluator.evaluate(self._visited(stops, places))
+        measured = self.evaluator.evaluate(self._walk.networks(stops, places))
         self._done((len(stops) - len(new)) * (self._recomputed + self.evaluator.samples))
         self._advance = None
         scores = self._counted(self._ends.complete(given, new, measured))
-        return self.shape.result(scores, self._counts(stops), pieces=len(stops) - 1)
+        return self.shape.result(scores, self._walk.counts(stops), pieces=len(stops) - 1)
 
     def measure_some(
         self, stops: Sequence[Params], places: Sequence[int], *, advance: Callable[[int], None] | None = None
@@ -221,7 +222,7 @@ class PathEvaluator:
             The places of a few networks, and their scores.
         """
         given, stops = stops, [self.on_device(network) for network in stops]
-        between = self._visited(stops, [place for place in places if place >= len(stops)])
+        between = self._walk.networks(stops, [place for place in places if place >= len(stops)])
         size = self.evaluator.together(stops[0])
         for _, some in groupby(places, key=lambda place: place // size):
             taken = list(some)
@@ -237,15 +238,7 @@ class PathEvaluator:
 
     def counts(self, stops: Sequence[Params]) -> dict[str, list[int]]:
         """Return what is counted from the start to every point of a path, by name, such as flips of signs."""
-        return self._counts([self.on_device(network) for network in stops])
-
-    def _counts(self, stops: Sequence[Params]) -> dict[str, list[int]]:
-        counts: dict[str, list[int]] = {}
-        for start, end in pairwise(stops):
-            for name, steps in self.paths.counts(start, end, self.points).items():
-                before = counts.setdefault(name, [0])
-                before += [before[-1] + step for step in steps[1:]]
-        return counts
+        return self._walk.counts([self.on_device(network) for network in stops])
 
     def network_at(self, stops: Sequence[Params], tau: float) -> dict[str, Tensor]:
         """Return the network at τ of the path through two networks or more, as it is measured there, on the CPU.
@@ -309,48 +302,6 @@ class PathEvaluator:
         self._undecided.append({split: score.undecided for split, score in scores.items()})
         return scores
 
-    def _visited(self, stops: Sequence[Params], places: Iterable[int]) -> Iterator[Params]:
-        """Yield networks of a path: stops, then what lies between, piece by piece, order by order, then beyond.
-
-        Args:
-            stops: what it leads through.
-            places: which of all of these, in their order.
-        """
-        chosen = set(places)
-        yield from (alone(stop) for k, stop in enumerate(stops) if k in chosen)
-        first, inner = len(stops), self.paths.orders * (self.points - 2)
-        for start, end in pairwise(stops):
-            yield from self._between(start, end, [k for k in range(inner) if first + k in chosen])
-            first += inner
-        for taus in self._beyond:
-            wanted = [tau for k, tau in enumerate(taus) if first + k in chosen]
-            if wanted:
-                assert isinstance(self.paths, ParametricPath)
-                yield from self.paths.along(stops[0], stops[-1], wanted)
-            first += len(taus)
-
-    def _between(self, start: Params, end: Params, places: Sequence[int]) -> Iterable[Params]:
-        """Return some of the networks between two, counted from the first of them."""
-        if not places:
-            return ()
-        if not isinstance(self.paths, ParametricPath):
-            every = self.paths.inner(start, end, self.points)
-            return every if len(places) == self.paths.orders * (self.points - 2) else _some(every, set(places))
-        steps = even_steps(self.points)[1:-1]
-        taus = [steps[k] for k in places]
-        inner = self.paths.along(start, end, taus)
-        return inner if self.repair is None else self.repair.along(start, end, taus, inner)
-
-    def _taus_beyond(self, beyond: Sequence[float], *, repair: bool) -> tuple[list[float], list[float]]:
-        """Return τ of all points before and behind paths."""
-        before, behind = steps_beyond(self.points, beyond)
-        steps = self.points - 1
-        if before + behind and not isinstance(self.paths, ParametricPath):
-            raise GeometryError(f"a {self.kind.value} path ends where its networks are: there is nothing beyond")
-        if before + behind and repair:
-            raise GeometryError("`repair=` corrects units between the ends, and not beyond them: leave it out")
-        return [k / steps for k in range(-before, 0)], [1 + k / steps for k in range(1, behind + 1)]
-
     def _repair(self) -> Repair:
         """Return what corrects units between networks, by the inputs of the training set."""
         if self.paths.binary:
@@ -363,35 +314,3 @@ class PathEvaluator:
     def _done(self, samples: int) -> None:
         if self._advance is not None:
             self._advance(samples)
-
-
-def _some(networks: Iterable[Params], places: Collection[int]) -> Iterator[Params]:
-    return (network for k, network in enumerate(networks) if k in places)
-
-
-def suitable_kind(model: nn.Module, kind: str | None, *, name: str = "the model") -> Kind:
-    """Return the kind of paths that is asked for, or else the first that suits the model.
-
-    Args:
-        model: the architecture.
-        kind: the name of a kind; None for the default.
-        name: what errors call the network.
-
-    Raises:
-        GeometryError: if there is no such kind, or none between networks of the model.
-    """
-    binary = bool(latent_names(model))
-    suitable = [choice for choice in Kind if choice.is_path and choice.load().binary == binary]
-    if kind is None:
-        return suitable[0]
-    check_choice("kind of path", kind, [choice for choice in Kind if choice.is_path], GeometryError)
-    choice = Kind(kind)
-    if choice in suitable:
-        return choice
-    names = " or ".join(choice.value for choice in suitable)
-    if binary:
-        raise GeometryError(
-            f"{name} is a binary network, whose signs flip one by one, so no {choice.value} path leads from it: use "
-            f"`kind=` {names}, or leave it out"
-        )
-    raise GeometryError(f"{name} is not a binary network, so it has no signs to flip: use `kind=` {names}")

@@ -19,7 +19,8 @@ from landscape_cli.errors import DataError, GeometryError, LandscapeWarning, Mod
 from landscape_cli.evaluation.batch_norm import recompute_statistics
 from landscape_cli.geometry.hamming import PATHS
 from landscape_cli.io.checkpoint import read_checkpoint
-from landscape_cli.measures.path_evaluator import PathEvaluator, suitable_kind
+from landscape_cli.measures.path_evaluator import PathEvaluator
+from landscape_cli.measures.path_kinds import suitable_kind
 from landscape_cli.models import build_model
 from landscape_cli.network import Params
 from landscape_cli.rng import generator

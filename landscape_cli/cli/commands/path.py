@@ -299,7 +299,7 @@ def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: 
         BadParameter: if `--orders` is given for paths that have none.
     """
     from landscape_cli.errors import GeometryError, LandscapeWarning, quoted
-    from landscape_cli.measures.path_evaluator import suitable_kind
+    from landscape_cli.measures.path_kinds import suitable_kind
 
     kind = suitable_kind(model, context.params["kind"], name=networks[0].path)
     if given(context, "orders") and not kind.load().random:

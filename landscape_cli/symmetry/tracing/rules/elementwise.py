@@ -8,16 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
-from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, to_layer
+from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
-from landscape_cli.symmetry.tracing.tensors import Names
 
 NO_NORM = 1e-7
 """Of norms up to this, something else may be put in their place: vectors so short count as zeros."""
@@ -290,95 +288,6 @@ def _product(call: Call, operands: list[Value], power: int) -> Value:
     scale = combine(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
     sign = combine(sign, _aligned_terms(operands[1].sign, rank))
     return Value(call.shape, labels, scale, sign)
-
-
-@rule("maximum", "minimum", words="a choice", broadcasts=True)
-@rule("fmax", "fmin")
-def extreme(call: Call) -> Value:
-    """The larger or smaller of two: positively homogeneous in both together."""
-    operands = [call.unsigned(value) for value in call.operands()]
-    return total(call, *operands) if len(operands) == 2 else call.plain(operands[0])
-
-
-@rule("where", words="a choice")
-def where(call: Call) -> Value:
-    """One or the other, by a condition."""
-    condition = call.plain(call.operand(0))
-    branches = [call.tensors.value(arg) if isinstance(arg, Tensor) else None for arg in call.args[1:3]]
-    values = [branch for branch in branches if branch is not None]
-    if len(values) < 2:
-        numbers = [arg for arg in call.args[1:3] if is_number(arg)]
-        values = values if numbers == [0] else [call.plain(value) for value in values]
-        return Value(call.shape, call.meet(condition, *values), *(values[0].scale, ()) if values else ())
-    chosen = total(call, *[call.unsigned(value) for value in values])
-    return Value(call.shape, call.meet(condition, chosen), chosen.scale)
-
-
-@rule("masked_fill", words="a choice")
-def masked_fill(call: Call) -> Value:
-    """A number put where a mask is true: 0 and the infinities leave scales free, 0 signs too."""
-    operand, mask = call.operand(0), call.plain(call.operand(1))
-    number = call.args[2]
-    number = float(call.numbers(number))
-    if number != 0:
-        operand = call.unsigned(operand)
-    if number != 0 and not math.isinf(number):
-        operand = call.unscaled(operand)
-    return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign)
-
-
-@rule("gt", "ge", "lt", "le", "eq", "ne", words="a choice")
-def compare(call: Call) -> Value:
-    """A comparison: with 0 the scale does not matter; of numbers of places with all of them, as in one-hot vectors."""
-    if call.operator.name == "eq" and (named := _compared_by_name(call)) is not None:
-        return named if named.lone else Value(call.shape, call.apart(call.meet(named), call.shape))
-    operands = [call.plain(value) if call.is_mask(value) else value for value in call.operands()]
-    if len(operands) == 1 and is_number(call.args[1]) and call.args[1] == 0:
-        value = operands[0].only(scale=False)
-        return value.only(sign=False) if call.operator.name in {"eq", "ne"} else call.unsigned(value)
-    return Value(call.shape, call.meet(*[call.plain(value) for value in operands]))
-
-
-def _compared_by_name(call: Call) -> Value | None:
-    """Return the units that one side names, if the other is one number, or all of them in their order."""
-    for index, other in (call.args[:2], call.args[1::-1]):
-        names = call.tensors.names(index) if isinstance(index, Tensor) else None
-        numbers = call.tensors.numbers(other) if isinstance(other, Tensor) else torch.as_tensor(other)
-        if names is None or numbers is None:
-            continue
-        places = padded(names.places, len(call.shape))
-        if numbers.numel() == 1:
-            return _compared_with_one(call, names, places, float(numbers.reshape(-1)[0]))
-        sizes = (1,) * (len(call.shape) - numbers.ndim) + tuple(numbers.shape)
-        long = [axis for axis, size in enumerate(sizes) if size > 1]
-        units = _with_more(call, names, numbers.numel())
-        if len(long) != 1 or places.shape[long[0]] > 1 or units is None:
-            return None
-        if torch.equal(numbers.reshape(-1).long(), torch.arange(numbers.numel())):
-            return Value(call.shape, call.meet(places, Value(sizes, (units.view(sizes),))))
-    return None
-
-
-def _with_more(call: Call, names: Names, count: int) -> Layer | None:
-    """Return the units that are named, with places of none after them: numbers that nothing is named by."""
-    more = count - len(names.units)
-    beside = call.slots(max(more, 0), 0, 1, "a number of no unit")
-    return torch.cat([names.units, beside]) if more >= 0 else None
-
-
-def _compared_with_one(call: Call, names: Names, places: Value, number: float) -> Value | None:
-    """Return where one unit is named, which is told of all by its number; None if that names no unit."""
-    if number not in range(len(names.units)):
-        return None
-    unit = names.units[int(number)].view([1] * len(call.shape))
-    return Value(call.shape, call.apart(places.labels, call.shape), lone=(unit,))
-
-
-@rule("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")
-@rule("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or")
-def logic(call: Call) -> Value:
-    """Truth values."""
-    return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))
 
 
 @rule("addcmul", "addcdiv", words="a sum", rescales=True)
