@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from landscape_cli.errors import listed
 from landscape_cli.symmetry.solving.refinement import CROSSED, ITSELF, OTHERWISE
@@ -44,13 +45,19 @@ def counted(symmetry: Symmetry) -> dict[str, int]:
 
 
 def doubts(symmetry: Symmetry) -> list[str]:
-    """Return what is to be said of axes whose units are not followed, beside operators without a rule; a line a reason.
+    """Return what is to be said of axes whose units are not followed, beside what is noted already; a line a reason.
 
-    The tracer notes those operators as it meets them.
+    The tracer notes operators without a rule as it meets them, but for those that return no more than whole numbers.
     """
     lines = []
-    axes = [axis for axis in not_understood(symmetry) if not axis.reason.startswith((NO_RULE, UNKNOWN_PLACE))]
+    axes = [axis for axis in not_understood(symmetry) if not _is_noted(axis.reason, symmetry.notes)]
     for reason in dict.fromkeys(axis.reason for axis in axes):
         names = dict.fromkeys(f"{axis.tensor}[{axis.dim}]" for axis in axes if axis.reason == reason)
         lines.append(f"what becomes of units is not understood ({reason}), at {listed(names, most=2)}")
     return lines
+
+
+def _is_noted(reason: str, notes: Sequence[str]) -> bool:
+    """Tell whether an operator that has no rule is noted."""
+    where = reason.removeprefix(NO_RULE).removeprefix(UNKNOWN_PLACE)
+    return where != reason and any(where in note for note in notes)

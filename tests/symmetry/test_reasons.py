@@ -71,3 +71,21 @@ def test_what_is_added_to_places_of_several_kinds_is_fixed_by_nature() -> None:
     symmetry = trace_symmetry(PaddedWindows(), torch.zeros(2, 3, 3, 3))
     assert {axis.reason for axis in symmetry.fixed if axis.tensor == "distances"} == {"a fixed place"}
     assert not not_understood(symmetry)
+
+
+def test_numbers_of_what_is_not_followed_are_told_too() -> None:
+    """Sums of keys in two tables are looked for: the rule of `topk` follows none, and its numbers look values up."""
+
+    def body(m: Net, x: Tensor) -> Tensor:
+        left, right = m.q(x).chunk(2, -1)
+        sums = m.k1(left)[:, :, None] + m.k2(right)[:, None]
+        best, which = sums.flatten(1).topk(2)
+        return m.o((best.softmax(-1)[..., None] * m.values(which)).sum(1))
+
+    keys = {key: nn.Linear(3, 3, bias=False) for key in ("k1", "k2")}
+    model = Net(body, q=nn.Linear(4, 6), values=nn.Embedding(9, 5), o=nn.Linear(5, 2), **keys)
+    symmetry = trace_symmetry(model, torch.zeros(2, 4))
+    assert {("k1.weight", 0), ("k2.weight", 0)} <= {(axis.tensor, axis.dim) for axis in not_understood(symmetry)}
+    assert any("k1.weight[0]" in note for note in symmetry.notes)
+    with pytest.raises(TraceError, match="strict was asked for"):
+        trace_symmetry(model, torch.zeros(2, 4), strict=True)

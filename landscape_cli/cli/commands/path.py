@@ -175,7 +175,8 @@ def path(
         return
     around.check_unused(context)
     if end is None:
-        raise typer.BadParameter("a path leads from one network to another: name two, or add --direction")
+        one = "name the family twice for pairs within it" if pairs is not None else "name two, or add --direction"
+        raise typer.BadParameter(f"a path leads from one network to another: {one}")
     if kind is Kind.CONNECTOR:
         from landscape_cli.cli.connector.command import connect
 

@@ -137,6 +137,7 @@ def test_refusals(landscape: Callable[..., Any], epochs: dict[str, Any]) -> None
         assert not Path("plane.json").exists()
     for words, arguments in (
         ("a path leads from one network to another: name two, or add --direction", []),
+        ("name the family twice for pairs within it", ["--pairs", "all"]),
         ("--kind is for paths between networks", ["--direction", "random", "--kind", "linear"]),
         ("--shape is for paths between networks", ["--direction", "random", "--shape", "star"]),
         ("a line takes one direction, and 2 are named", ["--direction", "random,gradient"]),
