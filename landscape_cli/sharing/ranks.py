@@ -262,7 +262,7 @@ def _in_time(work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             done.put((work(), None))
-        except Exception as cause:
+        except Exception as cause:  # whatever it is, it is raised where it is waited for
             done.put((None, cause))
 
     threading.Thread(target=run, daemon=True).start()

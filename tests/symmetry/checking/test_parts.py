@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,7 @@ PLACED = {"in a loop": MADE["in a loop"], "averaged votes": MADE["averaged votes
 }
 
 
-def made(make, shape: tuple[int, ...] = (3,)) -> Net:  # type: ignore[no-untyped-def]
+def made(make: Callable[[], nn.Module], shape: tuple[int, ...] = (3,)) -> Net:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return make_net(make(), shape)
@@ -49,7 +50,7 @@ def test_all_exchanges_are_counted_found_or_not(name: str) -> None:
 
 
 @pytest.mark.parametrize("make", [*ALONE.values(), *ASIDE.values()], ids=[*ALONE, *ASIDE])
-def test_parts_that_do_not_trade_places_are_not_missed(make) -> None:  # type: ignore[no-untyped-def]
+def test_parts_that_do_not_trade_places_are_not_missed(make: Callable[[], nn.Module]) -> None:
     net = made(make)
     assert counted(net, net.symmetry) == (0, 0, 0)
 
