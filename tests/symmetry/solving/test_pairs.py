@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.symmetry import ScaleGroup
-from tests.support.layers import Net, parameter, shuffled
+from tests.support.composed import undone
+from tests.support.layers import EPS, Net, parameter, shuffled
 from tests.support.symmetry_checks import check_true, make_net
 
 
@@ -58,3 +62,36 @@ def test_places_of_a_group_are_told_apart() -> None:
             places = scaled.axis.places.table
             assert len(set(places.ravel().tolist())) == places.size
     assert sum(group.size for group in groups) == 8
+
+
+def halves(y: Tensor) -> tuple[Tensor, ...]:
+    """Queries, keys and values one after the other, each of two heads."""
+    return tuple(t.unflatten(-1, (2, 2)).transpose(1, 2) for t in y.chunk(3, -1))
+
+
+def by_head(y: Tensor) -> tuple[Tensor, ...]:
+    """Those of a head one after the other, head by head."""
+    return tuple(t.transpose(1, 2) for t in y.unflatten(-1, (2, 3, 2)).unbind(3))
+
+
+@pytest.mark.parametrize("apart", [halves, by_head])
+def test_queries_and_keys_in_one_tensor_flip_in_pairs(apart: Callable[[Tensor], tuple[Tensor, ...]]) -> None:
+    torch.manual_seed(0)
+
+    def body(m: Net, x: Tensor) -> Tensor:
+        q, k, v = apart(m.qkv(x))
+        y = F.scaled_dot_product_attention(m.q(q), m.k(k), v)
+        return m.o(y.transpose(1, 2).flatten(2))
+
+    net = make_net(
+        Net(body, qkv=nn.Linear(3, 12), q=nn.RMSNorm(2, eps=EPS), k=nn.RMSNorm(2, eps=EPS), o=nn.Linear(4, 2)), (3, 3)
+    )
+    check_true(net)
+    flipped = [{axis.tensor for axis in group.axes} for group in net.symmetry.signs]
+    pairs = next(
+        group for group, of in zip(net.symmetry.signs, flipped, strict=True) if of == {"qkv.weight", "qkv.bias"}
+    )
+    assert pairs.size == 4
+    assert pairs.axes[0].places.table.shape == (4, 2)
+    assert sum(group.size for group in net.symmetry.signs) == 4 + 2 + 2 + 4  # values, gains of either, pairs
+    assert undone(net, 0) == ""
