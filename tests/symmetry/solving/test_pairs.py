@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 import torch
@@ -13,6 +13,8 @@ from landscape_cli.symmetry import ScaleGroup
 from tests.support.composed import undone
 from tests.support.layers import EPS, Net, parameter, shuffled
 from tests.support.symmetry_checks import check_true, make_net
+
+Parts = Callable[[Net, Tensor], Iterable[Tensor]]
 
 
 def shuffle(m: Net, x: Tensor) -> Tensor:
@@ -64,34 +66,62 @@ def test_places_of_a_group_are_told_apart() -> None:
     assert sum(group.size for group in groups) == 8
 
 
-def halves(y: Tensor) -> tuple[Tensor, ...]:
+def heads(y: Tensor, width: int) -> Tensor:
+    return y.unflatten(-1, (-1, width)).transpose(1, 2)
+
+
+def halves(m: Net, x: Tensor) -> Iterable[Tensor]:
     """Queries, keys and values one after the other, each of two heads."""
-    return tuple(t.unflatten(-1, (2, 2)).transpose(1, 2) for t in y.chunk(3, -1))
+    return (heads(t, 2) for t in m.qkv(x).chunk(3, -1))
 
 
-def by_head(y: Tensor) -> tuple[Tensor, ...]:
+def by_head(m: Net, x: Tensor) -> Iterable[Tensor]:
     """Those of a head one after the other, head by head."""
-    return tuple(t.transpose(1, 2) for t in y.unflatten(-1, (2, 3, 2)).unbind(3))
+    return (t.transpose(1, 2) for t in m.qkv(x).unflatten(-1, (2, 3, 2)).unbind(3))
 
 
-@pytest.mark.parametrize("apart", [halves, by_head])
-def test_queries_and_keys_in_one_tensor_flip_in_pairs(apart: Callable[[Tensor], tuple[Tensor, ...]]) -> None:
+def by_weights(m: Net, x: Tensor) -> Iterable[Tensor]:
+    """Products with parts of one weight."""
+    return (heads(F.linear(x, w), 2) for w in m.qkv.weight.chunk(3))
+
+
+def one_key(m: Net, x: Tensor) -> Iterable[Tensor]:
+    """One key and one value for four queries."""
+    return (heads(t, 2) for t in m.qkv(x).split([8, 2, 2], -1))
+
+
+def turned(x: Tensor) -> Tensor:
+    angle = torch.arange(x.shape[-2], dtype=x.dtype)[:, None] * 0.4
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()], -1)
+
+
+@pytest.mark.parametrize(
+    ("apart", "normed", "signs"),
+    [
+        (halves, "qk", [2, 2, 4, 4]),  # of the gains of either, of values, of pairs
+        (by_head, "qk", [2, 2, 4, 4]),
+        (by_weights, "qk", [1, 2, 2, 4, 4]),
+        (halves, "q", [2, 4, 4]),
+        (one_key, "qk", [2, 2, 2, 2]),  # a key's, with those of all queries
+        (by_head, "turned", [1, 1, 1, 1, 2, 4]),  # each gain, pairs that turn together, values
+    ],
+)
+def test_queries_and_keys_in_one_tensor_flip_in_pairs(apart: Parts, normed: str, signs: list[int]) -> None:
     torch.manual_seed(0)
 
     def body(m: Net, x: Tensor) -> Tensor:
-        q, k, v = apart(m.qkv(x))
-        y = F.scaled_dot_product_attention(m.q(q), m.k(k), v)
-        return m.o(y.transpose(1, 2).flatten(2))
+        q, k, v = apart(m, x)
+        q, k = m.nq(q), k if normed == "q" else m.nk(k)
+        if normed == "turned":
+            q, k = turned(q), turned(k)
+        return m.o(F.scaled_dot_product_attention(q, k, v, enable_gqa=True).transpose(1, 2).flatten(2))
 
-    net = make_net(
-        Net(body, qkv=nn.Linear(3, 12), q=nn.RMSNorm(2, eps=EPS), k=nn.RMSNorm(2, eps=EPS), o=nn.Linear(4, 2)), (3, 3)
-    )
+    parts = {"qkv": nn.Linear(3, 12, bias=False), "nq": nn.RMSNorm(2, eps=EPS), "nk": nn.RMSNorm(2, eps=EPS)}
+    if normed == "q":
+        del parts["nk"]
+    net = make_net(Net(body, **parts, o=nn.Linear(8 if apart is one_key else 4, 2)), (3, 3))
+    assert sorted(group.size for group in net.symmetry.signs) == signs
+    assert not net.symmetry.notes
     check_true(net)
-    flipped = [{axis.tensor for axis in group.axes} for group in net.symmetry.signs]
-    pairs = next(
-        group for group, of in zip(net.symmetry.signs, flipped, strict=True) if of == {"qkv.weight", "qkv.bias"}
-    )
-    assert pairs.size == 4
-    assert pairs.axes[0].places.table.shape == (4, 2)
-    assert sum(group.size for group in net.symmetry.signs) == 4 + 2 + 2 + 4  # values, gains of either, pairs
     assert undone(net, 0) == ""
