@@ -181,7 +181,7 @@ class PathMeasurement:
         """Return what is measured of an optimised path, or why it is missing, and write those networks wanted of it."""
         from landscape_cli.cli.midpoints import write_midpoint
         from landscape_cli.cli.reports.path import Measured
-        from landscape_cli.cli.training.log import watch
+        from landscape_cli.cli.training.watching import watch
         from landscape_cli.errors import TrainingError
 
         (a, b), writer, out = ends, self._writer_of(ends[0]), training.outs[k]
