@@ -234,11 +234,9 @@ class Labels:
         before = self._parts[self._row[derived]]
         told = before[:, 2] == NONE
         leaders = np.concatenate([self.find(before[told, :2]), self.find(np.stack([first, second], axis=1))])
-        which = np.split(ranked_rows(leaders), [int(told.sum())])
-        origins = [
-            np.unique(self._origin[of[np.isin(*pair)]]) for of, pair in ((derived[told], which), (units, which[::-1]))
-        ]
-        return any(self._origins.meet(a, b) for a, b in product(*origins))
+        old, new = np.split(ranked_rows(leaders), [int(told.sum())])
+        origins = [self._origin[derived[told][np.isin(old, new)]], self._origin[units[np.isin(new, old)]]]
+        return any(self._origins.meet(a, b) for a, b in product(*map(np.unique, origins)))
 
     def respect(self, units: Array, blocks: Array, reason: str) -> None:
         """State that each unit goes where its block goes: units are permuted within blocks, or blocks as wholes."""
