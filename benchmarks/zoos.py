@@ -21,6 +21,8 @@ ARGUMENTS = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weight
 SIDES = {"inception_v3": 299}
 SIDE = 64
 """Of images for models of timm that take any size."""
+OF_BLOCKS = ("bat_", "halo", "lamhalo", "sehalo")
+"""How models of timm are called that attend within blocks of 8 x 8 pixels, so that small images do not do."""
 SIZE_WORDS = [
     "test",
     "zepto",
@@ -234,7 +236,8 @@ def _size(name: str) -> tuple[int, int, int, str]:
 def _timm_model(name: str) -> Built:
     timm = _timm()
     config = timm.get_pretrained_cfg(name)
-    side = config.input_size[-1] if config is None or config.fixed_input_size else SIDE
+    as_made = config is None or config.fixed_input_size or name.startswith(OF_BLOCKS)
+    side = config.input_size[-1] if as_made else SIDE
     return timm.create_model(name, pretrained=False), torch.zeros(2, 3, side, side)
 
 

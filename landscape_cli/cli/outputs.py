@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from landscape_cli.cli.console import say
 from landscape_cli.cli.stdout import check_stdout
-from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed, one_line
+from landscape_cli.errors import CheckpointError, LandscapeError, ResultError, listed
 from landscape_cli.io.atomic import check_not_system, check_outputs, check_room, check_takes_files
 from landscape_cli.io.regular import resolved
 
 if TYPE_CHECKING:
     from landscape_cli.cli.options import ResultOptions
     from landscape_cli.io.checkpoint import Checkpoint
-    from landscape_cli.io.results import Result
     from landscape_cli.network import Params
 
 
@@ -287,61 +286,3 @@ def check_result_output(result: ResultOptions, *, force: bool) -> None:
         from landscape_cli.figures.figure import check_plot
 
         check_plot(plot, force=force)
-
-
-@contextmanager
-def drawn_last(
-    plot: Path | None, result: Result, *, force: bool, quiet: bool, points: Sequence[Any] = ()
-) -> Iterator[None]:
-    """Draw a picture of a result, if one is asked for, once it is written; or even if it cannot be.
-
-    Args:
-        plot: the picture.
-        result: what is drawn, as `landscape plot` draws it from its file.
-        force: whether an existing file may be replaced.
-        quiet: whether to leave out remarks.
-        points: of a connector, whose result has them in CSV alone.
-
-    Raises:
-        ResultError: if it cannot be drawn or written.
-    """
-    try:
-        yield
-    except (LandscapeError, OSError):
-        with suppress(ResultError):
-            _draw(plot, result, points, force=force)
-        raise
-    _draw(plot, result, points, force=force)
-    if plot is not None:
-        say(f"wrote {plot}", quiet=quiet)
-
-
-def _draw(plot: Path | None, result: Result, points: Sequence[Any], *, force: bool) -> None:
-    if plot is None:
-        return
-    from landscape_cli.io.results import finite
-
-    body = finite({**result.body, "provenance": result.provenance} | ({"points": points} if points else {}))
-    draw([body], plot, force=force)
-
-
-def draw(bodies: Sequence[Any], plot: Path, *, force: bool, **look: Any) -> None:
-    """Draw results, as they are in files, and write the picture.
-
-    Args:
-        bodies: of one kind.
-        plot: the picture.
-        force: whether an existing file may be replaced.
-        **look: how it is to look, and `surface`.
-
-    Raises:
-        ResultError: if it cannot be drawn or written.
-    """
-    from landscape_cli.figures.draw import draw_to
-
-    try:
-        draw_to(plot, *bodies, force=force, **look)
-    except (LandscapeError, MemoryError):
-        raise
-    except Exception as cause:  # whatever matplotlib thinks of fonts, names or numbers
-        raise ResultError(f"{plot} cannot be drawn: {type(cause).__name__}: {one_line(cause)}") from cause

@@ -12,7 +12,7 @@ import typer
 
 from landscape_cli.choices import Kind, Method, Statistics
 from landscape_cli.cli.connector.options import ConnectorOptions, check_options
-from landscape_cli.cli.console import check_networks, listen, say
+from landscape_cli.cli.console import listen
 from landscape_cli.cli.data_options import PartOptions
 from landscape_cli.cli.merging import NetworkOptions
 from landscape_cli.cli.options import (
@@ -49,14 +49,11 @@ from landscape_cli.cli.path_options import (
 from landscape_cli.cli.preprocessing_options import MeetingOptions
 from landscape_cli.cli.sharing import Sharing, SharingOptions
 from landscape_cli.cli.surroundings.options import LineOptions, check_line
-from landscape_cli.errors import listed
 
 if TYPE_CHECKING:
     from torch import nn
 
     from landscape_cli.alignment.pairs import PairAligner
-    from landscape_cli.cli.merging import NetworkWriter
-    from landscape_cli.data.datasets import DataSet
     from landscape_cli.io.checkpoint import Checkpoint
     from landscape_cli.symmetry import Symmetry
 
@@ -141,20 +138,18 @@ def path(
     from landscape_cli.cli.inputs import arithmetic_on, read_networks, resolve_device, symmetry_of
     from landscape_cli.cli.measured_data import data_of
     from landscape_cli.cli.meeting import CommonInputs
-    from landscape_cli.cli.merging import NetworkWriter, networks_at
+    from landscape_cli.cli.merging import networks_at
     from landscape_cli.cli.midpoints import (
         midpoint_paths,
         midpoint_recipe,
         recorded_recipe,
         trained_alike,
-        write_midpoint,
     )
-    from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written, noting
+    from landscape_cli.cli.outputs import check_result_output, check_room_for, check_written
     from landscape_cli.cli.pairs import both_ways as with_the_way_back
-    from landscape_cli.cli.pairs import choose, choose_two, listing
-    from landscape_cli.cli.paths import aligned_pairs, measure_pair, optimize_pair, share_pairs, share_paths
+    from landscape_cli.cli.pairs import choose, choose_two
+    from landscape_cli.cli.paths import MidpointTraining, PathMeasurement
     from landscape_cli.cli.provenance import make_provenance
-    from landscape_cli.cli.reports.path import Measured, PairsFrame, PathsFrame, write_paths
     from landscape_cli.cli.surroundings.command import MARGIN, look_around
     from landscape_cli.measures.path_evaluator import PathEvaluator
 
@@ -166,7 +161,6 @@ def path(
     if kind is Kind.CONNECTOR and around.direction is None:
         sharing.refuse("--kind connector")
     shared = Sharing(context, sharing, result, quiet=quiet)
-    force = shared.result.force
     if around.direction is not None:
         check_line(context)
         files = [file for file in (start, end, *named) if file is not None]
@@ -182,7 +176,7 @@ def path(
 
         connect(context, [start, end, *named], connector, **groups)
         return
-    check_result_output(result, force=force)
+    check_result_output(result, force=shared.result.force)
     check_options(context)
     recipe = midpoint_recipe(context)
     if repair and recipe is not None:
@@ -216,80 +210,19 @@ def path(
     inputs = loaded.by_network(lambda seen: seen.train.x)
     make_aligner = partial(_make_aligner, model, networks, symmetry, inputs=inputs, seed=seed, device=device)
     aligner = None if align is None else make_aligner(align)
-    force, errors = shared.replaces, shared.errors
-    writers: list[NetworkWriter] = []
-
-    def make_writer(seen: DataSet) -> NetworkWriter:
-        evaluator = PathEvaluator(
-            model,
-            seen,
-            like=networks[0].params,
-            kind=kind,
-            symmetry=symmetry,
-            points=points,
-            orders=orders,
-            loss=loss,
-            bn=bn,
-            repair=repair,
-            beyond=(begin, stop),
-            seed=seed,
-            device=device,
-            precision=arithmetic,
-        )
-        if evaluator.repair is not None and not writers:
-            say(f"units corrected between the ends: those of {listed(evaluator.repair.modules)}", quiet=quiet)
-        writers.append(NetworkWriter(evaluator, seen, provenance, force=force, quiet=quiet, errors=errors))
-        return writers[-1]
-
-    writer_of = loaded.by_network(make_writer)
-    families = {name: tuple(files) for name, files in listing(chosen.families).items()}
-    named_pairs = (tuple(each.path for each in networks), families, tuple(chosen.pairs))
-    of_paths = provenance(networks=networks, arithmetic=None)
-    like = writer_of(networks[0]).evaluator
-    frame: PathsFrame | PairsFrame
-
-    def pair_of(k: int) -> tuple[Checkpoint, Checkpoint]:
-        return next(aligned_pairs(networks, [chosen.pairs[k]], common, aligner))
-
-    if recipe is None and not any(wanted):
-        frame = PathsFrame(*named_pairs, like.shape)
-        check_networks(frame.items)  # before each is given a key
-        share = shared.begin(of_paths)
-        keys = share.wanted(frame.groups, block=like.evaluator.block(networks[0].params))
-        values = share_paths(keys, pair_of, writer_of, share, like, quiet=quiet)
-        like.warn_of_missing(frame.scores(values))
-        shared.finish(frame, values, of_paths, write_paths, arithmetic)
-        return
-    frame = PairsFrame(*named_pairs)
-    if recipe is None:
-
-        def measure(k: int, *ends: Checkpoint) -> Measured:
-            return measure_pair(wanted[k], (ends[0], ends[1]), writer_of(ends[0]), quiet=quiet)
-
-    else:
-        from landscape_cli.measures.midpoint import MidpointOptimizer
-
+    training = None
+    if recipe is not None:
         assert symmetry is not None
         fitting = aligner or make_aligner(Method.COSINE)
-        setting: dict[str, Any] = {"seed": seed, "target": connector.train_on}
-        write = partial(write_midpoint, data=loaded, provenance=provenance, force=force, quiet=quiet)
-
-        def measure(k: int, *ends: Checkpoint) -> Measured:
-            writer = writer_of(ends[0])
-            optimizer = MidpointOptimizer(writer.evaluator, symmetry, fitting, recipe, **setting)
-            count = f" {k + 1} of {len(outs)}" if len(outs) > 1 else ""
-            of_pair = (outs[k], wanted[k], (ends[0], ends[1]), optimizer, write, writer)
-            return optimize_pair(*of_pair, midpoints=midpoints, count=count, quiet=quiet)
-
-    def warn() -> None:
-        for writer in writers:
-            writer.evaluator.warn_of_missing()
-
-    share = shared.begin(of_paths)
-    values = share_pairs(share.wanted(frame.groups), pair_of, measure, share, arithmetic, warn)
-    with noting(errors):
-        shared.finish(frame, values, of_paths, write_paths, arithmetic)
-    check_written(errors)
+        training = MidpointTraining(recipe, midpoints, connector.train_on, symmetry, fitting, seed, outs)
+    setting: dict[str, Any] = {"kind": kind, "symmetry": symmetry, "points": points, "orders": orders, "loss": loss}
+    setting |= {"bn": bn, "repair": repair, "beyond": (begin, stop), "seed": seed, "device": device}
+    evaluator_on = partial(PathEvaluator, model, like=networks[0].params, precision=arithmetic, **setting)
+    measurement = PathMeasurement(
+        networks, chosen, wanted, common, aligner, training, evaluator_on, arithmetic, provenance, shared, quiet
+    )
+    measurement.measure()
+    check_written(shared.errors)
 
 
 def _choose_kind(context: typer.Context, networks: Sequence[Checkpoint], model: nn.Module) -> Kind:

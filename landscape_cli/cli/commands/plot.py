@@ -47,7 +47,7 @@ def plot(
       landscape plot plane.json --surface -o surface.png
       landscape plot plane.json -o surface.html
     """  # noqa: D301 - \b keeps the help's lines as they are
-    from landscape_cli.cli.outputs import draw
+    from landscape_cli.cli.drawing import draw
     from landscape_cli.errors import ResultError
     from landscape_cli.figures.draw import check_picture
     from landscape_cli.figures.kinds import kind_of_results

@@ -71,10 +71,11 @@ def train(
     from landscape_cli.cli.provenance import recorded
     from landscape_cli.cli.training.exports import export_solutions
     from landscape_cli.cli.training.files import CheckpointFiles
-    from landscape_cli.cli.training.log import EpochLog, check_log, watch
+    from landscape_cli.cli.training.log import EpochLog, check_log
     from landscape_cli.cli.training.names import FIELD, check_template, state_file
     from landscape_cli.cli.training.resume import TrainingCheckpointer
     from landscape_cli.cli.training.shared import gather_runs, own_runs
+    from landscape_cli.cli.training.watching import watch
     from landscape_cli.data.datasets import load_data
     from landscape_cli.errors import TrainingError
     from landscape_cli.io.lock import locked

@@ -15,7 +15,7 @@ from landscape_cli.cli.connector.options import check_options, vertex_paths
 from landscape_cli.cli.console import progress
 from landscape_cli.cli.midpoints import midpoint_recipe
 from landscape_cli.cli.parsing import given
-from landscape_cli.cli.training.log import watch
+from landscape_cli.cli.training.watching import watch
 from landscape_cli.errors import GeometryError, quoted
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.cli.console import emit, in_options, say
-from landscape_cli.cli.outputs import drawn_last
+from landscape_cli.cli.drawing import drawn_last
 from landscape_cli.cli.tables import print_table
 from landscape_cli.errors import TrainingError
 from landscape_cli.io.results import Result

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.cli.console import emit
+from landscape_cli.cli.drawing import drawn_last
 from landscape_cli.cli.options import PictureOptions
-from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.reports.energy import show_energy
 from landscape_cli.cli.reports.radial import show_profiles
 from landscape_cli.io.records import from_record

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape_cli.cli.console import emit, say
-from landscape_cli.cli.outputs import drawn_last
+from landscape_cli.cli.drawing import drawn_last
 from landscape_cli.cli.pairs import Chosen, listing
 from landscape_cli.cli.reports.families import shown_paths
 from landscape_cli.cli.reports.plane import write_plane

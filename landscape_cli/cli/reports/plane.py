@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from landscape_cli.cli.console import emit
+from landscape_cli.cli.drawing import drawn_last
 from landscape_cli.cli.options import PictureOptions
-from landscape_cli.cli.outputs import drawn_last
 from landscape_cli.cli.sketch import number, print_curves, print_field
 from landscape_cli.cli.tables import print_table
 from landscape_cli.figures.plane_data import Field, corner_labels, fields_of

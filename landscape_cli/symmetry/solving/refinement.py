@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -79,7 +80,19 @@ def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     blocks = [_lifted(labels, column) for column in units] if len(units) > 1 else []
     beside = [block for block, column in zip(blocks, units, strict=False) if not np.array_equal(block, column)]
     told = [_without_blocks(column, beside) for column in columns]
-    return Run(tuple(_merged([column for column in told if column is not None])))
+    return Run(tuple(_gathered(_merged([column for column in told if column is not None]))))
+
+
+def _gathered(columns: Sequence[Array]) -> list[Array]:
+    """Return columns, units that are alone at a place put into the column where they are beside others elsewhere."""
+    columns = list(columns)
+    for k, j in permutations(range(len(columns)), 2):
+        both = np.intersect1d(columns[k][columns[k] >= 0], columns[j][columns[j] >= 0])
+        here = np.isin(columns[k], both)
+        alone = np.all([column[here] == NONE for i, column in enumerate(columns) if i != k], axis=0)
+        if len(both) and alone.all():
+            columns[j], columns[k] = np.where(here, columns[k], columns[j]), np.where(here, NONE, columns[k])
+    return columns
 
 
 def _merged(columns: Sequence[Array]) -> list[Array]:

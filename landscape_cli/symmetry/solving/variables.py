@@ -30,6 +30,8 @@ class _Cells:
 EMPTY: Mapping[int, Iterable[int]] = {}
 MOST_UNLIKE = 32
 """Into how many kinds units are told apart by their equations, at most."""
+MOST_ALONE = 256
+"""Up to how many units that may not move are a kind each where they meet others that do."""
 
 
 class VariableTable:
@@ -205,23 +207,27 @@ class VariableTable:
     def unlike(self, statements: Iterable[Statement]) -> list[Array] | None:
         """Return finer kinds of units that may not move, where equations are of some of a kind alone; None if none are.
 
-        Such are places in a row, each of which has come from elsewhere.
+        Such are places in a row, each of which has come from elsewhere. Where they meet units that do move, as the
+        gains of fixed places meet those of every head, each is of a kind of its own.
         """
         units = np.arange(self._labels.count)
         loose = (self._labels.why_fixed(units) > 0) & (self._above < 0) & (self._sizes[self.kind_of_unit] > 1)
         of_loose = np.append(loose, False)[np.maximum(self.unit_of, NONE)] & ~self.several
         told: Hash = np.zeros(len(units), dtype=np.uint64)
+        single: Array = units[:0]
         for number, (rows, _) in enumerate(statements):
             rows = rows[of_loose[rows].any(axis=1)]
             inner, coherent = self._inner(rows)
+            single = np.union1d(single, self.kind_of_unit[self.unit_of[self._fixed_among(rows[~coherent])]])
             sort, bad = self._sorts(self.representative[rows], inner, coherent)
             here = bad[sort] & coherent & (inner >= 0)
             pairs = different_rows(np.stack([inner, sort], axis=1)[here])
             np.add.at(told, pairs[:, 0], mix(mix(pairs[:, 1].astype(np.uint64)) + np.uint64(number)))
         finer: list[Array] = []
-        for members in self.kinds:
-            parts, part = np.unique(told[members], return_inverse=True)
-            apart = loose[members].all() and len(parts) <= MOST_UNLIKE
+        for kind, members in enumerate(self.kinds):
+            alone = kind in single and len(members) <= MOST_ALONE
+            parts, part = np.unique(members if alone else told[members], return_inverse=True)
+            apart = loose[members].all() and (alone or len(parts) <= MOST_UNLIKE)
             finer += [members[part == k] for k in range(len(parts))] if apart else [members]
         return finer if len(finer) > len(self.kinds) else None
 

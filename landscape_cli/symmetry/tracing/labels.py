@@ -13,6 +13,8 @@ Whatever does not fit these patterns is fixed, which is always true, if less tha
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from landscape_cli.symmetry.tracing.integers import (
@@ -197,6 +199,8 @@ class Labels:
             for labels in (units, first, second):
                 self.fix(labels, reason)
             return
+        if self._are_told(units, first, second, slot):
+            slot = np.full(len(units), self.slots(1, f"one of several {reason}")[0])
         blocks, fixed = self.above(units), self._fixed[units]
         for number in np.unique(fixed[fixed > 0]):
             self.fix(first[fixed == number], int(number))
@@ -221,6 +225,18 @@ class Labels:
         if not is_function(slot[belongs], blocks):
             for leaders in followed:
                 self.fix(leaders, reason)
+
+    def _are_told(self, units: Array, first: Array, second: Array, slot: Array) -> bool:
+        """Tell whether others of an axis that some of these are on move with the same two, as queries beside keys."""
+        derived = np.flatnonzero(self._row[: self.count] >= 0)
+        if not len(derived) or not ((first >= 0) & (second >= 0) & (slot == NONE)).all():
+            return False
+        before = self._parts[self._row[derived]]
+        told = before[:, 2] == NONE
+        leaders = np.concatenate([self.find(before[told, :2]), self.find(np.stack([first, second], axis=1))])
+        old, new = np.split(ranked_rows(leaders), [int(told.sum())])
+        origins = [self._origin[derived[told][np.isin(old, new)]], self._origin[units[np.isin(new, old)]]]
+        return any(self._origins.meet(a, b) for a, b in product(*map(np.unique, origins)))
 
     def respect(self, units: Array, blocks: Array, reason: str) -> None:
         """State that each unit goes where its block goes: units are permuted within blocks, or blocks as wholes."""
