@@ -68,7 +68,10 @@ TEXTS = [
     "gpt_neo",
     "gpt_neox",
     "gptj",
+    "gpt_oss",
     "granite",
+    "granitemoe",
+    "jamba",
     "llama",
     "mamba",
     "mistral",
@@ -80,6 +83,7 @@ TEXTS = [
     "nystromformer",
     "olmo",
     "olmo2",
+    "olmoe",
     "openai-gpt",
     "opt",
     "persimmon",
@@ -88,6 +92,7 @@ TEXTS = [
     "qwen2",
     "qwen2_moe",
     "qwen3",
+    "qwen3_moe",
     "rembert",
     "roberta",
     "roformer",
@@ -171,8 +176,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "regnet": {"embedding_size": 8, "hidden_sizes": [12, 16], "depths": [1, 1], "groups_width": 4, "num_stages": 2},
     "poolformer": {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]},
     "stablelm": {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}},
-    "mixtral": {"experts_implementation": "eager"},
-    "qwen2_moe": {"experts_implementation": "eager"},
+    **dict.fromkeys(
+        ["gpt_oss", "granitemoe", "jamba", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"],
+        {"experts_implementation": "eager"},
+    ),
 }
 """What some configurations need besides."""
 
