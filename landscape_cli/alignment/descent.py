@@ -150,7 +150,8 @@ class Descent:
                 total = self.similarity.total(best) if total is None else total
                 reached = self.similarity.total(self.matching)
                 if reached <= total:
-                    self.matching.restore(best)
+                    if reached < total or not best.has_pairs_of(self.matching):  # else signs that tell no unit's match
+                        self.matching.restore(best)
                     return
                 best, total = self.matching.copy(), reached
 

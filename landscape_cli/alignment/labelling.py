@@ -75,6 +75,10 @@ class UnitMatching:
         self.pairs, self.permutations = dict(matching.pairs), dict(matching.permutations)
         self.signs, self.flipped = dict(matching.signs), set(matching.flipped)
 
+    def has_pairs_of(self, matching: UnitMatching) -> bool:
+        """Tell whether another matching of the same networks matches units alike, whatever it says of signs."""
+        return all(np.array_equal(pairs, matching.pairs[name]) for name, pairs in self.pairs.items())
+
     def part(self, names: Iterable[str]) -> UnitMatching:
         """Return what a matching says now of some groups of units and signs, and of no other ones."""
         part = UnitMatching.__new__(UnitMatching)

@@ -109,6 +109,7 @@ class SignDescent:
         if not groups:
             return False
         similarity, cosine = self.similarity, self.similarity.kind is Kind.COSINE
+        axes += [axis for group in groups for axis in group.axes if axis.role is Role.GAIN and axis not in axes]
         chosen = solve_signs(groups, axes, self.matching, similarity.reference, similarity.params, cosine=cosine)
         changed = [name for name, signs in chosen.items() if self.matching.flip(name, signs)]
         self.versions.update(changed)

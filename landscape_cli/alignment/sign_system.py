@@ -19,8 +19,10 @@ from torch import Tensor
 from landscape_cli.alignment.assignment import Array
 from landscape_cli.alignment.labelling import UnitMatching
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Axis, SignGroup
+from landscape_cli.symmetry import Axis, Role, SignGroup
 
+LAST = 1e-6
+"""By how much less gains count, which tell what nothing else does."""
 EQUATIONS, FEW = 16, 4096
 """Where equations are not few, as many of each unit are solved, the heaviest: networks equal up to signs need one."""
 Floats = NDArray[np.float64]
@@ -105,7 +107,7 @@ def _evidence(
             products = torch.nan_to_num(products / (norms[0] * norms[1]), nan=0.0, posinf=0.0, neginf=0.0)
         elif cosine:
             products = products * products.numel() / (float(of_both[0].norm() * of_both[1].norm()) or 1.0)
-        found.append(_of_tensor(products, sides))
+        found.append(_of_tensor(products * LAST if axis.role is Role.GAIN else products, sides))
     width = max((units.shape[1] for units, _ in found), default=1)
     padded = [np.pad(units, ((0, 0), (0, width - units.shape[1])), constant_values=-1) for units, _ in found]
     units = np.concatenate([np.zeros((0, width), dtype=np.int64), *padded])

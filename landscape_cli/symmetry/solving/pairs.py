@@ -36,8 +36,8 @@ def free_of_pairs(variables: VariableTable, rows: Sequence[Statement], modulo: i
     for component in _components(variables, rows):
         for row in _kernel(component, modulo) if component else ():
             cells = sorted((int(variables.cells_of[variable]), power, variable) for variable, power in row.items())
-            tensors = {variables.cells[cell].block.tensor for cell, _, _ in cells}
-            if len(tensors - {""}) > 1:
+            held = [cell for cell, _, _ in cells if variables.cells[cell].block.tensor]
+            if len({variables.cells[cell].block.tensor for cell in held}) > 1 or len(held) > len(set(held)):
                 key = tuple((cell, power) for cell, power, _ in cells)
                 alike.setdefault(key, []).append({variable: power for _, power, variable in cells})
     for key, members in alike.items():
@@ -95,8 +95,11 @@ def _grouped(variables: VariableTable, key: Sequence[tuple[int, Power]], members
         ]
         by_shape[tuple(len(each) for each in places)].append(places)
     for rows in by_shape.values():
+        tables: dict[tuple[int, Power], list[Array]] = {}
+        for k, (cell, power) in enumerate(key):
+            if variables.cells[cell].block.tensor:
+                tables.setdefault((cell, power), []).append(np.stack([places[k] for places in rows]))
         yield [
-            (variables.cells[cell].block, power, np.stack([places[k] for places in rows]))
-            for k, (cell, power) in enumerate(key)
-            if variables.cells[cell].block.tensor
+            (variables.cells[cell].block, power, np.concatenate(parts, axis=1))
+            for (cell, power), parts in tables.items()
         ]

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from landscape_cli.symmetry.solving.elimination import quotient
 from landscape_cli.symmetry.tracing.equations import Equations, Statement
-from landscape_cli.symmetry.tracing.integers import NONE, Array, components, different_rows, ranked_rows
+from landscape_cli.symmetry.tracing.integers import NONE, Array, components, different, different_rows, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 
 MOST_COLUMNS = 8
@@ -22,11 +24,14 @@ MOST_COLUMNS = 8
 def separate(equations: Equations, labels: Labels) -> None:
     """Put in place of such equations those of either side, each equal to a new variable: of a block, or of no unit."""
     owner = np.full(equations.count, NONE)
+    several = np.zeros(equations.count, dtype=bool)
     for block in equations.blocks:
         units = np.stack(labels.resolve(block.owners))
-        owner[block.variables] = np.where((units >= 0).sum(axis=0) == 1, units.max(axis=0), NONE)
-    for kind in ("scale", "sign"):
-        pending, done = without_ones(equations.rows(kind), equations.count, 2 if kind == "sign" else 0), []
+        number = (units >= 0).sum(axis=0)
+        owner[block.variables], several[block.variables] = np.where(number == 1, units.max(axis=0), NONE), number > 1
+    for kind, modulo in (("scale", 0), ("sign", 2)):
+        pending, done = without_ones(equations.rows(kind), equations.count, modulo), []
+        pending = _through_equals(pending, several, modulo) if several.any() else pending
         while pending:
             statement = pending.pop(0)
             parts = _separated(statement, equations, labels, owner)
@@ -61,22 +66,44 @@ def without_ones(statements: Sequence[Statement], count: int, modulo: int) -> li
         if left.all():
             kept.append((rows, powers))
             continue
-        known = np.unique(rows[counts & ones[rows]])
+        known = different(rows[counts & ones[rows]])
         if known.any():
             kept.append((known[known > 0][:, None], (1,)))
         codes = left @ (1 << np.arange(len(powers)))
-        for code in np.unique(codes[codes > 0]).tolist():
+        for code in different(codes[codes > 0]).tolist():
             columns = [k for k in range(len(powers)) if code >> k & 1]
             of = different_rows(rows[codes == code][:, columns])
             kept.append((of, tuple(powers[k] for k in columns)))
     return kept
 
 
+def _through_equals(statements: Sequence[Statement], several: NDArray[np.bool_], modulo: int) -> list[Statement]:
+    """Return statements with those variables of several units that equal powers of a unit's own replaced by these."""
+    equal, shares = np.full(len(several), NONE), np.zeros(len(several), dtype=object)
+    telling: set[int] = set()
+    for number, (rows, powers) in enumerate(statements):
+        for k in (0, 1) if rows.shape[1] == 2 else ():
+            own, others = rows[:, k], rows[:, 1 - k]
+            known = (equal[own] >= 0).any() or len(np.unique(own)) < len(own) or (modulo and powers[k] % modulo == 0)
+            if several[own].all() and not several[others].any() and not known:
+                share = powers[1 - k] % modulo if modulo else quotient(-powers[1 - k], powers[k])
+                equal[own], shares[own] = others, share
+                telling.add(number)
+    replaced = []
+    for number, (rows, powers) in enumerate(statements):
+        columns, raised = list(rows.T), list(powers)
+        for k, column in enumerate(columns):
+            if number not in telling and (equal[column] >= 0).all() and len(set(shares[column])) == 1:
+                columns[k], raised[k] = equal[column], raised[k] * shares[column[0]]
+        replaced.append((different_rows(np.column_stack(columns)), tuple(raised)))
+    return replaced
+
+
 def _separated(statement: Statement, equations: Equations, labels: Labels, owner: Array) -> list[Statement]:
     """Return two statements in place of one, each of some of its columns; none if they are not met each with each."""
     rows, powers = statement
     width = rows.shape[1]
-    if width > MOST_COLUMNS or len(rows) < 4 or len(rows) <= max(len(np.unique(rows[:, k])) for k in range(width)):
+    if width > MOST_COLUMNS or len(rows) < 4 or any(len(different(column)) == len(rows) for column in rows.T):
         return []
     for left in (some for size in range(1, width // 2 + 1) for some in combinations(range(width), size)):
         sides = [list(left), [k for k in range(width) if k not in left]]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
             list(layers)
         ]:
             key = frozenset(map(id, members))
-            if not any(int(layer.max()) >= 0 for layer in members) or key in seen_layers:
+            if key in seen_layers or not any(int(layer.max()) >= 0 for layer in members):
                 continue
             seen_layers.add(key)
             keep.append(members)  # so that no other layer gets the same identity
@@ -57,6 +58,8 @@ def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
 
 def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
     """Return layers over those axes alone that units lie along: what slots say along others counts as one."""
+    if len(layers) == 1:
+        return list(layers)
     along = frozenset().union(*(covered(layer) for layer in layers if int(layer.max()) >= 0))
     narrowed = []
     for layer in layers:
@@ -75,11 +78,25 @@ def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     shape = np.broadcast_shapes(*(part.shape for part in parts))
     columns = [np.ascontiguousarray(np.broadcast_to(part, shape)).ravel() for part in parts]
     columns = list({column.tobytes(): column for column in columns}.values())
+    if len(columns) == 1:
+        return Run(tuple(columns))
     units = [column for column in columns if column.max(initial=-1) >= 0]
     blocks = [_lifted(labels, column) for column in units] if len(units) > 1 else []
     beside = [block for block, column in zip(blocks, units, strict=False) if not np.array_equal(block, column)]
     told = [_without_blocks(column, beside) for column in columns]
-    return Run(tuple(_merged([column for column in told if column is not None])))
+    return Run(tuple(_gathered(_merged([column for column in told if column is not None]))))
+
+
+def _gathered(columns: Sequence[Array]) -> list[Array]:
+    """Return columns, units that are alone at a place put into the column where they are beside others elsewhere."""
+    columns = list(columns)
+    for k, j in permutations(range(len(columns)), 2):
+        both = np.intersect1d(columns[k][columns[k] >= 0], columns[j][columns[j] >= 0])
+        here = np.isin(columns[k], both)
+        alone = np.all([column[here] == NONE for i, column in enumerate(columns) if i != k], axis=0)
+        if len(both) and alone.all():
+            columns[j], columns[k] = np.where(here, columns[k], columns[j]), np.where(here, NONE, columns[k])
+    return columns
 
 
 def _merged(columns: Sequence[Array]) -> list[Array]:

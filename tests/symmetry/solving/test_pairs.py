@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.symmetry import ScaleGroup
-from tests.support.layers import Net, parameter, shuffled
+from tests.support.composed import undone
+from tests.support.layers import EPS, Net, parameter, shuffled
 from tests.support.symmetry_checks import check_true, make_net
+
+Parts = Callable[[Net, Tensor], Iterable[Tensor]]
 
 
 def shuffle(m: Net, x: Tensor) -> Tensor:
@@ -58,3 +64,64 @@ def test_places_of_a_group_are_told_apart() -> None:
             places = scaled.axis.places.table
             assert len(set(places.ravel().tolist())) == places.size
     assert sum(group.size for group in groups) == 8
+
+
+def heads(y: Tensor, width: int) -> Tensor:
+    return y.unflatten(-1, (-1, width)).transpose(1, 2)
+
+
+def halves(m: Net, x: Tensor) -> Iterable[Tensor]:
+    """Queries, keys and values one after the other, each of two heads."""
+    return (heads(t, 2) for t in m.qkv(x).chunk(3, -1))
+
+
+def by_head(m: Net, x: Tensor) -> Iterable[Tensor]:
+    """Those of a head one after the other, head by head."""
+    return (t.transpose(1, 2) for t in m.qkv(x).unflatten(-1, (2, 3, 2)).unbind(3))
+
+
+def by_weights(m: Net, x: Tensor) -> Iterable[Tensor]:
+    """Products with parts of one weight."""
+    return (heads(F.linear(x, w), 2) for w in m.qkv.weight.chunk(3))
+
+
+def one_key(m: Net, x: Tensor) -> Iterable[Tensor]:
+    """One key and one value for four queries."""
+    return (heads(t, 2) for t in m.qkv(x).split([8, 2, 2], -1))
+
+
+def turned(x: Tensor) -> Tensor:
+    angle = torch.arange(x.shape[-2], dtype=x.dtype)[:, None] * 0.4
+    a, b = x.chunk(2, -1)
+    return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()], -1)
+
+
+@pytest.mark.parametrize(
+    ("apart", "normed", "signs"),
+    [
+        (halves, "qk", [2, 2, 4, 4]),  # of the gains of either, of values, of pairs
+        (by_head, "qk", [2, 2, 4, 4]),
+        (by_weights, "qk", [1, 2, 2, 4, 4]),
+        (halves, "q", [2, 4, 4]),
+        (one_key, "qk", [2, 2, 2, 2]),  # a key's, with those of all queries
+        (by_head, "turned", [1, 1, 1, 1, 2, 4]),  # each gain, pairs that turn together, values
+    ],
+)
+def test_queries_and_keys_in_one_tensor_flip_in_pairs(apart: Parts, normed: str, signs: list[int]) -> None:
+    torch.manual_seed(0)
+
+    def body(m: Net, x: Tensor) -> Tensor:
+        q, k, v = apart(m, x)
+        q, k = m.nq(q), k if normed == "q" else m.nk(k)
+        if normed == "turned":
+            q, k = turned(q), turned(k)
+        return m.o(F.scaled_dot_product_attention(q, k, v, enable_gqa=True).transpose(1, 2).flatten(2))
+
+    parts = {"qkv": nn.Linear(3, 12, bias=False), "nq": nn.RMSNorm(2, eps=EPS), "nk": nn.RMSNorm(2, eps=EPS)}
+    if normed == "q":
+        del parts["nk"]
+    net = make_net(Net(body, **parts, o=nn.Linear(8 if apart is one_key else 4, 2)), (3, 3))
+    assert sorted(group.size for group in net.symmetry.signs) == signs
+    assert not net.symmetry.notes
+    check_true(net)
+    assert undone(net, 0) == ""
