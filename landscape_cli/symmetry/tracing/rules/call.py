@@ -261,7 +261,9 @@ class Call:
             return taken
 
         result = value.layers(follow, shape)
-        return replace(result, labels=self.apart(result.labels, shape), lone=tuple(lone)) if apart else result
+        if not apart:
+            return result
+        return replace(result, labels=self.apart(result.labels, shape), lone=tuple(lone), unread=True)
 
     def apart(self, labels: Sequence[Layer], shape: Sequence[int], reason: str = "") -> tuple[Layer, ...]:
         """Return labels with slots added where they do not tell all places apart."""
