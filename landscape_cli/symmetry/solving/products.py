@@ -18,6 +18,8 @@ from landscape_cli.symmetry.tracing.integers import NONE, Array, components, dif
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Power
 
+MOST_HOLDERS = 3
+"""Of how many units at once a variable is at most."""
 MOST_COLUMNS = 8
 """Up to how many factors of an equation are put on either side, in every way."""
 
@@ -26,16 +28,19 @@ def separate(equations: Equations, labels: Labels) -> None:
     """Put in place of such equations those of either side, each equal to a new variable: of a block, or of no unit."""
     owner = np.full(equations.count, NONE)
     several = np.zeros(equations.count, dtype=bool)
+    holders = np.full((MOST_HOLDERS, equations.count), NONE)
     for block in equations.blocks:
         units = np.stack(labels.resolve(block.owners))
         number = (units >= 0).sum(axis=0)
         owner[block.variables], several[block.variables] = np.where(number == 1, units.max(axis=0), NONE), number > 1
+        for k, column in enumerate(units[:MOST_HOLDERS]):
+            holders[k, block.variables] = column
     for kind, modulo in (("scale", 0), ("sign", 2)):
         pending, done = without_ones(equations.rows(kind), equations.count, modulo), []
         pending = _put_in(pending, several, modulo) if several.any() else pending
         while pending:
             statement = pending.pop(0)
-            parts = _separated(statement, equations, labels, owner)
+            parts = _separated(statement, equations, labels, owner, holders)
             pending[:0] = parts
             done += [] if parts else [statement]
         equations.replace(kind, done)
@@ -111,7 +116,9 @@ def _put_in(statements: Sequence[Statement], several: NDArray[np.bool_], modulo:
     return replaced
 
 
-def _separated(statement: Statement, equations: Equations, labels: Labels, owner: Array) -> list[Statement]:
+def _separated(
+    statement: Statement, equations: Equations, labels: Labels, owner: Array, holders: Array
+) -> list[Statement]:
     """Return two statements in place of one, each of some of its columns; none if they are not met each with each."""
     rows, powers = statement
     width = rows.shape[1]
@@ -122,7 +129,7 @@ def _separated(statement: Statement, equations: Equations, labels: Labels, owner
         blocks = _blocks(*(ranked_rows(rows[:, columns]) for columns in sides))
         if blocks is None:
             continue
-        owners = _owners(blocks, rows, labels, owner)
+        owners = _owners(blocks, rows, labels, owner, holders)
         if owners is None:
             continue
         common = equations.variables("", (), owners)[blocks]
@@ -143,14 +150,20 @@ def _blocks(left: Array, right: Array) -> Array | None:
     return block if full and min(int(count.min()) for count in counts) > 1 else None
 
 
-def _owners(blocks: Array, rows: Array, labels: Labels, owner: Array) -> Array | None:
-    """Return what each block of rows belongs to: the block of its units, or, if there is only one, nobody."""
+def _owners(blocks: Array, rows: Array, labels: Labels, owner: Array, holders: Array) -> Array | None:
+    """Return what each block of rows belongs to: the block of its units, or what these have in common; or nobody."""
     if not blocks.any():
         return labels.slots(1, "all")
-    for column in rows.T:
-        known = column < len(owner)
-        above = np.where(known, labels.above(owner[np.where(known, column, 0)]), NONE)
-        pairs = different_rows(np.stack([blocks, above], axis=1))
+    known = rows < len(owner)
+    units = np.where(known, owner[np.where(known, rows, 0)], NONE)
+    above = [labels.above(column) for column in units.T]
+    common = [
+        np.where(known[:, k], of[np.where(known[:, k], rows[:, k], 0)], NONE)
+        for k in range(rows.shape[1])
+        for of in holders
+    ]
+    for column in (*above, *common):
+        pairs = different_rows(np.stack([blocks, column], axis=1))
         alone = len(pairs) == int(blocks.max()) + 1 and len(np.unique(pairs[:, 1])) == len(pairs)
         if alone and (pairs[:, 1] >= 0).all():
             return pairs[:, 1]
