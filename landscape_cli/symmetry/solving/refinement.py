@@ -75,11 +75,11 @@ def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
 def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     """Return what layers over one run of axes come to, flattened over those axes."""
     parts = [part for layer in layers for part in labels.resolve(layer.numpy(), lone=True)]
+    if len(parts) == 1:
+        return Run((parts[0].ravel(),))
     shape = np.broadcast_shapes(*(part.shape for part in parts))
     columns = [np.ascontiguousarray(np.broadcast_to(part, shape)).ravel() for part in parts]
     columns = list({column.tobytes(): column for column in columns}.values())
-    if len(columns) == 1:
-        return Run(tuple(columns))
     units = [column for column in columns if column.max(initial=-1) >= 0]
     blocks = [_lifted(labels, column) for column in units] if len(units) > 1 else []
     beside = [block for block, column in zip(blocks, units, strict=False) if not np.array_equal(block, column)]
