@@ -21,6 +21,8 @@ ARGUMENTS = {"googlenet": {"init_weights": False}, "inception_v3": {"init_weight
 SIDES = {"inception_v3": 299}
 SIDE = 64
 """Of images for models of timm that take any size."""
+OF_BLOCKS = ("bat_", "halo", "lamhalo", "sehalo")
+"""How models of timm are called that attend within blocks of 8 x 8 pixels, so that small images do not do."""
 SIZE_WORDS = [
     "test",
     "zepto",
@@ -66,7 +68,10 @@ TEXTS = [
     "gpt_neo",
     "gpt_neox",
     "gptj",
+    "gpt_oss",
     "granite",
+    "granitemoe",
+    "jamba",
     "llama",
     "mamba",
     "mistral",
@@ -78,6 +83,7 @@ TEXTS = [
     "nystromformer",
     "olmo",
     "olmo2",
+    "olmoe",
     "openai-gpt",
     "opt",
     "persimmon",
@@ -86,6 +92,7 @@ TEXTS = [
     "qwen2",
     "qwen2_moe",
     "qwen3",
+    "qwen3_moe",
     "rembert",
     "roberta",
     "roformer",
@@ -169,10 +176,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "regnet": {"embedding_size": 8, "hidden_sizes": [12, 16], "depths": [1, 1], "groups_width": 4, "num_stages": 2},
     "poolformer": {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]},
     "stablelm": {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}},
-    "mixtral": {"experts_implementation": "eager"},
-    "qwen2_moe": {"experts_implementation": "eager"},
 }
 """What some configurations need besides."""
+ROUTED = ["gpt_oss", "granitemoe", "jamba", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"]
+"""What has experts, which are to be computed one by one."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +241,8 @@ def _size(name: str) -> tuple[int, int, int, str]:
 def _timm_model(name: str) -> Built:
     timm = _timm()
     config = timm.get_pretrained_cfg(name)
-    side = config.input_size[-1] if config is None or config.fixed_input_size else SIDE
+    as_made = config is None or config.fixed_input_size or name.startswith(OF_BLOCKS)
+    side = config.input_size[-1] if as_made else SIDE
     return timm.create_model(name, pretrained=False), torch.zeros(2, 3, side, side)
 
 
@@ -263,7 +271,8 @@ def _transformers_model(name: str) -> Built:
     settable = {key: value for key, value in settable.items() if not isinstance(getattr(kind, key, None), property)}
     if hasattr(plain, "depths"):  # whose sizes are lists, a number a stage
         settable.pop("image_size", None)
-    config = kind(**settable | SPECIAL.get(name, {}))
+    routed = {"experts_implementation": "eager"} if name in ROUTED else {}
+    config = kind(**settable | routed | SPECIAL.get(name, {}))
     for head in heads:
         auto = getattr(transformers, f"AutoModelFor{head}")
         if type(config) in auto._model_mapping:

@@ -53,7 +53,7 @@ HARDLY = 0.1
 
 
 def findings(study: Study) -> list[Finding]:
-    """Return every finding, part by part; those on optimised paths where there are any.
+    """Return every finding, part by part, told by its effects; those on optimised paths where there are any.
 
     A perceptron has no hidden units: what aligning does is not asked of it.
     """
@@ -63,8 +63,10 @@ def findings(study: Study) -> list[Finding]:
         found += [bending_lowers(study), bends_near_zero(study, "aligned", "4b")]
     found.append(flatter_closer(study, "5", "aligned, flatter solutions are closer to each other"))
     if is_deep(study.name):
-        return [*found, aligning_lowers(study, "6a", ("raw", "aligned")), aligning_nears(study)]
-    return [*found, aligning_matters_little(study)] if has_units(study.name) else found
+        found += [aligning_lowers(study, "6a", ("raw", "aligned")), aligning_nears(study)]
+    elif has_units(study.name):
+        found.append(aligning_matters_little(study))
+    return [finding.by_effects() for finding in found]
 
 
 def has_units(name: str) -> bool:

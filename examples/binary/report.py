@@ -11,7 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from study.effects import BY_EFFECTS
 from study.page import Report, write
+from study.summary import by_verdict
 
 from binary.findings import FORM, HARDLY, findings
 from binary.series import LEVEL, series_of
@@ -26,6 +28,8 @@ REPORT = Report(
     f"layers elsewhere. Sizes are compared by the local energy at p = {LEVEL:g}, and by the barriers between solutions "
     f"of one sampler. *Hardly matters* means a mean change, either way, of less than {HARDLY:g} of the mean barrier.",
     findings=findings,
+    rule=BY_EFFECTS,
+    overview=by_verdict,
     series=series_of,
 )
 

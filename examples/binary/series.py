@@ -72,7 +72,7 @@ def claims_on(studies: Sequence[Study]) -> list[Finding]:
             numbers.append(f"{sampler.upper()} {' → '.join(map(spread, values))}")
             for small, large in itertools.pairwise(studies):
                 comparisons.append(falls(title, sampler, small, large))
-        found.append(Finding(label, claim, numbers, comparisons))
+        found.append(Finding(label, claim, numbers, comparisons).by_effects())
     return found
 
 

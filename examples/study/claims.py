@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Any
 
-from study.effects import Effect, difference, effect, log_ratio
+from study.effects import Effect, difference, effect, largest, log_ratio, quantile
 from study.readings import CONTROLS, PAIRS, SAMPLERS, Curve, Pair, Study, of_pair
 from study.verdicts import Comparison, NothingMeasured, Values, below, positive, sampler_of, smaller, verdict
 
@@ -32,7 +32,7 @@ class Finding:
         numbers: what was measured, in lines.
         comparisons: the inequalities it comes down to; none of what is only shown.
         effects: how large it is, in numbers with an interval.
-        each: whether each inequality has to hold, or half of them, with none reversed.
+        each: whether each inequality has to hold, or the effects alone, where they say on which side they should lie.
     """
 
     label: str
@@ -45,7 +45,19 @@ class Finding:
     @property
     def verdict(self) -> str:
         """What the data say."""
-        return verdict(self.comparisons, each=self.each) if self.comparisons else SHOWN
+        if not self.comparisons:
+            return SHOWN
+        inequalities = [one.verdict for one in self.comparisons]
+        sided = [one.verdict for one in self.effects if one.side]
+        return verdict(inequalities, sided if sided and not self.each else [*inequalities, *sided])
+
+    def by_intervals(self) -> Finding:
+        """Return the same, its inequalities told by 95 % intervals, as effects are."""
+        return replace(self, comparisons=[replace(one, threshold=quantile(one.networks)) for one in self.comparisons])
+
+    def by_effects(self) -> Finding:
+        """Return the same, told by its effects, and by inequalities that are reversed."""
+        return replace(self.by_intervals(), each=False)
 
 
 def flatter_energies(study: Study) -> Finding:
@@ -60,7 +72,7 @@ def flatter_energies(study: Study) -> Finding:
         comparisons += ordered
     rows = [{row: of_sampler(energies, row) for row in ROWS} for energies in study.energies.values()]
     effects = [
-        log_ratio(f"log ratio, {low.upper()} to {high.upper()}", [(own[low], own[high]) for own in rows])
+        log_ratio(f"log ratio, {low.upper()} to {high.upper()}", [(own[low], own[high]) for own in rows], side=of(high))
         for low, high in compared(study.energies.values())
     ]
     return Finding("1a", f"local energy: RSGD < SGD < ADV at every {symbol}", numbers, comparisons, effects)
@@ -71,7 +83,9 @@ def flatter_errors(study: Study) -> Finding:
     errors = study.errors["test"]
     own, ordered = in_order(errors, "test error")
     effects = [
-        difference(f"{low.upper()} less {high.upper()}", of_sampler(errors, low), of_sampler(errors, high))
+        difference(
+            f"{low.upper()} less {high.upper()}", of_sampler(errors, low), of_sampler(errors, high), side=of(high)
+        )
         for low, high in compared([errors])
     ]
     return Finding("1b", "test errors: RSGD < SGD < ADV", [own], ordered, effects)
@@ -82,6 +96,11 @@ def compared(values: Iterable[Values]) -> list[tuple[str, str]]:
     there = {sampler_of(name) for each in values for (name,) in each}
     flattest = SAMPLERS[0]
     return [*itertools.pairwise(SAMPLERS), *((flattest, control) for control in CONTROLS if control in there)]
+
+
+def of(row: str) -> str:
+    """Return on which side of zero the paper has what is below a row; of controls it says nothing."""
+    return "" if row in CONTROLS else "<"
 
 
 def in_order(values: Values, what: str) -> tuple[str, list[Comparison]]:
@@ -107,7 +126,7 @@ def barrier_order(study: Study, kind: str, label: str) -> Finding:
     numbers = [f"{words(pair)} {spread(barriers[pair])}" for pair in PAIRS]
     claim = "barriers: RSGD–RSGD < RSGD–SGD, SGD–SGD < RSGD–ADV, SGD–ADV < ADV–ADV"
     samples = [[barriers[pair] for pair in level] for level in LEVELS]
-    steps = effect("mean difference of neighbours", [one for own in samples for one in own], mean_step)
+    steps = effect("mean difference of neighbours", [one for own in samples for one in own], mean_step, side=">")
     return Finding(label, f"{claim} ({title})", numbers, comparisons, [steps])
 
 
@@ -126,7 +145,7 @@ def aligning_lowers(study: Study, label: str, kinds: Sequence[str]) -> Finding:
         ratios.append((barrier(after), barrier(before)))
         numbers.append(f"{words(pair)} {spread(barrier(before))} → {spread(barrier(after))}")
         comparisons.append(positive(f"barrier, as trained less aligned: {words(pair)} > 0", drop))
-    effects = [log_ratio("mean log ratio, aligned to as trained", ratios)]
+    effects = [log_ratio("mean log ratio, aligned to as trained", ratios, side="<")]
     return Finding(label, "aligning lowers the barriers", numbers, comparisons, effects)
 
 
@@ -140,7 +159,7 @@ def bends_near_zero(study: Study, kind: str, label: str) -> Finding:
         for pair in PAIRS
     ]
     claim = f"the optimised single-bend path has a barrier near zero (below {NEAR_ZERO:g}), {title}"
-    effects = [effect("the largest mean barrier", [bent[pair] for pair in PAIRS], max)]
+    effects = [largest("the largest mean barrier", [bent[pair] for pair in PAIRS], below=NEAR_ZERO)]
     return Finding(label, claim, numbers, comparisons, effects)
 
 
@@ -155,7 +174,7 @@ def flatter_closer(study: Study, label: str, claim: str) -> Finding:
     ]
     numbers = [f"{words(pair)} {spread(distances[pair], form.digits)}" for pair in PAIRS]
     flat, *_, sharp = same
-    effects = [difference(f"{words(flat)} less {words(sharp)}", distances[flat], distances[sharp])]
+    effects = [difference(f"{words(flat)} less {words(sharp)}", distances[flat], distances[sharp], side="<")]
     return Finding(label, claim, numbers, comparisons, effects)
 
 

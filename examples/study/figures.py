@@ -7,6 +7,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
 from study.claims import ROWS, column, of_sampler, to_end, words
 from study.page import Series, captions
@@ -21,6 +23,7 @@ COLOURS = {
     "sgd-centre": "#56B4E9",
 }
 """Okabe and Ito's, which those who are colour-blind tell apart."""
+OUTLINE = (withStroke(linewidth=2, foreground="black"),)
 PANELS = 3
 """In a row of the figure of a series."""
 PAIR_COLOURS = dict(zip(PAIRS, ("#000000", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#D55E00"), strict=True))
@@ -69,20 +72,23 @@ def energy(study: Study) -> Figure:
         last = of_sampler(study.energies[levels[-1]], sampler)
         errors = [study.errors["test"][key] for key in last]
         axes[1].plot(list(last.values()), errors, "o", label=sampler.upper(), color=COLOURS[sampler])
-    axes[0].set(xlabel=study.form.symbol, ylabel="local energy δE", title=study.name)
-    axes[1].set(xlabel=f"δE({levels[-1]:g})", ylabel="test error")
+    axes[0].set(xlabel=f"{study.form.symbol}, {study.form.noise}", ylabel="local energy δE", title=study.name)
+    axes[1].set(xlabel=f"δE({levels[-1]:g})", ylabel="test error", title="each network")
     axes[0].legend()
     return figure
 
 
 def profiles(study: Study) -> Figure:
-    """Draw the mean error along each kind of path; below, with optimised midpoints."""
+    """Draw the mean error along each kind of path; below, with optimised midpoints, where there are any."""
     kinds = study.form.kinds
-    figure, grid = panels(2, len(kinds))
-    for row, (curves, prefix) in enumerate(((study.curves, ""), (study.bent, "optimised: "))):
-        highest = max((max(curve.train) for kind in kinds for curve in curves[kind].values()), default=0.0)
+    shown = [
+        (curves, prefix) for curves, prefix in ((study.curves, ""), (study.bent, "optimised: ")) if any(curves.values())
+    ]
+    figure, grid = panels(len(shown), len(kinds))
+    for row, (curves, prefix) in enumerate(shown):
         for axes, (kind, title) in zip(grid[row], kinds.items(), strict=True):
             axes.set_visible(bool(curves[kind]))
+            highest = max((max(curve.train) for curve in curves[kind].values()), default=0.0)
             for pair in PAIRS:
                 own = list(of_pair(curves[kind], pair).values())
                 if own:
@@ -90,7 +96,7 @@ def profiles(study: Study) -> Figure:
                     band(axes, own[0].taus, columns, words(pair), PAIR_COLOURS[pair])
             axes.set(xlabel="τ, from the flatter end", title=prefix + title, ylim=(0, 1.05 * highest or 1))
             axes.set_ylabel("training error")
-    grid[0][0].legend(fontsize=7)
+    next(axes for axes in grid[0] if axes.get_visible()).legend(fontsize=7)
     return figure
 
 
@@ -132,13 +138,15 @@ def contours(figure: Figure, axes: Any, plane: dict[str, Any], split: str, highe
     values = [float("nan") if point[key] is None else point[key] for point in plane["points"]]
     field = [values[k * len(xs) : (k + 1) * len(xs)] for k in range(len(ys))]
     filled = axes.contourf(xs, ys, field, levels=[highest * k / 20 for k in range(21)], cmap="viridis")
-    figure.colorbar(filled, ax=axes, label="training error" if split == "train" else "test error")
+    ticks = MaxNLocator(6)
+    figure.colorbar(filled, ax=axes, label="training error" if split == "train" else "test error", ticks=ticks)
     for corner in plane["networks"]:
         label = Path(corner["network"]).stem.replace("_", " ")
         axes.plot(corner["x"], corner["y"], "o", color="white", markeredgecolor="black")
         left = corner["x"] > (plane["x"][0] + plane["x"][-1]) / 2  # of the point is where the label has room
-        place = {"xytext": (-4 if left else 4, 4), "ha": "right" if left else "left"}
-        axes.annotate(label, (corner["x"], corner["y"]), textcoords="offset points", color="white", **place)
+        place = {"xytext": (-4 if left else 4, 4), "ha": "right" if left else "left", "path_effects": OUTLINE}
+        axes.annotate(label, (corner["x"], corner["y"]), textcoords="offset points", color="white", fontsize=8, **place)
+    axes.set(xlabel="distance", ylabel="distance")
 
 
 def distances(study: Study) -> Figure:

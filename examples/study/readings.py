@@ -43,6 +43,7 @@ class Form:
         splits: on which sets planes are shown.
         columns_of_planes: panels in a row of their figure; None for all in one.
         optimized: the kinds of path that are measured with optimised midpoints, too.
+        experiments: the files of experiments that explain what was found.
     """
 
     kinds: dict[str, str]
@@ -60,6 +61,7 @@ class Form:
     splits: tuple[str, ...] = ("train",)
     columns_of_planes: int | None = None
     optimized: tuple[str, ...] = ()
+    experiments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,6 @@ def read_study(folder: Path, form: Form) -> Study:
     curves = {kind: read_curves(folder / "paths", [f"{kind}.json"], missing) for kind in form.kinds}
     bent = {kind: read_curves(folder / "paths", [f"optimized-{kind}-*.json"], missing) for kind in form.kinds}
     reports = [report for file in sorted((folder / "raw").glob("*.json")) for report in of_training(file)]
-    stems = [*form.kinds, *(f"optimized-{kind}" for kind in form.optimized)]
-    files = ["raw/", "flatness", "distances", "distances-unaligned", *(f"paths/{stem}" for stem in stems), "planes/"]
     return Study(
         form=form,
         name=folder.name,
@@ -182,8 +182,23 @@ def read_study(folder: Path, form: Form) -> Study:
         experiments={
             file.stem: read_curves(file.parent, [file.name], missing) for file in folder.glob("experiments/*.json")
         },
-        absent=[file.rstrip("/") for file in files if not any(folder.glob(f"{file}*.json"))],
+        absent=absent_from(folder, form),
     )
+
+
+def absent_from(folder: Path, form: Form) -> list[str]:
+    """Return what is not there of what a study measures: files, or what they have in common where all are missing."""
+    alone = ["flatness", "distances", "distances-unaligned", *(f"paths/{kind}" for kind in form.kinds)]
+    sets = {file: [file] for file in alone} | {"planes": [f"planes/{title}" for title in form.titles]}
+    for kind in form.optimized:
+        sets[f"paths/optimized-{kind}"] = [f"paths/optimized-{kind}-{'-'.join(pair)}" for pair in PAIRS]
+    if any(folder.glob("experiments/*.json")):
+        sets["experiments"] = [f"experiments/{name}" for name in form.experiments]
+    absent = [] if any(folder.glob("raw/*.json")) else ["raw"]
+    for name, files in sets.items():
+        lost = [file for file in files if not (folder / f"{file}.json").exists()]
+        absent += [name] if lost == files else lost
+    return absent
 
 
 def of_training(file: Path) -> list[tuple[tuple[str, ...], dict[str, Any]]]:

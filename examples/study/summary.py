@@ -14,25 +14,39 @@ HEADINGS = {
     FAILS: "### What does not hold",
     NOISE: "### What so many seeds cannot tell",
 }
-SEVERAL = """\
-Here a finding of several inequalities holds already if none is reversed beyond noise and at least half of them hold;
-with fewer, so many seeds cannot tell. How many there are of each is said in brackets."""
+FEW = 3
+"""Studies up to which each has rows of its own."""
 
 
 def by_verdict(names: Sequence[str], found: Sequence[Sequence[Finding]]) -> str:
-    """Return what holds, what does not, and what cannot be told: a row for each finding of each study."""
+    """Return what holds, what does not, and what cannot be told: of each finding the studies where that is so."""
     parts = ["## What was found"]
     for verdict, heading in HEADINGS.items():
-        rows = [
-            [f"{finding.label}. {finding.claim}", name, "<br>".join(map(str, finding.effects)), told(finding)]
+        there = [
+            (f"{finding.label}. {finding.claim}", name, finding)
             for name, own in zip(names, found, strict=True)
             for finding in own
             if finding.verdict == verdict
         ]
-        rows.sort(key=lambda row: row[0])
-        head = ["finding", "study", "effect", "inequalities that hold"]
+        there.sort(key=lambda one: one[0])
+        if len(names) <= FEW:
+            head = ["finding", "study", "effect", "inequalities"]
+            rows = [[claim, name, "<br>".join(map(str, one.effects)), told(one)] for claim, name, one in there]
+        else:
+            head = ["finding", "studies (how many inequalities hold)"]
+            claims = dict.fromkeys(claim for claim, _, _ in there)
+            rows = [
+                [claim, ", ".join(f"{name} ({counted(f)})" for c, name, f in there if c == claim)] for claim in claims
+            ]
         parts.append(table(heading, head, rows) if rows else f"{heading}\n\nNothing.")
     return "\n\n".join(parts)
+
+
+def counted(finding: Finding) -> str:
+    """Return how many inequalities hold, and how many are reversed."""
+    verdicts = [one.verdict for one in finding.comparisons]
+    lost = f", {verdicts.count(FAILS)} reversed" if FAILS in verdicts else ""
+    return f"{verdicts.count(HOLDS)} of {len(verdicts)}{lost}"
 
 
 def on_solutions(study: Study, findings: Callable[[Study], list[Finding]]) -> list[str]:

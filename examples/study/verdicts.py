@@ -57,36 +57,40 @@ class Comparison:
         claim: what should be, in words.
         difference: the side that should be larger, less the other.
         error: its standard error; NaN if there are too few networks.
+        networks: how many there are of the sampler that has the fewest.
+        threshold: how many standard errors a difference is told by.
     """
 
     claim: str
     difference: float
     error: float
+    networks: int
+    threshold: float = THRESHOLD
 
     @property
     def verdict(self) -> str:
         """What the data says of it."""
-        if self.difference > THRESHOLD * self.error:
+        if self.difference > self.threshold * self.error:
             return HOLDS
-        return FAILS if self.difference < -THRESHOLD * self.error else NOISE
+        return FAILS if self.difference < -self.threshold * self.error else NOISE
 
 
-def verdict(comparisons: Iterable[Comparison], *, each: bool = True) -> str:
-    """Return the verdict over several inequalities.
+def verdict(found: Sequence[str], needed: Sequence[str] | None = None) -> str:
+    """Return the verdict over several.
 
     Args:
-        comparisons: the inequalities.
-        each: whether each has to hold; else it is enough that half of them do, and none is reversed.
+        found: of which none may say that it does not hold.
+        needed: which all have to hold; None: those.
 
     Raises:
         ValueError: if there is none.
     """
-    found = [comparison.verdict for comparison in comparisons]
-    if not found:
+    needed = found if needed is None else needed
+    if not needed:
         raise ValueError("a finding needs at least one inequality")
-    if FAILS in found:
+    if FAILS in [*found, *needed]:
         return FAILS
-    return HOLDS if found.count(HOLDS) >= len(found) * (1 if each else 0.5) else NOISE
+    return HOLDS if all(one == HOLDS for one in needed) else NOISE
 
 
 def smaller(claim: str, low: Values, high: Values) -> Comparison:
@@ -116,8 +120,7 @@ def compare(claim: str, samples: Sequence[Values], difference: Callable[[list[fl
         NothingMeasured: if a sample is empty.
     """
     found = jackknife(claim, samples, difference)
-    largest = max(abs(fmean(sample.values())) for sample in samples)
-    return Comparison(claim, found.value, max(found.error, ROUNDING * largest))
+    return Comparison(claim, found.value, found.error, found.networks)
 
 
 def jackknife(what: str, samples: Sequence[Values], number: Callable[[list[float]], float]) -> Estimate:
@@ -140,8 +143,9 @@ def jackknife(what: str, samples: Sequence[Values], number: Callable[[list[float
         left = [_without(network, samples, number) for network in own]
         centre = fmean(left)
         variance += (len(own) - 1) / len(own) * sum((value - centre) ** 2 for value in left)
-    full = number([fmean(sample.values()) for sample in samples])
-    return Estimate(full, math.sqrt(variance), min(map(len, families)))
+    means = [fmean(sample.values()) for sample in samples]
+    rounding = ROUNDING * max(map(abs, means))
+    return Estimate(number(means), max(math.sqrt(variance), rounding), min(map(len, families)))
 
 
 def samplers_of(networks: Iterable[str]) -> list[str]:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from statistics import fmean
 
-from study.claims import Finding, barrier, of_sampler, spread, to_end, words
-from study.effects import difference, effect
+from study.claims import NEAR_ZERO, Finding, barrier, of_sampler, spread, to_end, words
+from study.effects import difference, effect, largest
 from study.page import table, told
 from study.readings import MIXED, SAMPLERS, Study, of_pair
-from study.verdicts import NothingMeasured, Values, positive, smaller
+from study.verdicts import NothingMeasured, Values, below, positive, smaller
 
-from toroids.findings import lean
+from toroids.findings import FLAT, lean
 
 REVERSED = (("sgd", "rsgd"), ("sgd", "adv"))
 """Samplers by the barrier between their networks as trained: SGD's is the lowest."""
@@ -32,12 +32,12 @@ def relabelled(study: Study) -> Finding:
         pairs = {key: c.barrier for key, c in of_pair(study.curves["linear"], (sampler, sampler)).items()}
         itself = of_sampler(own, sampler)
         numbers.append(f"{sampler.upper()}: between two {spread(pairs)}, with itself relabelled {spread(itself)}")
-        effects.append(difference(f"{sampler.upper()}, with itself less between two", itself, pairs))
+        effects.append(difference(f"{sampler.upper()}, with itself less between two", itself, pairs, side="="))
     comparisons = [
         smaller(f"barrier with itself: {low.upper()} < {high.upper()}", of_sampler(own, low), of_sampler(own, high))
         for low, high in REVERSED
     ]
-    claim = "a network and itself, its units relabelled at random, have a barrier in the order of those as trained"
+    claim = "a network and itself, its units relabelled at random, have a barrier as high as two as trained"
     return Finding("2c", claim, numbers, comparisons, effects)
 
 
@@ -58,8 +58,8 @@ def normalised(study: Study) -> Finding:
             f"geodesic {spread(geodesic)}"
         )
         comparisons.append(positive(f"lean of the line, as trained less normalised: {words(pair)} > 0", drop))
-    claim = "normalising alone takes from the aligned line what it leans more than the geodesic"
-    effects = [effect("mean lean, normalised line less geodesic", left, fmean)]
+    claim = "the aligned line between normalised networks leans less than as trained, and as much as the geodesic"
+    effects = [effect("mean lean, normalised line less geodesic", left, fmean, side="=")]
     return Finding("3b", claim, numbers, comparisons, effects)
 
 
@@ -76,7 +76,26 @@ def both_pieces(study: Study, long: str = "") -> Finding:
         comparisons.append(positive(f"how much lower the barrier is, {words(pair)} > 0", drop))
     claim = "on points of both pieces instead of the midpoint alone" if not long else "there for sixty epochs, not ten"
     claim = f"training {claim} lowers the barriers of paths that end in ADV"
-    return Finding("4a", claim, numbers, comparisons, [effect("the largest mean barrier", barriers, max)])
+    return Finding("4a", claim, numbers, comparisons, [largest("the largest mean barrier", barriers)])
+
+
+def solved(study: Study) -> Finding:
+    """Finding 4a: barriers of optimised geodesics whose midpoint was trained until it is a solution itself."""
+    numbers, comparisons, barriers = [], [], []
+    for pair in FLAT:
+        own = study.experiments.get(f"solved-{'-'.join(pair)}", {})
+        before = {key: curve for key, curve in study.bent["geodesic"].items() if key in own}
+        barriers.append(barrier(own))
+        errors = [
+            spread({key: curve.midpoint["train_error"] for key, curve in curves.items() if curve.midpoint})
+            for curves in (before, own)
+        ]
+        numbers.append(
+            f"{words(pair)}: {spread(barrier(before))} → {spread(barriers[-1])}, midpoints' errors {' → '.join(errors)}"
+        )
+        comparisons.append(below(f"barrier, {words(pair)} < {NEAR_ZERO:g}", barriers[-1], NEAR_ZERO))
+    claim = f"midpoints that are solutions bring barriers between flat solutions below {NEAR_ZERO:g}"
+    return Finding("4a", claim, numbers, comparisons, [largest("the largest mean barrier", barriers)])
 
 
 def nearer(study: Study, first: str, second: str, claim: str) -> Finding:
@@ -101,6 +120,7 @@ def experiments(study: Study, again: str = "") -> list[str]:
         normalised,
         both_pieces,
         lambda study: both_pieces(study, "long-"),
+        solved,
         lambda study: nearer(
             study, "bent", "long", "sixty epochs, not ten, bring midpoints nearer to RSGD than to SGD"
         ),
@@ -110,7 +130,7 @@ def experiments(study: Study, again: str = "") -> list[str]:
     )
     for make in makes:
         with suppress(NothingMeasured):
-            one = make(study)
+            one = make(study).by_intervals()
             cells = ["<br>".join(one.numbers), "<br>".join(map(str, one.effects)), told(one)]
             rows.append([f"on {one.label}: {one.claim}", *cells])
     if not rows:

@@ -31,6 +31,12 @@ for study in "${studies[@]}"; do
     job "$study" "experiments/both-pieces-long-$sampler-adv.json" "path $ends $bends --train-on connector --epochs 60"
   done
   ends="$(family normal rsgd)$(family normal sgd)--pairs zip"
+  for pair in rsgd-rsgd rsgd-sgd sgd-sgd; do
+    first=${pair%-*} second=${pair#*-} pairs=zip
+    if [ "$first" = "$second" ]; then pairs=all; fi
+    job "$study" "experiments/solved-$pair.json" \
+      "path $(family normal "$first")$(family normal "$second")--pairs $pairs $bends --epochs 60 --lr 0.02"
+  done
   job "$study" experiments/long.json "path $ends $bends --epochs 60"
   job "$study" experiments/long-small.json "path $ends $bends --epochs 60 --batch-size 43"
 done | carry_out "experiments"

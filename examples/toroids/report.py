@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from study.effects import BY_EFFECTS
 from study.page import Report, write
 from study.readings import Study
-from study.summary import SEVERAL, by_verdict, on_solutions, tuned
-from study.verdicts import RULE
+from study.summary import by_verdict, on_solutions, tuned
 
 from toroids.experiments import experiments
 from toroids.findings import FORM, findings
@@ -36,7 +36,7 @@ REPORT = Report(
     "sharper end, less that of the flatter end's half, divided by the barrier: above zero the profile is flatter "
     "towards the flatter end.",
     findings=findings,
-    rule=f"{RULE}\n\n{SEVERAL}",
+    rule=BY_EFFECTS,
     overview=by_verdict,
     extras=lambda study: [
         *experiments(study, again(study, "experiments/*")),

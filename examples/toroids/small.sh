@@ -1,5 +1,5 @@
 # shellcheck disable=SC2034 # the stages read these
-# Settings for one CPU core: six to seven hours in all. What is cut of protocol.md is said in README.md.
+# Settings for one CPU core: seven hours in all. What is cut of protocol.md is said in README.md.
 stages=(tune train symmetries measure explain)
 studies=(fashion-mnist/mlp fashion-mnist/lenet mnist/mlp)
 folders+=(tuning)

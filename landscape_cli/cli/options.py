@@ -60,7 +60,7 @@ Form = Annotated[
     Format | None,
     typer.Option("--format", help="Form of standard output: by default a table on a terminal, else JSON."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress or remarks on standard error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, remarks or warnings.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Loss = Annotated[bool, typer.Option("--loss", help="Report the mean cross-entropy beside the error.")]
 BatchNorm = Annotated[

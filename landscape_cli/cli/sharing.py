@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -129,8 +130,9 @@ class Sharing:
         if self._state is not None and (self._ranks is None or index == 0):
             self._look_before(provenance, self._state)
         RANKS_OF_THIS_PROCESS.agree(provenance)
+        identity = dict(provenance) | ({} if self._part is None else {"part": f"{index + 1}/{count}"})
+        self._identity = identity
         if self._state is not None:
-            identity = dict(provenance) | ({} if self._part is None else {"part": f"{index + 1}/{count}"})
             self._journal = Journal(self._state, identity)
             known = self._context.with_resource(self._journal.open())
             for other in self._journals():
@@ -240,6 +242,19 @@ class Sharing:
             self._journal.remove()
             for other in self._journals():
                 other.unlink(missing_ok=True)
+        elif self.result.output is not None:
+            self._remove_earlier()
+
+    def _remove_earlier(self) -> None:
+        """Remove what an earlier attempt, with --resume, has kept of this very measurement, unless it is going on."""
+        from landscape_cli.errors import ResultError
+        from landscape_cli.io.lock import locked
+        from landscape_cli.sharing.journal import read_journal
+
+        for path in self._journals():
+            with suppress(ResultError), locked(path, what="another measurement that writes it", error=ResultError):
+                read_journal(path, self._identity)
+                path.unlink(missing_ok=True)
 
     def _write_part(self, frame: Any, values: Values, provenance: Mapping[str, Any]) -> None:
         from landscape_cli.cli.stdout import writing_stdout

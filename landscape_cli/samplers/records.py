@@ -27,7 +27,8 @@ class EpochRecord:
         error: fraction of these samples, or decisions, that were wrong while training went on; None where the objective
             has no error.
         gamma: strength of the coupling to a centre in this epoch; None without.
-        pull: the fraction of the way to the centre that its last step took; None without.
+        pull: the fraction of the way to the centre that the coupling asks of its last step, before momentum and
+            clipping; None without.
         spread: mean squared distance of the replicas from their centre; None without.
         solution_error: training error of the solution (as it would be returned, with its batch-norm statistics
             recomputed) after the epoch; None if not measured.

@@ -150,7 +150,7 @@ class RSGD(Sampler):
         return float(context.state["gamma"][run]) * growth
 
     def pull(self, gamma: float, context: StepContext) -> float | None:
-        """Return the fraction of each replica's way to the centre that a step takes: 2γ·rate, and one at most.
+        """Return the fraction of its way to the centre that a replica's gradient asks of a step: 2γ·rate, at most one.
 
         Where γ has outgrown the learning rate so far that it would be more, the step would overshoot and the replicas
         fly apart. None for Adam, whose steps are as long for any γ.

@@ -116,7 +116,7 @@ class Sampler:
         return None
 
     def pull(self, gamma: float, context: StepContext) -> float | None:
-        """Return the fraction of the way to the centre that a step takes; None where that is not known."""
+        """Return the fraction of the way to the centre that the coupling asks of a step; None where it is not known."""
         return None
 
     def merge_epoch(self, context: StepContext, run: int) -> int | None:

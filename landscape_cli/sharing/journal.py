@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from landscape_cli.errors import ResultError, shown
+from landscape_cli.errors import ResultError, listed, shown
 from landscape_cli.io.atomic import check_output, remove_leftovers, write_atomic
 from landscape_cli.io.lock import locked
 from landscape_cli.io.records import RecordError, digest, parse_json
@@ -99,22 +99,38 @@ def read_journal(path: Path, identity: Mapping[str, Any]) -> tuple[dict[str, Any
         raise ResultError(f"cannot read {path}: {cause.strerror or cause}") from cause
     end = content.rfind(b"\n") + 1
     first, *lines = content[:end].split(b"\n")[:-1] or [b""]
-    values: dict[str, Any] = {}
     try:
         header = parse_json(first)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise RecordError("its first line says something else")
-        check_same(header.get("identity"), identity, str(path), REMEDY)
-        for line in lines:
-            some = parse_json(line)
-            if not isinstance(some, dict) or not isinstance(some.get("values"), dict):
-                raise RecordError("a line holds no values")
-            if some.get("digest") != digest(some["values"]):
-                raise RecordError("a line is not as it was written")
-            values |= some["values"]
     except RecordError as cause:
         raise ResultError(f"{path} is damaged, or no partial result ({cause}): remove it to begin anew") from cause
+    check_same(header.get("identity"), identity, str(path), REMEDY)
+    values: dict[str, Any] = {}
+    changed = []
+    for number, line in enumerate(lines, 2):
+        some = _values_of(line)
+        if some is None:
+            changed.append(number)
+        else:
+            values |= some
+    if changed:
+        raise ResultError(
+            f"{path} is damaged: line {listed(changed)} is not as it was written: remove such a line to have what it "
+            "held measured again, and all else kept, or the file to begin anew"
+        )
     return values, end
+
+
+def _values_of(line: bytes) -> dict[str, Any] | None:
+    """Return the values that a line keeps; None if it is not as it was written."""
+    try:
+        some = parse_json(line)
+    except RecordError:
+        return None
+    if not isinstance(some, dict) or not isinstance(values := some.get("values"), dict):
+        return None
+    return values if some.get("digest") == digest(values) else None
 
 
 def check_same(other: Any, identity: Any, what: str, remedy: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from landscape_cli.errors import listed
 from landscape_cli.symmetry import Axis, FixedAxis, ModuleGroup, Role, ScaledAxis, Symmetry
 from landscape_cli.symmetry.reasons import OPERATOR, WITHIN, counted, is_understood
 from landscape_cli.symmetry.tracing.rules import operator_of
@@ -18,6 +20,8 @@ ROLES = {
     "masked by": (Role.MASK,),
 }
 
+Shapes = Iterable[tuple[str, Sequence[int]]]
+"""Of tensors, by name, as symmetries have them."""
 GroupsByAxes = Mapping[tuple[str, tuple[int, ...]], Sequence[tuple[str, set[int]]]]
 """By tensor and axes: the names of the groups that live there, and at which places."""
 
@@ -114,15 +118,17 @@ def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
     """
     rows = []
     for parts in symmetry.modules:
-        rows.append(_row("modules", parts.name, parts.size, 1, exchanged(parts)))
+        rows.append(_row("modules", parts.name, parts.size, 1, exchanged(parts, symmetry.shapes)))
     for group in symmetry.permutations:
-        rows.append(_row("permutation", group.name, group.units, group.blocks, tied(group.axes)))
+        rows.append(_row("permutation", group.name, group.units, group.blocks, tied(group.axes, symmetry.shapes)))
     for scale in symmetry.scales:
-        rows.append(_row("scale", scale.name, scale.size, 1, scaled(scale.axes)))
+        rows.append(_row("scale", scale.name, scale.size, 1, scaled(scale.axes, symmetry.shapes)))
     for sign in symmetry.signs:
-        rows.append(_row("sign", sign.name, sign.size, 1, {"": compact(sign.axes)}))
+        rows.append(_row("sign", sign.name, sign.size, 1, {"": compact(sign.axes, symmetry.shapes)}))
     if symmetry.output:
-        rows.append(_row("output", "all outputs, by one factor", 1, 1, scaled(symmetry.output, counted=False)))
+        rows.append(
+            _row("output", "all outputs, by one factor", 1, 1, scaled(symmetry.output, symmetry.shapes, counted=False))
+        )
     for group_name, why in signs_fixed_for(symmetry):
         units = next(group.units for group in symmetry.permutations if group.name == group_name)
         rows.append(_row("fixed sign", group_name, units, 1, {"": [why]}))
@@ -132,27 +138,29 @@ def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
     return rows
 
 
-def tied(axes: Sequence[Axis]) -> dict[str, list[str]]:
+def tied(axes: Sequence[Axis], shapes: Shapes) -> dict[str, list[str]]:
     """Return the axes of a permutation group in words, under what they are to the units."""
-    by_role = {words: compact(axis for axis in axes if axis.role in roles) for words, roles in ROLES.items()}
-    return {words: listed for words, listed in by_role.items() if listed}
+    by_role = {words: compact((axis for axis in axes if axis.role in roles), shapes) for words, roles in ROLES.items()}
+    return {words: names for words, names in by_role.items() if names}
 
 
-def exchanged(group: ModuleGroup) -> dict[str, list[str]]:
+def exchanged(group: ModuleGroup, shapes: Shapes) -> dict[str, list[str]]:
     """Return the tensors of parts that trade places, in words, and where the parts live beside."""
     parts = {f"part {k + 1}:": list(member) for k, member in enumerate(group.members)}
-    return parts | ({"with": compact(group.axes)} if group.axes else {})
+    return parts | ({"with": compact(group.axes, shapes)} if group.axes else {})
 
 
-def scaled(axes: Sequence[ScaledAxis], *, counted: bool = True) -> dict[str, list[str]]:
+def scaled(axes: Sequence[ScaledAxis], shapes: Shapes, *, counted: bool = True) -> dict[str, list[str]]:
     """Return the axes of a scale group in words, under the power of the units' factor they are multiplied by."""
     powers = {POWERS.get(axis.power, f"x^{axis.power:.6g}"): axis.power for axis in axes if axis.variance is None}
     by_power = {
-        words: compact((axis.axis for axis in axes if axis.variance is None and axis.power == power), counted=counted)
-        for words, power in powers.items()
+        words: compact(
+            (axis.axis for axis in axes if axis.variance is None and axis.power == power), shapes, counted=counted
+        )
+        for words, power in sorted(powers.items(), key=lambda item: -item[1])
         if power
     }
-    gains = compact(axis.axis for axis in axes if axis.variance is not None)
+    gains = compact((axis.axis for axis in axes if axis.variance is not None), shapes)
     return by_power | ({"making up for ε:": gains} if gains else {})
 
 
@@ -198,18 +206,34 @@ def in_words(reason: str) -> str:
     return f"{said}{within}{module}"
 
 
-def compact(axes: Iterable[Axis], *, counted: bool = True) -> list[str]:
+def compact(axes: Iterable[Axis], shapes: Shapes, *, counted: bool = True) -> list[str]:
     """Return axes as `tensor[axis]`; several tensors of one module, alike, as `module.{weight,bias}[axis]`.
 
-    With how many places a unit has there, if several and `counted`.
+    With what part of the axis it is, if not all of it, and how many places a unit has there, if several and `counted`.
     """
     alike: dict[tuple[str, str], list[str]] = {}
     for axis in axes:
-        places = axis.places.table.shape[1]
-        where = f"[{','.join(map(str, axis.dims))}]{f' ({places} places a unit)' if counted and places > 1 else ''}"
         module, _, name = axis.tensor.rpartition(".")
-        alike.setdefault((module, where), []).append(name)
+        alike.setdefault((module, _where(axis, dict(shapes)[axis.tensor], counted=counted)), []).append(name)
     return [_braced(module, list(dict.fromkeys(names)), where) for (module, where), names in alike.items()]
+
+
+def _where(axis: Axis, shape: Sequence[int], *, counted: bool) -> str:
+    units, places = axis.places.table.shape
+    entries = sorted(set(axis.places.table.ravel().tolist()))
+    part = len(entries) < math.prod(shape[dim] for dim in axis.dims)
+    if counted and units == 1 < places and not part:
+        return " all"
+    where = f"[{','.join(map(str, axis.dims))}]"
+    if part and len(axis.dims) == 1:
+        runs = [k for k, entry in enumerate(entries) if not k or entry > entries[k - 1] + 1]
+        ends = [*(k - 1 for k in runs[1:]), len(entries) - 1]
+        where += f" {listed(_run(entries[a], entries[b]) for a, b in zip(runs, ends, strict=True))}"
+    return f"{where}{f' ({places} places a unit)' if counted and places > 1 else ''}"
+
+
+def _run(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first}-{last}"
 
 
 def compact_fixed(axes: Iterable[FixedAxis]) -> list[str]:
@@ -234,8 +258,8 @@ def _braced(module: str, names: Sequence[str], where: str) -> str:
 
 
 def _row(kind: str, name: str, units: int, blocks: int, axes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    listed = "; ".join(f"{words} {', '.join(names)}".strip() for words, names in axes.items())
-    return {"kind": kind, "name": name, "units": units, "blocks": blocks, "axes": listed}
+    said = "; ".join(f"{words} {', '.join(names)}".strip() for words, names in axes.items())
+    return {"kind": kind, "name": name, "units": units, "blocks": blocks, "axes": said}
 
 
 def _axis(axis: Axis) -> dict[str, Any]:

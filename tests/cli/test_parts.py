@@ -147,6 +147,22 @@ def test_what_is_kept_is_not_measured_again(landscape: Callable[..., Any], monke
 
 
 @pytest.mark.usefixtures("networks")
+def test_what_was_kept_goes_when_the_same_is_measured_without(
+    landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["plane", "1.st", "2.st", "--third", "random", "--grid", 2]
+    journal = Path("r.json.resume")
+    with monkeypatch.context() as patched:
+        patched.setattr("landscape_cli.cli.reports.plane.write_plane", lambda *_, **__: 1 / 0)
+        assert landscape(*command, "-o", "r.json", "--resume").code == 1
+    kept = journal.read_bytes()
+    assert landscape(*command, "--seed", 1, "-o", "r.json").code == 0
+    assert journal.read_bytes() == kept  # of another measurement
+    assert landscape(*command, "-o", "r.json", "--force").code == 0
+    assert not journal.exists()
+
+
+@pytest.mark.usefixtures("networks")
 def test_resuming_replaces_nothing_but_its_own_result(landscape: Callable[..., Any]) -> None:
     command, picture = COMMANDS["distance"], COMMANDS["plane"]
 

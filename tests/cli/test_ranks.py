@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import torch
 
 from landscape_cli.alignment.pairs import PairAligner
 from landscape_cli.cli.ranks import RanksOfThisProcess
+from landscape_cli.cli.training.log import EpochLog
 from landscape_cli.errors import LandscapeWarning, Remark
 from landscape_cli.sharing.journal import Journal
 from landscape_cli.sharing.launch import Launch
@@ -82,7 +82,7 @@ def test_two_come_to_the_bytes_of_one_and_what_a_killed_one_leaves_is_resumed_fr
 def test_replicas_are_shared_and_a_signal_to_one_lets_the_first_save(
     landscape: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [*TRAIN, "--algo", "rsgd", "--epochs", "100", "--log", "log.csv", "-o", "r.st"]
+    command = [*TRAIN, "--algo", "rsgd", "--epochs", "8", "--log", "log.csv", "-o", "r.st"]
     alone = landscape(*command)
     assert alone.code == 0
     whole = {name: Path(name).read_bytes() for name in ("r.st", "log.csv")}
@@ -95,19 +95,22 @@ def test_replicas_are_shared_and_a_signal_to_one_lets_the_first_save(
             monkeypatch.setenv(name, value)
         return start([*command, "--resume"], environment(1, 2, port))
 
-    def terminate() -> None:
-        while not (Path("log.csv").exists() and Path("log.csv").read_bytes().count(b"\n") > 3):
-            time.sleep(0.01)
-        second.terminate()
+    add = EpochLog.add
+
+    def add_and_terminate(log: EpochLog, record: Any) -> None:
+        add(log, record)
+        if record.epoch == 2:
+            second.terminate()
 
     second = launch()
-    threading.Thread(target=terminate).start()
-    done = landscape(*command, "--resume")
+    with monkeypatch.context() as patched:
+        patched.setattr(EpochLog, "add", add_and_terminate)
+        done = landscape(*command, "--resume")
+    torch.distributed.destroy_process_group()  # every command is a process of its own, whose end the second waits for
     second.communicate()
     assert (done.code, second.returncode) == (143, 143)
     assert "the state of training is in r.st.resume" in done.err
     assert not Path("r.st").exists()
-    torch.distributed.destroy_process_group()  # every command is a process of its own
     second = launch()
     done = landscape(*command, "--resume")
     assert second.communicate() == ("", "")

@@ -117,7 +117,10 @@ def verdicts_of(folder: Path) -> dict[str, str]:
 def grown(folder: Path, *sizes: float, name: str = "hmm-{}-committee") -> list[Study]:
     """Return studies of networks which are so many times larger, in the order of their folders' names."""
     places = range(1, len(sizes) + 1)
-    made = [make_up(folder / name.format(100 * place), size=size) for place, size in zip(places, sizes, strict=True)]
+    made = [
+        make_up(folder / name.format(100 * place), size=size, noise=0.003)
+        for place, size in zip(places, sizes, strict=True)
+    ]
     return [read_study(one, FORM) for one in made]
 
 

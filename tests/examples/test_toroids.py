@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
 from itertools import combinations
@@ -22,11 +23,12 @@ from typing import Any
 import pytest
 import torch
 from study.age import age
-from study.effects import difference, log_ratio
+from study.claims import Finding
+from study.effects import difference, largest, log_ratio
 from study.page import page, whole
-from study.readings import Curve, of_pair, read_studies, read_study, turned
+from study.readings import PAIRS, Curve, of_pair, read_studies, read_study, turned
 from study.subset import held_out
-from study.verdicts import FAILS, HOLDS, NOISE, Comparison, below, positive, sampler_of, smaller, verdict
+from study.verdicts import FAILS, HOLDS, NOISE, below, positive, sampler_of, smaller, verdict
 from toroids.choose import main as choose
 from toroids.findings import FINDINGS, FORM, findings, lean
 from toroids.report import REPORT
@@ -103,13 +105,12 @@ def test_below_a_number() -> None:
 
 
 def test_verdict_over_several() -> None:
-    holds, fails, noise = Comparison("", 5, 1), Comparison("", -5, 1), Comparison("", 1, 1)
-    assert verdict([holds, holds]) == HOLDS
-    assert verdict([holds, noise]) == NOISE
-    assert verdict([holds, noise, fails]) == FAILS
-    assert verdict([holds, noise], each=False) == HOLDS
-    assert verdict([holds, noise, noise], each=False) == NOISE
-    assert verdict([holds, holds, fails], each=False) == FAILS
+    assert verdict([HOLDS, HOLDS]) == HOLDS
+    assert verdict([HOLDS, NOISE]) == NOISE
+    assert verdict([HOLDS, NOISE, FAILS]) == FAILS
+    assert verdict([HOLDS, NOISE, NOISE], [HOLDS, HOLDS]) == HOLDS
+    assert verdict([HOLDS, HOLDS], [HOLDS, NOISE]) == NOISE
+    assert verdict([HOLDS, FAILS], [HOLDS]) == verdict([HOLDS], [FAILS]) == FAILS
     with pytest.raises(ValueError, match="at least one"):
         verdict([])
     with pytest.raises(ValueError, match="nothing was measured for: x"):
@@ -126,6 +127,52 @@ def test_an_effect_is_a_mean_difference_with_its_usual_interval() -> None:
     assert difference("", networks("rsgd", 1.0), networks("sgd", 2.0)).interval == (-float("inf"), float("inf"))
 
 
+@pytest.mark.parametrize(
+    ("value", "side", "expected"),
+    [(-1.0, "<", HOLDS), (1.0, "<", FAILS), (1.0, ">", HOLDS), (-1.0, ">", FAILS), (0.0, "=", HOLDS), (1.0, "=", FAILS)]
+    + [(0.0, side, NOISE) for side in "<>"],
+)
+def test_an_effect_is_told_by_its_whole_interval(value: float, side: str, expected: str) -> None:
+    samples = networks("rsgd", *(value + k for k in (-0.2, 0.0, 0.2))), networks("sgd", 0.0, 0.0, 0.0)
+    found = difference("", *samples, side=side)
+    assert found.verdict == expected
+    assert str(found).endswith(f"] {expected}")
+    assert str(difference("", *samples)).endswith("]")
+
+
+def test_one_half_of_a_claim_is_not_enough() -> None:
+    """As many inequalities hold as are within noise, and the effect of one half is not told apart."""
+    flat, usual, sharp = (
+        networks(name, *values)
+        for name, *values in (("rsgd", 1.0, 1.2, 0.8), ("sgd", 1.1, 1.3, 0.9), ("adv", 5.0, 5.1, 4.9))
+    )
+    pairs = [(flat, usual), (usual, sharp)]
+    comparisons = [smaller("", low, high) for low, high in pairs]
+    effects = [difference("", low, high, side="<") for low, high in pairs]
+    found = Finding("1", "", [], comparisons, effects).by_effects()
+    assert [one.verdict for one in found.comparisons] == [NOISE, HOLDS]
+    assert found.verdict == NOISE
+    assert replace(found, effects=effects[1:]).verdict == HOLDS
+
+
+def test_inequalities_beside_effects_are_told_by_intervals() -> None:
+    """2.78 standard errors of five networks, not two: none holds where its effect's interval has zero in it."""
+    low, high = networks("rsgd", 0.0, 0.1, 0.2, 0.3, 0.4), networks("sgd", *(0.24 + 0.1 * k for k in range(5)))
+    found = Finding("1", "", [], [smaller("", low, high)], [difference("", low, high, side="<")])
+    assert 2 < found.comparisons[0].difference / found.comparisons[0].error < 2.7
+    assert [one.verdict for one in found.comparisons] == [HOLDS]
+    assert [one.verdict for one in found.by_effects().comparisons] == [found.effects[0].verdict] == [NOISE]
+
+
+def test_the_largest_mean_has_its_own_error_and_is_not_below_zero() -> None:
+    samples = [networks("rsgd", 0.0, 0.1, 0.5), networks("adv", 0.9, 1.0, 1.1)]
+    found = largest("", samples, below=0.01)
+    assert found.estimate.value == pytest.approx(1.0)
+    assert found.estimate.error == pytest.approx(0.1 / 3**0.5)
+    assert found.verdict == FAILS
+    assert largest("", samples[:1]).interval[0] == 0
+
+
 def test_a_ratio_of_nothing_has_a_floor() -> None:
     pairs = [(networks("rsgd", 0, 0), networks("sgd", 0, 0)), (networks("rsgd", 0.2, 0.2), networks("sgd", 0.1, 0.1))]
     assert log_ratio("", pairs).estimate.value == pytest.approx(0.5 * 0.6931472)
@@ -140,6 +187,9 @@ def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, s
 
     def of(name: str) -> float:
         return sharpness[name.split("-")[0]]
+
+    def kin(file: str) -> str:
+        return Path(file).stem.split("-")[0]
 
     def noisy(value: float) -> float:
         return value * (1 + noise * source.gauss(0, 1))
@@ -181,7 +231,12 @@ def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, s
                 measured.append(
                     entry | {"midpoint": {"epochs": 3, "train_error": 0.0, "distances": distances}} if prefix else entry
                 )
-            write(f"paths/{prefix}{kind}{'-all' if prefix else ''}.json", {"pairs": measured})
+            if not prefix:
+                write(f"paths/{kind}.json", {"pairs": measured})
+                continue
+            for first, second in PAIRS:
+                own = [pair for pair in measured if (kin(pair["start"]), kin(pair["end"])) == (first, second)]
+                write(f"paths/{prefix}{kind}-{first}-{second}.json", {"pairs": own})
     rows = [
         {
             "a": f"normal/{a}.st",
@@ -198,6 +253,12 @@ def make_up(folder: Path, sharpness: dict[str, float], *, noise: float = 0.01, s
     grid = [{"train_error": 0.1 * k, "test_error": 0.1 * k} for k in range(4)]
     write("planes/raw-rsgd-adv.json", {"networks": corners, "x": [0, 1], "y": [0, 1], "points": grid})
     return folder
+
+
+def write_planes(folder: Path) -> None:
+    """Write the planes of all pairs of samplers, as `make_up` has that of one."""
+    for title in FORM.titles:
+        (folder / "planes" / f"{title}.json").write_bytes((folder / "planes" / "raw-rsgd-adv.json").read_bytes())
 
 
 def verdicts_of(folder: Path) -> dict[str, str]:
@@ -270,14 +331,18 @@ def test_pairs_that_failed_are_named_and_left_out(tmp_path: Path) -> None:
 
 def test_findings_of_what_was_not_measured_yet_are_left_out(tmp_path: Path) -> None:
     whole, part = make_up(tmp_path / "whole-net", SHARPNESS), make_up(tmp_path / "part-net", SHARPNESS)
-    (part / "paths" / "optimized-aligned-all.json").unlink()
+    for file in part.glob("paths/optimized-aligned-*.json"):
+        file.unlink()
     assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"4b"}
     (part / "flatness.json").unlink()
+    (part / "paths" / "optimized-linear-adv-adv.json").unlink()
+    write_planes(part)
     study = read_study(part, FORM)
-    assert study.absent == ["flatness", "paths/optimized-aligned"]
-    assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"1a", "4b"}
+    assert study.absent == ["flatness", "paths/optimized-linear-adv-adv", "paths/optimized-aligned"]
+    assert set(verdicts_of(whole)) - set(verdicts_of(part)) == {"1a", "4b", "4c"}
     text = page(REPORT, [study, read_study(whole, FORM)], [[], []])
-    assert "Not there yet: flatness, paths/optimized-aligned." in text
+    assert "Not there yet: flatness, paths/optimized-linear-adv-adv, paths/optimized-aligned." in text
+    assert "Not there yet: planes/raw-rsgd-rsgd, " in text
     assert "| part-net |" in text
     for file in part.glob("paths/*"):
         file.unlink()
@@ -329,8 +394,8 @@ def test_controls_have_rows_and_effects_of_their_own(tmp_path: Path) -> None:
     assert sampler_of("sgd-small-31") == "sgd-small"
     found = next(finding for finding in findings(study) if finding.label == "1b")
     assert [str(effect).split(":")[0] for effect in found.effects] == [
-        "RSGD less SGD",
-        "SGD less ADV",
+        "RSGD less SGD < 0",
+        "SGD less ADV < 0",
         "RSGD less SGD-SMALL",
     ]
     assert fmean(study.errors["test"][name,] for name in NAMES[3:6]) == pytest.approx(0.12, rel=0.05)  # sgd's alone
@@ -358,7 +423,7 @@ def test_paths_walked_both_ways_count_once_as_their_mean(tmp_path: Path) -> None
 
 def test_of_several_midpoints_means_are_shown(tmp_path: Path) -> None:
     folder = make_up(tmp_path, SHARPNESS)
-    file = folder / "paths" / "optimized-geodesic-all.json"
+    file = folder / "paths" / "optimized-geodesic-rsgd-rsgd.json"
     body = json.loads(file.read_text())
     pair = body["pairs"][0]
     ends = ({"geodesic": 1.0, "hamming": None}, {"geodesic": 3.0, "hamming": None})
@@ -445,7 +510,7 @@ def test_every_command_of_a_setting_parses(settings: str, studies: int, seeds: i
     assert value(rows["sgd-small"], "--batch-size") == "43"
     assert len({value(words, "--epochs") for row, words in rows.items() if row != "sgd-old"}) == 1
     assert value(rows["sgd-old"], "--epochs") == "1"  # stands for ADV's age, which there is none of yet
-    assert sum("--optimize-midpoint" in words for words in own) == {"paper": 18, "small": 26}[settings]
+    assert sum("--optimize-midpoint" in words for words in own) == {"paper": 18, "small": 29}[settings]
     assert sum(words[0] == "plane" for words in own) == 12
 
 

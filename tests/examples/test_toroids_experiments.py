@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,12 @@ def test_an_explanation_is_told_right_from_wrong(tmp_path: Path) -> None:
     for sampler, height in with_itself.items():
         own = [name for name in NAMES if name.startswith(f"{sampler}-")]
         measured(folder, f"relabelled-{sampler}", [(n, n) for n in own], [height + 0.01 * k for k in range(3)])
+    assert verdicts(folder) == ["**does not hold** (2 of 2)"]  # in that order, and not as high as between two
+    for sampler, height in with_itself.items():
+        own = [name for name in NAMES if name.startswith(f"{sampler}-")]
+        measured(folder, f"linear-{sampler}", list(combinations(own, 2)), [height + 0.01 * k for k in range(3)])
+    between = [json.loads(file.read_text())["pairs"] for file in (folder / "experiments").glob("linear-*.json")]
+    (folder / "paths" / "linear.json").write_text(json.dumps({"pairs": [pair for each in between for pair in each]}))
     assert verdicts(folder) == ["**holds** (2 of 2)"]
     own = [name for name in NAMES if name.startswith("sgd-")]
     measured(folder, "relabelled-sgd", [(n, n) for n in own], [0.5, 0.51, 0.52])

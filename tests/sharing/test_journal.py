@@ -77,7 +77,7 @@ def test_rubbish_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     line = json.dumps({"format": "landscape/journal/1", "identity": IDENTITY}).encode()
     for more in (b"[NaN]", b'{"0": 1}', line_of({"0": 1}).replace(b"1}", b"2}").strip()):
         path.write_bytes(line + b"\n" + more + b"\n")
-        with pytest.raises(ResultError, match="is damaged"), Journal(path, IDENTITY).open():
+        with pytest.raises(ResultError, match="is damaged: line 2 is not"), Journal(path, IDENTITY).open():
             pass
 
 
@@ -118,3 +118,16 @@ def test_a_disk_that_refuses_is_told_of_by_the_files_name(tmp_path: Path, monkey
         with pytest.raises(ResultError, match=r"cannot write .*r\.json\.resume: Input/output error"):
             journal.keep({"1": 2})
     assert path.read_bytes() == content
+
+
+def test_lines_that_were_changed_are_named_and_all_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "r.json.resume"
+    lines = written(path, *({str(k): k} for k in range(4))).splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], lines[1], b"?" + lines[2], lines[3], lines[4].replace(b"3", b"5")]))
+    before = path.read_bytes()
+    with pytest.raises(ResultError, match="line 3, 5 is not as it was written"), Journal(path, IDENTITY).open():
+        pass
+    assert path.read_bytes() == before
+    path.write_bytes(b"".join([lines[0], lines[1], lines[3]]))
+    with Journal(path, IDENTITY).open() as known:
+        assert known == {"0": 0, "2": 2}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import json
 import os
 import shlex
@@ -58,7 +59,7 @@ def call(path: str, arguments: list[str]) -> int:
 
 def serve(path: str) -> None:
     """Fork a program for each that calls, one after another."""
-    import torch._dynamo  # as torch does sooner or later in every command
+    import torch
 
     import landscape_cli.measures.path  # noqa: F401 - and with it most of ours
     from landscape_cli.cli import start
@@ -70,6 +71,7 @@ def serve(path: str) -> None:
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
     listening.listen()
+    gc.freeze()  # what children never collect stays shared with them
     print("ready", flush=True)
     while True:
         caller, _ = listening.accept()

@@ -111,3 +111,17 @@ def test_buffers_are_no_parameters() -> None:
 
     with pytest.raises(TraceError, match="changes the buffer 'n' in place"):
         trace_symmetry(Net(counting, a=nn.Linear(12, 3), n=torch.zeros(1)), torch.zeros(2, 12))
+
+
+def test_parts_of_axes_are_said() -> None:
+    """Units that live on a part of an axis; a unit that is a whole tensor."""
+
+    def forward(m: Net, x: Tensor) -> Tensor:
+        gate, value = m.a(x).chunk(2, 1)
+        return m.o(m.g * torch.tanh(m.b(torch.sigmoid(gate) * value)))
+
+    parts = {"a": nn.Linear(12, 6), "b": nn.Linear(3, 4), "o": nn.Linear(4, 2), "g": nn.Parameter(torch.tensor([1.5]))}
+    said = {(row["kind"], row["name"]): row["axes"] for row in explanation_rows(traced(forward, **parts))}
+    assert said["permutation", "a"].startswith("written by a.weight[0] (2 places a unit)")
+    assert said["scale", "a"] == "x a.{weight,bias}[0] 3-5; / b.weight[1]"
+    assert said["scale", "g"] == "x g[0]; / o.weight all"

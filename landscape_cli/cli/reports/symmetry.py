@@ -106,11 +106,13 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
     console.print(f"{escaped(title)}: {escaped(summary(symmetry))}", soft_wrap=True)
     group_tables: dict[str, Sequence[Row]] = {
         "Parts of the model that trade places": [
-            (group.name, str(group.size), exchanged(group)) for group in symmetry.modules
+            (group.name, str(group.size), exchanged(group, symmetry.shapes)) for group in symmetry.modules
         ],
         "Units permuted together": _permutation_rows(symmetry),
         "Free scales (x multiplied, / divided by a unit's factor)": _scale_rows(symmetry),
-        "Free signs": [(group.name, str(group.size), {"": compact(group.axes)}) for group in symmetry.signs],
+        "Free signs": [
+            (group.name, str(group.size), {"": compact(group.axes, symmetry.shapes)}) for group in symmetry.signs
+        ],
     }
     tables = [
         *(_table(heading, "group", "units", rows) for heading, rows in group_tables.items()),
@@ -126,15 +128,19 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
 
 def _permutation_rows(symmetry: Symmetry) -> list[Row]:
     return [
-        (group.name, f"{group.blocks} x {group.size}" if group.blocks > 1 else str(group.units), tied(group.axes))
+        (
+            group.name,
+            f"{group.blocks} x {group.size}" if group.blocks > 1 else str(group.units),
+            tied(group.axes, symmetry.shapes),
+        )
         for group in symmetry.permutations
     ]
 
 
 def _scale_rows(symmetry: Symmetry) -> list[Row]:
-    rows: list[Row] = [(group.name, str(group.size), scaled(group.axes)) for group in symmetry.scales]
+    rows: list[Row] = [(group.name, str(group.size), scaled(group.axes, symmetry.shapes)) for group in symmetry.scales]
     if symmetry.output:
-        rows.append(("all outputs", "1", scaled(symmetry.output, counted=False)))
+        rows.append(("all outputs", "1", scaled(symmetry.output, symmetry.shapes, counted=False)))
     return rows
 
 

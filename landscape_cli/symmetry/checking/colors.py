@@ -77,18 +77,19 @@ class Colors:
         self._round += 1
         for attempt in range(DRAWS):
             salt = np.uint64((self._round * DRAWS + attempt) * 2 + 1)
-            signatures = [self._gradients(coloring, salt) for coloring in colors]
-            if all(signature is not None for signature in signatures):
+            signatures = self._gradients(np.stack(colors), salt)
+            if signatures is not None:
                 break
         else:
             self.blind = True
             return list(colors)
-        together = np.concatenate([signature for signature in signatures if signature is not None])
-        finer = _split(np.concatenate(colors), together)
+        finer = _split(np.concatenate(colors), signatures.ravel())
         return np.split(finer, len(colors))
 
     def _gradients(self, colors: Hash, salt: np.uint64) -> Vector | None:
         """Return one number for each entry: a random combination of its gradients, in units of what matters; or None.
+
+        A row for each coloring.
 
         Every other round all numbers are positive, so that units which are alike are not all dead.
         """
@@ -97,12 +98,12 @@ class Colors:
         vector = self._probe.scaled(normal)
         if self._round % 2:
             vector = np.abs(vector)
-        outputs, rows = self._probe.gradients(vector, self._cotangents)
+        outputs, rows = self._probe.gradients_of(vector, self._cotangents)
         if not (np.isfinite(rows).all() and np.isfinite(outputs).all()):
             return None
-        sizes = np.abs(rows).max(axis=1, keepdims=True, initial=0)
+        sizes = np.abs(rows).max(axis=2, keepdims=True, initial=0)
         rows = rows / np.where(sizes > 0, sizes, 1)
-        weights = ndtri((mix(np.arange(1, len(rows) + 1, dtype=np.uint64)) >> np.uint64(11)) / 2.0**53 + 2.0**-54)
+        weights = ndtri((mix(np.arange(1, COMBINATIONS + 1, dtype=np.uint64)) >> np.uint64(11)) / 2.0**53 + 2.0**-54)
         combined: Vector = weights @ rows
         return combined
 

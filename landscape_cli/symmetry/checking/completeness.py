@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from landscape_cli.symmetry.checking.parts import found_parts, missed_parts
 from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.checking.scales import ScaleSpace
 from landscape_cli.symmetry.checking.signs import Basis, SignSearch
-from landscape_cli.symmetry.checking.words import places_in_words, powers_in_words
+from landscape_cli.symmetry.checking.words import pair_in_words, places_in_words, powers_in_words
 from landscape_cli.symmetry.checks import check_symmetry
 from landscape_cli.symmetry.spec import Symmetry
 
@@ -58,16 +59,19 @@ class Completeness:
         signs: independent flips of signs.
         groups: groups of units that trade places.
         parts: pairs of modules that trade places.
-        undecided: how many exchanges could neither be shown nor ruled out.
+        undecided: exchanges that could neither be shown nor ruled out, in words; empty for those not looked at.
         blind: whether that is as outputs are NaN or Inf where numbers are equal, as of weights over their own spread.
+        unseen: tensors that change outputs in steps alone, by what is nearest or largest: what was found of them was
+            checked, and their signs, but other scales and exchanges were not looked for.
     """
 
     scales: Count
     signs: Count
     groups: Count
     parts: Count
-    undecided: int
+    undecided: tuple[str, ...]
     blind: bool = False
+    unseen: tuple[str, ...] = ()
 
     @property
     def counts(self) -> tuple[Count, ...]:
@@ -78,7 +82,7 @@ class Completeness:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is missed, wrong or undecided."""
-        return not self.undecided and not any(count.missed or count.wrong for count in self.counts)
+        return not self.undecided and not self.unseen and not any(count.missed or count.wrong for count in self.counts)
 
 
 def check_completeness(
@@ -97,54 +101,66 @@ def check_completeness(
 
     Raises:
         GeometryError: if the symmetry is of another network.
-        ModelError: if the network is too large, fails, has no finite outputs, or cuts gradients off.
+        ModelError: if the network is too large, fails, has no finite outputs, or makes gradients up.
     """
     check_symmetry(symmetry, params)
     check_kind("generator", generator, torch.Generator, "give one of torch", GeometryError)
     probe = Probe(model, params, symmetry, seed=generator)
     moves = Moves(probe, symmetry)
     random = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-    scales, idle = _scales(probe, moves, random, latent=bool(latent_names(model)))
+    scales, idle, unseen = _scales(probe, moves, random, latent=bool(latent_names(model)))
     search = ExchangeSearch(probe, moves, random)
-    wrong = sum(not search.keeps(move) for move in search.found)
+    wrong = int((~search.keep(search.found)).sum())
     exchanges = search.run(idle)
     groups = _grouped(probe, exchanges.missed)
     return Completeness(
         scales=scales,
-        signs=_signs(probe, moves, idle),
+        signs=_signs(probe, moves, idle & ~unseen, unseen),
         groups=Count("groups", len(symmetry.permutations), len(groups), wrong, tuple(groups)),
         parts=_parts(probe, moves, search),
-        undecided=exchanges.open,
+        undecided=tuple(pair_in_words(probe, pair) for pair in exchanges.open),
         blind=exchanges.blind,
+        unseen=tuple(
+            name
+            for name, (start, end) in zip(probe.names, pairwise(probe.starts), strict=True)
+            if unseen[start:end].any()
+        ),
     )
 
 
 def _scales(
     probe: Probe, moves: Moves, random: np.random.Generator, *, latent: bool
-) -> tuple[Count, NDArray[np.bool_]]:
-    """Count scales; also return which entries do nothing. Latent weights have no scale: their signs alone count."""
-    powers = moves.powers()
+) -> tuple[Count, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Count scales; also return which entries have no gradient, and which of these change outputs nevertheless.
+
+    Latent weights have no scale: their signs alone count.
+    """
+    powers, none = moves.powers(), np.zeros(probe.size, dtype=bool)
     if latent:
-        return Count("scales", len(powers), 0, 0, ()), np.zeros(probe.size, dtype=bool)
+        return Count("scales", len(powers), 0, 0, ()), none, none
+    probe.check_gradients()
     scaled = {axis.axis.tensor for group in moves.symmetry.scales for axis in group.axes}
     space = ScaleSpace(probe, powers, random, probe.unlearned_but(scaled))
-    probe.check_idle(space.idle)
     kept = space.kept_by(powers)
     missed = space.beyond(powers[kept])
     examples = tuple(powers_in_words(probe, row) for row in missed)
-    return Count("scales", space.rank(powers[kept]), len(missed), int((~kept).sum()), examples), space.idle
+    return (
+        Count("scales", space.rank(powers[kept]), len(missed), int((~kept).sum()), examples),
+        space.idle,
+        space.unseen,
+    )
 
 
 def _parts(probe: Probe, moves: Moves, search: ExchangeSearch) -> Count:
-    kept = [search.keeps(move) for move in found_parts(moves)]
+    kept = search.keep(list(found_parts(moves)))
     missed = tuple(f"{first} and {second}" for first, second in missed_parts(probe, moves.symmetry, search))
-    return Count("exchanges of parts", sum(kept), len(missed), len(kept) - sum(kept), missed)
+    return Count("exchanges of parts", int(kept.sum()), len(missed), int((~kept).sum()), missed)
 
 
-def _signs(probe: Probe, moves: Moves, idle: NDArray[np.bool_]) -> Count:
+def _signs(probe: Probe, moves: Moves, idle: NDArray[np.bool_], unseen: NDArray[np.bool_]) -> Count:
     known = Basis()
     flipped = {axis.tensor for group in moves.symmetry.signs for axis in group.axes}
-    search = SignSearch(probe, moves, idle | probe.unlearned_but(flipped))
+    search = SignSearch(probe, moves, idle | probe.unlearned_but(flipped), unseen)
     found = [bits for bits in moves.signs(search.idle) if bits and known.add(bits)]
     wrong = sum(not search.keeps(bits) for bits in found)
     missed = 0

@@ -36,13 +36,13 @@ class Exchanges:
 
     Attributes:
         missed: what each does.
-        open: how many entries look alike and could not be exchanged: nothing tells them apart, and nothing shows that
-            they may trade places.
+        open: pairs of entries that look alike and could not be exchanged: nothing tells them apart, and nothing shows
+            that they may trade places; None for those that were not looked at.
         blind: whether a reason is that equal numbers have no finite outputs, so that nothing tells entries apart there.
     """
 
     missed: list[Move] = field(default_factory=list)
-    open: int = 0
+    open: list[tuple[int, int] | None] = field(default_factory=list)
     blind: bool = False
 
 
@@ -60,6 +60,8 @@ class ExchangeSearch:
         self._colors = Colors(probe, random)
         self._tensor = np.repeat(np.arange(len(probe.names)), np.diff(probe.starts))
         self.found = list(moves.generators())
+        self._networks = [probe.draw(), probe.draw()]
+        self._before = [probe.outputs(network) for network in self._networks]
         self._tries = 0
         self._held: list[Entries] = []
         self.result = Exchanges()
@@ -94,6 +96,7 @@ class ExchangeSearch:
         known = [move for move in [*self.found, *self.result.missed] if (start[move] == start).all()]
         apart: set[tuple[int, int]] = set()
         split: set[int] = set()
+        pair = None
         while self._tries < TRIES and not self._colors.blind:
             orbit = orbits(self._probe.size, known)
             pair = next(self._pairs(colors, finer, orbit, apart), None)
@@ -111,7 +114,7 @@ class ExchangeSearch:
             else:
                 known.append(move)
                 self.result.missed.append(move)
-        self.result.open += 1
+        self.result.open.append(pair)
 
     def _pairs(
         self, colors: Hash, finer: Hash, orbit: Entries, apart: set[tuple[int, int]]
@@ -174,10 +177,11 @@ class ExchangeSearch:
             one, other = self._colors.refine(marked)
             if _alike(one, other):
                 move = _involution(one, other)
-                if move is not None and move[a] == b and self.keeps(move):
+                if move is not None and move[a] == b and self.keep([move]).all():
                     return move
                 undecided |= bool(move is None or move[a] == b)
-        self.result.open += undecided and not self._ruled_out(start, colors, a, b, known)
+        if undecided and not self._ruled_out(start, colors, a, b, known):
+            self.result.open.append((a, b))
         return None
 
     def _ruled_out(self, start: Hash, colors: Hash, a: int, b: int, known: Sequence[Move]) -> bool:
@@ -199,14 +203,16 @@ class ExchangeSearch:
                 return True
         return False
 
-    def keeps(self, move: Move) -> bool:
-        """Tell whether random networks have the same outputs once moved."""
-        for _ in range(2):
-            vector = self._probe.draw()
-            before, after = self._probe.outputs(vector), self._probe.outputs(vector[move])
-            if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
-                return False
-        return True
+    def keep(self, moves: Sequence[Move]) -> NDArray[np.bool_]:
+        """Tell of each move whether random networks have the same outputs once moved."""
+        kept = np.ones(len(moves), dtype=bool)
+        for vector, before in zip(self._networks, self._before, strict=True):
+            if kept.any():
+                after = self._probe.outputs(
+                    np.stack([vector[move] for move, is_kept in zip(moves, kept, strict=True) if is_kept])
+                )
+                kept[kept] = np.abs(after - before).max(axis=1) <= CLOSE * np.abs(before).max()
+        return kept
 
 
 def _alike(one: Hash, other: Hash) -> bool:

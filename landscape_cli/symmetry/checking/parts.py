@@ -47,7 +47,7 @@ def missed_parts(probe: Probe, symmetry: Symmetry, search: ExchangeSearch) -> It
             first, second = numbers[name], numbers[others[suffix]]
             move[first], move[second] = second, first
         inside = {name for _, tensors in members for name in tensors.values()}
-        if any(search.keeps(move[gate]) for gate in _gates(probe, inside, len(members), a, b)):
+        if search.keep([move[gate] for gate in _gates(probe, inside, len(members), a, b)]).any():
             yield here, there
 
 

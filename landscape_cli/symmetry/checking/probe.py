@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from landscape_cli.errors import ModelError
 from landscape_cli.forward.float64 import in_float64
-from landscape_cli.forward.functional import cast_floats, run_with, unsaved_buffers
+from landscape_cli.forward.functional import call_with, cast_floats, run_with, unsaved_buffers
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.network import Params
 from landscape_cli.symmetry.spec import Symmetry
@@ -29,6 +31,10 @@ INPUTS = 9
 """How many inputs are run at once."""
 DRAWS = 20
 """How many networks are drawn, at most, until one has finite outputs."""
+MANY = 64
+"""Up to how many networks are run at once."""
+UNSEEN = 4
+"""How many networks are moved to see what gradients do not show."""
 ACTIVE = 1e-7
 """What an entry must change of the outputs, relative to the entry that changes most, to be seen."""
 
@@ -52,7 +58,7 @@ class Probe:
         Raises:
             ModelError: if the network is too large to be checked, or has no finite outputs.
         """
-        self._model, self._seed = model, seed
+        self._model, self._seed, self._at_once = model, seed, True
         self._random = np.random.default_rng(int(torch.randint(2**62, (), generator=seed)))
         state = model.state_dict(keep_vars=True)
         learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
@@ -68,8 +74,10 @@ class Probe:
             if symmetry.inputs is None
             else symmetry.inputs.draw(INPUTS, *shape, seed=seed)
         )
+        self._plain = False
         with self._running():
-            run_with(model, self._rest, self.inputs)
+            outputs = self._flat_of(run_with(model, self._rest, self.inputs))
+        self._plain = self._is_plain(outputs)
         self.names = tuple(
             name
             for name, tensor in self._rest.items()
@@ -127,24 +135,40 @@ class Probe:
         """Return standard normal numbers, one for each entry, in the sizes that the entries have in the network."""
         return np.where(self._positive, self._middle * np.exp(0.4 * normal), self._middle + self._spread * normal)
 
-    def outputs(self, vector: Vector) -> Vector:
-        """Return all outputs on all inputs in a row; NaN where the model fails on such numbers."""
+    def outputs(self, vectors: Vector) -> Vector:
+        """Return all outputs on all inputs in a row; of several networks, shape (n, entries), a row each."""
+        many = torch.as_tensor(np.atleast_2d(vectors))
         with torch.no_grad(), self._running():
-            flat: Vector = self._flat(torch.as_tensor(vector)).numpy()
-            return flat
+            rows: Vector = torch.cat([self._many(chunk) for chunk in many.split(MANY)]).numpy()
+        return rows if vectors.ndim > 1 else rows[0]
 
     def gradients(self, vector: Vector, cotangents: Tensor) -> tuple[Vector, Vector]:
         """Return all outputs, and the gradient of each of their combinations, shape (combinations, entries)."""
         leaf = torch.as_tensor(vector).clone().requires_grad_()
         with torch.enable_grad(), self._running():
             flat = self._flat(leaf)
-            if not flat.requires_grad:
-                return flat.numpy(), np.zeros((len(cotangents), self.size))
-            try:
-                (rows,) = torch.autograd.grad(flat, leaf, cotangents, retain_graph=True, is_grads_batched=True)
-            except RuntimeError:  # operators that do not run for many at once
-                rows = torch.stack([torch.autograd.grad(flat, leaf, v, retain_graph=True)[0] for v in cotangents])
+        if not flat.requires_grad:
+            return flat.numpy(), np.zeros((len(cotangents), self.size))
+        try:
+            (rows,) = torch.autograd.grad(flat, leaf, cotangents, retain_graph=True, is_grads_batched=True)
+        except RuntimeError:  # operators that do not run for many at once
+            rows = torch.stack([torch.autograd.grad(flat, leaf, v, retain_graph=True)[0] for v in cotangents])
         return flat.detach().numpy(), rows.numpy()
+
+    def gradients_of(self, vectors: Vector, cotangents: Tensor) -> tuple[Vector, Vector]:
+        """Return the same of several networks: outputs (n, outputs), gradients (n, combinations, entries)."""
+        parts = [self._gradients_of(chunk, cotangents) for chunk in torch.as_tensor(vectors).split(MANY)]
+        outputs, rows = (torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True))
+        return outputs, rows
+
+    def _gradients_of(self, vectors: Tensor, cotangents: Tensor) -> tuple[Tensor, Tensor]:
+        leaf = vectors.clone().requires_grad_()
+        with torch.enable_grad(), self._running():
+            flat = self._many(leaf)
+        if not flat.requires_grad:
+            return flat, flat.new_zeros(len(flat), len(cotangents), self.size)
+        rows = [torch.autograd.grad((flat @ row).sum(), leaf, retain_graph=True)[0] for row in cotangents]
+        return flat.detach(), torch.stack(rows, 1)
 
     def active(self, vector: Vector) -> NDArray[np.bool_]:
         """Tell which entries a network's outputs depend on enough to be seen: not those of units that are off."""
@@ -160,35 +184,90 @@ class Probe:
             held[start:end] = name not in self._learned and name not in names
         return held
 
-    def check_idle(self, idle: NDArray[np.bool_]) -> None:
-        """Check that entries without gradients do nothing to outputs.
+    def unseen(self, idle: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell which entries without gradients do change outputs, those of each tensor alike."""
+        unseen = np.zeros(self.size, dtype=bool)
+        parts = [
+            np.flatnonzero(idle[start:end]) + start for start, end in pairwise(self.starts) if idle[start:end].any()
+        ]
+        for _ in range(UNSEEN):
+            vector, other = self.draw(), self.draw()
+            moved = np.tile(vector, (len(parts) + 1, 1))
+            for row, entries in zip(moved[1:], parts, strict=True):
+                row[entries] = other[entries]
+            before, *after = self.outputs(moved)
+            for row, entries in zip(after, parts, strict=True):
+                unseen[entries] |= not np.abs(row - before).max() <= 1e-9 * np.abs(before).max()
+        return unseen
+
+    def check_gradients(self) -> None:
+        """Check that gradients say how outputs change: those that a model makes up, as for a sign, do not.
 
         Raises:
-            ModelError: if they do: the model cuts gradients off.
+            ModelError: if they do not, at any of several networks.
         """
-        vector = self.draw()
-        moved = self.outputs(np.where(idle, 1.5 * vector + 0.1, vector))
-        before = self.outputs(vector)
-        if idle.any() and not np.abs(moved - before).max() <= 1e-9 * np.abs(before).max():
-            raise ModelError(
-                "the model cuts gradients off (`detach`, `no_grad`): it cannot be checked for completeness by them"
-            )
+        for _ in range(UNSEEN):
+            vector, step = self.draw(), 1e-6 * self.scaled(self._random.standard_normal(self.size))
+            cotangents = torch.from_numpy(self._random.standard_normal((1, self.outputs_count)))
+            after, before = self.outputs(np.stack([vector + step, vector - step])) @ cotangents[0].numpy()
+            (row,) = self.gradients(vector, cotangents)[1] * step
+            if abs((after - before) / 2 - row.sum()) <= 1e-3 * np.linalg.norm(row):
+                return
+        raise ModelError(
+            "the model's gradients are not those of its outputs, as where a function of its own (`autograd.Function`) "
+            "passes them through a rounding: it cannot be checked for completeness by them"
+        )
+
+    def _many(self, vectors: Tensor) -> Tensor:
+        """Return the outputs of several networks, a row each: at once, unless an operator of the model's cannot."""
+        if self._at_once and len(vectors) > 1:
+            try:
+                return torch.vmap(self._flat)(vectors)
+            except Exception:  # code of others, and operators that take one network alone
+                self._at_once = False
+        return torch.stack([self._flat(vector) for vector in vectors])
 
     def _flat(self, vector: Tensor) -> Tensor:
-        returned = run_with(self._model, self._rest | self.tensors(vector), self.inputs)
+        call = call_with if self._plain else run_with
+        return self._flat_of(call(self._model, self._rest | self.tensors(vector), self.inputs))
+
+    @staticmethod
+    def _flat_of(returned: Any) -> Tensor:
         outputs = [torch.view_as_real(y) if y.is_complex() else y for y in all_outputs(returned)]
         return torch.cat([y.reshape(-1).double() for y in outputs])
+
+    def _is_plain(self, expected: Tensor) -> bool:
+        """Tell whether the model computes in float64 of itself: to see to it at every operator takes its time."""
+        self._plain = True
+        try:
+            with torch.no_grad(), self._running():
+                outputs = self._flat_of(call_with(self._model, self._rest, self.inputs))
+        except Exception:  # code of others
+            return False
+        return outputs.shape == expected.shape and torch.allclose(
+            outputs, expected, rtol=1e-13, atol=1e-13 * float(expected.abs().max()), equal_nan=True
+        )
 
     @contextmanager
     def _running(self) -> Iterator[None]:
         was_training = {module: module.training for module in self._model.modules()}
         fast = torch.backends.mha.get_fastpath_enabled()
+        usual = torch.get_default_dtype()
+        nested = self._plain or self.inputs.is_floating_point()  # `run_with` sees to it
         try:
             self._model.eval()
             torch.backends.mha.set_fastpath_enabled(False)
-            with sdpa_kernel(SDPBackend.MATH), _BatchStatistics(self._statistics), in_float64():
+            with (
+                warnings.catch_warnings(),
+                sdpa_kernel(SDPBackend.MATH),
+                _Smooth(self._statistics),
+                nullcontext() if nested else in_float64(),
+            ):
+                torch.set_default_dtype(torch.float64)
+                warnings.filterwarnings("ignore", message="There is a performance drop", category=UserWarning)
                 yield
         finally:
+            torch.set_default_dtype(usual)
             torch.backends.mha.set_fastpath_enabled(fast)
             for module, training in was_training.items():
                 module.training = training
@@ -213,8 +292,12 @@ def _named(symmetry: Symmetry) -> set[str]:
     return permuted | flipped | {scaled.axis.tensor for group in symmetry.scales for scaled in group.axes}
 
 
-class _BatchStatistics(TorchFunctionMode):
-    """Normalise by the batch wherever running statistics would be used, and note which tensors these are."""
+class _Smooth(TorchFunctionMode):
+    """Lets gradients be those of what is computed, for many networks at once.
+
+    Normalises by the batch wherever running statistics would be used, and notes which tensors these are. Cuts no
+    gradient off where a model does. Runs recurrent kernels, which take one network, step by step.
+    """
 
     def __init__(self, statistics: set[int]) -> None:
         super().__init__()
@@ -227,6 +310,12 @@ class _BatchStatistics(TorchFunctionMode):
             if of["running_mean"] is not None and not of["training"]:
                 self._statistics |= {id(of["running_mean"]), id(of["running_var"])}
                 return torch.batch_norm(of["input"], of["weight"], of["bias"], None, None, True, 0.0, 0.0, False)
+        if func in _CUTS:
+            return args[0]
+        if func is torch._C._set_grad_enabled and not args[0]:
+            return None
+        if func in _RECURRENT and isinstance(args[2], list | tuple):  # not packed sequences
+            return _RECURRENT[func].decompose(*args)
         return func(*args, **(kwargs or {}))
 
 
@@ -239,3 +328,10 @@ _PLACES: dict[Any, dict[str, int]] = {
     F.instance_norm: _OF_FUNCTIONAL,
 }
 """Where functions that normalise by statistics have what: an instance-norm uses those of the input instead if told."""
+_CUTS: set[Any] = {Tensor.detach, torch.detach, Tensor.data.__get__}  # type: ignore[attr-defined]
+_RECURRENT: dict[Any, Any] = {
+    torch.lstm: torch.ops.aten.lstm.input,
+    torch.gru: torch.ops.aten.gru.input,
+    torch.rnn_tanh: torch.ops.aten.rnn_tanh.input,
+    torch.rnn_relu: torch.ops.aten.rnn_relu.input,
+}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import ModelError
 from landscape_cli.symmetry.checking.probe import Probe, Vector
+from landscape_cli.symmetry.checking.short import short_rows, span
 
 COLUMNS = 1_500
 """The most powers that are told apart."""
@@ -28,8 +29,6 @@ IDLE = 1e-11
 """Relative to the largest change: what an entry that does nothing changes."""
 CLOSE = 1e-9
 """By how much outputs may differ for rounding, relative to the largest."""
-DENOMINATOR = 12
-"""Of powers."""
 WAYS = (0.7, 16.0, -16.0)
 """How far networks are moved along powers: by factors of up to ten million."""
 TRIES = 12
@@ -37,7 +36,11 @@ TRIES = 12
 
 
 class ScaleSpace:
-    """All powers of entries that leave outputs unchanged, or let all of them grow alike."""
+    """All powers of entries that leave outputs unchanged, or let all of them grow alike.
+
+    Attributes:
+        unseen: which entries change outputs in steps alone, as by what is nearest: gradients do not show what.
+    """
 
     def __init__(
         self, probe: Probe, known: Vector, random: np.random.Generator, held: NDArray[np.bool_] | None = None
@@ -66,11 +69,13 @@ class ScaleSpace:
         self._rows = np.zeros((0, probe.size + 1))
         self._null = np.eye(columns)
         self._tries = 0
+        self.unseen = np.zeros(probe.size, dtype=bool)
         for _ in range(BATCHES):
             before = len(self._null)
             self._narrow(columns + 20)
             if len(self._null) in (before, self.rank(known)):
                 break
+        self.unseen = probe.unseen(self.idle)
 
     @property
     def idle(self) -> NDArray[np.bool_]:
@@ -110,6 +115,8 @@ class ScaleSpace:
         rates = np.abs(self._rows @ powers.T).max(axis=0, initial=0)
         sizes = (np.abs(self._rows) @ np.abs(powers.T)).max(axis=0, initial=0)
         kept: NDArray[np.bool_] = rates <= CLOSE * np.maximum(sizes, IDLE)
+        for k in np.flatnonzero(kept & (powers[:, :-1][:, self.unseen] != 0).any(axis=1)):
+            kept[k] = self._keeps(powers[k])
         return kept
 
     def _keeps(self, row: Vector) -> bool:
@@ -118,14 +125,14 @@ class ScaleSpace:
         So far, also, that a small ε shows beside what it is added to. Not if no network is found whose outputs depend
         on an entry that is moved, as of a unit that is off.
         """
-        unseen, sizes = row[:-1] != 0, (1.0, 3.0, 0.1)
+        unseen, sizes = (row[:-1] != 0) & ~self.unseen, (1.0, 3.0, 0.1)
         for number in range(TRIES):
             vector = self._probe.draw(sizes[number % len(sizes)])
             before = self._probe.outputs(vector)
-            for way in WAYS:
-                after = self._probe.outputs(vector * np.exp(way * row[:-1])) * math.exp(-way * row[-1])
-                if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
-                    return False
+            ways = np.array(WAYS)[:, None]
+            after = self._probe.outputs(vector * np.exp(ways * row[:-1])) * np.exp(-ways * row[-1])
+            if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
+                return False
             unseen &= ~self._probe.active(vector)
             if number + 1 >= len(sizes) and not unseen.any():
                 return True
@@ -133,23 +140,21 @@ class ScaleSpace:
 
     def beyond(self, known: Vector) -> Vector:
         """Return powers that leave outputs unchanged and are no combination of those known: rows of few entries."""
-        spanned = _span(self._busy(known))
-        full = self._busy(np.concatenate([self._null[:, :-1] @ self._basis.T, self._null[:, -1:]], axis=1))
-        more: list[Vector] = []
-        for row in _sparse(full):
-            rest = row - spanned.T @ (spanned @ row)
-            if np.linalg.norm(rest) > 1e-6 * np.linalg.norm(row) and self._keeps(row):
-                more.append(row)
-                spanned = np.concatenate([spanned, (rest / np.linalg.norm(rest))[None]])
+        full = self._busy(np.concatenate([self._null[:, :-1] @ self._basis.T, self._null[:, -1:]], axis=1), self.idle)
+        numbers = np.diff(self._probe.starts)
+        each = np.linspace(1, 0.99, len(numbers)) / np.maximum(numbers, 1)  # a tensor as much as another, but for ties
+        costs = np.append(np.repeat(each, numbers), 1e-3)
+        more = [row for row in short_rows(full, self._busy(known, self.idle), costs) if self._keeps(row)]
         return np.array(more).reshape(-1, full.shape[1])
 
     def rank(self, powers: Vector) -> int:
         """Return how many different scales rows of powers amount to, entries that do nothing left out."""
-        return len(_span(self._busy(powers)))
+        return len(span(self._busy(powers, self.idle & ~self.unseen)))
 
-    def _busy(self, powers: Vector) -> Vector:
+    @staticmethod
+    def _busy(powers: Vector, idle: NDArray[np.bool_]) -> Vector:
         """Return powers without those of entries that do nothing."""
-        return np.where(np.append(self.idle, False), 0.0, powers)
+        return np.where(np.append(idle, False), 0.0, powers)
 
 
 def _variables(probe: Probe) -> Vector:
@@ -169,27 +174,3 @@ def _variables(probe: Probe) -> Vector:
     for k, entries in enumerate(columns):
         basis[entries, k] = 1
     return basis
-
-
-def _span(rows: Vector) -> Vector:
-    """Return orthonormal rows that span the same."""
-    if not rows.size:
-        return np.zeros((0, rows.shape[1]))
-    _, singular, right = np.linalg.svd(rows, full_matrices=False)
-    spanned: Vector = right[singular > 1e-7 * singular.max(initial=0)]
-    return spanned
-
-
-def _sparse(rows: Vector) -> Vector:
-    """Return rows that span the same, reduced by Gauss-Jordan elimination with the largest pivots; powers exact."""
-    left = rows.copy()
-    open_rows = list(range(len(left)))
-    while open_rows:
-        k, column = divmod(int(np.abs(left[open_rows]).argmax()), left.shape[1])
-        row = open_rows.pop(k)
-        left[row] /= left[row, column]
-        others = np.arange(len(left)) != row
-        left[others] -= left[others, column][:, None] * left[row]
-    exact = np.round(left * DENOMINATOR) / DENOMINATOR
-    reduced: Vector = np.where(np.abs(left - exact) < 1e-4, exact, left)
-    return reduced

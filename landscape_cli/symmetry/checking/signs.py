@@ -33,15 +33,15 @@ class SignSearch:
         idle: entries whose signs are not looked at: they are said to do nothing, or never seen to matter.
     """
 
-    def __init__(self, probe: Probe, moves: Moves, idle: NDArray[np.bool_]) -> None:
-        """Take up a model, its symmetry, and which entries do nothing; draw networks."""
+    def __init__(self, probe: Probe, moves: Moves, idle: NDArray[np.bool_], unseen: NDArray[np.bool_]) -> None:
+        """Take up a model, its symmetry, which entries do nothing, and what does without a gradient; draw networks."""
         self._probe, self._moves = probe, moves
         self._vectors: list[NDArray[np.float64]] = []
         seen = np.zeros(probe.size, dtype=np.int64)
-        while len(self._vectors) < 2 or (len(self._vectors) < NETWORKS and (seen[~idle] < 2).any()):
+        while len(self._vectors) < 2 or (len(self._vectors) < NETWORKS and (seen[~idle & ~unseen] < 2).any()):
             self._vectors.append(probe.draw())
             seen += probe.active(self._vectors[-1])
-        self.idle = idle | (seen == 0)
+        self.idle = idle | ((seen == 0) & ~unseen)
 
     def flips(self) -> Iterator[list[int]]:
         """Yield flips that leave outputs unchanged, as bits of entries that do something; not all their sums.
@@ -90,23 +90,23 @@ class SignSearch:
     ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """Return the pairs of subsets whose flips do the same to the outputs of all networks tried."""
         equal = np.ones((len(left), len(right)), dtype=bool)
+        sides = [np.stack([self._signs(atoms, subset) for subset in side]) for side in (left, right)]
         for vector in self._vectors:
-            here, there = (
-                np.stack([self._flipped(vector, atoms, subset) for subset in side]) for side in (left, right)
-            )
-            for k, row in enumerate(here):
+            open_rows, open_columns = np.flatnonzero(equal.any(axis=1)), np.flatnonzero(equal.any(axis=0))
+            if not len(open_rows):
+                break
+            flipped = np.concatenate([sides[0][open_rows], sides[1][open_columns]])
+            here, there = np.split(self._probe.outputs(vector * flipped), [len(open_rows)])
+            for k, row in zip(open_rows, here, strict=True):
                 largest = np.abs(row).max()
-                at = np.flatnonzero(equal[k])
-                equal[k, at] = np.abs(there[at] - row).max(axis=1) <= CLOSE * largest
+                equal[k, open_columns] &= np.abs(there - row).max(axis=1) <= CLOSE * largest
         return [(left[i], right[j]) for i, j in np.argwhere(equal)]
 
-    def _flipped(
-        self, vector: NDArray[np.float64], atoms: Sequence[Entries], subset: tuple[int, ...]
-    ) -> NDArray[np.float64]:
-        signs = np.ones(len(vector))
+    def _signs(self, atoms: Sequence[Entries], subset: tuple[int, ...]) -> NDArray[np.float64]:
+        signs = np.ones(self._probe.size)
         for k in subset:
             signs[atoms[k]] *= -1
-        return self._probe.outputs(vector * signs)
+        return signs
 
 
 def _subsets(of: Sequence[int], most: int) -> list[tuple[int, ...]]:

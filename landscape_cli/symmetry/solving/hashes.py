@@ -40,10 +40,10 @@ def is_sum(node: Node) -> bool:
 def combined(node: Node, operands: Sequence[Pair], kinds: Sequence[object], tells: Hashable) -> Pair:
     """Return the hash of a node from those of its operands, and the kinds of these."""
     if not is_sum(node):
-        made = scrambled((node.kind, tuple(value for value, _ in operands), tells))
-        return made, scrambled((made, "an operand"))
+        made = _mixed((_spelled(node.kind), tuple(value for value, _ in operands), _spelled(tells)))
+        return made, _mixed((made, "an operand"))
     share = sum(
-        part if kind == node.kind else scrambled((value, "an operand"))
+        part if kind == node.kind else _mixed((value, "an operand"))
         for (value, part), kind in zip(operands, kinds, strict=True)
     )
     return scrambled((node.kind, share & MASK, tells)), share & MASK
@@ -51,7 +51,12 @@ def combined(node: Node, operands: Sequence[Pair], kinds: Sequence[object], tell
 
 def scrambled(value: Hashable) -> int:
     """Return a hash whose sums tell their summands (`integers.mix`): those of Python are nearly linear in numbers."""
-    bits = (hash(_spelled(value)) + 0x9E3779B97F4A7C15) & MASK
+    return _mixed(_spelled(value))
+
+
+def _mixed(spelled: Hashable) -> int:
+    """Return such a hash of what holds no numbers but hashes."""
+    bits = (hash(spelled) + 0x9E3779B97F4A7C15) & MASK
     bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & MASK
     return bits ^ (bits >> 31)

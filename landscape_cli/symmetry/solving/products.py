@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.symmetry.solving.elimination import quotient
 from landscape_cli.symmetry.tracing.equations import Equations, Statement
-from landscape_cli.symmetry.tracing.integers import NONE, Array, components, different_rows, ranked_rows
+from landscape_cli.symmetry.tracing.integers import NONE, Array, components, different, different_rows, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Power
 
@@ -72,11 +72,11 @@ def without_ones(statements: Sequence[Statement], count: int, modulo: int) -> li
         if left.all():
             kept.append((rows, powers))
             continue
-        known = np.unique(rows[counts & ones[rows]])
+        known = different(rows[counts & ones[rows]])
         if known.any():
             kept.append((known[known > 0][:, None], (1,)))
         codes = left @ (1 << np.arange(len(powers)))
-        for code in np.unique(codes[codes > 0]).tolist():
+        for code in different(codes[codes > 0]).tolist():
             columns = [k for k in range(len(powers)) if code >> k & 1]
             of = different_rows(rows[codes == code][:, columns])
             kept.append((of, tuple(powers[k] for k in columns)))
@@ -122,7 +122,7 @@ def _separated(
     """Return two statements in place of one, each of some of its columns; none if they are not met each with each."""
     rows, powers = statement
     width = rows.shape[1]
-    if width > MOST_COLUMNS or len(rows) < 4 or len(rows) <= max(len(np.unique(rows[:, k])) for k in range(width)):
+    if width > MOST_COLUMNS or len(rows) < 4 or any(len(different(column)) == len(rows) for column in rows.T):
         return []
     for left in (some for size in range(1, width // 2 + 1) for some in combinations(range(width), size)):
         sides = [list(left), [k for k in range(width) if k not in left]]

@@ -46,7 +46,7 @@ def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
             list(layers)
         ]:
             key = frozenset(map(id, members))
-            if not any(int(layer.max()) >= 0 for layer in members) or key in seen_layers:
+            if key in seen_layers or not any(int(layer.max()) >= 0 for layer in members):
                 continue
             seen_layers.add(key)
             keep.append(members)  # so that no other layer gets the same identity
@@ -58,6 +58,8 @@ def runs_of(labels: Labels, seen: Iterable[Sequence[Layer]]) -> list[Run]:
 
 def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
     """Return layers over those axes alone that units lie along: what slots say along others counts as one."""
+    if len(layers) == 1:
+        return list(layers)
     along = frozenset().union(*(covered(layer) for layer in layers if int(layer.max()) >= 0))
     narrowed = []
     for layer in layers:
@@ -73,6 +75,8 @@ def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
 def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     """Return what layers over one run of axes come to, flattened over those axes."""
     parts = [part for layer in layers for part in labels.resolve(layer.numpy(), lone=True)]
+    if len(parts) == 1:
+        return Run((parts[0].ravel(),))
     shape = np.broadcast_shapes(*(part.shape for part in parts))
     columns = [np.ascontiguousarray(np.broadcast_to(part, shape)).ravel() for part in parts]
     columns = list({column.tobytes(): column for column in columns}.values())

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.elimination import Row
 from landscape_cli.symmetry.tracing.equations import Block, Equations, Statement
-from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, different_rows, first_places, mix, ranked_rows
+from landscape_cli.symmetry.tracing.integers import (
+    NONE,
+    Array,
+    Hash,
+    different,
+    different_rows,
+    first_places,
+    mix,
+    ranked,
+    ranked_rows,
+)
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Power
 
@@ -75,7 +85,7 @@ class VariableTable:
             np.sum([column >= 0 for column in holding], axis=0) > 1 if holding else np.zeros(len(units), dtype=bool)
         )
         real = units[units >= 0]
-        for unit in np.unique(real[self.kind_of_unit[real] < 0]):
+        for unit in different(real[self.kind_of_unit[real] < 0]):
             # alone on an axis of one place, so on no axis that could tell
             self.kind_of_unit[unit] = len(self.kinds)
             self.kinds.append(np.array([unit]))
@@ -192,17 +202,19 @@ class VariableTable:
             rows = np.where(np.isin(like, loose), 0, rows)
             like = self.representative[rows]
             inner, coherent = self._inner(rows)
-        sort, bad = self._sorts(like, inner, coherent)
+        sort = ranked_rows(like)
+        bad = self._without(sort, inner, coherent)
+        if not len(loose) and not bad.any():
+            return rows[self.kept[rows].all(axis=1)].tolist(), []
         unrepresented = np.union1d(np.unique(like[bad[sort]]), loose)
         return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), unrepresented[unrepresented > 0].tolist()
 
-    def _sorts(self, like: Array, inner: Array, coherent: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
-        """Return of which sort each row is, and which sorts no row stands for."""
-        _, sort = np.unique(_row_hash(like), return_inverse=True)
-        pairs = np.unique(sort * (len(self.kind_of_unit) + 1) + inner + 1)
+    def _without(self, sort: Array, inner: Array, coherent: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which sorts of rows no row stands for."""
+        pairs = different(sort * (len(self.kind_of_unit) + 1) + inner + 1)
         have = np.bincount(pairs // (len(self.kind_of_unit) + 1), minlength=sort.max(initial=-1) + 1)
         need = self._sizes[np.where(inner >= 0, self.kind_of_unit[np.maximum(inner, 0)], NONE)]
-        return sort, np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
+        return np.bincount(sort, weights=~coherent | (have[sort] != need), minlength=len(have)) > 0
 
     def unlike(self, statements: Iterable[Statement]) -> list[Array] | None:
         """Return finer kinds of units that may not move, where equations are of some of a kind alone; None if none are.
@@ -217,9 +229,12 @@ class VariableTable:
         single: Array = units[:0]
         for number, (rows, _) in enumerate(statements):
             rows = rows[of_loose[rows].any(axis=1)]
+            if not len(rows):
+                continue
             inner, coherent = self._inner(rows)
             single = np.union1d(single, self.kind_of_unit[self.unit_of[self._fixed_among(rows[~coherent])]])
-            sort, bad = self._sorts(self.representative[rows], inner, coherent)
+            _, sort = ranked(_row_hash(self.representative[rows]))
+            bad = self._without(sort, inner, coherent)
             here = bad[sort] & coherent & (inner >= 0)
             pairs = different_rows(np.stack([inner, sort], axis=1)[here])
             np.add.at(told, pairs[:, 0], mix(mix(pairs[:, 1].astype(np.uint64)) + np.uint64(number)))

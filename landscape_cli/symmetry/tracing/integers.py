@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,9 @@ NONE = -1
 SPAN = 1 << 32
 DENSE = 16
 """How many times wider than their count numbers may spread to be sorted by counting."""
+FEW = 512
+"""Up to how many are sorted by comparing, whatever they are: there the calls count, not the numbers."""
+GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def pairs_of(first: Array, second: Array) -> Array:
@@ -19,13 +24,37 @@ def pairs_of(first: Array, second: Array) -> Array:
     return different_rows(np.stack([first, second], axis=1))
 
 
-def _is_dense(values: Array) -> bool:
+def _is_dense(values: NDArray[Any]) -> bool:
     """Tell whether values lie close together, as numbers of units do: there is no need to sort them."""
     return bool(values.size) and int(values.max()) - int(values.min()) < DENSE * values.size
 
 
-def ranked(values: Array) -> tuple[Array, Array]:
+def _starts(ordered: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where values, or rows, that are in order differ from those before."""
+    starts: NDArray[np.bool_] = np.empty(len(ordered), dtype=bool)
+    starts[:1] = True
+    differ = ordered[1:] != ordered[:-1]
+    starts[1:] = differ if differ.ndim == 1 else differ.any(axis=1)
+    return starts
+
+
+def different(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the different values in order."""
+    if values.size > FEW:
+        return np.unique(values)
+    ordered = np.sort(values, axis=None)
+    return ordered[_starts(ordered)]
+
+
+def ranked(values: NDArray[Any]) -> tuple[NDArray[Any], Array]:
     """Return the different values in order, and for each value, shape (n,), which of them it is."""
+    if len(values) <= FEW:
+        order = values.argsort()
+        ordered = values[order]
+        starts = _starts(ordered)
+        which = np.empty(len(values), dtype=np.int64)
+        which[order] = starts.cumsum() - 1
+        return ordered[starts], which
     if not _is_dense(values):
         unlike, which = np.unique(values, return_inverse=True)
         return unlike, which.ravel()
@@ -37,6 +66,11 @@ def ranked(values: Array) -> tuple[Array, Array]:
 
 def first_places(values: Array) -> tuple[Array, Array]:
     """Return the different values in order, and where each comes first."""
+    if len(values) <= FEW:
+        order = values.argsort(kind="stable")
+        ordered = values[order]
+        starts = _starts(ordered)
+        return ordered[starts], order[starts]
     unlike, which = ranked(values)
     first = np.zeros(len(unlike), dtype=np.int64)
     first[which[::-1]] = np.arange(len(values))[::-1]  # of several, the last to be written stays
@@ -45,6 +79,9 @@ def first_places(values: Array) -> tuple[Array, Array]:
 
 def different_rows(rows: Array) -> Array:
     """Return the different rows in order, shape (different, columns)."""
+    if len(rows) <= FEW:
+        ordered = rows[_order(rows)]
+        return ordered[_starts(ordered)]
     return rows[first_places(_packed(rows))[1]]
 
 
@@ -56,7 +93,17 @@ def split_rows(rows: Array) -> tuple[Array, Array]:
 
 def ranked_rows(rows: Array) -> Array:
     """Return for each row which of the different rows, in order, it is; shape (n,)."""
+    if len(rows) <= FEW:
+        order = _order(rows)
+        which = np.empty(len(rows), dtype=np.int64)
+        which[order] = _starts(rows[order]).cumsum() - 1
+        return which
     return ranked(_packed(rows))[1]
+
+
+def _order(rows: Array) -> Array:
+    """Return the order of rows, by their first column, then the next."""
+    return np.lexsort(rows.T[::-1]) if rows.shape[1] else np.arange(len(rows))
 
 
 def _packed(rows: Array) -> Array:
@@ -99,8 +146,8 @@ def is_function(labels: Array, values: Array) -> bool:
 def mix(values: Hash) -> Hash:
     """Scramble 64 bits (Steele et al., 2014, splitmix64)."""
     with np.errstate(over="ignore"):
-        values = (values + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        values = values + GOLDEN
+        values = (values ^ (values >> np.uint64(30))) * FIRST
+        values = (values ^ (values >> np.uint64(27))) * SECOND
         scrambled: Hash = values ^ (values >> np.uint64(31))
         return scrambled

@@ -22,7 +22,9 @@ from landscape_cli.symmetry.tracing.integers import (
     SPAN,
     Array,
     components,
+    different,
     different_rows,
+    first_places,
     is_function,
     pairs_of,
     ranked_rows,
@@ -81,20 +83,21 @@ class Labels:
         """Return the units that stand for all those united with these; slots are themselves."""
         if self.count == 0:
             return labels
+        whole = not labels.size or int(labels.min()) >= 0
         if self._merged and labels.size < self.count:
-            at = labels.ravel()
-            at = at[at >= 0]
+            at = labels if whole else labels[labels >= 0]
             root = self._same[at]
-            while not np.array_equal(further := self._same[root], root):
-                root = further
-            self._same[at] = root
+            while ((further := self._same[root]) != root).any():
+                root = self._same[at] = further
+            if whole:
+                return root
         elif self._merged:
             same = self._same[: self.count]
-            while not np.array_equal(further := same[same], same):
+            while ((further := same[same]) != same).any():
                 same = further
             self._same[: self.count] = same
             self._merged = False
-        if labels.size and int(labels.min()) >= 0:
+        if whole:
             return self._same[labels]
         return np.where(labels >= 0, self._same[np.maximum(labels, 0)], labels)
 
@@ -135,7 +138,7 @@ class Labels:
     def fix(self, labels: Array, reason: str | int) -> None:
         """Forbid units to move, and whatever they come to."""
         number = self.reason(reason) if isinstance(reason, str) else reason
-        for part in self.resolve(np.unique(labels)):
+        for part in self.resolve(different(labels)):
             roots = part[part >= 0]
             self._fixed[roots] = np.where(self._fixed[roots] > 0, self._fixed[roots], number)
 
@@ -153,7 +156,7 @@ class Labels:
         pairs = pairs[(pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
         original, blocks = pairs, self.above(pairs)
         while len(pairs):
-            _, lowest = np.unique(pairs.min(axis=1), return_index=True)
+            _, lowest = first_places(pairs.min(axis=1))
             origins = self._origin[pairs]
             collides = [self._origins.meet(a, b) for a, b in different_rows(origins)]
             if any(collides):
@@ -162,7 +165,7 @@ class Labels:
                 if not colliding.all():
                     self.fix(pairs[~colliding], reason)
                 return
-            _, highest = np.unique(pairs[lowest].max(axis=1), return_index=True)
+            _, highest = first_places(pairs[lowest].max(axis=1))
             self._merge(pairs[lowest][highest])
             pairs = self.find(pairs)
             pairs = different_rows(pairs[pairs[:, 0] != pairs[:, 1]])
@@ -323,9 +326,9 @@ class Labels:
         return np.where(blocks < 0, made[which], blocks)
 
     def _add_origins(self, units: Array, origins: Array) -> None:
-        for number in np.unique(origins):
-            chosen = np.unique(units[origins == number])
-            for before in np.unique(self._origin[chosen]):
+        for number in different(origins):
+            chosen = different(units[origins == number])
+            for before in different(self._origin[chosen]):
                 merged = self._origins.union(before, number)
                 self._origin[chosen[self._origin[chosen] == before]] = merged
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from math import prod
 
 import torch
@@ -98,7 +99,12 @@ def compress(full: Tensor) -> Layer:
 
 def covered(layer: Layer) -> frozenset[int]:
     """Return the axes that a layer depends on."""
-    return frozenset(axis for axis, size in enumerate(layer.shape) if size > 1)
+    return _longer(layer.shape)
+
+
+@cache
+def _longer(shape: Sequence[int]) -> frozenset[int]:
+    return frozenset(axis for axis, size in enumerate(shape) if size > 1)
 
 
 def along(numbers: Tensor, axis: int, rank: int) -> Layer:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from landscape_cli.symmetry.tracing.equations import clusters
-from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, is_function, mix, split_rows
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, different, is_function, mix, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, aligned, compress, covered, distinct, to_layer
 
@@ -94,7 +94,7 @@ def _match(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -
 def _is_plain(layer: Layer) -> bool:
     """Tell whether a layer holds units, each at one place."""
     numbers = layer.numpy().ravel()
-    return bool((numbers >= 0).all()) and len(np.unique(numbers)) == len(numbers)
+    return bool((numbers >= 0).all()) and len(different(numbers)) == len(numbers)
 
 
 def _derive(labels: Labels, unit: Layer, parts: list[Layer], reason: str) -> None:

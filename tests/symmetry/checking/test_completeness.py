@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -207,12 +209,62 @@ def test_the_model_is_left_as_it_was(mlp: Net) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in mlp.model.state_dict().items())
 
 
-@pytest.mark.parametrize("part", ["all", "one layer"])
-def test_a_model_that_cuts_gradients_off_is_refused(part: str) -> None:
-    def forward(m: Body, x: torch.Tensor) -> torch.Tensor:
-        hidden = F.relu(m.a(x)).detach()
-        return m.o(hidden).detach() if part == "all" else m.o(hidden)
+@pytest.mark.parametrize("cut", [torch.Tensor.detach, torch.no_grad()(lambda y: y), lambda y: y.data])
+def test_where_a_model_cuts_gradients_off_is_no_matter(cut: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    torch.manual_seed(0)
+    body = Body(lambda m, x: cut(m.o(cut(F.relu(m.a(x))))), a=nn.Linear(3, 4), o=nn.Linear(4, 2))
+    check = checked(make_net(body, (3,)))
+    assert check.is_complete
+    assert [count.there for count in check.counts] == [1, 5, 0]
 
-    net = make_net(Body(forward, a=nn.Linear(3, 4), o=nn.Linear(4, 2)), (3,))
-    with pytest.raises(ModelError, match="cuts gradients off"):
-        checked(net)
+
+class Rounded(torch.autograd.Function):
+    """Made-up gradients, of a straight-through estimator."""
+
+    @staticmethod
+    def forward(context: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient
+
+
+def test_gradients_that_are_made_up_are_refused() -> None:
+    torch.manual_seed(0)
+    body = Body(lambda m, x: m.o(Rounded.apply(m.a(x))), a=nn.Linear(3, 4), o=nn.Linear(4, 2))
+    with pytest.raises(ModelError, match="not those of its outputs"):
+        checked(make_net(body, (3,)))
+
+
+def test_what_changes_outputs_in_steps_is_told() -> None:
+    """Vectors quantized to the nearest of a codebook, by a straight-through estimator: what was found is checked."""
+
+    def forward(m: Body, x: torch.Tensor) -> torch.Tensor:
+        z = m.z(x)
+        nearest = ((z[:, None] - m.code) ** 2).sum(2).argmin(1)
+        return m.o(z + (m.code[nearest] - z).detach())
+
+    torch.manual_seed(0)
+    net = make_net(Body(forward, z=nn.Linear(3, 2), code=nn.Parameter(torch.randn(4, 2)), o=nn.Linear(2, 2)), (3,))
+    check = checked(net)
+    assert check.unseen == ("z.weight", "z.bias")
+    assert (check.signs.found, check.signs.wrong, check.scales.wrong) == (2, 0, 0)
+    assert not check.is_complete
+    assert completeness_lines(check)[-1].startswith("warning: z.weight, z.bias: what changes outputs in steps")
+    [sign] = net.symmetry.signs
+    left = replace(sign, axes=tuple(axis for axis in sign.axes if not axis.tensor.startswith("z.")))
+    assert checked(net, replace(net.symmetry, signs=(left,))).signs.wrong
+
+
+def test_what_is_missed_is_said_in_few_tensors() -> None:
+    """The scale of all outputs mixed with those of units is still that of the last layer; a unit's is of its rows."""
+    torch.manual_seed(0)
+    parts = {"a": nn.Parameter(torch.randn(3, 4, 5)), "b": nn.Parameter(torch.randn(3, 5, 2))}
+    body = Body(lambda m, x: torch.einsum("beh,eho->bo", F.relu(torch.einsum("bi,eih->beh", x, m.a)), m.b), **parts)
+    net = make_net(body, (4,))
+    [example] = checked(net, replace(net.symmetry, output=())).scales.examples
+    assert example == "x^1: b all | x^1: outputs"
+    examples = checked(net, replace(net.symmetry, scales=(), output=())).scales.examples
+    units = [f"x^-1: b[{e}, {h}, :] | x^1: a[{e}, :, {h}]" for e in range(3) for h in range(5)]
+    assert sorted(examples) == sorted([*units, "x^1: b all | x^1: outputs"])

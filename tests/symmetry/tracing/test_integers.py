@@ -1,11 +1,18 @@
-"""Sorting by counting gives what sorting gives."""
+"""Sorting few by comparing, and more by counting, gives what NumPy's sorting gives."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from landscape_cli.symmetry.tracing.integers import different_rows, first_places, ranked, ranked_rows
+from landscape_cli.symmetry.tracing.integers import (
+    different,
+    different_rows,
+    first_places,
+    ranked,
+    ranked_rows,
+    split_rows,
+)
 
 
 @pytest.mark.parametrize("span", [3, 50, 10**6, 10**13])
@@ -13,10 +20,9 @@ from landscape_cli.symmetry.tracing.integers import different_rows, first_places
 def test_ranks_are_those_of_sorting(span: int, count: int) -> None:
     draw = np.random.default_rng(span + count)
     values = draw.integers(-2, span, count)
-    different, which = ranked(values)
     expected, places = np.unique(values, return_inverse=True)
-    assert np.array_equal(different, expected)
-    assert np.array_equal(which, places.ravel())
+    for found, wanted in zip((*ranked(values), different(values)), (expected, places.ravel(), expected), strict=True):
+        assert np.array_equal(found, wanted)
     for found, wanted in zip(first_places(values), np.unique(values, return_index=True), strict=True):
         assert np.array_equal(found, wanted)
     for columns in (1, 2, 3, 6):
@@ -25,6 +31,8 @@ def test_ranks_are_those_of_sorting(span: int, count: int) -> None:
         expected, places = np.unique(rows, axis=0, return_inverse=True)
         assert np.array_equal(different_rows(rows), expected)
         assert np.array_equal(ranked_rows(rows), places.ravel())
+        for found, wanted in zip(split_rows(rows), (expected, places.ravel()), strict=True):
+            assert np.array_equal(found, wanted)
 
 
 def test_nothing_has_no_ranks() -> None:
