@@ -181,8 +181,12 @@ def _distances(group: PermutationGroup, descent: Descent) -> Scores:
 
 def _profile(tensor: Tensor, axis: Axis, descent: Descent, group: PermutationGroup) -> Tensor:
     """Return what a tensor has of each unit, in order of size wherever others are yet to be matched, (units, ...)."""
-    table, known = descent.axis_table, descent.settled | {group.name, *descent.nesting.leaves(group.name)}
-    loose = [moved.dims for member, moved in table.permutations[axis.tensor] if member.name not in known]
+    table, known, leaves = descent.axis_table, descent.settled | {group.name}, descent.nesting.leaves(group.name)
+    loose = [
+        moved.dims
+        for member, moved in table.permutations[axis.tensor]
+        if member.name not in known and not (member.name in leaves and moved.dims == axis.dims)
+    ]
     if any(sign.name not in descent.signs.chosen for sign, _ in table.signs[axis.tensor]):
         tensor = tensor.abs()
     rest = [dim for dim in range(tensor.ndim) if dim not in axis.dims]
@@ -191,6 +195,6 @@ def _profile(tensor: Tensor, axis: Axis, descent: Descent, group: PermutationGro
     flat = tensor.double().cpu().permute(*axis.dims, *kept, *free).flatten(0, len(axis.dims) - 1)
     flat = flat.reshape(len(flat), math.prod(tensor.shape[dim] for dim in kept), -1)
     rows = flat[torch.tensor(axis.places.table)].transpose(1, 2)  # units, what is kept, places, what is free
-    if group.inside or axis.dims in loose:
+    if group.inside or any(not set(axis.dims).isdisjoint(dims) for dims in loose):
         return rows.flatten(2).sort(dim=2).values.flatten(1)
     return (rows.sort(dim=3).values if free else rows).flatten(1)

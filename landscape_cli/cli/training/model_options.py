@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from landscape_cli.choices import DataName, Norm
 from landscape_cli.cli.groups import Group
 from landscape_cli.cli.options import InputShape, Key, ModelOptions
 from landscape_cli.cli.parsing import flag, whole_numbers
+from landscape_cli.errors import shown
 
 if TYPE_CHECKING:
     from landscape_cli.data.datasets import DataSet
@@ -181,17 +182,7 @@ def model_spec(options: NetworkOptions, starts: Sequence[Checkpoint], data: Data
     from landscape_cli.errors import ModelError
 
     if starts:
-        spec = starts[0].model
-        named = (options.model or spec.name).partition("?")[0]
-        there = {**spec.arguments, "outputs": spec.outputs}
-        read = {name: READ.get(name, lambda size, _: size) for name in there}
-        others = [
-            name
-            for name, size in options.given().items()
-            if name not in there or read[name](size, spec.name) != there[name]
-        ]
-        if others or named != spec.name:
-            raise ModelError(f"--init brings its model along ({spec.name}): leave out --{(others or ['model'])[0]}")
+        spec = _started_spec(options, starts[0])
         if spec.input_shape != data.input_shape:
             raise ModelError(
                 f"{starts[0].path} takes inputs of shape {spec.input_shape}, the data has {data.input_shape}"
@@ -201,6 +192,26 @@ def model_spec(options: NetworkOptions, starts: Sequence[Checkpoint], data: Data
     if not data.objective.fits(spec.outputs, data.classes):
         what = "decide between {} classes" if data.objective.balances else "be held against {} numbers a sample"
         raise ModelError(f"{spec.outputs} outputs cannot {what.format(data.classes)}")
+    return spec
+
+
+def _started_spec(options: NetworkOptions, start: Checkpoint) -> ModelSpec:
+    """Return the model of a checkpoint, perhaps with dropout, with which the options have to agree."""
+    from landscape_cli.errors import ModelError
+    from landscape_cli.models import MODELS, default_arguments
+
+    spec, given = start.model, options.given()
+    if (options.model or spec.name).partition("?")[0] != spec.name:
+        raise ModelError(f"--init brings its model along ({spec.name}): leave out --model")
+    if "dropout" in given and spec.name in MODELS and "dropout" in default_arguments(spec.name):
+        spec = replace(spec, arguments={**spec.arguments, "dropout": given.pop("dropout")})  # only while it trains
+    there = {**spec.arguments, "outputs": spec.outputs}
+    for name, size in given.items():
+        if name not in there:
+            raise ModelError(f"--init brings its model along ({spec.name}), which has none: leave out --{name}")
+        if READ.get(name, lambda size, _: size)(size, spec.name) != there[name]:
+            own = shown(",".join(map(str, there[name])) if isinstance(there[name], list) else str(there[name]))
+            raise ModelError(f"--init brings its model along ({spec.name}, {name} {own}): leave out --{name}")
     return spec
 
 

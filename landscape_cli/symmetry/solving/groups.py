@@ -10,7 +10,7 @@ from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.free_groups import named_after, scale_groups, sign_groups, unused
 from landscape_cli.symmetry.solving.places import Part, PlaceTable
 from landscape_cli.symmetry.solving.products import separate
-from landscape_cli.symmetry.solving.refinement import CROSSED, color, run_of, runs_of, settle
+from landscape_cli.symmetry.solving.refinement import CROSSED, Run, color, run_of, runs_of, settle
 from landscape_cli.symmetry.solving.siblings import WITH_PARTS, Siblings, find_siblings
 from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.unfollowed import unfollowed
@@ -215,7 +215,14 @@ def _with_rows(
     for part in parts:
         for name in traced.aliases[part.tensor] if len(part.dims) > 1 else ():
             if name in rows and (name, part.dims[-1]) not in accounted:
-                yield FixedAxis(name, part.dims[-1], len(part.run.columns[0]), WITH_ROWS)
+                yield FixedAxis(name, part.dims[-1], len(part.run.columns[0]), _why_beside(traced.labels, part.run))
+
+
+def _why_beside(labels: Labels, run: Run) -> str:
+    """Return why what lies beside units in a run may not move: that of its places, if it is one for all of these."""
+    why = [labels.why_fixed(column) for column in run.columns]
+    held = {int(number) for numbers in why if (numbers > 0).all() for number in np.unique(numbers)}
+    return labels.reasons[held.pop()] if len(held) == 1 else WITH_ROWS
 
 
 def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:

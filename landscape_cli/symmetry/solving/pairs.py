@@ -37,7 +37,8 @@ def free_of_pairs(variables: VariableTable, rows: Sequence[Statement], modulo: i
         for row in _kernel(component, modulo) if component else ():
             cells = sorted((int(variables.cells_of[variable]), power, variable) for variable, power in row.items())
             held = [cell for cell, _, _ in cells if variables.cells[cell].block.tensor]
-            if len({variables.cells[cell].block.tensor for cell in held}) > 1 or len(held) > len(set(held)):
+            in_one = len(held) > len(set(held)) == 1  # along several axes of one tensor, they could undo each other
+            if in_one or len({variables.cells[cell].block.tensor for cell in held}) > 1:
                 key = tuple((cell, power) for cell, power, _ in cells)
                 alike.setdefault(key, []).append({variable: power for _, power, variable in cells})
     for key, members in alike.items():

@@ -16,7 +16,10 @@ from landscape_cli.symmetry.solving.elimination import quotient
 from landscape_cli.symmetry.tracing.equations import Equations, Statement
 from landscape_cli.symmetry.tracing.integers import NONE, Array, components, different, different_rows, ranked_rows
 from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Power
 
+MOST_HOLDERS = 3
+"""Of how many units at once a variable is at most."""
 MOST_COLUMNS = 8
 """Up to how many factors of an equation are put on either side, in every way."""
 
@@ -25,16 +28,19 @@ def separate(equations: Equations, labels: Labels) -> None:
     """Put in place of such equations those of either side, each equal to a new variable: of a block, or of no unit."""
     owner = np.full(equations.count, NONE)
     several = np.zeros(equations.count, dtype=bool)
+    holders = np.full((MOST_HOLDERS, equations.count), NONE)
     for block in equations.blocks:
         units = np.stack(labels.resolve(block.owners))
         number = (units >= 0).sum(axis=0)
         owner[block.variables], several[block.variables] = np.where(number == 1, units.max(axis=0), NONE), number > 1
+        for k, column in enumerate(units[:MOST_HOLDERS]):
+            holders[k, block.variables] = column
     for kind, modulo in (("scale", 0), ("sign", 2)):
         pending, done = without_ones(equations.rows(kind), equations.count, modulo), []
-        pending = _through_equals(pending, several, modulo) if several.any() else pending
+        pending = _put_in(pending, several, modulo) if several.any() else pending
         while pending:
             statement = pending.pop(0)
-            parts = _separated(statement, equations, labels, owner)
+            parts = _separated(statement, equations, labels, owner, holders)
             pending[:0] = parts
             done += [] if parts else [statement]
         equations.replace(kind, done)
@@ -77,29 +83,42 @@ def without_ones(statements: Sequence[Statement], count: int, modulo: int) -> li
     return kept
 
 
-def _through_equals(statements: Sequence[Statement], several: NDArray[np.bool_], modulo: int) -> list[Statement]:
-    """Return statements with those variables of several units that equal powers of a unit's own replaced by these."""
-    equal, shares = np.full(len(several), NONE), np.zeros(len(several), dtype=object)
-    telling: set[int] = set()
+def _put_in(statements: Sequence[Statement], several: NDArray[np.bool_], modulo: int) -> list[Statement]:
+    """Return statements with variables of several units replaced where one statement tells them by others alone."""
+    by, row = np.full(len(several), NONE), np.zeros(len(several), dtype=np.int64)
+    told: dict[int, tuple[Array, list[Power]]] = {}
     for number, (rows, powers) in enumerate(statements):
-        for k in (0, 1) if rows.shape[1] == 2 else ():
-            own, others = rows[:, k], rows[:, 1 - k]
-            known = (equal[own] >= 0).any() or len(np.unique(own)) < len(own) or (modulo and powers[k] % modulo == 0)
-            if several[own].all() and not several[others].any() and not known:
-                share = powers[1 - k] % modulo if modulo else quotient(-powers[1 - k], powers[k])
-                equal[own], shares[own] = others, share
-                telling.add(number)
-    replaced = []
+        own = [k for k in range(len(powers)) if several[rows[:, k]].any()]
+        column = rows[:, own[0]] if len(own) == 1 else rows[:0, 0]
+        known = (by[column] >= 0).any() or len(np.unique(column)) < len(rows) or not several[column].all()
+        if known or (modulo and powers[own[0]] % modulo == 0):
+            continue
+        others = [k for k in range(len(powers)) if k not in own]
+        shares = [powers[k] if modulo else quotient(-powers[k], powers[own[0]]) for k in others]
+        told[number] = rows[:, others], shares
+        by[column], row[column] = number, np.arange(len(rows))
+    replaced: list[Statement] = []
     for number, (rows, powers) in enumerate(statements):
-        columns, raised = list(rows.T), list(powers)
-        for k, column in enumerate(columns):
-            if number not in telling and (equal[column] >= 0).all() and len(set(shares[column])) == 1:
-                columns[k], raised[k] = equal[column], raised[k] * shares[column[0]]
-        replaced.append((different_rows(np.column_stack(columns)), tuple(raised)))
+        terms: list[tuple[Array, Power]] = []
+        for column, power in zip(rows.T, powers, strict=True):
+            source = int(by[column[0]])
+            if number in told or source < 0 or (by[column] != source).any():
+                terms.append((column, power))
+            else:
+                columns, shares = told[source]
+                terms += [(of[row[column]], power * share) for of, share in zip(columns.T, shares, strict=True)]
+        total: dict[bytes, tuple[Array, Power]] = {}
+        for column, power in terms:
+            total[column.tobytes()] = column, total.get(column.tobytes(), (column, 0))[1] + power
+        left = [(column, power) for column, power in total.values() if (power % modulo if modulo else power)]
+        if left:
+            replaced.append((different_rows(np.column_stack([c for c, _ in left])), tuple(power for _, power in left)))
     return replaced
 
 
-def _separated(statement: Statement, equations: Equations, labels: Labels, owner: Array) -> list[Statement]:
+def _separated(
+    statement: Statement, equations: Equations, labels: Labels, owner: Array, holders: Array
+) -> list[Statement]:
     """Return two statements in place of one, each of some of its columns; none if they are not met each with each."""
     rows, powers = statement
     width = rows.shape[1]
@@ -110,7 +129,7 @@ def _separated(statement: Statement, equations: Equations, labels: Labels, owner
         blocks = _blocks(*(ranked_rows(rows[:, columns]) for columns in sides))
         if blocks is None:
             continue
-        owners = _owners(blocks, rows, labels, owner)
+        owners = _owners(blocks, rows, labels, owner, holders)
         if owners is None:
             continue
         common = equations.variables("", (), owners)[blocks]
@@ -131,14 +150,20 @@ def _blocks(left: Array, right: Array) -> Array | None:
     return block if full and min(int(count.min()) for count in counts) > 1 else None
 
 
-def _owners(blocks: Array, rows: Array, labels: Labels, owner: Array) -> Array | None:
-    """Return what each block of rows belongs to: the block of its units, or, if there is only one, nobody."""
+def _owners(blocks: Array, rows: Array, labels: Labels, owner: Array, holders: Array) -> Array | None:
+    """Return what each block of rows belongs to: the block of its units, or what these have in common; or nobody."""
     if not blocks.any():
         return labels.slots(1, "all")
-    for column in rows.T:
-        known = column < len(owner)
-        above = np.where(known, labels.above(owner[np.where(known, column, 0)]), NONE)
-        pairs = different_rows(np.stack([blocks, above], axis=1))
+    known = rows < len(owner)
+    units = np.where(known, owner[np.where(known, rows, 0)], NONE)
+    above = [labels.above(column) for column in units.T]
+    common = [
+        np.where(known[:, k], of[np.where(known[:, k], rows[:, k], 0)], NONE)
+        for k in range(rows.shape[1])
+        for of in holders
+    ]
+    for column in (*above, *common):
+        pairs = different_rows(np.stack([blocks, column], axis=1))
         alone = len(pairs) == int(blocks.max()) + 1 and len(np.unique(pairs[:, 1])) == len(pairs)
         if alone and (pairs[:, 1] >= 0).all():
             return pairs[:, 1]

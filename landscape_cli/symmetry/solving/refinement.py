@@ -75,28 +75,34 @@ def _narrowed(layers: Sequence[Layer]) -> list[Layer]:
 def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
     """Return what layers over one run of axes come to, flattened over those axes."""
     parts = [part for layer in layers for part in labels.resolve(layer.numpy(), lone=True)]
+    if len(parts) == 1:
+        return Run((parts[0].ravel(),))
     shape = np.broadcast_shapes(*(part.shape for part in parts))
     columns = [np.ascontiguousarray(np.broadcast_to(part, shape)).ravel() for part in parts]
     columns = list({column.tobytes(): column for column in columns}.values())
-    if len(columns) == 1:
-        return Run(tuple(columns))
     units = [column for column in columns if column.max(initial=-1) >= 0]
     blocks = [_lifted(labels, column) for column in units] if len(units) > 1 else []
     beside = [block for block, column in zip(blocks, units, strict=False) if not np.array_equal(block, column)]
     told = [_without_blocks(column, beside) for column in columns]
-    return Run(tuple(_gathered(_merged([column for column in told if column is not None]))))
+    return Run(tuple(_gathered(labels, _merged([column for column in told if column is not None]))))
 
 
-def _gathered(columns: Sequence[Array]) -> list[Array]:
-    """Return columns, units that are alone at a place put into the column where they are beside others elsewhere."""
+def _gathered(labels: Labels, columns: Sequence[Array]) -> list[Array]:
+    """Return columns, what two say at a place exchanged where a unit would else be now in the one, now in the other."""
     columns = list(columns)
     for k, j in permutations(range(len(columns)), 2):
-        both = np.intersect1d(columns[k][columns[k] >= 0], columns[j][columns[j] >= 0])
-        here = np.isin(columns[k], both)
-        alone = np.all([column[here] == NONE for i, column in enumerate(columns) if i != k], axis=0)
-        if len(both) and alone.all():
-            columns[j], columns[k] = np.where(here, columns[k], columns[j]), np.where(here, NONE, columns[k])
+        common = _common(columns[k], columns[j])
+        free = common[labels.why_fixed(common) == 0]
+        here = np.isin(columns[k], free)
+        exchanged = np.where(here, columns[j], columns[k]), np.where(here, columns[k], columns[j])
+        if len(free) and not np.isin(free, exchanged[0]).any():
+            columns[k], columns[j] = exchanged
     return columns
+
+
+def _common(first: Array, second: Array) -> Array:
+    """Return the units that are in both of two columns."""
+    return np.intersect1d(first[first >= 0], second[second >= 0])
 
 
 def _merged(columns: Sequence[Array]) -> list[Array]:
@@ -105,7 +111,7 @@ def _merged(columns: Sequence[Array]) -> list[Array]:
     for column in columns:
         for k, before in enumerate(merged):
             apart = (before == column) | (before == NONE) | (column == NONE)
-            if apart.all() and len(np.intersect1d(before[before >= 0], column[column >= 0])):
+            if apart.all() and len(_common(before, column)):
                 merged[k] = np.where(before == NONE, column, before)
                 break
         else:

@@ -46,6 +46,7 @@ class Value:
         copies: whether it is the same all along some axes, where labels then need not tell places apart.
         norm: whether it is a norm, which is 0 for zeros alone.
         lone: units that it holds alone of those along an axis, and who reads it uses so: layers of one place.
+        unread: whether it is some places of a tensor, taken for their numbers or for no more than their shape.
     """
 
     shape: tuple[int, ...]
@@ -57,6 +58,7 @@ class Value:
     copies: bool = False
     norm: bool = False
     lone: tuple[Layer, ...] = ()
+    unread: bool = False
 
     def layers(self, change: Callable[[Layer], Layer], shape: Sequence[int]) -> Value:
         """Return a value of this shape with every layer changed alike."""

@@ -136,10 +136,10 @@ class ParameterTable:
         """Count an operator as one that reads the parameters and buffers under its tensors, unless it gives views."""
         self.reads.update({self.name_under(tensor) for tensor in tensors} - {self.name_under(each) for each in outputs})
 
-    def note_stack(self, name: str, pieces: Sequence[int] = ()) -> None:
+    def note_stack(self, name: str, pieces: Sequence[int] = (), most: int = MOST_STACKED) -> None:
         """Note that places along a parameter's first long axis were used apart: each, or in pieces of these lengths."""
         shape, first = self.shapes[name], self.stacked_along(name)
-        if name in self.learned and 2 <= sum(size > 1 for size in shape) <= MOST_STACKED:
+        if name in self.learned and 2 <= sum(size > 1 for size in shape) <= most:
             self.stacked.setdefault(name, tuple(pieces) or (1,) * shape[first])
 
     def stacked_along(self, name: str) -> int:

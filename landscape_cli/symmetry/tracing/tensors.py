@@ -106,7 +106,8 @@ class TensorTable:
         """Note what is known of a tensor."""
         self._values[tensor] = value
         self._views[storage_of(tensor)][id(tensor)] = tensor
-        self.seen.append(value.labels)
+        if not value.unread:
+            self.seen.append(value.labels)
 
     def keep_unruled(self, tensor: Tensor, where: str, operands: Sequence[Tensor], names: Names | None = None) -> None:
         """Note a tensor that its operator's rule says nothing of: where something reads it, the operands are fixed.
@@ -148,9 +149,9 @@ class TensorTable:
         if tensor not in self._values:
             self._add(tensor)
         value = self._values[tensor]
-        if value.lone:
-            self.seen += [(layer.reshape(-1),) for layer in value.lone]
-            value = self._values[tensor] = replace(value, lone=())
+        if value.unread:
+            self.seen += [value.labels, *((layer.reshape(-1),) for layer in value.lone)]
+            value = self._values[tensor] = replace(value, lone=(), unread=False)
         if value.copies:  # anew for each reader: what is alike all along ties them to nothing
             value = self._told_apart(value)
             self.seen.append(value.labels)
@@ -159,7 +160,7 @@ class TensorTable:
     def raw(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor, with labels that do not tell copies apart."""
         known = self._values.get(tensor)
-        return self.value(tensor) if known is None or known.lone else known
+        return self.value(tensor) if known is None or known.unread else known
 
     def _told_apart(self, value: Value) -> Value:
         """Return copies with a unit for each, which may trade places; zeros may have any scale and sign."""

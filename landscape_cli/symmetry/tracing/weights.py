@@ -115,14 +115,23 @@ class WeightTracker:
                 continue
             self.names |= origin.names
             if axes is not None and tensor.ndim >= 2 and self._tensors.raw(tensor).parameter is None:
-                for role, axis in zip((Role.OUTGOING, Role.INCOMING), axes, strict=True):
-                    for name in origin.names:
-                        self._note_roles(name, self._tensors.raw(tensor), axis % tensor.ndim, role)
+                for name in origin.names:
+                    self._note_roles(name, self._tensors.raw(tensor), [axis % tensor.ndim for axis in axes])
 
-    def _note_roles(self, name: str, value: Value, axis: int, role: Role) -> None:
-        """Note which axes of a parameter live along an axis of what was made of it."""
+    def _note_roles(self, name: str, value: Value, axes: Sequence[int]) -> None:
+        """Note which axes of a parameter live along those of what was made of it: of inputs, and of units."""
+        if len(self._tensors.parameter_value(name).shape) == 1 and all(self._along(name, value, axis) for axis in axes):
+            self._roles[name].setdefault(0, Role.FOLLOWER)  # a bias of what makes weights, with places along both
+        for role, axis in zip((Role.OUTGOING, Role.INCOMING), axes, strict=True):
+            self._note_role(name, value, axis, role)
+
+    def _along(self, name: str, value: Value, axis: int) -> set[int]:
+        return self._by_variables(name, value, axis) or self._by_units(name, value, axis)
+
+    def _note_role(self, name: str, value: Value, axis: int, role: Role) -> None:
+        """Note which axes of a parameter live along one axis."""
         rank = len(self._tensors.parameter_value(name).shape)
-        dims = self._by_variables(name, value, axis) or self._by_units(name, value, axis)
+        dims = self._along(name, value, axis)
         free = [dim for dim in sorted(dims) if dim not in self._roles[name]]
         if len(free) == rank > 1:  # the same units on all axes: as they are in a fully connected layer
             free = free[:1] if role is Role.INCOMING else free[1:]

@@ -86,6 +86,19 @@ def test_impossible_options(landscape, options: list[str], words: str) -> None:
     assert not Path("x.st").exists()
 
 
+def test_what_init_brings_is_said_and_dropout_may_be_another(landscape) -> None:
+    assert landscape(*SHORT, "--hidden", "4,3", "-o", "a.st").code == 0
+    start = ["train", "--epochs", "1", "--init", "a.st", "-o", "x.st"]
+    for option, said in (("--hidden=4,4", "(mlp, hidden 4,3)"), ("--norm=batch", "(mlp), which has none")):
+        done = landscape(*start, option)
+        assert done.code == 2
+        assert f"brings its model along {said}: leave out {option.partition('=')[0]}" in done.err
+    assert landscape(*start, "--dropout", "0.5", "--hidden", "4,3").code == 0
+    trained = read_checkpoint("x.st")
+    assert trained.model.arguments == {**read_checkpoint("a.st").model.arguments, "dropout": 0.5}
+    assert landscape("path", "a.st", "x.st", "--points", "2").code == 0  # measured without, both are one model
+
+
 def test_a_run_that_diverges_is_named(landscape) -> None:
     done = landscape(*SHORT, "--lr", "1e30", "-o", "x.st")
     assert done.code == 2

@@ -125,3 +125,23 @@ def test_queries_and_keys_in_one_tensor_flip_in_pairs(apart: Parts, normed: str,
     assert not net.symmetry.notes
     check_true(net)
     assert undone(net, 0) == ""
+
+
+def test_units_along_several_axes_of_a_stack_have_no_factors_of_pairs() -> None:
+    """Negative control: what one axis of a tensor is multiplied by, another undoes; signs of places, and of outputs."""
+    torch.manual_seed(0)
+    net = make_net(
+        Net(
+            lambda m, x: m.o(
+                (torch.einsum("bi,iko->bko", m.a(x), m.v) ** 2 - torch.einsum("bi,iko->bko", m.a(x) ** 2, m.v**2)).sum(
+                    1
+                )
+            ),
+            a=nn.Linear(2, 3),
+            v=parameter(3, 2, 4),
+            o=nn.Linear(4, 2),
+        ),
+        (2,),
+    )
+    assert sorted(group.size for group in net.symmetry.scales) == [3, 4]
+    assert sorted(group.size for group in net.symmetry.signs) == [2, 3, 4]

@@ -6,9 +6,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from landscape_cli.symmetry.solving.elimination import Row
 from landscape_cli.symmetry.solving.shared import Rows, define
+from tests.support.layers import Net, parameter
+from tests.support.symmetry_checks import check_true, make_net
 
 A, B, PAIRS = range(1, 4), range(4, 6), range(6, 12)
 """Variables of three units and of two, and of each pair of them."""
@@ -54,3 +59,18 @@ def test_what_would_be_unclear_is_one() -> None:
     rest, given = defined(outer(), agree=False)
     assert not given
     assert sorted(tuple(row) for rows, _ in rest for row in rows.tolist()) == [(a, b) for a in A for b in B]
+
+
+def test_a_weight_that_is_a_product_has_the_scales_of_its_units_beside_those_of_its_rank() -> None:
+    torch.manual_seed(0)
+
+    def body(m: Net, x: Tensor) -> Tensor:
+        code = torch.tanh(m.code)
+        return m.o(F.relu(x @ (m.u(code).view(4, 2) @ m.v(code).view(2, 3)).T))
+
+    net = make_net(
+        Net(body, code=parameter(3), u=nn.Linear(3, 8), v=nn.Linear(3, 6), o=nn.Linear(4, 2)),
+        (3,),
+    )
+    check_true(net)
+    assert sorted(group.size for group in net.symmetry.scales) == [2, 4]

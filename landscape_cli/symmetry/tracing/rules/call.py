@@ -220,24 +220,29 @@ class Call:
         if not gone:
             return rest
         owners = self._beside(gone, axes, kept)
-        if owners is None and pinned:
+        if not owners and pinned:
             self.equations.equate(kind, gone, rank=rank)
             return rest
-        if owners is None:
+        if not owners:
             gone += tuple(term for term in rest if term[0].numel() == 1)
             rest = tuple(term for term in rest if term[0].numel() > 1)
-            owners = to_layer(self.labels.slots(1, "all")).view([1] * rank)
-        numbers = self.equations.variables("", (), owners.numpy())
-        common: Terms = ((to_layer(numbers).view(owners.shape), 1),)
+            owners = [to_layer(self.labels.slots(1, "all")).view([1] * rank)]
+        common: Terms = tuple(
+            (to_layer(self.equations.variables("", (), each.numpy())).view(each.shape), 1) for each in owners
+        )
         self.equations.equate(kind, gone, common, rank=rank)
         return (*rest, *common)
 
-    def _beside(self, gone: Terms, axes: Sequence[int], kept: Sequence[Layer]) -> Layer | None:
-        """Return what lives along the axes that terms depend on other than `axes`, if units do, or blocks of them."""
+    def _beside(self, gone: Terms, axes: Sequence[int], kept: Sequence[Layer]) -> list[Layer]:
+        """Return what lives along the axes that terms depend on other than `axes`, if units do, or blocks of them.
+
+        Where no layer tells of all of them, units along some have a part each.
+        """
         beside = frozenset().union(*(covered(layer) for layer, _ in gone)) - set(axes)
-        owners = [layer for layer in kept if beside and covered(layer) == beside and int(layer.max()) >= 0]
+        units = [layer for layer in kept if covered(layer) and int(layer.max()) >= 0]
+        owners = [layer for layer in units if covered(layer) == beside][:1]
         owners = owners or (self._blocks_along(kept, beside) if beside else [])
-        return owners[0] if owners else None
+        return owners or [layer for layer in units if covered(layer) < beside]
 
     def name(self, operand: Value, axis: int, places: Value) -> None:
         """Note that outputs which the rule says nothing of name places along an axis, if units live there alone."""
@@ -256,7 +261,9 @@ class Call:
             return taken
 
         result = value.layers(follow, shape)
-        return replace(result, labels=self.apart(result.labels, shape), lone=tuple(lone)) if apart else result
+        if not apart:
+            return result
+        return replace(result, labels=self.apart(result.labels, shape), lone=tuple(lone), unread=True)
 
     def apart(self, labels: Sequence[Layer], shape: Sequence[int], reason: str = "") -> tuple[Layer, ...]:
         """Return labels with slots added where they do not tell all places apart."""

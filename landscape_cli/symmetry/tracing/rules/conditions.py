@@ -53,7 +53,7 @@ def masked_fill(call: Call) -> Value:
 def compare(call: Call) -> Value:
     """A comparison: with 0 the scale does not matter; of numbers of places with all of them, as in one-hot vectors."""
     if call.operator.name == "eq" and (named := _compared_by_name(call)) is not None:
-        return named if named.lone else Value(call.shape, call.apart(call.meet(named), call.shape))
+        return named if named.unread else Value(call.shape, call.apart(call.meet(named), call.shape))
     operands = [call.plain(value) if call.is_mask(value) else value for value in call.operands()]
     if len(operands) == 1 and is_number(call.args[1]) and call.args[1] == 0:
         value = operands[0].only(scale=False)
@@ -93,7 +93,7 @@ def _compared_with_one(call: Call, names: Names, places: Value, number: float) -
     if number not in range(len(names.units)):
         return None
     unit = names.units[int(number)].view([1] * len(call.shape))
-    return Value(call.shape, call.apart(places.labels, call.shape), lone=(unit,))
+    return Value(call.shape, call.apart(places.labels, call.shape), lone=(unit,), unread=True)
 
 
 @rule("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")

@@ -23,9 +23,12 @@ def reshape(call: Call) -> Value:
         return operand
     parameter, result = operand.parameter, call.reshape(operand, call.shape)
     long = [axis for axis, size in enumerate(operand.shape) if size > 1]
-    kept = call.shape[:1] == operand.shape[:1]  # rows of kernels that are laid out flat are no stack
-    if parameter is not None and len([size for size in call.shape if size > 1]) < len(long) and not kept:
-        call.parameters.note_stack(parameter.name)
+    left = len([size for size in call.shape if size > 1])
+    if parameter is not None and left < len(long):
+        if call.shape[:1] != operand.shape[:1]:  # rows of kernels that are laid out flat are no stack
+            call.parameters.note_stack(parameter.name)
+        elif left > 2:  # but matrices are, of which each has several axes laid out as one
+            call.parameters.note_stack(parameter.name, most=len(long))
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
         return result
     behind = iter([parameter.dims[axis] for axis in long])
