@@ -118,7 +118,10 @@ def _symmetry_of(
     """Return what one way through a model says, and what is to be known of the model to follow it so."""
     traced, symmetry, siblings = _derived(model, example_input, strict, branches)
     known, tried = Known(), set(traced.stacks)
-    steps = deque([Known(traced.stacks), Known(joints=siblings.joints)])
+    alike: dict[int, dict[str, tuple[int, ...]]] = {}  # what is no stack after all is not to be cut along with others
+    for name, blocks in traced.stacks.items():
+        alike.setdefault(len(blocks), {})[name] = blocks
+    steps = deque([*map(Known, alike.values()), Known(joints=siblings.joints)])
     while steps:
         step = steps.popleft()
         more = Known({**known.stacks, **step.stacks}, known.joints | step.joints)

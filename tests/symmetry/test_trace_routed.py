@@ -6,10 +6,15 @@ from functools import cache
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from landscape_cli.symmetry import permute, random_permutations
 from landscape_cli.symmetry.reasons import counted
+from landscape_cli.symmetry.trace import _symmetry_of
+from landscape_cli.symmetry.tracing.branches import Branches
 from tests.support.composed import undone
+from tests.support.layers import Net as Body
 from tests.support.parted_nets import PARTS
 from tests.support.routed_nets import ASIDE, ROUTED
 from tests.support.symmetry_checks import EXACT, Net, check_true, make_net
@@ -54,3 +59,23 @@ def test_numbers_that_are_not_followed_are_told(name: str) -> None:
     [note] = made(name).symmetry.notes
     assert "told by their numbers" in note
     assert "gate.weight[0]" in note
+
+
+def test_what_gains_nothing_is_not_cut_along_with_experts() -> None:
+    """A table of decay rates, a row a channel as in state space models, is no stack beside those of experts."""
+
+    def forward(m: Body, x: Tensor) -> Tensor:
+        u = m.i(x)
+        states = torch.exp(m.a * F.softplus(m.t(u))[..., None]) * u[..., None]
+        h = (states * m.b(u)[:, None]).sum(2)
+        outputs = torch.stack([F.linear(F.relu(F.linear(h, m.w1[e])), m.w2[e]) for e in range(3)], 1)
+        return m.o((outputs * m.g(h).softmax(1)[..., None]).sum(1))
+
+    linear = {"i": (3, 5), "t": (5, 5), "b": (5, 2), "g": (5, 3), "o": (5, 2)}
+    tables = {"a": (5, 2), "w1": (3, 4, 5), "w2": (3, 5, 4)}
+    torch.manual_seed(0)
+    parts = {name: nn.Linear(*sizes) for name, sizes in linear.items()}
+    parts |= {name: nn.Parameter(torch.randn(*sizes)) for name, sizes in tables.items()}
+    _, symmetry, known = _symmetry_of(Body(forward, **parts).eval(), torch.zeros(2, 3), False, Branches())
+    assert known.stacks.keys() == {"w1", "w2"}
+    assert [group.size for group in symmetry.modules] == [3]
