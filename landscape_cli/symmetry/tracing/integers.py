@@ -26,6 +26,8 @@ def pairs_of(first: Array, second: Array) -> Array:
 
 def _is_dense(values: NDArray[Any]) -> bool:
     """Tell whether values lie close together, as numbers of units do: there is no need to sort them."""
+    if values.dtype.kind != "i":  # hashes, of which few may be alike, are too large to count from
+        return False
     return bool(values.size) and int(values.max()) - int(values.min()) < DENSE * values.size
 
 

@@ -40,3 +40,10 @@ def test_nothing_has_no_ranks() -> None:
     assert [part.shape for part in ranked(nothing)] == [(0,), (0,)]
     assert different_rows(nothing.reshape(0, 2)).shape == (0, 2)
     assert ranked_rows(nothing.reshape(0, 2)).shape == (0,)
+
+
+def test_hashes_alike_are_ranked() -> None:
+    hashes = np.full(3, (1 << 64) - 5, dtype=np.uint64)
+    values, which = ranked(hashes)
+    assert values.tolist() == [(1 << 64) - 5]
+    assert which.tolist() == [0, 0, 0]
