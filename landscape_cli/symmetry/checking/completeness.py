@@ -153,7 +153,9 @@ def _scales(
 
 def _parts(probe: Probe, moves: Moves, search: ExchangeSearch) -> Count:
     kept = search.keep(list(found_parts(moves)))
-    missed = tuple(f"{first} and {second}" for first, second in missed_parts(probe, moves.symmetry, search))
+    missed = tuple(
+        f"{first} and {second}" for first, second in missed_parts(probe, moves.symmetry, search, moves.powers())
+    )
     return Count("exchanges of parts", int(kept.sum()), len(missed), int((~kept).sum()), missed)
 
 

@@ -15,12 +15,15 @@ import torch
 
 from landscape_cli.symmetry.checking.exchanges import ExchangeSearch
 from landscape_cli.symmetry.checking.moves import Move, Moves
-from landscape_cli.symmetry.checking.probe import Probe
+from landscape_cli.symmetry.checking.probe import Probe, Vector
+from landscape_cli.symmetry.checking.short import span
 from landscape_cli.symmetry.spec import Symmetry
 
 MOST = 40
 """How many exchanges are tried of parts that were not found, and of each group that was."""
 
+CLOSE = 1e-6
+"""The largest logarithm of a factor that is none."""
 Tensors = Mapping[str, str]
 """The tensors of one part, by what their names are without its own."""
 Member = tuple[str, Tensors]
@@ -36,8 +39,13 @@ def found_parts(moves: Moves) -> Iterator[Move]:
             yield moves.permuted({group.name: order})
 
 
-def missed_parts(probe: Probe, symmetry: Symmetry, search: ExchangeSearch) -> Iterator[tuple[str, str]]:
-    """Yield the names of modules that trade places and were not found to."""
+def missed_parts(probe: Probe, symmetry: Symmetry, search: ExchangeSearch, powers: Vector) -> Iterator[tuple[str, str]]:
+    """Yield the names of modules that trade places and were not found to.
+
+    Where rows of `powers`, scales that were found, make one number of the other, as of two gains that meet in their
+    product alone, nothing is missed.
+    """
+    scales = span(powers[:, :-1])
     starts = probe.starts.tolist()
     numbers = {name: np.arange(*ends) for name, ends in zip(probe.names, pairwise(starts), strict=False)}
     for members, a, b in islice(_pairs(probe, symmetry), MOST):
@@ -46,6 +54,10 @@ def missed_parts(probe: Probe, symmetry: Symmetry, search: ExchangeSearch) -> It
         for suffix, name in mine.items():
             first, second = numbers[name], numbers[others[suffix]]
             move[first], move[second] = second, first
+        logs = np.log(np.abs(probe.draw()))
+        change = logs[move] - logs
+        if np.abs(change - change @ scales.T @ scales).max() < CLOSE:
+            continue
         inside = {name for _, tensors in members for name in tensors.values()}
         if search.keep([move[gate] for gate in _gates(probe, inside, len(members), a, b)]).any():
             yield here, there

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from landscape_cli.symmetry import ModuleGroup, Symmetry
 from landscape_cli.symmetry.checking.completeness import check_completeness
@@ -39,7 +40,7 @@ def counted(net: Net, symmetry: Symmetry) -> tuple[int, int, int]:
     moves = Moves(probe, symmetry)
     search = ExchangeSearch(probe, moves, np.random.default_rng(0))
     found = search.keep(list(found_parts(moves)))
-    return int(found.sum()), int((~found).sum()), len(list(missed_parts(probe, symmetry, search)))
+    return int(found.sum()), int((~found).sum()), len(list(missed_parts(probe, symmetry, search, moves.powers())))
 
 
 @pytest.mark.parametrize("name", PLACED)
@@ -53,6 +54,18 @@ def test_all_exchanges_are_counted_found_or_not(name: str) -> None:
 def test_parts_that_do_not_trade_places_are_not_missed(make: Callable[[], nn.Module]) -> None:
     net = made(make)
     assert counted(net, net.symmetry) == (0, 0, 0)
+
+
+def test_gains_that_meet_in_their_product_alone_are_not_missed() -> None:
+    """Scales make one of the other; without these, their exchange is missed."""
+    scores = Body(
+        lambda m, x: (F.rms_norm(m.q(x), (3,)) * m.nq @ (F.rms_norm(m.k(x), (3,)) * m.nk).mT).softmax(-1) @ x,
+        **{name: nn.Linear(3, 3) for name in "qk"},
+        **{name: nn.Parameter(torch.rand(3) + 0.5) for name in ("nq", "nk")},
+    )
+    net = made(lambda: scores, (4, 3))
+    assert counted(net, net.symmetry)[2] == 0
+    assert counted(net, replace(net.symmetry, scales=()))[2] > 0
 
 
 def test_what_is_made_up_is_wrong() -> None:
