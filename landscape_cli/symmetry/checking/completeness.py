@@ -153,9 +153,7 @@ def _scales(
 
 def _parts(probe: Probe, moves: Moves, search: ExchangeSearch) -> Count:
     kept = search.keep(list(found_parts(moves)))
-    missed = tuple(
-        f"{first} and {second}" for first, second in missed_parts(probe, moves.symmetry, search, moves.powers())
-    )
+    missed = tuple(f"{first} and {second}" for first, second in missed_parts(probe, moves.symmetry, search))
     return Count("exchanges of parts", int(kept.sum()), len(missed), int((~kept).sum()), missed)
 
 

@@ -12,18 +12,17 @@ from itertools import combinations, islice, pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from landscape_cli.symmetry.checking.exchanges import ExchangeSearch
 from landscape_cli.symmetry.checking.moves import Move, Moves
-from landscape_cli.symmetry.checking.probe import Probe, Vector
-from landscape_cli.symmetry.checking.short import span
+from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.spec import Symmetry
 
 MOST = 40
 """How many exchanges are tried of parts that were not found, and of each group that was."""
 
-CLOSE = 1e-6
-"""The largest logarithm of a factor that is none."""
+Entries = NDArray[np.int64]
 Tensors = Mapping[str, str]
 """The tensors of one part, by what their names are without its own."""
 Member = tuple[str, Tensors]
@@ -39,28 +38,31 @@ def found_parts(moves: Moves) -> Iterator[Move]:
             yield moves.permuted({group.name: order})
 
 
-def missed_parts(probe: Probe, symmetry: Symmetry, search: ExchangeSearch, powers: Vector) -> Iterator[tuple[str, str]]:
+def missed_parts(probe: Probe, symmetry: Symmetry, search: ExchangeSearch) -> Iterator[tuple[str, str]]:
     """Yield the names of modules that trade places and were not found to.
 
-    Where rows of `powers`, scales that were found, make one number of the other, as of two gains that meet in their
-    product alone, nothing is missed.
+    Where some of their numbers trade places without the others, as of biases that meet in their sum alone, or gains in
+    their product, it is numbers that do, not parts.
     """
-    scales = span(powers[:, :-1])
     starts = probe.starts.tolist()
     numbers = {name: np.arange(*ends) for name, ends in zip(probe.names, pairwise(starts), strict=False)}
     for members, a, b in islice(_pairs(probe, symmetry), MOST):
         (here, mine), (there, others) = members[a], members[b]
-        move = np.arange(probe.size)
-        for suffix, name in mine.items():
-            first, second = numbers[name], numbers[others[suffix]]
-            move[first], move[second] = second, first
-        logs = np.log(np.abs(probe.draw()))
-        change = logs[move] - logs
-        if np.abs(change - change @ scales.T @ scales).max() < CLOSE:
+        first = np.concatenate([numbers[name] for name in mine.values()])
+        second = np.concatenate([numbers[others[suffix]] for suffix in mine])
+        if len(first) > 1 and search.keep([_exchange(probe, first[::2], second[::2])]).all():
             continue
+        move = _exchange(probe, first, second)
         inside = {name for _, tensors in members for name in tensors.values()}
         if search.keep([move[gate] for gate in _gates(probe, inside, len(members), a, b)]).any():
             yield here, there
+
+
+def _exchange(probe: Probe, first: Entries, second: Entries) -> Move:
+    """Return the exchange of entries with others, pair by pair."""
+    move = np.arange(probe.size)
+    move[first], move[second] = second, first
+    return move
 
 
 def _gates(probe: Probe, inside: set[str], count: int, a: int, b: int) -> Iterator[Move]:
