@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -121,6 +121,11 @@ def _symmetry_of(
     alike: dict[int, dict[str, tuple[int, ...]]] = {}  # what is no stack after all is not to be cut along with others
     for name, blocks in traced.stacks.items():
         alike.setdefault(len(blocks), {})[name] = blocks
+    if len(alike) > 1:  # most are none, as tables of positions: what changes nothing together is not cut one by one
+        with suppress(InconsistencyError):
+            every = _derived(model, example_input, strict, Branches(branches.given), Known(dict(traced.stacks)))
+            if _size(every[1]) == _size(symmetry) and every[0].stacks.keys() <= tried:
+                alike.clear()
     steps = deque([*map(Known, alike.values()), Known(joints=siblings.joints)])
     while steps:
         step = steps.popleft()

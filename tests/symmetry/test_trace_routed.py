@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape_cli.symmetry import permute, random_permutations
+from landscape_cli.symmetry import permute, random_permutations, trace
 from landscape_cli.symmetry.reasons import counted
+from landscape_cli.symmetry.trace import _derived as derived
 from landscape_cli.symmetry.trace import _symmetry_of
 from landscape_cli.symmetry.tracing.branches import Branches
 from tests.support.composed import undone
@@ -79,3 +80,24 @@ def test_what_gains_nothing_is_not_cut_along_with_experts() -> None:
     _, symmetry, known = _symmetry_of(Body(forward, **parts).eval(), torch.zeros(2, 3), False, Branches())
     assert known.stacks.keys() == {"w1", "w2"}
     assert [group.size for group in symmetry.modules] == [3]
+
+
+def test_what_changes_nothing_together_is_not_cut_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tables of decay rates, for different numbers of channels: the model is run twice, not once more for each."""
+
+    def decayed(u: Tensor, rates: Tensor, steps: nn.Module, mixing: nn.Module) -> Tensor:
+        states = torch.exp(rates * F.softplus(steps(u))[..., None]) * u[..., None]
+        return (states * mixing(u)[:, None]).sum(2)
+
+    def forward(m: Body, x: Tensor) -> Tensor:
+        return m.o(decayed(m.i2(decayed(m.i1(x), m.a1, m.t1, m.b1)), m.a2, m.t2, m.b2))
+
+    sizes = {"i1": (3, 5), "t1": (5, 5), "b1": (5, 2), "i2": (5, 7), "t2": (7, 7), "b2": (7, 2), "o": (7, 2)}
+    parts = {name: nn.Linear(*size) for name, size in sizes.items()}
+    parts |= {"a1": nn.Parameter(torch.randn(5, 2)), "a2": nn.Parameter(torch.randn(7, 2))}
+    runs: list[int] = []
+    monkeypatch.setattr(trace, "_derived", lambda *given: runs.append(1) or derived(*given))
+    traced, _, known = _symmetry_of(Body(forward, **parts).eval(), torch.zeros(2, 3), False, Branches())
+    assert {len(pieces) for pieces in traced.stacks.values()} == {5, 7}
+    assert not known.stacks
+    assert len(runs) == 2

@@ -12,6 +12,7 @@ from itertools import combinations, islice, pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from landscape_cli.symmetry.checking.exchanges import ExchangeSearch
 from landscape_cli.symmetry.checking.moves import Move, Moves
@@ -21,6 +22,7 @@ from landscape_cli.symmetry.spec import Symmetry
 MOST = 40
 """How many exchanges are tried of parts that were not found, and of each group that was."""
 
+Entries = NDArray[np.int64]
 Tensors = Mapping[str, str]
 """The tensors of one part, by what their names are without its own."""
 Member = tuple[str, Tensors]
@@ -37,18 +39,30 @@ def found_parts(moves: Moves) -> Iterator[Move]:
 
 
 def missed_parts(probe: Probe, symmetry: Symmetry, search: ExchangeSearch) -> Iterator[tuple[str, str]]:
-    """Yield the names of modules that trade places and were not found to."""
+    """Yield the names of modules that trade places and were not found to.
+
+    Where some of their numbers trade places without the others, as of biases that meet in their sum alone, or gains in
+    their product, it is numbers that do, not parts.
+    """
     starts = probe.starts.tolist()
     numbers = {name: np.arange(*ends) for name, ends in zip(probe.names, pairwise(starts), strict=False)}
     for members, a, b in islice(_pairs(probe, symmetry), MOST):
         (here, mine), (there, others) = members[a], members[b]
-        move = np.arange(probe.size)
-        for suffix, name in mine.items():
-            first, second = numbers[name], numbers[others[suffix]]
-            move[first], move[second] = second, first
+        first = np.concatenate([numbers[name] for name in mine.values()])
+        second = np.concatenate([numbers[others[suffix]] for suffix in mine])
+        if len(first) > 1 and search.keep([_exchange(probe, first[::2], second[::2])]).all():
+            continue
+        move = _exchange(probe, first, second)
         inside = {name for _, tensors in members for name in tensors.values()}
         if search.keep([move[gate] for gate in _gates(probe, inside, len(members), a, b)]).any():
             yield here, there
+
+
+def _exchange(probe: Probe, first: Entries, second: Entries) -> Move:
+    """Return the exchange of entries with others, pair by pair."""
+    move = np.arange(probe.size)
+    move[first], move[second] = second, first
+    return move
 
 
 def _gates(probe: Probe, inside: set[str], count: int, a: int, b: int) -> Iterator[Move]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from landscape_cli.symmetry import ModuleGroup, Symmetry
 from landscape_cli.symmetry.checking.completeness import check_completeness
@@ -53,6 +54,40 @@ def test_all_exchanges_are_counted_found_or_not(name: str) -> None:
 def test_parts_that_do_not_trade_places_are_not_missed(make: Callable[[], nn.Module]) -> None:
     net = made(make)
     assert counted(net, net.symmetry) == (0, 0, 0)
+
+
+def scored(m: Body, x: Tensor) -> Tensor:
+    queries, keys = F.rms_norm(m.q(x), (3,)) * m.nq, F.rms_norm(m.k(x), (3,)) * m.nk
+    return (queries @ keys.mT).softmax(-1) @ x
+
+
+NUMBERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "gains that meet in their product": (
+        lambda: Body(
+            scored,
+            **{name: nn.Linear(3, 3) for name in "qk"},
+            **{name: nn.Parameter(torch.rand(3) + 0.5) for name in ("nq", "nk")},
+        ),
+        (4, 3),
+    ),
+    "biases that meet in their sum": (
+        lambda: Body(
+            lambda m, x: m.o((m.i(x) + m.a + m.b).tanh()),
+            i=nn.Linear(2, 3),
+            o=nn.Linear(3, 2),
+            a=nn.Parameter(torch.rand(3)),
+            b=nn.Parameter(torch.rand(3)),
+        ),
+        (2,),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_trade_places_one_by_one_are_no_parts(name: str) -> None:
+    make, shape = NUMBERS[name]
+    net = made(make, shape)
+    assert counted(net, net.symmetry.without_modules) == (0, 0, 0)
 
 
 def test_what_is_made_up_is_wrong() -> None:
