@@ -29,6 +29,12 @@ ENTRIES = 20_000
 """The most numbers that a network may have to be checked."""
 INPUTS = 9
 """How many inputs are run at once."""
+NUDGE = 1e-13
+"""By how much numbers are moved, relative to them, to see whether outputs are made of rounding."""
+NUDGES = 6
+"""How many times, each in another way: by chance one alone changes nothing."""
+STEADY = 1e-8
+"""What outputs may change by that, relative to the largest."""
 DRAWS = 20
 """How many networks are drawn, at most, until one has finite outputs."""
 MANY = 64
@@ -122,13 +128,23 @@ class Probe:
     def draw(self, size: float = 1.0) -> Vector:
         """Return a random network with finite outputs, its numbers `size` times as large as those of the given one.
 
+        If there is one, it is not a network whose outputs are made of rounding, as where a unit that is off is divided
+        by its own deviation.
+
         Raises:
             ModelError: if there is none.
         """
+        nudges = 1 + NUDGE * np.cos(np.outer(np.arange(NUDGES), np.arange(1, self.size + 1)))
+        found = None
         for _ in range(DRAWS):
             vector = self.scaled(size * self._random.standard_normal(self.size))
-            if np.isfinite(self.outputs(vector)).all():
-                return vector
+            outputs, *nudged = self.outputs(np.vstack([vector, vector * nudges]))
+            if np.isfinite(outputs).all():
+                found = vector
+                if np.abs(np.array(nudged) - outputs).max(initial=0) <= STEADY * np.abs(outputs).max(initial=0):
+                    return vector
+        if found is not None:
+            return found
         raise ModelError("the model's outputs are NaN or Inf whatever its numbers: there is nothing to be checked")
 
     def scaled(self, normal: Vector) -> Vector:

@@ -29,6 +29,8 @@ IDLE = 1e-11
 """Relative to the largest change: what an entry that does nothing changes."""
 CLOSE = 1e-9
 """By how much outputs may differ for rounding, relative to the largest."""
+WILD = 1e6
+"""Relative to the outputs: by more they do not change with the logarithm of a number, but where rounding is divided."""
 WAYS = (0.7, 16.0, -16.0)
 """How far networks are moved along powers: by factors of up to ten million."""
 TRIES = 12
@@ -106,7 +108,8 @@ class ScaleSpace:
         cotangents = torch.from_numpy(self._random.standard_normal((count, self._probe.outputs_count)))
         outputs, gradients = self._probe.gradients(vector, cotangents)
         rows = np.concatenate([gradients * vector, -(cotangents.numpy() @ outputs)[:, None]], axis=1)
-        rows = rows[np.isfinite(rows).all(axis=1)]
+        most = WILD * max(np.abs(outputs).max(initial=0), 1e-300)  # beyond it a rate is that of rounding
+        rows = rows[(np.isfinite(rows) & (np.abs(rows) <= most)).all(axis=1)]
         relative: Vector = rows / max(np.abs(rows).max(initial=0), 1e-300)
         return relative
 
