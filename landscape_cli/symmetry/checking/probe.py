@@ -344,7 +344,7 @@ _PLACES: dict[Any, dict[str, int]] = {
     F.instance_norm: _OF_FUNCTIONAL,
 }
 """Where functions that normalise by statistics have what: an instance-norm uses those of the input instead if told."""
-_CUTS: set[Any] = {Tensor.detach, torch.detach, Tensor.data.__get__}  # type: ignore[attr-defined]
+_CUTS: set[Any] = {Tensor.detach, torch.detach, Tensor.data.__get__}  # type: ignore[attr-defined] # the class's is a descriptor
 _RECURRENT: dict[Any, Any] = {
     torch.lstm: torch.ops.aten.lstm.input,
     torch.gru: torch.ops.aten.gru.input,
