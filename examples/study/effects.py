@@ -9,7 +9,7 @@ from statistics import fmean
 
 from scipy.special import stdtrit
 
-from study.verdicts import FAILS, HOLDS, NOISE, Estimate, NothingMeasured, Values, jackknife
+from study.verdicts import DEVIATION, FAILS, HOLDS, JACKKNIFE, NOISE, Estimate, NothingMeasured, Values, jackknife
 
 CONFIDENCE = 0.95
 FLOOR = 1e-4
@@ -20,18 +20,15 @@ Student's quantile with one degree of freedom less than there are seeds (2.78 fo
 of ratios, errors below {FLOOR:g} count as that much: -0.69 is half, 0.69 twice. Where an effect says on which side it
 should lie, it *holds* if its whole interval does, *does not hold* if all of it lies on the other, and is *within noise*
 otherwise; one that should *equal* a number does not hold if its interval leaves that out."""
-BY_EFFECTS = """\
+BY_EFFECTS = f"""\
 A finding holds if its effects do, and none of its inequalities is reversed; it does not hold if one is, or an effect
 does not; else so many seeds cannot tell. Of a finding without an effect every inequality has to hold. A finding's
 inequalities are each between two means, or between a mean and a number. Its *difference* is the side that should be
 larger less the other; it *holds* if the 95 % interval of that lies above zero, is *reversed* if below.
 
-Pairs that share a network are not independent, so what is counted are networks, that is seeds: the standard error is
-a jackknife's. Each network is left out in turn, with all its pairs; for a sampler with n networks the sum of squared
-deviations of the n differences from their mean counts (n - 1)/n, and the samplers' contributions add up to the
-squared standard error. For a mean over networks that is the usual standard error.
+{JACKKNIFE}
 
-"mean ± deviation" is over networks or over pairs, the deviation the sample's (n - 1)."""
+{DEVIATION}"""
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,24 @@ HOLDS, FAILS, NOISE = "holds", "does not hold", "within noise"
 THRESHOLD = 2.0
 ROUNDING = 1e-12
 """Relative to the means, a standard error that no difference is told from: equal numbers' means may differ by it."""
+JACKKNIFE = """\
+Pairs that share a network are not independent, so what is counted are networks, that is seeds: the standard error is
+a jackknife's. Each network is left out in turn, with all its pairs; for a sampler with n networks the sum of squared
+deviations of the n differences from their mean counts (n - 1)/n, and the samplers' contributions add up to the
+squared standard error. For a mean over networks that is the usual standard error."""
+DEVIATION = """\
+"mean ± deviation" is over networks or over pairs, the deviation the sample's (n - 1)."""
 RULE = f"""\
 Every finding is a list of inequalities, each between two means, or between a mean and a number. Its *difference* is
 the side that should be larger less the other. It *holds* if the difference exceeds {THRESHOLD:g} of its standard
 errors, *does not hold* if it lies below -{THRESHOLD:g}, and is *within noise* otherwise. A finding holds if all its
 inequalities hold; it does not hold if one does not; else it is within noise.
 
-Pairs that share a network are not independent, so what is counted are networks, that is seeds: the standard error is
-a jackknife's. Each network is left out in turn, with all its pairs; for a sampler with n networks the sum of squared
-deviations of the n differences from their mean counts (n - 1)/n, and the samplers' contributions add up to the
-squared standard error. For a mean over networks that is the usual standard error. With fewer than three networks of a
+{JACKKNIFE} With fewer than three networks of a
 sampler, leaving one out may leave none: then nothing is told from noise. Three seeds are few: of two means that do not
 differ at all, about one in nine comparisons would be told apart.
 
-"mean ± deviation" is over networks or over pairs, the deviation the sample's (n - 1)."""
+{DEVIATION}"""
 
 
 class NothingMeasured(ValueError):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape_cli.symmetry.checking.colors import Colors
-from landscape_cli.symmetry.checking.moves import Move, Moves, orbits
+from landscape_cli.symmetry.checking.moves import Entries, Move, Moves, orbits
 from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.spec import Places
 from landscape_cli.symmetry.tracing.integers import Hash
@@ -26,8 +26,6 @@ TRIES = 60
 """The most exchanges that are tried."""
 THIRDS = 40
 """Up to how many entries a third may be taken to, as two trade places."""
-
-Entries = NDArray[np.int64]
 
 
 @dataclass

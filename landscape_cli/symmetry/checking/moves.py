@@ -15,6 +15,8 @@ from landscape_cli.symmetry.checking.probe import Probe, Vector
 from landscape_cli.symmetry.spec import Axis, ScaledAxis, Symmetry
 from landscape_cli.symmetry.transform import flip, permute, spread
 
+Entries = NDArray[np.int64]
+"""Numbers of entries."""
 Move = NDArray[np.int64]
 """For each entry, the entry that its number comes from."""
 

@@ -12,17 +12,15 @@ from itertools import combinations, islice, pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from landscape_cli.symmetry.checking.exchanges import ExchangeSearch
-from landscape_cli.symmetry.checking.moves import Move, Moves
+from landscape_cli.symmetry.checking.moves import Entries, Move, Moves
 from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.spec import Symmetry
 
 MOST = 40
 """How many exchanges are tried of parts that were not found, and of each group that was."""
 
-Entries = NDArray[np.int64]
 Tensors = Mapping[str, str]
 """The tensors of one part, by what their names are without its own."""
 Member = tuple[str, Tensors]

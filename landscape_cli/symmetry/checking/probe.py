@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.overrides import TorchFunctionMode
 
 from landscape_cli.errors import ModelError
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.forward.functional import call_with, cast_floats, run_with, unsaved_buffers
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.network import Params
+from landscape_cli.symmetry.checking.smooth import Smooth
 from landscape_cli.symmetry.spec import Symmetry
 
 Vector = NDArray[np.float64]
@@ -276,7 +275,7 @@ class Probe:
             with (
                 warnings.catch_warnings(),
                 sdpa_kernel(SDPBackend.MATH),
-                _Smooth(self._statistics),
+                Smooth(self._statistics),
                 nullcontext() if nested else in_float64(),
             ):
                 torch.set_default_dtype(torch.float64)
@@ -306,48 +305,3 @@ def _named(symmetry: Symmetry) -> set[str]:
     permuted = {axis.tensor for group in symmetry.permutations for axis in group.axes}
     flipped = {axis.tensor for group in symmetry.signs for axis in group.axes}
     return permuted | flipped | {scaled.axis.tensor for group in symmetry.scales for scaled in group.axes}
-
-
-class _Smooth(TorchFunctionMode):
-    """Lets gradients be those of what is computed, for many networks at once.
-
-    Normalises by the batch wherever running statistics would be used, and notes which tensors these are. Cuts no
-    gradient off where a model does. Runs recurrent kernels, which take one network, step by step.
-    """
-
-    def __init__(self, statistics: set[int]) -> None:
-        super().__init__()
-        self._statistics = statistics
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = dict(enumerate(args)) | (kwargs or {})
-        if func in _PLACES:
-            of: dict[str, Any] = {name: given.get(name, given.get(place)) for name, place in _PLACES[func].items()}
-            if of["running_mean"] is not None and not of["training"]:
-                self._statistics |= {id(of["running_mean"]), id(of["running_var"])}
-                return torch.batch_norm(of["input"], of["weight"], of["bias"], None, None, True, 0.0, 0.0, False)
-        if func in _CUTS:
-            return args[0]
-        if func is torch._C._set_grad_enabled and not args[0]:
-            return None
-        if func in _RECURRENT and isinstance(args[2], list | tuple):  # not packed sequences
-            return _RECURRENT[func].decompose(*args)
-        return func(*args, **(kwargs or {}))
-
-
-_OF_TORCH = {"input": 0, "weight": 1, "bias": 2, "running_mean": 3, "running_var": 4, "training": 5}
-_OF_FUNCTIONAL = {"input": 0, "running_mean": 1, "running_var": 2, "weight": 3, "bias": 4, "training": 5}
-_PLACES: dict[Any, dict[str, int]] = {
-    torch.batch_norm: _OF_TORCH,
-    torch.instance_norm: _OF_TORCH,
-    F.batch_norm: _OF_FUNCTIONAL,
-    F.instance_norm: _OF_FUNCTIONAL,
-}
-"""Where functions that normalise by statistics have what: an instance-norm uses those of the input instead if told."""
-_CUTS: set[Any] = {Tensor.detach, torch.detach, Tensor.data.__get__}  # type: ignore[attr-defined] # the class's is a descriptor
-_RECURRENT: dict[Any, Any] = {
-    torch.lstm: torch.ops.aten.lstm.input,
-    torch.gru: torch.ops.aten.gru.input,
-    torch.rnn_tanh: torch.ops.aten.rnn_tanh.input,
-    torch.rnn_relu: torch.ops.aten.rnn_relu.input,
-}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape_cli.symmetry.checking.exchanges import CLOSE
-from landscape_cli.symmetry.checking.moves import Moves, bits_of
+from landscape_cli.symmetry.checking.moves import Entries, Moves, bits_of
 from landscape_cli.symmetry.checking.probe import Probe
 
 ATOMS = 12
@@ -22,8 +22,6 @@ ATOMS = 12
 
 NETWORKS = 12
 """The most networks that are drawn, until each entry was seen to matter to two."""
-
-Entries = NDArray[np.int64]
 
 
 class SignSearch:
