@@ -21,6 +21,12 @@ TOLERANCE = 1e-8
 ROUNDS = 40
 DRAWS = 6
 """How often numbers are drawn for the same colors, at most, until outputs are finite."""
+NUDGE = 1e-8
+"""By how much numbers are moved, relative to them, to see whether gradients jump."""
+NUDGES = 6
+"""How many times, each in another way."""
+JUMP = 1e-4
+"""What gradients change by that, relative to the largest, if they jump."""
 QUIET = 2
 """After how many rounds that tell nothing apart none will."""
 
@@ -76,6 +82,21 @@ class Colors:
                     break
         return colors
 
+    def has_ties(self) -> bool:
+        """Tell whether gradients jump where all numbers of each tensor are equal, as where the largest are chosen."""
+        numbers = np.abs(self._probe.scaled(self._numbers(self.plain(), np.uint64(1))))
+        nudges = 1 + NUDGE * np.cos(np.outer(np.arange(NUDGES) + 1, np.arange(1, self._probe.size + 1)))
+        _, gradients = self._probe.gradients_of(np.vstack([numbers, numbers * nudges]), self._cotangents)
+        still, *moved = gradients[:, 0]
+        return not bool(np.abs(np.array(moved) - still).max() <= JUMP * np.abs(still).max())
+
+    @staticmethod
+    def _numbers(colors: Hash, salt: np.uint64) -> Vector:
+        """Return a standard normal number for each entry, the same for those of one color."""
+        uniform = ((mix(colors ^ mix(np.full(1, salt))) >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+        normal: Vector = ndtri(uniform)
+        return normal
+
     def _step(self, colors: Sequence[Hash], *, together: bool) -> list[Hash]:
         """Tell entries of one colour apart by gradients, at numbers that are the same for the same colour.
 
@@ -92,7 +113,7 @@ class Colors:
                 break
         if not finite.all():
             self.blind = True
-            finite &= not together
+            finite = finite & (not together)
         finer = _split(np.concatenate(colors), np.where(finite[:, None], signatures, 0).ravel())
         return np.split(finer, len(colors))
 
@@ -102,13 +123,12 @@ class Colors:
         A row for each coloring. Every other round all numbers are positive, so that units which are alike are not all
         dead.
         """
-        uniform = ((mix(colors ^ mix(np.full(1, salt))) >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
-        vector = self._probe.scaled(ndtri(uniform))
+        vector = self._probe.scaled(self._numbers(colors, salt))
         if self._round % 2:
             vector = np.abs(vector)
         outputs, gradients = self._probe.gradients_of(vector, self._cotangents)
         rows = gradients[:, 0]
-        finite: NDArray[np.bool_] = np.isfinite(rows).all(axis=1) & np.isfinite(outputs).all(axis=1)
+        finite = np.isfinite(np.concatenate([rows, outputs], axis=1)).all(axis=1)
         sizes = np.abs(np.where(finite[:, None], rows, 0)).max(axis=1, keepdims=True, initial=0)
         return finite, rows / np.where(sizes > 0, sizes, 1)
 

@@ -20,7 +20,8 @@ from landscape_cli.symmetry.checking.moves import Moves
 from landscape_cli.symmetry.checking.parts import found_parts, missed_parts
 from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.checking.scales import ScaleSpace
-from landscape_cli.symmetry.checking.signs import Basis, SignSearch
+from landscape_cli.symmetry.checking.signs import SignSearch
+from landscape_cli.symmetry.checking.subsets import Basis
 from landscape_cli.symmetry.checking.words import (
     more_in_words,
     move_in_words,

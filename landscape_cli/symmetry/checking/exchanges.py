@@ -18,10 +18,10 @@ from landscape_cli.symmetry.checking.chain import Chain
 from landscape_cli.symmetry.checking.colors import Colors, are_alike
 from landscape_cli.symmetry.checking.moves import Entries, Exchange, Move, Moves, orbits
 from landscape_cli.symmetry.checking.probe import Probe
+from landscape_cli.symmetry.checking.slices import slice_exchanges
+from landscape_cli.symmetry.checking.subsets import CLOSE
 from landscape_cli.symmetry.tracing.integers import Hash
 
-CLOSE = 1e-9
-"""By how much outputs may differ for rounding, relative to the largest."""
 TRIES = 60
 """The most exchanges that are tried."""
 THIRDS = 40
@@ -111,7 +111,20 @@ class ExchangeSearch:
             for entry in step.next.tolist():
                 self._extend(step, entry, known)
         self.result.blind = self._colors.blind
+        if self._colors.blind or self._colors.has_ties():
+            for move in slice_exchanges(self._probe, self._networks):
+                if not self._is_known(move):
+                    self.result.missed.append(move)
         return self.result
+
+    def _is_known(self, move: Move) -> bool:
+        """Tell whether a move is put together of those known, each of other entries, where it does something."""
+        left, numbers = move.copy(), np.arange(len(move))
+        for known in self.known:
+            moved = known != numbers
+            if (left[moved] == known[moved]).all():
+                left[moved] = numbers[moved]
+        return bool(self._idle[left != numbers].all())
 
     def _chain(self) -> Iterator[_Step]:
         """Yield colorings in which more and more is held: what was found moves, then what looks alike all the same."""

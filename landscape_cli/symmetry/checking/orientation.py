@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from landscape_cli.symmetry.checking.moves import Entries
-from landscape_cli.symmetry.checking.probe import Probe, Vector
+from landscape_cli.symmetry.checking.probe import Probe
 
 HEADS = 100
 """The most numbers that are given freely."""
@@ -24,7 +25,7 @@ SAME = 1e-6
 """By how much gradients may differ for rounding."""
 
 
-def candidate_flips(probe: Probe, inside: Entries, random: np.random.Generator) -> list[int]:
+def candidate_flips(probe: Probe, inside: Entries, random: np.random.Generator) -> list[int] | None:
     """Return flips of some of these entries that may leave outputs unchanged, as bits: short ones, which generate all.
 
     The first numbers of all tensors are given first, as nothing has an effect while some factor of it is 0. None where
@@ -42,11 +43,11 @@ def candidate_flips(probe: Probe, inside: Entries, random: np.random.Generator) 
         outputs, gradients = probe.gradients_of(networks, cotangents, soft=True)
         rows = gradients[:, 0]
         if not (np.isfinite(outputs).all() and np.isfinite(rows).all()):
-            return []
+            return None
         tied = np.flatnonzero(left & (np.abs(rows[0]) > NOTHING * np.abs(rows[0]).max(initial=0)))
         if not len(tied):
             if len(networks) > HEADS:
-                return []
+                return None
             tied = order[left[order]][:1]
             networks, signs = (np.concatenate([table, table[:1]]) for table in (networks, signs))
             signs[-1, tied] = -1
@@ -58,7 +59,7 @@ def candidate_flips(probe: Probe, inside: Entries, random: np.random.Generator) 
     return _shortest([_bits(row < 0) for row in signs[1:]])
 
 
-def _bits(mask: Vector) -> int:
+def _bits(mask: NDArray[np.bool_]) -> int:
     return int.from_bytes(np.packbits(mask, bitorder="little").tobytes(), "little")
 
 

@@ -8,18 +8,16 @@ of its two halves (meet in the middle; Horowitz and Sahni, 1974).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.symmetry.checking.exchanges import CLOSE
 from landscape_cli.symmetry.checking.moves import Entries, Move, Moves, bits_of
 from landscape_cli.symmetry.checking.orientation import candidate_flips
 from landscape_cli.symmetry.checking.probe import Probe
-
-ATOMS = 12
-"""Up to how many candidates all subsets are tried; of more, those of up to four."""
+from landscape_cli.symmetry.checking.subsets import ATOMS, CLOSE, subsets_of
+from landscape_cli.symmetry.spec import PermutationGroup
 
 NETWORKS = 12
 """The most networks that are drawn, until each entry was seen to matter to two."""
@@ -65,25 +63,36 @@ class SignSearch:
             for chosen in self._unchanged(rows, idle):
                 units = ([self._moves.entries_of(axes[k], unit) for k in chosen] for unit in range(group.units))
                 yield [self._bits(atoms, idle) for atoms in units]
-            for flip in self._oriented(np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *rows]))):
-                yield list(self._images(flip))
         numbers, starts = np.arange(self._probe.size), self._probe.starts
         tensors = [numbers[start:end] for start, end in pairwise(starts) if end > start]
         for chosen in self._unchanged(tensors, idle):
             yield [self._bits([tensors[k] for k in chosen], idle)]
-        for flip in self._oriented(numbers):
-            yield list(self._images(flip))
+        every = self._oriented(numbers)
+        parts = (self._oriented(self._first_units(group)) for group in self._moves.symmetry.permutations)
+        for flips in parts if every is None else (every,):
+            for flip in flips or ():
+                yield list(self._images(flip))
 
-    def _oriented(self, inside: Entries) -> Iterator[Entries]:
-        """Yield the sets among these entries whose flip leaves outputs unchanged, of those that gradients hint at."""
+    def _first_units(self, group: PermutationGroup) -> Entries:
+        axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+        rows = [self._moves.entries_of(axis, 0) for axis in axes]
+        return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *rows]))
+
+    def _oriented(self, inside: Entries) -> list[Entries] | None:
+        """Return the sets among these entries whose flip leaves outputs unchanged, of those that gradients hint at.
+
+        None if they hint at nothing.
+        """
         candidates = candidate_flips(self._probe, inside[~self.idle[inside]], self._random)
+        if candidates is None:
+            return None
         atoms = [self.entries(bits) for bits in candidates]
         kept = {chosen[0] for _, chosen in self._equal(atoms, [()], [(k,) for k in range(len(atoms))])} if atoms else ()
-        yield from (atoms[k] for k in kept)
-        yield from (
+        sums = [
             np.flatnonzero(np.bincount(np.concatenate([atoms[k] for k in chosen])) % 2)
             for chosen in self._unchanged(atoms, self.idle, but=kept, half=1)
-        )
+        ]
+        return [*(atoms[k] for k in kept), *sums]
 
     def _images(self, flip: Entries) -> Iterator[int]:
         """Yield a flip and all others that exchanges of units make of it."""
@@ -115,9 +124,9 @@ class SignSearch:
         numbers = list({bits_of(atoms[k]): k for k in tried}.values())
         middle = len(numbers) // 2
         if len(numbers) <= ATOMS:
-            left, right = _subsets(numbers[:middle], middle), _subsets(numbers[middle:], len(numbers))
+            left, right = subsets_of(numbers[:middle], middle), subsets_of(numbers[middle:], len(numbers))
         else:
-            left = right = _subsets(numbers, half)
+            left = right = subsets_of(numbers, half)
         for a, b in self._equal(atoms, left, right):
             yield sorted(set(a) ^ set(b))
 
@@ -151,27 +160,3 @@ class SignSearch:
         for k in subset:
             signs[atoms[k]] *= -1
         return signs
-
-
-def _subsets(of: Sequence[int], most: int) -> list[tuple[int, ...]]:
-    return [subset for size in range(min(most, len(of)) + 1) for subset in combinations(of, size)]
-
-
-class Basis:
-    """A linear space over GF(2): sets of entries, as bits of whole numbers, and all their sums."""
-
-    def __init__(self) -> None:
-        self._rows: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def add(self, bits: int) -> bool:
-        """Add a set; tell whether it was none of the sums."""
-        while bits:
-            top = bits.bit_length()
-            if top not in self._rows:
-                self._rows[top] = bits
-                return True
-            bits ^= self._rows[top]
-        return False

@@ -83,11 +83,13 @@ def _indices(indices: list[int], size: int) -> str:
 
 
 def _ranges(indices: list[int]) -> str:
-    """Return indices in words: `0-3, 8`, those of three and more in a row as a range."""
+    """Return indices in words: `0-3, 8`, those of three and more in a row, up or down, as a range."""
     runs: list[list[int]] = []
     for index in indices:
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
+        last = runs[-1] if runs else [index]
+        step = index - last[-1]
+        if step in (-1, 1) and step == (last[1] - last[0] if len(last) > 1 else step):
+            last.append(index)
         else:
             runs.append([index])
     shown = [
