@@ -33,7 +33,7 @@ def grouped_queries() -> Body:
 
 
 def test_flips_in_attention_with_norms_and_positions() -> None:
-    """Of each unit of values in each head 4, of each gain 4, and of the pair that is turned, for each head of keys, 2."""
+    """Of units of values in each head of keys 4, of each gain 2, and of the pair that each such head turns, 2."""
     torch.manual_seed(0)
     net = make_net(grouped_queries(), (3, 3))
     signs = checked(net, replace(net.symmetry, signs=())).signs
