@@ -1200,7 +1200,7 @@ WHOLE: dict[str, Case] = {
             o=nn.Linear(6, 3),
         ),
         IMAGE,
-        (2, 2, 6),
+        (2, 4, 6),
         (1, 1, 3),
         (3,),
         idle=("d.parametrizations.weight.original1",),

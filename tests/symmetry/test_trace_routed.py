@@ -14,6 +14,7 @@ from landscape_cli.symmetry.reasons import counted
 from landscape_cli.symmetry.trace import _derived as derived
 from landscape_cli.symmetry.trace import _symmetry_of
 from landscape_cli.symmetry.tracing.branches import Branches
+from landscape_cli.symmetry.tracing.record import counts_of
 from tests.support.composed import undone
 from tests.support.layers import Net as Body
 from tests.support.parted_nets import PARTS
@@ -98,6 +99,6 @@ def test_what_changes_nothing_together_is_not_cut_one_by_one(monkeypatch: pytest
     runs: list[int] = []
     monkeypatch.setattr(trace, "_derived", lambda *given: runs.append(1) or derived(*given))
     traced, _, known = _symmetry_of(Body(forward, **parts).eval(), torch.zeros(2, 3), False, Branches())
-    assert {len(pieces) for pieces in traced.stacks.values()} == {5, 7}
+    assert {counts_of(cuts) for cuts in traced.stacks.values()} == {(5,), (7,)}
     assert not known.stacks
     assert len(runs) == 2

@@ -250,11 +250,14 @@ def _group(
     lived: list[Axis] = []
     for slot in range(len(first)):
         if first[slot] in pieces:
-            name, _ = pieces[first[slot]]
+            name, within = pieces[first[slot]]
             if any(member[slot] not in pieces or pieces[member[slot]][0] != name for member in members):
                 return None
-            dim = next(dim for dim, size in enumerate(traced.shapes[name]) if size > 1)
-            lived += axes(name, (dim,), np.array([[pieces[member[slot]][1]] for member in members]))
+            at = [pieces[member[slot]][1] for member in members]
+            dims = tuple(sorted(within))
+            sizes = [traced.shapes[name][dim] for dim in dims]
+            places = [np.ravel_multi_index([each[dim] for dim in dims], sizes) for each in at]
+            lived += axes(name, dims, np.array(places)[:, None])
     for part in parts:
         if part.tensor in inside or part.tensor in cut:
             continue

@@ -74,6 +74,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         notes=tuple(dict.fromkeys(notes.texts)),
         graph=graph,
         stacks=parameters.stacks_seen(weights.names, tensors.labels),
+        cuts=parameters.stacks,
     )
 
 

@@ -42,6 +42,7 @@ class Value:
         scale: of the entries, when units are rescaled.
         sign: of the entries, when units are flipped.
         parameter: the tensor of the model that this is a view of, if it is.
+        piece: that of which it is some places, if it is no more.
         zero: whether it is known to be 0 everywhere.
         copies: whether it is the same all along some axes, where labels then need not tell places apart.
         norm: whether it is a norm, which is 0 for zeros alone.
@@ -54,6 +55,7 @@ class Value:
     scale: Terms = ()
     sign: Terms = ()
     parameter: Parameter | None = None
+    piece: Parameter | None = None
     zero: bool = False
     copies: bool = False
     norm: bool = False
@@ -70,6 +72,16 @@ class Value:
             zero=self.zero,
             copies=self.copies,
         )
+
+    @property
+    def behind(self) -> Parameter | None:
+        """The tensor of the model that this is a view of, or some places of."""
+        return self.parameter or self.piece
+
+    def with_behind(self, dims: Sequence[int | None], of: Value) -> Value:
+        """Return the same as a view of what another value is a view of, whose axes are these."""
+        whole, piece = (each and replace(each, dims=tuple(dims)) for each in (of.parameter, of.piece))
+        return replace(self, parameter=whole, piece=piece)
 
     def only(self, *, scale: bool = True, sign: bool = True) -> Value:
         """Return the same without its scale or its sign, which the caller has accounted for."""
@@ -124,12 +136,12 @@ def moved(value: Value, move: Callable[[Tensor], Tensor], shape: Sequence[int]) 
 
 def reshaped(value: Value, shape: Sequence[int]) -> Value:
     """Return what is known after a row-major reshape."""
-    pieces = _pieces(value.shape, shape)
+    pieces = pieces_of(value.shape, shape)
 
     def change(layer: Layer) -> Layer:
         before: list[int] = []
         after: list[int] = []
-        for old, new in pieces:
+        for old, new, _ in pieces:
             sizes = layer.shape[len(before) : len(before) + len(old)]
             alone = prod(sizes) == 1
             before += [1] * len(old) if alone else old
@@ -139,8 +151,8 @@ def reshaped(value: Value, shape: Sequence[int]) -> Value:
     return value.layers(change, shape)
 
 
-def _pieces(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Cut two shapes into the smallest runs of axes with equal products."""
+def pieces_of(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int], int]]:
+    """Cut two shapes into the smallest runs of axes with equal products; return also where each starts in the first."""
     pieces = []
     i = j = 0
     while i < len(old) or j < len(new):
@@ -150,8 +162,8 @@ def _pieces(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], lis
                 before.append(old[i + len(before)])
             else:
                 after.append(new[j + len(after)])
+        pieces.append((before, after, i))
         i, j = i + len(before), j + len(after)
-        pieces.append((before, after))
     return pieces
 
 

@@ -16,7 +16,7 @@ from landscape_cli.symmetry.tracing.relate import INPUT
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
 from landscape_cli.symmetry.tracing.rules.elementwise import total
-from landscape_cli.symmetry.tracing.rules.places import note_stack
+from landscape_cli.symmetry.tracing.rules.places import piece_of
 from landscape_cli.symmetry.tracing.tensors import Names
 
 MOVED = "places moved about"
@@ -88,9 +88,11 @@ def index(call: Call) -> Value:
     except NoRule:
         return _Listed(call, call.args[1]).taken()
     operand = call.operand(0)
-    if [place.ndim for place in places if place is not None] == [0]:
-        note_stack(call, operand, next(axis for axis, place in enumerate(places) if place is not None))
-    return call.move(operand, lambda numbers: call.function(numbers, places), call.shape, apart=True)
+    taken = call.move(operand, lambda numbers: call.function(numbers, places), call.shape, apart=True)
+    if [place.ndim for place in places if place is not None] != [0]:
+        return taken
+    [axis] = [axis for axis, place in enumerate(places) if place is not None]
+    return piece_of(call, operand, taken, axis, dropped=True)
 
 
 @rule("index_put", "_index_put_impl", words=MOVED, rescales=True)
