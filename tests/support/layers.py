@@ -1201,7 +1201,7 @@ WHOLE: dict[str, Case] = {
         ),
         IMAGE,
         (2, 4, 6),
-        (1, 1, 3),
+        (1, 2, 3),
         (3,),
         idle=("d.parametrizations.weight.original1",),
     ),
