@@ -150,7 +150,7 @@ def _symmetry_of(
 
 
 def _otherwise(stacks: Mapping[str, tuple[Cut, ...]]) -> Iterator[dict[str, tuple[Cut, ...]]]:
-    """Yield other ways to cut parameters: with pieces that are told by their numbers, or by one of several cuts alone."""
+    """Yield other ways to cut parameters: with pieces that are told by their numbers, or by one cut of several."""
     if all(max(cut.pieces) == 1 for cuts in stacks.values() for cut in cuts):
         yield {name: tuple(cut.numbered for cut in cuts) for name, cuts in stacks.items()}
     for k in (0, -1):

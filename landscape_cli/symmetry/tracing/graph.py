@@ -73,7 +73,10 @@ class Graph:
     """
 
     def __init__(
-        self, name_of: Callable[[Tensor], str | None], constants: Constants, stacks: Mapping[str, Sequence[int]] | None = None
+        self,
+        name_of: Callable[[Tensor], str | None],
+        constants: Constants,
+        stacks: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         """Start with nothing.
 
@@ -210,7 +213,7 @@ class Graph:
         self.nodes[number] = replace(node, labels=value.labels)
 
     def _piece(self, name: str, args: Any) -> tuple[str, dict[int, int], int, int] | None:
-        """Return the parameter that an operator takes a piece of, where that lies, along which axis it takes which first.
+        """Return the parameter that an operator takes pieces of, where, along which axis, and which it takes first.
 
         That is None if it takes none: a piece is that of a parameter, or of such a piece, along the next of its axes.
         """

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import accumulate, combinations
-from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +14,10 @@ from landscape_cli.forward.parts import OTHER, made_of_parts
 from landscape_cli.network import AS_PAIRS
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
-from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Layer, Parameter, covered
-from landscape_cli.symmetry.tracing.record import BatchNorm, Cut, GainTable, Stacks
+from landscape_cli.symmetry.tracing.cuts import CutTable
+from landscape_cli.symmetry.tracing.layers import Layer
+from landscape_cli.symmetry.tracing.record import BatchNorm, GainTable, Stacks
 from landscape_cli.symmetry.tracing.storage import storage_of
-
-MOST_STACKED = 3
-"""How many axes of more than one place a stack has at most: those of its matrices, and its own."""
 
 
 class ParameterTable:
@@ -43,8 +38,7 @@ class ParameterTable:
         zero_one: the names of the buffers of zeros and ones.
         pinned: parameters of which an axis was summed over.
         stacks: parameters that are cut into pieces with units of their own, and how.
-        stacked: how those are cut that were used so: into pieces that were taken, and stacks of matrices.
-        slices: the first places and the lengths of the slices that were taken of each along an axis.
+        cuts: what shows how they may be cut.
         made: the names of the buffers of which tensors are made: masks, and those of parametrizations.
         unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
             orthogonal matrices.
@@ -70,8 +64,7 @@ class ParameterTable:
         self.zero_one: set[str] = set()
         self.pinned: set[str] = set()
         self.stacks = stacks or {}
-        self.stacked: dict[str, dict[int, Cut]] = {}
-        self.slices: dict[tuple[str, int], set[tuple[int, int]]] = {}
+        self.cuts = CutTable(self.shapes, self.learned, self.runs)
         made = made_of_parts(model)
         self.made = frozenset(part for each in made for part in each.stored) - self.learned
         self.unscaled = {part for each in made if each.kind == OTHER for part in each.stored} - self.learned
@@ -140,104 +133,6 @@ class ParameterTable:
         """Count an operator as one that reads the parameters and buffers under its tensors, unless it gives views."""
         self.reads.update({self.name_under(tensor) for tensor in tensors} - {self.name_under(each) for each in outputs})
 
-    def note_stack(self, used: Parameter, most: int = MOST_STACKED) -> None:
-        """Note that a parameter, or the piece of one that is used, is a stack along its first long axis."""
-        self._note_cuts(used, self._long(used)[:1], most=most)
-
-    def note_batch(self, used: Parameter, batch: Collection[int]) -> None:
-        """Note that one is a stack of matrices along these axes."""
-        long = self._long(used)
-        self._note_cuts(used, [dim for dim in long if dim in batch], most=len(long))
-        for dim, cut in self.stacked.get(used.name, {}).items():
-            if dim in batch and len(set(cut.pieces)) == 1 and cut.pieces[0] > 1:  # a stack in each piece
-                self.stacked[used.name][dim] = _each_alone(cut)
-
-    def note_piece(self, used: Parameter, dim: int, pieces: Sequence[int] = ()) -> None:
-        """Note that places along an axis were used apart: each, or in pieces of these lengths."""
-        long = self._long(used)
-        alone = max(pieces, default=1) == 1
-        if dim in long and (dim == long[0] or (alone and len(long) > MOST_STACKED - 1)):
-            self._note_cuts(used, [dim], pieces, most=len(long) if alone else MOST_STACKED)
-
-    def note_slice(self, used: Parameter, dim: int, places: Collection[int]) -> None:
-        """Note that some places in a row along an axis were used apart: as a place alone, or with others as pieces."""
-        if len(places) == 1:
-            self.note_piece(used, dim)
-        elif dim in self._long(used)[:1] and used.name in self.learned:
-            self.slices.setdefault((used.name, dim), set()).add((min(places), len(places)))
-
-    def note_groups(self, shape: Sequence[int], layers: Sequence[Layer], groups: int, labels: Labels) -> None:
-        """Note parameters whose rows are in groups: those that grouped weights were made of, number by number.
-
-        Args:
-            shape: of the weights: rows, what each group has beside, places.
-            layers: the labels of the weights' rows.
-            groups: how many there are.
-            labels: who is who.
-        """
-        units = {int(unit) for layer in layers for unit in labels.find(layer.numpy().ravel())}
-        for name, runs in self.runs.items() if groups < shape[0] else ():
-            own = self.shapes[name]
-            here = labels.find(runs[0][0].numpy().ravel()).tolist() if runs else []
-            if name not in self.learned or prod(own) != prod(shape) or units.isdisjoint(unit for unit in here if unit >= 0):
-                continue
-            if own[0] in {shape[0], groups}:
-                inside = prod(shape[:2]) // own[0]
-                beside = tuple(axis for axis in range(1, len(own)) if prod(own[1:axis]) < inside)
-                cut = Cut(0, (own[0] // groups,) * groups, beside=beside)
-                self.stacked.setdefault(name, {}).setdefault(0, cut)
-
-    def _add_slices(self) -> None:
-        """Note as pieces what was taken in slices that come to the whole."""
-        for (name, dim), slices in self.slices.items():
-            starts, sizes = zip(*sorted(slices), strict=True)
-            if [*starts, self.shapes[name][dim]] != [0, *accumulate(sizes)]:
-                continue
-            cut = Cut(dim, sizes)
-            cuts = self.stacked.setdefault(name, {})
-            if dim in cuts and len(set(sizes)) == 1:
-                cuts[dim] = _each_alone(cut)
-            elif sum(size > 1 for size in self.shapes[name]) > 2:
-                cuts.setdefault(dim, cut)
-
-    def _long(self, used: Parameter) -> list[int]:
-        """Return the axes of a parameter that what is used of it has, and that have several places."""
-        return sorted(dim for dim in used.dims if dim is not None and self.shapes[used.name][dim] > 1)
-
-    def _note_cuts(self, used: Parameter, dims: Sequence[int], pieces: Sequence[int] = (), most: int = 3) -> None:
-        if dims and used.name in self.learned and 2 <= len(self._long(used)) <= most:
-            cuts = self.stacked.setdefault(used.name, {})
-            for dim in dims:
-                cuts.setdefault(dim, Cut(dim, tuple(pieces) or (1,) * self.shapes[used.name][dim]))
-
-    def stacks_seen(self, weights: Collection[str], labels: Labels) -> Stacks:
-        """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them.
-
-        Those that are no weights may be stacks, whatever they meet, if several of their axes hold units of their own,
-        the first ones that are elsewhere, too: the rows of a table that are never read are no stack.
-        """
-        units = {
-            name: [set(labels.find(run[0].numpy().ravel()).tolist()) for run in runs]
-            for name, runs in self.runs.items()
-        }
-        holders = Counter(unit for axes in units.values() for unit in set().union(*axes))
-        for name in sorted(self.learned & self.runs.keys() - set(weights)):
-            layers, own = [run[0] for run in self.runs[name]], units[name]
-            moving = [k for k, layer in enumerate(layers) if not labels.why_fixed(layer.numpy()).any()]
-            every = Parameter(name, tuple(range(len(self.shapes[name]))))
-            if len(moving) < 2 or moving[0] or covered(layers[0]) != set(self._long(every)[:1]):
-                continue
-            if all(own[0].isdisjoint(own[k]) for k in moving[1:]) and all(holders[unit] > 1 for unit in own[0]):
-                self.note_stack(every)
-        self._add_slices()
-        stacked = {name: tuple(cuts.values()) for name, cuts in self.stacked.items()}
-        cut = {tuple(cuts[start:end]) for cuts in stacked.values() for start, end in combinations(range(4), 2)}
-        for name in sorted(self.learned & self.aliases.keys() - set(weights)):
-            beside = max((_beside(self.shapes[name], cuts) for cuts in sorted(cut)), key=len, default=())
-            if len(beside) > len(stacked.get(name, ())):
-                stacked[name] = beside
-        return stacked
-
     def pin(self, name: str) -> bool:
         """Note that an axis of a parameter is summed over; tell whether it is the first, and not the only one."""
         first = name not in self.pinned and len(self.shapes[name]) > 1
@@ -296,24 +191,6 @@ class ParameterTable:
                 raise TraceError(
                     f"the forward pass replaces the parameter {name!r}: it must leave parameters as they are"
                 )
-
-
-def _each_alone(cut: Cut) -> Cut:
-    """Return how a parameter is cut if each place of pieces of equal lengths has units of its own."""
-    return Cut(cut.axis, (1,) * sum(cut.pieces), parts=len(cut.pieces))
-
-
-def _beside(shape: Sequence[int], cuts: Sequence[Cut]) -> tuple[Cut, ...]:
-    """Return how a tensor is cut that has a place for each piece of another along its first axes; not at all if none.
-
-    Both are cut one axis at a time in the same order, each place alone.
-    """
-    axes = sorted(cut.axis for cut in cuts)
-    counts = [len(cut.pieces) for axis in axes for cut in cuts if cut.axis == axis]
-    alone = all(max(cut.pieces) == 1 for cut in cuts)
-    if not alone or list(shape[: len(axes)]) != counts or max(shape[len(axes) :], default=1) == 1:
-        return ()
-    return tuple(cut._replace(axis=axes.index(cut.axis)) for cut in cuts)
 
 
 def _is_zero_one(buffer: Tensor) -> bool:

@@ -265,7 +265,9 @@ class TensorTable:
                 self.labels.respect(inner, np.repeat(blocks, count), f"pieces of {name!r}")
             if max(cut.pieces) > 1:
                 lengths = np.add.reduceat(cut.pieces, range(0, count, count // parts)).tolist()
-                rows = self._units_apart(lengths * len(blocks) if parts > 1 else [len(which) * len(blocks) // outer] * outer)
+                rows = self._units_apart(
+                    lengths * len(blocks) if parts > 1 else [len(which) * len(blocks) // outer] * outer
+                )
                 self.labels.respect(rows, inner.reshape(-1, count)[:, which].ravel(), f"pieces of {name!r}")
                 layers.append(_across(rows.reshape(len(blocks), -1)[piece], (*axes, cut.axis), shape))
             piece = piece[..., None] * count + which

@@ -112,7 +112,7 @@ def _beside_groups(call: Call, kind: str, terms: Terms, of_read: Terms) -> Terms
 def _by_groups(call: Call, grouped: Value, matrix: Value, *, transposed: bool) -> Value:
     """Sum over the inputs of each group with weights of which something is known already, or that were made."""
     batch, groups, inputs = grouped.shape
-    call.parameters.note_groups(call.args[1].shape, matrix.labels, groups, call.labels)
+    call.parameters.cuts.note_groups(call.args[1].shape, matrix.labels, groups, call.labels)
     outputs = matrix.shape[1] if transposed else matrix.shape[0] // groups
     weights = call.reshape(matrix, (groups, inputs, outputs) if transposed else (groups, outputs, inputs))
     if transposed:

@@ -27,11 +27,11 @@ def reshape(call: Call) -> Value:
     left = len([size for size in call.shape if size > 1])
     if parameter is not None and left < len(long):
         if None in parameter.dims and len(call.shape) == 3 and call.shape[0] == 1:  # as einsum lays out factors
-            call.parameters.note_batch(parameter, _laid_out_as_one(operand, call.shape))
+            call.parameters.cuts.note_batch(parameter, _laid_out_as_one(operand, call.shape))
         elif call.shape[:1] != operand.shape[:1]:  # rows of kernels that are laid out flat are no stack
-            call.parameters.note_stack(parameter)
+            call.parameters.cuts.note_stack(parameter)
         elif left > 2:  # but matrices are, of which each has several axes laid out as one
-            call.parameters.note_stack(parameter, most=len(long))
+            call.parameters.cuts.note_stack(parameter, most=len(long))
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
         return result
     behind = iter([parameter.dims[axis] for axis in long])
@@ -143,7 +143,7 @@ def take_places(call: Call) -> Value:
         places = call.function(torch.arange(operand.shape[axis]), 0, *rest[1:]).tolist()
         dim = operand.behind.dims[axis]
         if dim is not None and places and places == list(range(places[0], places[0] + len(places))):
-            call.parameters.note_slice(operand.behind, dim, places)
+            call.parameters.cuts.note_slice(operand.behind, dim, places)
             return replace(taken, piece=operand.behind)
     return taken
 
@@ -164,12 +164,13 @@ def piece_of(
     if value.behind is None:
         return taken
     axis = axis % len(value.shape)
-    dims = list(value.behind.dims)
-    if dims[axis] is not None:
-        call.parameters.note_piece(value.behind, dims[axis], pieces)
+    dims = value.behind.dims
+    dim = dims[axis]
+    if dim is not None:
+        call.parameters.cuts.note_piece(value.behind, dim, pieces)
     if dropped:
-        dims.pop(axis)
-    return replace(taken, piece=Parameter(value.behind.name, tuple(dims)))
+        dims = (*dims[:axis], *dims[axis + 1 :])
+    return replace(taken, piece=Parameter(value.behind.name, dims))
 
 
 @rule("diagonal")

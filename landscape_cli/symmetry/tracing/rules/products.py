@@ -114,7 +114,7 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
         if weight.parameter is not None and operand.parameter is None:
             _note_roles(call, weight.parameter, weight.parameter.dims[units], weight.parameter.dims[inputs])
         if weight.behind is not None and operand.parameter is None:
-            call.parameters.note_batch(weight.behind, [dim for dim in weight.behind.dims[:-2] if dim is not None])
+            call.parameters.cuts.note_batch(weight.behind, [dim for dim in weight.behind.dims[:-2] if dim is not None])
     if left.zero or right.zero:
         return nothing(shape)
     if left.shape[-1] == 1:
