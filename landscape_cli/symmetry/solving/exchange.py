@@ -83,7 +83,10 @@ def _swapped(labels: Labels, pairs: Array) -> Array | None:
         return None
     units = np.arange(labels.count)
     units[both[:, 0]] = both[:, 1]
-    return units
+    above = labels.above(units)
+    inside = (labels.find(units) == units) & (labels.above(np.arange(labels.count)) >= 0)
+    before = labels.above(np.flatnonzero(inside))
+    return units if np.array_equal(above[inside], units[before]) else None  # a block goes with all that is in it
 
 
 class Exchange:

@@ -246,7 +246,7 @@ class Call:
 
     def name(self, operand: Value, axis: int, places: Value) -> None:
         """Note that outputs which the rule says nothing of name places along an axis, if units live there alone."""
-        along = [layer for layer in operand.labels if axis in covered(layer)]
+        along = [layer for layer in operand.labels if axis in covered(layer) and not operand.filled]
         if len(along) == 1 and covered(along[0]) == {axis} and int(along[0].min()) >= 0:
             self.named = Names(along[0].reshape(-1), Value(places.shape, places.labels))
 

@@ -39,12 +39,12 @@ def reshape(call: Call) -> Value:
 
 
 def _laid_out_as_one(operand: Value, shape: Sequence[int]) -> list[int]:
-    """Return the axes of a parameter behind a value of which a reshape lays out each with another after it."""
+    """Return the axes of a parameter behind a value of which a reshape lays out each with a later one."""
     dims = operand.behind.dims if operand.behind is not None else ()
     found: list[int] = []
     for old, _, start in pieces_of(operand.shape, shape):
         long = [dim for dim, size in zip(dims[start:], old, strict=False) if size > 1 and dim is not None]
-        found += long[:-1]
+        found += sorted(long)[:-1]
     return found
 
 
