@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import InconsistencyError, TraceError, one_line
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.forward.functional import call_with
+from landscape_cli.forward.uncompiled import without_compiler
 from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
@@ -26,7 +28,7 @@ from landscape_cli.symmetry.solving.skipped import leaves_out_nothing
 from landscape_cli.symmetry.solving.unfollowed import MAY
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
-from landscape_cli.symmetry.tracing.record import Known, Traced
+from landscape_cli.symmetry.tracing.record import Cut, Known, Stacks, Traced, counts_of
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
@@ -117,20 +119,22 @@ def _symmetry_of(
 ) -> tuple[Traced, Symmetry, Known]:
     """Return what one way through a model says, and what is to be known of the model to follow it so."""
     traced, symmetry, siblings = _derived(model, example_input, strict, branches)
-    known, tried = Known(), set(traced.stacks)
-    alike: dict[int, dict[str, tuple[int, ...]]] = {}  # what is no stack after all is not to be cut along with others
-    for name, blocks in traced.stacks.items():
-        alike.setdefault(len(blocks), {})[name] = blocks
+    known, tried = Known(), set(traced.stacks.items())
+    alike: dict[tuple[int, ...], dict[str, tuple[Cut, ...]]] = {}  # what is no stack is not to be cut along with others
+    for name, cuts in traced.stacks.items():
+        alike.setdefault(counts_of(cuts), {})[name] = cuts
     if len(alike) > 1:  # most are none, as tables of positions: what changes nothing together is not cut one by one
         with suppress(InconsistencyError):
             every = _derived(model, example_input, strict, Branches(branches.given), Known(dict(traced.stacks)))
-            if _size(every[1]) == _size(symmetry) and every[0].stacks.keys() <= tried:
+            if _size(every[1]) == _size(symmetry) and set(every[0].stacks.items()) <= tried:
                 alike.clear()
-    steps = deque([*map(Known, alike.values()), Known(joints=siblings.joints)])
+    in_order = sorted(alike.values(), key=lambda stacks: -max(map(len, stacks.values())))
+    again_apart = [step for stacks in in_order for step in _otherwise(stacks)]
+    steps = deque([*map(Known, in_order), *map(Known, again_apart), Known(joints=siblings.joints)])
     while steps:
         step = steps.popleft()
         more = Known({**known.stacks, **step.stacks}, known.joints | step.joints)
-        if more == known:
+        if more == known or (step.stacks in again_apart and not _is_left(step.stacks, known.stacks)):
             continue
         try:
             again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
@@ -139,12 +143,26 @@ def _symmetry_of(
                 again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
         except InconsistencyError:
             continue
-        if again.stacks.keys() - tried:  # what is cut shows what else is a stack
+        if set(again.stacks.items()) - tried:  # what is cut shows what else is a stack
             steps.appendleft(Known({**more.stacks, **again.stacks}, step.joints))
-            tried.update(again.stacks)
+            tried.update(again.stacks.items())
         if more.joints <= found.told and _size(apart) > _size(symmetry):
             traced, symmetry, known = again, apart, more
     return traced, symmetry, known
+
+
+def _otherwise(stacks: Mapping[str, tuple[Cut, ...]]) -> Iterator[dict[str, tuple[Cut, ...]]]:
+    """Yield other ways to cut parameters: with pieces that are told by their numbers, or by one cut of several."""
+    if all(max(cut.pieces) == 1 for cuts in stacks.values() for cut in cuts):
+        yield {name: tuple(cut.numbered for cut in cuts) for name, cuts in stacks.items()}
+    for k in (0, -1):
+        if min(map(len, stacks.values())) > 1:
+            yield {name: (cuts[k],) for name, cuts in stacks.items()}
+
+
+def _is_left(stacks: Mapping[str, object], followed: Stacks) -> bool:
+    """Tell whether parameters are whole still, others being cut."""
+    return bool(followed) and followed.keys().isdisjoint(stacks)
 
 
 def _size(symmetry: Symmetry) -> int:
@@ -156,8 +174,21 @@ def _derived(
     model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, known: Known | None = None
 ) -> tuple[Traced, Symmetry, Siblings]:
     """Run a model once; return what was learned, what that amounts to, and which parts trade places."""
-    traced = _traced(model, example_input, strict, branches, known)
-    return traced, *assemble(traced)
+    with _kept():
+        traced = _traced(model, example_input, strict, branches, known)
+        return traced, *assemble(traced)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Let Python not search for cycles in what is made meanwhile: next to all of it stays to the end."""
+    searches = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searches:
+            gc.enable()
 
 
 def _traced(
@@ -169,7 +200,7 @@ def _traced(
     example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)
     precision = in_float64() if example.dtype == torch.float64 else nullcontext()
     try:
-        with _evaluating(model), _modules(model, tracer), tracer, precision:
+        with _evaluating(model), _modules(model, tracer), without_compiler(), tracer, precision:
             output = call_with(model, tracer.parameters.stand_ins, example)
     except (TraceError, KeyboardInterrupt):
         raise

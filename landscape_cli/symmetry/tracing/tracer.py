@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import TraceError
+from landscape_cli.forward.shapes import result_on_meta
 from landscape_cli.forward.uncompiled import OperatorMode
 from landscape_cli.symmetry.tracing.branches import DECIDES, Branches
 from landscape_cli.symmetry.tracing.constants import META, Constants, flatten, on_meta, tensors_in
@@ -24,7 +25,6 @@ from landscape_cli.symmetry.tracing.record import Known, Traced
 from landscape_cli.symmetry.tracing.rewritten import REWRITTEN
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
-from landscape_cli.symmetry.tracing.shapes import result_on_meta
 from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, Names, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker
 
@@ -83,8 +83,10 @@ class Tracer(OperatorMode):
         self._weights = WeightTracker(self._tensors)
         self._notes = Notes(strict)
         self._joints = known.joints if known else frozenset[int]()
-        single = [name for name, pieces in self.parameters.stacks.items() if max(pieces) == 1]
-        stacks = {name: self.parameters.stacked_along(name) for name in single}
+        alone = {
+            name: [cut.axis for cut in cuts if max(cut.pieces) == 1] for name, cuts in self.parameters.stacks.items()
+        }
+        stacks = {name: axes for name, axes in alone.items() if len(axes) == len(self.parameters.stacks[name])}
         self._graph = Graph(self.parameters.name_of, self._constants, stacks)
         self.module = ""
 

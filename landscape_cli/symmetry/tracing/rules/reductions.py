@@ -83,7 +83,7 @@ def softmax(call: Call) -> Value:
     """Numbers set against the others along an axis."""
     operand = call.plain(call.operand(0))
     call.summed(operand.labels, [call.args[1] % len(operand.shape)])
-    return operand
+    return replace(operand, positive=not call.operator.name.strip("_").startswith("log"))
 
 
 def _window(count: int, *, largest: bool) -> Rule:
