@@ -12,8 +12,11 @@ from fractions import Fraction
 from functools import cache
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from landscape_cli.symmetry.tracing.integers import Array, Hash, is_function, mix
 
 Layer = Tensor
 Power = int | Fraction
@@ -158,3 +161,31 @@ def _pieces(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], lis
 def to_layer(numbers: object) -> Layer:
     """Return an array of whole numbers as a layer."""
     return torch.as_tensor(numbers, dtype=torch.int64)
+
+
+def flat(first: Layer, second: Layer) -> tuple[Array, Array]:
+    """Return what two layers say of the same places, in their order."""
+    first, second = torch.broadcast_tensors(first, second)
+    return first.reshape(-1).numpy(), second.reshape(-1).numpy()
+
+
+def together(layers: Sequence[Layer]) -> Layer:
+    """Return a layer that says what several do together."""
+    if len(layers) == 1:
+        return layers[0]
+    key: Hash = np.zeros([1] * layers[0].ndim, dtype=np.uint64)
+    for layer in layers:
+        key = mix(key + mix(layer.numpy().astype(np.uint64)))
+    return to_layer(key.view(np.int64))
+
+
+def reach(layers: Sequence[Layer]) -> frozenset[int]:
+    """Return the axes that any of some layers depends on."""
+    return frozenset().union(*map(covered, layers))
+
+
+def tell(layers: Sequence[Layer], others: Sequence[Layer]) -> bool:
+    """Tell whether at every place what some layers say tells what others do."""
+    if not reach(layers) >= reach(others):
+        return False
+    return all(is_function(*flat(together(layers), layer)) for layer in others)
