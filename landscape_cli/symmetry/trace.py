@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ from landscape_cli.symmetry.solving.skipped import leaves_out_nothing
 from landscape_cli.symmetry.solving.unfollowed import MAY
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
-from landscape_cli.symmetry.tracing.record import Known, Traced
+from landscape_cli.symmetry.tracing.record import Cut, Known, Stacks, Traced, counts_of
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
 
@@ -117,20 +117,22 @@ def _symmetry_of(
 ) -> tuple[Traced, Symmetry, Known]:
     """Return what one way through a model says, and what is to be known of the model to follow it so."""
     traced, symmetry, siblings = _derived(model, example_input, strict, branches)
-    known, tried = Known(), set(traced.stacks)
-    alike: dict[int, dict[str, tuple[int, ...]]] = {}  # what is no stack after all is not to be cut along with others
-    for name, blocks in traced.stacks.items():
-        alike.setdefault(len(blocks), {})[name] = blocks
+    known, tried = Known(), set(traced.stacks.items())
+    alike: dict[tuple[int, ...], dict[str, tuple[Cut, ...]]] = {}  # what is no stack is not to be cut along with others
+    for name, cuts in traced.stacks.items():
+        alike.setdefault(counts_of(cuts), {})[name] = cuts
     if len(alike) > 1:  # most are none, as tables of positions: what changes nothing together is not cut one by one
         with suppress(InconsistencyError):
             every = _derived(model, example_input, strict, Branches(branches.given), Known(dict(traced.stacks)))
-            if _size(every[1]) == _size(symmetry) and every[0].stacks.keys() <= tried:
+            if _size(every[1]) == _size(symmetry) and set(every[0].stacks.items()) <= tried:
                 alike.clear()
-    steps = deque([*map(Known, alike.values()), Known(joints=siblings.joints)])
+    in_order = sorted(alike.values(), key=lambda stacks: -max(map(len, stacks.values())))
+    again_apart = [step for stacks in in_order for step in _otherwise(stacks)]
+    steps = deque([*map(Known, in_order), *map(Known, again_apart), Known(joints=siblings.joints)])
     while steps:
         step = steps.popleft()
         more = Known({**known.stacks, **step.stacks}, known.joints | step.joints)
-        if more == known:
+        if more == known or (step.stacks in again_apart and not _is_left(step.stacks, known.stacks)):
             continue
         try:
             again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
@@ -139,12 +141,26 @@ def _symmetry_of(
                 again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
         except InconsistencyError:
             continue
-        if again.stacks.keys() - tried:  # what is cut shows what else is a stack
+        if set(again.stacks.items()) - tried:  # what is cut shows what else is a stack
             steps.appendleft(Known({**more.stacks, **again.stacks}, step.joints))
-            tried.update(again.stacks)
+            tried.update(again.stacks.items())
         if more.joints <= found.told and _size(apart) > _size(symmetry):
             traced, symmetry, known = again, apart, more
     return traced, symmetry, known
+
+
+def _otherwise(stacks: Mapping[str, tuple[Cut, ...]]) -> Iterator[dict[str, tuple[Cut, ...]]]:
+    """Yield other ways to cut parameters: with pieces that are told by their numbers, or by one cut of several."""
+    if all(max(cut.pieces) == 1 for cuts in stacks.values() for cut in cuts):
+        yield {name: tuple(cut.numbered for cut in cuts) for name, cuts in stacks.items()}
+    for k in (0, -1):
+        if min(map(len, stacks.values())) > 1:
+            yield {name: (cuts[k],) for name, cuts in stacks.items()}
+
+
+def _is_left(stacks: Mapping[str, object], followed: Stacks) -> bool:
+    """Tell whether parameters are whole still, others being cut."""
+    return bool(followed) and followed.keys().isdisjoint(stacks)
 
 
 def _size(symmetry: Symmetry) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -153,3 +154,85 @@ ASIDE: dict[str, Callable[[], nn.Module]] = {
     "weighted by number": gated(weighted_by_number),
 }
 """Networks that look like it, whose experts do not trade places."""
+
+
+GROUPS, IN_GROUP = 3, 2
+LOWEST = float("-inf")
+
+
+def _best_groups(scores: Tensor, *, two: bool = False) -> Tensor:
+    """Return which two groups are best, by their best expert or their best two."""
+    of_group = scores.unflatten(-1, (GROUPS, IN_GROUP))
+    best = of_group.topk(2, -1).values.sum(-1) if two else of_group.amax(-1)
+    return best.topk(2, -1).indices
+
+
+def spread(scores: Tensor, number: float = LOWEST) -> Tensor:
+    """A mask of groups spread over their experts."""
+    which = _best_groups(scores, two=True)
+    groups = torch.zeros(len(scores), GROUPS, dtype=scores.dtype).scatter_(1, which, 1)
+    mask = groups.unsqueeze(-1).expand(-1, -1, IN_GROUP).reshape(len(scores), -1)
+    return scores.masked_fill(~mask.bool(), number)
+
+
+def side_by_side(scores: Tensor) -> Tensor:
+    """Scores by group and expert, those of the others hidden."""
+    others = torch.ones(len(scores), GROUPS, dtype=torch.bool).scatter_(1, _best_groups(scores), False)
+    return scores.unflatten(-1, (GROUPS, IN_GROUP)).masked_fill(others[..., None], LOWEST).flatten(1)
+
+
+def multiplied(scores: Tensor) -> Tensor:
+    return scores * F.one_hot(_best_groups(scores), GROUPS).sum(1).repeat_interleave(IN_GROUP, 1)
+
+
+def by_place(scores: Tensor) -> Tensor:
+    return spread(scores + torch.arange(GROUPS * IN_GROUP) / 10)
+
+
+def limited(mask: Callable[[Tensor], Tensor], *, modules: bool = False, bias: bool = False) -> Callable[[], nn.Module]:
+    """Return what makes a mixture of experts in groups, of which the best two are asked, as `mask` makes of scores."""
+    count = GROUPS * IN_GROUP
+
+    def forward(m: Net, x: Tensor) -> Tensor:
+        h = m.i(x)
+        scores = m.gate(h).sigmoid()
+        which = mask(scores + m.e if bias else scores).topk(3, -1).indices
+        weights = scores.gather(1, which)
+        weights = weights / weights.sum(-1, keepdim=True)
+        if modules:
+            y = m.shared(h)
+            for k, part in enumerate(m.experts):
+                row, rank = torch.where(which == k)
+                y[row] += part(h[row]) * weights[row, rank, None]
+            return m.o(y)
+        y = torch.einsum("beh,ehd->bed", F.relu(torch.einsum("bd,edh->beh", h, m.w)), m.v)
+        return m.o((y.gather(1, which[..., None].expand(-1, -1, y.shape[-1])) * weights[..., None]).sum(1))
+
+    def make() -> Net:
+        parts: dict[str, nn.Module | nn.Parameter] = {"e": nn.Parameter(torch.randn(count))} if bias else {}
+        if modules:
+            parts |= {
+                "experts": nn.ModuleList(
+                    nn.Sequential(nn.Linear(4, 2), nn.ReLU(), nn.Linear(2, 4)) for _ in range(count)
+                )
+            }
+            parts |= {"shared": nn.Linear(4, 4)}
+        else:
+            parts |= {"w": nn.Parameter(torch.randn(count, 4, 3)), "v": nn.Parameter(torch.randn(count, 3, 4))}
+        return Net(forward, i=nn.Linear(3, 4), gate=nn.Linear(4, count, bias=False), o=nn.Linear(4, 2), **parts)
+
+    return make
+
+
+LIMITED: dict[str, Callable[[], nn.Module]] = {
+    "a mask spread": limited(spread, bias=True),
+    "zeros for the others": limited(partial(spread, number=0.0)),
+    "side by side": limited(side_by_side),
+    "multiplied": limited(multiplied),
+}
+"""Stacked experts that trade places within their group, and groups as wholes."""
+LIMITED_MODULES: dict[str, Callable[[], nn.Module]] = {
+    "a mask spread": limited(spread, modules=True, bias=True),
+    "side by side": limited(side_by_side, modules=True),
+}
+"""The same of experts that are modules."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -14,10 +14,21 @@ from landscape_cli.symmetry.reasons import counted
 from landscape_cli.symmetry.trace import _derived as derived
 from landscape_cli.symmetry.trace import _symmetry_of
 from landscape_cli.symmetry.tracing.branches import Branches
+from landscape_cli.symmetry.tracing.record import counts_of
 from tests.support.composed import undone
 from tests.support.layers import Net as Body
 from tests.support.parted_nets import PARTS
-from tests.support.routed_nets import ASIDE, ROUTED
+from tests.support.routed_nets import (
+    ASIDE,
+    GROUPS,
+    IN_GROUP,
+    LIMITED,
+    LIMITED_MODULES,
+    ROUTED,
+    by_place,
+    limited,
+    spread,
+)
 from tests.support.symmetry_checks import EXACT, Net, check_true, make_net
 
 
@@ -62,6 +73,50 @@ def test_numbers_that_are_not_followed_are_told(name: str) -> None:
     assert "gate.weight[0]" in note
 
 
+@pytest.mark.parametrize("name", LIMITED)
+def test_experts_trade_places_within_their_group_and_groups_as_wholes(name: str) -> None:
+    torch.manual_seed(0)
+    net = make_net(LIMITED[name](), (3,), batch=24)
+    found = sorted((group.blocks, group.size) for group in net.symmetry.permutations)
+    assert found == [(1, GROUPS), (1, 4), (1, 4), (GROUPS, IN_GROUP), (GROUPS * IN_GROUP, 3)]
+    assert GROUPS * IN_GROUP * 3 in {group.size for group in net.symmetry.scales}
+    assert not net.symmetry.notes
+    check_true(net)
+    assert undone(net, 0) == ""
+
+
+@pytest.mark.parametrize("name", LIMITED_MODULES)
+def test_so_do_experts_that_are_modules(name: str) -> None:
+    torch.manual_seed(0)
+    net = make_net(LIMITED_MODULES[name](), (3,), batch=24)
+    assert [group.size for group in net.symmetry.modules] == [GROUPS, *[IN_GROUP] * GROUPS]
+    assert not net.symmetry.notes
+    check_true(net)
+    assert undone(net, 0) == ""
+
+
+@pytest.mark.parametrize("modules", [False, True])
+def test_experts_in_groups_that_are_told_by_their_place_do_not(modules: bool) -> None:
+    torch.manual_seed(0)
+    net = make_net(limited(by_place, modules=modules)(), (3,), batch=24)
+    assert not net.symmetry.modules
+    axes = {(axis.tensor, axis.dims) for group in net.symmetry.permutations for axis in group.axes}
+    assert ("gate.weight", (0,)) not in axes
+    check_true(net)
+
+
+def test_zeros_that_may_be_best_are_told_by_their_place() -> None:
+    """A score may fall below the zeros put for others, of which the first counts: that is fixed, with a warning."""
+    torch.manual_seed(0)
+    net = make_net(limited(partial(spread, number=0.0), bias=True)(), (3,), batch=24)
+    assert not net.symmetry.modules
+    assert sorted(group.size for group in net.symmetry.permutations) == [*[3] * GROUPS * IN_GROUP, 4, 4]
+    [note] = net.symmetry.notes
+    assert "gate.weight[0]" in note
+    assert counted(net.symmetry)["not_understood"] == 2
+    check_true(net)
+
+
 def test_what_gains_nothing_is_not_cut_along_with_experts() -> None:
     """A table of decay rates, a row a channel as in state space models, is no stack beside those of experts."""
 
@@ -98,6 +153,6 @@ def test_what_changes_nothing_together_is_not_cut_one_by_one(monkeypatch: pytest
     runs: list[int] = []
     monkeypatch.setattr(trace, "_derived", lambda *given: runs.append(1) or derived(*given))
     traced, _, known = _symmetry_of(Body(forward, **parts).eval(), torch.zeros(2, 3), False, Branches())
-    assert {len(pieces) for pieces in traced.stacks.values()} == {5, 7}
+    assert {counts_of(cuts) for cuts in traced.stacks.values()} == {(5,), (7,)}
     assert not known.stacks
     assert len(runs) == 2

@@ -47,7 +47,7 @@ def moved_units(traced: Traced, tensors: Mapping[str, str], pairs: Mapping[int, 
     """Return which unit takes the place of each if tensors take each other's; None if there is no such."""
     labels, graph = traced.labels, traced.graph
     names = {name for pair in tensors.items() for name in pair}
-    if graph.used_whole({graph.pieces[name][0] for name in names if name in graph.pieces}):
+    if graph.used_whole([name for name in names if name in graph.pieces]):
         return None
     found = [np.array([[a, b] for a, b in pairs.items()], dtype=np.int64).reshape(-1, 2)]
     for first, second in tensors.items():
@@ -83,7 +83,10 @@ def _swapped(labels: Labels, pairs: Array) -> Array | None:
         return None
     units = np.arange(labels.count)
     units[both[:, 0]] = both[:, 1]
-    return units
+    above = labels.above(units)
+    inside = (labels.find(units) == units) & (labels.above(np.arange(labels.count)) >= 0)
+    before = labels.above(np.flatnonzero(inside))
+    return units if np.array_equal(above[inside], units[before]) else None  # a block goes with all that is in it
 
 
 class Exchange:

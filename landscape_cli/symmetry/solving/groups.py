@@ -19,7 +19,7 @@ from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Place
 from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import covered
-from landscape_cli.symmetry.tracing.record import Traced
+from landscape_cli.symmetry.tracing.record import Traced, main_axis
 
 ALONE = "nothing like it to trade places with"
 WITH_ROWS = "units that move with whole rows of weights alone"
@@ -77,7 +77,8 @@ def _parts(traced: Traced) -> Iterable[Part]:
     for name, runs in traced.parameters.items():
         for layers in runs:
             axes = tuple(sorted(frozenset().union(*map(covered, layers))))
-            writes = traced.roles.get((name, axes[-1])) is Role.INCOMING if axes else False
+            main = main_axis(axes, traced.cuts.get(name, ())) if axes else None
+            writes = traced.roles.get((name, main)) is Role.INCOMING if main is not None else False
             yield Part(name, axes, run_of(traced.labels, layers), writes)
 
 
@@ -86,8 +87,11 @@ def _permutations(
 ) -> tuple[dict[str, list[int]], list[PermutationGroup]]:
     """Return the units of each kind by its name, and the groups in forward order."""
     labels = traced.labels
-    labels.fix_above()
     kinds = _kinds(places, colors)
+    for members in kinds.values():
+        if not places.in_one_order(members):
+            labels.fix(np.array(members), "read in different orders by grouped weights")
+    labels.fix_above()
     name_of = {unit: name for name, members in kinds.items() for unit in members}
     candidates: list[tuple[tuple[int, int], str, list[list[int]]]] = []
     for kind, members in kinds.items():
@@ -160,9 +164,11 @@ def _axes(traced: Traced, places: PlaceTable, units: Sequence[int]) -> tuple[Axi
         part = places.parts[k]
         dims, rows = part.dims, None
         if len(dims) > 1:
-            rows = _whole_rows(table, traced.shapes[part.tensor][dims[-1]])
+            main = main_axis(dims, traced.cuts.get(part.tensor, ()))
+            sizes = [traced.shapes[part.tensor][dim] for dim in dims]
+            rows = _whole_rows(_with_last(table, sizes, dims.index(main)), traced.shapes[part.tensor][main])
         if rows is not None:  # which move once, whatever lives along them
-            dims, table = dims[:-1], rows
+            dims, table = tuple(dim for dim in dims if dim != main), rows
             if (part.tensor, dims) in moved:
                 continue
             moved.add((part.tensor, dims))
@@ -180,10 +186,18 @@ def _whole_rows(table: Array, length: int) -> Array | None:
     return first if alike and (np.diff(first, axis=1) > 0).all() else None
 
 
+def _with_last(table: Array, sizes: Sequence[int], axis: int) -> Array:
+    """Return places along several axes, numbered with one of these as the last."""
+    at = np.unravel_index(table, sizes)
+    order = [k for k in range(len(sizes)) if k != axis] + [axis]
+    return np.ravel_multi_index([at[k] for k in order], [sizes[k] for k in order])
+
+
 def _axis_maker(traced: Traced):  # type: ignore[no-untyped-def]
     def make(tensor: str, dims: tuple[int, ...], table: Array) -> list[Axis]:
         """Return the axis under each of the tensor's names."""
-        role = traced.roles.get((tensor, dims[-1] if dims else -1), Role.FOLLOWER)
+        main = main_axis(dims, traced.cuts.get(tensor, ())) if dims else -1
+        role = traced.roles.get((tensor, main), Role.FOLLOWER)
         return [Axis(name, dims, role, Places(table)) for name in traced.aliases[tensor]]
 
     return make
@@ -193,16 +207,16 @@ def _fixed(traced: Traced, parts: Sequence[Part]) -> Iterable[FixedAxis]:
     labels = traced.labels
     crossed = labels.find(np.array(sorted(labels.crossed), dtype=np.int64))
     for part in parts:
-        columns = part.run.columns
+        columns, cuts = part.run.columns, traced.cuts.get(part.tensor, ())
         numbers = np.stack([labels.why_fixed(column) for column in columns])
         held = np.stack([column < 0 for column in columns]) | (numbers > 0)
         why = np.where(held.all(axis=0), numbers.max(axis=0), NONE)
         mixed = np.isin(np.stack(columns), crossed).any(axis=0) if len(crossed) and part.writes else np.zeros(0)
         for name in traced.aliases[part.tensor] if mixed.any() else ():
-            yield FixedAxis(name, part.dims[-1], int(mixed.sum()), CROSSED)
+            yield FixedAxis(name, main_axis(part.dims, cuts), int(mixed.sum()), CROSSED)
         for number, places in zip(*np.unique(why[why >= 0], return_counts=True), strict=True):
             for name in traced.aliases[part.tensor]:
-                yield FixedAxis(name, part.dims[-1], int(places), labels.reasons[int(number)])
+                yield FixedAxis(name, main_axis(part.dims, cuts), int(places), labels.reasons[int(number)])
 
 
 def _with_rows(

@@ -43,7 +43,16 @@ def independent(
     for kind, row, _ in found:
         for blocks in variables.around(kind):
             inner.setdefault(blocks, []).append(row)
-    found = [one for one in found if not _is_of_inner(variables, one[1], inner.get(one[0], []), shapes, modulo)]
+    of_kind: dict[int, dict[int, Row]] = {}
+    for kind, row, free in found:
+        of_kind.setdefault(kind, {})[free] = row
+    idle = {
+        free
+        for kind, outer in of_kind.items()
+        if kind in inner or len(outer) > 1
+        for free in _of_inner(variables, outer, inner.get(kind, ()), shapes, modulo)
+    }
+    found = [one for one in found if one[2] not in idle]
     if alone:
         trades = list(_trades(variables, shapes, {variable for row in real.values() for variable in row}))
         span = Span(modulo)
@@ -65,21 +74,20 @@ def _is_idle(variables: VariableTable, row: Row, shapes: Mapping[str, Sequence[i
     return not _without_trades(here, list(_trades(variables, shapes, set(here))), modulo)
 
 
-def _is_of_inner(
+def _of_inner(
     variables: VariableTable,
-    row: Row,
+    outer: Mapping[int, Row],
     inner: Sequence[Row],
     shapes: Mapping[str, Sequence[int]],
     modulo: int,
-) -> bool:
-    """Tell whether a factor of blocks does what those of all units in a block, the inner ones, do together."""
-    if not inner:
-        return False
-    rows = [_in_tensors(variables, other) for other in inner]
-    span, here = Span(modulo), _in_tensors(variables, row)
-    for before in (*_trades(variables, shapes, set(here).union(*rows)), *rows):
+) -> list[int]:
+    """Return which factors of blocks do what those of all units in a block, the inner ones, do, or shorter ones too."""
+    rows = [_in_tensors(variables, row) for row in inner]
+    here = {free: _in_tensors(variables, row) for free, row in outer.items()}
+    span = Span(modulo)
+    for before in (*_trades(variables, shapes, set().union(*here.values(), *rows)), *rows):
         span.add(before)
-    return not span.add(here)
+    return [free for free in sorted(here, key=lambda free: (len(here[free]), free)) if not span.add(here[free])]
 
 
 def simplified(variables: VariableTable, row: Row, shapes: Mapping[str, Sequence[int]]) -> Row:

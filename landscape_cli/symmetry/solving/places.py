@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.refinement import Run
-from landscape_cli.symmetry.tracing.integers import NONE, Array
+from landscape_cli.symmetry.tracing.integers import NONE, Array, ranked
 from landscape_cli.symmetry.tracing.labels import Labels
 
 LATER = 1 << 62
@@ -61,6 +61,7 @@ class PlaceTable:
             self._first[column.units] = np.minimum(self._first[column.units], key)
         living = np.flatnonzero(self._first < np.iinfo(np.int64).max)
         self.children: dict[int, Array] = {}
+        self._orders: dict[int, list[tuple[int, bytes]]] = {}
         levels = [living]
         while len(levels[-1]):
             above = labels.above(levels[-1])
@@ -92,12 +93,12 @@ class PlaceTable:
     def _in_order(self, labels: Labels, block: int) -> Array:
         """Return a block's units in the order that corresponds from block to block.
 
-        Grouped weights move as whole rows and thereby set an order of the units that they read; if two set different
-        ones, the block may not move.
+        Grouped weights move as whole rows and thereby set an order of the units that they read; all of them in which
+        order the units are is noted, for blocks to be compared.
         """
         units = self.children[block]
         told, place = np.full(len(units), NONE), np.zeros(len(units), dtype=np.int64)
-        alike = True
+        read: list[tuple[int, Array]] = []
         for k, column in self._columns:
             at, here = (
                 _find(column, units) if len(self.parts[k].dims) > 1 else (units, np.zeros(len(units), dtype=bool))
@@ -106,12 +107,14 @@ class PlaceTable:
                 continue
             places = np.where(here, column.places[column.starts[at]], NONE)
             told, place = np.where(here & (told < 0), k, told), np.where(here & (told < 0), places, place)
-            for number in np.unique(told[here]):
-                of = here & (told == number)
-                alike &= np.array_equal(np.argsort(places[of], kind="stable"), np.argsort(place[of], kind="stable"))
-        if not alike:
-            labels.fix(np.array([block]), "read in different orders by grouped weights")
-        return units[np.lexsort((place, told))]
+            read.append((k, places))
+        order = np.lexsort((place, told))
+        self._orders[block] = [(k, ranked(places[order])[1].tobytes()) for k, places in read]
+        return units[order]
+
+    def in_one_order(self, blocks: Sequence[int]) -> bool:
+        """Tell whether the units of blocks are in one order from block to block wherever grouped weights read them."""
+        return all(self._orders.get(block) == self._orders.get(blocks[0]) for block in blocks)
 
     def first(self, unit: int) -> tuple[int, int]:
         """Return the part, of those that write the unit if there are, and the place in it where it first occurs."""

@@ -186,32 +186,81 @@ def find_siblings(traced: Traced, parts: Sequence[Part], axes: MakeAxes) -> Sibl
     moving: set[int] = set()
     for number, operands in candidates:
         node = traced.graph.nodes[number]
-        own = joint_units(traced.labels, node)
-        found: list[tuple[Likeness, Moved]] = []
-        for other in operands[1:]:
-            like = comparison.likeness(operands[0], other)
-            if like is None:
+        for found in _trading(traced, comparison, exchange, number, operands):
+            group = _group(traced, parts, axes, found, {each.name for each in groups.values()}) if found else None
+            if group is None:
+                joints |= {number} if node.operator in JOINING and max(node.sizes) == 1 else set()
                 continue
-            if own is not None:
-                at = [node.operands.index(operand) for operand in (operands[0], other)]
-                like.units.setdefault(own[at[0]], own[at[1]])
-            moved = _exchanged(traced, exchange, like)
-            if moved is not None and (not found or like.tensors.keys() == found[0][0].tensors.keys()):
-                found.append((like, moved))
-        group = _group(traced, parts, axes, found, {each.name for each in groups.values()}) if found else None
-        if group is None:
-            joints |= {number} if node.operator in JOINING and max(node.sizes) == 1 else set()
-            continue
-        groups.setdefault(frozenset(name for like, _ in found for pair in like.tensors.items() for name in pair), group)
-        held |= {unit for like, _ in found for pair in like.units.items() for unit in pair}
-        moving.update(unit for _, moved in found for unit in np.flatnonzero(moved.free).tolist())
+            inside = frozenset(name for like, _ in found for pair in like.tensors.items() for name in pair)
+            groups.setdefault(inside, group)
+            held |= {unit for like, _ in found for pair in like.units.items() for unit in pair}
+            moving.update(unit for _, moved in found for unit in np.flatnonzero(moved.free).tolist())
     told_by = {number: set(joint_units(traced.labels, traced.graph.nodes[number]) or ()) for number, _ in candidates}
     told = frozenset(number for number, units in told_by.items() if not units.isdisjoint(held))
     held = held.union(*(told_by[number] for number in told))
     if held:
         traced.labels.fix(np.array(sorted(held)), WITH_PARTS)
-    outer_first = sorted(groups.values(), key=lambda group: -len(group.members[0]))
+    outer_first = sorted(groups.values(), key=_extent, reverse=True)
     return Siblings(tuple(outer_first), frozenset(joints), told, frozenset(moving))
+
+
+def _extent(group: ModuleGroup) -> int:
+    """Return how many tensors a part has, and places in others."""
+    return len(group.members[0]) + sum(int(axis.places.table.shape[1]) for axis in group.axes)
+
+
+Found = list[tuple[Likeness, Moved]]
+"""Of several parts, what corresponds in the first and each of the others, and what is moved as these two are."""
+
+
+def _trading(
+    traced: Traced, comparison: Comparison, exchange: Exchange, number: int, operands: Sequence[int]
+) -> list[Found]:
+    """Return the parts that trade places among what a node puts together, computed alike; nothing if there are none.
+
+    Where some do with some and others with others, as the experts of groups, groups may as wholes.
+    """
+    node = traced.graph.nodes[number]
+    own = joint_units(traced.labels, node)
+
+    def likeness(first: int, second: int) -> Likeness | None:
+        like = comparison.likeness(first, second)
+        if like is not None and own is not None:
+            at = [node.operands.index(operand) for operand in (first, second)]
+            like.units.setdefault(own[at[0]], own[at[1]])
+        return like
+
+    sets: list[tuple[list[int], Found]] = []
+    rest = list(operands)
+    while rest and (not sets or len(sets[-1][0]) > 1):
+        first, *others = rest
+        together, found = [first], Found()
+        for other in others:
+            like = likeness(first, other)
+            moved = None if like is None else _exchanged(traced, exchange, like)
+            if like is not None and moved is not None and (not found or _is_of(like, found[0][0])):
+                together.append(other)
+                found.append((like, moved))
+        sets.append((together, found))
+        rest = [other for other in others if other not in together]
+    whole = Found()
+    for together, _ in sets[1:] if len({len(together) for together, _ in sets}) == 1 else ():
+        pairs = [likeness(a, b) for a, b in zip(sets[0][0], together, strict=True)]
+        like = _united([pair for pair in pairs if pair is not None]) if len(together) > 1 and all(pairs) else None
+        moved = None if like is None else _exchanged(traced, exchange, like)
+        if like is not None and moved is not None:
+            whole.append((like, moved))
+    return [found for _, found in sets if found or len(sets) == 1] + ([whole] if whole else [])
+
+
+def _is_of(like: Likeness, first: Likeness) -> bool:
+    return like.tensors.keys() == first.tensors.keys()
+
+
+def _united(parts: Sequence[Likeness]) -> Likeness:
+    """Return what corresponds to what in several parts together."""
+    tensors = {name: other for like in parts for name, other in like.tensors.items()}
+    return Likeness(tensors, {unit: other for like in parts for unit, other in like.units.items()})
 
 
 def _exchanged(traced: Traced, exchange: Exchange, like: Likeness) -> Moved | None:
@@ -248,13 +297,18 @@ def _group(
     pieces = traced.graph.pieces
     cut = {pieces[name][0] for name in inside if name in pieces}
     lived: list[Axis] = []
+    along: dict[tuple[str, tuple[int, ...]], list[list[int]]] = {}
     for slot in range(len(first)):
         if first[slot] in pieces:
-            name, _ = pieces[first[slot]]
+            name, within = pieces[first[slot]]
             if any(member[slot] not in pieces or pieces[member[slot]][0] != name for member in members):
                 return None
-            dim = next(dim for dim, size in enumerate(traced.shapes[name]) if size > 1)
-            lived += axes(name, (dim,), np.array([[pieces[member[slot]][1]] for member in members]))
+            dims = tuple(sorted(within))
+            sizes = [traced.shapes[name][dim] for dim in dims]
+            at = [[pieces[member[slot]][1][dim] for dim in dims] for member in members]
+            along.setdefault((name, dims), []).append([int(np.ravel_multi_index(each, sizes)) for each in at])
+    for (name, dims), columns in along.items():
+        lived += axes(name, dims, np.array(columns).T)
     for part in parts:
         if part.tensor in inside or part.tensor in cut:
             continue

@@ -73,7 +73,8 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         tables=parameters.exclusive_tables(),
         notes=tuple(dict.fromkeys(notes.texts)),
         graph=graph,
-        stacks=parameters.stacks_seen(weights.names, tensors.labels),
+        stacks=parameters.cuts.stacks_seen(weights.names, tensors.labels),
+        cuts=parameters.stacks,
     )
 
 

@@ -67,22 +67,26 @@ class Graph:
         conditions: those that decided which way the forward pass goes.
         asked: those of them that were answered by yes or no, in order.
         outputs: those of the model's outputs.
-        pieces: parameters that are used piece by piece: by the name of a node, that of the parameter and which it is.
+        pieces: parameters that are used piece by piece: by the name of a node, that of the parameter and which it is
+            along each of its axes.
         runs: the labels of each run of axes of every parameter, or piece of one, that is a node.
     """
 
     def __init__(
-        self, name_of: Callable[[Tensor], str | None], constants: Constants, stacks: Mapping[str, int] | None = None
+        self,
+        name_of: Callable[[Tensor], str | None],
+        constants: Constants,
+        stacks: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         """Start with nothing.
 
         Args:
             name_of: tells which parameter a tensor is.
             constants: those of the run.
-            stacks: parameters that are followed piece by piece, and along which axis.
+            stacks: parameters that are followed piece by piece, and along which axes, one after the other.
         """
         self.nodes: list[Node] = []
-        self.pieces: dict[str, tuple[str, int]] = {}
+        self.pieces: dict[str, tuple[str, dict[int, int]]] = {}
         self.runs: dict[str, Sequence[Sequence[Layer]]] = {}
         self._stacks = stacks or {}
         self._single: set[int] = set()
@@ -147,9 +151,12 @@ class Graph:
                 self.nodes[number] = replace(node, labels=tuple(layer for run in runs for layer in run))
                 self.runs[node.name] = runs
 
-    def used_whole(self, parameters: Collection[str]) -> bool:
-        """Tell whether one of these parameters was used otherwise than piece by piece."""
-        wholes = {number for number, node in enumerate(self.nodes) if node.name and node.name in parameters}
+    def used_whole(self, pieces: Collection[str]) -> bool:
+        """Tell whether a parameter that these are pieces of, or a piece that they are in, was used otherwise."""
+        around: set[str] = set()
+        for parameter, at in (self.pieces[name] for name in pieces):
+            around |= {parameter, *(_name_of_piece(parameter, dict(list(at.items())[:k])) for k in range(1, len(at)))}
+        wholes = {number for number, node in enumerate(self.nodes) if node.name and node.name in around}
         return bool(wholes) and any(not wholes.isdisjoint(node.operands) for node in self.nodes)
 
     def follow(self, name: str, args: Any, kwargs: Mapping[str, Any], outputs: Sequence[Any], target: Any) -> list[int]:
@@ -178,7 +185,10 @@ class Graph:
             kind = (name, axis)
         piece = self._piece(name, args)
         if piece is not None:
-            numbers = [self._add_piece(piece[0], piece[1] + k, tensor) for k, tensor in enumerate(made)]
+            parameter, within, axis_of_it, first = piece
+            numbers = [
+                self._add_piece(parameter, {**within, axis_of_it: first + k}, tensor) for k, tensor in enumerate(made)
+            ]
         else:
             numbers = [self.add((*kind, k) if k else kind, operands, axis=axis, sizes=sizes) for k in range(len(made))]
         if isinstance(target, Tensor) and made:
@@ -202,24 +212,35 @@ class Graph:
             node = Node((PICKED, value.shape, node.operator == "eq"), operands, units=units)
         self.nodes[number] = replace(node, labels=value.labels)
 
-    def _piece(self, name: str, args: Any) -> tuple[str, int] | None:
-        """Return which parameter an operator takes a piece of, and which, the first of all; None if it does not."""
-        parameter = self._name_of(args[0]) if args and isinstance(args[0], Tensor) else None
-        if parameter is None or parameter not in self._stacks:
+    def _piece(self, name: str, args: Any) -> tuple[str, dict[int, int], int, int] | None:
+        """Return the parameter that an operator takes pieces of, where, along which axis, and which it takes first.
+
+        That is None if it takes none: a piece is that of a parameter, or of such a piece, along the next of its axes.
+        """
+        if name not in {"unbind", "select", "index"} or not args or not isinstance(args[0], Tensor):
             return None
-        axis, rank = self._stacks[parameter], args[0].ndim
+        parameter = self._name_of(args[0])
+        within: dict[int, int] = {}
+        if parameter is None and args[0] in self._made:
+            parameter, within = self.pieces.get(self.nodes[self._read(args[0])].name, (None, within))
+        axes = self._stacks.get(parameter, ()) if parameter is not None else ()
+        if parameter is None or len(within) >= len(axes):
+            return None
+        following, rank = axes[len(within)], args[0].ndim
+        axis = following - sum(before < following for before in within)
         if name == "unbind" and int(args[1] if len(args) > 1 else 0) % rank == axis:
-            return parameter, 0
+            return parameter, within, following, 0
         if name == "select" and args[1] % rank == axis:
-            return parameter, args[2] % args[0].shape[axis]
+            return parameter, within, following, args[2] % args[0].shape[axis]
         if name == "index" and [k for k, index in enumerate(args[1]) if index is not None] == [axis]:
             number = self._constants.numbers(args[1][axis])
-            return (parameter, int(number) % args[0].shape[axis]) if number is not None and number.ndim == 0 else None
+            if number is not None and number.ndim == 0:
+                return parameter, within, following, int(number) % args[0].shape[axis]
         return None
 
-    def _add_piece(self, parameter: str, k: int, tensor: Tensor) -> int:
-        name = f"{parameter}[{k}]"
-        self.pieces[name] = parameter, k
+    def _add_piece(self, parameter: str, at: dict[int, int], tensor: Tensor) -> int:
+        name = _name_of_piece(parameter, at)
+        self.pieces[name] = parameter, at
         return self.add((LEAF, tuple(tensor.shape)), name=name)
 
     def _put(self, kind: tuple[Any, ...], operands: list[int]) -> tuple[tuple[Any, ...], list[int]]:
@@ -312,6 +333,10 @@ class Graph:
             number = self.add(("made otherwise", _place(tensor) if beneath else len(self.nodes)), beneath)
         self._note(tensor, number)
         return number
+
+
+def _name_of_piece(parameter: str, at: Mapping[int, int]) -> str:
+    return parameter + "".join(f"[{k}]" for k in at.values())
 
 
 def _place(tensor: Tensor) -> tuple[Any, ...]:

@@ -45,9 +45,13 @@ class Value:
         scale: of the entries, when units are rescaled.
         sign: of the entries, when units are flipped.
         parameter: the tensor of the model that this is a view of, if it is.
+        piece: that of which it is some places, if it is no more.
         zero: whether it is known to be 0 everywhere.
         copies: whether it is the same all along some axes, where labels then need not tell places apart.
         norm: whether it is a norm, which is 0 for zeros alone.
+        positive: whether all of it is known to be above 0.
+        filled: whether one number was put at several places that may not be the least there: which of them comes first
+            in an order is told by no unit.
         lone: units that it holds alone of those along an axis, and who reads it uses so: layers of one place.
         unread: whether it is some places of a tensor, taken for their numbers or for no more than their shape.
     """
@@ -57,9 +61,12 @@ class Value:
     scale: Terms = ()
     sign: Terms = ()
     parameter: Parameter | None = None
+    piece: Parameter | None = None
     zero: bool = False
     copies: bool = False
     norm: bool = False
+    positive: bool = False
+    filled: bool = False
     lone: tuple[Layer, ...] = ()
     unread: bool = False
 
@@ -72,11 +79,24 @@ class Value:
             tuple((change(layer), power) for layer, power in self.sign),
             zero=self.zero,
             copies=self.copies,
+            positive=self.positive,
+            filled=self.filled,
         )
+
+    @property
+    def behind(self) -> Parameter | None:
+        """The tensor of the model that this is a view of, or some places of."""
+        return self.parameter or self.piece
+
+    def with_behind(self, dims: Sequence[int | None], of: Value) -> Value:
+        """Return the same as a view of what another value is a view of, whose axes are these."""
+        whole, piece = (each and replace(each, dims=tuple(dims)) for each in (of.parameter, of.piece))
+        return replace(self, parameter=whole, piece=piece)
 
     def only(self, *, scale: bool = True, sign: bool = True) -> Value:
         """Return the same without its scale or its sign, which the caller has accounted for."""
-        return replace(self, scale=self.scale if scale else (), sign=self.sign if sign else (), parameter=None)
+        scales, signs = self.scale if scale else (), self.sign if sign else ()
+        return replace(self, scale=scales, sign=signs, parameter=None, positive=False)
 
 
 def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:
@@ -127,12 +147,12 @@ def moved(value: Value, move: Callable[[Tensor], Tensor], shape: Sequence[int]) 
 
 def reshaped(value: Value, shape: Sequence[int]) -> Value:
     """Return what is known after a row-major reshape."""
-    pieces = _pieces(value.shape, shape)
+    pieces = pieces_of(value.shape, shape)
 
     def change(layer: Layer) -> Layer:
         before: list[int] = []
         after: list[int] = []
-        for old, new in pieces:
+        for old, new, _ in pieces:
             sizes = layer.shape[len(before) : len(before) + len(old)]
             alone = prod(sizes) == 1
             before += [1] * len(old) if alone else old
@@ -142,8 +162,8 @@ def reshaped(value: Value, shape: Sequence[int]) -> Value:
     return value.layers(change, shape)
 
 
-def _pieces(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Cut two shapes into the smallest runs of axes with equal products."""
+def pieces_of(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int], int]]:
+    """Cut two shapes into the smallest runs of axes with equal products; return also where each starts in the first."""
     pieces = []
     i = j = 0
     while i < len(old) or j < len(new):
@@ -153,8 +173,8 @@ def _pieces(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], lis
                 before.append(old[i + len(before)])
             else:
                 after.append(new[j + len(after)])
+        pieces.append((before, after, i))
         i, j = i + len(before), j + len(after)
-        pieces.append((before, after))
     return pieces
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,13 +14,10 @@ from landscape_cli.forward.parts import OTHER, made_of_parts
 from landscape_cli.network import AS_PAIRS
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.constants import META, Constants
-from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Layer, covered
+from landscape_cli.symmetry.tracing.cuts import CutTable
+from landscape_cli.symmetry.tracing.layers import Layer
 from landscape_cli.symmetry.tracing.record import BatchNorm, GainTable, Stacks
 from landscape_cli.symmetry.tracing.storage import storage_of
-
-MOST_STACKED = 3
-"""How many axes of more than one place a stack has at most: those of its matrices, and its own."""
 
 
 class ParameterTable:
@@ -40,8 +37,8 @@ class ParameterTable:
         tables: how often one was multiplied by another, place by place of several axes.
         zero_one: the names of the buffers of zeros and ones.
         pinned: parameters of which an axis was summed over.
-        stacks: parameters cut along their first long axis into pieces with units of their own, and the pieces' lengths.
-        stacked: those that were used so.
+        stacks: parameters that are cut into pieces with units of their own, and how.
+        cuts: what shows how they may be cut.
         made: the names of the buffers of which tensors are made: masks, and those of parametrizations.
         unscaled: the names of the buffers of parametrizations, whose numbers have a scale of their own: unit vectors,
             orthogonal matrices.
@@ -67,7 +64,7 @@ class ParameterTable:
         self.zero_one: set[str] = set()
         self.pinned: set[str] = set()
         self.stacks = stacks or {}
-        self.stacked: dict[str, tuple[int, ...]] = {}
+        self.cuts = CutTable(self.shapes, self.learned, self.runs)
         made = made_of_parts(model)
         self.made = frozenset(part for each in made for part in each.stored) - self.learned
         self.unscaled = {part for each in made if each.kind == OTHER for part in each.stored} - self.learned
@@ -135,42 +132,6 @@ class ParameterTable:
     def count_reads(self, tensors: Iterable[Tensor], outputs: Iterable[Tensor]) -> None:
         """Count an operator as one that reads the parameters and buffers under its tensors, unless it gives views."""
         self.reads.update({self.name_under(tensor) for tensor in tensors} - {self.name_under(each) for each in outputs})
-
-    def note_stack(self, name: str, pieces: Sequence[int] = (), most: int = MOST_STACKED) -> None:
-        """Note that places along a parameter's first long axis were used apart: each, or in pieces of these lengths."""
-        shape, first = self.shapes[name], self.stacked_along(name)
-        if name in self.learned and 2 <= sum(size > 1 for size in shape) <= most:
-            self.stacked.setdefault(name, tuple(pieces) or (1,) * shape[first])
-
-    def stacked_along(self, name: str) -> int:
-        """Return the first axis of a parameter that has several places; the number of its axes if none has."""
-        return next((dim for dim, size in enumerate(self.shapes[name]) if size > 1), len(self.shapes[name]))
-
-    def stacks_seen(self, weights: Collection[str], labels: Labels) -> Stacks:
-        """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them.
-
-        Those that are no weights may be stacks, whatever they meet, if several of their axes hold units of their own,
-        the first ones that are elsewhere, too: the rows of a table that are never read are no stack.
-        """
-        units = {
-            name: [set(labels.find(run[0].numpy().ravel()).tolist()) for run in runs]
-            for name, runs in self.runs.items()
-        }
-        holders = Counter(unit for axes in units.values() for unit in set().union(*axes))
-        for name in sorted(self.learned & self.runs.keys() - set(weights)):
-            layers, own = [run[0] for run in self.runs[name]], units[name]
-            moving = [k for k, layer in enumerate(layers) if not labels.why_fixed(layer.numpy()).any()]
-            if len(moving) < 2 or moving[0] or covered(layers[0]) != {self.stacked_along(name)}:
-                continue
-            if all(own[0].isdisjoint(own[k]) for k in moving[1:]) and all(holders[unit] > 1 for unit in own[0]):
-                self.note_stack(name)
-        counts = {len(pieces) for pieces in self.stacked.values() if max(pieces) == 1}
-        beside = {
-            name: (1,) * self.shapes[name][0]
-            for name in sorted(self.learned & self.aliases.keys() - set(weights))
-            if self.shapes[name][:1] and self.shapes[name][0] in counts and max(self.shapes[name][1:], default=1) > 1
-        }
-        return beside | self.stacked
 
     def pin(self, name: str) -> bool:
         """Note that an axis of a parameter is summed over; tell whether it is the first, and not the only one."""

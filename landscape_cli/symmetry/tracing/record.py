@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import Equations
@@ -11,8 +12,46 @@ from landscape_cli.symmetry.tracing.graph import Graph
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Value
 
-Stacks = Mapping[str, tuple[int, ...]]
-"""Parameters by name that are cut along an axis, each piece with units of its own, and how long the pieces are."""
+
+class Cut(NamedTuple):
+    """How a parameter is cut along an axis into pieces with units of their own.
+
+    Attributes:
+        axis: the axis.
+        pieces: how long the pieces are.
+        parts: in how many runs of as many pieces these lie that are told apart by their numbers, so that units of one
+            run may be those of another.
+        beside: the axes along which each piece has units of its own; None for all.
+    """
+
+    axis: int
+    pieces: tuple[int, ...]
+    parts: int = 1
+    beside: tuple[int, ...] | None = None
+
+    @property
+    def numbered(self) -> Cut:
+        """The same with each piece told by its number."""
+        return self._replace(parts=len(self.pieces))
+
+
+Stacks = Mapping[str, tuple[Cut, ...]]
+"""Parameters by name that are cut, and how: the pieces of one cut by the next."""
+
+
+def counts_of(cuts: Sequence[Cut]) -> tuple[int, ...]:
+    """Return into how many pieces each cut goes."""
+    return tuple(len(cut.pieces) for cut in cuts)
+
+
+def main_axis(dims: Sequence[int], cuts: Sequence[Cut]) -> int:
+    """Return along which of some axes of a parameter the units of a piece lie: the last, but for those it is cut along.
+
+    Where it is cut along all of them, that of the last cut.
+    """
+    cut = [each.axis for each in cuts]
+    inside = [dim for dim in dims if dim not in cut]
+    return inside[-1] if inside else max(dims, key=cut.index)
 
 
 @dataclass(frozen=True)
@@ -76,7 +115,8 @@ class Traced:
         tables: the gains with a number for each of several axes of a weight that have no other use, nor has the weight.
         notes: what the user should be told.
         graph: what was computed of what.
-        stacks: parameters that were used as stacks of such, with what lies beside, and the lengths of their pieces.
+        stacks: parameters that were used as stacks of such, with what lies beside, and how they are cut.
+        cuts: those that were followed as such.
     """
 
     labels: Labels
@@ -96,3 +136,4 @@ class Traced:
     notes: tuple[str, ...]
     graph: Graph
     stacks: Stacks = field(default_factory=dict)
+    cuts: Stacks = field(default_factory=dict)

@@ -80,8 +80,10 @@ def _match(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -
         if len(side) == 1 and reach(side) >= reach(opposite) and _is_plain(side[0]):
             unit = side[0]
             parts = [part for part in opposite if not any(is_above(labels, part, layer) for layer in opposite)]
-            if len(parts) == 1 and covered(parts[0]) == covered(unit):
+            if len(parts) == 1 and covered(parts[0]) == covered(unit) and is_function(*flat(parts[0], unit)):
                 labels.unite(*flat(unit, parts[0]), reason)
+            elif len(parts) == 1 and covered(parts[0]) == covered(unit):  # copies, of one thing for several units
+                labels.respect(*flat(unit, parts[0]), reason)
             elif reach(parts) == covered(unit) and len(parts) > 1:
                 if refine(labels, unit, parts, reason):
                     _match_again(labels, here, there, reason)

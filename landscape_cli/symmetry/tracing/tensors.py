@@ -17,7 +17,7 @@ from landscape_cli.symmetry.tracing.branches import UNUSED
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
-from landscape_cli.symmetry.tracing.integers import Array
+from landscape_cli.symmetry.tracing.integers import NONE, Array
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value, along, compress, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import Operator
@@ -251,25 +251,50 @@ class TensorTable:
         self.define(tensor, [[layer] for layer in value.labels], value)
 
     def _add_stack(self, tensor: Tensor) -> None:
-        """Give each piece of a parameter along its first long axis units, scales and signs of its own."""
+        """Give each piece of a parameter units, scales and signs of its own."""
         name, shape = self.parameters.name(tensor), tuple(tensor.shape)
-        first, pieces = self.parameters.stacked_along(name), self.parameters.stacks[name]
-        blocks, which = self.labels.units(len(pieces)), np.repeat(np.arange(len(pieces)), pieces)
-        rows = self.labels.units(shape[first], together=True) if max(pieces) > 1 else blocks
-        if rows is not blocks:
-            self.labels.respect(rows, blocks[which], f"pieces of {name!r}")
-        places: dict[tuple[int, ...], Array] = {(first,): rows} if rows is not blocks else {}
-        for dim in [dim for dim, size in enumerate(shape) if dim > first and size > 1]:
-            units = self.labels.units(len(pieces) * shape[dim], together=True)
+        axes: tuple[int, ...] = ()
+        piece, blocks = np.zeros((), dtype=np.int64), np.full(1, NONE)  # of each place, and the unit that each piece is
+        outer, slots = 1, list[Layer]()
+        layers: list[Layer] = []
+        cuts = self.parameters.stacks[name]
+        for cut in cuts:
+            count, which = len(cut.pieces), np.repeat(np.arange(len(cut.pieces)), cut.pieces)
+            parts = cut.parts if cut is cuts[-1] else count
+            inner = self.labels.units(len(blocks) * count)
+            if axes:
+                self.labels.respect(inner, np.repeat(blocks, count), f"pieces of {name!r}")
+            if max(cut.pieces) > 1:
+                lengths = np.add.reduceat(cut.pieces, range(0, count, count // parts)).tolist()
+                rows = self._units_apart(
+                    lengths * len(blocks) if parts > 1 else [len(which) * len(blocks) // outer] * outer
+                )
+                self.labels.respect(rows, inner.reshape(-1, count)[:, which].ravel(), f"pieces of {name!r}")
+                layers.append(_across(rows.reshape(len(blocks), -1)[piece], (*axes, cut.axis), shape))
+            piece = piece[..., None] * count + which
+            axes, blocks = (*axes, cut.axis), inner
+            if parts > 1:
+                outer *= parts
+                numbers = self.labels.slots(parts, f"a piece of {name!r}")[which // (count // parts)]
+                slots.append(_across(numbers, (cut.axis,), shape))
+        beside = range(len(shape)) if cuts[-1].beside is None else cuts[-1].beside
+        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1]:
+            if dim not in beside:
+                layers.append(along(to_layer(self.labels.units(shape[dim], together=True)), dim, len(shape)))
+                continue
+            units = self._units_apart([shape[dim] * len(blocks) // outer] * outer)
             self.labels.respect(units, np.repeat(blocks, shape[dim]), f"a stack, {name!r}")
-            places[first, dim] = units.reshape(len(pieces), -1)[which].ravel()
-        layers, terms = [], []
-        for dims, units in places.items():
-            sizes = [size if k in dims else 1 for k, size in enumerate(shape)]
-            layers.append(to_layer(units).view(sizes))
-            terms.append((to_layer(self.equations.variables(name, dims, units)).view(sizes), 1))
-        value = Value(shape, tuple(layers), tuple(terms), tuple(terms), Parameter(name, tuple(range(len(shape)))))
-        self.define(tensor, [[layer] for layer in layers], value)
+            layers.append(_across(units.reshape(len(blocks), -1)[piece], (*axes, dim), shape))
+        terms = []
+        for layer in layers:
+            dims = tuple(dim for dim, size in enumerate(layer.shape) if size > 1)
+            terms.append((to_layer(self.equations.variables(name, dims, layer.numpy().ravel())).view(layer.shape), 1))
+        value = Value(shape, (*layers, *slots), tuple(terms), tuple(terms), Parameter(name, tuple(range(len(shape)))))
+        self.define(tensor, [[layer, *slots] for layer in layers], value)
+
+    def _units_apart(self, counts: Sequence[int]) -> Array:
+        """Return new units, so many each of several axes that may have units in common, as what is told apart may."""
+        return np.concatenate([self.labels.units(count, together=True) for count in counts])
 
     def parameter_value(self, name: str) -> Value:
         """Return what is known of a parameter by its name."""
@@ -325,3 +350,9 @@ class TensorTable:
             for view in self._views_of(target):
                 if view is not target:
                     self._values.pop(view)
+
+
+def _across(numbers: Array, axes: Sequence[int], shape: Sequence[int]) -> Layer:
+    """Return numbers along some axes of a tensor, in whatever order, as a layer."""
+    order = sorted(range(len(axes)), key=axes.__getitem__)
+    return to_layer(numbers.transpose(order)).view([size if k in axes else 1 for k, size in enumerate(shape)])

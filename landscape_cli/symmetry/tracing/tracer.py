@@ -83,8 +83,10 @@ class Tracer(OperatorMode):
         self._weights = WeightTracker(self._tensors)
         self._notes = Notes(strict)
         self._joints = known.joints if known else frozenset[int]()
-        single = [name for name, pieces in self.parameters.stacks.items() if max(pieces) == 1]
-        stacks = {name: self.parameters.stacked_along(name) for name in single}
+        alone = {
+            name: [cut.axis for cut in cuts if max(cut.pieces) == 1] for name, cuts in self.parameters.stacks.items()
+        }
+        stacks = {name: axes for name, axes in alone.items() if len(axes) == len(self.parameters.stacks[name])}
         self._graph = Graph(self.parameters.name_of, self._constants, stacks)
         self.module = ""
 

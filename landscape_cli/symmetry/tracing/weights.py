@@ -20,6 +20,7 @@ from landscape_cli.symmetry.tracing.constants import tensors_in
 from landscape_cli.symmetry.tracing.identity import TensorDict
 from landscape_cli.symmetry.tracing.layers import Layer, Value, covered
 from landscape_cli.symmetry.tracing.operators import Operator
+from landscape_cli.symmetry.tracing.record import main_axis
 from landscape_cli.symmetry.tracing.relate import resolved
 from landscape_cli.symmetry.tracing.storage import storage_of
 from landscape_cli.symmetry.tracing.tensors import TensorTable
@@ -143,8 +144,9 @@ class WeightTracker:
     def _by_variables(self, name: str, value: Value, axis: int) -> set[int]:
         """Return the axes of a parameter whose scales show along an axis of a value."""
         shown = [int(layer.max()) for layer, _ in value.scale if axis in covered(layer)]
+        cuts = self._parameters.stacks.get(name, ())
         return {
-            block.dims[-1]
+            main_axis(block.dims, cuts)
             for block in self._tensors.equations.blocks
             if block.tensor == name
             for variable in shown
@@ -153,12 +155,12 @@ class WeightTracker:
 
     def _by_units(self, name: str, value: Value, axis: int) -> set[int]:
         """Return the axes of a parameter whose units live along an axis of a value."""
-        parameter = self._tensors.parameter_value(name)
+        parameter, cuts = self._tensors.parameter_value(name), self._parameters.stacks.get(name, ())
         units = self._units([layer for layer in value.labels if axis in covered(layer)])
         return {
             dim
             for dim in range(len(parameter.shape))
-            if units & self._units([layer for layer in parameter.labels if max(covered(layer)) == dim])
+            if units & self._units([each for each in parameter.labels if main_axis(sorted(covered(each)), cuts) == dim])
         }
 
     def _units(self, layers: Sequence[Layer]) -> set[int]:

@@ -206,10 +206,10 @@ class Call:
         """Note parameters that meet units that run along several of their axes at once, as those of several heads."""
         for value in values:
             long = {axis - len(value.shape) for axis, size in enumerate(value.shape) if size > 1}
-            others = [other for other in values if other.parameter is None] if value.parameter and len(long) > 1 else []
+            others = [other for other in values if other.parameter is None] if value.behind and len(long) > 1 else []
             for layer in (layer for other in others for layer in other.labels if int(layer.max()) >= 0):
-                if len({axis - layer.ndim for axis in covered(layer)} & long) > 1 and value.parameter:
-                    self.parameters.note_stack(value.parameter.name)
+                if len({axis - layer.ndim for axis in covered(layer)} & long) > 1 and value.behind:
+                    self.parameters.cuts.note_stack(value.behind)
 
     def summed(self, labels: Sequence[Layer], axes: Sequence[int]) -> tuple[Layer, ...]:
         """State that places along these axes are summed over; return labels with those axes of size 1."""
@@ -267,7 +267,7 @@ class Call:
 
     def name(self, operand: Value, axis: int, places: Value) -> None:
         """Note that outputs which the rule says nothing of name places along an axis, if units live there alone."""
-        along = [layer for layer in operand.labels if axis in covered(layer)]
+        along = [layer for layer in operand.labels if axis in covered(layer) and not operand.filled]
         if len(along) == 1 and covered(along[0]) == {axis} and int(along[0].min()) >= 0:
             self.named = Names(along[0].reshape(-1), Value(places.shape, places.labels))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -25,13 +26,15 @@ def extreme(call: Call) -> Value:
 @rule("where", words="a choice")
 def where(call: Call) -> Value:
     """One or the other, by a condition."""
-    condition = call.plain(call.operand(0))
+    condition = call.plain(call.raw(0))
     branches = [call.tensors.value(arg) if isinstance(arg, Tensor) else None for arg in call.args[1:3]]
     values = [branch for branch in branches if branch is not None]
     if len(values) < 2:
         numbers = [arg for arg in call.args[1:3] if is_number(arg)]
+        filled = bool(values) and _may_come_first(values[0], float(numbers[0]))
         values = values if numbers == [0] else [call.plain(value) for value in values]
-        return Value(call.shape, call.meet(condition, *values), *(values[0].scale, ()) if values else ())
+        labels, scale = call.meet(condition, *values), values[0].scale if values else ()
+        return Value(call.shape, labels, scale, filled=filled)
     chosen = total(call, *[call.unsigned(value) for value in values])
     return Value(call.shape, call.meet(condition, chosen), chosen.scale)
 
@@ -39,14 +42,20 @@ def where(call: Call) -> Value:
 @rule("masked_fill", words="a choice")
 def masked_fill(call: Call) -> Value:
     """A number put where a mask is true: 0 and the infinities leave scales free, 0 signs too."""
-    operand, mask = call.operand(0), call.plain(call.operand(1))
+    operand, mask = call.operand(0), call.plain(call.raw(1))
     number = call.args[2]
     number = float(call.numbers(number))
+    filled = _may_come_first(operand, number)
     if number != 0:
         operand = call.unsigned(operand)
     if number != 0 and not math.isinf(number):
         operand = call.unscaled(operand)
-    return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign)
+    return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign, filled=filled)
+
+
+def _may_come_first(value: Value, number: float) -> bool:
+    """Tell whether a number put at places of a value may come before others there, not known to be least or largest."""
+    return not (math.isinf(number) or (number <= 0 and value.positive))
 
 
 @rule("gt", "ge", "lt", "le", "eq", "ne", words="a choice")
@@ -100,4 +109,6 @@ def _compared_with_one(call: Call, names: Names, places: Value, number: float) -
 @rule("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or")
 def logic(call: Call) -> Value:
     """Truth values."""
+    if len(call.args) == 1:
+        return replace(call.plain(call.raw(0)), parameter=None)
     return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))

@@ -45,14 +45,14 @@ def only_channels(call: Call, operand: Value, spatial: Sequence[int], why: str =
     return Value(operand.shape, tuple(told), scale, sign, copies=operand.copies)
 
 
-def _owners(call: Call, layer: Layer, spatial: Sequence[int]) -> list[Layer]:
+def _owners(call: Call, layer: Layer, spatial: Sequence[int], what: str = SPACE) -> list[Layer]:
     """Return new units for what lives all over an image each: its units are those at one set of places each."""
     labels = call.labels
     if int(layer.min()) < 0:
         return []
     order = [axis for axis in range(layer.ndim) if axis not in spatial] + list(spatial)
     sizes = [1 if axis in spatial else size for axis, size in enumerate(layer.shape)]
-    rows, at = split_rows(layer.permute(order).reshape(prod(sizes), -1).numpy())  # copies are alike
+    rows, which_row = split_rows(layer.permute(order).reshape(prod(sizes), -1).numpy())  # copies are alike
     index = np.broadcast_to(np.arange(len(rows))[:, None], rows.shape)
     if not is_function(rows, index):
         return []
@@ -65,9 +65,9 @@ def _owners(call: Call, layer: Layer, spatial: Sequence[int]) -> list[Layer]:
     owner = np.zeros(len(units), dtype=np.int64)
     owner[which.ravel()] = index.ravel()
     owners = labels.units(len(rows))
-    slots = labels.slots(len(sets), SPACE)[kind]
+    slots = labels.slots(len(sets), what)[kind]
     labels.derive(units, owners[owner], np.full(len(units), NONE), slots, call.where)
-    return [to_layer(owners[at]).view(sizes)]
+    return [to_layer(owners[which_row]).view(sizes)]
 
 
 def with_places(call: Call, value: Value, shape: Sequence[int], spatial: Sequence[int]) -> Value:
@@ -127,23 +127,27 @@ def _two_axes(value: Value) -> tuple[tuple[Layer, ...], Terms, Terms]:
 def _matrix(call: Call, weight: Value) -> Value:
     """Return a kernel as a matrix, its places fixed and their scales 1."""
     kernel = set(range(2, len(weight.shape)))
-    kept = []
+    kept: list[Layer] = []
     for layer in resolved(call.labels, weight.labels):
-        if covered(layer) & kernel:
-            call.labels.fix(layer.numpy(), KERNEL)
-        else:
+        if not covered(layer) & kernel:
             kept.append(layer)
-    scale, sign = (_beside_kernel(call, weight, kind, kernel) for kind in ("scale", "sign"))
+        elif covered(layer) <= kernel or not (owners := _owners(call, layer, sorted(kernel), KERNEL)):
+            call.labels.fix(layer.numpy(), KERNEL)
+        else:  # of weights laid out flat, say
+            kept += owners
+    sizes = (*weight.shape[:2], *[1] * len(kernel))
+    kept = list(call.apart(kept, sizes, KERNEL))
+    scale, sign = (_beside_kernel(call, weight, kind, kernel, kept) for kind in ("scale", "sign"))
     flat = Value(weight.shape[:2], *_two_axes(Value(weight.shape, tuple(kept), scale, sign)))
     if weight.parameter is None:
         return flat
     return replace(flat, parameter=replace(weight.parameter, dims=weight.parameter.dims[:2]))
 
 
-def _beside_kernel(call: Call, weight: Value, kind: str, kernel: set[int]) -> Terms:
+def _beside_kernel(call: Call, weight: Value, kind: str, kernel: set[int], kept: Sequence[Layer]) -> Terms:
     """State that the scales (or signs) of a kernel's places are 1, all alike if it was made; return the others."""
     if weight.parameter is None:
-        return call.dropped(getattr(weight, kind), sorted(kernel), kind, len(weight.shape))
+        return call.dropped(getattr(weight, kind), sorted(kernel), kind, len(weight.shape), kept)
     name, dims = weight.parameter.name, weight.parameter.dims
     variables: set[int] = set().union(*(call.equations.of_axis(name, dims[axis]) for axis in kernel))
     rest = []

@@ -112,6 +112,7 @@ def _beside_groups(call: Call, kind: str, terms: Terms, of_read: Terms) -> Terms
 def _by_groups(call: Call, grouped: Value, matrix: Value, *, transposed: bool) -> Value:
     """Sum over the inputs of each group with weights of which something is known already, or that were made."""
     batch, groups, inputs = grouped.shape
+    call.parameters.cuts.note_groups(call.args[1].shape, matrix.labels, groups, call.labels)
     outputs = matrix.shape[1] if transposed else matrix.shape[0] // groups
     weights = call.reshape(matrix, (groups, inputs, outputs) if transposed else (groups, outputs, inputs))
     if transposed:
@@ -124,7 +125,8 @@ def _by_groups(call: Call, grouped: Value, matrix: Value, *, transposed: bool) -
         for block in [layer for layer in labels if covered(layer) == {1} and int(layer.min()) >= 0]:
             call.labels.respect(unit.numpy().ravel(), block.expand(unit.shape).numpy().ravel(), call.where)
     scale, sign = (
-        call.dropped(combine(getattr(rows, kind), getattr(columns, kind)), [3], kind, 4) for kind in ("scale", "sign")
+        call.dropped(combine(getattr(rows, kind), getattr(columns, kind)), [3], kind, 4, labels)
+        for kind in ("scale", "sign")
     )
     product = Value((batch, groups, outputs, 1), distinct(resolved(call.labels, labels)), scale, sign)
     return call.reshape(product, (batch, groups * outputs))

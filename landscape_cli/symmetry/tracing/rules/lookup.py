@@ -16,8 +16,8 @@ from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
 from landscape_cli.symmetry.tracing.rules.elementwise import total
-from landscape_cli.symmetry.tracing.rules.places import note_stack
-from landscape_cli.symmetry.tracing.tensors import Names
+from landscape_cli.symmetry.tracing.rules.places import piece_of
+from landscape_cli.symmetry.tracing.tensors import NUMBERED, Names
 
 MOVED = "places moved about"
 LISTED = "places that are found by their numbers"
@@ -88,9 +88,11 @@ def index(call: Call) -> Value:
     except NoRule:
         return _Listed(call, call.args[1]).taken()
     operand = call.copied(0)
-    if [place.ndim for place in places if place is not None] == [0]:
-        note_stack(call, operand, next(axis for axis, place in enumerate(places) if place is not None))
-    return call.move(operand, lambda numbers: call.function(numbers, places), call.shape, apart=True)
+    taken = call.move(operand, lambda numbers: call.function(numbers, places), call.shape, apart=True)
+    if [place.ndim for place in places if place is not None] != [0]:
+        return taken
+    [axis] = [axis for axis, place in enumerate(places) if place is not None]
+    return piece_of(call, operand, taken, axis, dropped=True)
 
 
 @rule("index_put", "_index_put_impl", words=MOVED, rescales=True)
@@ -129,7 +131,9 @@ class _Listed:
         self.start = self.axes[0] if together else 0
         for axis, names in self.names.items():
             operand = _looked_up(call, operand, axis, names)
-        passed = only_channels(call, operand, [axis for axis in self.axes if axis not in self.names], LISTED)
+        unnamed = [numbers for axis, numbers in enumerate(given) if numbers is not None and axis not in self.names]
+        why = _why_listed(call, unnamed)
+        passed = only_channels(call, operand, [axis for axis in self.axes if axis not in self.names], why)
         self.passed = replace(passed, shape=tuple(call.args[0].shape))
 
     def taken(self) -> Value:
@@ -168,6 +172,18 @@ class _Listed:
         return tuple((change(layer), power) for layer, power in kept)
 
 
+def _why_listed(call: Call, lists: Sequence[Tensor]) -> str:
+    """Return why units may not move that are found by numbers of these lists: the input's, or others not followed."""
+    labels = call.labels
+    reasons = {
+        labels.reasons[number]
+        for numbers in lists
+        for layer in call.tensors.raw(numbers).labels
+        for number in set(labels.why_fixed(layer.numpy()).ravel().tolist())
+    }
+    return LISTED if reasons <= {"batch", INPUT, LISTED} else NUMBERED
+
+
 @rule("index_select", words=MOVED)
 def index_select(call: Call) -> Value:
     """Places along an axis taken by a list of their numbers."""
@@ -185,8 +201,8 @@ def gather(call: Call) -> Value:
     if names is not None and len(names.units) == operand.shape[axis]:
         passed, places = _looked_up(call, operand, axis, names), names.places
     else:
-        passed = only_channels(call, operand, [axis], LISTED)
         places = replace(call.plain(call.tensors.raw(call.args[2])), zero=False)
+        passed = only_channels(call, operand, [axis], _why_listed(call, [call.args[2]]))
     sizes = tuple(1 if k == axis else size for k, size in enumerate(call.shape))
     if any(size < passed.shape[k] for k, size in enumerate(sizes) if k != axis):
         passed = call.move(replace(passed, shape=_one(passed.shape, axis)), _corner(sizes), sizes, apart=True)
@@ -242,7 +258,8 @@ def scatter(call: Call) -> Value:
         raise NoRule
     if "reduce" in call.operator.name or call.kwargs.get("reduce") is not None:
         values = [call.plain(value) for value in values]
-    beside = [only_channels(call, value, [axis], LISTED) for value in values]
+    why = _why_listed(call, [call.args[2]])
+    beside = [only_channels(call, value, [axis], why) for value in values]
     beside = [replace(value, shape=_one(value.shape, axis)) for value in beside]
     joint = replace(call, shapes=[_one(call.shape, axis)])
     written = total(joint, beside[0], beside[1]) if isinstance(source, Tensor) else beside[0]

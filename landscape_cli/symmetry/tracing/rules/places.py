@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.tracing.integers import is_function
-from landscape_cli.symmetry.tracing.layers import Layer, Value, aligned, covered
+from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Value, aligned, covered, pieces_of
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 
@@ -21,20 +22,30 @@ def reshape(call: Call) -> Value:
     operand = call.raw(0)
     if operand.shape == call.shape:
         return operand
-    parameter, result = operand.parameter, call.reshape(operand, call.shape)
+    parameter, result = operand.behind, call.reshape(operand, call.shape)
     long = [axis for axis, size in enumerate(operand.shape) if size > 1]
     left = len([size for size in call.shape if size > 1])
     if parameter is not None and left < len(long):
-        if call.shape[:1] != operand.shape[:1]:  # rows of kernels that are laid out flat are no stack
-            call.parameters.note_stack(parameter.name)
+        if None in parameter.dims and len(call.shape) == 3 and call.shape[0] == 1:  # as einsum lays out factors
+            call.parameters.cuts.note_batch(parameter, _laid_out_as_one(operand, call.shape))
+        elif call.shape[:1] != operand.shape[:1]:  # rows of kernels that are laid out flat are no stack
+            call.parameters.cuts.note_stack(parameter)
         elif left > 2:  # but matrices are, of which each has several axes laid out as one
-            call.parameters.note_stack(parameter.name, most=len(long))
+            call.parameters.cuts.note_stack(parameter, most=len(long))
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
         return result
     behind = iter([parameter.dims[axis] for axis in long])
-    return replace(
-        result, parameter=replace(parameter, dims=tuple(next(behind) if s > 1 else None for s in call.shape))
-    )
+    return result.with_behind([next(behind) if size > 1 else None for size in call.shape], operand)
+
+
+def _laid_out_as_one(operand: Value, shape: Sequence[int]) -> list[int]:
+    """Return the axes of a parameter behind a value of which a reshape lays out each with a later one."""
+    dims = operand.behind.dims if operand.behind is not None else ()
+    found: list[int] = []
+    for old, _, start in pieces_of(operand.shape, shape):
+        long = [dim for dim, size in zip(dims[start:], old, strict=False) if size > 1 and dim is not None]
+        found += sorted(long)[:-1]
+    return found
 
 
 def rearranged(call: Call, operand: Value, order: Sequence[int | None]) -> Value:
@@ -52,10 +63,10 @@ def rearranged(call: Call, operand: Value, order: Sequence[int | None]) -> Value
         return layer
 
     result = operand.layers(change, call.shape)
-    if operand.parameter is None:
+    if operand.behind is None:
         return result
-    behind = tuple(None if axis is None else operand.parameter.dims[axis] for axis in order)
-    return replace(result, parameter=replace(operand.parameter, dims=behind))
+    dims = operand.behind.dims
+    return result.with_behind([None if axis is None else dims[axis] for axis in order], operand)
 
 
 @rule("t", "transpose", "swapaxes", restrides=True, moves=True)
@@ -104,9 +115,9 @@ def expand(call: Call) -> Value:
     new = len(call.shape) - len(operand.shape)
     result = operand.layers(lambda layer: aligned(layer, len(call.shape)), call.shape)
     result = replace(result, copies=True)
-    if operand.parameter is None:
+    if operand.behind is None:
         return result
-    return replace(result, parameter=replace(operand.parameter, dims=(*[None] * new, *operand.parameter.dims)))
+    return result.with_behind([*[None] * new, *operand.behind.dims], operand)
 
 
 @rule("repeat", words=MOVED, moves=True)
@@ -123,18 +134,43 @@ def take_places(call: Call) -> Value:
     operand = call.copied(0)
     if operand.shape == call.shape and call.operator.name == "slice":
         return operand
-    if call.operator.name == "select":
-        note_stack(call, operand, call.args[1])
     rest = [call.numbers(arg) for arg in call.args[1:]]
-    return call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
+    taken = call.move(operand, lambda numbers: call.function(numbers, *rest, **call.kwargs), call.shape, apart=True)
+    if call.operator.name == "select":
+        return piece_of(call, operand, taken, call.args[1], dropped=True)
+    if call.operator.name == "slice" and operand.behind is not None:
+        axis = call.argument(1, "dim", 0) % len(operand.shape)
+        places = call.function(torch.arange(operand.shape[axis]), 0, *rest[1:]).tolist()
+        dim = operand.behind.dims[axis]
+        if dim is not None and places and places == list(range(places[0], places[0] + len(places))):
+            call.parameters.cuts.note_slice(operand.behind, dim, places)
+            return replace(taken, piece=operand.behind)
+    return taken
 
 
-def note_stack(call: Call, value: Value, axis: int, pieces: Sequence[int] = ()) -> None:
-    """Note that the places along an axis, or pieces of it, are used apart, if it is a parameter's first long one."""
-    if value.parameter is not None:
-        name, dim = value.parameter.name, value.parameter.dims[axis % len(value.shape)]
-        if dim == call.parameters.stacked_along(name):
-            call.parameters.note_stack(name, pieces)
+def piece_of(
+    call: Call, value: Value, taken: Value, axis: int, pieces: Sequence[int] = (), *, dropped: bool = False
+) -> Value:
+    """Note that the places along an axis of a parameter, or pieces of it, are used apart; return what was taken as one.
+
+    Args:
+        call: the operator that takes them.
+        value: what it takes them of.
+        taken: what it has taken.
+        axis: the axis.
+        pieces: how long they are; one place each if it does not say.
+        dropped: whether the axis is gone.
+    """
+    if value.behind is None:
+        return taken
+    axis = axis % len(value.shape)
+    dims = value.behind.dims
+    dim = dims[axis]
+    if dim is not None:
+        call.parameters.cuts.note_piece(value.behind, dim, pieces)
+    if dropped:
+        dims = (*dims[:axis], *dims[axis + 1 :])
+    return replace(taken, piece=Parameter(value.behind.name, dims))
 
 
 @rule("diagonal")
@@ -170,16 +206,17 @@ def restride(call: Call) -> Value:
 def split(call: Call) -> list[Value]:
     """An axis cut into pieces."""
     operand = call.copied(0)
-    if call.operator.name == "unbind":
-        note_stack(call, operand, call.argument(1, "dim", 0))
-    elif len(call.shapes) > 1:
-        [axis] = [k for k, size in enumerate(operand.shape) if size != call.shape[k]]
-        note_stack(call, operand, axis, [shape[axis] for shape in call.shapes])
 
     def piece(k: int) -> Callable[[Tensor], Tensor]:
         return lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs)[k]
 
-    return [call.move(operand, piece(k), shape, apart=True) for k, shape in enumerate(call.shapes)]
+    made = [call.move(operand, piece(k), shape, apart=True) for k, shape in enumerate(call.shapes)]
+    if call.operator.name == "unbind":
+        return [piece_of(call, operand, each, call.argument(1, "dim", 0), dropped=True) for each in made]
+    if len(made) < 2:
+        return made
+    [axis] = [k for k, size in enumerate(operand.shape) if size != call.shape[k]]
+    return [piece_of(call, operand, each, axis, [shape[axis] for shape in call.shapes]) for each in made]
 
 
 @rule("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle")

@@ -93,10 +93,10 @@ def trilinear(call: Call) -> Value:
 def _inserted(value: Value, axis: int) -> Value:
     shape = (*value.shape[:axis], 1, *value.shape[axis:])
     result = value.layers(lambda layer: layer.unsqueeze(axis), shape)
-    if value.parameter is None:
+    if value.behind is None:
         return result
-    dims = value.parameter.dims
-    return replace(result, parameter=replace(value.parameter, dims=(*dims[:axis], None, *dims[axis:])))
+    dims = value.behind.dims
+    return result.with_behind([*dims[:axis], None, *dims[axis:]], value)
 
 
 def transposed(matrix: Value) -> Value:
@@ -113,8 +113,8 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     for weight, operand, units, inputs in ((right, left, -1, -2), (left, right, -2, -1)):
         if weight.parameter is not None and operand.parameter is None:
             _note_roles(call, weight.parameter, weight.parameter.dims[units], weight.parameter.dims[inputs])
-            if call.parameters.stacked_along(weight.parameter.name) in weight.parameter.dims[:-2]:
-                call.parameters.note_stack(weight.parameter.name)
+        if weight.behind is not None and operand.parameter is None:
+            call.parameters.cuts.note_batch(weight.behind, [dim for dim in weight.behind.dims[:-2] if dim is not None])
     if left.zero or right.zero:
         return nothing(shape)
     if left.shape[-1] == 1:

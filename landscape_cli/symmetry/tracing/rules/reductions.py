@@ -84,7 +84,7 @@ def softmax(call: Call) -> Value:
     axis = call.args[1] % len(call.shape)
     operand = call.plain(call.copied(0, [axis]))
     call.summed(operand.labels, [axis])
-    return operand
+    return replace(operand, positive=not call.operator.name.strip("_").startswith("log"))
 
 
 def _window(count: int, *, largest: bool) -> Rule:

@@ -1,0 +1,156 @@
+"""How parameters may be cut into pieces that have units of their own each, as shown by how they are used.
+
+A stack of matrices, of which each is read for itself, is cut along its own axis; what is taken by slices or numbers is
+cut there; weights of a grouped convolution, by groups. A run notes what it has seen; another follows it
+(`TensorTable`), and what is found then decides.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate, combinations
+from math import prod
+
+from landscape_cli.symmetry.tracing.labels import Labels
+from landscape_cli.symmetry.tracing.layers import Layer, Parameter, covered
+from landscape_cli.symmetry.tracing.record import Cut, Stacks
+
+MOST_STACKED = 3
+"""How many axes of more than one place a stack has at most: those of its matrices, and its own."""
+
+
+class CutTable:
+    """What one run has shown of how parameters may be cut."""
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        learned: frozenset[str],
+        runs: Mapping[str, Sequence[Sequence[Layer]]],
+    ) -> None:
+        """Start with nothing.
+
+        Args:
+            shapes: of all tensors of the model by name.
+            learned: which of them are parameters.
+            runs: the labels of each run of axes of those used so far.
+        """
+        self._shapes, self._learned, self._runs = shapes, learned, runs
+        self._cuts: dict[str, dict[int, Cut]] = {}
+        self._slices: dict[tuple[str, int], set[tuple[int, int]]] = {}
+
+    def note_stack(self, used: Parameter, most: int = MOST_STACKED) -> None:
+        """Note that a parameter, or the piece of one that is used, is a stack along its first long axis."""
+        self._note_cuts(used, self._long(used)[:1], most=most)
+
+    def note_batch(self, used: Parameter, batch: Collection[int]) -> None:
+        """Note that one is a stack of matrices along these axes."""
+        long = self._long(used)
+        self._note_cuts(used, [dim for dim in long if dim in batch], most=len(long))
+        for dim, cut in self._cuts.get(used.name, {}).items():
+            if dim in batch and len(set(cut.pieces)) == 1 and cut.pieces[0] > 1:  # a stack in each piece
+                self._cuts[used.name][dim] = _each_alone(cut)
+
+    def note_piece(self, used: Parameter, dim: int, pieces: Sequence[int] = ()) -> None:
+        """Note that places along an axis were used apart: each, or in pieces of these lengths."""
+        long = self._long(used)
+        alone = max(pieces, default=1) == 1
+        if dim in long and (dim == long[0] or (alone and len(long) > MOST_STACKED - 1)):
+            self._note_cuts(used, [dim], pieces, most=len(long) if alone else MOST_STACKED)
+
+    def note_slice(self, used: Parameter, dim: int, places: Collection[int]) -> None:
+        """Note that some places in a row along an axis were used apart: as a place alone, or with others as pieces."""
+        if len(places) == 1:
+            self.note_piece(used, dim)
+        elif dim in self._long(used)[:1] and used.name in self._learned:
+            self._slices.setdefault((used.name, dim), set()).add((min(places), len(places)))
+
+    def note_groups(self, shape: Sequence[int], layers: Sequence[Layer], groups: int, labels: Labels) -> None:
+        """Note parameters whose rows are in groups: those that grouped weights were made of, number by number.
+
+        Args:
+            shape: of the weights: rows, what each group has beside, places.
+            layers: the labels of the weights' rows.
+            groups: how many there are.
+            labels: who is who.
+        """
+        units = {int(unit) for layer in layers for unit in labels.find(layer.numpy().ravel())}
+        for name, runs in self._runs.items() if groups < shape[0] else ():
+            own = self._shapes[name]
+            here = labels.find(runs[0][0].numpy().ravel()).tolist() if runs else []
+            shared = any(unit >= 0 and unit in units for unit in here)
+            if shared and name in self._learned and prod(own) == prod(shape) and own[0] in {shape[0], groups}:
+                inside = prod(shape[:2]) // own[0]
+                beside = tuple(axis for axis in range(1, len(own)) if prod(own[1:axis]) < inside)
+                cut = Cut(0, (own[0] // groups,) * groups, beside=beside)
+                self._cuts.setdefault(name, {}).setdefault(0, cut)
+
+    def stacks_seen(self, weights: Collection[str], labels: Labels) -> Stacks:
+        """Return the parameters that were used as stacks, and those as long that are no weights: biases beside them.
+
+        Those that are no weights may be stacks, whatever they meet, if several of their axes hold units of their own,
+        the first ones that are elsewhere, too: the rows of a table that are never read are no stack.
+        """
+        units = {
+            name: [set(labels.find(run[0].numpy().ravel()).tolist()) for run in runs]
+            for name, runs in self._runs.items()
+        }
+        holders = Counter(unit for axes in units.values() for unit in set().union(*axes))
+        for name in sorted(self._learned & self._runs.keys() - set(weights)):
+            layers, own = [run[0] for run in self._runs[name]], units[name]
+            moving = [k for k, layer in enumerate(layers) if not labels.why_fixed(layer.numpy()).any()]
+            every = Parameter(name, tuple(range(len(self._shapes[name]))))
+            if len(moving) < 2 or moving[0] or covered(layers[0]) != set(self._long(every)[:1]):
+                continue
+            if all(own[0].isdisjoint(own[k]) for k in moving[1:]) and all(holders[unit] > 1 for unit in own[0]):
+                self.note_stack(every)
+        self._add_slices()
+        stacked = {name: tuple(cuts.values()) for name, cuts in self._cuts.items()}
+        cut = {tuple(cuts[start:end]) for cuts in stacked.values() for start, end in combinations(range(4), 2)}
+        for name in sorted(self._learned & self._runs.keys() - set(weights)):
+            beside = max((_beside(self._shapes[name], cuts) for cuts in sorted(cut, key=repr)), key=len, default=())
+            if len(beside) > len(stacked.get(name, ())):
+                stacked[name] = beside
+        return stacked
+
+    def _add_slices(self) -> None:
+        """Note as pieces what was taken in slices that come to the whole."""
+        for (name, dim), slices in self._slices.items():
+            starts, sizes = zip(*sorted(slices), strict=True)
+            if [*starts, self._shapes[name][dim]] != [0, *accumulate(sizes)]:
+                continue
+            cut = Cut(dim, sizes)
+            cuts = self._cuts.setdefault(name, {})
+            if dim in cuts and len(set(sizes)) == 1:
+                cuts[dim] = _each_alone(cut)
+            elif sum(size > 1 for size in self._shapes[name]) > 2:
+                cuts.setdefault(dim, cut)
+
+    def _long(self, used: Parameter) -> list[int]:
+        """Return the axes of a parameter that what is used of it has, and that have several places."""
+        return sorted(dim for dim in used.dims if dim is not None and self._shapes[used.name][dim] > 1)
+
+    def _note_cuts(self, used: Parameter, dims: Sequence[int], pieces: Sequence[int] = (), *, most: int) -> None:
+        if dims and used.name in self._learned and 2 <= len(self._long(used)) <= most:
+            cuts = self._cuts.setdefault(used.name, {})
+            for dim in dims:
+                cuts.setdefault(dim, Cut(dim, tuple(pieces) or (1,) * self._shapes[used.name][dim]))
+
+
+def _each_alone(cut: Cut) -> Cut:
+    """Return how a parameter is cut if each place of pieces of equal lengths has units of its own."""
+    return Cut(cut.axis, (1,) * sum(cut.pieces), parts=len(cut.pieces))
+
+
+def _beside(shape: Sequence[int], cuts: Sequence[Cut]) -> tuple[Cut, ...]:
+    """Return how a tensor is cut that has a place for each piece of another along its first axes; not at all if none.
+
+    Both are cut one axis at a time in the same order, each place alone.
+    """
+    axes = sorted(cut.axis for cut in cuts)
+    counts = [len(cut.pieces) for axis in axes for cut in cuts if cut.axis == axis]
+    alone = all(max(cut.pieces) == 1 for cut in cuts)
+    if not alone or list(shape[: len(axes)]) != counts or max(shape[len(axes) :], default=1) == 1:
+        return ()
+    return tuple(cut._replace(axis=axes.index(cut.axis)) for cut in cuts)

@@ -1,0 +1,138 @@
+"""Pieces of parameters have units of their own, however they are taken; so have groups of weights that are made."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from landscape_cli.symmetry.checking.completeness import check_completeness
+from landscape_cli.symmetry.reasons import counted
+from tests.support.composed import undone
+from tests.support.layers import Net as Body
+from tests.support.sliced_nets import (
+    EXPERTS,
+    HIDDEN,
+    IMAGE,
+    MADE,
+    SHARED,
+    SLICED,
+    SLICED_OTHERWISE,
+    WIDTH,
+    by_batch_norm,
+    grouped,
+    layers_of_experts,
+    numbers,
+    spectral_blocks,
+)
+from tests.support.symmetry_checks import Net, check_true, make_net, uncovered
+
+NETS = {name: (make, (3,)) for name, make in (SLICED | SLICED_OTHERWISE).items()}
+NETS |= {name: (make, IMAGE) for name, make in (MADE | SHARED).items()}
+
+
+@cache
+def made(name: str) -> Net:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        make, shape = NETS[name]
+        return make_net(make(), shape)
+
+
+def permuted(net: Net) -> list[tuple[int, int]]:
+    """Return the blocks and the size of each group."""
+    return sorted((group.blocks, group.size) for group in net.symmetry.permutations)
+
+
+@pytest.mark.parametrize("name", SLICED)
+def test_experts_have_units_of_their_own_and_trade_places(name: str) -> None:
+    net = made(name)
+    assert permuted(net) == sorted([(1, WIDTH), (1, WIDTH), (1, EXPERTS), (EXPERTS, HIDDEN)])
+    assert EXPERTS * HIDDEN in {group.size for group in net.symmetry.scales}
+    assert not net.symmetry.notes
+    check_true(net)
+
+
+def test_layers_of_experts_in_one_parameter() -> None:
+    net = made("two layers")
+    assert permuted(net) == sorted([(1, WIDTH), (1, WIDTH), (1, EXPERTS), (EXPERTS, WIDTH), (EXPERTS, WIDTH)])
+    check_true(net)
+
+
+def test_experts_that_a_loop_takes_are_parts() -> None:
+    net = made("one by one")
+    [group] = net.symmetry.modules
+    assert group.size == EXPERTS
+    assert permuted(net) == sorted([(1, WIDTH), (1, WIDTH), *[(1, HIDDEN)] * EXPERTS])
+    check_true(net)
+
+
+def test_experts_that_are_weighted_by_place_do_not_trade_places() -> None:
+    net = made("weighted by place")
+    assert (1, EXPERTS) not in permuted(net)
+    assert not net.symmetry.modules
+    check_true(net)
+
+
+def test_blocks_of_complex_numbers() -> None:
+    torch.manual_seed(0)
+    net = make_net(spectral_blocks(), (6, 2))
+    assert permuted(net) == [(1, EXPERTS), (EXPERTS, 2), (EXPERTS, 4)]
+    check_true(net)
+    assert undone(net, 0) == ""
+
+
+def test_layers_have_gates_and_experts_of_their_own() -> None:
+    torch.manual_seed(0)
+    net = make_net(layers_of_experts(), (3,))
+    assert permuted(net) == sorted([(1, WIDTH), *[(1, EXPERTS), (EXPERTS, HIDDEN)] * 2])
+    check_true(net)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_groups_of_weights_that_are_made(name: str) -> None:
+    net = made(name)
+    assert permuted(net) == [(1, 2), (2, 2), (2, 3)]
+    assert counted(net.symmetry)["not_understood"] == 0
+    check_true(net)
+    assert not uncovered(net)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_groups_that_weights_tie_keep_one_order(name: str) -> None:
+    net = made(name)
+    assert (2, 2) not in permuted(net)
+    check_true(net)
+
+
+def test_gates_of_grouped_weights_are_complete() -> None:
+    torch.manual_seed(0)
+    net = make_net(grouped(by_batch_norm, gate=True)(), IMAGE)
+    assert permuted(net) == [(1, 2), (2, 2), (2, 3), (2, 3)]
+    check_true(net)
+    checked = check_completeness(net.model, net.params, net.symmetry, generator=torch.Generator().manual_seed(0))
+    assert checked.is_complete
+
+
+@pytest.mark.parametrize("name", ["experts first", "standardized"])
+def test_what_was_planted_is_undone(name: str) -> None:
+    assert [undone(made(name), seed) for seed in range(2)] == ["", ""]
+
+
+@pytest.mark.parametrize("shape", [(6, 36), (216,)], ids=str)
+def test_kernels_laid_out_flat_are_read_by_channels(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    net = make_net(
+        Body(
+            lambda m, x: m.o(F.relu(F.conv2d(F.relu(m.a(x)), m.w.view(6, 4, 3, 3))).mean((2, 3))),
+            a=nn.Conv2d(2, 4, 1),
+            w=numbers(*shape),
+            o=nn.Linear(6, 2),
+        ),
+        IMAGE,
+    )
+    assert permuted(net) == [(1, 4), (1, 6)]
+    check_true(net)
