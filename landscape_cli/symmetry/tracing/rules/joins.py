@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.tracing.integers import different
-from landscape_cli.symmetry.tracing.layers import Layer, Term, Terms, Value, compress, covered, distinct, to_layer
+from landscape_cli.symmetry.tracing.integers import is_function
+from landscape_cli.symmetry.tracing.layers import (
+    Layer,
+    Term,
+    Terms,
+    Value,
+    compress,
+    covered,
+    distinct,
+    flat,
+    reach,
+    to_layer,
+    together,
+)
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.relate import resolved
 from landscape_cli.symmetry.tracing.rules.call import Call
@@ -47,22 +58,23 @@ def _stacked(call: Call, values: Sequence[Value], axis: int) -> Value | None:
     )
     labels = distinct(_joined_layers(column, values, axis) for column in zip(*rows, strict=True))
     if all(value.copies for value in values):
-        return Value(call.shape, labels, scale, sign, copies=True)
+        return Value(call.shape, _with_pieces(call, labels, values, axis), scale, sign, copies=True)
     return Value(call.shape, call.apart(labels, call.shape), scale, sign)
 
 
 def _copies(call: Call, tensors: Sequence[Tensor]) -> list[Value]:
-    """Return what is known of tensors that all hold copies, which their units tell from each other's; else nothing."""
+    """Return what is known of tensors that all hold copies, which stay such side by side; else nothing."""
     values = [call.tensors.raw(tensor) for tensor in tensors]
-    if not all(value.copies and not value.zero for value in values):
-        return []
-    rows = [{covered(layer): layer for layer in resolved(call.labels, value.labels)} for value in values]
-    for axes in rows[0]:
-        if all(axes in row for row in rows):
-            numbers = [different(row[axes].numpy()) for row in rows]
-            if len(different(np.concatenate(numbers))) == sum(map(len, numbers)):
-                return values
-    return []
+    return values if all(value.copies and not value.zero for value in values) else []
+
+
+def _with_pieces(call: Call, labels: tuple[Layer, ...], values: Sequence[Value], axis: int) -> tuple[Layer, ...]:
+    """Return labels of copies side by side, with a slot for each value unless units tell whose places are whose."""
+    sizes = [value.shape[axis] for value in values]
+    slots = call.slots(len(values), axis, len(call.shape), f"a place of {call.where}")
+    pieces = slots.repeat_interleave(torch.tensor(sizes), axis)
+    told = labels and covered(pieces) <= reach(labels) and is_function(*flat(together(labels), pieces))
+    return labels if told else (*labels, pieces)
 
 
 @rule("cat", words="numbers put side by side")
@@ -117,7 +129,7 @@ def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
     sign = _joined_terms([value.sign for value in values], values, axis)
     labels = distinct((*common, *told))
     if all(value.copies for value in values):
-        return Value(call.shape, labels, scale, sign, copies=True)
+        return Value(call.shape, _with_pieces(call, labels, values, axis), scale, sign, copies=True)
     apart = tell_apart(call.labels, labels, call.shape, None) if call.told else call.apart(labels, call.shape)
     return Value(call.shape, apart, scale, sign)
 
