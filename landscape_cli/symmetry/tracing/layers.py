@@ -115,9 +115,20 @@ def _same(left: Layer, right: Layer) -> bool:
 def compress(full: Tensor) -> Layer:
     """Return a layer with size 1 along every axis that it does not depend on."""
     for axis, (size, stride) in enumerate(zip(full.shape, full.stride(), strict=True)):
-        if size > 1 and (stride == 0 or bool((full == full.narrow(axis, 0, 1)).all())):
+        if size > 1 and (stride == 0 or _is_alike(full, axis)):
             full = full.narrow(axis, 0, 1)
     return full
+
+
+def _is_alike(full: Tensor, axis: int) -> bool:
+    """Tell whether numbers are the same all along an axis: units mostly differ from the first to the second."""
+    if full.dtype == torch.int64 and full.numel():
+        numbers = full.numpy()
+        first = (0,) * numbers.ndim
+        second = (*first[:axis], 1, *first[axis + 1 :])
+        if numbers[first] != numbers[second]:
+            return False
+    return bool((full == full.narrow(axis, 0, 1)).all())
 
 
 def covered(layer: Layer) -> frozenset[int]:
@@ -180,6 +191,8 @@ def pieces_of(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], l
 
 def to_layer(numbers: object) -> Layer:
     """Return an array of whole numbers as a layer."""
+    if isinstance(numbers, np.ndarray) and numbers.dtype == np.int64 and numbers.flags.c_contiguous:
+        return torch.from_numpy(numbers)
     return torch.as_tensor(numbers, dtype=torch.int64)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -135,7 +136,7 @@ def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
 
 
 def _joined_layers(layers: Sequence[Layer], values: Sequence[Value], axis: int) -> Layer:
-    sizes = list(torch.broadcast_shapes(*([1 if k == axis else s for k, s in enumerate(la.shape)] for la in layers)))
+    sizes = list(np.broadcast_shapes(*([1 if k == axis else s for k, s in enumerate(la.shape)] for la in layers)))
     pieces = [
         layer.expand([value.shape[axis] if k == axis else size for k, size in enumerate(sizes)])
         for layer, value in zip(layers, values, strict=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
@@ -125,7 +125,7 @@ class _Listed:
                 lists.append(names.places)
             elif numbers is not None:
                 lists.append(call.plain(call.tensors.value(numbers)))
-        self._sizes = tuple(torch.broadcast_shapes(*(value.shape for value in lists)))
+        self._sizes = tuple(np.broadcast_shapes(*(value.shape for value in lists)))
         self.lists = call.meet(*lists, shape=self._sizes)
         together = self.axes == list(range(self.axes[0], self.axes[-1] + 1))
         self.start = self.axes[0] if together else 0
