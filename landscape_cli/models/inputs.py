@@ -12,6 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 from landscape_cli.errors import LandscapeError, Remark
 from landscape_cli.forward.functional import ForwardError, run_with
+from landscape_cli.forward.shapes import ShapesTold
+from landscape_cli.forward.uncompiled import without_compiler
 from landscape_cli.network import WholeInputs
 from landscape_cli.rng import generator
 
@@ -82,13 +84,13 @@ def _lookups(model: nn.Module, x: Tensor) -> _Lookups | None:
     """Return what a model looks up as it runs on inputs; None if it does not run on them."""
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
     values = {
-        name: torch.zeros_like(tensor, device=x.device) if tensor.is_meta else tensor.to(x.device)
+        name: torch.zeros_like(tensor, device=x.device) if tensor.is_meta and not x.is_meta else tensor.to(x.device)
         for name, tensor in tensors.items()
     }
     kind = next((tensor.dtype for tensor in values.values() if tensor.is_floating_point()), torch.float32)
     lookups = _Lookups(x := x.to(kind) if x.is_floating_point() else x)
     try:
-        with torch.no_grad(), lookups:
+        with torch.no_grad(), without_compiler(), ShapesTold(), lookups:
             run_with(model, values, x)
     except ForwardError:
         return None

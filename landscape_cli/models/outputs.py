@@ -10,6 +10,8 @@ from torch import nn
 from landscape_cli.errors import ModelError, one_line
 from landscape_cli.forward.functional import ForwardError, run_with
 from landscape_cli.forward.outputs import all_outputs
+from landscape_cli.forward.shapes import ShapesTold
+from landscape_cli.forward.uncompiled import without_compiler
 from landscape_cli.network import WholeInputs
 
 BATCH = 2
@@ -55,10 +57,10 @@ def count_outputs(model: nn.Module, input_shape: tuple[int, ...], inputs: WholeI
 def _run(model: nn.Module, input_shape: tuple[int, ...], inputs: WholeInputs | None, device: str) -> object:
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
     values = {
-        name: torch.zeros_like(tensor, device=device) if tensor.is_meta else tensor.to(device)
+        name: torch.zeros_like(tensor, device=device) if tensor.is_meta and device != "meta" else tensor.to(device)
         for name, tensor in tensors.items()
     }
     dtype = next((tensor.dtype for tensor in values.values() if tensor.is_floating_point()), torch.float32)
-    with torch.no_grad():
+    with torch.no_grad(), without_compiler(), ShapesTold():
         x = torch.zeros(BATCH, *input_shape, dtype=dtype if inputs is None else getattr(torch, inputs.dtype))
         return run_with(model, values, (x if inputs is None else x + inputs.low).to(device))

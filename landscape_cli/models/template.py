@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from landscape_cli.forward.functional import unsaved_buffers
+from landscape_cli.forward.uncompiled import without_compiler
 from landscape_cli.models.budget import Budget, ModelTooLargeError
 from landscape_cli.network import Params
 
@@ -19,8 +20,8 @@ DEEPEST = 4
 REGISTERED = {"_parameters", "_buffers", "_modules"}
 LISTED_AGAIN = {"_flat_weights"}
 """Where recurrent layers list their parameters once more: PyTorch keeps that up to date."""
-RANDOM = {Tensor.normal_, Tensor.uniform_}
-"""What initialisations fill memory by; without values PyTorch imports its compiler for that, which takes seconds."""
+FILLING = {Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.constant_}
+"""What initialisations fill memory by; where it is without values there is nothing to do."""
 
 
 class _Unfilled(TorchFunctionMode):
@@ -39,9 +40,9 @@ class _Unfilled(TorchFunctionMode):
         return (tensor for made in self._made if (tensor := made()) is not None)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in RANDOM and args[0].is_meta:
-            return args[0]
         kwargs = dict(kwargs or {})
+        if func in FILLING and (filled := args[0] if args else kwargs["tensor"]).is_meta:
+            return filled
         if func is torch.empty and kwargs.get("out") is None:
             kwargs["device"] = "meta"
         result = func(*args, **kwargs)
@@ -66,7 +67,7 @@ def make_template(make: Callable[[], nn.Module], params: Params | None = None) -
     with torch.random.fork_rng(devices=[]):
         try:
             torch.default_generator.manual_seed(0)
-            with within(), _Unfilled() as unfilled:
+            with within(), without_compiler(), _Unfilled() as unfilled:
                 model = make()
             # Others without values are tables that forward will read; objects and closures may hide theirs.
             filled_later = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}

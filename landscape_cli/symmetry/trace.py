@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
@@ -17,6 +18,7 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import InconsistencyError, TraceError, one_line
 from landscape_cli.forward.float64 import in_float64
 from landscape_cli.forward.functional import call_with
+from landscape_cli.forward.uncompiled import without_compiler
 from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
@@ -172,8 +174,21 @@ def _derived(
     model: nn.Module, example_input: Tensor, strict: bool, branches: Branches, known: Known | None = None
 ) -> tuple[Traced, Symmetry, Siblings]:
     """Run a model once; return what was learned, what that amounts to, and which parts trade places."""
-    traced = _traced(model, example_input, strict, branches, known)
-    return traced, *assemble(traced)
+    with _kept():
+        traced = _traced(model, example_input, strict, branches, known)
+        return traced, *assemble(traced)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Let Python not search for cycles in what is made meanwhile: next to all of it stays to the end."""
+    searches = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searches:
+            gc.enable()
 
 
 def _traced(
@@ -185,7 +200,7 @@ def _traced(
     example = tracer.add_input(example_input.to(dtype) if example_input.is_floating_point() else example_input)
     precision = in_float64() if example.dtype == torch.float64 else nullcontext()
     try:
-        with _evaluating(model), _modules(model, tracer), tracer, precision:
+        with _evaluating(model), _modules(model, tracer), without_compiler(), tracer, precision:
             output = call_with(model, tracer.parameters.stand_ins, example)
     except (TraceError, KeyboardInterrupt):
         raise

@@ -14,13 +14,21 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from landscape_cli.symmetry.checking.probe import DRAWS, Probe, Vector
+from landscape_cli.symmetry.checking.probe import Probe, Vector
 from landscape_cli.symmetry.tracing.integers import Hash, mix
 
-COMBINATIONS = 3
-"""Of outputs, whose gradients are compared."""
 TOLERANCE = 1e-8
 ROUNDS = 40
+DRAWS = 6
+"""How often numbers are drawn for the same colors, at most, until outputs are finite."""
+NUDGE = 1e-8
+"""By how much numbers are moved, relative to them, to see whether gradients jump."""
+NUDGES = 6
+"""How many times, each in another way."""
+JUMP = 1e-4
+"""What gradients change by that, relative to the largest, if they jump."""
+QUIET = 2
+"""After how many rounds that tell nothing apart none will."""
 
 
 class Colors:
@@ -31,13 +39,11 @@ class Colors:
     """
 
     def __init__(self, probe: Probe, random: np.random.Generator) -> None:
-        """Draw the combinations of outputs whose gradients are compared."""
+        """Draw the combination of outputs whose gradient is compared: one tells what any would."""
         self._probe = probe
-        self._random = random
         self._round = 0
         self.blind = False
-        drawn = random.standard_normal((COMBINATIONS, probe.outputs_count))
-        self._cotangents = torch.from_numpy(drawn)
+        self._cotangents = torch.from_numpy(random.standard_normal((1, probe.outputs_count)))
         self._tensor = np.repeat(np.arange(len(probe.names)), np.diff(probe.starts))
 
     def plain(self) -> Hash:
@@ -45,67 +51,96 @@ class Colors:
         colors: Hash = mix(mix(self._tensor.astype(np.uint64)))
         return colors
 
-    def mark(self, colors: Hash, entries: NDArray[np.int64]) -> Hash:
-        """Return a colouring in which these entries are told from others of their colours."""
+    def mark(self, colors: Hash, entries: NDArray[np.int64], number: int = 0) -> Hash:
+        """Return a colouring in which these entries are told from others of their colours, and of other numbers."""
         marked: Hash = colors.copy()
-        marked[entries] = mix(marked[entries] + np.uint64(1))
+        marked[entries] = mix(marked[entries] + np.uint64(1 + number))
         return marked
 
-    def refine(self, colorings: Sequence[Hash]) -> list[Hash]:
+    def refine(self, colorings: Sequence[Hash], *, alike: bool = False) -> list[Hash]:
         """Return the coarsest refinements that gradients do not refine further, comparable between the colourings.
 
-        Of several, what tells them apart ends it.
+        Args:
+            colorings: which to refine.
+            alike: whether to go on only with those that have the colors of the first equally often; what tells one
+                from the first ends its refinement.
         """
         colors = list(colorings)
+        going = list(range(len(colors)))
         idle = 0
         for _ in range(ROUNDS):
-            finer = self._step(colors)
-            if all(len(np.unique(a)) == len(np.unique(b)) for a, b in zip(colors, finer, strict=True)):
-                idle += 1
-                if idle == 2:
-                    break
-            else:
-                idle = 0
-            colors = finer
-            first = np.sort(colors[0])
-            if any(not np.array_equal(first, np.sort(coloring)) for coloring in colors[1:]):
+            finer = self._step([colors[k] for k in going], together=alike)
+            same = all(count_of(colors[k]) == count_of(new) for k, new in zip(going, finer, strict=True))
+            idle = idle + 1 if same else 0
+            if idle == QUIET:
                 break
+            for k, new in zip(going, finer, strict=True):
+                colors[k] = new
+            if alike:
+                going = [0, *(k for k in going[1:] if are_alike(colors[0], colors[k]))]
+                if len(going) == 1 < len(colors):
+                    break
         return colors
 
-    def _step(self, colors: Sequence[Hash]) -> list[Hash]:
-        """Tell entries of one colour apart by gradients, at numbers that are the same for the same colour."""
+    def has_ties(self) -> bool:
+        """Tell whether gradients jump where all numbers of each tensor are equal, as where the largest are chosen."""
+        numbers = np.abs(self._probe.scaled(self._numbers(self.plain(), np.uint64(1))))
+        nudges = 1 + NUDGE * np.cos(np.outer(np.arange(NUDGES) + 1, np.arange(1, self._probe.size + 1)))
+        _, gradients = self._probe.gradients_of(np.vstack([numbers, numbers * nudges]), self._cotangents)
+        still, *moved = gradients[:, 0]
+        return not bool(np.abs(np.array(moved) - still).max() <= JUMP * np.abs(still).max())
+
+    @staticmethod
+    def _numbers(colors: Hash, salt: np.uint64) -> Vector:
+        """Return a standard normal number for each entry, the same for those of one color."""
+        uniform = ((mix(colors ^ mix(np.full(1, salt))) >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+        normal: Vector = ndtri(uniform)
+        return normal
+
+    def _step(self, colors: Sequence[Hash], *, together: bool) -> list[Hash]:
+        """Tell entries of one colour apart by gradients, at numbers that are the same for the same colour.
+
+        Where outputs of some are not finite, these stay as they are; all do that are refined together.
+        """
         self._round += 1
+        finite, signatures = np.zeros(len(colors), dtype=bool), np.zeros((len(colors), self._probe.size))
         for attempt in range(DRAWS):
             salt = np.uint64((self._round * DRAWS + attempt) * 2 + 1)
-            signatures = self._gradients(np.stack(colors), salt)
-            if signatures is not None:
+            are_finite, rows = self._gradients(np.stack(colors), salt)
+            if are_finite.sum() > finite.sum():
+                finite, signatures = are_finite, rows
+            if finite.all():
                 break
-        else:
+        if not finite.all():
             self.blind = True
-            return list(colors)
-        finer = _split(np.concatenate(colors), signatures.ravel())
+            finite = finite & (not together)
+        finer = _split(np.concatenate(colors), np.where(finite[:, None], signatures, 0).ravel())
         return np.split(finer, len(colors))
 
-    def _gradients(self, colors: Hash, salt: np.uint64) -> Vector | None:
-        """Return one number for each entry: a random combination of its gradients, in units of what matters; or None.
+    def _gradients(self, colors: Hash, salt: np.uint64) -> tuple[NDArray[np.bool_], Vector]:
+        """Return whether outputs are finite, and the gradient of a random combination, in units of what matters.
 
-        A row for each coloring.
-
-        Every other round all numbers are positive, so that units which are alike are not all dead.
+        A row for each coloring. Every other round all numbers are positive, so that units which are alike are not all
+        dead.
         """
-        uniform = ((mix(colors ^ mix(np.full(1, salt))) >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
-        normal = ndtri(uniform)
-        vector = self._probe.scaled(normal)
+        vector = self._probe.scaled(self._numbers(colors, salt))
         if self._round % 2:
             vector = np.abs(vector)
-        outputs, rows = self._probe.gradients_of(vector, self._cotangents)
-        if not (np.isfinite(rows).all() and np.isfinite(outputs).all()):
-            return None
-        sizes = np.abs(rows).max(axis=2, keepdims=True, initial=0)
-        rows = rows / np.where(sizes > 0, sizes, 1)
-        weights = ndtri((mix(np.arange(1, COMBINATIONS + 1, dtype=np.uint64)) >> np.uint64(11)) / 2.0**53 + 2.0**-54)
-        combined: Vector = weights @ rows
-        return combined
+        outputs, gradients = self._probe.gradients_of(vector, self._cotangents)
+        rows = gradients[:, 0]
+        finite = np.isfinite(np.concatenate([rows, outputs], axis=1)).all(axis=1)
+        sizes = np.abs(np.where(finite[:, None], rows, 0)).max(axis=1, keepdims=True, initial=0)
+        return finite, rows / np.where(sizes > 0, sizes, 1)
+
+
+def count_of(colors: Hash) -> int:
+    """Return how many colors there are."""
+    return len(np.unique(colors))
+
+
+def are_alike(one: Hash, other: Hash) -> bool:
+    """Tell whether two colorings have the same colors equally often."""
+    return np.array_equal(np.sort(one), np.sort(other))
 
 
 def _split(colors: Hash, numbers: Vector) -> Hash:

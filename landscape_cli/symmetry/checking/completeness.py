@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,12 +15,20 @@ from landscape_cli.binary.layers import latent_names
 from landscape_cli.errors import GeometryError
 from landscape_cli.network import Params
 from landscape_cli.symmetry.checking.exchanges import ExchangeSearch
-from landscape_cli.symmetry.checking.moves import Move, Moves, orbits
+from landscape_cli.symmetry.checking.grouping import is_made_of, missed_groups
+from landscape_cli.symmetry.checking.moves import Moves
 from landscape_cli.symmetry.checking.parts import found_parts, missed_parts
 from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.checking.scales import ScaleSpace
-from landscape_cli.symmetry.checking.signs import Basis, SignSearch
-from landscape_cli.symmetry.checking.words import pair_in_words, places_in_words, powers_in_words
+from landscape_cli.symmetry.checking.signs import SignSearch
+from landscape_cli.symmetry.checking.subsets import Basis
+from landscape_cli.symmetry.checking.words import (
+    more_in_words,
+    move_in_words,
+    pair_in_words,
+    places_in_words,
+    powers_in_words,
+)
 from landscape_cli.symmetry.checks import check_symmetry
 from landscape_cli.symmetry.spec import Symmetry
 
@@ -110,13 +117,11 @@ def check_completeness(
     random = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     scales, idle, unseen = _scales(probe, moves, random, latent=bool(latent_names(model)))
     search = ExchangeSearch(probe, moves, random)
-    wrong = int((~search.keep(search.found)).sum())
     exchanges = search.run(idle)
-    groups = _grouped(probe, exchanges.missed)
     return Completeness(
         scales=scales,
-        signs=_signs(probe, moves, idle & ~unseen, unseen),
-        groups=Count("groups", len(symmetry.permutations), len(groups), wrong, tuple(groups)),
+        signs=_signs(probe, moves, search, idle & ~unseen, unseen, random),
+        groups=_groups(probe, search),
         parts=_parts(probe, moves, search),
         undecided=tuple(pair_in_words(probe, pair) for pair in exchanges.open),
         blind=exchanges.blind,
@@ -151,16 +156,31 @@ def _scales(
     )
 
 
+def _groups(probe: Probe, search: ExchangeSearch) -> Count:
+    """Count groups: one that was found and is nothing but units of several others, taken for one, is none of them."""
+    groups = missed_groups(probe.size, search.result.missed, search.generators)
+    found = [moves for moves in search.found if not is_made_of(moves, groups, search.generators)]
+    examples = tuple(more_in_words(move_in_words(probe, moves[0]), len(moves)) for moves in groups)
+    return Count("groups", len(found), len(groups), search.wrong, examples)
+
+
 def _parts(probe: Probe, moves: Moves, search: ExchangeSearch) -> Count:
     kept = search.keep(list(found_parts(moves)))
     missed = tuple(f"{first} and {second}" for first, second in missed_parts(probe, moves.symmetry, search))
     return Count("exchanges of parts", int(kept.sum()), len(missed), int((~kept).sum()), missed)
 
 
-def _signs(probe: Probe, moves: Moves, idle: NDArray[np.bool_], unseen: NDArray[np.bool_]) -> Count:
+def _signs(
+    probe: Probe,
+    moves: Moves,
+    exchanges: ExchangeSearch,
+    idle: NDArray[np.bool_],
+    unseen: NDArray[np.bool_],
+    random: np.random.Generator,
+) -> Count:
     known = Basis()
     flipped = {axis.tensor for group in moves.symmetry.signs for axis in group.axes}
-    search = SignSearch(probe, moves, idle | probe.unlearned_but(flipped), unseen)
+    search = SignSearch(probe, moves, exchanges.generators, idle | probe.unlearned_but(flipped), unseen, random)
     found = [bits for bits in moves.signs(search.idle) if bits and known.add(bits)]
     wrong = sum(not search.keeps(bits) for bits in found)
     missed = 0
@@ -168,17 +188,5 @@ def _signs(probe: Probe, moves: Moves, idle: NDArray[np.bool_], unseen: NDArray[
     for flips in search.flips():
         new = [bits for bits in flips if known.add(bits)]
         missed += len(new)
-        examples += [places_in_words(probe, search.entries(bits)) for bits in new[:1]]
+        examples += [more_in_words(places_in_words(probe, search.entries(bits)), len(new)) for bits in new[:1]]
     return Count("signs", len(found) - wrong, missed, wrong, tuple(examples))
-
-
-def _grouped(probe: Probe, missed: Sequence[Move]) -> list[str]:
-    """Return each group of exchanges that move common entries, in words."""
-    orbit = orbits(probe.size, list(missed))
-    groups: dict[int, NDArray[np.bool_]] = {}
-    for move in missed:
-        moved = move != np.arange(probe.size)
-        touched = set(orbit[moved].tolist())
-        joined = [key for key, entries in groups.items() if touched & set(orbit[entries].tolist())]
-        groups[len(groups) + len(missed)] = np.any([moved, *(groups.pop(key) for key in joined)], axis=0)
-    return [places_in_words(probe, np.flatnonzero(entries)) for entries in groups.values()]

@@ -1,31 +1,35 @@
 """Which units may trade places, from a model's gradients and outputs alone.
 
 Colour refinement (`colors`) bounds from above what any symmetry can do: it takes no entry to one of another colour. The
-symmetries found bound it from below: by their orbits. Where the two agree, nothing is missed. Where a colour holds
-several orbits, slices of tensors through them are exchanged, with whatever has to go along, and the outputs compared.
+symmetries found bound it from below: by their orbits. Both are compared for a chain of symmetries, each keeping one
+entry more (`chain`), from the last on, so that what is missed is found where the least can move. Where an entry that is
+held next might go to another of its color, and nothing known takes it there, an exchange that does is looked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import combinations
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.symmetry.checking.colors import Colors
-from landscape_cli.symmetry.checking.moves import Entries, Move, Moves, orbits
+from landscape_cli.symmetry.checking.chain import Chain
+from landscape_cli.symmetry.checking.colors import Colors, are_alike
+from landscape_cli.symmetry.checking.moves import Entries, Exchange, Move, Moves, orbits
 from landscape_cli.symmetry.checking.probe import Probe
-from landscape_cli.symmetry.spec import Places
+from landscape_cli.symmetry.checking.slices import slice_exchanges
+from landscape_cli.symmetry.checking.subsets import CLOSE
 from landscape_cli.symmetry.tracing.integers import Hash
 
-CLOSE = 1e-9
-"""By how much outputs may differ for rounding, relative to the largest."""
 TRIES = 60
 """The most exchanges that are tried."""
 THIRDS = 40
 """Up to how many entries a third may be taken to, as two trade places."""
+DEEP = 8
+"""How many entries more are held, at most, to tell what goes along with an exchange."""
+LONG = 60
+"""How many steps the chain may have, beyond those that what was found needs."""
 
 
 @dataclass
@@ -44,11 +48,29 @@ class Exchanges:
     blind: bool = False
 
 
+@dataclass(frozen=True)
+class _Step:
+    """A coloring in which entries are held, and those that are held next.
+
+    Attributes:
+        colors: the coloring.
+        shades: what becomes of it once an entry of the first unit is held that each group may still move.
+        held: the entries that are held.
+        next: those that are held next.
+    """
+
+    colors: Hash
+    shades: Hash
+    held: Entries
+    next: Entries
+
+
 class ExchangeSearch:
     """Looks for exchanges of units that the symmetry found does not hold.
 
     Attributes:
-        found: moves that generate what was found.
+        found: what generates each group that was found and keeps outputs.
+        wrong: how many groups that were found change outputs.
         result: what has come of the search.
     """
 
@@ -56,148 +78,174 @@ class ExchangeSearch:
         """Take up a model and its symmetry."""
         self._probe, self._moves = probe, moves
         self._colors = Colors(probe, random)
-        self._tensor = np.repeat(np.arange(len(probe.names)), np.diff(probe.starts))
-        self.found = list(moves.generators())
         self._networks = [probe.draw(), probe.draw()]
         self._before = [probe.outputs(network) for network in self._networks]
         self._tries = 0
-        self._held: list[Entries] = []
+        self._exchanges: list[Exchange] = []
+        self.found: list[list[Move]] = []
+        self.wrong = 0
+        for group in moves.symmetry.permutations:
+            generators = list(moves.generators(group))
+            if self.keep(generators).all():
+                self._exchanges += moves.exchanges(group)
+                self.found.append(generators)
+            else:
+                self.wrong += 1
         self.result = Exchanges()
 
-    def run(self, idle: NDArray[np.bool_]) -> Exchanges:
-        """Look among all entries but those that do nothing; then once more with one unit of each group held.
+    @property
+    def generators(self) -> list[Move]:
+        """Fewer moves that generate the same as all that are known to keep outputs."""
+        return [*(move for moves in self.found for move in moves), *self.result.missed]
 
-        That is, one place of it: where units live at several, as in several heads, those of each may move alone. Where
-        units fall into blocks, it is one of each block: which may trade places unbeknown.
-        """
+    @property
+    def known(self) -> list[Move]:
+        """Moves that keep outputs: found, and missed."""
+        return [*(exchange.move for exchange in self._exchanges), *self.result.missed]
+
+    def run(self, idle: NDArray[np.bool_]) -> Exchanges:
+        """Look among all entries but those that do nothing."""
         self._idle = idle
-        for group in self._moves.symmetry.permutations:
-            axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
-            most = max((axis.places.table.shape[1] for axis in axes), default=0)
-            axes.sort(key=lambda axis: axis.places.table.shape[1] < most)
-            first = [replace(axis, places=Places(axis.places.table[:, :1])) for axis in axes]
-            units = range(0, group.units, group.size)
-            held = [np.concatenate([self._moves.entries_of(axis, unit) for unit in units]) for axis in first]
-            self._held += [entries for entries in held if not idle[entries].any()][:1]
-        plain = self._colors.plain()
-        for start in (plain, *(self._colors.mark(plain, entries) for entries in self._held)):
-            self._extend(start)
+        for step in reversed(list(self._chain())):
+            known = [move for move in self.known if (move[step.held] == step.held).all()]
+            for entry in step.next.tolist():
+                self._extend(step, entry, known)
         self.result.blind = self._colors.blind
+        if self._colors.blind or self._colors.has_ties():
+            for move in slice_exchanges(self._probe, self._networks):
+                if not self._is_known(move):
+                    self.result.missed.append(move)
         return self.result
 
-    def _extend(self, start: Hash) -> None:
-        """Add exchanges to those known, of those that keep the colours, until they explain the refined ones."""
-        held = start
-        for entries in self._held:
-            held = self._colors.mark(held, entries)
-        (colors,), (finer,) = self._colors.refine([start]), self._colors.refine([held])
-        known = [move for move in [*self.found, *self.result.missed] if (start[move] == start).all()]
-        apart: set[tuple[int, int]] = set()
-        split: set[int] = set()
-        pair = None
-        while self._tries < TRIES and not self._colors.blind:
-            orbit = orbits(self._probe.size, known)
-            pair = next(self._pairs(colors, finer, orbit, apart), None)
-            if pair is None:
+    def _is_known(self, move: Move) -> bool:
+        """Tell whether a move is put together of those known, each of other entries, where it does something."""
+        left, numbers = move.copy(), np.arange(len(move))
+        for known in self.known:
+            moved = known != numbers
+            if (left[moved] == known[moved]).all():
+                left[moved] = numbers[moved]
+        return bool(self._idle[left != numbers].all())
+
+    def _chain(self) -> Iterator[_Step]:
+        """Yield colorings in which more and more is held: what was found moves, then what looks alike all the same."""
+        chain = Chain(self._moves, self._exchanges, self._idle)
+        added = [np.zeros(0, dtype=np.int64), *chain.steps()]
+        held = [np.concatenate(added[: k + 1]) for k in range(len(added))]
+        colorings = [self._marked(self._colors.plain(), entries) for entries in held]
+        shaded = [
+            self._colors.mark(coloring, chain.first_units(entries), self._probe.size)
+            for coloring, entries in zip(colorings, held, strict=True)
+        ]
+        refined = self._colors.refine([*colorings, *shaded[:-1]])
+        colorings, shaded = refined[: len(held)], refined[len(held) :]
+        for k in range(len(held) - 1):
+            yield _Step(colorings[k], shaded[k], held[k], added[k + 1])
+        colors, entries = colorings[-1], held[-1]
+        for _ in range(LONG * (not self._colors.blind)):
+            alike = self._smallest(colors)
+            if not len(alike):
                 return
-            color = int(colors[pair[0]])
-            if color not in split:
-                split.add(color)
-                alike = np.unique(orbit, return_index=True)[1]
-                apart |= self._told_apart(start, alike[(colors[alike] == colors[pair[0]]) & ~self._idle[alike]])
+            yield _Step(colors, colors, entries, alike[:1])
+            (colors,) = self._colors.refine([self._colors.mark(colors, alike[:1], len(entries))])
+            entries = np.append(entries, alike[0])
+        self.result.open.append(None)
+
+    def _marked(self, colors: Hash, entries: Entries) -> Hash:
+        for number, entry in enumerate(entries):
+            colors = self._colors.mark(colors, entry, number)
+        return colors
+
+    def _smallest(self, colors: Hash) -> Entries:
+        """Return the entries of the color with the fewest of those with several; none if there is none."""
+        busy = np.flatnonzero(~self._idle)
+        _, which, counts = np.unique(colors[busy], return_inverse=True, return_counts=True)
+        several = np.flatnonzero(counts > 1)
+        return busy[which == several[counts[several].argmin()]] if len(several) else busy[:0]
+
+    def _extend(self, step: _Step, entry: int, known: list[Move]) -> None:
+        """Add exchanges to those known until they take an entry to all places that it may be taken to."""
+        apart: set[int] = set()
+        colors = step.colors
+        while (others := self._unreached(step, entry, known, apart)).size:
+            if self._tries >= TRIES:
+                self.result.open.append(None)
+                return
+            start = self._colors.mark(colors, np.array([entry]))
+            marked = [self._colors.mark(colors, np.array([other])) for other in others[:THIRDS]]
+            here, *there = self._colors.refine([start, *marked], alike=True)
+            like = [k for k, coloring in enumerate(there) if are_alike(here, coloring)]
+            apart |= {int(others[k]) for k in range(len(there)) if k not in like}
+            if not like:
                 continue
-            move = self._exchange(start, colors, *pair, known)
+            other = int(others[like[0]])
+            move = self._exchange(colors, entry, other, (here, there[like[0]]), known)
             if move is None:
-                apart.add(pair)
+                apart.add(other)
             else:
                 known.append(move)
                 self.result.missed.append(move)
-        self.result.open.append(pair)
 
-    def _pairs(
-        self, colors: Hash, finer: Hash, orbit: Entries, apart: set[tuple[int, int]]
-    ) -> Iterator[tuple[int, int]]:
-        """Yield pairs of entries of one colour and several orbits, the first of each, that are not told apart.
+    def _unreached(self, step: _Step, entry: int, known: list[Move], apart: set[int]) -> Entries:
+        """Return one entry of each orbit that an entry has a color in common with, but that it is not known to reach.
 
-        Units that are all alike may hide what tells others apart. So what takes one orbit to another must also do so
-        with the first unit of each group held, as those found take that back to where it was: the orbits must have one
-        of the finer colours in common.
+        None of the orbits of those that are told apart. Units that are all alike may hide what tells others apart. So
+        what takes one entry to another must also do so with a first unit of each group held, as those found take that
+        back to where it was: the orbits must have one of the shades in common.
         """
-        first, which = np.unique(orbit, return_index=True)[1], np.unique(orbit, return_inverse=True)[1]
-        shades: list[set[int]] = [set() for _ in first]
-        for number, shade in zip(which.tolist(), finer.tolist(), strict=True):
-            shades[number].add(shade)
-        by_color: dict[int, list[int]] = {}
-        for entry in np.sort(first[~self._idle[first]]).tolist():
-            alike = by_color.setdefault(int(colors[entry]), [])
-            for before in alike:
-                if (before, entry) not in apart and shades[which[before]] & shades[which[entry]]:
-                    yield before, entry
-            alike.append(entry)
+        orbit = orbits(self._probe.size, known)
+        alike = np.flatnonzero((step.colors == step.colors[entry]) & ~self._idle)
+        first = alike[np.unique(orbit[alike], return_index=True)[1]]
+        first = first[~np.isin(orbit[first], orbit[[entry, *apart]])]
+        shades = np.unique(step.shades[orbit == orbit[entry]])
+        return first[np.isin(orbit[first], np.unique(orbit[np.isin(step.shades, shades)]))]
 
-    def _told_apart(self, start: Hash, entries: Entries) -> set[tuple[int, int]]:
-        """Return the pairs of these entries that are told apart once either is told from all others."""
-        apart: set[tuple[int, int]] = set()
-        parts = [entries.tolist()]
-        while parts:
-            part = parts.pop()
-            refined = self._colors.refine([self._colors.mark(start, np.array([entry])) for entry in part])
-            kinds: dict[bytes, list[int]] = {}
-            for entry, coloring in zip(part, refined, strict=True):
-                kinds.setdefault(np.sort(coloring).tobytes(), []).append(entry)
-            for one, other in combinations(kinds.values(), 2):
-                apart |= {(min(a, b), max(a, b)) for a in one for b in other}
-            parts += [kind for kind in kinds.values() if len(kinds) > 1 and len(kind) > 1]
-        return apart
+    def _exchange(self, colors: Hash, a: int, b: int, refined: tuple[Hash, Hash], known: Sequence[Move]) -> Move | None:
+        """Return an exchange that takes one entry to another, with all that has to go along; None if there is none.
 
-    def _slices(self, a: int, b: int) -> Iterator[tuple[Entries, Entries]]:
-        """Yield the slices of a tensor through two of its entries, along each axis on which they differ; at last both.
-
-        Where they differ on several, a slice through one of them may do for the others.
+        Where several entries look alike, more of them are held, as long as the colorings stay alike.
         """
-        tensor = int(self._tensor[a])
-        shape, start = self._probe.shapes[self._probe.names[tensor]], int(self._probe.starts[tensor])
-        here, there = (np.unravel_index(entry - start, shape) for entry in (a, b))
-        numbers = start + np.arange(int(np.prod(shape))).reshape(shape)
-        for dim, (i, j) in enumerate(zip(here, there, strict=True)):
-            if i != j:
-                yield numbers.take(int(i), axis=dim).ravel(), numbers.take(int(j), axis=dim).ravel()
-        yield np.array([a]), np.array([b])
-
-    def _exchange(self, start: Hash, colors: Hash, a: int, b: int, known: Sequence[Move]) -> Move | None:
-        """Return an exchange that takes one entry to another, with all that has to go along; None if there is none."""
-        undecided = False
-        for first, second in self._slices(a, b):
-            if not np.array_equal(np.sort(colors[first]), np.sort(colors[second])):
-                continue
-            self._tries += 1
-            marked = [self._colors.mark(start, first), self._colors.mark(start, second)]
-            one, other = self._colors.refine(marked)
-            if _alike(one, other):
-                move = _involution(one, other)
-                if move is not None and move[a] == b and self.keep([move]).all():
-                    return move
-                undecided |= bool(move is None or move[a] == b)
-        if undecided and not self._ruled_out(start, colors, a, b, known):
+        self._tries += 1
+        one, other = refined
+        for _ in range(DEEP):
+            move = _involution(one, other)
+            if move is not None and move[a] == b and self.keep([move]).all():
+                return move
+            pair = None if self._colors.blind else self._held_alike(one, other)
+            if pair is None:
+                break
+            one, other = pair
+        if self._colors.blind or not self._ruled_out(refined, colors, known, a, b):
             self.result.open.append((a, b))
         return None
 
-    def _ruled_out(self, start: Hash, colors: Hash, a: int, b: int, known: Sequence[Move]) -> bool:
+    def _held_alike(self, one: Hash, other: Hash) -> tuple[Hash, Hash] | None:
+        """Return two colorings that are alike with one entry more held in each, the same if it may be; None if none."""
+        alike = self._smallest(one)
+        if not len(alike):
+            return None
+        third = int(alike[0])
+        targets = np.flatnonzero((other == one[third]) & ~self._idle)
+        targets = targets[np.argsort(targets != third, kind="stable")][:THIRDS]
+        marked = [self._colors.mark(other, np.array([target])) for target in targets.tolist()]
+        here, *there = self._colors.refine([self._colors.mark(one, np.array([third])), *marked], alike=True)
+        return next(((here, coloring) for coloring in there if are_alike(here, coloring)), None)
+
+    def _ruled_out(self, refined: tuple[Hash, Hash], colors: Hash, known: Sequence[Move], a: int, b: int) -> bool:
         """Tell whether nothing takes one entry to another: wherever it took some third, it would be seen.
 
         Of the entries that the third might go to, those are tried that no known move which keeps `b` takes to others.
         """
-        one, other = self._colors.mark(start, np.array([a])), self._colors.mark(start, np.array([b]))
+        one, other = refined
         reach = orbits(self._probe.size, [move for move in known if move[b] == b])
         busy = np.flatnonzero(~self._idle & (colors != colors[a]))
         for third in busy[np.unique(colors[busy], return_index=True)[1]].tolist():
-            like = busy[colors[busy] == colors[third]]
+            like = np.flatnonzero(~self._idle & (other == one[third]))
             targets = like[np.unique(reach[like], return_index=True)[1]]
-            marked = self._colors.mark(one, np.array([third]))
-            if 1 < len(targets) <= THIRDS and not any(
-                _alike(*self._colors.refine([marked, self._colors.mark(other, np.array([target]))]))
-                for target in targets.tolist()
-            ):
+            if not 1 < len(targets) <= THIRDS:
+                continue
+            marked = [self._colors.mark(other, np.array([target])) for target in targets.tolist()]
+            here, *there = self._colors.refine([self._colors.mark(one, np.array([third])), *marked], alike=True)
+            if not any(are_alike(here, coloring) for coloring in there):
                 return True
         return False
 
@@ -211,11 +259,6 @@ class ExchangeSearch:
                 )
                 kept[kept] = np.abs(after - before).max(axis=1) <= CLOSE * np.abs(before).max()
         return kept
-
-
-def _alike(one: Hash, other: Hash) -> bool:
-    """Tell whether two colorings have the same colors equally often."""
-    return np.array_equal(np.sort(one), np.sort(other))
 
 
 def _involution(one: Hash, other: Hash) -> Move | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -12,13 +14,33 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from landscape_cli.symmetry.checking.probe import Probe, Vector
-from landscape_cli.symmetry.spec import Axis, ScaledAxis, Symmetry
+from landscape_cli.symmetry.spec import Axis, PermutationGroup, Places, ScaledAxis, Symmetry
 from landscape_cli.symmetry.transform import flip, permute, spread
 
 Entries = NDArray[np.int64]
 """Numbers of entries."""
 Move = NDArray[np.int64]
 """For each entry, the entry that its number comes from."""
+
+MANY = 24
+"""Up to how many units every two of a group are exchanged."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Two units of one block of a group trade places.
+
+    Attributes:
+        group: theirs.
+        block: theirs.
+        first: the first of them.
+        move: what that does.
+    """
+
+    group: PermutationGroup
+    block: int
+    first: int
+    move: Move
 
 
 class Moves:
@@ -35,15 +57,30 @@ class Moves:
         """Return what permutations of groups do."""
         return self._probe.vector(permute(self._ids, self.symmetry, permutations)).astype(np.int64)
 
-    def generators(self) -> Iterator[Move]:
-        """Yield moves that generate all permutations found, and those that keep the first unit of each block."""
-        for group in self.symmetry.permutations:
-            for block in range(group.blocks):
-                start, end = block * group.size, (block + 1) * group.size
-                for order in (*_generating(start, end), *_generating(start + 1, end)):
-                    permutation = torch.arange(group.units)
-                    permutation[end - len(order) : end] = torch.tensor(order)
-                    yield self.permuted({group.name: permutation})
+    def generators(self, group: PermutationGroup) -> Iterator[Move]:
+        """Yield moves that generate all permutations of a group: of each unit and the next of its block."""
+        for first in range(group.units - 1):
+            if (first + 1) % group.size:
+                yield self._exchange(group, first, first + 1)
+
+    def exchanges(self, group: PermutationGroup) -> Iterator[Exchange]:
+        """Yield exchanges of two units of a group; of many those that generate them, each in the order of its units."""
+        for block in range(group.blocks):
+            units = range(block * group.size, (block + 1) * group.size)
+            for first, second in combinations(units, 2):
+                if group.size <= MANY or second == first + 1:
+                    yield Exchange(group, block, first, self._exchange(group, first, second))
+
+    def _exchange(self, group: PermutationGroup, first: int, second: int) -> Move:
+        permutation = torch.arange(group.units)
+        permutation[[first, second]] = permutation[[second, first]]
+        return self.permuted({group.name: permutation})
+
+    def rows_of(self, group: PermutationGroup, unit: int) -> list[Entries]:
+        """Return the entries of a unit along each axis, at one of its places there; those with most places first."""
+        axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+        axes.sort(key=lambda axis: -axis.places.table.shape[1])
+        return [self.entries_of(replace(axis, places=Places(axis.places.table[:, :1])), unit) for axis in axes]
 
     def entries_of(self, axis: Axis, unit: int) -> NDArray[np.int64]:
         """Return the entries of a tensor that belong to a unit along an axis."""
@@ -52,6 +89,11 @@ class Moves:
         values[unit] = 1.0
         at = (spread(values.exp(), axis, ids) != 1).expand(ids.shape)
         return ids[at].numpy().astype(np.int64)
+
+    def entries_in(self, tensors: Iterable[str]) -> Entries:
+        """Return the entries of tensors, one after another."""
+        parts = [self._ids[name].reshape(-1) for name in dict.fromkeys(tensors) if name in self._probe.shapes]
+        return torch.cat([torch.zeros(0), *parts]).numpy().astype(np.int64)
 
     def powers(self) -> Vector:
         """Return a row for each unit of the scale groups, and one for all outputs: the powers of the entries.
@@ -94,15 +136,6 @@ class Moves:
 def bits_of(entries: NDArray[np.int64]) -> int:
     """Return a set of entries as the bits of a whole number."""
     return sum(1 << int(entry) for entry in entries)
-
-
-def _generating(start: int, end: int) -> Iterator[list[int]]:
-    """Yield two orders of a range that generate all of them: its first two swapped, and a cycle."""
-    units = list(range(start, end))
-    if len(units) > 1:
-        yield [units[1], units[0], *units[2:]]
-    if len(units) > 2:
-        yield [*units[1:], units[0]]
 
 
 def orbits(size: int, moves: list[Move]) -> NDArray[np.int64]:

@@ -170,15 +170,18 @@ class Probe:
             rows = torch.stack([torch.autograd.grad(flat, leaf, v, retain_graph=True)[0] for v in cotangents])
         return flat.detach().numpy(), rows.numpy()
 
-    def gradients_of(self, vectors: Vector, cotangents: Tensor) -> tuple[Vector, Vector]:
-        """Return the same of several networks: outputs (n, outputs), gradients (n, combinations, entries)."""
-        parts = [self._gradients_of(chunk, cotangents) for chunk in torch.as_tensor(vectors).split(MANY)]
+    def gradients_of(self, vectors: Vector, cotangents: Tensor, *, soft: bool = False) -> tuple[Vector, Vector]:
+        """Return the same of several networks: outputs (n, outputs), gradients (n, combinations, entries).
+
+        Softly, so that also those of which much is 0 have gradients (`Smooth`).
+        """
+        parts = [self._gradients_of(chunk, cotangents, soft=soft) for chunk in torch.as_tensor(vectors).split(MANY)]
         outputs, rows = (torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True))
         return outputs, rows
 
-    def _gradients_of(self, vectors: Tensor, cotangents: Tensor) -> tuple[Tensor, Tensor]:
+    def _gradients_of(self, vectors: Tensor, cotangents: Tensor, *, soft: bool) -> tuple[Tensor, Tensor]:
         leaf = vectors.clone().requires_grad_()
-        with torch.enable_grad(), self._running():
+        with torch.enable_grad(), self._running(soft=soft):
             flat = self._many(leaf)
         if not flat.requires_grad:
             return flat, flat.new_zeros(len(flat), len(cotangents), self.size)
@@ -264,7 +267,7 @@ class Probe:
         )
 
     @contextmanager
-    def _running(self) -> Iterator[None]:
+    def _running(self, *, soft: bool = False) -> Iterator[None]:
         was_training = {module: module.training for module in self._model.modules()}
         fast = torch.backends.mha.get_fastpath_enabled()
         usual = torch.get_default_dtype()
@@ -275,7 +278,7 @@ class Probe:
             with (
                 warnings.catch_warnings(),
                 sdpa_kernel(SDPBackend.MATH),
-                Smooth(self._statistics),
+                Smooth(self._statistics, soft=soft),
                 nullcontext() if nested else in_float64(),
             ):
                 torch.set_default_dtype(torch.float64)

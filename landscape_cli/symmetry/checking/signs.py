@@ -7,18 +7,17 @@ of its two halves (meet in the middle; Horowitz and Sahni, 1974).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape_cli.symmetry.checking.exchanges import CLOSE
-from landscape_cli.symmetry.checking.moves import Entries, Moves, bits_of
+from landscape_cli.symmetry.checking.moves import Entries, Move, Moves, bits_of
+from landscape_cli.symmetry.checking.orientation import candidate_flips
 from landscape_cli.symmetry.checking.probe import Probe
-
-ATOMS = 12
-"""Up to how many candidates all subsets are tried; of more, those of up to four."""
+from landscape_cli.symmetry.checking.subsets import ATOMS, CLOSE, subsets_of
+from landscape_cli.symmetry.spec import PermutationGroup
 
 NETWORKS = 12
 """The most networks that are drawn, until each entry was seen to matter to two."""
@@ -31,9 +30,20 @@ class SignSearch:
         idle: entries whose signs are not looked at: they are said to do nothing, or never seen to matter.
     """
 
-    def __init__(self, probe: Probe, moves: Moves, idle: NDArray[np.bool_], unseen: NDArray[np.bool_]) -> None:
-        """Take up a model, its symmetry, which entries do nothing, and what does without a gradient; draw networks."""
-        self._probe, self._moves = probe, moves
+    def __init__(
+        self,
+        probe: Probe,
+        moves: Moves,
+        known: Sequence[Move],
+        idle: NDArray[np.bool_],
+        unseen: NDArray[np.bool_],
+        random: np.random.Generator,
+    ) -> None:
+        """Take up a model, its symmetry, exchanges that generate all known, what does nothing and what has no gradient.
+
+        Draw networks.
+        """
+        self._probe, self._moves, self._known, self._random = probe, moves, known, random
         self._vectors: list[NDArray[np.float64]] = []
         seen = np.zeros(probe.size, dtype=np.int64)
         while len(self._vectors) < 2 or (len(self._vectors) < NETWORKS and (seen[~idle & ~unseen] < 2).any()):
@@ -49,13 +59,53 @@ class SignSearch:
         idle = self.idle
         for group in self._moves.symmetry.permutations:
             axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
-            for chosen in self._unchanged([self._moves.entries_of(axis, 0) for axis in axes], idle):
+            rows = [self._moves.entries_of(axis, 0) for axis in axes]
+            for chosen in self._unchanged(rows, idle):
                 units = ([self._moves.entries_of(axes[k], unit) for k in chosen] for unit in range(group.units))
                 yield [self._bits(atoms, idle) for atoms in units]
         numbers, starts = np.arange(self._probe.size), self._probe.starts
         tensors = [numbers[start:end] for start, end in pairwise(starts) if end > start]
         for chosen in self._unchanged(tensors, idle):
             yield [self._bits([tensors[k] for k in chosen], idle)]
+        every = self._oriented(numbers)
+        parts = (self._oriented(self._first_units(group)) for group in self._moves.symmetry.permutations)
+        for flips in parts if every is None else (every,):
+            for flip in flips or ():
+                yield list(self._images(flip))
+
+    def _first_units(self, group: PermutationGroup) -> Entries:
+        axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+        rows = [self._moves.entries_of(axis, 0) for axis in axes]
+        return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *rows]))
+
+    def _oriented(self, inside: Entries) -> list[Entries] | None:
+        """Return the sets among these entries whose flip leaves outputs unchanged, of those that gradients hint at.
+
+        None if they hint at nothing.
+        """
+        candidates = candidate_flips(self._probe, inside[~self.idle[inside]], self._random)
+        if candidates is None:
+            return None
+        atoms = [self.entries(bits) for bits in candidates]
+        kept = {chosen[0] for _, chosen in self._equal(atoms, [()], [(k,) for k in range(len(atoms))])} if atoms else ()
+        sums = [
+            np.flatnonzero(np.bincount(np.concatenate([atoms[k] for k in chosen])) % 2)
+            for chosen in self._unchanged(atoms, self.idle, but=kept, half=1)
+        ]
+        return [*(atoms[k] for k in kept), *sums]
+
+    def _images(self, flip: Entries) -> Iterator[int]:
+        """Yield a flip and all others that exchanges of units make of it."""
+        seen: set[int] = set()
+        left = [flip]
+        while left:
+            mask = np.zeros(self._probe.size, dtype=bool)
+            mask[left.pop()] = True
+            bits = bits_of(np.flatnonzero(mask & ~self.idle))
+            if bits not in seen:
+                seen.add(bits)
+                yield bits
+                left += [np.flatnonzero(mask[move]) for move in self._known]
 
     def _bits(self, atoms: Sequence[Entries], idle: NDArray[np.bool_]) -> int:
         signs = np.ones(self._probe.size)
@@ -63,17 +113,22 @@ class SignSearch:
             signs[atom] *= -1
         return bits_of(np.flatnonzero((signs < 0) & ~idle))
 
-    def _unchanged(self, atoms: Sequence[Entries], idle: NDArray[np.bool_]) -> Iterator[list[int]]:
-        """Yield the sets of these atoms, by their numbers, whose flip leaves outputs unchanged."""
-        numbers = list({bits_of(atom): k for k, atom in enumerate(atoms) if not idle[atom].all()}.values())
-        half = len(numbers) // 2
+    def _unchanged(
+        self, atoms: Sequence[Entries], idle: NDArray[np.bool_], but: Collection[int] = (), half: int = 2
+    ) -> Iterator[list[int]]:
+        """Yield the sets of these atoms but some, by their numbers, whose flip leaves outputs unchanged.
+
+        Of many, sets of up to twice so many.
+        """
+        tried = (k for k, atom in enumerate(atoms) if not idle[atom].all() and k not in but)
+        numbers = list({bits_of(atoms[k]): k for k in tried}.values())
+        middle = len(numbers) // 2
         if len(numbers) <= ATOMS:
-            left, right = _subsets(numbers[:half], half), _subsets(numbers[half:], len(numbers))
+            left, right = subsets_of(numbers[:middle], middle), subsets_of(numbers[middle:], len(numbers))
         else:
-            left = right = _subsets(numbers, 2)
+            left = right = subsets_of(numbers, half)
         for a, b in self._equal(atoms, left, right):
-            if set(a) ^ set(b):
-                yield sorted(set(a) ^ set(b))
+            yield sorted(set(a) ^ set(b))
 
     def entries(self, bits: int) -> Entries:
         """Return a set of entries, given as bits."""
@@ -86,8 +141,8 @@ class SignSearch:
     def _equal(
         self, atoms: Sequence[Entries], left: Sequence[tuple[int, ...]], right: Sequence[tuple[int, ...]]
     ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Return the pairs of subsets whose flips do the same to the outputs of all networks tried."""
-        equal = np.ones((len(left), len(right)), dtype=bool)
+        """Return the pairs of unlike subsets whose flips do the same to the outputs of all networks tried."""
+        equal = np.array([[a != b for b in right] for a in left], dtype=bool).reshape(len(left), len(right))
         sides = [np.stack([self._signs(atoms, subset) for subset in side]) for side in (left, right)]
         for vector in self._vectors:
             open_rows, open_columns = np.flatnonzero(equal.any(axis=1)), np.flatnonzero(equal.any(axis=0))
@@ -105,27 +160,3 @@ class SignSearch:
         for k in subset:
             signs[atoms[k]] *= -1
         return signs
-
-
-def _subsets(of: Sequence[int], most: int) -> list[tuple[int, ...]]:
-    return [subset for size in range(min(most, len(of)) + 1) for subset in combinations(of, size)]
-
-
-class Basis:
-    """A linear space over GF(2): sets of entries, as bits of whole numbers, and all their sums."""
-
-    def __init__(self) -> None:
-        self._rows: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def add(self, bits: int) -> bool:
-        """Add a set; tell whether it was none of the sums."""
-        while bits:
-            top = bits.bit_length()
-            if top not in self._rows:
-                self._rows[top] = bits
-                return True
-            bits ^= self._rows[top]
-        return False

@@ -9,16 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+EPSILON = 1e-3
+
 
 class Smooth(TorchFunctionMode):
     """Lets gradients be those of what is computed, for many networks at once.
 
     Normalises by the batch wherever running statistics would be used, and notes which tensors these are. Cuts no
     gradient off where a model does. Runs recurrent kernels, which take one network, step by step.
+
+    Softly, a ReLU's gradient at 0 is one half, and what is normalised by the batch is so with an ε.
     """
 
-    def __init__(self, statistics: set[int]) -> None:
+    def __init__(self, statistics: set[int], *, soft: bool = False) -> None:
         super().__init__()
+        self._soft = soft
         self._statistics = statistics
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -27,7 +32,13 @@ class Smooth(TorchFunctionMode):
             of: dict[str, Any] = {name: given.get(name, given.get(place)) for name, place in _PLACES[func].items()}
             if of["running_mean"] is not None and not of["training"]:
                 self._statistics |= {id(of["running_mean"]), id(of["running_var"])}
-                return torch.batch_norm(of["input"], of["weight"], of["bias"], None, None, True, 0.0, 0.0, False)
+                return torch.batch_norm(
+                    of["input"], of["weight"], of["bias"], None, None, True, 0.0, EPSILON * self._soft, False
+                )
+        if self._soft and func in _RELUS:
+            x = args[0].clone()
+            y = (x + x.abs()) / 2
+            return args[0].copy_(y) if func in _IN_PLACE or given.get("inplace", given.get(1)) else y
         if func in _CUTS:
             return args[0]
         if func is torch._C._set_grad_enabled and not args[0]:
@@ -46,6 +57,8 @@ _PLACES: dict[Any, dict[str, int]] = {
     F.instance_norm: _OF_FUNCTIONAL,
 }
 """Where functions that normalise by statistics have what: an instance-norm uses those of the input instead if told."""
+_IN_PLACE: set[Any] = {torch.relu_, Tensor.relu_}
+_RELUS: set[Any] = {torch.relu, Tensor.relu, F.relu} | _IN_PLACE
 _CUTS: set[Any] = {Tensor.detach, torch.detach, Tensor.data.__get__}  # type: ignore[attr-defined] # the class's is a descriptor
 _RECURRENT: dict[Any, Any] = {
     torch.lstm: torch.ops.aten.lstm.input,

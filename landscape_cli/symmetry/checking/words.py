@@ -15,6 +15,8 @@ from landscape_cli.symmetry.checking.probe import Probe, Vector
 if TYPE_CHECKING:
     from landscape_cli.symmetry.checking.completeness import Completeness, Count
 
+RUNS = 6
+"""How many ranges of indices are named."""
 PIECES = 3
 """Of how many pieces places may be put together to be named by them."""
 
@@ -40,9 +42,7 @@ def _where(name: str, shape: tuple[int, ...], inside: NDArray[np.int64]) -> str:
     for dim in range(len(shape)):
         others = tuple(axis for axis in range(len(shape)) if axis != dim)
         if (mask.any(axis=others) == mask.all(axis=others)).all():
-            indices = np.flatnonzero(mask.all(axis=others))
-            shown = ", ".join(map(str, indices[:4])) + (", …" if len(indices) > 4 else "")
-            return f"{name}[{dim}] {shown}"
+            return f"{name}[{dim}] {_ranges(np.flatnonzero(mask.all(axis=others)).tolist())}"
     pieces = _pieces(mask)
     if len(pieces) <= PIECES:
         return " and ".join(f"{name}[{piece}]" for piece in pieces)
@@ -78,8 +78,69 @@ def _product(mask: NDArray[np.bool_]) -> str:
 def _indices(indices: list[int], size: int) -> str:
     if len(indices) == size:
         return ":"
-    shown = ", ".join(map(str, indices[:4])) + (", …" if len(indices) > 4 else "")
-    return shown if len(indices) == 1 else f"{{{shown}}}"
+    shown = _ranges(indices)
+    return f"{{{shown}}}" if "," in shown else shown
+
+
+def _ranges(indices: list[int]) -> str:
+    """Return indices in words: `0-3, 8`, those of three and more in a row, up or down, as a range."""
+    runs: list[list[int]] = []
+    for index in indices:
+        last = runs[-1] if runs else [index]
+        step = index - last[-1]
+        if step in (-1, 1) and step == (last[1] - last[0] if len(last) > 1 else step):
+            last.append(index)
+        else:
+            runs.append([index])
+    shown = [
+        f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run))  # as short as can be
+        for run in runs[:RUNS]
+    ]
+    return ", ".join([*shown, *([f"… ({len(indices)} in all)"] if len(runs) > RUNS else [])])
+
+
+def more_in_words(example: str, count: int) -> str:
+    """Return an example of so many."""
+    return example if count == 1 else f"{example} (and {count - 1} more like it)"
+
+
+def move_in_words(probe: Probe, move: NDArray[np.int64]) -> str:
+    """Return what trades places with what, as `tensor[0, 1 <-> 2, :]`, tensor by tensor."""
+    moved = np.flatnonzero(move != np.arange(len(move)))
+    return "; ".join(
+        _exchanged(name, probe.shapes[name], inside, move[inside + start] - start)
+        for (name, inside) in _tensors(probe, moved)
+        for start in [int(probe.starts[probe.names.index(name)])]
+    )
+
+
+def _exchanged(name: str, shape: tuple[int, ...], inside: NDArray[np.int64], sources: NDArray[np.int64]) -> str:
+    """Return which indices of a tensor trade places: of one axis, within as many of the others as take part."""
+    here, there = (np.stack(np.unravel_index(entries, shape)) for entries in (inside, sources))
+    kinds, which = np.unique(here != there, axis=1, return_inverse=True)
+    pieces = [
+        _along(name, shape, here[:, which.ravel() == k], there[:, which.ravel() == k]) for k in range(kinds.shape[1])
+    ]
+    if all(pieces):
+        return "; ".join(pieces)
+    return f"{_where(name, shape, inside)} among each other"
+
+
+def _along(name: str, shape: tuple[int, ...], here: NDArray[np.int64], there: NDArray[np.int64]) -> str:
+    """Return the same of entries, as indices of shape (axes, entries), that differ along one axis; else nothing."""
+    differing = np.flatnonzero((here != there).any(axis=1)).tolist()
+    if len(differing) != 1:
+        return ""
+    dim: int = differing[0]
+    pairs = sorted({(i, j) for i, j in zip(here[dim].tolist(), there[dim].tolist(), strict=True)})
+    others = [np.unique(row).tolist() for axis, row in enumerate(here) if axis != dim]
+    if here.shape[1] != len(pairs) * math.prod(map(len, others)) or not all((j, i) in pairs for i, j in pairs):
+        return ""
+    first = [(i, j) for i, j in pairs if i < j]
+    sizes = [size for axis, size in enumerate(shape) if axis != dim]
+    words = [_indices(indices, size) for indices, size in zip(others, sizes, strict=True)]
+    words.insert(dim, " <-> ".join(_ranges(list(side)) for side in zip(*first, strict=True)))
+    return f"{name}[{', '.join(words)}]"
 
 
 def pair_in_words(probe: Probe, pair: tuple[int, int] | None) -> str:
@@ -109,10 +170,15 @@ def completeness_lines(checked: Completeness) -> list[str]:
         if count.wrong:
             lines.append(f"warning: {count.wrong} of the {count.kind} found change outputs: please report this")
     if checked.undecided:
-        why = ": outputs are NaN or Inf where the numbers of units are equal, which is what tells most apart"
+        why = (
+            "outputs are NaN or Inf where the numbers of units are equal, which is what tells most apart"
+            if checked.blind
+            else "no gradient tells them apart where units have equal numbers, and of what was tried nothing exchanges "
+            "them and keeps outputs"
+        )
         number, named = len(checked.undecided), [pair for pair in checked.undecided if pair]
         counted = ("1 exchange" if number == 1 else f"{number} exchanges") + (f" ({listed(named)})" if named else "")
-        lines.append(f"warning: {counted} could neither be shown nor ruled out{why if checked.blind else ''}")
+        lines.append(f"warning: {counted} could neither be shown nor ruled out: {why}")
     if checked.unseen:
         lines.append(
             f"warning: {listed(checked.unseen)}: what changes outputs in steps alone, as by what is nearest, has no "

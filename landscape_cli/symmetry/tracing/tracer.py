@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape_cli.errors import TraceError
+from landscape_cli.forward.shapes import result_on_meta
 from landscape_cli.forward.uncompiled import OperatorMode
 from landscape_cli.symmetry.tracing.branches import DECIDES, Branches
 from landscape_cli.symmetry.tracing.constants import META, Constants, flatten, on_meta, tensors_in
@@ -24,7 +25,6 @@ from landscape_cli.symmetry.tracing.record import Known, Traced
 from landscape_cli.symmetry.tracing.rewritten import REWRITTEN
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
-from landscape_cli.symmetry.tracing.shapes import result_on_meta
 from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, Names, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker
 

@@ -140,15 +140,15 @@ def expand(call: Call) -> Value:
 @rule("repeat", words=MOVED, moves=True)
 @rule("tile", moves=True)
 def repeat(call: Call) -> Value:
-    """A tensor repeated: copies are told apart by a fixed position."""
-    return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
+    """A tensor repeated."""
+    return call.move(call.copied(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
 @rule("slice", "select", "roll", "flip", words=MOVED, moves=True)
 @rule("narrow", "rot90", moves=True)
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
-    operand = call.operand(0)
+    operand = call.copied(0)
     if operand.shape == call.shape and call.operator.name == "slice":
         return operand
     rest = [call.numbers(arg) for arg in call.args[1:]]
@@ -222,7 +222,7 @@ def restride(call: Call) -> Value:
 @rule("split", "split_with_sizes", "chunk", "unbind", "tensor_split", "unsafe_split", "unsafe_chunk", moves=True)
 def split(call: Call) -> list[Value]:
     """An axis cut into pieces."""
-    operand = call.operand(0)
+    operand = call.copied(0)
 
     def piece(k: int) -> Callable[[Tensor], Tensor]:
         return lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs)[k]

@@ -1,0 +1,80 @@
+"""Groups of units that are too coarse are told from those that are there, by outputs alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from landscape_cli.symmetry.spec import PermutationGroup
+from tests.support.groups_by_hand import axis, cells, checked, with_groups
+from tests.support.layers import Net as Body
+from tests.support.symmetry_checks import Net, make_net
+
+
+@pytest.fixture(scope="module")
+def experts() -> Net:
+    """Two experts of three units, in slices of one tensor behind a leading axis; a gate that weighs them."""
+
+    def forward(m: Body, x: Tensor) -> Tensor:
+        hidden = torch.einsum("bi,eih->beh", x, m.w[0]).tanh()
+        return torch.einsum("beh,eho,be->bo", hidden, m.w[1], m.g(x).softmax(-1))
+
+    torch.manual_seed(0)
+    return make_net(Body(forward, w=nn.Parameter(torch.randn(2, 2, 3, 3)), g=nn.Linear(3, 2)), (3,))
+
+
+OF_EXPERTS = PermutationGroup("experts", 2, (axis("w", 1, 2), axis("g.weight", 0, 2), axis("g.bias", 0, 2)))
+OF_BOTH = PermutationGroup(
+    "units",
+    3,
+    (
+        cells("w", (0, 3), [[unit] for unit in range(3)]),
+        cells("w", (0, 2), [[3 + unit] for unit in range(3)]),
+    ),
+)
+OF_EACH = PermutationGroup(
+    "units",
+    3,
+    (
+        cells("w", (0, 1, 3), [[3 * expert + unit] for expert in range(2) for unit in range(3)]),
+        cells("w", (0, 1, 2), [[6 + 3 * expert + unit] for expert in range(2) for unit in range(3)]),
+    ),
+    blocks=2,
+)
+
+
+def test_units_of_all_experts_taken_for_one_are_missed(experts: Net) -> None:
+    fine = checked(experts, with_groups(experts, OF_EXPERTS, OF_EACH)).groups
+    assert (fine.found, fine.there, fine.wrong) == (2, 2, 0)
+    coarse = checked(experts, with_groups(experts, OF_EXPERTS, OF_BOTH)).groups
+    assert (coarse.found, coarse.there, coarse.wrong) == (1, 2, 0)
+    assert coarse.examples[0].startswith("w[0, 1, :, 1 <-> 2]; w[1, 1, 1 <-> 2, :]")
+
+
+def test_flips_of_slices_are_counted_whatever_groups_were_found(experts: Net) -> None:
+    for groups in ((OF_EXPERTS, OF_EACH), (OF_EXPERTS, OF_BOTH), ()):
+        signs = checked(experts, replace(with_groups(experts, *groups), signs=())).signs
+        assert (signs.found, signs.there) == (0, 6)
+
+
+def test_channels_of_both_groups_of_a_convolution_taken_for_one_are_missed() -> None:
+    """Of weights that are standardised: what reads them has no gradient where they are equal."""
+
+    def forward(m: Body, x: Tensor) -> Tensor:
+        kernel = m.w - m.w.mean((1, 2), keepdim=True)
+        kernel = kernel / (m.w.var((1, 2), keepdim=True) + 1e-6).sqrt()
+        return m.o(F.gelu(F.conv1d(F.gelu(m.a(x)), kernel, groups=2)).mean(2))
+
+    torch.manual_seed(0)
+    net = make_net(Body(forward, a=nn.Conv1d(2, 4, 1), w=nn.Parameter(torch.randn(4, 2, 2)), o=nn.Linear(4, 2)), (2, 4))
+    table = [[unit, unit + 2] for unit in range(2)]
+    rest = tuple(group for group in net.symmetry.permutations if not any(a.tensor == "a.weight" for a in group.axes))
+    coarse = PermutationGroup("a", 2, (cells("a.weight", (0,), table), cells("a.bias", (0,), table), axis("w", 1, 2)))
+    found = checked(net, with_groups(net, coarse, *rest)).groups
+    assert not found.wrong
+    assert found.examples == ("w[{2, 3}, 0 <-> 1, :]; a.weight[2 <-> 3, :, :]; a.bias[2 <-> 3]",)
+    assert found.there == 3
