@@ -207,3 +207,20 @@ def test_heads_that_are_told_apart_stay(repeat: Callable[[Tensor, int], Tensor],
     rows = [group.units for group in net.symmetry.permutations if "q.weight" in {axis.tensor for axis in group.axes}]
     assert sum(rows) == SIZE + moving  # groups of heads
     check_true(net)
+
+
+def test_units_that_constants_do_not_tell_are_none_by_nature() -> None:
+    """Each unit of a key meets a number for every query's head, the same numbers as all others of it do."""
+    torch.manual_seed(0)
+    net = make_net(Case(repeat=biased, late=True, norm=length).model(), (3, STREAM))
+    [note] = net.symmetry.notes
+    assert "not understood (aten.add.Tensor)" in note
+    assert "k.weight[0]" in note
+    check_true(net)
+
+
+def test_gains_of_turned_units_are_fixed_by_constants() -> None:
+    net = make_net(Case(turned=by_halves).model(), (3, STREAM))
+    reasons = {axis.reason for axis in net.symmetry.fixed if axis.tensor == "gain_k"}
+    assert reasons == {"a constant that differs from place to place"}
+    assert not net.symmetry.notes

@@ -17,7 +17,7 @@ from landscape_cli.symmetry.tracing.belonging import (
     refine,
 )
 from landscape_cli.symmetry.tracing.equations import clusters
-from landscape_cli.symmetry.tracing.integers import different, is_function, mix, split_rows
+from landscape_cli.symmetry.tracing.integers import Hash, different, is_function, mix, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
@@ -118,11 +118,11 @@ def _match_several(labels: Labels, here: list[Layer], there: list[Layer], reason
             if len(rest) < len(opposite) - 1 and _is_told_by_several(layer, opposite):
                 told.append((layer, opposite))
             elif not _follows(labels, layer, side, rest, reason):
-                _fix_all(labels, [*here, *there], _why(labels, opposite, reason))
+                _fix_all(labels, [*here, *there], _why(labels, layer, opposite, reason))
                 return
     for layer, opposite in told:
         if not is_derived(labels, layer):
-            _fix_all(labels, [*here, *there], _why(labels, opposite, reason))
+            _fix_all(labels, [*here, *there], _why(labels, layer, opposite, reason))
             return
     if told:  # who moves with others by now, which these relate to
         _match_again(labels, here, there, reason)
@@ -171,15 +171,29 @@ def _unite_alike(labels: Labels, first: Layer, second: Layer, reason: str) -> bo
     return alike
 
 
-def _why(labels: Labels, layers: Sequence[Layer], reason: str) -> str:
-    """Return why units may not move that meet these layers: theirs, if they are slots for one reason, or all places."""
-    numbers = {int(number) for layer in layers for number in np.unique(labels.why_fixed(layer.numpy()))}
-    if any(int(layer.max()) >= 0 for layer in layers) or not numbers:
+def _why(labels: Labels, layer: Layer, opposite: Sequence[Layer], reason: str) -> str:
+    """Return why units of a layer may not move that meet others: these' reason, if they are slots that tell all units.
+
+    Units that are not told apart by the slots that each meets might have moved: what ties them was not followed.
+    """
+    numbers = {int(number) for other in opposite for number in np.unique(labels.why_fixed(other.numpy()))}
+    if any(int(other.max()) >= 0 for other in opposite) or not numbers or not _are_told(layer, opposite):
         return reason
     reasons = {labels.reasons[number] for number in numbers}
     if INPUT in reasons or len(reasons) == 1:
         return INPUT if INPUT in reasons else reasons.pop()
     return FIXED if all(why.startswith(NATURAL) for why in reasons) else reason
+
+
+def _are_told(layer: Layer, slots: Sequence[Layer]) -> bool:
+    """Tell whether no two units of a layer meet the same slots, those of all their places together."""
+    units, met = flat(layer, together(slots))
+    pairs, _ = split_rows(np.stack([units, met], axis=1))
+    total: Hash = np.zeros(len(pairs), dtype=np.uint64)
+    which = np.unique(pairs[:, 0], return_inverse=True)[1].ravel()
+    np.add.at(total, which, mix(pairs[:, 1].astype(np.uint64)))
+    sums = total[: int(which.max()) + 1]
+    return len(np.unique(sums)) == len(sums)
 
 
 def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:

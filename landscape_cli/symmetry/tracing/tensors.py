@@ -25,6 +25,8 @@ from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.storage import StorageTable, covers, storage_of
 from landscape_cli.symmetry.tracing.told import tell_apart
 
+CONSTANT = "a constant that differs from place to place"
+"""Why what meets the places of one may not move."""
 NO_RULE = "no rule for "
 """What reasons begin with that are an operator without a rule."""
 NUMBERED = "units that are told by their numbers"
@@ -211,7 +213,7 @@ class TensorTable:
         shape, rank = tuple(tensor.shape), tensor.ndim
         numbers = self.constants.numbers(tensor)
         sizes = shape if numbers is None or not numbers.numel() else compress(numbers).shape
-        slots = [along(to_layer(self.labels.slots(size, "a constant")), axis, rank) for axis, size in enumerate(sizes)]
+        slots = [along(to_layer(self.labels.slots(size, CONSTANT)), axis, rank) for axis, size in enumerate(sizes)]
         zero = prod(sizes) == 1 and numbers is not None and bool((numbers == 0).all())
         return Value(shape, distinct(slots), zero=zero, copies=tuple(sizes) != shape)
 
