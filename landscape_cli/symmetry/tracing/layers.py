@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscape_cli.symmetry.tracing.integers import Array, Hash, is_function, mix
+
 Layer = Tensor
 Power = int | Fraction
 """Whole wherever it can be: fractions take fifty times as long."""
@@ -192,3 +194,31 @@ def to_layer(numbers: object) -> Layer:
     if isinstance(numbers, np.ndarray) and numbers.dtype == np.int64 and numbers.flags.c_contiguous:
         return torch.from_numpy(numbers)
     return torch.as_tensor(numbers, dtype=torch.int64)
+
+
+def flat(first: Layer, second: Layer) -> tuple[Array, Array]:
+    """Return what two layers say of the same places, in their order."""
+    first, second = torch.broadcast_tensors(first, second)
+    return first.reshape(-1).numpy(), second.reshape(-1).numpy()
+
+
+def together(layers: Sequence[Layer]) -> Layer:
+    """Return a layer that says what several do together."""
+    if len(layers) == 1:
+        return layers[0]
+    key: Hash = np.zeros([1] * layers[0].ndim, dtype=np.uint64)
+    for layer in layers:
+        key = mix(key + mix(layer.numpy().astype(np.uint64)))
+    return to_layer(key.view(np.int64))
+
+
+def reach(layers: Sequence[Layer]) -> frozenset[int]:
+    """Return the axes that any of some layers depends on."""
+    return frozenset().union(*map(covered, layers))
+
+
+def tell(layers: Sequence[Layer], others: Sequence[Layer]) -> bool:
+    """Tell whether at every place what some layers say tells what others do."""
+    if not reach(layers) >= reach(others):
+        return False
+    return all(is_function(*flat(together(layers), layer)) for layer in others)
