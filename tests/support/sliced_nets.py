@@ -80,6 +80,8 @@ SLICED: dict[str, Callable[[], Net]] = {
     "last": gated(lambda w: w.permute(3, 0, 1, 2).unbind(0), *E_D_H, 2),
     "halves of the experts": gated(lambda w: w.chunk(2), 2 * EXPERTS, WIDTH, HIDDEN),
     "halves by slices": gated(lambda w: (w[:EXPERTS], w[EXPERTS:]), 2 * EXPERTS, WIDTH, HIDDEN),
+    "viewed as halves": gated(lambda w: w.view(2, *E_D_H), 2 * EXPERTS, WIDTH, HIDDEN),
+    "of made weights": gated(lambda w: (torch.tanh(w[0]), 2 * w[1]), 2, *E_D_H),
     "inputs first": mixture(inputs_first, w=(2, WIDTH, EXPERTS, HIDDEN), v=(HIDDEN, EXPERTS, WIDTH)),
     "both at once": mixture(both_at_once, w=(2, *E_D_H), v=(EXPERTS, HIDDEN, WIDTH)),
 }
@@ -91,8 +93,16 @@ SLICED_OTHERWISE: dict[str, Callable[[], Net]] = {
 }
 
 
-def spectral_blocks() -> Net:
-    """Blocks of complex numbers, real and imaginary parts in one parameter, as an adaptive Fourier operator mixes."""
+def spectral_blocks(*, written: bool = False) -> Net:
+    """Blocks of complex numbers, real and imaginary parts in one parameter, as an adaptive Fourier operator mixes.
+
+    `written`: what they make is written into zeros, by slices.
+    """
+
+    def into_zeros(made: Tensor) -> Tensor:
+        target = torch.zeros(made.shape, dtype=made.dtype)
+        target[:, 0 : made.shape[1]] = made
+        return target if written else made
 
     def forward(m: Net, x: Tensor) -> Tensor:
         h = m.i(x)
@@ -100,8 +110,8 @@ def spectral_blocks() -> Net:
         real, imaginary = z.real, z.imag
         for w, b in ((m.w1, m.b1), (m.w2, m.b2)):
             product = [[torch.einsum("...bi,bio->...bo", part, w[k]) for k in range(2)] for part in (real, imaginary)]
-            real = F.relu(product[0][0] - product[1][1] + b[0])
-            imaginary = F.relu(product[1][0] + product[0][1] + b[1])
+            real = into_zeros(F.relu(product[0][0] - product[1][1] + b[0]))
+            imaginary = into_zeros(F.relu(product[1][0] + product[0][1] + b[1]))
         y = torch.view_as_complex(torch.stack([real, imaginary], -1))
         return m.o(F.relu(h + torch.fft.irfft(y, n=x.shape[1], dim=1, norm="ortho").flatten(2))).mean(1)
 

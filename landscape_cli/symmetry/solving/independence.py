@@ -112,6 +112,8 @@ def _trades(variables: VariableTable, shapes: Mapping[str, Sequence[int]], moved
         for first, second in combinations(runs, 2):
             common = [dim for dim in first.dims if dim in second.dims]
             sides = [variables.representative[block.variables] for block in (first, second)]
+            if any(moved.isdisjoint(side.tolist()) for side in sides):
+                continue
             at = [_places(block.dims, common, shapes[tensor]) for block in (first, second)]
             which = components(np.stack([np.concatenate(at), np.concatenate(sides)], axis=1))
             parts = np.split(which, [len(sides[0])])

@@ -6,7 +6,7 @@ are the same. Where they meet within blocks alone, as those of two layers within
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -26,11 +26,12 @@ MOST_COLUMNS = 8
 
 def separate(equations: Equations, labels: Labels) -> None:
     """Put in place of such equations those of either side, each equal to a new variable: of a block, or of no unit."""
+    _part_pairs(equations, labels)
     owner = np.full(equations.count, NONE)
     several = np.zeros(equations.count, dtype=bool)
     holders = np.full((MOST_HOLDERS, equations.count), NONE)
     for block in equations.blocks:
-        units = np.stack(labels.resolve(block.owners))
+        units = np.stack(block.columns(labels))
         number = (units >= 0).sum(axis=0)
         owner[block.variables], several[block.variables] = np.where(number == 1, units.max(axis=0), NONE), number > 1
         for k, column in enumerate(units[:MOST_HOLDERS]):
@@ -44,6 +45,33 @@ def separate(equations: Equations, labels: Labels) -> None:
             pending[:0] = parts
             done += [] if parts else [statement]
         equations.replace(kind, done)
+
+
+def _part_pairs(equations: Equations, labels: Labels) -> None:
+    """Put in place of what two units have in common a product of what each has, if both may move.
+
+    If but one does, as a head does, and the others are its places, each of these has its own.
+    """
+    parts: dict[int, tuple[int, ...]] = {}
+    for block in [block for block in equations.blocks if block.beside is not None]:
+        moving = [column for column in block.columns(labels) if (labels.why_fixed(column) == 0).any()]
+        if len(moving) > 1:
+            of_each = np.stack([equations.variables("", (), column) for column in moving], axis=1)
+            parts |= zip(block.variables.tolist(), map(tuple, of_each.tolist()), strict=True)
+    for kind in ("scale", "sign") if parts else ():
+        equations.replace(kind, [_parted(statement, parts) for statement in equations.rows(kind)])
+
+
+def _parted(statement: Statement, parts: Mapping[int, tuple[int, ...]]) -> Statement:
+    """Return a statement with parts in place of variables, to the same power."""
+    columns: list[Array] = []
+    powers: list[Power] = []
+    for column, power in zip(statement[0].T, statement[1], strict=True):
+        rows = [parts.get(variable, (variable,)) for variable in column.tolist()]
+        for k in range(max(map(len, rows))):
+            columns.append(np.array([row[k] if k < len(row) else 0 for row in rows]))
+            powers.append(power)
+    return different_rows(np.stack(columns, axis=1)), tuple(powers)
 
 
 def without_ones(statements: Sequence[Statement], count: int, modulo: int) -> list[Statement]:

@@ -6,7 +6,7 @@ as if both were not there. Those left in several equations are eliminated; of th
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from math import lcm
 
@@ -89,11 +89,11 @@ def _peel(rows: list[Row], shared: NDArray[np.bool_]) -> tuple[list[tuple[int, R
         for variable in row:
             if shared[variable]:
                 users[variable].add(number)
-    ready = [variable for variable, numbers in users.items() if len(numbers) == 1]
+    ready = deque(variable for variable, numbers in users.items() if len(numbers) == 1)
     order: list[tuple[int, Row]] = []
     gone: set[int] = set()
-    while ready:
-        variable = ready.pop()
+    while ready:  # those of one equation from the start first: what they share with others may be free
+        variable = ready.popleft()
         for number in users.pop(variable, set()):
             order.append((variable, rows[number]))
             gone.add(number)

@@ -74,7 +74,7 @@ class VariableTable:
         self.representative = self._representatives()
 
     def _add(self, block: Block) -> None:
-        columns = self._labels.resolve(block.owners)
+        columns = block.columns(self._labels)
         holding = [column for column in columns if column.max(initial=NONE) >= 0]
         free = [column for column in holding if not (self._labels.why_fixed(column) > 0).all()]
         holding = free or holding  # beside units that may move, those that may not are places

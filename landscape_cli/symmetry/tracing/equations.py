@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from landscape_cli.symmetry.tracing.integers import Array, different_rows, ranked
+from landscape_cli.symmetry.tracing.integers import Array, different_rows, ranked, split_rows
+from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Power, Term, Terms, aligned, covered
 
 Statement = tuple[Array, tuple[Power, ...]]
@@ -24,12 +25,19 @@ class Block:
         dims: the axes.
         variables: at each place of these axes, their product flattened.
         owners: the unit or slot that the place belongs to.
+        beside: another that it belongs to as well.
     """
 
     tensor: str
     dims: tuple[int, ...]
     variables: Array
     owners: Array
+    beside: Array | None = None
+
+    def columns(self, labels: Labels) -> list[Array]:
+        """Return what owns the places, by the units and slots that it has come to."""
+        beside = labels.resolve(self.beside) if self.beside is not None else []
+        return [*labels.resolve(self.owners), *beside]
 
 
 class Equations:
@@ -59,6 +67,14 @@ class Equations:
         made = self.count + places
         self.count += len(unique)
         self.blocks.append(Block(tensor, dims, made, owners.ravel()))
+        return made
+
+    def of_pairs(self, first: Array, second: Array) -> Array:
+        """Return new variables of no tensor for places that two own each, which share one where they are the same."""
+        unique, places = split_rows(np.stack([first.ravel(), second.ravel()], axis=1))
+        made = self.count + places
+        self.count += len(unique)
+        self.blocks.append(Block("", (), made, first.ravel(), second.ravel()))
         return made
 
     def of_axis(self, tensor: str, dim: int | None) -> set[int]:

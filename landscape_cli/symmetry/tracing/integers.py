@@ -36,7 +36,10 @@ def _starts(ordered: NDArray[Any]) -> NDArray[np.bool_]:
     starts: NDArray[np.bool_] = np.empty(len(ordered), dtype=bool)
     starts[:1] = True
     differ = ordered[1:] != ordered[:-1]
-    starts[1:] = differ if differ.ndim == 1 else differ.any(axis=1)
+    if differ.ndim == 2 and differ.shape[1] == 2:  # pairs, as most are, several times as fast
+        np.logical_or(differ[:, 0], differ[:, 1], out=starts[1:])
+    else:
+        starts[1:] = differ if differ.ndim == 1 else differ.any(axis=1)
     return starts
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from landscape_cli.symmetry.tracing.integers import (
     NONE,
@@ -244,7 +245,7 @@ class Labels:
     def respect(self, units: Array, blocks: Array, reason: str) -> None:
         """State that each unit goes where its block goes: units are permuted within blocks, or blocks as wholes."""
         pairs = pairs_of(self.find(units).ravel(), self.find(blocks).ravel())
-        units, blocks = pairs[pairs[:, 0] != pairs[:, 1]].T
+        units, blocks = pairs[(pairs[:, 0] != pairs[:, 1]) & ~self._follow(*pairs.T)].T
         if len(np.unique(units)) < len(units):
             self.fix(units, reason)
             self.fix(blocks, reason)
@@ -263,6 +264,11 @@ class Labels:
         both = different_rows(np.stack([old, blocks], axis=1))
         coarser, finer = (len(np.unique(both[:, side])) == len(both) for side in (0, 1))
         if (self._row[both] >= 0).any():
+            single = self._parts[self._row[blocks]]
+            if len(both) == len(units) and ((self._row[blocks] >= 0) & (single[:, 1] < 0) & (self._row[old] < 0)).all():
+                self._above[units] = NONE  # each goes with a block and with whom the other goes with, at its slot
+                self.derive(units, old, single[:, 0], single[:, 2], reason)
+                return
             self.fix(both, reason)
             self.fix(units, reason)
         elif coarser and finer and len(both) > 1 and any(self._origins.meet(a, b) for a, b in self._origin[both]):
@@ -314,6 +320,13 @@ class Labels:
             for side in (0, 1):
                 self.respect(pairs[:, side], self.find(units)[blocks], reason)
         return True
+
+    def _follow(self, units: Array, leaders: Array) -> NDArray[np.bool_]:
+        """Tell of units, pair by pair, whether they move with others, of which the leader is one."""
+        rows = np.where(units >= 0, self._row[np.maximum(units, 0)], NONE)
+        told = (rows >= 0) & (leaders >= 0)
+        told[told] = (self.find(self._parts[rows[told], :2]) == leaders[told, None]).any(axis=1)
+        return told
 
     def _as_units(self, blocks: Array) -> Array:
         """Return blocks, those that are slots replaced by units that may not move."""

@@ -12,8 +12,11 @@ from fractions import Fraction
 from functools import cache
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from landscape_cli.symmetry.tracing.integers import Array, Hash, is_function, mix
 
 Layer = Tensor
 Power = int | Fraction
@@ -112,9 +115,20 @@ def _same(left: Layer, right: Layer) -> bool:
 def compress(full: Tensor) -> Layer:
     """Return a layer with size 1 along every axis that it does not depend on."""
     for axis, (size, stride) in enumerate(zip(full.shape, full.stride(), strict=True)):
-        if size > 1 and (stride == 0 or bool((full == full.narrow(axis, 0, 1)).all())):
+        if size > 1 and (stride == 0 or _is_alike(full, axis)):
             full = full.narrow(axis, 0, 1)
     return full
+
+
+def _is_alike(full: Tensor, axis: int) -> bool:
+    """Tell whether numbers are the same all along an axis: units mostly differ from the first to the second."""
+    if full.dtype == torch.int64 and full.numel():
+        numbers = full.numpy()
+        first = (0,) * numbers.ndim
+        second = (*first[:axis], 1, *first[axis + 1 :])
+        if numbers[first] != numbers[second]:
+            return False
+    return bool((full == full.narrow(axis, 0, 1)).all())
 
 
 def covered(layer: Layer) -> frozenset[int]:
@@ -177,4 +191,34 @@ def pieces_of(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], l
 
 def to_layer(numbers: object) -> Layer:
     """Return an array of whole numbers as a layer."""
+    if isinstance(numbers, np.ndarray) and numbers.dtype == np.int64 and numbers.flags.c_contiguous:
+        return torch.from_numpy(numbers)
     return torch.as_tensor(numbers, dtype=torch.int64)
+
+
+def flat(first: Layer, second: Layer) -> tuple[Array, Array]:
+    """Return what two layers say of the same places, in their order."""
+    first, second = torch.broadcast_tensors(first, second)
+    return first.reshape(-1).numpy(), second.reshape(-1).numpy()
+
+
+def together(layers: Sequence[Layer]) -> Layer:
+    """Return a layer that says what several do together."""
+    if len(layers) == 1:
+        return layers[0]
+    key: Hash = np.zeros([1] * layers[0].ndim, dtype=np.uint64)
+    for layer in layers:
+        key = mix(key + mix(layer.numpy().astype(np.uint64)))
+    return to_layer(key.view(np.int64))
+
+
+def reach(layers: Sequence[Layer]) -> frozenset[int]:
+    """Return the axes that any of some layers depends on."""
+    return frozenset().union(*map(covered, layers))
+
+
+def tell(layers: Sequence[Layer], others: Sequence[Layer]) -> bool:
+    """Tell whether at every place what some layers say tells what others do."""
+    if not reach(layers) >= reach(others):
+        return False
+    return all(is_function(*flat(together(layers), layer)) for layer in others)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, compress, distinct, to_layer
-from landscape_cli.symmetry.tracing.relate import resolved, tell_apart
+from landscape_cli.symmetry.tracing.relate import resolved
+from landscape_cli.symmetry.tracing.told import tell_apart
 
 
 @dataclass

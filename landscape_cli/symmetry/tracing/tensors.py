@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.belonging import INPUT
 from landscape_cli.symmetry.tracing.branches import UNUSED
 from landscape_cli.symmetry.tracing.constants import META, Constants
 from landscape_cli.symmetry.tracing.equations import Equations
@@ -21,9 +22,11 @@ from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value, along, compress, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
-from landscape_cli.symmetry.tracing.relate import INPUT, tell_apart
 from landscape_cli.symmetry.tracing.storage import StorageTable, covers, storage_of
+from landscape_cli.symmetry.tracing.told import tell_apart
 
+CONSTANT = "a constant that differs from place to place"
+"""Why what meets the places of one may not move."""
 NO_RULE = "no rule for "
 """What reasons begin with that are an operator without a rule."""
 NUMBERED = "units that are told by their numbers"
@@ -140,6 +143,14 @@ class TensorTable:
 
     def value(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor."""
+        value = self.raw(tensor)
+        if value.copies:  # anew for each reader: what is alike all along ties them to nothing
+            value = self._told_apart(value)
+            self.seen.append(value.labels)
+        return value
+
+    def raw(self, tensor: Tensor) -> Value:
+        """Return what is known of a tensor, with labels that do not tell copies apart."""
         unruled = self._unruled.pop(tensor)
         if unruled is not None:
             for operand in unruled.operands:
@@ -152,15 +163,7 @@ class TensorTable:
         if value.unread:
             self.seen += [value.labels, *((layer.reshape(-1),) for layer in value.lone)]
             value = self._values[tensor] = replace(value, lone=(), unread=False)
-        if value.copies:  # anew for each reader: what is alike all along ties them to nothing
-            value = self._told_apart(value)
-            self.seen.append(value.labels)
         return value
-
-    def raw(self, tensor: Tensor) -> Value:
-        """Return what is known of a tensor, with labels that do not tell copies apart."""
-        known = self._values.get(tensor)
-        return self.value(tensor) if known is None or known.unread else known
 
     def _told_apart(self, value: Value) -> Value:
         """Return copies with a unit for each, which may trade places; zeros may have any scale and sign."""
@@ -210,7 +213,7 @@ class TensorTable:
         shape, rank = tuple(tensor.shape), tensor.ndim
         numbers = self.constants.numbers(tensor)
         sizes = shape if numbers is None or not numbers.numel() else compress(numbers).shape
-        slots = [along(to_layer(self.labels.slots(size, "a constant")), axis, rank) for axis, size in enumerate(sizes)]
+        slots = [along(to_layer(self.labels.slots(size, CONSTANT)), axis, rank) for axis, size in enumerate(sizes)]
         zero = prod(sizes) == 1 and numbers is not None and bool((numbers == 0).all())
         return Value(shape, distinct(slots), zero=zero, copies=tuple(sizes) != shape)
 

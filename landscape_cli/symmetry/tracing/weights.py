@@ -18,7 +18,7 @@ from torch import Tensor
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.constants import tensors_in
 from landscape_cli.symmetry.tracing.identity import TensorDict
-from landscape_cli.symmetry.tracing.layers import Layer, Value, covered
+from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Value, covered
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.record import main_axis
 from landscape_cli.symmetry.tracing.relate import resolved
@@ -116,8 +116,10 @@ class WeightTracker:
                 continue
             self.names |= origin.names
             if axes is not None and tensor.ndim >= 2 and self._tensors.raw(tensor).parameter is None:
-                for name in origin.names:
+                for name in sorted(origin.names):
                     self._note_roles(name, self._tensors.raw(tensor), [axis % tensor.ndim for axis in axes])
+                    if max(axes) < 0:  # of matrices
+                        self._note_stack(name, self._tensors.raw(tensor))
 
     def _note_roles(self, name: str, value: Value, axes: Sequence[int]) -> None:
         """Note which axes of a parameter live along those of what was made of it: of inputs, and of units."""
@@ -125,6 +127,17 @@ class WeightTracker:
             self._roles[name].setdefault(0, Role.FOLLOWER)  # a bias of what makes weights, with places along both
         for role, axis in zip((Role.OUTGOING, Role.INCOMING), axes, strict=True):
             self._note_role(name, value, axis, role)
+
+    def _note_stack(self, name: str, value: Value) -> None:
+        """Note a parameter of which a stack of matrices was made, or one whose axes lie one within another there."""
+        if name in self._parameters.stacks or self._parameters.cuts.is_stack(name):
+            return
+        along = [self._along(name, value, axis) for axis, size in enumerate(value.shape) if size > 1]
+        within = {dim for dims in along for dim in sorted(dims)[:-1]}
+        batch = within.union(*(dims for dims in along[:-2] if len(along) > 2))
+        if batch:
+            every = range(len(self._tensors.parameter_value(name).shape))
+            self._parameters.cuts.note_batch(Parameter(name, tuple(every)), batch)
 
     def _along(self, name: str, value: Value, axis: int) -> set[int]:
         return self._by_variables(name, value, axis) or self._by_units(name, value, axis)

@@ -77,9 +77,10 @@ def test_experts_that_are_weighted_by_place_do_not_trade_places() -> None:
     check_true(net)
 
 
-def test_blocks_of_complex_numbers() -> None:
+@pytest.mark.parametrize("written", [False, True])
+def test_blocks_of_complex_numbers(written: bool) -> None:
     torch.manual_seed(0)
-    net = make_net(spectral_blocks(), (6, 2))
+    net = make_net(spectral_blocks(written=written), (6, 2))
     assert permuted(net) == [(1, EXPERTS), (EXPERTS, 2), (EXPERTS, 4)]
     check_true(net)
     assert undone(net, 0) == ""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.equations import Equations, clusters
+from landscape_cli.symmetry.tracing.integers import is_function
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
@@ -27,8 +28,9 @@ from landscape_cli.symmetry.tracing.layers import (
 )
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
-from landscape_cli.symmetry.tracing.relate import meet, summed, tell_apart
+from landscape_cli.symmetry.tracing.relate import is_above, meet, summed
 from landscape_cli.symmetry.tracing.tensors import Names, TensorTable
+from landscape_cli.symmetry.tracing.told import are_told, tell_apart
 
 
 class NoRule(Exception):
@@ -90,6 +92,16 @@ class Call:
     def raw(self, index: int) -> Value:
         """Return the same, for a rule that passes copies on as such, or lets them `meet` what tells them apart."""
         return self.tensors.raw(self.args[index])
+
+    def copied(self, index: int, axes: Sequence[int] = ()) -> Value:
+        """Return the same, for a rule that passes copies on and treats places along `axes` otherwise than one by one.
+
+        What is no copies along these may be such along others.
+        """
+        value = self.raw(index)
+        if value.copies and (value.zero or not are_told(self.labels, value.labels, value.shape, axes)):
+            return self.operand(index)
+        return value
 
     def numbers(self, arg: Any) -> Any:
         """Return an argument as it is for an operator that looks at its numbers.
@@ -175,17 +187,20 @@ class Call:
         return self.unsigned(self.unscaled(value))
 
     def meet(self, *values: Value, shape: Sequence[int] | None = None) -> tuple[Layer, ...]:
-        """State that values meet place by place, broadcast; return the labels there."""
-        rank = len(self.shape if shape is None else shape)
+        """State that values meet place by place, broadcast; return the labels there, which tell copies apart."""
+        met = self.met(*values, shape=shape)
+        return tell_apart(self.labels, met.labels, met.shape, None) if met.copies else met.labels
+
+    def met(self, *values: Value, shape: Sequence[int] | None = None) -> Value:
+        """State that values meet place by place, broadcast; return labels, and whether that is copies all the same."""
+        shape = self.shape if shape is None else tuple(shape)
         self._note_stacks(values)
         labels = values[0].labels
         for value in values[1:]:
-            labels = meet(self.labels, labels, value.labels, rank, self.where)
-        if any(value.copies for value in values):
-            labels = tell_apart(
-                self.labels, [aligned(layer, rank) for layer in labels], self.shape if shape is None else shape, None
-            )
-        return tuple(aligned(layer, rank) for layer in labels)
+            labels = meet(self.labels, labels, value.labels, len(shape), self.where)
+        labels = tuple(aligned(layer, len(shape)) for layer in labels)
+        copies = any(value.copies for value in values)
+        return Value(shape, labels, copies=copies and not are_told(self.labels, labels, shape, range(len(shape))))
 
     def _note_stacks(self, values: Sequence[Value]) -> None:
         """Note parameters that meet units that run along several of their axes at once, as those of several heads."""
@@ -212,8 +227,8 @@ class Call:
     ) -> Terms:
         """State that a scale or sign is the same all along these axes; return what it is there.
 
-        Where it depends on other axes as well it is that of what lives there, which `kept` tells; else it is one for
-        all, of no unit's own, or 1 if `pinned`.
+        Where it depends on other axes as well it is that of what lives there, which `kept` tells, perhaps one thing
+        along some and another along others; else it is one for all, of no unit's own, or 1 if `pinned`.
         """
         gone = tuple(term for term in terms if covered(term[0]) & set(axes))
         rest = tuple(term for term in terms if not covered(term[0]) & set(axes))
@@ -227,9 +242,14 @@ class Call:
             gone += tuple(term for term in rest if term[0].numel() == 1)
             rest = tuple(term for term in rest if term[0].numel() > 1)
             owners = [to_layer(self.labels.slots(1, "all")).view([1] * rank)]
-        common: Terms = tuple(
-            (to_layer(self.equations.variables("", (), each.numpy())).view(each.shape), 1) for each in owners
-        )
+        common: Terms
+        if len(owners) == 2 and not covered(owners[0]) & covered(owners[1]) and _tell_all(gone, owners):
+            first, second = torch.broadcast_tensors(*owners)
+            common = ((to_layer(self.equations.of_pairs(first.numpy(), second.numpy())).view(first.shape), 1),)
+        else:
+            common = tuple(
+                (to_layer(self.equations.variables("", (), each.numpy())).view(each.shape), 1) for each in owners
+            )
         self.equations.equate(kind, gone, common, rank=rank)
         return (*rest, *common)
 
@@ -242,7 +262,8 @@ class Call:
         units = [layer for layer in kept if covered(layer) and int(layer.max()) >= 0]
         owners = [layer for layer in units if covered(layer) == beside][:1]
         owners = owners or (self._blocks_along(kept, beside) if beside else [])
-        return owners or [layer for layer in units if covered(layer) < beside]
+        parts = [layer for layer in units if covered(layer) < beside]
+        return owners or [layer for layer in parts if not any(is_above(self.labels, layer, part) for part in parts)]
 
     def name(self, operand: Value, axis: int, places: Value) -> None:
         """Note that outputs which the rule says nothing of name places along an axis, if units live there alone."""
@@ -251,7 +272,10 @@ class Call:
             self.named = Names(along[0].reshape(-1), Value(places.shape, places.labels))
 
     def move(self, value: Value, change: Callable[[Tensor], Tensor], shape: Sequence[int], *, apart: bool) -> Value:
-        """Return what is known after moving places about; `apart`: some may be left out or copied."""
+        """Return what is known after moving places about; `apart`: some may be left out or copied.
+
+        Copies are told apart by slots where nothing but such tells places.
+        """
         lone: list[Layer] = []
 
         def follow(layer: Layer) -> Layer:
@@ -263,7 +287,9 @@ class Call:
         result = value.layers(follow, shape)
         if not apart:
             return result
-        return replace(result, labels=self.apart(result.labels, shape), lone=tuple(lone), unread=True)
+        labels = tell_apart(self.labels, result.labels, shape, f"a place of {self.where}", of_units=False)
+        copies = value.copies or not are_told(self.labels, labels, shape, range(len(shape)))
+        return replace(result, labels=labels, lone=tuple(lone), unread=True, copies=copies)
 
     def apart(self, labels: Sequence[Layer], shape: Sequence[int], reason: str = "") -> tuple[Layer, ...]:
         """Return labels with slots added where they do not tell all places apart."""
@@ -306,6 +332,15 @@ class Call:
             return [layer]
         text = self.labels.reasons[int(reasons[0])]
         return [self.slots(layer.shape[axis], axis, layer.ndim, text) for axis in axes]
+
+
+def _tell_all(terms: Terms, owners: Sequence[Layer]) -> bool:
+    """Tell whether one term alone tells all owners, as the scale of a weight tells its row's head and place."""
+    for layer, _ in terms:
+        pairs = [torch.broadcast_tensors(layer, owner) for owner in owners]
+        if all(is_function(term.reshape(-1).numpy(), owner.reshape(-1).numpy()) for term, owner in pairs):
+            return True
+    return False
 
 
 def scaled_terms(terms: Terms, factor: Power) -> Terms:

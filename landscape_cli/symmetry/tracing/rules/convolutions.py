@@ -9,10 +9,11 @@ from math import prod
 import numpy as np
 from torch import Tensor
 
+from landscape_cli.symmetry.tracing.belonging import INPUT
 from landscape_cli.symmetry.tracing.integers import NONE, is_function, mix, split_rows
 from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, compress, covered, distinct, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
-from landscape_cli.symmetry.tracing.relate import INPUT, resolved
+from landscape_cli.symmetry.tracing.relate import resolved
 from landscape_cli.symmetry.tracing.rules.call import Call, padded
 from landscape_cli.symmetry.tracing.rules.grouped import KERNEL, grouped_product
 from landscape_cli.symmetry.tracing.rules.products import contract, transposed
@@ -40,7 +41,8 @@ def only_channels(call: Call, operand: Value, spatial: Sequence[int], why: str =
     scale = call.dropped(operand.scale, spatial, "scale", rank, kept)
     sign = call.dropped(operand.sign, spatial, "sign", rank, kept)
     sizes = tuple(1 if axis in spatial else size for axis, size in enumerate(operand.shape))
-    return Value(operand.shape, call.apart(kept, sizes, reason), scale, sign)
+    told = kept if operand.copies else call.apart(kept, sizes, reason)
+    return Value(operand.shape, tuple(told), scale, sign, copies=operand.copies)
 
 
 def _owners(call: Call, layer: Layer, spatial: Sequence[int], what: str = SPACE) -> list[Layer]:
@@ -50,7 +52,7 @@ def _owners(call: Call, layer: Layer, spatial: Sequence[int], what: str = SPACE)
         return []
     order = [axis for axis in range(layer.ndim) if axis not in spatial] + list(spatial)
     sizes = [1 if axis in spatial else size for axis, size in enumerate(layer.shape)]
-    rows, which_row = split_rows(layer.permute(order).reshape(prod(sizes), -1).numpy())
+    rows, which_row = split_rows(layer.permute(order).reshape(prod(sizes), -1).numpy())  # copies are alike
     index = np.broadcast_to(np.arange(len(rows))[:, None], rows.shape)
     if not is_function(rows, index):
         return []

@@ -83,8 +83,13 @@ def absolute(call: Call) -> Value:
 @rule("reciprocal", rescales=True)
 def reciprocal(call: Call) -> Value:
     """1/x."""
-    operand = call.operand(0)
-    return Value(operand.shape, operand.labels, scaled_terms(operand.scale, -1), operand.sign)
+    operand = call.copied(0)
+    return _inverse(operand)
+
+
+def _inverse(operand: Value) -> Value:
+    scale = scaled_terms(operand.scale, -1)
+    return Value(operand.shape, operand.labels, scale, operand.sign, copies=operand.copies)
 
 
 @rule("pow", broadcasts=True, rescales=True)
@@ -92,7 +97,7 @@ def reciprocal(call: Call) -> Value:
 def power(call: Call) -> Value:
     """X to a power, which raises its scale; a whole one keeps the sign, raised to it."""
     exponent = call.argument(1, "exponent", 2)
-    operand = call.operand(0) if isinstance(call.args[0], Tensor) else None
+    operand = call.copied(0) if isinstance(call.args[0], Tensor) else None
     share = Fraction(exponent).limit_denominator(MOST_ROOTS) if is_number(exponent) and abs(exponent) < 1e9 else None
     if operand is None or share is None or abs(float(share) - exponent) > 1e-15 * abs(exponent):
         values = [call.plain(value) for value in call.operands()]
@@ -104,7 +109,7 @@ def power(call: Call) -> Value:
 @rule("rsqrt", rescales=True)
 def root(call: Call) -> Value:
     """The square root, or one by it."""
-    return _raised(call, call.operand(0), Fraction(1 if call.operator.name == "sqrt" else -1, 2))
+    return _raised(call, call.copied(0), Fraction(1 if call.operator.name == "sqrt" else -1, 2))
 
 
 def _raised(call: Call, operand: Value, share: Fraction) -> Value:
@@ -113,7 +118,8 @@ def _raised(call: Call, operand: Value, share: Fraction) -> Value:
     operand = operand if whole else call.unsigned(operand)
     sign = operand.sign if whole and share.numerator % 2 else ()
     scale = scaled_terms(operand.scale, share.numerator if whole else share) if share else ()
-    return Value(operand.shape, operand.labels, scale, sign, norm=operand.norm and share > 0)
+    is_norm = operand.norm and share > 0
+    return Value(operand.shape, operand.labels, scale, sign, copies=operand.copies, norm=is_norm)
 
 
 @rule("atan2", "hypot", "fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "copysign", "special_xlog1py")
@@ -186,20 +192,15 @@ def total(call: Call, left: Value, right: Value) -> Value:
     """Add two values, one perhaps broadcast against the other."""
     for value in (left, right):
         call.follow(value)
-    labels = call.meet(left, right)
+    met = call.met(left, right)
     if left.zero or right.zero:
         kept = right if left.zero else left
     else:
         call.equal(left, right)
         kept = max((left, right), key=lambda value: (math.prod(value.shape), bool(value.scale), value is left))
     rank = len(call.shape)
-    return Value(
-        call.shape,
-        labels,
-        _aligned_terms(kept.scale, rank),
-        _aligned_terms(kept.sign, rank),
-        zero=left.zero and right.zero,
-    )
+    scale, sign = _aligned_terms(kept.scale, rank), _aligned_terms(kept.sign, rank)
+    return replace(met, scale=scale, sign=sign, zero=left.zero and right.zero)
 
 
 def nothing(shape: tuple[int, ...]) -> Value:
@@ -273,7 +274,7 @@ def divide(call: Call) -> Value:
         return Value(call.shape, call.meet(*[call.plain(operand) for operand in operands]))
     if not isinstance(call.args[0], Tensor):
         operand = operands[0]
-        return Value(call.shape, call.meet(operand), scaled_terms(operand.scale, -1), operand.sign)
+        return _inverse(operand)
     return _product(call, operands, -1)
 
 
@@ -283,13 +284,13 @@ def _product(call: Call, operands: list[Value], power: int) -> Value:
     if len(operands) == 1:
         by_zero = any(is_number(arg) and arg == 0 for arg in call.args[:2])
         return nothing(call.shape) if by_zero else replace(operands[0], parameter=None, positive=False)
-    labels = call.meet(*operands)
+    met = call.met(*operands)
     scale, sign = operands[0].scale, operands[0].sign
     rank = len(call.shape)
     scale, sign = _aligned_terms(scale, rank), _aligned_terms(sign, rank)
     scale = combine(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
     sign = combine(sign, _aligned_terms(operands[1].sign, rank))
-    return Value(call.shape, labels, scale, sign)
+    return replace(met, scale=scale, sign=sign)
 
 
 @rule("addcmul", "addcdiv", words="a sum", rescales=True)

@@ -24,7 +24,7 @@ def transform(call: Call) -> Value:
 @rule("view_as_real")
 def real_and_imaginary(call: Call) -> Value:
     """Both parts of complex numbers, side by side."""
-    operand = call.operand(0)
+    operand = call.copied(0)
     lifted = operand.layers(lambda layer: layer.unsqueeze(-1), (*operand.shape, 1))
     parts = call.slots(2, len(call.shape) - 1, len(call.shape), PARTS)
     return replace(lifted, shape=call.shape, labels=(*lifted.labels, parts))
@@ -33,7 +33,7 @@ def real_and_imaginary(call: Call) -> Value:
 @rule("view_as_complex")
 def complex_numbers(call: Call) -> Value:
     """Pairs taken for complex numbers."""
-    operand = call.operand(0)
+    operand = call.copied(0, [len(call.shape)])
     passed = only_channels(call, operand, [len(call.shape)], PARTS)
     return passed.layers(lambda layer: layer.squeeze(-1), call.shape)
 

@@ -10,18 +10,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.tracing.layers import Layer, Term, Terms, Value, compress, covered, distinct, to_layer
+from landscape_cli.symmetry.tracing.integers import is_function
+from landscape_cli.symmetry.tracing.layers import (
+    Layer,
+    Term,
+    Terms,
+    Value,
+    compress,
+    covered,
+    distinct,
+    flat,
+    reach,
+    to_layer,
+    together,
+)
 from landscape_cli.symmetry.tracing.operators import rule
-from landscape_cli.symmetry.tracing.relate import resolved, tell_apart
+from landscape_cli.symmetry.tracing.relate import resolved
 from landscape_cli.symmetry.tracing.rules.call import Call
 from landscape_cli.symmetry.tracing.rules.places import narrow
+from landscape_cli.symmetry.tracing.told import tell_apart
 
 
 @rule("stack", words="numbers put side by side")
 def stack(call: Call) -> Value:
     """Tensors put side by side along a new axis."""
-    values = [call.tensors.value(tensor) for tensor in call.args[0]]
     axis = call.argument(1, "dim", 0) % len(call.shape)
+    if len({id(tensor) for tensor in call.args[0]}) == 1 < len(call.args[0]):
+        value = call.tensors.raw(call.args[0][0])
+        return replace(value.layers(lambda layer: layer.unsqueeze(axis), call.shape), copies=True)
+    values = _copies(call, call.args[0]) or [call.tensors.value(tensor) for tensor in call.args[0]]
     lifted = [
         value.layers(lambda layer: layer.unsqueeze(axis), (*value.shape[:axis], 1, *value.shape[axis:]))
         for value in values
@@ -41,7 +58,24 @@ def _stacked(call: Call, values: Sequence[Value], axis: int) -> Value | None:
         _joined_terms([getattr(value, kind) for value in values], values, axis) for kind in ("scale", "sign")
     )
     labels = distinct(_joined_layers(column, values, axis) for column in zip(*rows, strict=True))
+    if all(value.copies for value in values):
+        return Value(call.shape, _with_pieces(call, labels, values, axis), scale, sign, copies=True)
     return Value(call.shape, call.apart(labels, call.shape), scale, sign)
+
+
+def _copies(call: Call, tensors: Sequence[Tensor]) -> list[Value]:
+    """Return what is known of tensors that all hold copies, which stay such side by side; else nothing."""
+    values = [call.tensors.raw(tensor) for tensor in tensors]
+    return values if all(value.copies and not value.zero for value in values) else []
+
+
+def _with_pieces(call: Call, labels: tuple[Layer, ...], values: Sequence[Value], axis: int) -> tuple[Layer, ...]:
+    """Return labels of copies side by side, with a slot for each value unless units tell whose places are whose."""
+    sizes = [value.shape[axis] for value in values]
+    slots = call.slots(len(values), axis, len(call.shape), f"a place of {call.where}")
+    pieces = slots.repeat_interleave(torch.tensor(sizes), axis)
+    told = labels and covered(pieces) <= reach(labels) and is_function(*flat(together(labels), pieces))
+    return labels if told else (*labels, pieces)
 
 
 @rule("cat", words="numbers put side by side")
@@ -50,7 +84,10 @@ def concatenate(call: Call) -> Value:
     rank = len(call.shape)
     tensors = [tensor for tensor in call.args[0] if tensor.ndim == rank and 0 not in tensor.shape]
     axis = call.argument(1, "dim", 0) % rank
-    return joined(call, _with_zeros(call, tensors, axis), axis)
+    if len({id(tensor) for tensor in tensors}) == 1 < len(tensors):
+        repeated = [1 if k != axis else len(tensors) for k in range(rank)]
+        return call.move(call.tensors.raw(tensors[0]), lambda numbers: numbers.repeat(repeated), call.shape, apart=True)
+    return joined(call, _copies(call, tensors) or _with_zeros(call, tensors, axis), axis)
 
 
 def _with_zeros(call: Call, tensors: Sequence[Tensor], axis: int) -> list[Value]:
@@ -92,6 +129,8 @@ def joined(call: Call, values: Sequence[Value], axis: int) -> Value:
     scale = _joined_terms([value.scale for value in values], values, axis)
     sign = _joined_terms([value.sign for value in values], values, axis)
     labels = distinct((*common, *told))
+    if all(value.copies for value in values):
+        return Value(call.shape, _with_pieces(call, labels, values, axis), scale, sign, copies=True)
     apart = tell_apart(call.labels, labels, call.shape, None) if call.told else call.apart(labels, call.shape)
     return Value(call.shape, apart, scale, sign)
 

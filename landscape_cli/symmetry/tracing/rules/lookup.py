@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
+from landscape_cli.symmetry.tracing.belonging import INPUT
 from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value
 from landscape_cli.symmetry.tracing.operators import rule
-from landscape_cli.symmetry.tracing.relate import INPUT
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
 from landscape_cli.symmetry.tracing.rules.elementwise import total
@@ -87,7 +87,7 @@ def index(call: Call) -> Value:
         places = call.numbers(call.args[1])
     except NoRule:
         return _Listed(call, call.args[1]).taken()
-    operand = call.operand(0)
+    operand = call.copied(0)
     taken = call.move(operand, lambda numbers: call.function(numbers, places), call.shape, apart=True)
     if [place.ndim for place in places if place is not None] != [0]:
         return taken
@@ -187,10 +187,9 @@ def _why_listed(call: Call, lists: Sequence[Tensor]) -> str:
 @rule("index_select", words=MOVED)
 def index_select(call: Call) -> Value:
     """Places along an axis taken by a list of their numbers."""
-    operand, axis = call.operand(0), call.args[1] % max(len(call.args[0].shape), 1)
-    numbers = call.tensors.numbers(call.args[2])
+    axis, numbers = call.args[1] % max(len(call.args[0].shape), 1), call.tensors.numbers(call.args[2])
     if numbers is not None:
-        return call.move(operand, lambda layer: layer.index_select(axis, numbers), call.shape, apart=True)
+        return call.move(call.copied(0), lambda layer: layer.index_select(axis, numbers), call.shape, apart=True)
     return _Listed(call, [*[None] * axis, call.args[2]]).taken()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -70,24 +71,24 @@ def _by_running_statistics(call: Call, operand: Value, mean: Value, variance: Va
 def _affine(call: Call, value: Value, weight: Value | None, bias: Value | None) -> Value:
     """Multiply by a gain, which sets the scale, and add a bias."""
     if weight is not None:
-        labels = call.meet(value, weight, shape=value.shape)
-        value = Value(value.shape, labels, combine(value.scale, weight.scale), combine(value.sign, weight.sign))
+        met = call.met(value, weight, shape=value.shape)
+        value = replace(met, scale=combine(value.scale, weight.scale), sign=combine(value.sign, weight.sign))
     if bias is None:
         return value
     rank = len(value.shape)
     call.equal_scales(value.scale, bias.scale, rank)
     call.equal_signs(value.sign, bias.sign, rank)
-    return Value(value.shape, call.meet(value, bias, shape=value.shape), value.scale, value.sign)
+    return replace(call.met(value, bias, shape=value.shape), scale=value.scale, sign=value.sign)
 
 
 @rule("native_layer_norm", words=NORM)
 @rule("layer_norm")
 def layer_norm(call: Call) -> Value:
     """A normalisation by mean and deviation over the last axes, which passes on a sign that all there have."""
-    operand = call.unscaled(call.operand(0))
+    operand = call.unscaled(_of_last(call))
     rank = len(operand.shape)
     sign = call.dropped(operand.sign, range(rank - len(call.args[1]), rank), "sign", rank)
-    operand = Value(operand.shape, operand.labels, (), sign)
+    operand = Value(operand.shape, operand.labels, (), sign, copies=operand.copies)
     return _over_last(call, operand, call.args[1], call.argument(2, "weight"), call.argument(3, "bias"))
 
 
@@ -95,14 +96,20 @@ def layer_norm(call: Call) -> Value:
 @rule("_fused_rms_norm")
 def rms_norm(call: Call) -> Value:
     """A normalisation by the root mean square over the last axes, which is blind to signs."""
-    return _over_last(call, call.unscaled(call.operand(0)), call.args[1], call.argument(2, "weight"), None)
+    return _over_last(call, call.unscaled(_of_last(call)), call.args[1], call.argument(2, "weight"), None)
+
+
+def _of_last(call: Call) -> Value:
+    """Return what is known of a tensor that is normalised over its last axes."""
+    rank = len(call.shape)
+    return call.copied(0, range(rank - len(call.args[1]), rank))
 
 
 def _over_last(call: Call, operand: Value, sizes: Sequence[int], weight: Any, bias: Any) -> Value:
     rank = len(operand.shape)
     axes = list(range(rank - len(sizes), rank))
     call.summed(operand.labels, axes)
-    result = Value(operand.shape, operand.labels, operand.scale, operand.sign)
+    result = Value(operand.shape, operand.labels, operand.scale, operand.sign, copies=operand.copies)
     parts = []
     for tensor, role in ((weight, Role.GAIN), (bias, Role.FOLLOWER)):
         value = call.tensors.value(tensor) if isinstance(tensor, Tensor) else None

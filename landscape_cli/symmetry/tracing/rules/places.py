@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from landscape_cli.symmetry.tracing.integers import is_function
 from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Value, aligned, covered, pieces_of
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
+from landscape_cli.symmetry.tracing.storage import covers
 
 MOVED = "places moved about"
 
@@ -33,9 +35,24 @@ def reshape(call: Call) -> Value:
         elif left > 2:  # but matrices are, of which each has several axes laid out as one
             call.parameters.cuts.note_stack(parameter, most=len(long))
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
-        return result
+        return _cut_up(call, operand, result) if left > len(long) > 2 else result
     behind = iter([parameter.dims[axis] for axis in long])
     return result.with_behind([next(behind) if size > 1 else None for size in call.shape], operand)
+
+
+def _cut_up(call: Call, operand: Value, result: Value) -> Value:
+    """Return what a parameter is whose axes were cut: as a piece, each such axis the last of those that came of it."""
+    dims: list[int | None] = []
+    for old, new, start in pieces_of(operand.shape, call.shape):
+        long = [operand.behind.dims[start + k] for k, size in enumerate(old) if size > 1] if operand.behind else []
+        if len(long) > 1:
+            return result
+        inner = max((k for k, size in enumerate(new) if size > 1), default=0)
+        dims += [long[0] if long and k == inner else None for k in range(len(new))]
+        outer = prod(new[:inner])
+        if operand.behind is not None and long and long[0] is not None and outer > 1:
+            call.parameters.cuts.note_piece(operand.behind, long[0], (new[inner],) * outer)
+    return replace(result, piece=operand.behind and Parameter(operand.behind.name, tuple(dims)))
 
 
 def _laid_out_as_one(operand: Value, shape: Sequence[int]) -> list[int]:
@@ -123,15 +140,15 @@ def expand(call: Call) -> Value:
 @rule("repeat", words=MOVED, moves=True)
 @rule("tile", moves=True)
 def repeat(call: Call) -> Value:
-    """A tensor repeated: copies are told apart by a fixed position."""
-    return call.move(call.operand(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
+    """A tensor repeated."""
+    return call.move(call.copied(0), lambda numbers: call.function(numbers, *call.args[1:]), call.shape, apart=True)
 
 
 @rule("slice", "select", "roll", "flip", words=MOVED, moves=True)
 @rule("narrow", "rot90", moves=True)
 def take_places(call: Call) -> Value:
     """Places taken, left out or moved about, whatever is there."""
-    operand = call.operand(0)
+    operand = call.copied(0)
     if operand.shape == call.shape and call.operator.name == "slice":
         return operand
     rest = [call.numbers(arg) for arg in call.args[1:]]
@@ -205,7 +222,7 @@ def restride(call: Call) -> Value:
 @rule("split", "split_with_sizes", "chunk", "unbind", "tensor_split", "unsafe_split", "unsafe_chunk", moves=True)
 def split(call: Call) -> list[Value]:
     """An axis cut into pieces."""
-    operand = call.operand(0)
+    operand = call.copied(0)
 
     def piece(k: int) -> Callable[[Tensor], Tensor]:
         return lambda numbers: call.function(numbers, *call.args[1:], **call.kwargs)[k]
@@ -254,6 +271,8 @@ def gated(call: Call) -> Value:
 
 @rule("copy", rescales=True)
 def copy(call: Call) -> Value:
-    """A tensor overwritten by another."""
+    """A tensor overwritten by another: all of a storage may hold anything else then."""
     source = call.operand(1)
+    if source.shape == call.shape and covers(call.args[0]):
+        return Value(call.shape, source.labels, source.scale, source.sign)
     return Value(call.shape, call.meet(call.operand(0), source), source.scale, source.sign)

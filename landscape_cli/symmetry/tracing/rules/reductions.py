@@ -21,7 +21,7 @@ def _axes(call: Call, index: int, rank: int, name: str = "dim") -> list[int]:
 def _kept(call: Call, value: Value, axes: Sequence[int], labels: object) -> Value:
     """Return a reduced value in the shape that the operator returns."""
     sizes = tuple(1 if axis in axes else size for axis, size in enumerate(value.shape))
-    kept = Value(sizes, labels, value.scale, value.sign)  # type: ignore[arg-type]
+    kept = Value(sizes, labels, value.scale, value.sign, copies=value.copies)  # type: ignore[arg-type]
     return call.reshape(kept, call.shape)
 
 
@@ -29,15 +29,15 @@ def _reduce(call: Call, value: Value, axes: Sequence[int]) -> Value:
     labels = call.summed(value.labels, axes)
     scale = call.dropped(value.scale, axes, "scale", len(value.shape), labels)
     sign = call.dropped(value.sign, axes, "sign", len(value.shape), labels)
-    return _kept(call, Value(value.shape, value.labels, scale, sign), axes, labels)
+    return _kept(call, replace(value, scale=scale, sign=sign), axes, labels)
 
 
 @rule("mean", "nansum", sums=True)
 @rule("sum", sums=True, sign_matters="units are summed with no weights that could take their sign")
 def mean(call: Call) -> Value:
     """A mean or sum over some axes: the order of what is summed does not matter, its scale does."""
-    operand = call.operand(0)
-    return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
+    axes = _axes(call, 1, len(call.args[0].shape))
+    return _reduce(call, call.copied(0, axes), axes)
 
 
 @rule("amax", "amin", "max", "min", "median")
@@ -61,28 +61,29 @@ def function_of_set(call: Call) -> Value:
 @rule("linalg_vector_norm", "norm")
 def norm(call: Call) -> Value:
     """A norm over some axes: blind to signs."""
-    operand = call.operand(0).only(sign=False)
+    axes = _axes(call, 2, len(call.args[0].shape))
+    operand = call.copied(0, axes).only(sign=False)
     if call.argument(1, "ord", 2) == 0:  # which counts what is not 0
-        return _reduce(call, operand.only(scale=False), _axes(call, 2, len(operand.shape)))
-    return replace(_reduce(call, operand, _axes(call, 2, len(operand.shape))), norm=True)
+        return _reduce(call, operand.only(scale=False), axes)
+    return replace(_reduce(call, operand, axes), norm=True)
 
 
 @rule("var", "std", "var_mean", "std_mean")
 def variance(call: Call) -> list[Value]:
     """A variance or deviation over some axes, and perhaps the mean."""
-    operand = call.operand(0)
-    axes = _axes(call, 1, len(operand.shape))
-    average = _reduce(call, operand, axes)
+    axes = _axes(call, 1, len(call.args[0].shape))
+    average = _reduce(call, call.copied(0, axes), axes)
     power = 2 if call.operator.name in {"var", "var_mean"} else 1
-    spread = Value(average.shape, average.labels, scaled_terms(average.scale, power))
+    spread = Value(average.shape, average.labels, scaled_terms(average.scale, power), copies=average.copies)
     return [spread, average][: len(call.shapes)]
 
 
 @rule("_softmax", "_safe_softmax", "_log_softmax", "softmax", "log_softmax")
 def softmax(call: Call) -> Value:
     """Numbers set against the others along an axis."""
-    operand = call.plain(call.operand(0))
-    call.summed(operand.labels, [call.args[1] % len(operand.shape)])
+    axis = call.args[1] % len(call.shape)
+    operand = call.plain(call.copied(0, [axis]))
+    call.summed(operand.labels, [axis])
     return replace(operand, positive=not call.operator.name.strip("_").startswith("log"))
 
 
