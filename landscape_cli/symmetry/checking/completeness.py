@@ -182,7 +182,7 @@ def _signs(
     flipped = {axis.tensor for group in moves.symmetry.signs for axis in group.axes}
     search = SignSearch(probe, moves, exchanges.generators, idle | probe.unlearned_but(flipped), unseen, random)
     found = [bits for bits in moves.signs(search.idle) if bits and known.add(bits)]
-    wrong = sum(not search.keeps(bits) for bits in found)
+    wrong = len(found) - len(search.kept(found))
     missed = 0
     examples: list[str] = []
     for flips in search.flips():

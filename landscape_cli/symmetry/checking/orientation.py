@@ -13,11 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from landscape_cli.symmetry.checking.moves import Entries
-from landscape_cli.symmetry.checking.probe import Probe
+from landscape_cli.symmetry.checking.probe import Probe, Vector
 
-HEADS = 100
+HEADS = 200
 """The most numbers that are given freely."""
 NOTHING = 1e-9
 """A gradient, relative to the largest, that is none."""
@@ -40,23 +41,32 @@ def candidate_flips(probe: Probe, inside: Entries, random: np.random.Generator) 
     left = np.zeros(probe.size, dtype=bool)
     left[inside] = True
     while left.any():
-        outputs, gradients = probe.gradients_of(networks, cotangents, soft=True)
-        rows = gradients[:, 0]
-        if not (np.isfinite(outputs).all() and np.isfinite(rows).all()):
+        row = _gradients(probe, networks[:1], cotangents)
+        if row is None:
             return None
-        tied = np.flatnonzero(left & (np.abs(rows[0]) > NOTHING * np.abs(rows[0]).max(initial=0)))
-        if not len(tied):
+        tied = np.flatnonzero(left & (np.abs(row[0]) > NOTHING * np.abs(row[0]).max(initial=0)))
+        if len(tied):
+            rows = _gradients(probe, networks, cotangents)
+            if rows is None:
+                return None
+            opposite = np.abs(rows[:, tied] + row[0, tied]) <= SAME * np.abs(row[0, tied])
+            signs[:, tied] = np.where(opposite, -1, 1)
+        else:
             if len(networks) > HEADS:
                 return None
             tied = order[left[order]][:1]
             networks, signs = (np.concatenate([table, table[:1]]) for table in (networks, signs))
             signs[-1, tied] = -1
-        else:
-            opposite = np.abs(rows[:, tied] + rows[0, tied]) <= SAME * np.abs(rows[0, tied])
-            signs[:, tied] = np.where(opposite, -1, 1)
         networks[:, tied] = values[tied] * signs[:, tied]
         left[tied] = False
     return _shortest([_bits(row < 0) for row in signs[1:]])
+
+
+def _gradients(probe: Probe, networks: Vector, cotangents: Tensor) -> Vector | None:
+    """Return the gradients of networks, shape (n, entries); None if something is NaN or Inf."""
+    outputs, gradients = probe.gradients_of(networks, cotangents, soft=True)
+    rows: Vector = gradients[:, 0]
+    return rows if np.isfinite(outputs).all() and np.isfinite(rows).all() else None
 
 
 def _bits(mask: NDArray[np.bool_]) -> int:

@@ -87,7 +87,8 @@ class SignSearch:
         if candidates is None:
             return None
         atoms = [self.entries(bits) for bits in candidates]
-        kept = {chosen[0] for _, chosen in self._equal(atoms, [()], [(k,) for k in range(len(atoms))])} if atoms else ()
+        bits_kept = set(self.kept(candidates))
+        kept = {k for k, bits in enumerate(candidates) if bits in bits_kept}
         sums = [
             np.flatnonzero(np.bincount(np.concatenate([atoms[k] for k in chosen])) % 2)
             for chosen in self._unchanged(atoms, self.idle, but=kept, half=1)
@@ -134,9 +135,10 @@ class SignSearch:
         """Return a set of entries, given as bits."""
         return np.array([entry for entry in range(self._probe.size) if bits >> entry & 1], dtype=np.int64)
 
-    def keeps(self, bits: int) -> bool:
-        """Tell whether flipping a set of entries leaves the outputs of random networks unchanged."""
-        return bool(self._equal([self.entries(bits)], [()], [(0,)]))
+    def kept(self, flips: Sequence[int]) -> list[int]:
+        """Return those of several flips, given as bits, that leave the outputs of random networks unchanged."""
+        atoms = [self.entries(bits) for bits in flips]
+        return [flips[k] for _, (k,) in self._equal(atoms, [()], [(k,) for k in range(len(atoms))])] if atoms else []
 
     def _equal(
         self, atoms: Sequence[Entries], left: Sequence[tuple[int, ...]], right: Sequence[tuple[int, ...]]

@@ -38,6 +38,7 @@ class CutTable:
         """
         self._shapes, self._learned, self._runs = shapes, learned, runs
         self._cuts: dict[str, dict[int, Cut]] = {}
+        self._taken: set[tuple[str, int]] = set()
         self._slices: dict[tuple[str, int], set[tuple[int, int]]] = {}
 
     def note_stack(self, used: Parameter, most: int = MOST_STACKED) -> None:
@@ -52,10 +53,15 @@ class CutTable:
             if dim in batch and len(set(cut.pieces)) == 1 and cut.pieces[0] > 1:  # a stack in each piece
                 self._cuts[used.name][dim] = _each_alone(cut)
 
+    def is_stack(self, name: str) -> bool:
+        """Tell whether a parameter was used as a stack of matrices, or what was taken of it."""
+        return any((name, dim) not in self._taken for dim in self._cuts.get(name, ()))
+
     def note_piece(self, used: Parameter, dim: int, pieces: Sequence[int] = ()) -> None:
         """Note that places along an axis were used apart: each, or in pieces of these lengths."""
         long = self._long(used)
         alone = max(pieces, default=1) == 1
+        self._taken.add((used.name, dim))
         if dim in long and (dim == long[0] or (alone and len(long) > MOST_STACKED - 1)):
             self._note_cuts(used, [dim], pieces, most=len(long) if alone else MOST_STACKED)
 

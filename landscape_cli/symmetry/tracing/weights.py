@@ -130,7 +130,7 @@ class WeightTracker:
 
     def _note_stack(self, name: str, value: Value) -> None:
         """Note a parameter of which a stack of matrices was made, or one whose axes lie one within another there."""
-        if name in self._parameters.stacks:
+        if name in self._parameters.stacks or self._parameters.cuts.is_stack(name):
             return
         along = [self._along(name, value, axis) for axis, size in enumerate(value.shape) if size > 1]
         within = {dim for dims in along for dim in sorted(dims)[:-1]}
