@@ -28,6 +28,8 @@ THIRDS = 40
 """Up to how many entries a third may be taken to, as two trade places."""
 DEEP = 8
 """How many entries more are held, at most, to tell what goes along with an exchange."""
+NETWORKS = 12
+"""The most networks whose outputs are compared."""
 LONG = 60
 """How many steps the chain may have, beyond those that what was found needs."""
 
@@ -106,6 +108,7 @@ class ExchangeSearch:
     def run(self, idle: NDArray[np.bool_]) -> Exchanges:
         """Look among all entries but those that do nothing."""
         self._idle = idle
+        self._draw_until_seen()
         for step in reversed(list(self._chain())):
             known = [move for move in self.known if (move[step.held] == step.held).all()]
             for entry in step.next.tolist():
@@ -116,6 +119,18 @@ class ExchangeSearch:
                 if not self._is_known(move):
                     self.result.missed.append(move)
         return self.result
+
+    def _draw_until_seen(self) -> None:
+        """Draw networks until each entry that does something mattered to two: what is off may go anywhere.
+
+        What never mattered counts as doing nothing.
+        """
+        seen = np.sum([self._probe.active(network) for network in self._networks], axis=0)
+        while len(self._networks) < NETWORKS and (seen[~self._idle] < 2).any():
+            self._networks.append(self._probe.draw())
+            self._before.append(self._probe.outputs(self._networks[-1]))
+            seen += self._probe.active(self._networks[-1])
+        self._idle = self._idle | (seen == 0)
 
     def _is_known(self, move: Move) -> bool:
         """Tell whether a move is put together of those known, each of other entries, where it does something."""
