@@ -168,9 +168,11 @@ def test_commands(landscape, monkeypatch: pytest.MonkeyPatch, name: str) -> None
     ],
 )
 def test_convolutions_unfold_a_few_samples_at_a_time(layer: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And have the bits that all samples at once have."""
+    """And have the bits that all samples at once have: of whole numbers, as products are not summed in one order."""
     layer = layer.double().eval().requires_grad_(False)
-    x = torch.randn(5, 4, *[9] * (layer.weight.ndim - 2), dtype=torch.float64)
+    for tensor in layer.parameters():
+        tensor.random_(-9, 10)
+    x = torch.randint(-9, 10, (5, 4, *[9] * (layer.weight.ndim - 2)), dtype=torch.float64)
     whole, counts = layer(x), []
     split = Tensor.split
     monkeypatch.setattr(Tensor, "split", lambda x, size: counts.append(size) or split(x, size))
