@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
 
 import pytest
@@ -27,6 +28,7 @@ from tests.support.routed_nets import (
     ROUTED,
     by_place,
     limited,
+    multiplied,
     spread,
 )
 from tests.support.symmetry_checks import EXACT, Net, check_true, make_net
@@ -105,10 +107,11 @@ def test_experts_in_groups_that_are_told_by_their_place_do_not(modules: bool) ->
     check_true(net)
 
 
-def test_zeros_that_may_be_best_are_told_by_their_place() -> None:
+@pytest.mark.parametrize("mask", [partial(spread, number=0.0), multiplied, lambda scores: scores.relu()])
+def test_zeros_that_may_be_best_are_told_by_their_place(mask: Callable[[Tensor], Tensor]) -> None:
     """A score may fall below the zeros put for others, of which the first counts: that is fixed, with a warning."""
     torch.manual_seed(0)
-    net = make_net(limited(partial(spread, number=0.0), bias=True)(), (3,), batch=24)
+    net = make_net(limited(mask, bias=True)(), (3,), batch=24)
     assert not net.symmetry.modules
     assert sorted(group.size for group in net.symmetry.permutations) == [*[3] * GROUPS * IN_GROUP, 4, 4]
     [note] = net.symmetry.notes

@@ -49,9 +49,6 @@ class Value:
         zero: whether it is known to be 0 everywhere.
         copies: whether it is the same all along some axes, where labels then need not tell places apart.
         norm: whether it is a norm, which is 0 for zeros alone.
-        positive: whether all of it is known to be above 0.
-        filled: whether one number was put at several places that may not be the least there: which of them comes first
-            in an order is told by no unit.
         lone: units that it holds alone of those along an axis, and who reads it uses so: layers of one place.
         unread: whether it is some places of a tensor, taken for their numbers or for no more than their shape.
     """
@@ -65,8 +62,6 @@ class Value:
     zero: bool = False
     copies: bool = False
     norm: bool = False
-    positive: bool = False
-    filled: bool = False
     lone: tuple[Layer, ...] = ()
     unread: bool = False
 
@@ -79,8 +74,6 @@ class Value:
             tuple((change(layer), power) for layer, power in self.sign),
             zero=self.zero,
             copies=self.copies,
-            positive=self.positive,
-            filled=self.filled,
         )
 
     @property
@@ -96,7 +89,7 @@ class Value:
     def only(self, *, scale: bool = True, sign: bool = True) -> Value:
         """Return the same without its scale or its sign, which the caller has accounted for."""
         scales, signs = self.scale if scale else (), self.sign if sign else ()
-        return replace(self, scale=scales, sign=signs, parameter=None, positive=False)
+        return replace(self, scale=scales, sign=signs, parameter=None)
 
 
 def distinct(layers: Iterable[Layer]) -> tuple[Layer, ...]:

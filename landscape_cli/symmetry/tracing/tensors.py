@@ -23,6 +23,7 @@ from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Terms, Value
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.storage import StorageTable, covers, storage_of
+from landscape_cli.symmetry.tracing.ties import TieTable
 from landscape_cli.symmetry.tracing.told import tell_apart
 
 CONSTANT = "a constant that differs from place to place"
@@ -71,12 +72,13 @@ class TensorTable:
         equations: between scales, and between signs.
         parameters: the model's tensors.
         constants: the tensors that depend on neither input nor parameters.
+        ties: which numbers of tensors may be repeated.
         seen: the labels of all tensors there were.
     """
 
     def __init__(self, labels: Labels, equations: Equations, parameters: ParameterTable, constants: Constants) -> None:
         """Start with no tensors but the model's."""
-        self.labels, self.equations = labels, equations
+        self.labels, self.equations, self.ties = labels, equations, TieTable(constants)
         self.parameters, self.constants = parameters, constants
         self.seen: list[Sequence[Layer]] = []
         self._values: TensorDict[Value] = TensorDict()

@@ -228,6 +228,7 @@ class Tracer(OperatorMode):
             return result
         written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None
         self._keep(dispatch, outputs, written, known, nodes)
+        tensors.ties.follow(dispatch.operator, dispatch.function, dispatch.args, dispatch.kwargs, outputs, target)
         self._weights.follow(dispatch.operator, dispatch.args, dispatch.kwargs, outputs, target)
         return result if written is None else written
 

@@ -265,9 +265,14 @@ class Call:
         parts = [layer for layer in units if covered(layer) < beside]
         return owners or [layer for layer in parts if not any(is_above(self.labels, layer, part) for part in parts)]
 
-    def name(self, operand: Value, axis: int, places: Value) -> None:
-        """Note that outputs which the rule says nothing of name places along an axis, if units live there alone."""
-        along = [layer for layer in operand.labels if axis in covered(layer) and not operand.filled]
+    def name(self, operand: Value, axis: int, places: Value, largest: Sequence[bool]) -> None:
+        """Note that outputs which the rule says nothing of name places along an axis, if units live there alone.
+
+        Numbers there that may be repeated come last in their order, the largest first or the smallest.
+        """
+        along = [layer for layer in operand.labels if axis in covered(layer)]
+        if not all(self.tensors.ties.of(self.args[0]).come_last(largest=first) for first in largest):
+            return
         if len(along) == 1 and covered(along[0]) == {axis} and int(along[0].min()) >= 0:
             self.named = Names(along[0].reshape(-1), Value(places.shape, places.labels))
 

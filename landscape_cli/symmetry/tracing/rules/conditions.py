@@ -31,10 +31,9 @@ def where(call: Call) -> Value:
     values = [branch for branch in branches if branch is not None]
     if len(values) < 2:
         numbers = [arg for arg in call.args[1:3] if is_number(arg)]
-        filled = bool(values) and _may_come_first(values[0], float(numbers[0]))
         values = values if numbers == [0] else [call.plain(value) for value in values]
         labels, scale = call.meet(condition, *values), values[0].scale if values else ()
-        return Value(call.shape, labels, scale, filled=filled)
+        return Value(call.shape, labels, scale)
     chosen = total(call, *[call.unsigned(value) for value in values])
     return Value(call.shape, call.meet(condition, chosen), chosen.scale)
 
@@ -45,17 +44,11 @@ def masked_fill(call: Call) -> Value:
     operand, mask = call.operand(0), call.plain(call.raw(1))
     number = call.args[2]
     number = float(call.numbers(number))
-    filled = _may_come_first(operand, number)
     if number != 0:
         operand = call.unsigned(operand)
     if number != 0 and not math.isinf(number):
         operand = call.unscaled(operand)
-    return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign, filled=filled)
-
-
-def _may_come_first(value: Value, number: float) -> bool:
-    """Tell whether a number put at places of a value may come before others there, not known to be least or largest."""
-    return not (math.isinf(number) or (number <= 0 and value.positive))
+    return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign)
 
 
 @rule("gt", "ge", "lt", "le", "eq", "ne", words="a choice")

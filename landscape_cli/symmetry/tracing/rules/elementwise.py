@@ -17,8 +17,6 @@ from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
 
-POSITIVE = frozenset({"sigmoid", "exp", "exp2", "softplus"})
-"""Functions that are above 0 everywhere."""
 NO_NORM = 1e-7
 """Of norms up to this, something else may be put in their place: vectors so short count as zeros."""
 MOST_ROOTS = 12
@@ -37,7 +35,7 @@ def same(call: Call) -> Value:
 @rule("neg", "_conj", "conj", "real", "imag", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
 def linear(call: Call) -> Value:
     """f(a x) = a f(x) for every a."""
-    return replace(call.raw(0), parameter=None, positive=False)
+    return replace(call.raw(0), parameter=None)
 
 
 @rule("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
@@ -71,7 +69,7 @@ def even(call: Call) -> Value:
 @rule("threshold", "floor", "ceil", "round", "trunc", "frac", "fixed_point", "acos", "acosh", "erfc", "erfinv")
 def neither(call: Call) -> Value:
     """No symmetry but that of working element by element."""
-    return replace(call.plain(call.raw(0)), zero=False, positive=call.operator.name in POSITIVE)
+    return replace(call.plain(call.raw(0)), zero=False)
 
 
 @rule("abs", rescales=True)
@@ -283,7 +281,7 @@ def _product(call: Call, operands: list[Value], power: int) -> Value:
         return nothing(call.shape)
     if len(operands) == 1:
         by_zero = any(is_number(arg) and arg == 0 for arg in call.args[:2])
-        return nothing(call.shape) if by_zero else replace(operands[0], parameter=None, positive=False)
+        return nothing(call.shape) if by_zero else replace(operands[0], parameter=None)
     met = call.met(*operands)
     scale, sign = operands[0].scale, operands[0].sign
     rank = len(call.shape)

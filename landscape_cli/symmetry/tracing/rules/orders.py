@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from landscape_cli.symmetry.tracing.layers import Value, covered
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call
@@ -13,6 +15,18 @@ ORDER = "places that come one after another"
 def _axis(call: Call, index: int, value: Value, default: int = -1) -> int:
     axis = call.argument(index, "dim", default)
     return int(default if axis is None else axis) % max(len(value.shape), 1)
+
+
+def _first(call: Call) -> Sequence[bool]:
+    """Return whether the largest come first, or the smallest; both where neither do."""
+    name = call.operator.name
+    if name in {"argmax", "argmin"}:
+        return [name == "argmax"]
+    if name == "topk":
+        return [bool(call.argument(3, "largest", True))]
+    if name in {"sort", "argsort"}:
+        return [bool(call.kwargs.get("descending", any(arg is True for arg in call.args[1:])))]
+    return [True, False]
 
 
 @rule("cumsum", words="a running sum")
@@ -61,7 +75,7 @@ def ordered(call: Call) -> list[Value]:
     sizes = tuple(1 if k == axis else size for k, size in enumerate(operand.shape))
     kept = Value(sizes, labels, scale)
     made = call.reshape(kept, call.shape) if len(call.shape) < rank else with_places(call, kept, call.shape, [axis])
-    call.name(operand, axis, made)
+    call.name(operand, axis, made, _first(call))
     return [made, Value(made.shape, made.labels)] if fixed else [made]
 
 
@@ -81,5 +95,5 @@ def place_of_extreme(call: Call) -> list[Value]:
     if all(int(layer.max()) < 0 for layer in operand.labels if covered(layer) & set(over)):
         return [made]
     if len(over) == 1:
-        call.name(operand, over[0], made)
+        call.name(operand, over[0], made, _first(call))
     return []

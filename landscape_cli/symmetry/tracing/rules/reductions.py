@@ -47,7 +47,8 @@ def extreme(call: Call) -> Value:
     axes = _axes(call, 1, len(operand.shape))
     made = _reduce(call, operand, axes)
     if len(call.shapes) > 1 and len(axes) == 1:
-        call.name(operand, axes[0], made)
+        largest = {"max": (True,), "min": (False,)}.get(call.operator.name, (True, False))
+        call.name(operand, axes[0], made, largest)
     return made
 
 
@@ -84,7 +85,7 @@ def softmax(call: Call) -> Value:
     axis = call.args[1] % len(call.shape)
     operand = call.plain(call.copied(0, [axis]))
     call.summed(operand.labels, [axis])
-    return replace(operand, positive=not call.operator.name.strip("_").startswith("log"))
+    return operand
 
 
 def _window(count: int, *, largest: bool) -> Rule:
