@@ -1,5 +1,5 @@
 # shellcheck disable=SC2034 # the stages read these
-# Settings for two CPU cores: under an hour in all. See README.md for how the numbers were chosen.
+# Settings for two CPU cores: an hour in all. See README.md for how the numbers were chosen.
 studies=(
   hmm-801/committee hmm-1601/committee hmm-3201/committee
   hmm-1601/perceptron hmm-3201/perceptron hmm-6401/perceptron
