@@ -236,3 +236,40 @@ LIMITED_MODULES: dict[str, Callable[[], nn.Module]] = {
     "side by side": limited(side_by_side, modules=True),
 }
 """The same of experts that are modules."""
+
+
+def stacked(forward: Callable[[Net, Tensor], Tensor], *, readers: bool) -> Callable[[], Net]:
+    """Return what makes a mixture of three experts: modules that a stack of matrices reads, or that read such a one."""
+
+    def run(m: Net, x: Tensor) -> Tensor:
+        h = m.i(x)
+        return m.o((m.gate(h).softmax(-1)[..., None] * forward(m, h)).sum(1))
+
+    def make() -> Net:
+        modules = nn.ModuleList(nn.Linear(*((3, 4) if readers else (4, 3))) for _ in range(PARTS))
+        table = nn.Parameter(torch.randn(PARTS, *((4, 3) if readers else (3, 4))))
+        return Net(run, i=nn.Linear(3, 4), gate=nn.Linear(4, PARTS), o=nn.Linear(4, 2), experts=modules, w=table)
+
+    return make
+
+
+def read_one_by_one(m: Net, h: Tensor) -> Tensor:
+    z = torch.stack([F.relu(h @ w) for w in m.w], 1)
+    return torch.stack([part(z[:, k]) for k, part in enumerate(m.experts)], 1)
+
+
+def made_at_once(m: Net, h: Tensor) -> Tensor:
+    z = F.relu(torch.einsum("bd,edh->beh", h, m.w))
+    return torch.stack([part(each) for part, each in zip(m.experts, z.unbind(1), strict=True)], 1)
+
+
+def read_at_once(m: Net, h: Tensor) -> Tensor:
+    return torch.einsum("beh,ehd->bed", torch.stack([F.relu(part(h)) for part in m.experts], 1), m.w)
+
+
+STACKED: dict[str, Callable[[], nn.Module]] = {
+    "stacked, read one by one": stacked(read_one_by_one, readers=True),
+    "made at once, read one by one": stacked(made_at_once, readers=True),
+    "made one by one, read at once": stacked(read_at_once, readers=False),
+}
+"""Experts of which one half is modules and the other matrices in a stack."""

@@ -26,6 +26,7 @@ from tests.support.routed_nets import (
     LIMITED,
     LIMITED_MODULES,
     ROUTED,
+    STACKED,
     by_place,
     limited,
     multiplied,
@@ -118,6 +119,18 @@ def test_zeros_that_may_be_best_are_told_by_their_place(mask: Callable[[Tensor],
     assert "gate.weight[0]" in note
     assert counted(net.symmetry)["not_understood"] == 2
     check_true(net)
+
+
+@pytest.mark.parametrize("name", STACKED)
+def test_experts_of_modules_and_of_matrices_in_a_stack_trade_places(name: str) -> None:
+    torch.manual_seed(0)
+    net = make_net(STACKED[name](), (3,))
+    [group] = net.symmetry.modules
+    assert group.size == PARTS
+    assert sorted(inner.size for inner in net.symmetry.permutations) == [3, 3, 3, 4, 4]
+    assert not net.symmetry.notes
+    check_true(net)
+    assert undone(net, 0) == ""
 
 
 def test_what_gains_nothing_is_not_cut_along_with_experts() -> None:

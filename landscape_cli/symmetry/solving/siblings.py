@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from landscape_cli.symmetry.solving.exchange import Exchange, Moved, moved_units, rows_of
+from landscape_cli.symmetry.solving.exchange import Exchange, Moved, moved_units
 from landscape_cli.symmetry.solving.free_groups import MakeAxes, unused
 from landscape_cli.symmetry.solving.hashes import Hashes, is_sum
+from landscape_cli.symmetry.solving.lived import in_common, table_of
 from landscape_cli.symmetry.solving.places import Part
 from landscape_cli.symmetry.spec import Axis, ModuleGroup
 from landscape_cli.symmetry.tracing.graph import JOINING, LEAF, PICKED, Node
@@ -309,14 +310,21 @@ def _group(
             along.setdefault((name, dims), []).append([int(np.ravel_multi_index(each, sizes)) for each in at])
     for (name, dims), columns in along.items():
         lived += axes(name, dims, np.array(columns).T)
+    tables: dict[str, dict[tuple[int, ...], Array]] = {}
     for part in parts:
         if part.tensor in inside or part.tensor in cut:
             continue
-        table = _table(part, member_of, stands_for, found[0][1], len(members))
+        table = table_of(part, member_of, stands_for, found[0][1], len(members))
         if table is None:
             return None
         if table.size:
-            lived += axes(part.tensor, part.dims, table)
+            tables.setdefault(part.tensor, {})[tuple(part.dims)] = table
+    for name, of_runs in tables.items():
+        common = in_common(of_runs, traced.shapes[name])
+        if common is None:
+            return None
+        for dims, table in common.items():
+            lived += axes(name, dims, table)
     aliases = traced.aliases
     named = [tuple(alias for name in member for alias in aliases.get(name, ())) for member in members]
     return ModuleGroup(
@@ -336,23 +344,6 @@ def _own(traced: Traced, like: Likeness, moved: Moved, numbers: Array) -> Array:
         above.append(traced.labels.above(above[-1][above[-1] >= 0]))
     found: Array = np.intersect1d(np.concatenate(above), numbers)
     return found
-
-
-def _table(part: Part, member_of: Array, stands_for: Array, moved: Moved, count: int) -> Array | None:
-    """Return the places of each of several parts along axes of a tensor, in an order that corresponds."""
-    columns = part.run.columns
-    of = np.stack([np.where(column >= 0, member_of[np.maximum(column, 0)], -1) for column in columns])
-    if not len(columns) or of.max() < 0:
-        return np.zeros((count, 0), dtype=np.int64)
-    member, there = of.max(axis=0), of >= 0
-    if (np.where(there, of, member) != member).any():
-        return None
-    key = rows_of(columns, moved, stands_for)
-    rows = [np.flatnonzero(member == k) for k in range(count)]
-    in_step = [row[np.argsort(key[row], kind="stable")] for row in rows]
-    order = np.argsort(in_step[0])
-    alike = all(np.array_equal(key[row], key[in_step[0]]) for row in in_step)
-    return np.stack([row[order] for row in in_step]) if alike else None
 
 
 def _common_name(members: Sequence[Sequence[str]]) -> str:

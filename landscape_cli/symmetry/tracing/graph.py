@@ -167,6 +167,10 @@ class Graph:
         made = [each for each in outputs if isinstance(each, Tensor)]
         if name == "add" and len(operands) == 1 and any(not isinstance(arg, Tensor) and arg == 0 for arg in args[:2]):
             return self._noted(made, operands)
+        stacked = self._stacked(name, args, operands)
+        if stacked:
+            self._noted(made, stacked)
+            return []
         axis = 0
         sizes: tuple[int, ...] = ()
         if name in EVEN or (name == "pow" and len(operands) == 1 and args[1] in {2, 4, 6}):
@@ -195,6 +199,15 @@ class Graph:
             self._write(target, numbers[0])
             return numbers
         return self._noted(made, numbers)
+
+    def _stacked(self, name: str, args: Any, operands: Sequence[int]) -> list[int]:
+        """Return the nodes of what an operator takes back out of what was put side by side; none if it does not."""
+        node = self.nodes[operands[0]] if len(operands) == 1 else None
+        if node is None or node.operator != "stack" or len(node.operands) < 2 or name not in {"select", "unbind"}:
+            return []
+        if (args[1] if len(args) > 1 else 0) % args[0].ndim != node.axis:
+            return []
+        return list(node.operands) if name == "unbind" else [node.operands[args[2]]]
 
     def _difference(self, number: int) -> int:
         """Return a node with a difference in whatever order in the stead of one in its own, and any other as it is."""
