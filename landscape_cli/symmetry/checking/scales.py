@@ -148,8 +148,13 @@ class ScaleSpace:
         numbers = np.diff(self._probe.starts)
         each = np.linspace(1, 0.99, len(numbers)) / np.maximum(numbers, 1)  # a tensor as much as another, but for ties
         costs = np.append(np.repeat(each, numbers), 1e-3)
-        more = [row for row in short_rows(full, self._busy(known, self.idle), costs) if self._keeps(row)]
-        return np.array(more).reshape(-1, full.shape[1])
+        known = self._busy(known, self.idle)
+        more = np.zeros((0, full.shape[1]))
+        for row in short_rows(full, known, costs):  # rounded, as one that is all but outside, it may be a known one
+            together = np.concatenate([known, more, row[None]])
+            if len(span(together)) > len(span(together[:-1])) and self._keeps(row):
+                more = np.concatenate([more, row[None]])
+        return more
 
     def rank(self, powers: Vector) -> int:
         """Return how many different scales rows of powers amount to, entries that do nothing left out."""

@@ -107,7 +107,7 @@ class VariableTable:
         fixed = np.append(self._labels.why_fixed(np.arange(self._labels.count)) > 0, False)
         kinds = np.append(self.kind_of_unit, NONE)
         sizes = np.bincount(kinds[kinds >= 0], minlength=1)
-        fixed &= (np.append(self._labels.above(np.arange(self._labels.count)), NONE) < 0) & (sizes[kinds] > 1)
+        fixed &= np.append(self._outermost(sizes), False) & (sizes[kinds] > 1)
         lead = np.append(np.arange(self._labels.count), NONE)
         for rows, _ in (*equations.rows("scale"), *equations.rows("sign")):
             units = np.where(self.several[rows], NONE, np.maximum(self.unit_of[rows], NONE))
@@ -130,6 +130,19 @@ class VariableTable:
                 variables, at = first_places(cells.block.variables)
                 self._rank(variables, units[at], self.rank_of[variables], kind_of[variables])
                 self.cells[place] = replace(cells, units=units, ranks=self.rank_of[cells.block.variables])
+
+    def _outermost(self, sizes: Array) -> NDArray[np.bool_]:
+        """Return which units are in no block, or in none but such as nothing is like, as a piece of a parameter.
+
+        Args:
+            sizes: how many units there are of each kind.
+        """
+        above = self._labels.above(np.arange(self._labels.count))
+        outermost, up = np.ones(len(above), dtype=bool), above
+        while (up >= 0).any():
+            outermost &= (up < 0) | (sizes[self.kind_of_unit[np.maximum(up, 0)]] == 1)
+            up = np.where(up >= 0, above[np.maximum(up, 0)], NONE)
+        return outermost
 
     def _choose(self) -> Array:
         """Return which variables are kept: those of one unit of each kind, those within blocks in the chosen block."""
@@ -223,7 +236,8 @@ class VariableTable:
         gains of fixed places meet those of every head, each is of a kind of its own.
         """
         units = np.arange(self._labels.count)
-        loose = (self._labels.why_fixed(units) > 0) & (self._above < 0) & (self._sizes[self.kind_of_unit] > 1)
+        fixed = self._labels.why_fixed(units) > 0
+        loose = fixed & self._outermost(self._sizes) & (self._sizes[self.kind_of_unit] > 1)
         of_loose = np.append(loose, False)[np.maximum(self.unit_of, NONE)] & ~self.several
         told: Hash = np.zeros(len(units), dtype=np.uint64)
         single: Array = units[:0]

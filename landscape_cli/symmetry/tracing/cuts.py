@@ -62,14 +62,15 @@ class CutTable:
         long = self._long(used)
         alone = max(pieces, default=1) == 1
         self._taken.add((used.name, dim))
-        if dim in long and (dim == long[0] or (alone and len(long) > MOST_STACKED - 1)):
+        matrix = not alone and len(long) == MOST_STACKED - 1
+        if dim in long and (dim == long[0] or matrix or (alone and len(long) > MOST_STACKED - 1)):
             self._note_cuts(used, [dim], pieces, most=len(long) if alone else MOST_STACKED)
 
     def note_slice(self, used: Parameter, dim: int, places: Collection[int]) -> None:
         """Note that some places in a row along an axis were used apart: as a place alone, or with others as pieces."""
         if len(places) == 1:
             self.note_piece(used, dim)
-        elif dim in self._long(used)[:1] and used.name in self._learned:
+        elif dim in self._long(used) and used.name in self._learned:
             self._slices.setdefault((used.name, dim), set()).add((min(places), len(places)))
 
     def note_groups(self, shape: Sequence[int], layers: Sequence[Layer], groups: int, labels: Labels) -> None:
@@ -123,14 +124,14 @@ class CutTable:
     def _add_slices(self) -> None:
         """Note as pieces what was taken in slices that come to the whole."""
         for (name, dim), slices in self._slices.items():
-            starts, sizes = zip(*sorted(slices), strict=True)
-            if [*starts, self._shapes[name][dim]] != [0, *accumulate(sizes)]:
+            sizes = _tiling(slices, self._shapes[name][dim])
+            if not sizes:
                 continue
             cut = Cut(dim, sizes)
             cuts = self._cuts.setdefault(name, {})
             if dim in cuts and len(set(sizes)) == 1:
                 cuts[dim] = _each_alone(cut)
-            elif sum(size > 1 for size in self._shapes[name]) > 2:
+            else:
                 cuts.setdefault(dim, cut)
 
     def _long(self, used: Parameter) -> list[int]:
@@ -142,6 +143,16 @@ class CutTable:
             cuts = self._cuts.setdefault(used.name, {})
             for dim in dims:
                 cuts.setdefault(dim, Cut(dim, tuple(pieces) or (1,) * self._shapes[used.name][dim]))
+
+
+def _tiling(slices: Collection[tuple[int, int]], length: int) -> tuple[int, ...]:
+    """Return how long slices are, each a start and a length, that come to a whole: the smallest or the largest ones."""
+    held = {(a, b) for a in slices for b in slices if a != b and a[0] >= b[0] and sum(a) <= sum(b)}
+    for left_out in ({outer for _, outer in held}, {inner for inner, _ in held}):
+        starts, sizes = zip(*sorted(set(slices) - left_out), strict=True)
+        if [*starts, length] == [0, *accumulate(sizes)]:
+            return sizes
+    return ()
 
 
 def _each_alone(cut: Cut) -> Cut:

@@ -16,7 +16,7 @@ from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
 from landscape_cli.symmetry.tracing.rules.elementwise import total
-from landscape_cli.symmetry.tracing.rules.places import piece_of
+from landscape_cli.symmetry.tracing.rules.places import note_slices, piece_of
 from landscape_cli.symmetry.tracing.tensors import NUMBERED, Names
 
 MOVED = "places moved about"
@@ -90,6 +90,7 @@ def index(call: Call) -> Value:
     operand = call.copied(0)
     taken = call.move(operand, lambda numbers: call.function(numbers, places), call.shape, apart=True)
     if [place.ndim for place in places if place is not None] != [0]:
+        note_slices(call, operand, taken)
         return taken
     [axis] = [axis for axis, place in enumerate(places) if place is not None]
     return piece_of(call, operand, taken, axis, dropped=True)

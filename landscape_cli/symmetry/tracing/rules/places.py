@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,7 +36,7 @@ def reshape(call: Call) -> Value:
         elif left > 2:  # but matrices are, of which each has several axes laid out as one
             call.parameters.cuts.note_stack(parameter, most=len(long))
     if parameter is None or [operand.shape[axis] for axis in long] != [size for size in call.shape if size > 1]:
-        return _cut_up(call, operand, result) if left > len(long) > 2 else result
+        return _cut_up(call, operand, result) if left > len(long) > 1 else result
     behind = iter([parameter.dims[axis] for axis in long])
     return result.with_behind([next(behind) if size > 1 else None for size in call.shape], operand)
 
@@ -50,7 +51,8 @@ def _cut_up(call: Call, operand: Value, result: Value) -> Value:
         inner = max((k for k, size in enumerate(new) if size > 1), default=0)
         dims += [long[0] if long and k == inner else None for k in range(len(new))]
         outer = prod(new[:inner])
-        if operand.behind is not None and long and long[0] is not None and outer > 1:
+        stack = sum(size > 1 for size in operand.shape) > 2  # of a matrix it is told by which of them are taken
+        if stack and operand.behind is not None and long and long[0] is not None and outer > 1:
             call.parameters.cuts.note_piece(operand.behind, long[0], (new[inner],) * outer)
     return replace(result, piece=operand.behind and Parameter(operand.behind.name, tuple(dims)))
 
@@ -160,9 +162,26 @@ def take_places(call: Call) -> Value:
         places = call.function(torch.arange(operand.shape[axis]), 0, *rest[1:]).tolist()
         dim = operand.behind.dims[axis]
         if dim is not None and places and places == list(range(places[0], places[0] + len(places))):
-            call.parameters.cuts.note_slice(operand.behind, dim, places)
+            if len(places) == 1:
+                call.parameters.cuts.note_piece(operand.behind, dim)
+            else:
+                note_slices(call, operand, taken)
             return replace(taken, piece=operand.behind)
     return taken
+
+
+def note_slices(call: Call, value: Value, taken: Value) -> None:
+    """Note that some places in a row along axes of a parameter were taken, of whichever view of it."""
+    if value.behind is None:
+        return
+    here = np.concatenate([np.zeros(0, dtype=np.int64), *(layer.numpy().ravel() for layer in taken.labels)])
+    layers = [np.isin(run[0].numpy(), here) for run in call.parameters.runs[value.behind.name]]
+    for dim in range(len(call.parameters.shapes[value.behind.name])):
+        along = [held.swapaxes(0, dim).reshape(held.shape[dim], -1).any(axis=1) for held in layers]
+        held = np.all([places for places in along if len(places) > 1] or [[True]], axis=0)
+        [places] = np.nonzero(held)
+        if 1 < len(places) < len(held) and places[-1] - places[0] == len(places) - 1:
+            call.parameters.cuts.note_slice(value.behind, dim, places.tolist())
 
 
 def piece_of(
@@ -183,7 +202,9 @@ def piece_of(
     axis = axis % len(value.shape)
     dims = value.behind.dims
     dim = dims[axis]
-    if dim is not None:
+    if dim is None or (pieces and value.parameter is None):
+        note_slices(call, value, taken)
+    else:
         call.parameters.cuts.note_piece(value.behind, dim, pieces)
     if dropped:
         dims = (*dims[:axis], *dims[axis + 1 :])
