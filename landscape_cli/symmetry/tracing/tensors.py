@@ -35,6 +35,8 @@ NUMBERED = "units that are told by their numbers"
 """Why units may not move that are looked up by where they are."""
 UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
+MOST_COMPARED = 1 << 14
+"""Up to how many numbers of a constant are looked at."""
 IN_PLACE = "writing in place "
 """What they begin with where a tensor was written into in a way that is not followed."""
 
@@ -216,9 +218,22 @@ class TensorTable:
         shape, rank = tuple(tensor.shape), tensor.ndim
         numbers = self.constants.numbers(tensor)
         sizes = shape if numbers is None or not numbers.numel() else compress(numbers).shape
-        slots = [along(to_layer(self.labels.slots(size, CONSTANT)), axis, rank) for axis, size in enumerate(sizes)]
+        slots = [along(self._alike(numbers, axis, size), axis, rank) for axis, size in enumerate(sizes)]
         zero = prod(sizes) == 1 and numbers is not None and bool((numbers == 0).all())
         return Value(shape, distinct(slots), zero=zero, copies=tuple(sizes) != shape)
+
+    def _alike(self, numbers: Tensor | None, axis: int, size: int) -> Layer:
+        """Return a layer of the places along an axis of a constant: those that hold the same may trade places."""
+        if size == 1 or numbers is None or numbers.numel() > MOST_COMPARED or numbers.is_complex():
+            return to_layer(self.labels.slots(size, CONSTANT))
+        rows = numbers.movedim(axis, 0).reshape(size, -1)
+        _, kind = np.unique(rows.double().numpy(), axis=0, return_inverse=True)
+        kinds = self.labels.slots(int(kind.max()) + 1, CONSTANT)
+        if len(kinds) == size:
+            return to_layer(kinds[kind.ravel()])
+        units = self.labels.units(size)
+        self.labels.respect(units, kinds[kind.ravel()], CONSTANT)
+        return to_layer(units)
 
     def is_new(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter that no operator has used yet."""
