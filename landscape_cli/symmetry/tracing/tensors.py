@@ -15,6 +15,7 @@ from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.belonging import INPUT
 from landscape_cli.symmetry.tracing.branches import UNUSED
 from landscape_cli.symmetry.tracing.constants import META, Constants
+from landscape_cli.symmetry.tracing.cuts import is_crossed
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
 from landscape_cli.symmetry.tracing.integers import NONE, Array
@@ -277,7 +278,14 @@ class TensorTable:
         outer, slots = 1, list[Layer]()
         layers: list[Layer] = []
         cuts = self.parameters.stacks[name]
-        for cut in cuts:
+        crossed = cuts if is_crossed(cuts) else ()
+        for cut in crossed:  # each by itself
+            inner = self.labels.units(len(cut.pieces))
+            for dim in cut.beside or ():
+                units = self.labels.units(len(cut.pieces) * shape[dim], together=True)
+                self.labels.respect(units, np.repeat(inner, shape[dim]), f"a stack, {name!r}")
+                layers.append(_across(units.reshape(-1, shape[dim]), (cut.axis, dim), shape))
+        for cut in cuts[len(crossed) :]:
             count, which = len(cut.pieces), np.repeat(np.arange(len(cut.pieces)), cut.pieces)
             parts = cut.parts if cut is cuts[-1] else count
             inner = self.labels.units(len(blocks) * count)
@@ -297,7 +305,7 @@ class TensorTable:
                 numbers = self.labels.slots(parts, f"a piece of {name!r}")[which // (count // parts)]
                 slots.append(_across(numbers, (cut.axis,), shape))
         beside = range(len(shape)) if cuts[-1].beside is None else cuts[-1].beside
-        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1]:
+        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1 and not crossed]:
             if dim not in beside:
                 layers.append(along(to_layer(self.labels.units(shape[dim], together=True)), dim, len(shape)))
                 continue
