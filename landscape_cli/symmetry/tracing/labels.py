@@ -37,7 +37,8 @@ from landscape_cli.symmetry.tracing.origins import Origins
 class Labels:
     """A growing collection of units, and the facts known about them; those that are one by union-find (Tarjan, 1975).
 
-    `crossed` are units in blocks of two kinds that cross, and stay where they are. `_same` leads from each to one that
+    `crossed` are units in blocks of two kinds that cross, and stay where they are; `blank` are those of zeros beside
+    fixed places. `_same` leads from each to one that
     it was united with, at last the lowest of all; `find` shortens the paths.
     """
 
@@ -45,6 +46,7 @@ class Labels:
         self.reasons: list[str] = [""]
         self.count = 0
         self.crossed: set[int] = set()
+        self.blank: set[int] = set()
         self._merged = False
         self._same = np.zeros(1, dtype=np.int64)
         self._above = np.full(1, NONE)
