@@ -28,6 +28,7 @@ from landscape_cli.symmetry.solving.skipped import leaves_out_nothing
 from landscape_cli.symmetry.solving.unfollowed import MAY
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
+from landscape_cli.symmetry.tracing.cuts import crossed_in, crossings
 from landscape_cli.symmetry.tracing.record import Cut, Known, Stacks, Traced, counts_of
 from landscape_cli.symmetry.tracing.tracer import Tracer
 
@@ -130,11 +131,15 @@ def _symmetry_of(
                 alike.clear()
     in_order = sorted(alike.values(), key=lambda stacks: -max(map(len, stacks.values())))
     again_apart = [step for stacks in in_order for step in _otherwise(stacks)]
-    steps = deque([*map(Known, in_order), *map(Known, again_apart), Known(joints=siblings.joints)])
+    together = [{name: cuts for stacks in in_order for name, cuts in stacks.items()}] if len(in_order) > 1 else []
+    crossed = [step for stacks in (*together, *in_order) for step in crossings(stacks, traced.shapes)]
+    steps = deque([*map(Known, [*in_order, *again_apart, *crossed]), Known(joints=siblings.joints)])
     while steps:
         step = steps.popleft()
         more = Known({**known.stacks, **step.stacks}, known.joints | step.joints)
         if more == known or (step.stacks in again_apart and not _is_left(step.stacks, known.stacks)):
+            continue
+        if (crossing := crossed_in(step.stacks)) and crossing <= crossed_in(known.stacks):
             continue
         try:
             again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)

@@ -48,9 +48,9 @@ def test_nothing_is_wrong(campaign: Campaign, part: int) -> None:
 def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
     """Programs that do each of the things that are counted."""
 
-    def fault(program, *arguments: str) -> tuple[str, ...]:
+    def fault(program, *arguments: str, longest: float = 1.5) -> tuple[str, ...]:
         runner.close()
-        limits = patch.multiple(worker, SECONDS=0.5, LONGEST=1.5)
+        limits = patch.multiple(worker, SECONDS=longest / 3, LONGEST=longest)
         with patch.object(worker, "main", program), limits:
             return runner.run(Case({"b.st": b"b"}, arguments)).faults
 
@@ -105,7 +105,7 @@ def test_the_fuzzer_sees_what_is_wrong(tmp_path: Path) -> None:
         content[::4096] = b"x" * (len(content) // 4096)
 
     with patch.object(running, "MEMORY", 20_000_000):
-        assert fault(do(large), "path") == ("memory",)
+        assert fault(do(large), "path", longest=60) == ("memory",)
     runner.close()
 
 

@@ -11,6 +11,7 @@ from landscape_cli.normalization.verified import normalize
 from landscape_cli.symmetry import trace_symmetry
 from landscape_cli.symmetry.checking.completeness import check_completeness
 from tests.support.layers import Net
+from tests.support.symmetry_checks import check_true, make_net
 
 CONSTANTS = {"mean", "spread", "temperature", "gain"}
 
@@ -55,3 +56,35 @@ def test_a_table_goes_with_its_units_and_that_is_said() -> None:
     for network_ in (normal, aligned):
         assert not torch.equal(network_["table"], params["table"])
         assert all(torch.equal(network_[name], params[name]) for name in CONSTANTS)
+
+
+def halves_turned(table: str, z: Tensor) -> Tensor:
+    """What is turned by 90 degrees, pair by pair: halves of each head, or neighbours."""
+    if table == "halves":
+        return torch.cat([-z[..., 2:], z[..., :2]], -1)
+    return torch.stack([-z[..., 1::2], z[..., ::2]], -1).flatten(-2)
+
+
+@pytest.mark.parametrize("table", ["halves", "neighbours"])
+def test_both_columns_of_a_pair_in_a_saved_table_of_rotary_positions_stay_in_their_order(table: str) -> None:
+    """Pairs trade places with the columns of the table, both of each; within a pair there is a first and a second."""
+
+    def turned(m: Net, z: Tensor) -> Tensor:
+        return z * m.cos + halves_turned(table, z) * m.sin
+
+    def forward(m: Net, x: Tensor) -> Tensor:
+        h = m.i(x)
+        q, k, v = (part(h).unflatten(-1, (2, 4)).transpose(1, 2) for part in (m.q, m.k, m.v))
+        y = (turned(m, q) @ turned(m, k).mT).softmax(-1) @ v
+        return m.o(y.transpose(1, 2).flatten(2).mean(1))
+
+    torch.manual_seed(0)
+    model = Net(forward, i=nn.Linear(3, 5), q=nn.Linear(5, 8), k=nn.Linear(5, 8), v=nn.Linear(5, 8), o=nn.Linear(8, 2))
+    for name in ("cos", "sin"):
+        model.register_buffer(name, torch.randn(3, 4))
+    net = make_net(model, (3, 3))
+    groups = {frozenset(axis.tensor for axis in group.axes): group for group in net.symmetry.permutations}
+    [pairs] = [group for tensors, group in groups.items() if "cos" in tensors]
+    assert (pairs.size, pairs.blocks) == (2, 1)
+    assert {axis.tensor for axis in pairs.axes} == {"cos", "sin", "q.weight", "q.bias", "k.weight", "k.bias"}
+    check_true(net)

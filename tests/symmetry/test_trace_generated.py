@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli.symmetry import Role
+from tests.support.capsule_nets import CLASSES, READ, ROUTED, SIZE, UNITS, of_a_convolution, two_layers
 from tests.support.composed import undone
 from tests.support.layers import Net, parameter
 from tests.support.symmetry_checks import check_true, make_net
@@ -51,23 +53,33 @@ def test_what_lies_beside_units_is_fixed_for_its_own_reason() -> None:
     }
 
 
-def test_capsules_have_units_of_their_own() -> None:
+@pytest.mark.parametrize("name", ROUTED)
+def test_capsules_have_units_of_their_own(name: str) -> None:
     torch.manual_seed(0)
-
-    def squashed(v: Tensor) -> Tensor:
-        norm = v.norm(dim=-1, keepdim=True)
-        return norm / (1 + norm**2) * v
-
-    def body(m: Net, x: Tensor) -> Tensor:
-        h = torch.einsum("bnd,njdm->bnjm", squashed(m.p(x).view(-1, 2, 3)), m.w)
-        agreed = torch.zeros_like(h[..., 0])
-        for _ in range(2):
-            v = squashed((agreed.softmax(2)[..., None] * h).sum(1))
-            agreed = agreed + (h * v[:, None]).sum(-1)
-        return v.norm(dim=-1)
-
-    net = make_net(Net(body, p=nn.Linear(3, 6), w=parameter(2, 2, 3, 4)), (3,))
+    net = make_net(ROUTED[name](), (3,))
     check_true(net)
-    assert sorted((group.size, group.blocks) for group in net.symmetry.permutations) == [(2, 1), (3, 2), (4, 1)]
-    assert {group.size for group in net.symmetry.signs} >= {6, 4}
+    assert sorted((group.size, group.blocks) for group in net.symmetry.permutations) == [
+        (READ, 1),
+        (SIZE, READ),
+        (UNITS, CLASSES),
+    ]
+    assert sum(group.size for group in net.symmetry.signs) == READ * SIZE + CLASSES * UNITS
+    assert not net.symmetry.notes
     assert undone(net, 0) == ""
+
+
+def test_capsules_that_capsules_read_trade_places() -> None:
+    torch.manual_seed(0)
+    hidden = 3
+    net = make_net(two_layers(hidden), (3,))
+    check_true(net)
+    sizes = [(READ, 1), (SIZE, READ), (hidden, 1), (UNITS, hidden), (SIZE, CLASSES)]
+    assert sorted((group.size, group.blocks) for group in net.symmetry.permutations) == sorted(sizes)
+    assert sum(group.size for group in net.symmetry.signs) == READ * SIZE + hidden * UNITS + CLASSES * SIZE
+
+
+def test_capsules_of_a_convolution_have_no_scales() -> None:
+    torch.manual_seed(0)
+    net = make_net(of_a_convolution(), (1, 3, 3))
+    assert not net.symmetry.scales
+    check_true(net)

@@ -251,6 +251,8 @@ def color(labels: Labels, runs: Sequence[Run]) -> Hash:
             total = np.zeros(len(touched), dtype=np.uint64)
             np.add.at(total, which, mix(code[real] + np.uint64(k)))
             colors[touched] = mix(colors[touched] * np.uint64(31) + total)
+    first = labels.find(np.array(sorted(labels.first), dtype=np.int64))
+    colors[first] = mix(colors[first] + np.uint64(1))
     return _through_blocks(labels, colors)
 
 

@@ -152,6 +152,9 @@ class VariableTable:
                 at = members[self._depth[members] == level]
                 within = at if level == 0 else at[chosen[self._above[at]]]
                 chosen[within[:1]] = True
+        for members in self.kinds:
+            if not chosen[members].any():  # in blocks that live on no tensor of the model
+                chosen[members[:1]] = True
         kept: Array = np.ones(len(self.unit_of), dtype=bool)
         owned = self.unit_of >= 0
         kept[owned] = chosen[self.unit_of[owned]]
@@ -216,11 +219,12 @@ class VariableTable:
             like = self.representative[rows]
             inner, coherent = self._inner(rows)
         sort = ranked_rows(like)
-        bad = self._without(sort, inner, coherent)
+        kept = self.kept[rows].all(axis=1)
+        bad = self._without(sort, inner, coherent) | ~np.isin(np.arange(sort.max(initial=-1) + 1), sort[kept])
         if not len(loose) and not bad.any():
-            return rows[self.kept[rows].all(axis=1)].tolist(), []
+            return rows[kept].tolist(), []
         unrepresented = np.union1d(np.unique(like[bad[sort]]), loose)
-        return rows[~bad[sort] & self.kept[rows].all(axis=1)].tolist(), unrepresented[unrepresented > 0].tolist()
+        return rows[~bad[sort] & kept].tolist(), unrepresented[unrepresented > 0].tolist()
 
     def _without(self, sort: Array, inner: Array, coherent: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which sorts of rows no row stands for."""

@@ -8,7 +8,7 @@ cut there; weights of a grouped convolution, by groups. A run notes what it has 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import accumulate, combinations
 from math import prod
 
@@ -143,6 +143,41 @@ class CutTable:
             cuts = self._cuts.setdefault(used.name, {})
             for dim in dims:
                 cuts.setdefault(dim, Cut(dim, tuple(pieces) or (1,) * self._shapes[used.name][dim]))
+
+
+def crossings(stacks: Stacks, shapes: Mapping[str, Sequence[int]]) -> Iterator[dict[str, tuple[Cut, ...]]]:
+    """Yield ways to cut parameters of four axes along two at once, such that one of the others goes with each.
+
+    So weights between capsules have what is read, of each that is read, and what is written, of each that is written.
+
+    Args:
+        stacks: which parameters, and how they were seen to be cut, each place alone.
+        shapes: of all tensors by name.
+    """
+    ways: dict[str, list[tuple[Cut, ...]]] = {}
+    for name, cuts in stacks.items():
+        long = [dim for dim, size in enumerate(shapes[name]) if size > 1]
+        if len(long) != MOST_STACKED + 1 or len(cuts) > 2 or any(max(cut.pieces) > 1 for cut in cuts):
+            continue
+        first, *others = (cut.axis for cut in cuts)
+        for second in others or [dim for dim in long if dim != first]:
+            beside = [dim for dim in long if dim not in (first, second)]
+            for with_each in (beside, beside[::-1]):
+                pairs = zip((first, second), with_each, strict=True)
+                cut = tuple(Cut(axis, (1,) * shapes[name][axis], beside=(dim,)) for axis, dim in pairs)
+                ways.setdefault(name, []).append(cut)
+    for k in range(max(map(len, ways.values()), default=0)):
+        yield {**stacks, **{name: found[k] for name, found in ways.items() if k < len(found)}}
+
+
+def crossed_in(stacks: Stacks) -> set[str]:
+    """Return which parameters are cut along two axes at once, each cut by itself."""
+    return {name for name, cuts in stacks.items() if is_crossed(cuts)}
+
+
+def is_crossed(cuts: Sequence[Cut]) -> bool:
+    """Tell whether cuts are each by itself, rather than one within the pieces of another."""
+    return len(cuts) > 1 and cuts[0].beside is not None
 
 
 def _tiling(slices: Collection[tuple[int, int]], length: int) -> tuple[int, ...]:

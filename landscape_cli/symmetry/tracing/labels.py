@@ -28,8 +28,8 @@ from landscape_cli.symmetry.tracing.integers import (
     first_places,
     is_function,
     pairs_of,
+    ranked,
     ranked_rows,
-    split_rows,
 )
 from landscape_cli.symmetry.tracing.origins import Origins
 
@@ -37,15 +37,16 @@ from landscape_cli.symmetry.tracing.origins import Origins
 class Labels:
     """A growing collection of units, and the facts known about them; those that are one by union-find (Tarjan, 1975).
 
-    `crossed` are units in blocks of two kinds that cross, and stay where they are; `blank` are those of zeros beside
-    fixed places. `_same` leads from each to one that
-    it was united with, at last the lowest of all; `find` shortens the paths.
+    `crossed` are units in blocks of two kinds that cross, and stay where they are. `first` are units at the first of
+    two places in their block, which those at the second do not take. `blank` are units of zeros beside fixed places.
+    `_same` leads from each to one that it was united with, at last the lowest of all; `find` shortens the paths.
     """
 
     def __init__(self) -> None:
         self.reasons: list[str] = [""]
         self.count = 0
         self.crossed: set[int] = set()
+        self.first: set[int] = set()
         self.blank: set[int] = set()
         self._merged = False
         self._same = np.zeros(1, dtype=np.int64)
@@ -217,7 +218,7 @@ class Labels:
         self._row[units] = len(self._parts) + np.arange(len(units))
         self._parts = np.concatenate([self._parts, np.stack([first, second, slot], axis=1)])
         if len(units) and (first >= 0).all() and (second >= 0).all():
-            self.share(first, second, reason)
+            self.share(ranked(first), ranked(second), reason)
         belongs = blocks >= 0
         if not belongs.any():
             return
@@ -225,7 +226,7 @@ class Labels:
         for leaders in followed:
             if (leaders >= 0).all() and is_function(leaders, blocks):
                 for part in self.resolve(leaders)[:1]:
-                    self.respect(part, blocks, reason)
+                    self.respect(part, blocks, reason, in_order=bool((slot[belongs] != NONE).any()))
                 return
         self.fix(blocks, reason)
         if not is_function(slot[belongs], blocks):
@@ -244,8 +245,11 @@ class Labels:
         origins = [self._origin[derived[told][np.isin(old, new)]], self._origin[units[np.isin(new, old)]]]
         return any(self._origins.meet(a, b) for a, b in product(*map(np.unique, origins)))
 
-    def respect(self, units: Array, blocks: Array, reason: str) -> None:
-        """State that each unit goes where its block goes: units are permuted within blocks, or blocks as wholes."""
+    def respect(self, units: Array, blocks: Array, reason: str, *, in_order: bool = False) -> None:
+        """State that each unit goes where its block goes: units are permuted within blocks, or blocks as wholes.
+
+        A unit may thereby come to be in two blocks of one kind, one at each of its slots if they are `in_order`.
+        """
         pairs = pairs_of(self.find(units).ravel(), self.find(blocks).ravel())
         units, blocks = pairs[(pairs[:, 0] != pairs[:, 1]) & ~self._follow(*pairs.T)].T
         if len(np.unique(units)) < len(units):
@@ -275,6 +279,8 @@ class Labels:
             self.fix(units, reason)
         elif coarser and finer and len(both) > 1 and any(self._origins.meet(a, b) for a, b in self._origin[both]):
             self._put_in_step(both, units, old, reason)
+            if in_order:
+                self.first |= set(both[:, 0].tolist())
         elif coarser and finer:
             self.unite(both[:, 0], both[:, 1], reason)
         elif coarser:
@@ -303,13 +309,20 @@ class Labels:
             if inside.any():
                 self.respect(made[inside], outer[inside, side], reason)
 
-    def share(self, first: Array, second: Array, reason: str) -> bool:
+    def share(self, first: tuple[Array, Array], second: tuple[Array, Array], reason: str) -> bool:
         """State that units that meet, pair by pair, are in common blocks, and tell whether that is so.
 
         A block holds all that are joined by meeting; in it each of the one must meet each of the other, equally often.
+
+        Args:
+            first: units, and for each pair which of them is in it.
+            second: the units that they meet, and which.
+            reason: why.
         """
-        met = np.stack([self.find(first), self.find(second)], axis=1)
-        pairs, which = split_rows(met)
+        (firsts, one), (seconds, other) = ((ranked(self.find(units)), which) for units, which in (first, second))
+        (ones, to_one), (others, to_other) = firsts, seconds
+        codes, which = ranked(to_one[one] * len(others) + to_other[other])
+        pairs = np.stack([ones[codes // len(others)], others[codes % len(others)]], axis=1)
         times = np.bincount(which)
         blocks = components(pairs)
         sides = [pairs_of(blocks, pairs[:, side])[:, 0] for side in (0, 1)]

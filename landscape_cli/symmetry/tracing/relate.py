@@ -17,17 +17,19 @@ from landscape_cli.symmetry.tracing.belonging import (
     refine,
 )
 from landscape_cli.symmetry.tracing.equations import clusters
-from landscape_cli.symmetry.tracing.integers import Hash, different, is_function, mix, split_rows
+from landscape_cli.symmetry.tracing.integers import Array, Hash, different, is_function, mix, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
     aligned,
     compress,
+    counted,
     covered,
     distinct,
     flat,
     reach,
     tell,
+    tells,
     to_layer,
     together,
 )
@@ -142,9 +144,9 @@ def _fix_all(labels: Labels, layers: Sequence[Layer], why: str) -> None:
 
 def _is_told_by_several(layer: Layer, others: Sequence[Layer]) -> bool:
     """Tell whether others together tell a layer, each of whom alone does not, as rows and columns a Latin square."""
-    if any(is_function(*flat(other, layer)) for other in others):
+    if any(tells(other, layer) for other in others):
         return False
-    return covered(layer) <= reach(others) and is_function(*flat(together(others), layer))
+    return covered(layer) <= reach(others) and tells(together(others), layer)
 
 
 def _unmatched(
@@ -199,13 +201,17 @@ def _are_told(layer: Layer, slots: Sequence[Layer]) -> bool:
 def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:
     """Put units that run along some axes together, and along others apart, into common blocks; return such pairs."""
     sharing: set[tuple[int, int]] = set()
+    known: dict[int, tuple[Array, Layer]] = {}
     for first, second in pairs:
         if max(first.min(), second.min()) < 0 or not covered(first) & covered(second):
             continue
-        places = flat(first, second)
+        for layer in (first, second):  # each by itself, as both together repeat them many times
+            known.setdefault(id(layer), counted(layer))
+        (units, there), (others, beside) = known[id(first)], known[id(second)]
+        places = flat(there, beside)
         if is_function(*places) or is_function(*places[::-1]):
             continue
-        if labels.share(*places, reason):
+        if labels.share((units, places[0]), (others, places[1]), reason):
             sharing |= {(id(first), id(second)), (id(second), id(first))}
     return sharing
 

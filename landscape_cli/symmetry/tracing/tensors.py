@@ -15,6 +15,7 @@ from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.belonging import INPUT
 from landscape_cli.symmetry.tracing.branches import UNUSED
 from landscape_cli.symmetry.tracing.constants import META, Constants
+from landscape_cli.symmetry.tracing.cuts import is_crossed
 from landscape_cli.symmetry.tracing.equations import Equations
 from landscape_cli.symmetry.tracing.identity import TensorDict
 from landscape_cli.symmetry.tracing.integers import NONE, Array
@@ -34,6 +35,8 @@ NUMBERED = "units that are told by their numbers"
 """Why units may not move that are looked up by where they are."""
 UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
+MOST_COMPARED = 1 << 14
+"""Up to how many numbers of a constant are looked at."""
 IN_PLACE = "writing in place "
 """What they begin with where a tensor was written into in a way that is not followed."""
 
@@ -215,9 +218,22 @@ class TensorTable:
         shape, rank = tuple(tensor.shape), tensor.ndim
         numbers = self.constants.numbers(tensor)
         sizes = shape if numbers is None or not numbers.numel() else compress(numbers).shape
-        slots = [along(to_layer(self.labels.slots(size, CONSTANT)), axis, rank) for axis, size in enumerate(sizes)]
+        slots = [along(self._alike(numbers, axis, size), axis, rank) for axis, size in enumerate(sizes)]
         zero = prod(sizes) == 1 and numbers is not None and bool((numbers == 0).all())
         return Value(shape, distinct(slots), zero=zero, copies=tuple(sizes) != shape)
+
+    def _alike(self, numbers: Tensor | None, axis: int, size: int) -> Layer:
+        """Return a layer of the places along an axis of a constant: those that hold the same may trade places."""
+        if size == 1 or numbers is None or numbers.numel() > MOST_COMPARED or numbers.is_complex():
+            return to_layer(self.labels.slots(size, CONSTANT))
+        rows = numbers.movedim(axis, 0).reshape(size, -1)
+        _, kind = np.unique(rows.double().numpy(), axis=0, return_inverse=True)
+        kinds = self.labels.slots(int(kind.max()) + 1, CONSTANT)
+        if len(kinds) == size:
+            return to_layer(kinds[kind.ravel()])
+        units = self.labels.units(size)
+        self.labels.respect(units, kinds[kind.ravel()], CONSTANT)
+        return to_layer(units)
 
     def is_new(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter that no operator has used yet."""
@@ -262,7 +278,14 @@ class TensorTable:
         outer, slots = 1, list[Layer]()
         layers: list[Layer] = []
         cuts = self.parameters.stacks[name]
-        for cut in cuts:
+        crossed = cuts if is_crossed(cuts) else ()
+        for cut in crossed:  # each by itself
+            inner = self.labels.units(len(cut.pieces))
+            for dim in cut.beside or ():
+                units = self.labels.units(len(cut.pieces) * shape[dim], together=True)
+                self.labels.respect(units, np.repeat(inner, shape[dim]), f"a stack, {name!r}")
+                layers.append(_across(units.reshape(-1, shape[dim]), (cut.axis, dim), shape))
+        for cut in cuts[len(crossed) :]:
             count, which = len(cut.pieces), np.repeat(np.arange(len(cut.pieces)), cut.pieces)
             parts = cut.parts if cut is cuts[-1] else count
             inner = self.labels.units(len(blocks) * count)
@@ -282,7 +305,7 @@ class TensorTable:
                 numbers = self.labels.slots(parts, f"a piece of {name!r}")[which // (count // parts)]
                 slots.append(_across(numbers, (cut.axis,), shape))
         beside = range(len(shape)) if cuts[-1].beside is None else cuts[-1].beside
-        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1]:
+        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1 and not crossed]:
             if dim not in beside:
                 layers.append(along(to_layer(self.labels.units(shape[dim], together=True)), dim, len(shape)))
                 continue
