@@ -29,4 +29,5 @@ def gradient_of(outputs: Tensor, leaf: Tensor, cotangent: Tensor) -> Tensor:
 def is_singular(error: BaseException) -> bool:
     """Tell whether an error is that of a matrix without an inverse, as of a network whose numbers are 0, or alike."""
     reason = error.reason if isinstance(error, ForwardError) else error
-    return isinstance(reason, torch.linalg.LinAlgError)  # type: ignore[attr-defined] # public, but not typed so
+    singular = isinstance(reason, torch.linalg.LinAlgError)  # type: ignore[attr-defined] # public, but not typed so
+    return singular or "division by zero" in str(reason)  # `lu_factor` says so by another kind of error
