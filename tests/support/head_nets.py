@@ -20,6 +20,8 @@ READ: dict[str, tuple[tuple[int, ...], Project]] = {
     "dkh, units first": ((WIDTH, UNITS, HEADS), lambda x, w: torch.einsum("ntd,dkh->ntkh", x, w).mT),
     "khd": ((UNITS, HEADS, WIDTH), lambda x, w: torch.einsum("ntd,khd->nthk", x, w)),
     "tensordot": ((WIDTH, HEADS, UNITS), lambda x, w: torch.tensordot(x, w, 1)),
+    "turned": ((WIDTH, HEADS, UNITS), lambda x, w: (x.unsqueeze(1) @ w.transpose(0, 1)).transpose(1, 2)),
+    "turned, heads last": ((WIDTH, UNITS, HEADS), lambda x, w: (x[:, None] @ w.permute(2, 0, 1)).transpose(1, 2)),
     "laid out flat": ((WIDTH, HEADS, UNITS), lambda x, w: (x @ w.flatten(1)).unflatten(-1, (HEADS, UNITS))),
     "laid out, turned": (
         (UNITS, WIDTH, HEADS),

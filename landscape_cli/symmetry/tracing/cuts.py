@@ -46,7 +46,9 @@ class CutTable:
         self._slices: dict[tuple[str, int], set[tuple[int, int]]] = {}
 
     def note_stack(self, used: Parameter, most: int = MOST_STACKED) -> None:
-        """Note that a parameter, or the piece of one that is used, is a stack along its first long axis."""
+        """Note that a parameter, or a piece used, is a stack: along its first long axis, unless products tell."""
+        if used.name not in self._cuts and len(self._long(used)) >= MOST_STACKED:
+            self._guessed.add(used.name)
         self._note_cuts(used, self._long(used)[:1], most=most)
 
     def note_batch(self, used: Parameter, batch: Collection[int]) -> None:
