@@ -151,15 +151,19 @@ def alike(setter: ScaledAxis, axes: Sequence[ScaledAxis], symmetry: Symmetry) ->
 
 def _last_layers(symmetry: Symmetry) -> tuple[tuple[ScaledAxis, ...], ...]:
     """Return what sets the outputs' scale; any of them may, where another is zero."""
-    setters = output_setters(symmetry) or tuple(scaled for scaled in symmetry.output if scaled.power == 1)
+    setters = output_setters(symmetry)
     return tuple(alike(setter, setters, symmetry) for setter in setters[:1])
 
 
 def output_setters(symmetry: Symmetry) -> tuple[ScaledAxis, ...]:
-    """Return the weights and gains that grow with the outputs, those that grow alike if there are some."""
-    growing = [
-        scaled
-        for scaled in symmetry.output
-        if scaled.axis.role in {Role.INCOMING, Role.GAIN} and scaled.power > 0 and not scaled.epsilon
-    ]
+    """Return the weights and gains that grow with the outputs, those that grow alike if there are some.
+
+    Where none is weights or gains to the outputs, as of experts whose weights are stacked, those of the most axes are.
+    """
+    writers = [scaled for scaled in symmetry.output if scaled.power > 0 and not scaled.epsilon]
+    growing = [scaled for scaled in writers if scaled.axis.role in {Role.INCOMING, Role.GAIN}]
+    if not growing:
+        axes = {name: len(shape) for name, shape in symmetry.shapes}
+        most = max((axes[scaled.axis.tensor] for scaled in writers), default=0)
+        growing = [scaled for scaled in writers if axes[scaled.axis.tensor] == most]
     return tuple(scaled for scaled in growing if scaled.power == 1) or tuple(growing)

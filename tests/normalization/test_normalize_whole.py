@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.errors import GeometryError
-from landscape_cli.normalization.normalize import normalize_params
+from landscape_cli.normalization.normalize import is_normalized, normalize_params
 from landscape_cli.symmetry import flip, random_signs, rescale
 from tests.support.cases import random_factors
 from tests.support.layers import NETS, WHOLE
+from tests.support.layers import Net as Body
 from tests.support.symmetry_checks import Net, make_net
 
 
@@ -62,3 +67,37 @@ def test_factors_that_are_none_are_refused(factor: float) -> None:
     (name,) = [group.name for group in net.symmetry.scales if group.size == 1]
     with pytest.raises(GeometryError, match="positive factors"):
         rescale(net.params, net.symmetry, {name: torch.tensor([factor])})
+
+
+def einsum_last(m: Body, x: Tensor) -> Tensor:
+    return torch.einsum("bef,efo->bo", F.relu(torch.einsum("bd,edf->bef", x, m.a)), m.b) + m.c
+
+
+def matmul_last(m: Body, x: Tensor) -> Tensor:
+    return (F.relu(x @ m.a) @ m.b).sum(0) + m.c
+
+
+def product_last(m: Body, x: Tensor) -> Tensor:
+    h = F.relu(torch.einsum("bd,edf->bef", x, m.a))
+    return (h[..., None] * m.b).sum((1, 2)) + m.c
+
+
+@pytest.mark.parametrize("forward", [einsum_last, matmul_last, product_last])
+def test_the_outputs_scale_of_a_last_layer_that_is_a_stack(forward: Callable[[Body, Tensor], Tensor]) -> None:
+    """Its weights are on one sphere, whatever its axes are to the outputs; a bias alone does not set the scale."""
+    torch.manual_seed(0)
+    parts = {"a": torch.randn(2, 3, 4), "b": torch.randn(2, 4, 2), "c": torch.randn(2)}
+    net = make_net(Body(forward, **{name: nn.Parameter(tensor) for name, tensor in parts.items()}), (3,))
+    assert net.symmetry.output
+    form = normalize_params(net.params, net.symmetry)
+    moved = rescale(net.params, net.symmetry, random_factors(net.symmetry, 1, 2.0), output=3.5)
+    assert net.deviation(moved, 3.5) < 1e-10
+    for params in (moved, form.params):
+        again = normalize_params(params, net.symmetry)
+        assert all(torch.allclose(again.params[key], tensor, atol=1e-11) for key, tensor in form.params.items())
+    assert normalize_params(moved, net.symmetry).output_factor * 3.5 == pytest.approx(form.output_factor)
+    assert net.deviation(form.params, form.output_factor) < 1e-10
+    assert is_normalized(form.params, net.symmetry, last_layer=True)
+    assert not is_normalized(rescale(form.params, net.symmetry, {}, output=3.5), net.symmetry, last_layer=True)
+    nothing = net.params | {"c": torch.zeros_like(net.params["c"])}
+    assert normalize_params(nothing, net.symmetry).output_factor == pytest.approx(form.output_factor)

@@ -116,7 +116,7 @@ class ExchangeSearch:
         self.result.blind = self._colors.blind
         if self._colors.blind or self._colors.has_ties():
             for move in slice_exchanges(self._probe, self._networks):
-                if not self._is_known(move):
+                if not self._is_known(move) and self._is_confirmed(move):
                     self.result.missed.append(move)
         return self.result
 
@@ -223,7 +223,7 @@ class ExchangeSearch:
         one, other = refined
         for _ in range(DEEP):
             move = _involution(one, other)
-            if move is not None and move[a] == b and self.keep([move]).all():
+            if move is not None and move[a] == b and self.keep([move]).all() and self._is_confirmed(move):
                 return move
             pair = None if self._colors.blind else self._held_alike(one, other)
             if pair is None:
@@ -274,6 +274,12 @@ class ExchangeSearch:
                 )
                 kept[kept] = np.abs(after - before).max(axis=1) <= CLOSE * np.abs(before).max()
         return kept
+
+    def _is_confirmed(self, move: Move) -> bool:
+        """Tell whether more networks keep their outputs: by chance a few may, as where only the signs of two count."""
+        networks = (self._probe.draw() for _ in range(NETWORKS))
+        rows = (self._probe.outputs(np.stack([vector, vector[move]])) for vector in networks)
+        return all(np.abs(after - before).max() <= CLOSE * np.abs(before).max() for before, after in rows)
 
 
 def _involution(one: Hash, other: Hash) -> Move | None:

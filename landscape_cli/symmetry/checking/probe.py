@@ -16,9 +16,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape_cli.errors import ModelError
 from landscape_cli.forward.float64 import in_float64
-from landscape_cli.forward.functional import call_with, cast_floats, run_with, unsaved_buffers
+from landscape_cli.forward.functional import ForwardError, call_with, cast_floats, run_with, unsaved_buffers
 from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.network import Params
+from landscape_cli.symmetry.checking.failures import gradient_of, is_singular
 from landscape_cli.symmetry.checking.smooth import Smooth
 from landscape_cli.symmetry.spec import Symmetry
 
@@ -82,6 +83,7 @@ class Probe:
         self._plain = False
         with self._running():
             outputs = self._flat_of(run_with(model, self._rest, self.inputs))
+        self.outputs_count = len(outputs)
         self._plain = self._is_plain(outputs)
         self.names = tuple(
             name
@@ -99,7 +101,7 @@ class Probe:
                 "completeness: build the same model with smaller sizes"
             )
         self._middle, self._spread, self._positive = self._scales()
-        self.outputs_count = len(self.outputs(self.draw()))
+        self._at_once = self._at_once and not self._has_steps()
 
     @property
     def size(self) -> int:
@@ -114,7 +116,8 @@ class Probe:
         """Return the entries as tensors, by every name."""
         flat = torch.as_tensor(vector)
         parts = {
-            name: flat[start:end].view(self.shapes[name])
+            # a copy: some operators, as `view_as_complex`, take no tensor that begins, or whose rows do, at odd places
+            name: flat[start:end].reshape(self.shapes[name]).clone()
             for name, start, end in zip(self.names, self.starts, self.starts[1:], strict=False)
         }
         return parts | {name: parts[first] for name, first in self._first.items() if first in parts}
@@ -161,13 +164,13 @@ class Probe:
         """Return all outputs, and the gradient of each of their combinations, shape (combinations, entries)."""
         leaf = torch.as_tensor(vector).clone().requires_grad_()
         with torch.enable_grad(), self._running():
-            flat = self._flat(leaf)
+            flat = self._flat_or_nan(leaf)
         if not flat.requires_grad:
             return flat.numpy(), np.zeros((len(cotangents), self.size))
         try:
             (rows,) = torch.autograd.grad(flat, leaf, cotangents, retain_graph=True, is_grads_batched=True)
         except RuntimeError:  # operators that do not run for many at once
-            rows = torch.stack([torch.autograd.grad(flat, leaf, v, retain_graph=True)[0] for v in cotangents])
+            rows = torch.stack([gradient_of(flat, leaf, cotangent) for cotangent in cotangents])
         return flat.detach().numpy(), rows.numpy()
 
     def gradients_of(self, vectors: Vector, cotangents: Tensor, *, soft: bool = False) -> tuple[Vector, Vector]:
@@ -185,7 +188,7 @@ class Probe:
             flat = self._many(leaf)
         if not flat.requires_grad:
             return flat, flat.new_zeros(len(flat), len(cotangents), self.size)
-        rows = [torch.autograd.grad((flat @ row).sum(), leaf, retain_graph=True)[0] for row in cotangents]
+        rows = [gradient_of(flat, leaf, row.expand_as(flat)) for row in cotangents]
         return flat.detach(), torch.stack(rows, 1)
 
     def active(self, vector: Vector) -> NDArray[np.bool_]:
@@ -232,8 +235,8 @@ class Probe:
             if abs((after - before) / 2 - row.sum()) <= 1e-3 * np.linalg.norm(row):
                 return
         raise ModelError(
-            "the model's gradients are not those of its outputs, as where a function of its own (`autograd.Function`) "
-            "passes them through a rounding: it cannot be checked for completeness by them"
+            "the model's gradients are not those of its outputs, as where an operator has none, or a function of its "
+            "own (`autograd.Function`) passes them through a rounding: it cannot be checked for completeness by them"
         )
 
     def _many(self, vectors: Tensor) -> Tensor:
@@ -241,13 +244,28 @@ class Probe:
         if self._at_once and len(vectors) > 1:
             try:
                 return torch.vmap(self._flat)(vectors)
-            except Exception:  # code of others, and operators that take one network alone
-                self._at_once = False
-        return torch.stack([self._flat(vector) for vector in vectors])
+            except Exception as error:  # code of others, and operators that take one network alone
+                self._at_once = is_singular(error)
+        return torch.stack([self._flat_or_nan(vector) for vector in vectors])
+
+    def _flat_or_nan(self, vector: Tensor) -> Tensor:
+        """Return a network's outputs, all NaN, and so their gradients, where it solves equations that are singular."""
+        try:
+            return self._flat(vector)
+        except (RuntimeError, ForwardError) as error:
+            if not is_singular(error):
+                raise
+            return torch.nan * vector.sum().expand(self.outputs_count)
 
     def _flat(self, vector: Tensor) -> Tensor:
         call = call_with if self._plain else run_with
         return self._flat_of(call(self._model, self._rest | self.tensors(vector), self.inputs))
+
+    def _has_steps(self) -> bool:
+        """Tell whether operators have no derivative: they are taken for steps, which needs networks one by one."""
+        with torch.enable_grad(), self._running() as smooth:
+            self._flat_or_nan(torch.from_numpy(self.draw()).requires_grad_())
+        return smooth.has_steps
 
     @staticmethod
     def _flat_of(returned: Any) -> Tensor:
@@ -267,7 +285,7 @@ class Probe:
         )
 
     @contextmanager
-    def _running(self, *, soft: bool = False) -> Iterator[None]:
+    def _running(self, *, soft: bool = False) -> Iterator[Smooth]:
         was_training = {module: module.training for module in self._model.modules()}
         fast = torch.backends.mha.get_fastpath_enabled()
         usual = torch.get_default_dtype()
@@ -278,12 +296,12 @@ class Probe:
             with (
                 warnings.catch_warnings(),
                 sdpa_kernel(SDPBackend.MATH),
-                Smooth(self._statistics, soft=soft),
+                Smooth(self._statistics, soft=soft) as smooth,
                 nullcontext() if nested else in_float64(),
             ):
                 torch.set_default_dtype(torch.float64)
                 warnings.filterwarnings("ignore", message="There is a performance drop", category=UserWarning)
-                yield
+                yield smooth
         finally:
             torch.set_default_dtype(usual)
             torch.backends.mha.set_fastpath_enabled(fast)

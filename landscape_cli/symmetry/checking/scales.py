@@ -8,13 +8,14 @@ whatever the model is made of. One more column lets all outputs grow by one fact
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from landscape_cli.errors import ModelError
-from landscape_cli.symmetry.checking.probe import Probe, Vector
+from landscape_cli.symmetry.checking.probe import ACTIVE, Probe, Vector
 from landscape_cli.symmetry.checking.short import short_rows, span
 
 COLUMNS = 1_500
@@ -132,15 +133,37 @@ class ScaleSpace:
         for number in range(TRIES):
             vector = self._probe.draw(sizes[number % len(sizes)])
             before = self._probe.outputs(vector)
-            ways = np.array(WAYS)[:, None]
-            with np.errstate(over="ignore", invalid="ignore"):  # what is no longer finite differs
-                after = self._probe.outputs(vector * np.exp(ways * row[:-1])) * np.exp(-ways * row[-1])
-            if not np.abs(after - before).max() <= CLOSE * np.abs(before).max():
+            if not self._same_along(row, vector, before):
                 return False
             unseen &= ~self._probe.active(vector)
+            if number + 1 >= len(sizes) and self.unseen.any():
+                for entry, stepped in self._stepped(vector, before, unseen):
+                    if not self._same_along(row, stepped, self._probe.outputs(stepped)):
+                        return False
+                    unseen[entry] = False
             if number + 1 >= len(sizes) and not unseen.any():
                 return True
         return False
+
+    def _same_along(self, row: Vector, vector: Vector, before: Vector) -> bool:
+        """Tell whether a network moved along a row of powers, by a good deal, has the outputs that it had before."""
+        ways = np.array(WAYS)[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no longer finite differs
+            after = self._probe.outputs(vector * np.exp(ways * row[:-1])) * np.exp(-ways * row[-1])
+        return bool(np.abs(after - before).max() <= CLOSE * np.abs(before).max())
+
+    def _stepped(self, vector: Vector, before: Vector, entries: NDArray[np.bool_]) -> Iterator[tuple[int, Vector]]:
+        """Yield networks in each of which one of some entries is another number, where that changes outputs.
+
+        So entries are seen whose gradients are nearly always 0, as of all weights but the largest that sets a step.
+        """
+        numbers, other = np.flatnonzero(entries), self._probe.draw()
+        if len(numbers):
+            moved = np.tile(vector, (len(numbers), 1))
+            moved[np.arange(len(numbers)), numbers] = other[numbers]
+            changes = np.abs(self._probe.outputs(moved) - before).max(axis=1)
+            for k in np.flatnonzero(changes > ACTIVE * np.abs(before).max()):
+                yield int(numbers[k]), moved[k]
 
     def beyond(self, known: Vector) -> Vector:
         """Return powers that leave outputs unchanged and are no combination of those known: rows of few entries."""

@@ -46,7 +46,9 @@ class SignSearch:
         self._probe, self._moves, self._known, self._random = probe, moves, known, random
         self._vectors: list[NDArray[np.float64]] = []
         seen = np.zeros(probe.size, dtype=np.int64)
-        while len(self._vectors) < 2 or (len(self._vectors) < NETWORKS and (seen[~idle & ~unseen] < 2).any()):
+        # A number that shows in steps alone is seen where one is taken, which in few networks may not happen.
+        least = NETWORKS if unseen.any() else 2
+        while len(self._vectors) < least or (len(self._vectors) < NETWORKS and (seen[~idle & ~unseen] < 2).any()):
             self._vectors.append(probe.draw())
             seen += probe.active(self._vectors[-1])
         self.idle = idle | ((seen == 0) & ~unseen)

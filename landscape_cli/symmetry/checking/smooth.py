@@ -19,11 +19,14 @@ class Smooth(TorchFunctionMode):
     gradient off where a model does. Runs recurrent kernels, which take one network, step by step.
 
     Softly, a ReLU's gradient at 0 is one half, and what is normalised by the batch is so with an ε.
+
+    Attributes:
+        has_steps: whether an operator without a derivative was met: its outputs are taken for steps, as of a sign.
     """
 
     def __init__(self, statistics: set[int], *, soft: bool = False) -> None:
         super().__init__()
-        self._soft = soft
+        self._soft, self.has_steps = soft, False
         self._statistics = statistics
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -45,7 +48,11 @@ class Smooth(TorchFunctionMode):
             return None
         if func in _RECURRENT and isinstance(args[2], list | tuple):  # not packed sequences
             return _RECURRENT[func].decompose(*args)
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and type(result.grad_fn).__name__ == "NotImplemented":
+            self.has_steps = True
+            return result.detach()
+        return result
 
 
 _OF_TORCH = {"input": 0, "weight": 1, "bias": 2, "running_mean": 3, "running_var": 4, "training": 5}

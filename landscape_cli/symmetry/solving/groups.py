@@ -222,14 +222,16 @@ def _fixed(traced: Traced, parts: Sequence[Part]) -> Iterable[FixedAxis]:
 def _with_rows(
     traced: Traced, parts: Sequence[Part], permutations: Sequence[PermutationGroup], fixed: Sequence[FixedAxis]
 ) -> Iterable[FixedAxis]:
-    """Yield the second axes of grouped weights whose units keep their order in every row, wherever the row goes."""
+    """Yield the axes of stacks and grouped weights whose units keep their order in every row, wherever the row goes."""
     accounted = {(axis.tensor, dim) for group in permutations for axis in group.axes for dim in axis.dims}
     accounted |= {(axis.tensor, axis.dim) for axis in fixed}
-    rows = {axis.tensor for group in permutations for axis in group.axes if axis.dims == (0,)}
+    rows = {(axis.tensor, axis.dims) for group in permutations for axis in group.axes}
     for part in parts:
+        main = main_axis(part.dims, traced.cuts.get(part.tensor, ())) if part.dims else -1
+        beside = {tensor for tensor, dims in rows if dims and set(dims) <= set(part.dims) - {main}}
         for name in traced.aliases[part.tensor] if len(part.dims) > 1 else ():
-            if name in rows and (name, part.dims[-1]) not in accounted:
-                yield FixedAxis(name, part.dims[-1], len(part.run.columns[0]), _why_beside(traced.labels, part.run))
+            if name in beside and (name, main) not in accounted:
+                yield FixedAxis(name, main, len(part.run.columns[0]), _why_beside(traced.labels, part.run))
 
 
 def _why_beside(labels: Labels, run: Run) -> str:
@@ -248,7 +250,7 @@ def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
     for name in traced.parameters:
         rows = [dim for dim in range(len(traced.shapes[name])) if traced.roles.get((name, dim)) is Role.INCOMING][:1]
         if rows:
-            whole = name in last or (name, (rows[0],)) in outputs
+            whole = name in last or (name, rows[0]) in outputs
             yield from (Sphere(alias, None if whole else rows[0]) for alias in traced.aliases[name])
         elif name in traced.weights:
             yield from (Sphere(alias, None) for alias in traced.aliases[name])
@@ -261,13 +263,18 @@ def _last_tensors(traced: Traced) -> set[str]:
     return {block.tensor for block in traced.equations.blocks if np.isin(block.variables, numbers).any()}
 
 
-def _outputs(traced: Traced, parts: Sequence[Part]) -> set[tuple[str, tuple[int, ...]]]:
-    """Return the axes along which all units may not move because they are outputs."""
-    why: dict[tuple[str, tuple[int, ...]], set[int]] = {}
+def _outputs(traced: Traced, parts: Sequence[Part]) -> set[tuple[str, int]]:
+    """Return the axes along which all units may not move because they are outputs, in each piece of a stack."""
+    why: dict[tuple[str, int], set[int]] = {}
     for part in parts:
-        for column in part.run.columns:
-            why.setdefault((part.tensor, part.dims), set()).update(traced.labels.why_fixed(column).tolist())
-    return {axes for axes, reasons in why.items() if reasons == {traced.labels.reason("output")}}
+        cuts = traced.cuts.get(part.tensor, ())
+        if len(part.dims) == 1 or cuts:
+            reasons = why.setdefault((part.tensor, main_axis(part.dims, cuts)), set())
+            for column in part.run.columns:
+                reasons.update(traced.labels.why_fixed(column).tolist())
+    output = traced.labels.reason("output")
+    free = {name: {0} for name in traced.cuts}  # the pieces themselves may move
+    return {(name, dim) for (name, dim), reasons in why.items() if reasons - free.get(name, set()) == {output}}
 
 
 def _check_coverage(traced: Traced, symmetry: Symmetry) -> None:

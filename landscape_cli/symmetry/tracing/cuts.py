@@ -28,6 +28,7 @@ class CutTable:
         shapes: Mapping[str, tuple[int, ...]],
         learned: frozenset[str],
         runs: Mapping[str, Sequence[Sequence[Layer]]],
+        followed: Stacks,
     ) -> None:
         """Start with nothing.
 
@@ -35,14 +36,19 @@ class CutTable:
             shapes: of all tensors of the model by name.
             learned: which of them are parameters.
             runs: the labels of each run of axes of those used so far.
+            followed: those that are cut in this run, and how.
         """
-        self._shapes, self._learned, self._runs = shapes, learned, runs
+        self._shapes, self._learned, self._runs, self._followed = shapes, learned, runs, followed
         self._cuts: dict[str, dict[int, Cut]] = {}
         self._taken: set[tuple[str, int]] = set()
+        self._guessed: set[str] = set()
+        self._beside: list[Layer] = []
         self._slices: dict[tuple[str, int], set[tuple[int, int]]] = {}
 
     def note_stack(self, used: Parameter, most: int = MOST_STACKED) -> None:
-        """Note that a parameter, or the piece of one that is used, is a stack along its first long axis."""
+        """Note that a parameter, or a piece used, is a stack: along its first long axis, unless products tell."""
+        if used.name not in self._cuts and len(self._long(used)) >= MOST_STACKED:
+            self._guessed.add(used.name)
         self._note_cuts(used, self._long(used)[:1], most=most)
 
     def note_batch(self, used: Parameter, batch: Collection[int]) -> None:
@@ -52,6 +58,16 @@ class CutTable:
         for dim, cut in self._cuts.get(used.name, {}).items():
             if dim in batch and len(set(cut.pieces)) == 1 and cut.pieces[0] > 1:  # a stack in each piece
                 self._cuts[used.name][dim] = _each_alone(cut)
+
+    def note_laid_out(self, used: Parameter, batch: Collection[int]) -> None:
+        """Note the same of axes each laid out as one with a later axis, unless products tell which goes by itself."""
+        if used.name not in self._cuts:
+            self._guessed.add(used.name)
+        self.note_batch(used, batch)
+
+    def note_beside(self, layer: Layer) -> None:
+        """Note what lives along axes at whose places matrices are multiplied each for itself, as heads do."""
+        self._beside.append(layer)
 
     def is_stack(self, name: str) -> bool:
         """Tell whether a parameter was used as a stack of matrices, or what was taken of it."""
@@ -103,6 +119,7 @@ class CutTable:
             name: [set(labels.find(run[0].numpy().ravel()).tolist()) for run in runs]
             for name, runs in self._runs.items()
         }
+        self._turn_guesses(labels)
         holders = Counter(unit for axes in units.values() for unit in set().union(*axes))
         for name in sorted(self._learned & self._runs.keys() - set(weights)):
             layers, own = [run[0] for run in self._runs[name]], units[name]
@@ -120,6 +137,24 @@ class CutTable:
             if len(beside) > len(stacked.get(name, ())):
                 stacked[name] = beside
         return stacked
+
+    def _turn_guesses(self, labels: Labels) -> None:
+        """Cut along the axes whose units products go by one by one, where it was a guess which these are."""
+        layers = self._beside if self._guessed else []
+        beside = {int(unit) for layer in layers for unit in labels.find(layer.numpy().ravel())}
+        for name in sorted(self._guessed & self._runs.keys() & self._cuts.keys()):
+            if name in self._followed:
+                self._cuts[name] = {cut.axis: cut for cut in self._followed[name]}
+                continue
+            first = [run[0] for run in self._runs[name]]
+            along = [layer for layer in first if not beside.isdisjoint(labels.find(layer.numpy().ravel()).tolist())]
+            dims = {dim for layer in along for dim in covered(layer)}
+            cuts = self._cuts[name]
+            others = sorted(cuts.keys() - dims)
+            if dims <= cuts.keys() or not others or any(max(cut.pieces) > 1 for cut in cuts.values()):
+                continue
+            del cuts[others[-1]]
+            cuts |= {dim: Cut(dim, (1,) * self._shapes[name][dim]) for dim in sorted(dims - cuts.keys())}
 
     def _add_slices(self) -> None:
         """Note as pieces what was taken in slices that come to the whole."""

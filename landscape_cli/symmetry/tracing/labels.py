@@ -38,8 +38,8 @@ class Labels:
     """A growing collection of units, and the facts known about them; those that are one by union-find (Tarjan, 1975).
 
     `crossed` are units in blocks of two kinds that cross, and stay where they are. `first` are units at the first of
-    two places in their block, which those at the second do not take. `_same` leads from each to one that it was united
-    with, at last the lowest of all; `find` shortens the paths.
+    two places in their block, which those at the second do not take. `blank` are units of zeros beside fixed places.
+    `_same` leads from each to one that it was united with, at last the lowest of all; `find` shortens the paths.
     """
 
     def __init__(self) -> None:
@@ -47,6 +47,7 @@ class Labels:
         self.count = 0
         self.crossed: set[int] = set()
         self.first: set[int] = set()
+        self.blank: set[int] = set()
         self._merged = False
         self._same = np.zeros(1, dtype=np.int64)
         self._above = np.full(1, NONE)

@@ -64,7 +64,7 @@ class ParameterTable:
         self.zero_one: set[str] = set()
         self.pinned: set[str] = set()
         self.stacks = stacks or {}
-        self.cuts = CutTable(self.shapes, self.learned, self.runs)
+        self.cuts = CutTable(self.shapes, self.learned, self.runs, self.stacks)
         made = made_of_parts(model)
         self.made = frozenset(part for each in made for part in each.stored) - self.learned
         self.unscaled = {part for each in made if each.kind == OTHER for part in each.stored} - self.learned

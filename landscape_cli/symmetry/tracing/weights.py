@@ -125,8 +125,13 @@ class WeightTracker:
         """Note which axes of a parameter live along those of what was made of it: of inputs, and of units."""
         if len(self._tensors.parameter_value(name).shape) == 1 and all(self._along(name, value, axis) for axis in axes):
             self._roles[name].setdefault(0, Role.FOLLOWER)  # a bias of what makes weights, with places along both
-        for role, axis in zip((Role.OUTGOING, Role.INCOMING), axes, strict=True):
-            self._note_role(name, value, axis, role)
+        inputs, units = (self._along(name, value, axis) for axis in axes)
+        if inputs > units:  # the places of a stack are summed over with what each reads
+            inputs -= units
+        elif units > inputs:
+            units -= inputs
+        for role, dims in ((Role.OUTGOING, inputs), (Role.INCOMING, units)):
+            self._note_role(name, dims, role)
 
     def _note_stack(self, name: str, value: Value) -> None:
         """Note a parameter of which a stack of matrices was made, or one whose axes lie one within another there."""
@@ -134,18 +139,19 @@ class WeightTracker:
             return
         along = [self._along(name, value, axis) for axis, size in enumerate(value.shape) if size > 1]
         within = {dim for dims in along for dim in sorted(dims)[:-1]}
-        batch = within.union(*(dims for dims in along[:-2] if len(along) > 2))
+        batch = set[int]().union(*(dims for dims in along[:-2] if len(along) > 2))
+        every = Parameter(name, tuple(range(len(self._tensors.parameter_value(name).shape))))
         if batch:
-            every = range(len(self._tensors.parameter_value(name).shape))
-            self._parameters.cuts.note_batch(Parameter(name, tuple(every)), batch)
+            self._parameters.cuts.note_batch(every, within | batch)
+        elif within:
+            self._parameters.cuts.note_laid_out(every, within)
 
     def _along(self, name: str, value: Value, axis: int) -> set[int]:
         return self._by_variables(name, value, axis) or self._by_units(name, value, axis)
 
-    def _note_role(self, name: str, value: Value, axis: int, role: Role) -> None:
+    def _note_role(self, name: str, dims: set[int], role: Role) -> None:
         """Note which axes of a parameter live along one axis."""
         rank = len(self._tensors.parameter_value(name).shape)
-        dims = self._along(name, value, axis)
         free = [dim for dim in sorted(dims) if dim not in self._roles[name]]
         if len(free) == rank > 1:  # the same units on all axes: as they are in a fully connected layer
             free = free[:1] if role is Role.INCOMING else free[1:]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landscape_cli.symmetry.checking.completeness import check_completeness
 from landscape_cli.symmetry.spec import PermutationGroup
 from tests.support.groups_by_hand import axis, cells, checked, with_groups
 from tests.support.layers import Net as Body
@@ -78,3 +79,17 @@ def test_channels_of_both_groups_of_a_convolution_taken_for_one_are_missed() -> 
     assert not found.wrong
     assert found.examples == ("w[{2, 3}, 0 <-> 1, :]; a.weight[2 <-> 3, :, :]; a.bias[2 <-> 3]",)
     assert found.there == 3
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_exchanges_that_few_networks_keep_by_chance_were_not_missed(seed: int) -> None:
+    """Two numbers of a binary row trade places where their signs are alike, which in two networks they may be."""
+
+    def forward(m: Body, x: Tensor) -> Tensor:
+        weights = m.a.weight.sign() * m.a.weight.abs().mean(1, keepdim=True)
+        return m.o(F.relu(F.linear(x, weights, m.a.bias)))
+
+    torch.manual_seed(0)
+    net = make_net(Body(forward, a=nn.Linear(4, 4), o=nn.Linear(4, 2)), (4,), seed=1)
+    check = check_completeness(net.model, net.params, net.symmetry, generator=torch.Generator().manual_seed(seed))
+    assert (check.groups.found, check.groups.missed, check.groups.wrong) == (1, 0, 0)

@@ -292,7 +292,9 @@ class Call:
         result = value.layers(follow, shape)
         if not apart:
             return result
-        labels = tell_apart(self.labels, result.labels, shape, f"a place of {self.where}", of_units=False)
+        labels = tell_apart(
+            self.labels, self.blanks_fixed(result).labels, shape, f"a place of {self.where}", of_units=False
+        )
         copies = value.copies or not are_told(self.labels, labels, shape, range(len(shape)))
         return replace(result, labels=labels, lone=tuple(lone), unread=True, copies=copies)
 
@@ -324,8 +326,30 @@ class Call:
 
     def reshape(self, value: Value, shape: Sequence[int]) -> Value:
         """Return what is known after a row-major reshape; fixed places are told apart by each axis they come to."""
-        result = reshaped(value, shape)
+        result = self.blanks_fixed(reshaped(value, shape))
         return replace(result, labels=distinct(part for layer in result.labels for part in self._by_axis(layer)))
+
+    def blanks_fixed(self, value: Value, axis: int | None = None) -> Value:
+        """Fix zeros beside fixed places where windows or blocks hold some of each, or along an axis to be cut so."""
+        if not self.labels.blank:
+            return value
+        layers = [
+            self._blank_as_slots(layer) if axis in covered(layer) or len(covered(layer)) > 1 else layer
+            for layer in value.labels
+        ]
+        return replace(value, labels=distinct(layers))
+
+    def _blank_as_slots(self, layer: Layer) -> Layer:
+        roots = self.labels.find(layer.numpy())
+        blank = np.isin(roots, self.labels.find(np.array(sorted(self.labels.blank), dtype=np.int64)))
+        if not blank.any() or not (self.labels.why_fixed(roots[~blank]) > 0).any():
+            return layer
+        reason = f"a place of {self.where}"
+        self.labels.fix(roots[blank], reason)
+        which, places = np.unique(roots[blank], return_inverse=True)
+        slots = roots.copy()
+        slots[blank] = self.labels.slots(len(which), reason)[places.ravel()]
+        return to_layer(slots)
 
     def _by_axis(self, layer: Layer) -> Sequence[Layer]:
         """Return layers of slots along one axis each that tell as much as one along several, if it has but slots."""

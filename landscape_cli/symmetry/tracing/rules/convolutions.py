@@ -229,8 +229,8 @@ def fold_image(call: Call) -> Value:
 @rule("unfold")
 def unfold_axis(call: Call) -> Value:
     """Windows along an axis: fixed places stay so, each at its window and within; units are copied about."""
-    operand = call.operand(0)
-    axis, size, step = call.args[1] % max(len(operand.shape), 1), call.args[2], call.args[3]
+    axis, size, step = call.args[1] % max(call.args[0].ndim, 1), call.args[2], call.args[3]
+    operand = call.blanks_fixed(call.operand(0), axis)
     here = [layer for layer in operand.labels if axis in covered(layer)]
     if all(covered(layer) == {axis} and int(layer.max()) < 0 for layer in here):
         kept = only_channels(call, operand, [axis])

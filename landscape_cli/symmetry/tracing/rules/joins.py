@@ -16,6 +16,7 @@ from landscape_cli.symmetry.tracing.layers import (
     Term,
     Terms,
     Value,
+    along,
     compress,
     covered,
     distinct,
@@ -91,21 +92,33 @@ def concatenate(call: Call) -> Value:
 
 
 def _with_zeros(call: Call, tensors: Sequence[Tensor], axis: int) -> list[Value]:
-    """Return what is known of tensors, zeros among them being what others are at a place of the axis."""
-    zeros = [call.tensors.filling(tensor) == 0 for tensor in tensors]
+    """Return what is known of tensors; zeros beside fixed places are anyone there, and else what the others are."""
+    zeros = [call.tensors.filling(tensor) == 0 or _is_nothing(call.tensors.raw(tensor)) for tensor in tensors]
     values = [call.tensors.value(tensor) for tensor, zero in zip(tensors, zeros, strict=True) if not zero]
     moving = any(axis in covered(layer) and int(layer.max()) >= 0 for value in values for layer in value.labels)
     if moving or not values:
         return [call.tensors.value(tensor) for tensor in tensors]
-    scale, sign = (
-        tuple((layer.narrow(axis, 0, 1), power) for layer, power in terms)
-        for terms in (values[0].scale, values[0].sign)
-    )
     rest = iter(values)
     return [
-        Value(tuple(tensor.shape), (), scale, sign) if zero else next(rest)
+        _zeros_beside(call, values[0], tuple(tensor.shape), axis) if zero else next(rest)
         for tensor, zero in zip(tensors, zeros, strict=True)
     ]
+
+
+def _is_nothing(value: Value) -> bool:
+    return value.zero and value.copies
+
+
+def _zeros_beside(call: Call, other: Value, shape: tuple[int, ...], axis: int) -> Value:
+    """Return zeros with units of their own along an axis, of any scale and sign each, and else what another is."""
+    units = call.labels.units(shape[axis])
+    call.labels.blank.update(units.tolist())
+    free = call.equations.variables("", (), units)
+    scale, sign = (
+        (*((layer.narrow(axis, 0, 1), power) for layer, power in terms), (along(to_layer(free), axis, len(shape)), 1))
+        for terms in (other.scale, other.sign)
+    )
+    return Value(shape, distinct([along(to_layer(units), axis, len(shape))]), scale, sign)
 
 
 def joined(call: Call, values: Sequence[Value], axis: int) -> Value:

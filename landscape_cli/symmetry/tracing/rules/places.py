@@ -30,7 +30,7 @@ def reshape(call: Call) -> Value:
     left = len([size for size in call.shape if size > 1])
     if parameter is not None and left < len(long):
         if None in parameter.dims and len(call.shape) == 3 and call.shape[0] == 1:  # as einsum lays out factors
-            call.parameters.cuts.note_batch(parameter, _laid_out_as_one(operand, call.shape))
+            call.parameters.cuts.note_laid_out(parameter, _laid_out_as_one(operand, call.shape))
         elif call.shape[:1] != operand.shape[:1]:  # rows of kernels that are laid out flat are no stack
             call.parameters.cuts.note_stack(parameter)
         elif left > 2:  # but matrices are, of which each has several axes laid out as one

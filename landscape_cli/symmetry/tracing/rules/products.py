@@ -123,8 +123,10 @@ def contract(call: Call, left: Value, right: Value, shape: tuple[int, ...] | Non
     joint = (*batch, left.shape[-2], left.shape[-1], right.shape[-1])
     rank, middle = len(joint), len(joint) - 2
     rows, columns = _inserted(left, len(left.shape)), _inserted(right, len(right.shape) - 2)
-    labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
-    kept = labels
+    kept = labels = call.summed(call.meet(rows, columns, shape=joint), [middle])
+    for layer in labels:
+        if covered(layer) and covered(layer) <= set(range(len(batch))) and int(layer.min()) >= 0:
+            call.parameters.cuts.note_beside(layer)
     pinned = _is_pinned(call, left, -1) or _is_pinned(call, right, -2)
     scale = call.dropped(combine(rows.scale, columns.scale), [middle], "scale", rank, kept, pinned=pinned)
     sign = combine(rows.sign, columns.sign)
