@@ -11,8 +11,9 @@ import torch
 from landscape_cli.alignment.align import match_networks
 from landscape_cli.alignment.sign_descent import SignDescent
 from landscape_cli.alignment.sign_system import Evidence, _descend, _solved, _summed
+from tests.support.blocks import BLOCKS
 from tests.support.cases import moved
-from tests.support.tied_nets import make
+from tests.support.symmetry_checks import make_net
 
 
 def system(seed: int, units: int, count: int, sides: int) -> Evidence:
@@ -54,14 +55,17 @@ def test_descents_end_where_no_flip_helps() -> None:
 
 
 def undone(method: str) -> bool:
-    """Tell whether a relabelling of capsules, of which three groups of signs meet in one tensor, is undone."""
-    params, symmetry = make("capsules", 6)
-    aligned = match_networks(params, moved(params, symmetry, 6), symmetry, method=method).params
+    """Tell whether a relabelling of talking heads is undone, the signs of whose queries and keys tell each other's."""
+    torch.manual_seed(1)
+    make, shape = BLOCKS["cait talking heads"]
+    net = make_net(make(), shape)
+    params = {name: torch.randn_like(tensor) for name, tensor in net.params.items()}
+    aligned = match_networks(params, moved(params, net.symmetry, 1), net.symmetry, method=method).params
     return all(torch.equal(aligned[key], tensor) for key, tensor in params.items())
 
 
 @pytest.mark.parametrize("method", ["cosine", "weight"])
-def test_overlapping_signs_are_undone(method: str) -> None:
+def test_entangled_signs_are_undone(method: str) -> None:
     assert undone(method)
 
 
