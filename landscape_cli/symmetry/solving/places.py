@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.refinement import Run
-from landscape_cli.symmetry.tracing.integers import NONE, Array, ranked
+from landscape_cli.symmetry.tracing.integers import NONE, Array, different, ranked
 from landscape_cli.symmetry.tracing.labels import Labels
 
 LATER = 1 << 62
@@ -163,7 +163,7 @@ def _meet(table: Array) -> bool:
     """Tell whether a place belongs to several units."""
     ordered = np.sort(table, axis=1)
     of_rows = ordered[:, :1].size + np.count_nonzero(ordered[:, 1:] != ordered[:, :-1])
-    return bool(of_rows > len(np.unique(table)))
+    return bool(of_rows > len(different(table)))
 
 
 def _columns_of(part: Part) -> Iterable[_Column]:
