@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ class SharedTensors:
         except (RuntimeError, ValueError, OSError) as cause:
             raise RankError(f"the processes cannot exchange tensors by {backend} ({one_line(cause)})") from cause
         self._broadcast = collectives.broadcast
+        atexit.register(_part)
 
     def spread(self, tensor: Tensor, source: int) -> None:
         """Fill a tensor, contiguous and of the same shape everywhere, with what one process has in it.
@@ -73,6 +75,12 @@ class SharedTensors:
 
     def close(self) -> None:
         """Part, once all is done."""
-        import torch.distributed as collectives
+        _part()
 
+
+def _part() -> None:
+    """Let go of the connections, also of a process that ends early: threads that outlive Python abort it."""
+    import torch.distributed as collectives
+
+    if collectives.is_initialized():
         collectives.destroy_process_group()
