@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from landscape_cli.symmetry.tracing.layers import Value
+from landscape_cli.symmetry.tracing.layers import Layer, Value
 from landscape_cli.symmetry.tracing.operators import Rule, register, rule
 from landscape_cli.symmetry.tracing.rules.call import Call, scaled_terms
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels, with_places
@@ -18,10 +18,10 @@ def _axes(call: Call, index: int, rank: int, name: str = "dim") -> list[int]:
     return sorted({axis % rank for axis in ([axes] if isinstance(axes, int) else axes)} if rank else set())
 
 
-def _kept(call: Call, value: Value, axes: Sequence[int], labels: object) -> Value:
+def _kept(call: Call, value: Value, axes: Sequence[int], labels: tuple[Layer, ...]) -> Value:
     """Return a reduced value in the shape that the operator returns."""
     sizes = tuple(1 if axis in axes else size for axis, size in enumerate(value.shape))
-    kept = Value(sizes, labels, value.scale, value.sign, copies=value.copies)  # type: ignore[arg-type]
+    kept = Value(sizes, labels, value.scale, value.sign, copies=value.copies)
     return call.reshape(kept, call.shape)
 
 
