@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape_cli.symmetry.checking.agreement import agree
 from landscape_cli.symmetry.checking.chain import Chain
 from landscape_cli.symmetry.checking.colors import Colors, are_alike
 from landscape_cli.symmetry.checking.moves import Entries, Exchange, Move, Moves, orbits
 from landscape_cli.symmetry.checking.probe import Probe
 from landscape_cli.symmetry.checking.slices import slice_exchanges
-from landscape_cli.symmetry.checking.subsets import CLOSE
 from landscape_cli.symmetry.tracing.integers import Hash
 
 TRIES = 60
@@ -272,14 +272,14 @@ class ExchangeSearch:
                 after = self._probe.outputs(
                     np.stack([vector[move] for move, is_kept in zip(moves, kept, strict=True) if is_kept])
                 )
-                kept[kept] = np.abs(after - before).max(axis=1) <= CLOSE * np.abs(before).max()
+                kept[kept] = agree(after, before)
         return kept
 
     def _is_confirmed(self, move: Move) -> bool:
         """Tell whether more networks keep their outputs: by chance a few may, as where only the signs of two count."""
         networks = (self._probe.draw() for _ in range(NETWORKS))
         rows = (self._probe.outputs(np.stack([vector, vector[move]])) for vector in networks)
-        return all(np.abs(after - before).max() <= CLOSE * np.abs(before).max() for before, after in rows)
+        return all(agree(after, before) for before, after in rows)
 
 
 def _involution(one: Hash, other: Hash) -> Move | None:

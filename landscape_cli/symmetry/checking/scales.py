@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from landscape_cli.errors import ModelError
+from landscape_cli.symmetry.checking.agreement import CLOSE, agree
 from landscape_cli.symmetry.checking.probe import ACTIVE, Probe, Vector
 from landscape_cli.symmetry.checking.short import short_rows, span
 
@@ -28,8 +29,6 @@ NULL = 1e-11
 """Relative to the largest singular value."""
 IDLE = 1e-11
 """Relative to the largest change: what an entry that does nothing changes."""
-CLOSE = 1e-9
-"""By how much outputs may differ for rounding, relative to the largest."""
 WILD = 1e6
 """Relative to the outputs: by more they do not change with the logarithm of a number, but where rounding is divided."""
 WAYS = (0.7, 16.0, -16.0)
@@ -150,7 +149,7 @@ class ScaleSpace:
         ways = np.array(WAYS)[:, None]
         with np.errstate(over="ignore", invalid="ignore"):  # what is no longer finite differs
             after = self._probe.outputs(vector * np.exp(ways * row[:-1])) * np.exp(-ways * row[-1])
-        return bool(np.abs(after - before).max() <= CLOSE * np.abs(before).max())
+        return bool(agree(after, before).all())
 
     def _stepped(self, vector: Vector, before: Vector, entries: NDArray[np.bool_]) -> Iterator[tuple[int, Vector]]:
         """Yield networks in each of which one of some entries is another number, where that changes outputs.

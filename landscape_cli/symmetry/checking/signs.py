@@ -13,10 +13,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape_cli.symmetry.checking.agreement import CLOSE
 from landscape_cli.symmetry.checking.moves import Entries, Move, Moves, bits_of
 from landscape_cli.symmetry.checking.orientation import candidate_flips
 from landscape_cli.symmetry.checking.probe import Probe
-from landscape_cli.symmetry.checking.subsets import ATOMS, CLOSE, subsets_of
+from landscape_cli.symmetry.checking.subsets import ATOMS, subsets_of
 from landscape_cli.symmetry.spec import PermutationGroup
 
 NETWORKS = 12

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from landscape_cli.symmetry.checking.agreement import CLOSE, agree
 from landscape_cli.symmetry.checking.moves import Move
 from landscape_cli.symmetry.checking.probe import Probe, Vector
-from landscape_cli.symmetry.checking.subsets import ATOMS, CLOSE, Basis, subsets_of
+from landscape_cli.symmetry.checking.subsets import ATOMS, Basis, subsets_of
 
 MOST = 32
 """The most slices along an axis that are exchanged."""
@@ -39,7 +40,7 @@ def slice_exchanges(probe: Probe, networks: Sequence[Vector]) -> Iterator[Move]:
             if known.add(sum(1 << k for k in chosen)):
                 for k in range(count - 1):
                     move = _product([axes[number](k, k + 1) for number in chosen], probe.size)
-                    if all(_same(probe.outputs(vector[move]), probe.outputs(vector)) for vector in networks):
+                    if all(agree(probe.outputs(vector[move]), probe.outputs(vector)) for vector in networks):
                         yield move
 
 
@@ -96,7 +97,3 @@ def _product(moves: Sequence[Move], size: int) -> Move:
     for move in moves:
         product = product[move]
     return product
-
-
-def _same(after: Vector, before: Vector) -> bool:
-    return bool(np.abs(after - before).max() <= CLOSE * np.abs(before).max())

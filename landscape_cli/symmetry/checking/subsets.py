@@ -7,8 +7,6 @@ from itertools import combinations
 
 ATOMS = 12
 """Up to how many candidates all subsets are tried; of more, small ones."""
-CLOSE = 1e-9
-"""By how much outputs may differ for rounding, relative to the largest."""
 
 
 def subsets_of(things: Sequence[int], most: int) -> list[tuple[int, ...]]:

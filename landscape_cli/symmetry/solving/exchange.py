@@ -18,7 +18,7 @@ from landscape_cli.symmetry.solving.refinement import run_of
 from landscape_cli.symmetry.tracing.branches import DECIDES
 from landscape_cli.symmetry.tracing.equations import clusters
 from landscape_cli.symmetry.tracing.graph import JOINING, Node
-from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, is_function, mix
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, different, is_function, mix
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import covered
 from landscape_cli.symmetry.tracing.record import Traced
@@ -111,7 +111,7 @@ class Exchange:
         for layer in node.labels:
             if id(layer) not in self._of_layer:
                 parts = self._labels.resolve(layer.numpy(), lone=True)
-                self._of_layer[id(layer)] = set(np.unique(np.concatenate([np.unique(part) for part in parts])).tolist())
+                self._of_layer[id(layer)] = set(different(np.concatenate([np.unique(part) for part in parts])).tolist())
             found |= self._of_layer[id(layer)]
         return {unit for unit in found if unit >= 0}
 

@@ -16,7 +16,7 @@ from landscape_cli.symmetry.solving.tables import with_tables
 from landscape_cli.symmetry.solving.unfollowed import unfollowed
 from landscape_cli.symmetry.solving.variables import variable_table
 from landscape_cli.symmetry.spec import Axis, FixedAxis, PermutationGroup, Places, Role, ScaleGroup, Sphere, Symmetry
-from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash
+from landscape_cli.symmetry.tracing.integers import NONE, Array, Hash, different
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import covered
 from landscape_cli.symmetry.tracing.record import Traced, main_axis
@@ -237,7 +237,7 @@ def _with_rows(
 def _why_beside(labels: Labels, run: Run) -> str:
     """Return why what lies beside units in a run may not move: that of its places, if it is one for all of these."""
     why = [labels.why_fixed(column) for column in run.columns]
-    held = {int(number) for numbers in why if (numbers > 0).all() for number in np.unique(numbers)}
+    held = {int(number) for numbers in why if (numbers > 0).all() for number in different(numbers)}
     return labels.reasons[held.pop()] if len(held) == 1 else WITH_ROWS
 
 
@@ -258,7 +258,7 @@ def _spheres(traced: Traced, parts: Sequence[Part]) -> Iterable[Sphere]:
 
 def _last_tensors(traced: Traced) -> set[str]:
     """Return the tensors whose scales multiply outputs."""
-    shown = [np.unique(layer.numpy()) for value in traced.outputs for layer, _ in value.scale]
+    shown = [different(layer.numpy()) for value in traced.outputs for layer, _ in value.scale]
     numbers = np.concatenate([np.zeros(0, dtype=np.int64), *shown])
     return {block.tensor for block in traced.equations.blocks if np.isin(block.variables, numbers).any()}
 

@@ -15,7 +15,7 @@ import numpy as np
 from landscape_cli.symmetry.solving.elimination import Row, Span, added, quotient, reduced
 from landscape_cli.symmetry.solving.variables import VariableTable
 from landscape_cli.symmetry.tracing.equations import Block
-from landscape_cli.symmetry.tracing.integers import NONE, Array, components
+from landscape_cli.symmetry.tracing.integers import NONE, Array, components, different
 
 MOST = 32
 """Up to how many factors are told in as few tensors as can be."""
@@ -119,7 +119,7 @@ def _trades(variables: VariableTable, shapes: Mapping[str, Sequence[int]], moved
             parts = np.split(which, [len(sides[0])])
             for number in range(int(which.max()) + 1):
                 plus, minus = (
-                    np.unique(side[part == number]).tolist() for side, part in zip(sides, parts, strict=True)
+                    different(side[part == number]).tolist() for side, part in zip(sides, parts, strict=True)
                 )
                 if moved.issuperset(plus) and moved.issuperset(minus):
                     trade: Row = dict.fromkeys(plus, 1)

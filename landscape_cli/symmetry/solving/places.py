@@ -65,7 +65,7 @@ class PlaceTable:
         levels = [living]
         while len(levels[-1]):
             above = labels.above(levels[-1])
-            levels.append(np.unique(above[above >= 0]))
+            levels.append(different(above[above >= 0]))
         for level in levels:
             self._add_blocks(level, labels.above(level))
         for level in reversed(levels[1:]):
@@ -152,7 +152,7 @@ class PlaceTable:
         starts = np.searchsorted(self._numbers, units)
         ends = np.searchsorted(self._numbers, units, side="right")
         pieces = [self._which[start:end] for start, end in zip(starts, ends, strict=True)]
-        return np.unique(np.concatenate(pieces)).tolist()  # type: ignore[no-any-return] # ints
+        return different(np.concatenate(pieces)).tolist()  # type: ignore[no-any-return] # ints
 
     def inside(self, unit: int) -> Array:
         """Return the units that a block holds."""

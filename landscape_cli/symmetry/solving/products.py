@@ -118,7 +118,7 @@ def _put_in(statements: Sequence[Statement], several: NDArray[np.bool_], modulo:
     for number, (rows, powers) in enumerate(statements):
         own = [k for k in range(len(powers)) if several[rows[:, k]].any()]
         column = rows[:, own[0]] if len(own) == 1 else rows[:0, 0]
-        known = (by[column] >= 0).any() or len(np.unique(column)) < len(rows) or not several[column].all()
+        known = (by[column] >= 0).any() or len(different(column)) < len(rows) or not several[column].all()
         if known or (modulo and powers[own[0]] % modulo == 0):
             continue
         others = [k for k in range(len(powers)) if k not in own]
@@ -192,7 +192,7 @@ def _owners(blocks: Array, rows: Array, labels: Labels, owner: Array, holders: A
     ]
     for column in (*above, *common):
         pairs = different_rows(np.stack([blocks, column], axis=1))
-        alone = len(pairs) == int(blocks.max()) + 1 and len(np.unique(pairs[:, 1])) == len(pairs)
+        alone = len(pairs) == int(blocks.max()) + 1 and len(different(pairs[:, 1])) == len(pairs)
         if alone and (pairs[:, 1] >= 0).all():
             return pairs[:, 1]
     return None

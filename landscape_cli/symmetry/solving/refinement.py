@@ -15,7 +15,7 @@ from itertools import permutations
 import numpy as np
 
 from landscape_cli.symmetry.tracing.equations import clusters
-from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, mix, ranked
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, different, mix, ranked
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, covered, to_layer
 
@@ -165,7 +165,7 @@ def _fix_twice(labels: Labels, run: Run) -> None:
     if len(run.columns) == 2 and _is_grid(np.stack(run.columns)):
         return
     for k in run.units():
-        column = np.unique(run.columns[k])
+        column = different(run.columns[k])
         column = column[column >= 0]
         labels.fix(column[seen[column]], ITSELF)
         seen[column] = True
@@ -207,10 +207,10 @@ def _is_nested_grid(labels: Labels, columns: Array) -> bool:
             chains[-1].append(column)
     for blocks in {above.tobytes(): above for chain in chains for above in reversed(chain)}.values():
         within = [any(np.array_equal(blocks, above) for above in chain) for chain in chains]
-        different = np.unique(blocks)
-        if sum(within) > 1 and len(different) > 1 and (blocks >= 0).all():
+        kinds = different(blocks)
+        if sum(within) > 1 and len(kinds) > 1 and (blocks >= 0).all():
             outside = np.unique(np.vstack([blocks, columns[~np.array(within)]]), axis=1)
-            parts = [columns[:, blocks == block] for block in different.tolist()]
+            parts = [columns[:, blocks == block] for block in kinds.tolist()]
             return _is_nested_grid(labels, outside) and all(_is_nested_grid(labels, part) for part in parts)
     return False
 
@@ -266,7 +266,7 @@ def _through_blocks(labels: Labels, colors: Hash) -> Hash:
         at = depth[inner] == level
         total = np.zeros(labels.count, dtype=np.uint64)
         np.add.at(total, outer[at], mix(colors[inner[at]]))
-        touched = np.unique(outer[at])
+        touched = different(outer[at])
         colors[touched] = mix(colors[touched] * np.uint64(31) + total[touched])
     for level in sorted(set(depth[inner].tolist())):
         at = depth[inner] == level

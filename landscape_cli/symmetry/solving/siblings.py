@@ -21,7 +21,7 @@ from landscape_cli.symmetry.solving.lived import in_common, table_of
 from landscape_cli.symmetry.solving.places import Part
 from landscape_cli.symmetry.spec import Axis, ModuleGroup
 from landscape_cli.symmetry.tracing.graph import JOINING, LEAF, PICKED, Node
-from landscape_cli.symmetry.tracing.integers import Array
+from landscape_cli.symmetry.tracing.integers import Array, different
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import covered
 from landscape_cli.symmetry.tracing.record import Traced
@@ -338,7 +338,7 @@ def _own(traced: Traced, like: Likeness, moved: Moved, numbers: Array) -> Array:
     """Return the units of the first of two parts among numbers."""
     layers = [layer for name in like.tensors for run in traced.graph.runs.get(name, ()) for layer in run]
     mine = [part.ravel() for layer in layers for part in traced.labels.resolve(layer.numpy(), lone=True)]
-    units = np.unique(np.concatenate([np.array(list(like.units), dtype=np.int64), *mine]))
+    units = different(np.concatenate([np.array(list(like.units), dtype=np.int64), *mine]))
     above = [units]
     while (above[-1] >= 0).any():
         above.append(traced.labels.above(above[-1][above[-1] >= 0]))

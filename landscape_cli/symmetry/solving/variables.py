@@ -117,7 +117,7 @@ class VariableTable:
                 pairs = pairs[(pairs >= 0).all(axis=1) & (kinds[pairs[:, 0]] != kinds[pairs[:, 1]])]
                 for pair in different_rows(kinds[pairs]) if len(pairs) else ():
                     tied = different_rows(np.sort(pairs[(kinds[pairs] == pair).all(axis=1)], axis=1))
-                    alone = all(len(np.unique(tied[:, side])) == len(tied) for side in (0, 1))
+                    alone = all(len(different(tied[:, side])) == len(tied) for side in (0, 1))
                     if alone and (sizes[pair] == len(tied)).all():
                         lead[tied[:, 1]] = tied[:, 0]
                         lead = lead[lead]
@@ -223,7 +223,7 @@ class VariableTable:
         bad = self._without(sort, inner, coherent) | ~np.isin(np.arange(sort.max(initial=-1) + 1), sort[kept])
         if not len(loose) and not bad.any():
             return rows[kept].tolist(), []
-        unrepresented = np.union1d(np.unique(like[bad[sort]]), loose)
+        unrepresented = np.union1d(different(like[bad[sort]]), loose)
         return rows[~bad[sort] & kept].tolist(), unrepresented[unrepresented > 0].tolist()
 
     def _without(self, sort: Array, inner: Array, coherent: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -269,7 +269,7 @@ class VariableTable:
         units = self.unit_of[rows]
         fixed = (units >= 0) & (self._labels.why_fixed(np.maximum(units, 0)) > 0)
         mixed = fixed.any(axis=1) & ((units >= 0) & ~fixed).any(axis=1)
-        variables: Array = np.unique(self.representative[rows[mixed]][fixed[mixed]])
+        variables: Array = different(self.representative[rows[mixed]][fixed[mixed]])
         return variables
 
     def _inner(self, rows: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, first_places, is_function, split_rows
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, different, first_places, is_function, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, covered, flat, tell, to_layer, together
 
@@ -35,7 +35,7 @@ def _derive_alike(labels: Labels, units: Array, columns: list[Array], reason: st
             labels.fix(column, reason)
     elif not free:
         labels.unite(units, _one_slot(labels, slots, len(units)), reason)
-    elif len(free) == 1 and len(np.unique(free[0])) == len(units):
+    elif len(free) == 1 and len(different(free[0])) == len(units):
         labels.unite(units, free[0], reason)  # slots beside them say no more
     else:
         second = free[1] if len(free) == 2 else np.full(len(units), NONE)

@@ -155,7 +155,7 @@ class Labels:
         pairs = pairs_of(self.find(first).ravel(), self.find(second).ravel())
         for side in (0, 1):
             numbers = np.where(pairs[:, 1 - side] < 0, self.why_fixed(pairs[:, 1 - side]), 0)
-            for number in np.unique(numbers[numbers > 0]) if numbers.any() else ():
+            for number in different(numbers[numbers > 0]) if numbers.any() else ():
                 self.fix(pairs[numbers == number, side], int(number))
         pairs = pairs[(pairs >= 0).all(axis=1) & (pairs[:, 0] != pairs[:, 1])]
         original, blocks = pairs, self.above(pairs)
@@ -192,7 +192,7 @@ class Labels:
         pairs = different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
         flat = pairs.ravel()
         above = self._above[: self.count]
-        if len(np.unique(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():
+        if len(different(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():
             self.fix(flat, reason)
             return
         units, slots = self.units(len(pairs)), self.slots(2, "")
@@ -202,14 +202,14 @@ class Labels:
     def derive(self, units: Array, first: Array, second: Array, slot: Array, reason: str) -> None:
         """State that each unit moves with one or two others, at a fixed place among those that do."""
         units = self.find(units)
-        if len(np.unique(units)) < len(units) or np.isin(units, np.concatenate([first, second])).any():
+        if len(different(units)) < len(units) or np.isin(units, np.concatenate([first, second])).any():
             for labels in (units, first, second):
                 self.fix(labels, reason)
             return
         if self._are_told(units, first, second, slot):
             slot = np.full(len(units), self.slots(1, f"one of several {reason}")[0])
         blocks, fixed = self.above(units), self._fixed[units]
-        for number in np.unique(fixed[fixed > 0]):
+        for number in different(fixed[fixed > 0]):
             self.fix(first[fixed == number], int(number))
             self.fix(second[fixed == number], int(number))
         for part in (first, second):
@@ -252,13 +252,13 @@ class Labels:
         """
         pairs = pairs_of(self.find(units).ravel(), self.find(blocks).ravel())
         units, blocks = pairs[(pairs[:, 0] != pairs[:, 1]) & ~self._follow(*pairs.T)].T
-        if len(np.unique(units)) < len(units):
+        if len(different(units)) < len(units):
             self.fix(units, reason)
             self.fix(blocks, reason)
             return
         self.fix(blocks[units < 0], reason)
         units, blocks = units[units >= 0], self._as_units(blocks[units >= 0])
-        if len(np.unique(blocks)) == len(units) and not (self._row[blocks] >= 0).any():
+        if len(different(blocks)) == len(units) and not (self._row[blocks] >= 0).any():
             self.unite(units, blocks, reason)  # alone in its block
             return
         old = self.above(units)
@@ -268,7 +268,7 @@ class Labels:
             return
         units, old, blocks = units[differ], old[differ], blocks[differ]
         both = different_rows(np.stack([old, blocks], axis=1))
-        coarser, finer = (len(np.unique(both[:, side])) == len(both) for side in (0, 1))
+        coarser, finer = (len(different(both[:, side])) == len(both) for side in (0, 1))
         if (self._row[both] >= 0).any():
             single = self._parts[self._row[blocks]]
             if len(both) == len(units) and ((self._row[blocks] >= 0) & (single[:, 1] < 0) & (self._row[old] < 0)).all():
@@ -345,7 +345,7 @@ class Labels:
 
     def _as_units(self, blocks: Array) -> Array:
         """Return blocks, those that are slots replaced by units that may not move."""
-        slots = np.unique(blocks[blocks < 0])
+        slots = different(blocks[blocks < 0])
         if not len(slots):
             return blocks
         made = self.units(len(slots))

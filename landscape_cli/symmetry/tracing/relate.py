@@ -178,7 +178,7 @@ def _why(labels: Labels, layer: Layer, opposite: Sequence[Layer], reason: str) -
 
     Units that are not told apart by the slots that each meets might have moved: what ties them was not followed.
     """
-    numbers = {int(number) for other in opposite for number in np.unique(labels.why_fixed(other.numpy()))}
+    numbers = {int(number) for other in opposite for number in different(labels.why_fixed(other.numpy()))}
     if any(int(other.max()) >= 0 for other in opposite) or not numbers or not _are_told(layer, opposite):
         return reason
     reasons = {labels.reasons[number] for number in numbers}
@@ -195,7 +195,7 @@ def _are_told(layer: Layer, slots: Sequence[Layer]) -> bool:
     which = np.unique(pairs[:, 0], return_inverse=True)[1].ravel()
     np.add.at(total, which, mix(pairs[:, 1].astype(np.uint64)))
     sums = total[: int(which.max()) + 1]
-    return len(np.unique(sums)) == len(sums)
+    return len(different(sums)) == len(sums)
 
 
 def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.constants import tensors_in
 from landscape_cli.symmetry.tracing.identity import TensorDict
+from landscape_cli.symmetry.tracing.integers import different
 from landscape_cli.symmetry.tracing.layers import Layer, Parameter, Value, covered
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.record import main_axis
@@ -183,7 +183,7 @@ class WeightTracker:
         }
 
     def _units(self, layers: Sequence[Layer]) -> set[int]:
-        return {int(unit) for layer in resolved(self._tensors.labels, layers) for unit in np.unique(layer.numpy())}
+        return {int(unit) for layer in resolved(self._tensors.labels, layers) for unit in different(layer.numpy())}
 
     def set_roles(self) -> None:
         """Say what the axes of weights are that no product was given as they are: units written, or units read."""

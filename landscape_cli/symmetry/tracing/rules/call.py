@@ -12,7 +12,7 @@ from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.equations import Equations, clusters
-from landscape_cli.symmetry.tracing.integers import is_function
+from landscape_cli.symmetry.tracing.integers import different, is_function
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
@@ -356,7 +356,7 @@ class Call:
         axes = sorted(covered(layer))
         if len(axes) < 2 or int(layer.max()) >= 0 or len(layer.unique()) < layer.numel():
             return [layer]
-        reasons = np.unique(self.labels.why_fixed(layer.numpy()))
+        reasons = different(self.labels.why_fixed(layer.numpy()))
         if len(reasons) > 1:
             return [layer]
         text = self.labels.reasons[int(reasons[0])]
