@@ -16,6 +16,7 @@ from landscape_cli.symmetry.trace import _derived as derived
 from landscape_cli.symmetry.trace import _symmetry_of
 from landscape_cli.symmetry.tracing.branches import Branches
 from landscape_cli.symmetry.tracing.record import counts_of
+from landscape_cli.symmetry.tracing.tensors import TIED
 from tests.support.composed import undone
 from tests.support.layers import Net as Body
 from tests.support.parted_nets import PARTS
@@ -117,6 +118,7 @@ def test_zeros_that_may_be_best_are_told_by_their_place(mask: Callable[[Tensor],
     assert sorted(group.size for group in net.symmetry.permutations) == [*[3] * GROUPS * IN_GROUP, 4, 4]
     [note] = net.symmetry.notes
     assert "gate.weight[0]" in note
+    assert TIED in note
     assert counted(net.symmetry)["not_understood"] == 2
     check_true(net)
 

@@ -33,6 +33,8 @@ NO_RULE = "no rule for "
 """What reasons begin with that are an operator without a rule."""
 NUMBERED = "units that are told by their numbers"
 """Why units may not move that are looked up by where they are."""
+TIED = "numbers in their order of which several may be equal, as a mask's zeros among scores of either sign"
+"""Why units may not move that such an order names."""
 UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
 MOST_COMPARED = 1 << 14
@@ -63,8 +65,8 @@ class _Unruled:
 
     where: str
     operands: tuple[Value, ...]
-    names: Names | None = None
-    numbered: bool = False
+    names: Names | None
+    why: str
 
 
 class TensorTable:
@@ -117,13 +119,14 @@ class TensorTable:
         if not value.unread:
             self.seen.append(value.labels)
 
-    def keep_unruled(self, tensor: Tensor, where: str, operands: Sequence[Tensor], names: Names | None = None) -> None:
+    def keep_unruled(self, tensor: Tensor, where: str, operands: Sequence[Tensor], named: Names | str = "") -> None:
         """Note a tensor that its operator's rule says nothing of: where something reads it, the operands are fixed.
 
-        It may hold numbers of places of units.
+        It may hold numbers of places of units, or there is a reason why it does not.
         """
         made_of = tuple(self.value(operand) for operand in operands)
-        self._unruled[tensor] = _Unruled(where, made_of, names, names is not None)
+        names, why = (named, NUMBERED) if isinstance(named, Names) else (None, named or f"{NO_RULE}{where}")
+        self._unruled[tensor] = _Unruled(where, made_of, names, why)
         self._views[storage_of(tensor)][id(tensor)] = tensor
 
     def names(self, tensor: Tensor) -> Names | None:
@@ -159,7 +162,7 @@ class TensorTable:
         unruled = self._unruled.pop(tensor)
         if unruled is not None:
             for operand in unruled.operands:
-                self.fix(operand, NUMBERED if unruled.numbered else f"{NO_RULE}{unruled.where}")
+                self.fix(operand, unruled.why)
             shape = tuple(tensor.shape)
             self.keep(tensor, Value(shape, tell_apart(self.labels, (), shape, f"a place of {unruled.where}")))
         if tensor not in self._values:

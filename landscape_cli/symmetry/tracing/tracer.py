@@ -272,7 +272,7 @@ class Tracer(OperatorMode):
         if isinstance(dispatch.target, Tensor):
             self._tensors.after_writing(dispatch.target, values[0])
 
-    def _values(self, dispatch: _Dispatch, outputs: Sequence[Any], told: bool) -> tuple[list[Value], Names | None]:
+    def _values(self, dispatch: _Dispatch, outputs: Sequence[Any], told: bool) -> tuple[list[Value], Names | str]:
         """Return what the operator's rule says of its outputs, or what is true without one; and what others name."""
         operator, where = dispatch.operator, dispatch.where
         shapes = [tuple(tensor.shape) for tensor in outputs if isinstance(tensor, Tensor)]
@@ -280,17 +280,17 @@ class Tracer(OperatorMode):
         call = Call(self._tensors, operator, function, args, kwargs, shapes, where, in_place, told)
         self._tensors.equations.where = where
         if operator.rule is None or "out" in dispatch.kwargs:
-            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}"), None
+            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}"), ""
         before = self._tensors.value(dispatch.args[0]) if dispatch.in_place else None
         try:
             made = operator.rule(call)
         except NoRule:
-            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}"), None
+            return self._without_rule(call, outputs, f"no symmetry rule for the operator {where}"), ""
         except TraceError:
             raise
         except Exception as cause:  # facts stated before it failed are true, or only fix more than is needed
             problem = f"the symmetry rule of the operator {where} failed ({type(cause).__name__}: {cause}): report this"
-            return self._without_rule(call, outputs, problem), None
+            return self._without_rule(call, outputs, problem), ""
         values = made if isinstance(made, list) else [made]
         if before is not None and before.shape != values[0].shape and not operator.restrides:
             raise TraceError(f"{where} changes a shape in place, which has no rule")

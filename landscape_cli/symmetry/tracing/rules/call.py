@@ -29,7 +29,7 @@ from landscape_cli.symmetry.tracing.layers import (
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
 from landscape_cli.symmetry.tracing.relate import is_above, meet, summed
-from landscape_cli.symmetry.tracing.tensors import Names, TensorTable
+from landscape_cli.symmetry.tracing.tensors import TIED, Names, TensorTable
 from landscape_cli.symmetry.tracing.told import are_told, tell_apart
 
 
@@ -51,7 +51,7 @@ class Call:
         where: the operator and the module it runs in, for reasons.
         in_place: whether it writes into its first argument.
         told: whether what it puts side by side may trade places, and is told by units of its own.
-        named: what the outputs that a rule says nothing of name.
+        named: what the outputs that a rule says nothing of name, or why they name nothing.
     """
 
     tensors: TensorTable
@@ -63,7 +63,7 @@ class Call:
     where: str
     in_place: bool = False
     told: bool = False
-    named: Names | None = None
+    named: Names | str = ""
 
     @property
     def labels(self) -> Labels:
@@ -272,6 +272,7 @@ class Call:
         """
         along = [layer for layer in operand.labels if axis in covered(layer)]
         if not all(self.tensors.ties.of(self.args[0]).come_last(largest=first) for first in largest):
+            self.named = TIED
             return
         if len(along) == 1 and covered(along[0]) == {axis} and int(along[0].min()) >= 0:
             self.named = Names(along[0].reshape(-1), Value(places.shape, places.labels))
