@@ -1,8 +1,8 @@
 """What tuning found: python examples/toroids/choose.py FOLDER WHAT [FILE].
 
-FOLDER is that of a study. WHAT is a row (sgd, rsgd, adv, sgd-small), whose options are printed; first, the rate at
-which ADV learns random labels; tenth, a tenth of RSGD's automatic γ; or record, all that was tried and what was
-chosen, written to FILE.
+FOLDER is that of a study. WHAT is a row (sgd, rsgd, adv, sgd-small), whose options are printed, of tuning/chosen.json
+where that is there; first, the rate at which ADV learns random labels; tenth, a tenth of RSGD's automatic γ; or record,
+all that was tried and what was chosen, written to FILE.
 """
 
 from __future__ import annotations
@@ -70,7 +70,22 @@ def best(folder: Path, row: str) -> Trial:
 
 
 def options(folder: Path, row: str) -> str:
-    """Return a row's options for `landscape train`."""
+    """Return a row's options for `landscape train`: those of the record, where there is one.
+
+    Raises:
+        SystemExit: if the record does not have the row, or none was tried.
+    """
+    file = folder / "tuning" / "chosen.json"
+    if not file.exists():
+        return found(folder, row)
+    rows = json.loads(file.read_text())["rows"]
+    if row not in rows:
+        raise SystemExit(f"{file}: no setting of {row}: remove the file and run tune.sh again")
+    return str(rows[row]["chosen"])
+
+
+def found(folder: Path, row: str) -> str:
+    """Return a row's options as the trials have them."""
     chosen = best(folder, row)
     rate = chosen.name.removeprefix(f"{row}-").removesuffix("-tenth")
     more = f" {first(folder)}" if row == "adv" else f" {tenth(folder)}" if chosen.name.endswith("-tenth") else ""
@@ -112,7 +127,7 @@ def record(folder: Path) -> str:
     """Return all that was tried, and what was chosen, as JSON."""
     rows = {
         row: {
-            "chosen": options(folder, row),
+            "chosen": found(folder, row),
             "tried": {t.name: {"train_error": t.train, "validation_error": t.validation} for t in trials(folder, row)},
         }
         for row in ROWS

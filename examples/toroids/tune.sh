@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
 # Stage 0: rates, and RSGD's γ, by a tenth of the training set that is held out, on seeds that are used for nothing else.
-# choose.py reads what comes of it; tuning/chosen.json is its record.
+# choose.py reads what comes of it; tuning/chosen.json is its record, and a study that has it is not tuned again.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../study/stages.sh"
 source "$here/tuning.sh"
 begin "$@"
+
+if [ -z "${DRY:-}" ]; then
+  left=()
+  for study in "${studies[@]}"; do
+    if [ ! -s "${study/\//-}/tuning/chosen.json" ]; then left+=("$study"); fi
+  done
+  studies=("${left[@]}")
+fi
 
 # tuning_job STUDY NAME ROW OPTIONS: the line that trains a row's networks with one setting; one that diverges leaves an
 # empty file, and the study goes on

@@ -580,6 +580,22 @@ def test_the_choice_is_the_protocols(
     assert record["random_labels"]["first-0.02"] == {"error": 0.0, "epochs": 80}
 
 
+def test_what_is_on_record_is_taken_and_not_tuned_again(tmp_path: Path) -> None:
+    tuning(tmp_path / "mnist-mlp", "sgd-0.05", train=[0.0], validation=[0.2])
+    record = tmp_path / "mnist-mlp" / "tuning" / "chosen.json"
+    record.write_text(json.dumps({"rows": {"sgd": {"chosen": "--lr 0.3"}}}))
+    command = [sys.executable, str(TOROIDS / "choose.py"), "mnist-mlp"]
+    assert subprocess.check_output([*command, "sgd"], cwd=tmp_path, text=True).strip() == "--lr 0.3"
+    missing = subprocess.run([*command, "adv"], cwd=tmp_path, text=True, capture_output=True)
+    assert missing.returncode
+    assert "no setting of adv" in missing.stderr
+    before = record.read_bytes()
+    subprocess.run(
+        ["bash", str(TOROIDS / "tune.sh"), "small", str(tmp_path / "no data"), str(tmp_path), "mnist/mlp"], check=True
+    )  # would fail for want of data
+    assert record.read_bytes() == before
+
+
 def test_page_shows_what_was_tuned_before_anything_is_trained(tmp_path: Path) -> None:
     tried = {"sgd-0.05": {"train_error": 0.0, "validation_error": 0.25}}
     body = {
