@@ -116,7 +116,7 @@ class ExchangeSearch:
         self.result.blind = self._colors.blind
         if self._colors.blind or self._colors.has_ties():
             for move in slice_exchanges(self._probe, self._networks):
-                if not self._is_known(move) and self._is_confirmed(move):
+                if not self.is_known(move) and self._is_confirmed(move):
                     self.result.missed.append(move)
         return self.result
 
@@ -132,7 +132,7 @@ class ExchangeSearch:
             seen += self._probe.active(self._networks[-1])
         self._idle = self._idle | (seen == 0)
 
-    def _is_known(self, move: Move) -> bool:
+    def is_known(self, move: Move) -> bool:
         """Tell whether a move is put together of those known, each of other entries, where it does something."""
         left, numbers = move.copy(), np.arange(len(move))
         for known in self.known:
