@@ -111,8 +111,10 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
                 "than the other: let it compute both ways and choose, as torch.where does"
             )
         differ |= not holds_in(other, symmetry)
-    if not branches.taken:  # else it would have to hold of the other ways
-        symmetry = with_trades(symmetry, find_trades(traced, list(parts_of(traced)), symmetry))
+    trades = find_trades(traced, list(parts_of(traced)), symmetry)
+    if branches.taken:  # of the other ways it is not known
+        trades = [replace(trade, slots=()) for trade in trades]
+    symmetry = with_trades(symmetry, trades)
     note = "the forward pass goes this way or that by the values that it looks at: it is followed where all is so"
     if differ and strict:
         raise TraceError(f"{note}, and strict was asked for")

@@ -25,7 +25,7 @@ def with_trades(symmetry: Symmetry, trades: Sequence[Trade]) -> Symmetry:
     for trade in trades:
         joined = _with_trade(symmetry, trade) if trade.slots else None
         if joined is None:
-            names = trade.groups if len(trade.groups) > 1 else [tensor for (tensor, _), _ in trade.slots[0]]
+            names = [tensor for (tensor, _), _ in trade.slots[0]] if trade.slots else trade.groups
             notes.append(f"{MAY}: of units one by one, of {listed(map(repr, dict.fromkeys(names)))}")
         else:
             symmetry = joined
@@ -37,8 +37,9 @@ def _with_trade(symmetry: Symmetry, trade: Trade) -> Symmetry | None:
     if joins is None:
         return None
     put = {name: each for each in joins for name in each.tensors}
-    permutations = [_rewritten(group.axes, put) for group in symmetry.permutations]
-    signs = [_rewritten(group.axes, put) for group in symmetry.signs]
+    shapes = dict(symmetry.shapes)
+    permutations = [_rewritten(group.axes, put, shapes) for group in symmetry.permutations]
+    signs = [_rewritten(group.axes, put, shapes) for group in symmetry.signs]
     if any(axes is None for axes in (*permutations, *signs)):
         return None
     slots = [[_moved(side, put) for side in slot] for slot in trade.slots]
@@ -80,12 +81,14 @@ def _moved(side: tuple[Place, Array], put: Mapping[str, Joined]) -> tuple[Place,
     """Return places in the joined tensor."""
     (tensor, dims), table = side
     joined = put.get(tensor)
-    if joined is None or dims != (joined.dim,):
+    if joined is None or joined.dim not in dims:
         return side
     return (joined.name, dims), table + joined.starts[joined.tensors.index(tensor)]
 
 
-def _rewritten(axes: Sequence[Axis], put: Mapping[str, Joined]) -> tuple[Axis, ...] | None:
+def _rewritten(
+    axes: Sequence[Axis], put: Mapping[str, Joined], shapes: Mapping[str, Sequence[int]]
+) -> tuple[Axis, ...] | None:
     """Return axes in terms of joined tensors; None if some are not alike in all that are joined."""
     kept: dict[Place, Axis] = {}
     others: dict[tuple[str, tuple[int, ...]], list[Axis]] = {}
@@ -93,7 +96,9 @@ def _rewritten(axes: Sequence[Axis], put: Mapping[str, Joined]) -> tuple[Axis, .
         joined = put.get(axis.tensor)
         if joined is None:
             kept[axis.tensor, axis.dims] = axis
-        elif axis.dims == (joined.dim,):
+            continue
+        long = [dim for dim in axis.dims if dim != joined.dim and shapes[axis.tensor][dim] > 1]
+        if joined.dim in axis.dims and not long:
             place, table = _moved(((axis.tensor, axis.dims), axis.places.table), put)
             before = kept.get(place)
             tables = [table] if before is None else [before.places.table, table]
@@ -124,7 +129,7 @@ def _merged(symmetry: Symmetry, names: Sequence[str], slots: Slots) -> Symmetry 
     roles = {(axis.tensor, axis.dims): axis.role for axis in first.axes}
     axes = [Axis(place[0], place[1], roles[place], Places(np.concatenate(list(tables)))) for place, tables in slots]
     group = replace(first, size=sum(len(table) for table in slots[0][1]), axes=tuple(axes))
-    signs = _merged_signs(symmetry.signs, slots)
+    signs = _merged_signs(symmetry, slots)
     if signs is None:
         return None
     groups = [group if each.name == names[0] else each for each in symmetry.permutations if each.name not in names[1:]]
@@ -149,7 +154,7 @@ def _with_sides(symmetry: Symmetry, name: str, slots: Slots) -> Symmetry | None:
     shared = {
         (axis.tensor, axis.dims): axis.places.table for axis in outer.axes if (axis.tensor, axis.dims) not in within
     }
-    signs = _merged_signs(symmetry.signs, slots, shared)
+    signs = _merged_signs(symmetry, slots, shared)
     if signs is None:
         return None
     at = symmetry.permutations.index(group)
@@ -163,19 +168,20 @@ def _in_turn(tables: Sequence[Array]) -> Array:
 
 
 def _merged_signs(
-    groups: Sequence[SignGroup], slots: Slots, shared: Mapping[Place, Array] | None = None
+    symmetry: Symmetry, slots: Slots, shared: Mapping[Place, Array] | None = None
 ) -> tuple[SignGroup, ...] | None:
     """Return sign groups, those of what trades places put together; None if some are of this otherwise.
 
     Args:
-        groups: the sign groups.
+        symmetry: with the sign groups.
         slots: where what trades places lives.
         shared: where units live, beside these, whose sides trade places; None where units do themselves.
     """
     put_together = np.concatenate if shared is None else _in_turn
     alone: dict[tuple[object, ...], dict[int, tuple[SignGroup, Array]]] = {}
-    for group in groups:
-        found = _sides_of(group, slots, shared or {})
+    shapes = dict(symmetry.shapes) | dict(symmetry.of_joined.shapes)
+    for group in symmetry.signs:
+        found = _sides_of(group, slots, shared or {}, shapes)
         if found is None:
             return None
         if found:
@@ -207,20 +213,23 @@ def _merged_signs(
         size = sum(group.size for group, _ in by_side.values())
         made[first.name] = replace(first, size=size, axes=tuple(axes))
         gone |= {group.name for side, (group, _) in by_side.items() if side}
-    return tuple(made.get(group.name, group) for group in groups if group.name not in gone)
+    return tuple(made.get(group.name, group) for group in symmetry.signs if group.name not in gone)
 
 
 Found = tuple[int, Array, tuple[object, ...]]
 """Of which side a sign group is, the order that brings its units into that of what trades places, and what it is of."""
 
 
-def _sides_of(group: SignGroup, slots: Slots, shared: Mapping[Place, Array]) -> list[Found] | None:
+def _sides_of(
+    group: SignGroup, slots: Slots, shared: Mapping[Place, Array], shapes: Mapping[str, Sequence[int]]
+) -> list[Found] | None:
     """Return which side a sign group is of, if of one; nothing if of none, or all alike; None if it is otherwise."""
     by_place = dict(slots)
     orders: set[tuple[int, bytes]] = set()
     places, is_common, elsewhere = [], False, False
     for axis in group.axes:
-        place, table = (axis.tensor, axis.dims), axis.places.table
+        long = tuple(dim for dim in axis.dims if shapes[axis.tensor][dim] > 1)
+        place, table = (axis.tensor, long or axis.dims), axis.places.table
         sides = by_place.get(place, [shared[place]] if place in shared else ())
         met = [k for k, side in enumerate(sides) if np.isin(side, table).any()]
         if not met:

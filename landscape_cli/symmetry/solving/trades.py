@@ -83,7 +83,9 @@ class _Search:
         for group in symmetry.permutations:
             if group.blocks > 1 or group.name in inside or not names.isdisjoint(group.inside):
                 continue  # whose units are in blocks of their own, or are such
-            called = [units for units in _units(group, parts) if not self.labels.why_fixed(units).any()]
+            every = _units(group, parts)
+            free = [units for units in every if not self.labels.why_fixed(units).any()]
+            called = [*free, *(units for units in every if free and np.array_equal(self.labels.above(units), free[0]))]
             if called:
                 for units in called:
                     self.group_of[units] = len(self.groups)
@@ -91,17 +93,18 @@ class _Search:
         self.names = list(self.groups)
 
     def run(self) -> Iterator[Trade]:
-        """Yield what is found: that of units of several groups first, of each group once."""
-        of_sides: list[Trade] = []
+        """Yield what is found: those of units of several groups first, of each group once; then those of sides."""
+        of_sides: dict[str, Trade] = {}
         taken: set[str] = set()
         for meeting in meetings(self.graph, self.comparison, self.threads.users):
             for like in self._alike(meeting.terms):
                 for trade in self._trades(meeting, like):
-                    if taken.isdisjoint(trade.groups):
+                    if len(trade.groups) == 1:
+                        of_sides.setdefault(trade.groups[0], trade)
+                    elif taken.isdisjoint(trade.groups):
                         taken |= set(trade.groups)
-                        of_sides += [trade] if len(trade.groups) == 1 else []
-                        yield from [trade] if len(trade.groups) > 1 else []
-        yield from of_sides
+                        yield trade
+        yield from of_sides.values()
 
     def _alike(self, numbers: Sequence[int]) -> Iterator[list[int]]:
         by_kind: defaultdict[int, list[int]] = defaultdict(list)
