@@ -93,6 +93,7 @@ class ExchangeSearch:
                 self.found.append(generators)
             else:
                 self.wrong += 1
+        self._idle = np.zeros(probe.size, dtype=bool)
         self.result = Exchanges()
 
     @property
