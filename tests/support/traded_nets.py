@@ -281,6 +281,10 @@ ALONE = {
         a=conv(2, 4, stride=2), b=conv(4, 2, 1), c=conv(2, 4), d=conv(4, 2, 1),
     ),
     "other channels": net(_spread, IMAGE, (4,), w=conv(2, 8, groups=2), o=linear(4, 2)),
+    "read in groups": beside(
+        lambda m, x: m.o(m.e(torch.cat([m.a(x), m.c(x)], 1).relu()).relu().mean((2, 3))), IMAGE, (2, 2, 3, 3),
+        a=conv(2, 3), e=conv(6, 4, 1, groups=2), o=linear(4, 2),
+    ),
     "one slice read besides": beside(_sliced, units=(4, 3), e=linear(4, 2)),
     "one of two read besides": net(
         _larger, VECTOR, (4,), a=linear(3, 4), c=linear(3, 4), o=linear(4, 2), e=linear(4, 2)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape_cli.symmetry.checking.across import exchanges_across
 from landscape_cli.symmetry.checking.agreement import agree
 from landscape_cli.symmetry.checking.chain import Chain
 from landscape_cli.symmetry.checking.colors import Colors, are_alike
@@ -119,6 +120,9 @@ class ExchangeSearch:
             for move in slice_exchanges(self._probe, self._networks):
                 if not self.is_known(move) and self._is_confirmed(move):
                     self.result.missed.append(move)
+        for move in exchanges_across(self._moves, self._probe.size):
+            if not self.is_known(move) and self.keep([move]).all() and self._is_confirmed(move):
+                self.result.missed.append(move)
         return self.result
 
     def _draw_until_seen(self) -> None:

@@ -219,7 +219,12 @@ class _Search:
         return None
 
     def _are_one_beyond(self, thread: Thread, units: Units) -> bool:
-        """Tell whether units of two groups occur in the same way wherever they do but in what they are made of."""
+        """Tell whether units of two groups occur in the same way wherever they do but in what they are made of.
+
+        Those of several blocks, as of groups of channels that a convolution reads, go where these go.
+        """
+        if len(np.unique(self.labels.above(np.concatenate(units)))) > 1:
+            return False
         seen = [node.labels for number, node in enumerate(self.graph.nodes) if number not in thread.nodes]
         colors = color(self.labels, runs_of(self.labels, seen))
         return len(np.unique(colors[np.concatenate(units)])) == 1
