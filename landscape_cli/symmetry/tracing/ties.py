@@ -38,10 +38,10 @@ INCREASING = frozenset(
 FLAT = frozenset({"relu", "relu6", "hardtanh", "hardsigmoid", "clamp", "clamp_min", "clamp_max", "hardswish"})
 """Functions that are the same for all numbers beyond some."""
 STEPS = frozenset(
-    {"sign", "sgn", "round", "floor", "ceil", "trunc", "heaviside", "threshold", "softshrink", "binarize"}
+    {"sign", "sgn", "round", "floor", "ceil", "trunc", "heaviside", "threshold", "softshrink", "hardshrink", "binarize"}
 )
 """Functions that are the same for many numbers."""
-COMPARING = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
+COMPARING = frozenset({"gt", "ge", "lt", "le", "eq", "ne", "signbit"})
 LOGIC = frozenset(
     {"logical_not", "bitwise_not", "logical_and", "logical_or", "bitwise_and", "bitwise_or", "any", "all"}
 )
@@ -291,6 +291,8 @@ class _Step:
         if name in {"maximum", "minimum", "copy"}:
             made = united(of(args[0]), of(args[1])) if name != "copy" else of(args[1])
             return replace(made, counted=made.counted and not made.repeated) if name != "copy" else made
+        if name == "constant_pad_nd":
+            return united(of(args[0]), of(args[2] if len(args) > 2 else 0.0))
         if name in {"cat", "stack"}:
             return reduce(united, map(of, args[0]))
         if name in {"fill", "zero"}:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Mask, Role
@@ -20,7 +21,9 @@ from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, s
 NO_NORM = 1e-7
 """Of norms up to this, something else may be put in their place: vectors so short count as zeros."""
 MOST_ROOTS = 12
-"""The largest denominator of powers whose scales are followed."""
+"""The largest denominator of powers that are taken for a fraction as of a root, rather than a decimal one."""
+MOST_POWER = 1e9
+"""Up to which powers scales are followed."""
 MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
 
@@ -44,10 +47,17 @@ def positively_homogeneous(call: Call) -> Value:
     return call.unsigned(call.raw(0))
 
 
-@rule("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "sign", "sgn", "softshrink", "hardshrink")
+@rule("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "erfinv", "softshrink", "hardshrink")
+@rule("round", "trunc", "fix", "frac")
 def odd(call: Call) -> Value:
     """f(-x) = -f(x)."""
     return call.unscaled(call.raw(0))
+
+
+@rule("sign", "sgn")
+def sign(call: Call) -> Value:
+    """f(a x) = f(x) for every a > 0, and f(-x) = -f(x)."""
+    return call.raw(0).only(scale=False)
 
 
 @rule("binarize", sign_matters="a sum of an even number of ±1 can be zero, which counts as +")
@@ -57,7 +67,7 @@ def binarize(call: Call) -> Value:
     return call.unsigned(operand) if call.argument(1, "ties", False) else operand
 
 
-@rule("cos", "cosh")
+@rule("cos", "cosh", "sinc", "special_sinc", "i0", "special_i0", "special_i0e")
 def even(call: Call) -> Value:
     """f(-x) = f(x)."""
     return replace(call.unscaled(call.raw(0)).only(sign=False), zero=False)
@@ -65,11 +75,38 @@ def even(call: Call) -> Value:
 
 @rule("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
 @rule("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit")
-@rule("lgamma", "digamma", "i0", "sinc", "nan_to_num", "special_log_ndtr", "special_ndtr", "bucketize", "heaviside")
-@rule("threshold", "floor", "ceil", "round", "trunc", "frac", "fixed_point", "acos", "acosh", "erfc", "erfinv")
+@rule("lgamma", "digamma", "special_log_ndtr", "special_ndtr", "bucketize")
+@rule("floor", "ceil", "fixed_point", "acos", "acosh", "erfc")
 def neither(call: Call) -> Value:
     """No symmetry but that of working element by element."""
+    return _plain(call)
+
+
+def _plain(call: Call) -> Value:
     return replace(call.plain(call.raw(0)), zero=False)
+
+
+@rule("threshold")
+def threshold(call: Call) -> Value:
+    """X where it is larger than a number, and another number elsewhere: of 0 and 0, a ReLU."""
+    if tuple(call.args[1:3]) == (0, 0):
+        return call.unsigned(call.raw(0))
+    return _plain(call)
+
+
+@rule("nan_to_num")
+def without_nan(call: Call) -> Value:
+    """X, and 0 in place of what is no number: of finite numbers nothing is changed."""
+    values = [call.argument(k, name) for k, name in ((1, "nan"), (2, "posinf"), (3, "neginf"))]
+    opposite = values[1:] == [None, None] or (None not in values and values[1] == -values[2])
+    return replace(call.raw(0), parameter=None) if not values[0] and opposite else _plain(call)
+
+
+@rule("heaviside")
+def step(call: Call) -> Value:
+    """0 or 1 by a number's sign, whatever its size, and another number at 0."""
+    operand, at_zero = call.operands()
+    return Value(call.shape, call.meet(call.unsigned(operand.only(scale=False)), call.plain(at_zero)))
 
 
 @rule("abs", rescales=True)
@@ -96,11 +133,12 @@ def power(call: Call) -> Value:
     """X to a power, which raises its scale; a whole one keeps the sign, raised to it."""
     exponent = call.argument(1, "exponent", 2)
     operand = call.copied(0) if isinstance(call.args[0], Tensor) else None
-    share = Fraction(exponent).limit_denominator(MOST_ROOTS) if is_number(exponent) and abs(exponent) < 1e9 else None
-    if operand is None or share is None or abs(float(share) - exponent) > 1e-15 * abs(exponent):
+    if operand is None or not is_number(exponent) or not abs(exponent) < MOST_POWER:
         values = [call.plain(value) for value in call.operands()]
         return Value(call.shape, call.meet(*values))
-    return _raised(call, operand, share)
+    share = Fraction(exponent).limit_denominator(MOST_ROOTS)
+    near = abs(float(share) - exponent) <= 1e-15 * abs(exponent)
+    return _raised(call, operand, share if near else Fraction(repr(float(exponent))))
 
 
 @rule("sqrt", rescales=True)
@@ -120,7 +158,39 @@ def _raised(call: Call, operand: Value, share: Fraction) -> Value:
     return Value(operand.shape, operand.labels, scale, sign, copies=operand.copies, norm=is_norm)
 
 
-@rule("atan2", "hypot", "fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "copysign", "special_xlog1py")
+@rule("hypot")
+def hypotenuse(call: Call) -> Value:
+    """The length of two legs: positively homogeneous in both together, and even in each."""
+    return total(call, *(value.only(sign=False) for value in call.operands()))
+
+
+@rule("copysign", broadcasts=True, rescales=True)
+def with_sign(call: Call) -> Value:
+    """The size of one number with the sign of another, whose size does not matter."""
+    size = call.operand(0).only(sign=False)
+    if not isinstance(call.args[1], Tensor):
+        return size
+    signed = _without_zeros(call, 1, call.operand(1).only(scale=False))
+    return _product(call, [size, signed], 1)
+
+
+@rule("atan2")
+def angle_of_both(call: Call) -> Value:
+    """The angle of a point, which no positive factor of both its coordinates changes: odd in the first."""
+    first, second = call.operands()
+    call.equal_scales(_aligned_terms(first.scale, len(call.shape)), _aligned_terms(second.scale, len(call.shape)))
+    first = _without_zeros(call, 0, first.only(scale=False))
+    labels = call.meet(first, call.unsigned(second.only(scale=False)))
+    return Value(call.shape, labels, (), _aligned_terms(first.sign, len(call.shape)))
+
+
+def _without_zeros(call: Call, index: int, value: Value) -> Value:
+    """Return a value whose sign is told by numbers other than 0, which have one: where many are 0, that is fixed."""
+    repeated = call.tensors.ties.of(call.args[index]).repeated
+    return call.unsigned(value) if repeated is None or 0 in repeated else value
+
+
+@rule("fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "special_xlog1py")
 def neither_of_both(call: Call) -> Value:
     """A function of two numbers at each place, with no symmetry but that."""
     return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))
@@ -157,9 +227,11 @@ def clamp(call: Call) -> Value:
 
 
 def _known_number(call: Call, arg: Any) -> Any:
-    """Return a tensor of one number that is known as that number, and anything else as it is."""
-    numbers = call.tensors.numbers(arg) if isinstance(arg, Tensor) and arg.ndim == 0 else None
-    return arg if numbers is None else float(numbers)
+    """Return a tensor that is known to hold one number all over as that number, and anything else as it is."""
+    if not isinstance(arg, Tensor) or torch.broadcast_shapes(arg.shape, call.args[0].shape) != call.args[0].shape:
+        return arg
+    number = None if call.tensors.is_known(arg) else call.tensors.filling(arg)
+    return arg if number is None else number
 
 
 @rule("_prelu_kernel", "prelu")
