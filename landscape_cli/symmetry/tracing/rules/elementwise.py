@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,10 @@ from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
+from landscape_cli.symmetry.tracing.rules.powers import inverse
 
 NO_NORM = 1e-7
 """Of norms up to this, something else may be put in their place: vectors so short count as zeros."""
-MOST_ROOTS = 12
-"""The largest denominator of powers that are taken for a fraction as of a root, rather than a decimal one."""
-MOST_POWER = 1e9
-"""Up to which powers scales are followed."""
 MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
 
@@ -52,12 +48,6 @@ def positively_homogeneous(call: Call) -> Value:
 def odd(call: Call) -> Value:
     """f(-x) = -f(x)."""
     return call.unscaled(call.raw(0))
-
-
-@rule("sign", "sgn")
-def sign(call: Call) -> Value:
-    """f(a x) = f(x) for every a > 0, and f(-x) = -f(x)."""
-    return call.raw(0).only(scale=False)
 
 
 @rule("binarize", sign_matters="a sum of an even number of ±1 can be zero, which counts as +")
@@ -102,92 +92,10 @@ def without_nan(call: Call) -> Value:
     return replace(call.raw(0), parameter=None) if not values[0] and opposite else _plain(call)
 
 
-@rule("heaviside")
-def step(call: Call) -> Value:
-    """0 or 1 by a number's sign, whatever its size, and another number at 0."""
-    operand, at_zero = call.operands()
-    return Value(call.shape, call.meet(call.unsigned(operand.only(scale=False)), call.plain(at_zero)))
-
-
 @rule("abs", rescales=True)
 def absolute(call: Call) -> Value:
     """Positively homogeneous, and even."""
     return call.raw(0).only(sign=False)
-
-
-@rule("reciprocal", rescales=True)
-def reciprocal(call: Call) -> Value:
-    """1/x."""
-    operand = call.copied(0)
-    return _inverse(operand)
-
-
-def _inverse(operand: Value) -> Value:
-    scale = scaled_terms(operand.scale, -1)
-    return Value(operand.shape, operand.labels, scale, operand.sign, copies=operand.copies)
-
-
-@rule("pow", broadcasts=True, rescales=True)
-@rule("square", rescales=True)
-def power(call: Call) -> Value:
-    """X to a power, which raises its scale; a whole one keeps the sign, raised to it."""
-    exponent = call.argument(1, "exponent", 2)
-    operand = call.copied(0) if isinstance(call.args[0], Tensor) else None
-    if operand is None or not is_number(exponent) or not abs(exponent) < MOST_POWER:
-        values = [call.plain(value) for value in call.operands()]
-        return Value(call.shape, call.meet(*values))
-    share = Fraction(exponent).limit_denominator(MOST_ROOTS)
-    near = abs(float(share) - exponent) <= 1e-15 * abs(exponent)
-    return _raised(call, operand, share if near else Fraction(repr(float(exponent))))
-
-
-@rule("sqrt", rescales=True)
-@rule("rsqrt", rescales=True)
-def root(call: Call) -> Value:
-    """The square root, or one by it."""
-    return _raised(call, call.copied(0), Fraction(1 if call.operator.name == "sqrt" else -1, 2))
-
-
-def _raised(call: Call, operand: Value, share: Fraction) -> Value:
-    """Return a value to a power: of one that is no whole number, the sign matters."""
-    whole = share.denominator == 1
-    operand = operand if whole else call.unsigned(operand)
-    sign = operand.sign if whole and share.numerator % 2 else ()
-    scale = scaled_terms(operand.scale, share.numerator if whole else share) if share else ()
-    is_norm = operand.norm and share > 0
-    return Value(operand.shape, operand.labels, scale, sign, copies=operand.copies, norm=is_norm)
-
-
-@rule("hypot")
-def hypotenuse(call: Call) -> Value:
-    """The length of two legs: positively homogeneous in both together, and even in each."""
-    return total(call, *(value.only(sign=False) for value in call.operands()))
-
-
-@rule("copysign", broadcasts=True, rescales=True)
-def with_sign(call: Call) -> Value:
-    """The size of one number with the sign of another, whose size does not matter."""
-    size = call.operand(0).only(sign=False)
-    if not isinstance(call.args[1], Tensor):
-        return size
-    signed = _without_zeros(call, 1, call.operand(1).only(scale=False))
-    return _product(call, [size, signed], 1)
-
-
-@rule("atan2")
-def angle_of_both(call: Call) -> Value:
-    """The angle of a point, which no positive factor of both its coordinates changes: odd in the first."""
-    first, second = call.operands()
-    call.equal_scales(_aligned_terms(first.scale, len(call.shape)), _aligned_terms(second.scale, len(call.shape)))
-    first = _without_zeros(call, 0, first.only(scale=False))
-    labels = call.meet(first, call.unsigned(second.only(scale=False)))
-    return Value(call.shape, labels, (), _aligned_terms(first.sign, len(call.shape)))
-
-
-def _without_zeros(call: Call, index: int, value: Value) -> Value:
-    """Return a value whose sign is told by numbers other than 0, which have one: where many are 0, that is fixed."""
-    repeated = call.tensors.ties.of(call.args[index]).repeated
-    return call.unsigned(value) if repeated is None or 0 in repeated else value
 
 
 @rule("fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "special_xlog1py")
@@ -269,7 +177,7 @@ def total(call: Call, left: Value, right: Value) -> Value:
         call.equal(left, right)
         kept = max((left, right), key=lambda value: (math.prod(value.shape), bool(value.scale), value is left))
     rank = len(call.shape)
-    scale, sign = _aligned_terms(kept.scale, rank), _aligned_terms(kept.sign, rank)
+    scale, sign = aligned_terms(kept.scale, rank), aligned_terms(kept.sign, rank)
     return replace(met, scale=scale, sign=sign, zero=left.zero and right.zero)
 
 
@@ -278,7 +186,8 @@ def nothing(shape: tuple[int, ...]) -> Value:
     return Value(shape, (), zero=True, copies=True)
 
 
-def _aligned_terms(terms: Terms, rank: int) -> Terms:
+def aligned_terms(terms: Terms, rank: int) -> Terms:
+    """Return the scale (or sign) of a value with axes put in front, as broadcasting does."""
     return tuple((layer.reshape((1,) * (rank - layer.ndim) + tuple(layer.shape)), power) for layer, power in terms)
 
 
@@ -294,7 +203,7 @@ def multiply(call: Call) -> Value:
         call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
     if len(operands) == 2:
         _note_table(call, *sorted(operands, key=lambda operand: math.prod(operand.shape)))
-    return _product(call, operands, 1)
+    return product(call, operands, 1)
 
 
 def _note_table(call: Call, gain: Value, weight: Value) -> None:
@@ -319,7 +228,7 @@ def _note_table(call: Call, gain: Value, weight: Value) -> None:
 def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
     """Return what is known of a value multiplied by a mask: a parameter is the parameter still, to units."""
     parameter, behind, rank = operand.parameter, mask.parameter, len(call.shape)
-    product = _product(call, [operand, call.plain(mask)], 1)
+    product = product(call, [operand, call.plain(mask)], 1)
     if parameter is None or behind is None or parameter.name not in call.parameters.learned:
         return product
     if operand.shape != call.shape:
@@ -344,11 +253,12 @@ def divide(call: Call) -> Value:
         return Value(call.shape, call.meet(*[call.plain(operand) for operand in operands]))
     if not isinstance(call.args[0], Tensor):
         operand = operands[0]
-        return _inverse(operand)
-    return _product(call, operands, -1)
+        return inverse(operand)
+    return product(call, operands, -1)
 
 
-def _product(call: Call, operands: list[Value], power: int) -> Value:
+def product(call: Call, operands: list[Value], power: int) -> Value:
+    """Return what is known of a product, or of a quotient, whose second operand is then to the power -1."""
     if operands[0].zero or (operands[-1].zero and power > 0):
         return nothing(call.shape)
     if len(operands) == 1:
@@ -357,18 +267,18 @@ def _product(call: Call, operands: list[Value], power: int) -> Value:
     met = call.met(*operands)
     scale, sign = operands[0].scale, operands[0].sign
     rank = len(call.shape)
-    scale, sign = _aligned_terms(scale, rank), _aligned_terms(sign, rank)
-    scale = combine(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
-    sign = combine(sign, _aligned_terms(operands[1].sign, rank))
+    scale, sign = aligned_terms(scale, rank), aligned_terms(sign, rank)
+    scale = combine(scale, scaled_terms(aligned_terms(operands[1].scale, rank), power))
+    sign = combine(sign, aligned_terms(operands[1].sign, rank))
     return replace(met, scale=scale, sign=sign)
 
 
 @rule("addcmul", "addcdiv", words="a sum", rescales=True)
-def add_product(call: Call) -> Value:
+def addproduct(call: Call) -> Value:
     """X + c y z or x + c y / z."""
     first, *factors = call.operands(3)
     power = 1 if call.operator.name == "addcmul" else -1
-    return total(call, first, _product(call, factors, power))
+    return total(call, first, product(call, factors, power))
 
 
 @rule("lerp", words="a sum", rescales=True)
