@@ -35,6 +35,8 @@ NUMBERED = "units that are told by their numbers"
 """Why units may not move that are looked up by where they are."""
 TIED = "numbers in their order of which several may be equal, as a mask's zeros among scores of either sign"
 """Why units may not move that such an order names."""
+HIDDEN = "numbers in their order of which more are taken than a mask leaves, of what it hides the first ones"
+"""Why those may not of which some are named that a mask hides."""
 UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
 MOST_COMPARED = 1 << 14
@@ -129,10 +131,18 @@ class TensorTable:
         self._unruled[tensor] = _Unruled(where, made_of, names, why)
         self._views[storage_of(tensor)][id(tensor)] = tensor
 
-    def names(self, tensor: Tensor) -> Names | None:
+    def named(self, tensor: Tensor) -> Names | None:
         """Return what the numbers in a tensor name, if they name units; None if not, or if that is not known."""
         unruled = self._unruled.get(tensor)
         return None if unruled is None else unruled.names
+
+    def names(self, tensor: Tensor) -> Names | None:
+        """Return the same for what reads it: None also if some of what is named is not told from what is not."""
+        unruled, order = self._unruled.get(tensor), self.ties.order(tensor)
+        if unruled is None or unruled.names is None or (order is not None and order.is_told):
+            return None if unruled is None else unruled.names
+        self._unruled[tensor] = replace(unruled, names=None, why=HIDDEN)
+        return None
 
     def filling(self, tensor: Tensor) -> float | None:
         """Return the number that a constant holds all over, until something is written there; None if there is none."""

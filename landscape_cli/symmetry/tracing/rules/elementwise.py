@@ -203,7 +203,7 @@ def multiply(call: Call) -> Value:
         call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
     if len(operands) == 2:
         _note_table(call, *sorted(operands, key=lambda operand: math.prod(operand.shape)))
-    return product(call, operands, 1)
+    return multiplied(call, operands, 1)
 
 
 def _note_table(call: Call, gain: Value, weight: Value) -> None:
@@ -228,7 +228,7 @@ def _note_table(call: Call, gain: Value, weight: Value) -> None:
 def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
     """Return what is known of a value multiplied by a mask: a parameter is the parameter still, to units."""
     parameter, behind, rank = operand.parameter, mask.parameter, len(call.shape)
-    product = product(call, [operand, call.plain(mask)], 1)
+    product = multiplied(call, [operand, call.plain(mask)], 1)
     if parameter is None or behind is None or parameter.name not in call.parameters.learned:
         return product
     if operand.shape != call.shape:
@@ -254,10 +254,10 @@ def divide(call: Call) -> Value:
     if not isinstance(call.args[0], Tensor):
         operand = operands[0]
         return inverse(operand)
-    return product(call, operands, -1)
+    return multiplied(call, operands, -1)
 
 
-def product(call: Call, operands: list[Value], power: int) -> Value:
+def multiplied(call: Call, operands: list[Value], power: int) -> Value:
     """Return what is known of a product, or of a quotient, whose second operand is then to the power -1."""
     if operands[0].zero or (operands[-1].zero and power > 0):
         return nothing(call.shape)
@@ -278,7 +278,7 @@ def addproduct(call: Call) -> Value:
     """X + c y z or x + c y / z."""
     first, *factors = call.operands(3)
     power = 1 if call.operator.name == "addcmul" else -1
-    return total(call, first, product(call, factors, power))
+    return total(call, first, multiplied(call, factors, power))
 
 
 @rule("lerp", words="a sum", rescales=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call
-from landscape_cli.symmetry.tracing.rules.elementwise import aligned_terms, product, total
+from landscape_cli.symmetry.tracing.rules.elementwise import aligned_terms, multiplied, total
 
 
 @rule("sign", "sgn")
@@ -36,7 +36,7 @@ def with_sign(call: Call) -> Value:
     if not isinstance(call.args[1], Tensor):
         return size
     signed = _without_zeros(call, 1, call.operand(1).only(scale=False))
-    return product(call, [size, signed], 1)
+    return multiplied(call, [size, signed], 1)
 
 
 @rule("atan2")
