@@ -134,6 +134,11 @@ class Labels:
         blocks = np.where(roots >= 0, self._above[np.maximum(roots, 0)], NONE)
         return np.where(blocks >= 0, self.find(np.maximum(blocks, 0)), NONE)
 
+    def of_one_axis(self, first: Array, second: Array) -> bool:
+        """Tell whether some of two sets of labels are units of one axis of one parameter, on which no two are one."""
+        origins = [different(self._origin[units[units >= 0]]) for units in (self.find(first), self.find(second))]
+        return any(self._origins.meet(a, b) for a, b in product(*origins))
+
     def why_fixed(self, units: Array) -> Array:
         """Return the number of the reason why each may not move, 0 for those that may."""
         roots = self.find(units)
