@@ -242,7 +242,7 @@ def _with_rows(
 
 def _is_held(labels: Labels, run: Run) -> bool:
     """Tell whether no place of a run may move."""
-    return bool(np.all([labels.why_fixed(column) > 0 for column in run.columns], axis=0).all())
+    return all(bool(((column < 0) | (labels.why_fixed(column) > 0)).all()) for column in run.columns)
 
 
 def _why_beside(labels: Labels, run: Run) -> str:

@@ -257,6 +257,7 @@ class Labels:
         """
         pairs = pairs_of(self.find(units).ravel(), self.find(blocks).ravel())
         units, blocks = pairs[(pairs[:, 0] != pairs[:, 1]) & ~self._follow(*pairs.T)].T
+        units, blocks = self._leaders_respect(units, blocks, reason)
         if len(different(units)) < len(units):
             self.fix(units, reason)
             self.fix(blocks, reason)
@@ -303,6 +304,22 @@ class Labels:
             self.fix(cells, reason)
             self._above[units] = cells[cell]
             self.crossed |= set(units.tolist())
+
+    def _leaders_respect(self, units: Array, blocks: Array, reason: str) -> tuple[Array, Array]:
+        """State that what units move with goes where the blocks go; return the rest of the units, with their blocks."""
+        rows = np.where(units >= 0, self._row[np.maximum(units, 0)], NONE)
+        derived = rows >= 0
+        if not derived.any():
+            return units, blocks
+        leaders, of = self._parts[rows[derived], :2], blocks[derived]
+        for leader in leaders.T:
+            if (leader >= 0).all() and is_function(ranked(self.find(leader))[1], of):
+                self.respect(leader, of, reason)
+                break
+        else:
+            self.fix(units[derived], reason)
+            self.fix(of, reason)
+        return units[~derived], blocks[~derived]
 
     def _put_in_step(self, both: Array, units: Array, old: Array, reason: str) -> None:
         """Make pairs of blocks of one kind, each with units in both, what a new block holds, which moves as a whole."""
