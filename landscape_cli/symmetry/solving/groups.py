@@ -233,6 +233,17 @@ def _with_rows(
         for name in traced.aliases[part.tensor] if len(part.dims) > 1 else ():
             if name in beside and (name, main) not in accounted:
                 yield FixedAxis(name, main, len(part.run.columns[0]), _why_beside(traced.labels, part.run))
+                accounted.add((name, main))
+            held = [axis.reason for axis in fixed if (axis.tensor, axis.dim) == (name, main)]
+            for dim in part.dims if held and _is_held(traced.labels, part.run) else ():
+                if (name, dim) not in accounted:  # a cut's own, whose pieces hold nothing that moves
+                    yield FixedAxis(name, dim, traced.shapes[name][dim], held[0])
+                    accounted.add((name, dim))
+
+
+def _is_held(labels: Labels, run: Run) -> bool:
+    """Tell whether no place of a run may move."""
+    return all(bool(((column < 0) | (labels.why_fixed(column) > 0)).all()) for column in run.columns)
 
 
 def _why_beside(labels: Labels, run: Run) -> str:

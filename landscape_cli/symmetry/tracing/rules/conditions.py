@@ -98,7 +98,19 @@ def _compared_with_one(call: Call, names: Names, places: Value, number: float) -
     return Value(call.shape, call.apart(places.labels, call.shape), lone=(unit,), unread=True)
 
 
-@each("logical_not", "bitwise_not", "isnan", "isinf", "isfinite")
+@each("signbit")
+def is_negative(call: Call) -> Value:
+    """Whether a number is negative, whatever its size."""
+    return replace(call.unsigned(call.raw(0).only(scale=False)), zero=False)
+
+
+@each("isnan", "isinf", "isfinite")
+def is_finite(call: Call) -> Value:
+    """Whether something is a number, which neither scale nor sign change."""
+    return replace(call.raw(0).only(scale=False, sign=False), zero=False)
+
+
+@each("logical_not", "bitwise_not")
 @each("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or")
 def logic(call: Call) -> Value:
     """Truth values."""
