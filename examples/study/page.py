@@ -175,7 +175,7 @@ def section(report: Report, study: Study, found: Sequence[Finding], drawn: Drawn
     tables = (
         (solutions, "flatness.json", study.errors["train"]),
         (barriers, "paths/*", any(study.curves.values())),
-        (distances, "distances*", study.distances),
+        (distances, f"@(distances*|paths/optimized-{study.form.bent}-*)", study.distances),
     )
     for make, files, measured in tables:
         if measured:
@@ -213,7 +213,7 @@ def barriers(study: Study) -> str:
     bent = {kind: barriers_of(study.bent[kind]) for kind in kinds}
     rows = []
     for pair in PAIRS:
-        counts = {len(values[pair]) for values in (*plain.values(), *bent.values())}
+        counts = {len(values[pair]) for values in (*plain.values(), *bent.values())} - {0}
         cells = [spread(values[pair]) for values in (*plain.values(), *bent.values())]
         rows.append([words(pair), "/".join(map(str, sorted(counts))), *cells])
     head = ["pair", "pairs", *kinds.values(), *(f"optimised: {title}" for title in kinds.values())]
