@@ -1,4 +1,4 @@
-"""The findings on solutions alone, where a sampler may have none: what is left of them are RSGD and SGD."""
+"""The findings on solutions alone; as ADV may have few or none, what they say of RSGD and SGD besides."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ FLAT = (("rsgd", "rsgd"), ("rsgd", "sgd"), ("sgd", "sgd"))
 
 
 def on_what_is_left(study: Study) -> list[Finding]:
-    """Return every finding, and of those that lack a sampler or its pairs what they say of RSGD and SGD."""
+    """Return every finding that can be told, and beside it what it says of RSGD and SGD."""
     found = findings(study)
-    whole = {finding.label for finding in found}
     deep = DEEP if is_deep(study.name) else {}
     for label, make in (HALVES | deep).items():
-        if label not in whole and (has_units(study.name) or label != "2b"):  # a perceptron's is 2a once more
+        if has_units(study.name) or label != "2b":  # a perceptron's is 2a once more
             with suppress(NothingMeasured):
                 comparisons, effects = make(study)
                 found.append(Finding(f"{label}, RSGD and SGD", "", [], comparisons, effects).by_effects())
