@@ -9,10 +9,10 @@ from landscape_cli.errors import listed
 from landscape_cli.symmetry.solving.refinement import CROSSED, ITSELF, OTHERWISE
 from landscape_cli.symmetry.spec import FixedAxis, Symmetry
 from landscape_cli.symmetry.tracing.rules.convolutions import WINDOW
-from landscape_cli.symmetry.tracing.tensors import IN_PLACE, NO_RULE, NUMBERED, TIED, UNKNOWN_PLACE
+from landscape_cli.symmetry.tracing.tensors import HIDDEN, IN_PLACE, NO_RULE, NUMBERED, TIED, UNKNOWN_PLACE
 
 WITHIN = " in the module "
-NOT_UNDERSTOOD = (NO_RULE, UNKNOWN_PLACE, IN_PLACE, NUMBERED, TIED, OTHERWISE, ITSELF, CROSSED, WINDOW)
+NOT_UNDERSTOOD = (NO_RULE, UNKNOWN_PLACE, IN_PLACE, NUMBERED, TIED, HIDDEN, OTHERWISE, ITSELF, CROSSED, WINDOW)
 """What reasons begin with that are none by nature, beside operators."""
 OPERATOR = re.compile(r"(\w+)\.(\w+)\.\w+$")
 """An operator as the tracer calls it in reasons: library, name and overload."""
@@ -38,7 +38,7 @@ def counted(symmetry: Symmetry) -> dict[str, int]:
     An axis of which a part is not understood counts as that; one of which a part is free, as free.
     """
     axes = (axis for groups in (symmetry.permutations, symmetry.modules) for group in groups for axis in group.axes)
-    free = {(axis.tensor, dim) for axis in axes for dim in axis.dims}
+    free = {(name, dim) for axis in axes for name in symmetry.tensors_of(axis.tensor) for dim in axis.dims}
     unknown = {(axis.tensor, axis.dim) for axis in not_understood(symmetry)}
     natural = {(axis.tensor, axis.dim) for axis in symmetry.fixed} - unknown - free
     return {"free": len(free - unknown), "by_nature": len(natural), "not_understood": len(unknown)}

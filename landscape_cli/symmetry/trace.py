@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -22,9 +22,11 @@ from landscape_cli.forward.uncompiled import without_compiler
 from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
-from landscape_cli.symmetry.solving.groups import assemble
+from landscape_cli.symmetry.solving.groups import assemble, parts_of
+from landscape_cli.symmetry.solving.joining import with_trades
 from landscape_cli.symmetry.solving.siblings import Siblings
 from landscape_cli.symmetry.solving.skipped import leaves_out_nothing
+from landscape_cli.symmetry.solving.trades import find_trades
 from landscape_cli.symmetry.solving.unfollowed import MAY
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
@@ -61,7 +63,7 @@ def trace_symmetry(
     check_kind("model", model, nn.Module, "give an nn.Module, such as build_model returns", TraceError)
     check_kind("example_input", example_input, Tensor, "give a batch of inputs, shape (n, ...)", TraceError)
     traced, symmetry, note = _along_branches(model, example_input, strict)
-    told = [*doubts(symmetry), *(text for text in symmetry.notes if text.startswith(MAY))]
+    told = [*doubts(symmetry), *(text for text in symmetry.notes if text.startswith((MAY, CONTRADICTED)))]
     if told and strict:
         raise TraceError(f"{told[0]}, and strict was asked for: without, that is fixed")
     latents = latent_names(model)
@@ -73,6 +75,10 @@ def trace_symmetry(
         input_shape=tuple(example_input.shape[1:]),
         inputs=inputs or _whole(example_input),
     )
+
+
+CONTRADICTED = "parameters cut into pieces have symmetries that contradict themselves"
+"""What the note begins with that a way to follow a model was given up, which is our fault."""
 
 
 class _Failed(TraceError):
@@ -109,6 +115,10 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
                 "than the other: let it compute both ways and choose, as torch.where does"
             )
         differ |= not holds_in(other, symmetry)
+    trades = find_trades(traced, list(parts_of(traced)), symmetry)
+    if branches.taken:  # of the other ways it is not known
+        trades = [replace(trade, slots=()) for trade in trades]
+    symmetry = with_trades(symmetry, trades)
     note = "the forward pass goes this way or that by the values that it looks at: it is followed where all is so"
     if differ and strict:
         raise TraceError(f"{note}, and strict was asked for")
@@ -124,11 +134,20 @@ def _symmetry_of(
     alike: dict[tuple[int, ...], dict[str, tuple[Cut, ...]]] = {}  # what is no stack is not to be cut along with others
     for name, cuts in traced.stacks.items():
         alike.setdefault(counts_of(cuts), {})[name] = cuts
+    notes: dict[str, None] = {}
+
+    def follow(more: Known) -> tuple[Traced, Symmetry, Siblings] | None:
+        """Return what a model says that is followed so; None where that contradicts itself, which is noted."""
+        try:
+            return _derived(model, example_input, strict, Branches(branches.given), more)
+        except InconsistencyError as problem:
+            notes[f"{CONTRADICTED}, so that less may be found ({problem})"] = None
+            return None
+
     if len(alike) > 1:  # most are none, as tables of positions: what changes nothing together is not cut one by one
-        with suppress(InconsistencyError):
-            every = _derived(model, example_input, strict, Branches(branches.given), Known(dict(traced.stacks)))
-            if _size(every[1]) == _size(symmetry) and set(every[0].stacks.items()) <= tried:
-                alike.clear()
+        every = follow(Known(dict(traced.stacks)))
+        if every and _size(every[1]) == _size(symmetry) and set(every[0].stacks.items()) <= tried:
+            alike.clear()
     in_order = sorted(alike.values(), key=lambda stacks: -max(map(len, stacks.values())))
     again_apart = [step for stacks in in_order for step in _otherwise(stacks)]
     together = [{name: cuts for stacks in in_order for name, cuts in stacks.items()}] if len(in_order) > 1 else []
@@ -141,19 +160,19 @@ def _symmetry_of(
             continue
         if (crossing := crossed_in(step.stacks)) and crossing <= crossed_in(known.stacks):
             continue
-        try:
-            again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
-            if not more.joints <= found.told:
-                more = Known(more.stacks, more.joints & found.told)
-                again, apart, found = _derived(model, example_input, strict, Branches(branches.given), more)
-        except InconsistencyError:
+        result = follow(more)
+        if result and not more.joints <= result[2].told:
+            more = Known(more.stacks, more.joints & result[2].told)
+            result = follow(more)
+        if result is None:
             continue
+        again, apart, found = result
         if set(again.stacks.items()) - tried:  # what is cut shows what else is a stack
             steps.appendleft(Known({**more.stacks, **again.stacks}, step.joints))
             tried.update(again.stacks.items())
         if more.joints <= found.told and _size(apart) > _size(symmetry):
             traced, symmetry, known = again, apart, more
-    return traced, symmetry, known
+    return traced, replace(symmetry, notes=(*symmetry.notes, *notes)), known
 
 
 def _otherwise(stacks: Mapping[str, tuple[Cut, ...]]) -> Iterator[dict[str, tuple[Cut, ...]]]:

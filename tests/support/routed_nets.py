@@ -185,18 +185,47 @@ def multiplied(scores: Tensor) -> Tensor:
     return scores * F.one_hot(_best_groups(scores), GROUPS).sum(1).repeat_interleave(IN_GROUP, 1)
 
 
+def _hidden(scores: Tensor, groups: Tensor) -> Tensor:
+    """Hide the scores of experts of other groups."""
+    return scores.masked_fill(~groups.bool().repeat_interleave(IN_GROUP, 1), LOWEST)
+
+
+def put_at_places(scores: Tensor) -> Tensor:
+    groups = torch.zeros(len(scores), GROUPS, dtype=scores.dtype)
+    groups[torch.arange(len(scores))[:, None], _best_groups(scores)] = 1
+    return torch.where(groups[..., None].expand(-1, -1, IN_GROUP).flatten(1) > 0, scores, LOWEST)
+
+
+def not_below(scores: Tensor) -> Tensor:
+    """Groups that are not below the second best."""
+    best = scores.unflatten(-1, (GROUPS, IN_GROUP)).amax(-1)
+    return _hidden(scores, best >= best.topk(2, -1).values[:, -1:])
+
+
+def first_of_all_in_order(scores: Tensor) -> Tensor:
+    best = scores.unflatten(-1, (GROUPS, IN_GROUP)).amax(-1).argsort(-1, descending=True)
+    return _hidden(scores, F.one_hot(best[:, :2], GROUPS).amax(1))
+
+
+def worst_left_out(scores: Tensor) -> Tensor:
+    worst = scores.unflatten(-1, (GROUPS, IN_GROUP)).amax(-1).topk(1, -1, largest=False).indices
+    return _hidden(scores, torch.ones(len(scores), GROUPS).scatter(1, worst, 0.0))
+
+
 def by_place(scores: Tensor) -> Tensor:
     return spread(scores + torch.arange(GROUPS * IN_GROUP) / 10)
 
 
-def limited(mask: Callable[[Tensor], Tensor], *, modules: bool = False, bias: bool = False) -> Callable[[], nn.Module]:
+def limited(
+    mask: Callable[[Tensor], Tensor], *, modules: bool = False, bias: bool = False, many: int = 3
+) -> Callable[[], nn.Module]:
     """Return what makes a mixture of experts in groups, of which the best two are asked, as `mask` makes of scores."""
     count = GROUPS * IN_GROUP
 
     def forward(m: Net, x: Tensor) -> Tensor:
         h = m.i(x)
         scores = m.gate(h).sigmoid()
-        which = mask(scores + m.e if bias else scores).topk(3, -1).indices
+        which = mask(scores + m.e if bias else scores).topk(many, -1).indices
         weights = scores.gather(1, which)
         weights = weights / weights.sum(-1, keepdim=True)
         if modules:
@@ -224,11 +253,20 @@ def limited(mask: Callable[[Tensor], Tensor], *, modules: bool = False, bias: bo
     return make
 
 
+MASKS: dict[str, Callable[[Tensor], Tensor]] = {
+    "zeros for the others": partial(spread, number=0.0),
+    "side by side": side_by_side,
+    "multiplied": multiplied,
+    "put at places": put_at_places,
+    "not below": not_below,
+    "first of all in order": first_of_all_in_order,
+    "worst left out": worst_left_out,
+}
+"""Ways to hide the experts of all but the best two groups."""
 LIMITED: dict[str, Callable[[], nn.Module]] = {
     "a mask spread": limited(spread, bias=True),
-    "zeros for the others": limited(partial(spread, number=0.0)),
-    "side by side": limited(side_by_side),
-    "multiplied": limited(multiplied),
+    "as many as are left": limited(spread, bias=True, many=2 * IN_GROUP),
+    **{name: limited(mask) for name, mask in MASKS.items()},
 }
 """Stacked experts that trade places within their group, and groups as wholes."""
 LIMITED_MODULES: dict[str, Callable[[], nn.Module]] = {

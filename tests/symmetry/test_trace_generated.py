@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from landscape_cli.symmetry import Role
-from tests.support.capsule_nets import CLASSES, READ, ROUTED, SIZE, UNITS, of_a_convolution, two_layers
+from landscape_cli.errors import InconsistencyError, TraceError
+from landscape_cli.symmetry import Role, Symmetry, trace_symmetry
+from landscape_cli.symmetry.solving.groups import assemble
+from landscape_cli.symmetry.solving.siblings import Siblings
+from landscape_cli.symmetry.tracing.record import Traced
+from tests.support.capsule_nets import (
+    CLASSES,
+    READ,
+    ROUTED,
+    SIZE,
+    UNITS,
+    by_matmul,
+    classes_first,
+    of_a_convolution,
+    two_layers,
+)
 from tests.support.composed import undone
+from tests.support.head_nets import heads, packed_heads
 from tests.support.layers import Net, parameter
 from tests.support.symmetry_checks import check_true, make_net
 
@@ -83,3 +100,49 @@ def test_capsules_of_a_convolution_have_no_scales() -> None:
     net = make_net(of_a_convolution(), (1, 3, 3))
     assert not net.symmetry.scales
     check_true(net)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_finer_cut_that_contradicts_itself_is_said(monkeypatch: pytest.MonkeyPatch, *, broken: bool) -> None:
+    def fail_if_cut(traced: Traced) -> tuple[Symmetry, Siblings]:
+        if traced.cuts:
+            raise InconsistencyError("nothing fits: please report this")
+        return assemble(traced)
+
+    if broken:
+        monkeypatch.setattr("landscape_cli.symmetry.trace.assemble", fail_if_cut)
+    net = heads("hdk", "hkd")
+    notes = trace_symmetry(net, torch.zeros(2, 3, 4)).notes
+    assert any("contradict themselves" in note and "please report this" in note for note in notes) == broken
+    if broken:
+        with pytest.raises(TraceError, match="strict"):
+            trace_symmetry(net, torch.zeros(2, 3, 4), strict=True)
+
+
+@pytest.mark.parametrize("make", [by_matmul, classes_first, packed_heads])
+def test_axes_that_cuts_leave_with_nothing_that_moves_are_accounted_for(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[], nn.Module]
+) -> None:
+    ways = []
+
+    def note(traced: Traced) -> tuple[Symmetry, Siblings]:
+        ways.append(traced.cuts)
+        return assemble(traced)
+
+    monkeypatch.setattr("landscape_cli.symmetry.trace.assemble", note)
+    shape = (2, 3, 4) if make is packed_heads else (2, 3)
+    assert not trace_symmetry(make(), torch.zeros(shape)).notes
+    assert len(ways) > 2
+
+
+def test_pieces_that_two_kinds_of_places_tell_stay_where_they_are() -> None:
+    """Weights of sines and of cosines, of each unit and frequency: units of a piece go with both."""
+    torch.manual_seed(0)
+
+    def body(m: Net, x: Tensor) -> Tensor:
+        angle = m.a(x)[..., None] * torch.arange(1, 4)
+        return torch.einsum("dbik,doik->bo", torch.stack([angle.cos(), angle.sin()]), m.w)
+
+    net = make_net(Net(body, a=nn.Linear(4, 5), w=parameter(2, 3, 5, 3)), (4,))
+    check_true(net)
+    assert [group.units for group in net.symmetry.permutations] == [5]

@@ -16,7 +16,7 @@ from landscape_cli.symmetry.trace import _derived as derived
 from landscape_cli.symmetry.trace import _symmetry_of
 from landscape_cli.symmetry.tracing.branches import Branches
 from landscape_cli.symmetry.tracing.record import counts_of
-from landscape_cli.symmetry.tracing.tensors import TIED
+from landscape_cli.symmetry.tracing.tensors import HIDDEN, TIED
 from tests.support.composed import undone
 from tests.support.layers import Net as Body
 from tests.support.parted_nets import PARTS
@@ -26,6 +26,7 @@ from tests.support.routed_nets import (
     IN_GROUP,
     LIMITED,
     LIMITED_MODULES,
+    MASKS,
     ROUTED,
     STACKED,
     by_place,
@@ -121,6 +122,31 @@ def test_zeros_that_may_be_best_are_told_by_their_place(mask: Callable[[Tensor],
     assert TIED in note
     assert counted(net.symmetry)["not_understood"] == 2
     check_true(net)
+
+
+@pytest.mark.parametrize("mask", [spread, *MASKS.values()])
+@pytest.mark.parametrize("modules", [False, True])
+def test_more_than_a_mask_leaves_are_told_by_their_place(mask: Callable[[Tensor], Tensor], modules: bool) -> None:
+    """Of experts that are hidden the first are taken: they are fixed, with a warning; the order does matter."""
+    torch.manual_seed(0)
+    net = make_net(limited(mask, many=2 * IN_GROUP + 1, modules=modules)(), (3,), batch=24)
+    assert not net.symmetry.modules
+    axes = {(axis.tensor, axis.dims) for group in net.symmetry.permutations for axis in group.axes}
+    assert ("gate.weight", (0,)) not in axes
+    [note] = net.symmetry.notes
+    assert "gate.weight[0]" in note
+    assert HIDDEN in note
+    assert counted(net.symmetry)["not_understood"] == 1
+    check_true(net)
+
+
+@pytest.mark.parametrize("many", [2 * IN_GROUP, 2 * IN_GROUP + 1])
+def test_what_is_found_of_as_many_as_a_mask_leaves_is_false_of_one_more(many: int) -> None:
+    torch.manual_seed(0)
+    fits, net = (make_net(limited(spread, many=each)(), (3,), batch=24) for each in (2 * IN_GROUP, many))
+    labels = random_permutations(fits.symmetry, generator=torch.Generator().manual_seed(1))
+    kept = net.deviation(permute(net.params, fits.symmetry, labels)) < EXACT
+    assert kept == (many == 2 * IN_GROUP)
 
 
 @pytest.mark.parametrize("name", STACKED)

@@ -36,7 +36,7 @@ def assemble(traced: Traced) -> tuple[Symmetry, Siblings]:
     of_parameters = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
     runs = runs_of(labels, [*of_parameters, *traced.seen])
     settle(labels, runs, runs_of(labels, of_parameters))
-    parts, axis_of = list(_parts(traced)), _axis_maker(traced)
+    parts, axis_of = list(parts_of(traced)), _axis_maker(traced)
     siblings = find_siblings(traced, parts, axis_of)
     colors = color(labels, runs)
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors, siblings.moving)
@@ -74,7 +74,8 @@ def _buffers(traced: Traced, permutations: Sequence[PermutationGroup], scales: S
     return tuple(dict.fromkeys(axis.tensor for axis in (*permuted, *scaled) if axis.tensor not in known))
 
 
-def _parts(traced: Traced) -> Iterable[Part]:
+def parts_of(traced: Traced) -> Iterable[Part]:
+    """Yield what lives along each run of axes of every parameter."""
     for name, runs in traced.parameters.items():
         for layers in runs:
             axes = tuple(sorted(frozenset().union(*map(covered, layers))))
@@ -235,6 +236,17 @@ def _with_rows(
         for name in traced.aliases[part.tensor] if len(part.dims) > 1 else ():
             if (name, main) not in accounted and any(beside.issuperset(dims) for dims in rows.get(name, ())):
                 yield FixedAxis(name, main, len(part.run.columns[0]), _why_beside(traced.labels, part.run))
+                accounted.add((name, main))
+            held = [axis.reason for axis in fixed if (axis.tensor, axis.dim) == (name, main)]
+            for dim in part.dims if held and _is_held(traced.labels, part.run) else ():
+                if (name, dim) not in accounted:  # a cut's own, whose pieces hold nothing that moves
+                    yield FixedAxis(name, dim, traced.shapes[name][dim], held[0])
+                    accounted.add((name, dim))
+
+
+def _is_held(labels: Labels, run: Run) -> bool:
+    """Tell whether no place of a run may move."""
+    return all(bool(((column < 0) | (labels.why_fixed(column) > 0)).all()) for column in run.columns)
 
 
 def _why_beside(labels: Labels, run: Run) -> str:

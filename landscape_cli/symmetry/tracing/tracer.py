@@ -224,11 +224,11 @@ class Tracer(OperatorMode):
         outputs = [] if result is None else [result] if isinstance(result, Tensor) else list(result)
         self.parameters.count_reads(dispatch.tensors, [each for each in outputs if isinstance(each, Tensor)])
         nodes = self._follow(dispatch, outputs)
+        tensors.ties.follow(dispatch.operator, dispatch.function, dispatch.args, dispatch.kwargs, outputs, target)
         if target is None and not dispatch.in_place and self._passes_indices(dispatch, known, outputs):
             return result
         written = dispatch.args[0] if dispatch.in_place else target if isinstance(target, Tensor) else None
         self._keep(dispatch, outputs, written, known, nodes)
-        tensors.ties.follow(dispatch.operator, dispatch.function, dispatch.args, dispatch.kwargs, outputs, target)
         self._weights.follow(dispatch.operator, dispatch.args, dispatch.kwargs, outputs, target)
         return result if written is None else written
 
@@ -244,7 +244,7 @@ class Tracer(OperatorMode):
         tensors, given = self._tensors, dispatch.args[0] if dispatch.args else None
         if not outputs or not all(isinstance(each, Tensor) and each.dtype in WHOLE for each in outputs):
             return False
-        names = tensors.names(given) if given is known[0] else None
+        names = tensors.named(given) if given is known[0] else None
         same = names is not None and dispatch.name == "remainder" and dispatch.args[1] == len(names.units)
         if names is None or not (dispatch.operator.moves or same):
             passed = [tensors.pass_unruled(known[0], output, None) for output in outputs if len(dispatch.tensors) == 1]

@@ -268,10 +268,11 @@ class Call:
     def name(self, operand: Value, axis: int, places: Value, largest: Sequence[bool]) -> None:
         """Note that outputs which the rule says nothing of name places along an axis, if units live there alone.
 
-        Numbers there that may be repeated come last in their order, the largest first or the smallest.
+        Numbers there that may be repeated come last in their order, the largest first or the smallest, after others.
         """
         along = [layer for layer in operand.labels if axis in covered(layer)]
-        if not all(self.tensors.ties.of(self.args[0]).come_last(largest=first) for first in largest):
+        numbers = self.tensors.ties.of(self.args[0])
+        if not all(numbers.told(axis, operand.shape, largest=first) for first in largest):
             self.named = TIED
             return
         if len(along) == 1 and covered(along[0]) == {axis} and int(along[0].min()) >= 0:
