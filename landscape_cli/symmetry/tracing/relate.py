@@ -194,7 +194,7 @@ def _why(labels: Labels, layer: Layer, opposite: Sequence[Layer], reason: str) -
 
 def _are_told(layer: Layer, slots: Sequence[Layer]) -> bool:
     """Tell whether no two units of a layer meet the same slots, those of all their places together."""
-    if apart(slots):
+    if covered(layer) <= reach(slots) and apart(slots):
         return True
     layer, *slots = narrowed([layer, *slots])
     units, met = flat(layer, said_together(slots))
