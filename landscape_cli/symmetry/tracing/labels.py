@@ -175,8 +175,24 @@ class Labels:
             pairs = different_rows(pairs[pairs[:, 0] != pairs[:, 1]])
         for side in (0, 1):
             belongs = blocks[:, side] >= 0
+            if (
+                len(blocks) == 1
+                and blocks[0, side] >= 0 > blocks[0, 1 - side]
+                and self._stays(original[0], blocks[0, side])
+            ):
+                continue
             if belongs.any():
                 self.respect(original[belongs, side], blocks[belongs, side], reason)
+
+    def _stays(self, pair: Array, block: int) -> bool:
+        """Put two units that are one now into the block that one of them was in before, unless that is in them."""
+        [root, outer] = self.find(np.array([pair[0], block]))
+        up = outer
+        while up >= 0 and up != root:
+            up = self.above(up[None])[0]
+        if up < 0:
+            self._above[root] = outer
+        return bool(up < 0)
 
     def _merge(self, pairs: Array) -> None:
         """Make one of each pair of units; no unit occurs twice."""
