@@ -197,7 +197,9 @@ def index_select(call: Call) -> Value:
 @rule("gather", words=MOVED)
 def gather(call: Call) -> Value:
     """Places along an axis taken by their numbers, of which there are some beside every other place."""
-    axis = call.args[1] % max(len(call.shape), 1)
+    axis, numbers = call.args[1] % max(len(call.shape), 1), call.tensors.numbers(call.args[2])
+    if numbers is not None:
+        return call.move(call.copied(0), lambda layer: layer.gather(axis, numbers), call.shape, apart=True)
     operand, names = call.operand(0), call.tensors.names(call.args[2])
     if names is not None and len(names.units) == operand.shape[axis]:
         passed, places = _looked_up(call, operand, axis, names), names.places
