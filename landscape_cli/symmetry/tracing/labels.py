@@ -205,11 +205,21 @@ class Labels:
 
     def _pair_up(self, pairs: Array, reason: str) -> None:
         """Make each pair two slots of a new unit, or fix all where they do not come in pairs."""
-        pairs = different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
+        in_order, pairs = pairs, different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
         flat = pairs.ravel()
         above = self._above[: self.count]
-        if len(different(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():
+        if len(different(flat)) < len(flat):
             self.fix(flat, reason)
+            return
+        if np.isin(flat, self.find(above[above >= 0])).any():  # blocks: that at the second place is part of the first
+            outer = self.above(pairs)
+            alike = (outer[:, 0] == outer[:, 1]).all() and not self._fixed[flat].any()
+            if alike and not (self._row[flat] >= 0).any():
+                inner = np.isin(pairs[:, 1], in_order[:, 1])[:, None]
+                outer_first = np.where(inner, pairs, pairs[:, ::-1])
+                self._above[outer_first[:, 1]] = outer_first[:, 0]
+            else:
+                self.fix(flat, reason)
             return
         units, slots = self.units(len(pairs)), self.slots(2, "")
         for side in (0, 1):
