@@ -30,7 +30,7 @@ from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
 from landscape_cli.symmetry.tracing.cuts import crossed_in, crossings
 from landscape_cli.symmetry.tracing.record import Cut, Known, Stacks, Traced, counts_of
-from landscape_cli.symmetry.tracing.tracer import Tracer
+from landscape_cli.symmetry.tracing.tracer import BY_MASKS, Tracer
 
 
 def trace_symmetry(
@@ -232,7 +232,7 @@ def _traced(
     except (TraceError, KeyboardInterrupt):
         raise
     except (Exception, SystemExit) as cause:
-        raise _failure(cause, tracer.in_module(), tuple(example_input.shape)) from cause
+        raise _failure(cause, tracer, tuple(example_input.shape)) from cause
     return tracer.finish(output)
 
 
@@ -243,15 +243,18 @@ def _whole(example: Tensor) -> WholeInputs | None:
     return WholeInputs(min(0, int(example.min())), int(example.max()) + 1)
 
 
-def _failure(cause: BaseException, in_module: str, shape: tuple[int, ...]) -> TraceError:
+def _failure(cause: BaseException, tracer: Tracer, shape: tuple[int, ...]) -> TraceError:
     """Return what is to be said of a forward pass that failed, in one line."""
+    in_module = tracer.in_module()
     if isinstance(cause, SystemExit):
         return TraceError(f"the forward pass{in_module} ends the program (SystemExit): remove that from the model")
     reason = one_line(cause, 300)
-    if isinstance(cause, NotImplementedError | TypeError) and "meta" in reason.lower():
+    unknown = isinstance(cause, NotImplementedError | TypeError) and "meta" in reason.lower()
+    if unknown or "unallocated storage" in reason:
         return TraceError(
             f"the forward pass{in_module} needs the values of a tensor, as numpy or a data-dependent branch does: "
             f"its symmetries cannot be derived from one run ({type(cause).__name__})"
+            + (f": {BY_MASKS}" if tracer.has_names else "")
         )
     return _Failed(f"the forward pass failed{in_module} on an input of shape {shape}: {type(cause).__name__}: {reason}")
 

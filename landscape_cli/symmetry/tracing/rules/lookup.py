@@ -17,7 +17,7 @@ from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
 from landscape_cli.symmetry.tracing.rules.elementwise import total
 from landscape_cli.symmetry.tracing.rules.places import note_slices, piece_of
-from landscape_cli.symmetry.tracing.tensors import NUMBERED, Names
+from landscape_cli.symmetry.tracing.tensors import Names
 
 MOVED = "places moved about"
 LISTED = "places that are found by their numbers"
@@ -182,7 +182,7 @@ def _why_listed(call: Call, lists: Sequence[Tensor]) -> str:
         for layer in call.tensors.raw(numbers).labels
         for number in set(labels.why_fixed(layer.numpy()).ravel().tolist())
     }
-    return LISTED if reasons <= {"batch", INPUT, LISTED} else NUMBERED
+    return LISTED if reasons <= {"batch", INPUT, LISTED} else call.tensors.told_by_number
 
 
 @rule("index_select", words=MOVED)
