@@ -73,12 +73,27 @@ class Curve:
         train: the training error at each.
         barrier: the largest of these.
         midpoint: what is said of an optimised midpoint; None without one.
+        loss: the training loss at each; nothing where it was not measured.
     """
 
     taus: tuple[float, ...]
     train: tuple[float, ...]
     barrier: float
     midpoint: dict[str, Any] | None = None
+    loss: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What was measured of networks, each for itself.
+
+    Attributes:
+        errors: by split, of each network.
+        energies: local energy by the strength of the noise, of each network.
+    """
+
+    errors: dict[str, Values] = field(default_factory=dict)
+    energies: dict[float, Values] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,7 @@ class Study:
         tuning: what was tried beforehand, and what was chosen; empty where nothing was.
         absent: what has not been measured yet: names of files.
         experiments: paths that were measured to explain a finding, by the names of their files.
+        more: further networks that were trained to explain one.
     """
 
     form: Form
@@ -118,6 +134,7 @@ class Study:
     tuning: dict[str, Any] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
     experiments: dict[str, dict[Pair, Curve]] = field(default_factory=dict)
+    more: Rows = field(default_factory=Rows)
 
     @property
     def unsolved(self) -> list[str]:
@@ -158,18 +175,16 @@ def read_study(folder: Path, form: Form) -> Study:
     """
     missing: list[str] = []
     flatness = read(folder / "flatness.json", {"networks": []})
-    energies: dict[float, dict[tuple[str, ...], float]] = {}
-    for network in flatness["networks"]:
-        for level in network["local_energy"]:
-            energies.setdefault(level[form.level], {})[(name_of(network["network"]),)] = level["train_energy"]
     curves = {kind: read_curves(folder / "paths", [f"{kind}.json"], missing) for kind in form.kinds}
     bent = {kind: read_curves(folder / "paths", [f"optimized-{kind}-*.json"], missing) for kind in form.kinds}
     reports = [report for file in sorted((folder / "raw").glob("*.json")) for report in of_training(file)]
+    further = [file for sampler in SAMPLERS if (file := folder / "more" / f"{sampler}.json").exists()]
+    more = [report for file in further for report in of_training(file)]
     return Study(
         form=form,
         name=folder.name,
-        errors={split: {row: report[f"{split}_error"] for row, report in reports} for split in ("train", "test")},
-        energies=dict(energies),
+        errors=errors_of(reports),
+        energies=energies_of(flatness, form),
         curves=curves,
         bent=bent,
         distances=read_distances(folder / "distances.json"),
@@ -182,8 +197,23 @@ def read_study(folder: Path, form: Form) -> Study:
         experiments={
             file.stem: read_curves(file.parent, [file.name], missing) for file in folder.glob("experiments/*.json")
         },
+        more=Rows(errors_of(more), energies_of(read(folder / "more" / "flatness.json", {"networks": []}), form)),
         absent=absent_from(folder, form),
     )
+
+
+def errors_of(reports: list[tuple[tuple[str, ...], dict[str, Any]]]) -> dict[str, Values]:
+    """Return training and test errors by what training reported."""
+    return {split: {row: report[f"{split}_error"] for row, report in reports} for split in ("train", "test")}
+
+
+def energies_of(flatness: dict[str, Any], form: Form) -> dict[float, Values]:
+    """Return local energies by the strength of the noise."""
+    energies: dict[float, dict[tuple[str, ...], float]] = {}
+    for network in flatness["networks"]:
+        for level in network["local_energy"]:
+            energies.setdefault(level[form.level], {})[(name_of(network["network"]),)] = level["train_energy"]
+    return dict(energies)
 
 
 def absent_from(folder: Path, form: Form) -> list[str]:
@@ -221,7 +251,8 @@ def read_curves(folder: Path, patterns: list[str], missing: list[str]) -> dict[P
                 missing.append(f"{file.stem}: {names[0]} – {names[1]}")
                 continue
             taus = [point["tau"] for point in pair["points"]]
-            curve = Curve(tuple(taus), tuple(train), pair["barrier"]["train"]["max"], midpoint_of(pair))
+            loss = tuple(point["train_loss"] for point in pair["points"] if "train_loss" in point)
+            curve = Curve(tuple(taus), tuple(train), pair["barrier"]["train"]["max"], midpoint_of(pair), loss)
             flat = flatter_first(names)
             found.setdefault(flat, []).append(curve if flat == names else turned(curve))
     return {names: mean_of(curves) for names, curves in found.items()}
@@ -248,8 +279,11 @@ def mean_of(curves: list[Curve]) -> Curve:
     first = curves[0]
     if len(curves) == 1:
         return first
-    train = tuple(fmean(errors) for errors in zip(*(curve.train for curve in curves), strict=True))
-    return replace(first, train=train, barrier=fmean(curve.barrier for curve in curves))
+    train, loss = (
+        tuple(fmean(values) for values in zip(*(getattr(curve, name) for curve in curves), strict=True))
+        for name in ("train", "loss")
+    )
+    return replace(first, train=train, loss=loss, barrier=fmean(curve.barrier for curve in curves))
 
 
 def turned(curve: Curve) -> Curve:
@@ -259,7 +293,7 @@ def turned(curve: Curve) -> Curve:
         ends = midpoint["distances"]
         midpoint = midpoint | {"distances": {"start": ends["end"], "end": ends["start"]}}
     taus = tuple(1 - tau for tau in reversed(curve.taus))
-    return Curve(taus, tuple(reversed(curve.train)), curve.barrier, midpoint)
+    return Curve(taus, tuple(reversed(curve.train)), curve.barrier, midpoint, tuple(reversed(curve.loss)))
 
 
 def read_distances(path: Path) -> dict[Pair, dict[str, Any]]:

@@ -105,14 +105,14 @@ train_networks() {
   done | carry_out "controls"
 }
 
-# train_job STUDY SAMPLER: the line that trains its networks
+# train_job STUDY SAMPLER [FOLDER RUNS SEED]: the line that trains its networks, those of the study or others
 train_job() {
-  local study=$1 sampler=$2 data_set=${1%/*} network=${1#*/}
-  job "$study" "raw/$sampler.json" "train --algo ${sampler%%-*} --model ${model_of[$network]:-$network}" \
+  local study=$1 sampler=$2 data_set=${1%/*} network=${1#*/} folder=${3:-raw}
+  job "$study" "$folder/$sampler.json" "train --algo ${sampler%%-*} --model ${model_of[$network]:-$network}" \
     "--data ${options_of_data[$data_set]:-$data_set} --data-dir data" \
     "$training ${of_network[$network]:-} $(options_of_sampler "$study" "$sampler")" \
-    "--runs $runs --seed ${first_seed[$sampler]} --checkpoint-every $checkpoint_every --resume" \
-    "-o 'raw/$sampler-{seed}.st' --log raw/$sampler.csv"
+    "--runs ${4:-$runs} --seed ${5:-${first_seed[$sampler]}} --checkpoint-every $checkpoint_every --resume" \
+    "-o '$folder/$sampler-{seed}.st' --log $folder/$sampler.csv"
 }
 
 # age_of_adv STUDY: the epochs of ADV there, both phases; when commands are only printed and it is not there yet, one

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from statistics import fmean
 
 from study.claims import NEAR_ZERO, Finding, barrier, of_sampler, spread, to_end, words
-from study.effects import difference, effect, largest
+from study.effects import difference, effect, largest, log_ratio
 from study.page import table, told
-from study.readings import MIXED, SAMPLERS, Study, of_pair
+from study.readings import MIXED, SAMPLERS, SOLVED, Curve, Study, of_pair
 from study.verdicts import NothingMeasured, Values, below, positive, smaller
 
 from toroids.findings import FLAT, lean
@@ -17,6 +18,7 @@ from toroids.findings import FLAT, lean
 REVERSED = (("sgd", "rsgd"), ("sgd", "adv"))
 """Samplers by the barrier between their networks as trained: SGD's is the lowest."""
 
+FIRST = ("rsgd", "sgd")
 SHARP = (("rsgd", "adv"), ("sgd", "adv"), ("adv", "adv"))
 
 
@@ -112,6 +114,74 @@ def nearer(study: Study, first: str, second: str, claim: str) -> Finding:
     return Finding("5b", claim, numbers, comparisons, [effect("how much nearer", [gain], lambda means: means[0])])
 
 
+def loss_falls(study: Study) -> Finding:
+    """Finding 5b: the slope of the loss in the middle of geodesics, beside where midpoints end up."""
+    numbers, comparisons, slopes = [], [], []
+    for pair in MIXED:
+        losses = of_pair(study.experiments.get("losses", {}), pair)
+        midpoints = of_pair(study.bent["geodesic"], pair)
+        if not losses or not midpoints:
+            raise NothingMeasured("no losses")
+        excess = {
+            key: to_end(curve, "end", "geodesic") - to_end(curve, "start", "geodesic")
+            for key, curve in midpoints.items()
+        }
+        side = math.copysign(1.0, fmean(excess.values()))
+        slope = {key: side * steepness(curve) for key, curve in losses.items()}
+        slopes.append(slope)
+        ends = " and ".join(spread({key: curve.loss[end] for key, curve in losses.items()}) for end in (0, -1))
+        first, second = (sampler.upper() for sampler in pair)
+        near, far = (first, second) if side > 0 else (second, first)
+        nearer_by = abs(fmean(excess.values()))
+        numbers.append(
+            f"{words(pair)}: losses of the ends {ends}; midpoints nearer to {near} by {nearer_by:.4f}; "
+            f"loss towards {far} less towards {near} {spread(slope)}"
+        )
+        comparisons.append(positive(f"loss towards {far} less towards {near} > 0", slope))
+    claim = "in the middle of the geodesic the loss falls towards the end that midpoints end up nearer to"
+    return Finding("5b", claim, numbers, comparisons, [])
+
+
+def steepness(curve: Curve) -> float:
+    """Return the loss a twentieth of the path behind the middle, less that as far before it."""
+    at = {round(tau, 3): loss for tau, loss in zip(curve.taus, curve.loss, strict=True)}
+    return at[0.55] - at[0.45]
+
+
+def more_energies(study: Study) -> Finding:
+    """Finding 1a: local energies with further seeds."""
+    levels, comparisons = [], []
+    for level, more in study.more.energies.items():
+        own = with_more(study, study.energies.get(level, {}), more)
+        low, high = (of_sampler(own, sampler) for sampler in FIRST)
+        levels.append((low, high))
+        comparisons.append(smaller(f"δE({level:g}): RSGD < SGD", low, high))
+    if not levels:
+        raise NothingMeasured("no further energies")
+    effects = [log_ratio("log ratio, RSGD to SGD", levels, side="<")]
+    numbers = [f"{study.form.symbol} = {max(study.more.energies):g}: RSGD {spread(low)}, SGD {spread(high)}"]
+    claim = "with ten more seeds of either, RSGD's energies are told from SGD's"
+    return Finding("1a", claim, numbers, comparisons, effects).by_effects()
+
+
+def more_errors(study: Study) -> Finding:
+    """Finding 1b: test errors with further seeds."""
+    if not study.more.energies:
+        raise NothingMeasured("no further networks")
+    errors = with_more(study, study.errors["test"], study.more.errors["test"])
+    low, high = (of_sampler(errors, sampler) for sampler in FIRST)
+    claim = "with ten more seeds of either, RSGD's test errors are told from SGD's"
+    effects = [difference("RSGD less SGD", low, high, side="<")]
+    comparisons = [smaller("RSGD < SGD", low, high)]
+    return Finding("1b", claim, [f"RSGD {spread(low)}, SGD {spread(high)}"], comparisons, effects).by_effects()
+
+
+def with_more(study: Study, values: Values, more: Values) -> Values:
+    """Return one number of the study's networks and of the further ones that are solutions."""
+    train = study.more.errors["train"]
+    return {**values, **{key: value for key, value in more.items() if train[key] <= SOLVED}}
+
+
 def experiments(study: Study, again: str = "") -> list[str]:
     """Return the table of the experiments that were run, and the command that runs them; nothing if none was."""
     rows = []
@@ -127,6 +197,9 @@ def experiments(study: Study, again: str = "") -> list[str]:
         lambda study: nearer(
             study, "long", "long-small", "mini-batches of 43, not 128, bring midpoints nearer to RSGD"
         ),
+        loss_falls,
+        more_energies,
+        more_errors,
     )
     for make in makes:
         with suppress(NothingMeasured):

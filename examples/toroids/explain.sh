@@ -3,8 +3,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../study/stages.sh"
-folders+=(experiments/networks)
+folders+=(experiments/networks more)
 begin "$@"
+source "$here/tuning.sh"
 
 for study in "${studies[@]}"; do
   for sampler in "${samplers[@]}"; do
@@ -20,6 +21,7 @@ for study in "${studies[@]}"; do
     job "$study" "experiments/relabelled-$sampler.json" \
       "path $(family raw "$sampler")$(family experiments/networks "$sampler")--pairs zip $options"
   done
+  job "$study" experiments/losses.json "path $(families normal)--pairs cross --align cosine --kind geodesic --loss $options"
   job "$study" experiments/normalised.json "path $(families normal) --pairs all --align cosine --both-ways $options"
   bends="--align cosine --kind geodesic --optimize-midpoint $bend ${bend_of[${study#*/}/geodesic]:-} --midpoints 1"
   bends+=" --points $bend_points ${measuring[${study#*/}]:-} $data" # of an option that comes twice the last counts
@@ -40,3 +42,17 @@ for study in "${studies[@]}"; do
   job "$study" experiments/long.json "path $ends $bends --epochs 60"
   job "$study" experiments/long-small.json "path $ends $bends --epochs 60 --batch-size 43"
 done | carry_out "experiments"
+
+for study in "${studies[@]}"; do
+  for sampler in "${!more_seed[@]}"; do train_job "$study" "$sampler" more "$more_runs" "${more_seed[$sampler]}"; done
+done | carry_out "more seeds"
+
+for study in "${studies[@]}"; do
+  data=${size_of[${study#*/}]:+--data measured.safetensors}
+  files=""
+  for sampler in "${!more_seed[@]}"; do
+    for ((k = 0; k < more_runs; k++)); do files+="more/$sampler-$((more_seed[$sampler] + k)).st "; done
+  done
+  job "$study" more/flatness.json \
+    "flatness $files--sigma $sigmas --samples $samples --test ${measuring[${study#*/}]:-} $data"
+done | carry_out "their flatness"

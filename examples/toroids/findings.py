@@ -30,6 +30,7 @@ EXPERIMENTS = (
     *(f"both-pieces-{long}{sampler}-adv" for long in ("", "long-") for sampler in SAMPLERS),
     "long",
     "long-small",
+    "losses",
     *(f"solved-{first}-{second}" for first, second in FLAT),
 )
 """The files of what `explain.sh` measures."""

@@ -8,6 +8,8 @@ jobs=1    # commands at a time
 threads=1 # of each
 controls=(sgd-small sgd-old sgd-centre)
 declare -gA first_seed=([rsgd]=1 [sgd]=11 [adv]=21 [sgd-small]=31 [sgd-old]=41 [sgd-centre]=51)
+declare -gA more_seed=([rsgd]=61 [sgd]=71) # of an experiment
+more_runs=10
 checkpoint_every=5
 
 epochs=150

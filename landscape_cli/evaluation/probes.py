@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,8 @@ from landscape_cli.arguments import check_kind, check_whole
 from landscape_cli.errors import ModelError
 from landscape_cli.forward.functional import errors_of_forward, float_type, run_with, unsaved_buffers
 from landscape_cli.forward.memory import MIB
+from landscape_cli.forward.shapes import ShapesTold
+from landscape_cli.forward.uncompiled import without_compiler
 from landscape_cli.forward.work import Work, count_work
 from landscape_cli.network import Params, WholeInputs
 from landscape_cli.rng import generator
@@ -96,7 +100,14 @@ def parts_of(probe: Tensor, size: int) -> tuple[Tensor, ...]:
 
 
 def _work(model: nn.Module, params: Params, examples: Tensor) -> Work:
-    tensors = {name: tensor.to(examples.device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
+    """Count on tensors without numbers, which takes no time; on the examples if the model looks at values."""
+
+    def count(x: Tensor) -> Work:
+        tensors = {name: tensor.to(x.device) for name, tensor in ({**unsaved_buffers(model), **params}).items()}
+        return count_work(lambda x: run_with(model, tensors, x), x)
+
     model.eval()
+    with suppress(Exception), without_compiler(), ShapesTold():  # code of others, which is run again below
+        return count(examples.to("meta"))
     with errors_of_forward():
-        return count_work(lambda x: run_with(model, tensors, x), examples)
+        return count(examples)

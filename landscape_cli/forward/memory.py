@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from landscape_cli.forward.uncompiled import OperatorMode
 
-MMAP_THRESHOLD = -3
-"""What glibc's `mallopt` calls the least size of blocks that are returned at once."""
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+"""What glibc's `mallopt` calls the least size of blocks that are returned at once, and how much may be left free."""
 MIB = 1 << 20
 RETURNED = 8 * MIB
 """Blocks of so many bytes are returned at once."""
+KEPT = 64 * MIB
+"""So much is kept of what smaller blocks leave free."""
 OUT_OF_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
 """What errors of a CPU's memory, and of libraries on a GPU, say."""
 
@@ -69,9 +71,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 def return_large_blocks() -> None:
     """Let the C library give large blocks back to the system as soon as they are freed, and not keep them for others.
 
-    By itself glibc comes to keep blocks of up to 32 MiB. Other libraries are left as they are.
+    By itself glibc comes to keep blocks of up to 32 MiB. Told otherwise, it gives back what smaller ones leave free as
+    well, each time, and the system clears it each time anew: so much of that is kept. Other libraries are left as they
+    are.
     """
     _of_libc("mallopt", MMAP_THRESHOLD, RETURNED)
+    _of_libc("mallopt", TRIM_THRESHOLD, KEPT)
 
 
 def return_freed_memory() -> None:

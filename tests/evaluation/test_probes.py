@@ -47,6 +47,32 @@ def test_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert count(linear, 5) == 7
 
 
+class Placed(Counted):
+    """Notes where each forward pass is, and keeps something of it; may look at values."""
+
+    def __init__(self, *, looks: bool) -> None:
+        super().__init__()
+        self.looks, self.places, self.kept = looks, list[str](), None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.places.append(x.device.type)
+        self.kept = torch.ones(3, device=x.device) if self.kept is None else self.kept
+        return super().forward(x) * self.kept if not self.looks or bool(x.isfinite().all()) else x
+
+
+@pytest.mark.parametrize(("looks", "places"), [(False, ["meta"]), (True, ["meta", "cpu"])])
+def test_work_is_counted_without_numbers_unless_a_model_looks_at_them(looks: bool, places: list[str]) -> None:
+    model = Placed(looks=looks).eval()
+    params = params_of(model)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "WORK", 10 * (16 * 18 * 6 + 96 * 3))
+        probe = probe_batch(model, params, (2, 6, 6), seed=0, device=CPU)
+    assert len(probe) == 10
+    assert model.places == places
+    assert model.kept is None
+    assert outputs_on(model, params, probe, torch.float32).values[0][0].shape == (10, 3)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64])
 @pytest.mark.parametrize("size", [2, 3, 5, 100])
 def test_parts(count: int, size: int) -> None:

@@ -7,9 +7,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from study.readings import read_study
-from toroids.experiments import experiments
+from toroids.experiments import experiments, more_energies
 from toroids.findings import FORM
 from toroids.relabel import relabel
 
@@ -85,3 +86,63 @@ def test_midpoints_that_come_nearer(tmp_path: Path) -> None:
         ends = {"start": {"geodesic": 1.0}, "end": {"geodesic": far}}
         measured(folder, "long", pairs, [0.0] * 3, midpoint={"epochs": 60, "train_error": 0.0, "distances": ends})
         assert verdicts(folder) == [expected]
+
+
+def with_losses(folder: Path, slope: float) -> None:
+    """Write losses that fall by so much in the middle of each path, towards its second network."""
+    taus = [0.0, 0.45, 0.5, 0.55, 1.0]
+    pairs = [(a, b) for a, b in combinations(NAMES, 2) if a.split("-")[0] != b.split("-")[0]]
+    noise = iter(range(len(pairs)))
+
+    def loss(tau: float, shift: float) -> float:
+        return 1 - 10 * (slope + 1e-4 * shift) * (tau - 0.5)
+
+    body = [
+        {
+            "start": f"{a}.st",
+            "end": f"{b}.st",
+            "points": [{"tau": tau, "train_error": 0.0, "train_loss": loss(tau, shift)} for tau in taus],
+            "barrier": {"train": {"max": 0.0}},
+        }
+        for (a, b), shift in zip(pairs, noise, strict=False)
+    ]
+    (folder / "experiments").mkdir(exist_ok=True)
+    (folder / "experiments" / "losses.json").write_text(json.dumps({"pairs": body}))
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(-0.05, "**holds** (3 of 3)"), (0.05, "**does not hold** (0 of 3)")])
+def test_the_loss_falls_towards_where_midpoints_are(tmp_path: Path, slope: float, expected: str) -> None:
+    folder = make_up(tmp_path, SHARPNESS)  # midpoints are nearer to the flatter network, which comes first
+    with_losses(folder, slope)
+    assert verdicts(folder) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("flat", "expected"), [(1.0, "**holds** (2 of 2 hold"), (3.0, "**does not hold** (0 of 2 hold")]
+)
+def test_further_seeds_count_with_the_studys_own(tmp_path: Path, flat: float, expected: str) -> None:
+    sharpness = SHARPNESS | {"rsgd": flat}
+    folder = make_up(tmp_path, sharpness)
+    (folder / "more").mkdir()
+    levels = []
+    for sampler in ("rsgd", "sgd"):
+        value = sharpness[sampler]
+        names = [f"{sampler}-{60 + k}" for k in range(4)]
+        reports = [
+            {"network": f"more/{name}.st", "train_error": 0.5 * (k == 3), "test_error": value + 0.001 * k}
+            for k, name in enumerate(names)
+        ]
+        (folder / "more" / f"{sampler}.json").write_text(json.dumps({"networks": reports}))
+        levels += [
+            {
+                "network": f"more/{name}.st",
+                "local_energy": [{"sigma": s, "train_energy": s * value + 0.001 * k} for s in (0.1, 0.2)],
+            }
+            for k, name in enumerate(names)
+        ]
+    (folder / "more" / "flatness.json").write_text(json.dumps({"networks": levels}))
+    study = read_study(folder, FORM)
+    energies = more_energies(study)
+    assert {effect.estimate.networks for effect in energies.effects} == {6}  # three each, and those that are solutions
+    assert verdicts(folder)[0].startswith(expected)
+    assert len(verdicts(folder)) == 2

@@ -156,7 +156,6 @@ POSITIVE: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "kthvalue": (lambda h: h.kthvalue(2, 1).values, 1),
 }
 NEITHER: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
-    "cumprod": (lambda h: h.cumprod(1), 5),
     "logcumsumexp": (lambda h: h.logcumsumexp(1), 5),
 }
 CASES |= {name: Case(over_tokens(*made), SEQUENCE, (6,), (6,), (6,)) for name, made in LINEAR.items()}

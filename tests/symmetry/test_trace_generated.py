@@ -133,3 +133,16 @@ def test_axes_that_cuts_leave_with_nothing_that_moves_are_accounted_for(
     shape = (2, 3, 4) if make is packed_heads else (2, 3)
     assert not trace_symmetry(make(), torch.zeros(shape)).notes
     assert len(ways) > 2
+
+
+def test_pieces_that_two_kinds_of_places_tell_stay_where_they_are() -> None:
+    """Weights of sines and of cosines, of each unit and frequency: units of a piece go with both."""
+    torch.manual_seed(0)
+
+    def body(m: Net, x: Tensor) -> Tensor:
+        angle = m.a(x)[..., None] * torch.arange(1, 4)
+        return torch.einsum("dbik,doik->bo", torch.stack([angle.cos(), angle.sin()]), m.w)
+
+    net = make_net(Net(body, a=nn.Linear(4, 5), w=parameter(2, 3, 5, 3)), (4,))
+    check_true(net)
+    assert [group.units for group in net.symmetry.permutations] == [5]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from math import lcm
 
 import numpy as np
@@ -20,6 +21,8 @@ from landscape_cli.symmetry.tracing.integers import NONE, Array
 from landscape_cli.symmetry.tracing.layers import Power
 from landscape_cli.symmetry.tracing.record import BatchNorm
 
+MOST_WHOLE = 144
+"""Up to which denominator powers are made whole: factors to larger ones would leave no number within reach."""
 MakeAxes = Callable[[str, tuple[int, ...], Array], list[Axis]]
 
 
@@ -150,8 +153,10 @@ def _members(
 
 
 def _whole(powers: Row) -> Row:
-    """Return powers multiplied by their least common denominator."""
-    common = lcm(*(power.denominator for power in powers.values()))
+    """Return powers multiplied by their least common denominator; the smallest as one where that is large."""
+    common: Power = lcm(*(power.denominator for power in powers.values()))
+    if common > MOST_WHOLE:
+        common = 1 / min(abs(Fraction(power)) for power in powers.values())
     return {variable: power * common for variable, power in powers.items()}
 
 

@@ -35,7 +35,7 @@ def assemble(traced: Traced) -> tuple[Symmetry, Siblings]:
     of_parameters = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
     runs = runs_of(labels, [*of_parameters, *traced.seen])
     settle(labels, runs, runs_of(labels, of_parameters))
-    parts, axis_of = list(_parts(traced)), _axis_maker(traced)
+    parts, axis_of = list(parts_of(traced)), _axis_maker(traced)
     siblings = find_siblings(traced, parts, axis_of)
     colors = color(labels, runs)
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors, siblings.moving)
@@ -73,7 +73,8 @@ def _buffers(traced: Traced, permutations: Sequence[PermutationGroup], scales: S
     return tuple(dict.fromkeys(axis.tensor for axis in (*permuted, *scaled) if axis.tensor not in known))
 
 
-def _parts(traced: Traced) -> Iterable[Part]:
+def parts_of(traced: Traced) -> Iterable[Part]:
+    """Yield what lives along each run of axes of every parameter."""
     for name, runs in traced.parameters.items():
         for layers in runs:
             axes = tuple(sorted(frozenset().union(*map(covered, layers))))
@@ -242,7 +243,7 @@ def _with_rows(
 
 def _is_held(labels: Labels, run: Run) -> bool:
     """Tell whether no place of a run may move."""
-    return bool(np.all([labels.why_fixed(column) > 0 for column in run.columns], axis=0).all())
+    return all(bool(((column < 0) | (labels.why_fixed(column) > 0)).all()) for column in run.columns)
 
 
 def _why_beside(labels: Labels, run: Run) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from landscape_cli.symmetry.tracing.integers import Array, different_rows, ranked, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Power, Term, Terms, aligned, covered
+from landscape_cli.symmetry.tracing.layers import Layer, Power, Term, Terms, aligned, covered
 
 Statement = tuple[Array, tuple[Power, ...]]
 """Rows of variables that, to these powers, multiply to 1."""
@@ -60,6 +60,7 @@ class Equations:
         self._known: set[object] = set()
         self._shared: dict[object, Array] = {}
         self._rows: dict[str, list[Statement]] = {"scale": [], "sign": []}
+        self._conditional: list[tuple[str, Terms, Layer, int]] = []
 
     def variables(self, tensor: str, dims: tuple[int, ...], owners: Array) -> Array:
         """Return new variables for the places of some axes of a tensor; places of one owner share one."""
@@ -103,6 +104,24 @@ class Equations:
                 self._rows[kind].append((rows, powers))
                 if kind == "sign":
                     self.signed.append((rows, self.where))
+
+    def equate_if_used(self, kind: str, left: Terms, variables: Layer, *, rank: int) -> None:
+        """State that a scale (or sign) is that of each of some variables, shape (n,), if any other equation has one."""
+        self._conditional.append((kind, left, variables, rank))
+
+    def settle_conditional(self) -> None:
+        """State what was to be stated if variables are used, of all that are."""
+        count = -1
+        while count < (count := sum(map(len, self._rows.values()))):
+            left_out = []
+            for conditional in self._conditional:
+                kind, left, variables, rank = conditional
+                if any(np.isin(rows, variables.numpy()).any() for rows, _ in self._rows[kind]):
+                    lifted = tuple((aligned(layer, rank).unsqueeze(-1), power) for layer, power in left)
+                    self.equate(kind, lifted, ((variables.view((*[1] * rank, -1)), 1),), rank=rank + 1)
+                else:
+                    left_out.append(conditional)
+            self._conditional = left_out
 
     def _apart(self, stated: Sequence[Statement]) -> list[Statement]:
         """Return rows of factors, each set of them equal to one of its own, and all those multiplying to 1."""

@@ -54,6 +54,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
     statistics = {name for norm in parameters.batch_norms for name in (norm.mean, norm.variance)}
     followers = parameters.made | statistics
     _hold_buffers(tensors, parameters.learned | followers)
+    tensors.equations.settle_conditional()
     weights.set_roles()
     graph.finish(all_outputs(output), parameters.runs)
     return Traced(

@@ -134,6 +134,11 @@ class Labels:
         blocks = np.where(roots >= 0, self._above[np.maximum(roots, 0)], NONE)
         return np.where(blocks >= 0, self.find(np.maximum(blocks, 0)), NONE)
 
+    def of_one_axis(self, first: Array, second: Array) -> bool:
+        """Tell whether some of two sets of labels are units of one axis of one parameter, on which no two are one."""
+        origins = [different(self._origin[units[units >= 0]]) for units in (self.find(first), self.find(second))]
+        return any(self._origins.meet(a, b) for a, b in product(*origins))
+
     def why_fixed(self, units: Array) -> Array:
         """Return the number of the reason why each may not move, 0 for those that may."""
         roots = self.find(units)
@@ -278,6 +283,7 @@ class Labels:
         """
         pairs = pairs_of(self.find(units).ravel(), self.find(blocks).ravel())
         units, blocks = pairs[(pairs[:, 0] != pairs[:, 1]) & ~self._follow(*pairs.T)].T
+        units, blocks = self._leaders_respect(units, blocks, reason)
         if len(different(units)) < len(units):
             self.fix(units, reason)
             self.fix(blocks, reason)
@@ -324,6 +330,22 @@ class Labels:
             self.fix(cells, reason)
             self._above[units] = cells[cell]
             self.crossed |= set(units.tolist())
+
+    def _leaders_respect(self, units: Array, blocks: Array, reason: str) -> tuple[Array, Array]:
+        """State that what units move with goes where the blocks go; return the rest of the units, with their blocks."""
+        rows = np.where(units >= 0, self._row[np.maximum(units, 0)], NONE)
+        derived = rows >= 0
+        if not derived.any():
+            return units, blocks
+        leaders, of = self._parts[rows[derived], :2], blocks[derived]
+        for leader in leaders.T:
+            if (leader >= 0).all() and is_function(ranked(self.find(leader))[1], of):
+                self.respect(leader, of, reason)
+                break
+        else:
+            self.fix(units[derived], reason)
+            self.fix(of, reason)
+        return units[~derived], blocks[~derived]
 
     def _put_in_step(self, both: Array, units: Array, old: Array, reason: str) -> None:
         """Make pairs of blocks of one kind, each with units in both, what a new block holds, which moves as a whole."""

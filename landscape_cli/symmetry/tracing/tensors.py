@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from math import prod
 
 import numpy as np
@@ -43,6 +44,8 @@ UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
 MOST_COMPARED = 1 << 14
 """Up to how many numbers of a constant are looked at."""
+MOST_ON_DIAGONAL = 1 << 22
+"""Up to how many of a matrix that may differ on its diagonal alone."""
 IN_PLACE = "writing in place "
 """What they begin with where a tensor was written into in a way that is not followed."""
 
@@ -244,9 +247,27 @@ class TensorTable:
         shape, rank = tuple(tensor.shape), tensor.ndim
         numbers = self.constants.numbers(tensor)
         sizes = shape if numbers is None or not numbers.numel() else compress(numbers).shape
+        if numbers is not None and (axes := diagonal_axes(compress(numbers))) is not None:
+            return self._diagonal_value(numbers, axes)
         slots = [along(self._alike(numbers, axis, size), axis, rank) for axis, size in enumerate(sizes)]
         zero = prod(sizes) == 1 and numbers is not None and bool((numbers == 0).all())
         return Value(shape, distinct(slots), zero=zero, copies=tuple(sizes) != shape)
+
+    def _diagonal_value(self, numbers: Tensor, axes: tuple[int, int]) -> Value:
+        """Return what is known of a constant that differs on a diagonal alone: units that are its rows and columns.
+
+        If it is 0 elsewhere, each row may have a factor by which the column of the same unit is divided.
+        """
+        rank, held = numbers.ndim, compress(numbers)
+        units = self.labels.units(held.shape[axes[0]])
+        beside = [axis for axis, size in enumerate(held.shape) if size > 1 and axis not in axes]
+        layers = [along(to_layer(units), axis, rank) for axis in axes]
+        layers += [along(self._alike(numbers, axis, held.shape[axis]), axis, rank) for axis in beside]
+        terms: Terms = ()
+        if not bool(held.movedim(axes, (0, 1))[0, 1].any()):
+            free = to_layer(self.equations.variables("", (), units))
+            terms = tuple((along(free, axis, rank), power) for axis, power in zip(axes, (1, -1), strict=True))
+        return Value(tuple(numbers.shape), distinct(layers), terms, terms, copies=held.shape != numbers.shape)
 
     def _alike(self, numbers: Tensor | None, axis: int, size: int) -> Layer:
         """Return a layer of the places along an axis of a constant: those that hold the same may trade places."""
@@ -403,6 +424,24 @@ class TensorTable:
             for view in self._views_of(target):
                 if view is not target:
                     self._values.pop(view)
+
+
+def diagonal_axes(numbers: Tensor) -> tuple[int, int] | None:
+    """Return the two axes of square matrices that hold one number on their diagonal and another elsewhere, if any do.
+
+    There may be several such, along other axes, as in the kernel of a convolution that changes nothing.
+    """
+    if numbers.is_complex() or numbers.numel() > MOST_ON_DIAGONAL:
+        return None
+    for axes in combinations(range(numbers.ndim), 2):
+        size = numbers.shape[axes[0]]
+        if 1 < size == numbers.shape[axes[1]]:
+            matrices = numbers.movedim(axes, (-2, -1))
+            on, off = matrices[..., :1, :1], matrices[..., :1, 1:2]
+            same = torch.where(torch.eye(size, dtype=torch.bool), on, off)
+            if bool((on != off).any()) and torch.equal(matrices, same):
+                return axes
+    return None
 
 
 def _across(numbers: Array, axes: Sequence[int], shape: Sequence[int]) -> Layer:

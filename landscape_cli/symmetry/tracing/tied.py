@@ -56,7 +56,8 @@ INCREASING = frozenset(
 FLAT = frozenset({"relu", "relu6", "hardtanh", "hardsigmoid", "clamp", "clamp_min", "clamp_max", "hardswish"})
 """Functions that are the same for all numbers beyond some."""
 STEPS = frozenset(
-    {"sign", "sgn", "round", "floor", "ceil", "trunc", "heaviside", "threshold", "softshrink", "binarize"}
+    {"sign", "sgn", "signbit", "round", "floor", "ceil", "trunc", "heaviside", "threshold", "softshrink", "hardshrink"}
+    | {"binarize"}
 )
 """Functions that are the same for many numbers."""
 COMPARING = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
@@ -287,6 +288,8 @@ class Step:
             return united(*map(self._fitted, args[:2]))
         if name == "copy":
             return self._fitted(args[1])
+        if name == "constant_pad_nd":
+            return united(of(args[0]).uncounted(), of(args[2] if len(args) > 2 else 0.0))
         if name in {"cat", "stack"}:
             made = reduce(united, map(of, args[0]))
             axis = int(argument(self.args, self.kwargs, 1, "dim", 0)) % len(self._shape)

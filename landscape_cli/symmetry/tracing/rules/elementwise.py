@@ -4,129 +4,107 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
-from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.operators import each, rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
+from landscape_cli.symmetry.tracing.rules.powers import inverse
 
 NO_NORM = 1e-7
 """Of norms up to this, something else may be put in their place: vectors so short count as zeros."""
-MOST_ROOTS = 12
-"""The largest denominator of powers whose scales are followed."""
 MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
 
 
-@rule("alias", "detach", "clone", "contiguous", "positive", moves=True)
-@rule("lift_fresh", creates=True)
+@each("alias", "detach", "clone", "contiguous", "positive", moves=True)
+@each("lift_fresh", creates=True)
 def same(call: Call) -> Value:
     """The same numbers."""
     return call.raw(0)
 
 
-@rule("neg", "_conj", "conj", "real", "imag", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
+@each("neg", "_conj", "conj", "real", "imag", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
 def linear(call: Call) -> Value:
     """f(a x) = a f(x) for every a."""
     return replace(call.raw(0), parameter=None)
 
 
-@rule("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
+@each("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
 def positively_homogeneous(call: Call) -> Value:
     """f(a x) = a f(x) for every a > 0."""
     return call.unsigned(call.raw(0))
 
 
-@rule("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "sign", "sgn", "softshrink", "hardshrink")
+@each("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "erfinv", "softshrink", "hardshrink")
+@each("round", "trunc", "fix", "frac")
 def odd(call: Call) -> Value:
     """f(-x) = -f(x)."""
     return call.unscaled(call.raw(0))
 
 
-@rule("binarize", sign_matters="a sum of an even number of ±1 can be zero, which counts as +")
+@each("binarize", sign_matters="a sum of an even number of ±1 can be zero, which counts as +")
 def binarize(call: Call) -> Value:
     """The sign, with +1 for zero: odd unless there are zeros (`binary.binarize`)."""
     operand = call.unscaled(call.operand(0))
     return call.unsigned(operand) if call.argument(1, "ties", False) else operand
 
 
-@rule("cos", "cosh")
+@each("cos", "cosh", "sinc", "special_sinc", "i0", "special_i0", "special_i0e")
 def even(call: Call) -> Value:
     """f(-x) = f(x)."""
     return replace(call.unscaled(call.raw(0)).only(sign=False), zero=False)
 
 
-@rule("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
-@rule("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit")
-@rule("lgamma", "digamma", "i0", "sinc", "nan_to_num", "special_log_ndtr", "special_ndtr", "bucketize", "heaviside")
-@rule("threshold", "floor", "ceil", "round", "trunc", "frac", "fixed_point", "acos", "acosh", "erfc", "erfinv")
+@each("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
+@each("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit")
+@each("lgamma", "digamma", "special_log_ndtr", "special_ndtr", "bucketize")
+@each("floor", "ceil", "fixed_point", "acos", "acosh", "erfc")
 def neither(call: Call) -> Value:
     """No symmetry but that of working element by element."""
+    return _plain(call)
+
+
+def _plain(call: Call) -> Value:
     return replace(call.plain(call.raw(0)), zero=False)
 
 
-@rule("abs", rescales=True)
+@each("threshold")
+def threshold(call: Call) -> Value:
+    """X where it is larger than a number, and another number elsewhere: of 0 and 0, a ReLU."""
+    if tuple(call.args[1:3]) == (0, 0):
+        return call.unsigned(call.raw(0))
+    return _plain(call)
+
+
+@each("nan_to_num")
+def without_nan(call: Call) -> Value:
+    """X, and 0 in place of what is no number: of finite numbers nothing is changed."""
+    values = [call.argument(k, name) for k, name in ((1, "nan"), (2, "posinf"), (3, "neginf"))]
+    opposite = values[1:] == [None, None] or (None not in values and values[1] == -values[2])
+    return replace(call.raw(0), parameter=None) if not values[0] and opposite else _plain(call)
+
+
+@each("abs", rescales=True)
 def absolute(call: Call) -> Value:
     """Positively homogeneous, and even."""
     return call.raw(0).only(sign=False)
 
 
-@rule("reciprocal", rescales=True)
-def reciprocal(call: Call) -> Value:
-    """1/x."""
-    operand = call.copied(0)
-    return _inverse(operand)
-
-
-def _inverse(operand: Value) -> Value:
-    scale = scaled_terms(operand.scale, -1)
-    return Value(operand.shape, operand.labels, scale, operand.sign, copies=operand.copies)
-
-
-@rule("pow", broadcasts=True, rescales=True)
-@rule("square", rescales=True)
-def power(call: Call) -> Value:
-    """X to a power, which raises its scale; a whole one keeps the sign, raised to it."""
-    exponent = call.argument(1, "exponent", 2)
-    operand = call.copied(0) if isinstance(call.args[0], Tensor) else None
-    share = Fraction(exponent).limit_denominator(MOST_ROOTS) if is_number(exponent) and abs(exponent) < 1e9 else None
-    if operand is None or share is None or abs(float(share) - exponent) > 1e-15 * abs(exponent):
-        values = [call.plain(value) for value in call.operands()]
-        return Value(call.shape, call.meet(*values))
-    return _raised(call, operand, share)
-
-
-@rule("sqrt", rescales=True)
-@rule("rsqrt", rescales=True)
-def root(call: Call) -> Value:
-    """The square root, or one by it."""
-    return _raised(call, call.copied(0), Fraction(1 if call.operator.name == "sqrt" else -1, 2))
-
-
-def _raised(call: Call, operand: Value, share: Fraction) -> Value:
-    """Return a value to a power: of one that is no whole number, the sign matters."""
-    whole = share.denominator == 1
-    operand = operand if whole else call.unsigned(operand)
-    sign = operand.sign if whole and share.numerator % 2 else ()
-    scale = scaled_terms(operand.scale, share.numerator if whole else share) if share else ()
-    is_norm = operand.norm and share > 0
-    return Value(operand.shape, operand.labels, scale, sign, copies=operand.copies, norm=is_norm)
-
-
-@rule("atan2", "hypot", "fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "copysign", "special_xlog1py")
+@each("fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "special_xlog1py")
 def neither_of_both(call: Call) -> Value:
     """A function of two numbers at each place, with no symmetry but that."""
     return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))
 
 
-@rule("_to_copy", "to", moves=True)
+@each("_to_copy", "to", moves=True)
 def cast(call: Call) -> Value:
     """A change of type; one to whole numbers is no map that a scale survives."""
     dtype = call.kwargs.get("dtype")
@@ -135,7 +113,7 @@ def cast(call: Call) -> Value:
     return call.raw(0)
 
 
-@rule("clamp", "clamp_min", "clamp_max", "hardtanh")
+@each("clamp", "clamp_min", "clamp_max", "hardtanh")
 def clamp(call: Call) -> Value:
     """Positively homogeneous only as max(x, 0) or min(x, 0), odd only between -c and c."""
     low, high = (_known_number(call, call.argument(k, name)) for k, name in ((1, "min"), (2, "max")))
@@ -157,12 +135,14 @@ def clamp(call: Call) -> Value:
 
 
 def _known_number(call: Call, arg: Any) -> Any:
-    """Return a tensor of one number that is known as that number, and anything else as it is."""
-    numbers = call.tensors.numbers(arg) if isinstance(arg, Tensor) and arg.ndim == 0 else None
-    return arg if numbers is None else float(numbers)
+    """Return a tensor that is known to hold one number all over as that number, and anything else as it is."""
+    if not isinstance(arg, Tensor) or torch.broadcast_shapes(arg.shape, call.args[0].shape) != call.args[0].shape:
+        return arg
+    number = None if call.tensors.is_known(arg) else call.tensors.filling(arg)
+    return arg if number is None else number
 
 
-@rule("_prelu_kernel", "prelu")
+@each("_prelu_kernel", "prelu")
 def parametric_relu(call: Call) -> Value:
     """Positively homogeneous, with a slope for each channel or one for all; slopes have no scale."""
     operand, slope = call.unsigned(call.operand(0)), call.operand(1)
@@ -173,7 +153,7 @@ def parametric_relu(call: Call) -> Value:
     return Value(call.shape, labels, operand.scale)
 
 
-@rule("add", "sub", "rsub", words="a sum", broadcasts=True)
+@each("add", "sub", "rsub", words="a sum", broadcasts=True)
 def add(call: Call) -> Value:
     """A sum: both sides share labels, scale and sign; a number added leaves neither scale nor sign free."""
     operands = call.operands()
@@ -197,7 +177,7 @@ def total(call: Call, left: Value, right: Value) -> Value:
         call.equal(left, right)
         kept = max((left, right), key=lambda value: (math.prod(value.shape), bool(value.scale), value is left))
     rank = len(call.shape)
-    scale, sign = _aligned_terms(kept.scale, rank), _aligned_terms(kept.sign, rank)
+    scale, sign = aligned_terms(kept.scale, rank), aligned_terms(kept.sign, rank)
     return replace(met, scale=scale, sign=sign, zero=left.zero and right.zero)
 
 
@@ -206,11 +186,12 @@ def nothing(shape: tuple[int, ...]) -> Value:
     return Value(shape, (), zero=True, copies=True)
 
 
-def _aligned_terms(terms: Terms, rank: int) -> Terms:
+def aligned_terms(terms: Terms, rank: int) -> Terms:
+    """Return the scale (or sign) of a value with axes put in front, as broadcasting does."""
     return tuple((layer.reshape((1,) * (rank - layer.ndim) + tuple(layer.shape)), power) for layer, power in terms)
 
 
-@rule("mul", words="a product", multiplies=True, broadcasts=True, rescales=True)
+@each("mul", words="a product", multiplies=True, broadcasts=True, rescales=True)
 def multiply(call: Call) -> Value:
     """A product: labels are shared, scales and signs multiply."""
     operands = call.operands()
@@ -222,7 +203,7 @@ def multiply(call: Call) -> Value:
         call.follow(operand, Role.GAIN if len(operands) == 2 else Role.FOLLOWER)
     if len(operands) == 2:
         _note_table(call, *sorted(operands, key=lambda operand: math.prod(operand.shape)))
-    return _product(call, operands, 1)
+    return multiplied(call, operands, 1)
 
 
 def _note_table(call: Call, gain: Value, weight: Value) -> None:
@@ -247,7 +228,7 @@ def _note_table(call: Call, gain: Value, weight: Value) -> None:
 def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
     """Return what is known of a value multiplied by a mask: a parameter is the parameter still, to units."""
     parameter, behind, rank = operand.parameter, mask.parameter, len(call.shape)
-    product = _product(call, [operand, call.plain(mask)], 1)
+    product = multiplied(call, [operand, call.plain(mask)], 1)
     if parameter is None or behind is None or parameter.name not in call.parameters.learned:
         return product
     if operand.shape != call.shape:
@@ -262,7 +243,7 @@ def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
     return replace(product, parameter=parameter)
 
 
-@rule("div", words="a product", broadcasts=True, rescales=True)
+@each("div", words="a product", broadcasts=True, rescales=True)
 def divide(call: Call) -> Value:
     """A quotient."""
     operands = call.operands()
@@ -272,11 +253,12 @@ def divide(call: Call) -> Value:
         return Value(call.shape, call.meet(*[call.plain(operand) for operand in operands]))
     if not isinstance(call.args[0], Tensor):
         operand = operands[0]
-        return _inverse(operand)
-    return _product(call, operands, -1)
+        return inverse(operand)
+    return multiplied(call, operands, -1)
 
 
-def _product(call: Call, operands: list[Value], power: int) -> Value:
+def multiplied(call: Call, operands: list[Value], power: int) -> Value:
+    """Return what is known of a product, or of a quotient, whose second operand is then to the power -1."""
     if operands[0].zero or (operands[-1].zero and power > 0):
         return nothing(call.shape)
     if len(operands) == 1:
@@ -285,21 +267,21 @@ def _product(call: Call, operands: list[Value], power: int) -> Value:
     met = call.met(*operands)
     scale, sign = operands[0].scale, operands[0].sign
     rank = len(call.shape)
-    scale, sign = _aligned_terms(scale, rank), _aligned_terms(sign, rank)
-    scale = combine(scale, scaled_terms(_aligned_terms(operands[1].scale, rank), power))
-    sign = combine(sign, _aligned_terms(operands[1].sign, rank))
+    scale, sign = aligned_terms(scale, rank), aligned_terms(sign, rank)
+    scale = combine(scale, scaled_terms(aligned_terms(operands[1].scale, rank), power))
+    sign = combine(sign, aligned_terms(operands[1].sign, rank))
     return replace(met, scale=scale, sign=sign)
 
 
-@rule("addcmul", "addcdiv", words="a sum", rescales=True)
-def add_product(call: Call) -> Value:
+@each("addcmul", "addcdiv", words="a sum", rescales=True)
+def addproduct(call: Call) -> Value:
     """X + c y z or x + c y / z."""
     first, *factors = call.operands(3)
     power = 1 if call.operator.name == "addcmul" else -1
-    return total(call, first, _product(call, factors, power))
+    return total(call, first, multiplied(call, factors, power))
 
 
-@rule("lerp", words="a sum", rescales=True)
+@each("lerp", words="a sum", rescales=True)
 def interpolate(call: Call) -> Value:
     """X + w (y - x)."""
     start, end = call.operands()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from landscape_cli.symmetry.spec import Role
 from landscape_cli.symmetry.tracing.belonging import INPUT
-from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value
+from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, covered, to_layer
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
@@ -21,6 +21,8 @@ from landscape_cli.symmetry.tracing.tensors import Names
 
 MOVED = "places moved about"
 LISTED = "places that are found by their numbers"
+MOST_PLACES = 1 << 12
+"""Up to how many places that are looked up have a scale and a sign of their own."""
 
 
 @rule("embedding", contracts={0: (0, 1)})
@@ -35,14 +37,41 @@ def embedding(call: Call) -> Value:
                     call.equations.equate(kind, (term,), rank=len(call.shape))
         return taken
     table, names = call.operand(0), call.tensors.names(call.args[1])
+    scale: Terms = ()
+    sign: Terms = ()
     if names is not None and len(names.units) == table.shape[0]:
         index, rows = names.places, _looked_up(call, _table(call, table), 0, names)
     else:
-        index, rows = call.plain(call.operand(1)), only_channels(call, _table(call, table), [0], INPUT)
+        index, table = call.plain(call.operand(1)), _table(call, table)
+        scale, sign, table = _of_places(call, table, [0], index.shape)
+        rows = only_channels(call, table, [0], INPUT)
     rank = len(index.shape)
     taken = rows.layers(lambda layer: layer.reshape(*[1] * rank, *layer.shape[1:]), call.shape)
     labels = (*(layer.unsqueeze(-1) for layer in index.labels), *taken.labels)
+    own = Value(index.shape, (), scale, sign).layers(lambda layer: layer.unsqueeze(-1), call.shape)
+    taken = replace(taken, scale=(*taken.scale, *own.scale), sign=(*taken.sign, *own.sign))
     return replace(taken, labels=call.apart(labels, call.shape))
+
+
+def _of_places(call: Call, operand: Value, axes: Sequence[int], shape: Sequence[int]) -> tuple[Terms, Terms, Value]:
+    """Return a scale and a sign for each place that is looked up along axes, and the operand without those along them.
+
+    Whose they are is not known: if anything depends on them, all along the axes have one.
+    """
+    made: dict[str, Terms] = {}
+    rest: dict[str, Terms] = {}
+    for kind in ("scale", "sign"):
+        terms: Terms = getattr(operand, kind)
+        gone = tuple(term for term in terms if covered(term[0]) and covered(term[0]) <= set(axes))
+        rest[kind] = tuple(term for term in terms if not any(term is each for each in gone))
+        made[kind] = ()
+        if gone and math.prod(shape) <= MOST_PLACES:
+            own = to_layer(call.equations.variables("", (), call.labels.slots(math.prod(shape), LISTED)))
+            call.equations.equate_if_used(kind, gone, own, rank=len(operand.shape))
+            made[kind] = ((own.view(tuple(shape)), 1),)
+        else:
+            rest[kind] = terms
+    return made["scale"], made["sign"], replace(operand, scale=rest["scale"], sign=rest["sign"])
 
 
 def _table(call: Call, table: Value) -> Value:
@@ -134,6 +163,10 @@ class _Listed:
             operand = _looked_up(call, operand, axis, names)
         unnamed = [numbers for axis, numbers in enumerate(given) if numbers is not None and axis not in self.names]
         why = _why_listed(call, unnamed)
+        self._own = Value(self._sizes, ())
+        if not self.names and not call.in_place:
+            scale, sign, operand = _of_places(call, operand, self.axes, self._sizes)
+            self._own = Value(self._sizes, (), scale, sign)
         passed = only_channels(call, operand, [axis for axis in self.axes if axis not in self.names], why)
         self.passed = replace(passed, shape=tuple(call.args[0].shape))
 
@@ -148,8 +181,13 @@ class _Listed:
 
         value = self.passed.layers(change, shape)
         after = [1] * (len(beside) - self.start)
-        lists = [layer.reshape(*[1] * self.start, *layer.shape, *after) for layer in self.lists]
-        return replace(value, labels=self._call.apart((*lists, *value.labels), shape))
+
+        def along(layer: Layer) -> Layer:
+            return layer.reshape(*[1] * self.start, *layer.shape, *after)
+
+        own = self._own.layers(along, shape)
+        value = replace(value, scale=(*value.scale, *own.scale), sign=(*value.sign, *own.sign))
+        return replace(value, labels=self._call.apart((*map(along, self.lists), *value.labels), shape))
 
     def put(self, source: Value) -> Value:
         """Return what is known of the operand with the places listed written from a source."""

@@ -46,7 +46,7 @@ def running_extreme(call: Call) -> list[Value]:
     return [made, Value(made.shape, made.labels)]
 
 
-@rule("cumprod", "logcumsumexp", words="a running product")
+@rule("logcumsumexp", words="a running sum")
 def running_function(call: Call) -> Value:
     """A function of all places up to each."""
     operand = call.plain(call.operand(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from landscape_cli.symmetry.tracing.layers import Layer, Value
 from landscape_cli.symmetry.tracing.operators import Rule, register, rule
@@ -11,7 +12,8 @@ from landscape_cli.symmetry.tracing.rules.call import Call, scaled_terms
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels, with_places
 
 
-def _axes(call: Call, index: int, rank: int, name: str = "dim") -> list[int]:
+def axes_of(call: Call, index: int, rank: int, name: str = "dim") -> list[int]:
+    """Return the axes that an argument lists; all where there is none."""
     axes = call.argument(index, name)
     if isinstance(axes, bool) or axes is None or axes == []:
         return list(range(rank))
@@ -25,7 +27,8 @@ def _kept(call: Call, value: Value, axes: Sequence[int], labels: tuple[Layer, ..
     return call.reshape(kept, call.shape)
 
 
-def _reduce(call: Call, value: Value, axes: Sequence[int]) -> Value:
+def reduce_axes(call: Call, value: Value, axes: Sequence[int]) -> Value:
+    """Return what is known of sums, or the like, over axes, along which all have one scale and one sign."""
     labels = call.summed(value.labels, axes)
     scale = call.dropped(value.scale, axes, "scale", len(value.shape), labels)
     sign = call.dropped(value.sign, axes, "sign", len(value.shape), labels)
@@ -36,44 +39,62 @@ def _reduce(call: Call, value: Value, axes: Sequence[int]) -> Value:
 @rule("sum", sums=True, sign_matters="units are summed with no weights that could take their sign")
 def mean(call: Call) -> Value:
     """A mean or sum over some axes: the order of what is summed does not matter, its scale does."""
-    axes = _axes(call, 1, len(call.args[0].shape))
-    return _reduce(call, call.copied(0, axes), axes)
+    axes = axes_of(call, 1, len(call.args[0].shape))
+    return reduce_axes(call, call.copied(0, axes), axes)
 
 
-@rule("amax", "amin", "max", "min", "median")
+@rule("amax", "amin", "max", "min", "median", "nanmedian")
 def extreme(call: Call) -> Value:
-    """The largest or smallest over some axes, or the median; perhaps also where it is."""
-    operand = call.unsigned(call.operand(0))
-    axes = _axes(call, 1, len(operand.shape))
-    made = _reduce(call, operand, axes)
+    """The largest or smallest over some axes, or the median; perhaps also where it is.
+
+    The median of an odd number of numbers is odd.
+    """
+    operand = call.operand(0)
+    axes = axes_of(call, 1, len(operand.shape))
+    if "median" not in call.operator.name or _places(operand, axes) % 2 == 0:
+        operand = call.unsigned(operand)
+    made = reduce_axes(call, operand, axes)
     if len(call.shapes) > 1 and len(axes) == 1:
         largest = {"max": (True,), "min": (False,)}.get(call.operator.name, (True, False))
         call.name(operand, axes[0], made, largest)
     return made
 
 
-@rule("logsumexp", "prod", "all", "any")
+def _places(value: Value, axes: Sequence[int]) -> int:
+    """Return how many places there are along axes."""
+    return prod(value.shape[axis] for axis in axes)
+
+
+@rule("aminmax")
+def both_extremes(call: Call) -> list[Value]:
+    """The smallest and the largest along an axis."""
+    operand = call.unsigned(call.operand(0))
+    made = reduce_axes(call, operand, axes_of(call, 1, len(operand.shape)))
+    return [made, made]
+
+
+@rule("logsumexp", "all", "any")
 def function_of_set(call: Call) -> Value:
     """A function of the numbers along some axes, in any order."""
     operand = call.plain(call.operand(0))
-    return _reduce(call, operand, _axes(call, 1, len(operand.shape)))
+    return reduce_axes(call, operand, axes_of(call, 1, len(operand.shape)))
 
 
 @rule("linalg_vector_norm", "norm")
 def norm(call: Call) -> Value:
     """A norm over some axes: blind to signs."""
-    axes = _axes(call, 2, len(call.args[0].shape))
+    axes = axes_of(call, 2, len(call.args[0].shape))
     operand = call.copied(0, axes).only(sign=False)
     if call.argument(1, "ord", 2) == 0:  # which counts what is not 0
-        return _reduce(call, operand.only(scale=False), axes)
-    return replace(_reduce(call, operand, axes), norm=True)
+        return reduce_axes(call, operand.only(scale=False), axes)
+    return replace(reduce_axes(call, operand, axes), norm=True)
 
 
 @rule("var", "std", "var_mean", "std_mean")
 def variance(call: Call) -> list[Value]:
     """A variance or deviation over some axes, and perhaps the mean."""
-    axes = _axes(call, 1, len(call.args[0].shape))
-    average = _reduce(call, call.copied(0, axes), axes)
+    axes = axes_of(call, 1, len(call.args[0].shape))
+    average = reduce_axes(call, call.copied(0, axes), axes)
     power = 2 if call.operator.name in {"var", "var_mean"} else 1
     spread = Value(average.shape, average.labels, scaled_terms(average.scale, power), copies=average.copies)
     return [spread, average][: len(call.shapes)]
