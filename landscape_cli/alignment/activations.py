@@ -180,7 +180,8 @@ def _module_outputs(
     model: nn.Module, params: Params, x: Tensor, shown: Mapping[str, Sequence[UnitOutputs]]
 ) -> dict[str, list[Tensor]]:
     """Return what the modules put out, call by call."""
-    outputs: dict[str, list[Tensor]] = {shows.module: [] for unit_outputs in shown.values() for shows in unit_outputs}
+    every = [shows for unit_outputs in shown.values() for shows in unit_outputs]
+    outputs: dict[str, list[Tensor]] = {module: [] for shows in every for module in shows.modules}
     with _hooks(model, outputs):
         run_with(model, params, x)
     return outputs

@@ -27,7 +27,7 @@ from landscape_cli.errors import GeometryError
 from landscape_cli.evaluation.equivalence import Difference
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
-from landscape_cli.symmetry import Axis, Role, Symmetry, burn_in, flip, permute, unit_rows
+from landscape_cli.symmetry import Axis, Role, Symmetry, burn_in, flip, join, permute, unit_rows
 from landscape_cli.symmetry.transform import PermutedParams
 
 
@@ -131,12 +131,15 @@ def match_networks(
         raise GeometryError("the method 'activation' needs the correlations of units: see unit_correlations")
     learned = None
     with torch.no_grad():
-        tables = _tables(symmetry)
+        tables, joined = _tables(symmetry), symmetry.joined
         units = symmetry.without_masks
         where = AxisTable(replace(units, signs=tuple(group for group in units.signs if group.name not in tables)))
         params = without_zeros(params, symmetry.latents)
         target, mover = (
-            to_signs(burn_in(_with_positive(network, symmetry, tables), symmetry), symmetry.latents)
+            join(
+                to_signs(burn_in(_with_positive(network, symmetry, tables), symmetry), symmetry.latents),
+                symmetry.joined,
+            )
             for network in (reference, params)
         )
         gains = signs_of_gains(target, mover, where)
@@ -163,7 +166,7 @@ def match_networks(
         if no_less:
             labelling = objective.no_less(labelling)
         if learner is not None:
-            labelling, learned = learner.improve(target, mover, labelling, gains)
+            labelling, learned = learner.improve(target, mover, labelling, gains, joined)
         signs = labelling.final_signs()
     for name, gain in tables.items():
         permuted = PermutedParams(params, symmetry, labelling.permutations)
@@ -172,7 +175,7 @@ def match_networks(
     writers = {group.name: group.writers for group in symmetry.permutations}
     if tables:
         target, mover, after = (dict(burn_in(network, symmetry)) for network in (reference, params, matched))
-        cosines, cosines_before = mean_cosine(target, after, writers), mean_cosine(target, mover, writers)
+        cosines, cosines_before = (mean_cosine(target, each, writers, symmetry.joined) for each in (after, mover))
     else:
         cosines, cosines_before = (
             similarity.cosines.means(matching, writers) for matching in (labelling, UnitMatching(where))
@@ -208,7 +211,7 @@ def with_parts_matched(
         alignment,
         permutations={**orders, **alignment.permutations},
         similarity=part_cosines(target, after, symmetry) | dict(alignment.similarity),
-        similarity_before=part_cosines(target, mover, symmetry) | mean_cosine(target, mover, writers),
+        similarity_before=part_cosines(target, mover, symmetry) | mean_cosine(target, mover, writers, symmetry.joined),
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from landscape_cli.alignment.labelling import UnitMatching
 from landscape_cli.network import Params, outline
-from landscape_cli.symmetry import Axis, Places, Role
+from landscape_cli.symmetry import Axis, Joined, Places, Role, join
 
 STATES = 4
 """Of how many matchings what was computed of a tensor is kept."""
@@ -65,11 +65,15 @@ class Cosines:
         return _cosines((dots, self._squares[place], squares), outline(self._params, name).shape, axis)
 
 
-def mean_cosine(reference: Params, params: Params, axes: Mapping[str, Iterable[Axis]]) -> dict[str, float]:
+def mean_cosine(
+    reference: Params, params: Params, axes: Mapping[str, Iterable[Axis]], joined: Sequence[Joined] = ()
+) -> dict[str, float]:
     """Return by group the mean over units, and over the places where `axes` has them, of the cosine between networks.
 
     Units that have one number each at some place, but for an incoming weight, are taken together as one vector there.
+    Tensors that are `joined` are taken as one.
     """
+    reference, params = join(reference, joined), join(params, joined)
 
     def between(axis: Axis) -> Tensor:
         left, right, dims = reference[axis.tensor], params[axis.tensor], axis.dims

@@ -74,7 +74,9 @@ def seen_from_first(networks: Sequence[Params], alignments: Sequence[Alignment],
         }
         params = flip(permute(network, symmetry, matching.permutations), symmetry, _flipped(signs))
         seen = burn_in(networks[0], symmetry)
-        after, before = (mean_cosine(seen, burn_in(each, symmetry), writers) for each in (params, network))
+        after, before = (
+            mean_cosine(seen, burn_in(each, symmetry), writers, symmetry.joined) for each in (params, network)
+        )
         result.append(Alignment(params, matching.permutations, signs, after, before))
     return result
 

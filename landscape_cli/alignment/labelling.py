@@ -28,7 +28,8 @@ class AxisTable:
     """
 
     def __init__(self, symmetry: Symmetry) -> None:
-        """Sort the axes of all groups by their tensors."""
+        """Sort the axes of all groups by their tensors, joined ones (`join`) taken as one."""
+        symmetry = symmetry.of_joined
         self.symmetry = symmetry
         self.nesting = Nesting(symmetry)
         self.shapes = dict(symmetry.shapes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from landscape_cli.forward.functional import (
 from landscape_cli.forward.uncompiled import uncompiled
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
+from landscape_cli.symmetry import Joined, unjoin
 
 TAUS = (0.25, 0.5, 0.75)
 """Where on the path the loss is measured; the ends' is the same for all permutations."""
@@ -91,10 +92,11 @@ class PathLearner:
         splits = named_splits(data)
         self._name = training_split(splits)
         self._model, self._learning, self._seed, self._device = model, learning, seed, device
+        self._joined: Sequence[Joined] = ()
         self._data, self._advance = {self._name: splits[self._name]}, advance or (lambda _: None)
 
     def improve(
-        self, reference: Params, network: Params, start: UnitMatching, gains: Gains
+        self, reference: Params, network: Params, start: UnitMatching, gains: Gains, joined: Sequence[Joined] = ()
     ) -> tuple[UnitMatching, LearnedPath]:
         """Return the matching with the lowest loss on the path: of the start, those of all epochs, and none at all.
 
@@ -103,13 +105,16 @@ class PathLearner:
             network: the one to permute.
             start: the matching to start from.
             gains: the signs of both networks' gains.
+            joined: the tensors that are taken as one in both networks.
 
         Raises:
             GeometryError: if the loss is not finite on the path, or while learning.
         """
         kind = working_type(reference)
         ends = [cast_floats(params, kind, self._device) for params in (reference, network)]
-        statistics = tracked_statistics(self._model, ends[0], self._data[self._name].x[:2].to(self._device))
+        self._joined = joined
+        some = self._data[self._name].x[:2].to(self._device)
+        statistics = tracked_statistics(self._model, unjoin(ends[0], joined), some)
         evaluator = Evaluator(
             self._model, self._data, device=self._device, recompute_on=self._name if statistics else None
         )
@@ -149,7 +154,7 @@ class PathLearner:
             for chosen in torch.randperm(len(split.y), generator=source).to(self._device).tensor_split(batches):
                 tau = float(torch.rand((), generator=source))
                 with torch.enable_grad(), errors_of_forward("the samples, with gradients"), BatchStatistics():
-                    point = _between(reference, relaxation.permuted(), tau)
+                    point = unjoin(_between(reference, relaxation.permuted(), tau), self._joined)
                     outputs = run_with(self._model, constants | point, as_inputs(split.x[chosen], kind))
                     loss = split.objective.loss(split.objective.outputs(outputs), split.y[chosen])
                     optimizer.zero_grad()
@@ -165,7 +170,7 @@ class PathLearner:
 
     def _path_loss(self, evaluator: Evaluator, reference: Params, network: Params, matching: UnitMatching) -> float:
         permuted = {name: matching.apply(name, tensor) for name, tensor in network.items()}
-        scores = evaluator.evaluate(_between(reference, permuted, tau) for tau in TAUS)
+        scores = evaluator.evaluate(unjoin(_between(reference, permuted, tau), self._joined) for tau in TAUS)
         return float(scores[self._name].loss.mean())
 
 

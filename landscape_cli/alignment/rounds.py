@@ -71,7 +71,9 @@ class SetMatcher:
             names = self._symmetry.parameters
             return sum(float((reference[name].double() * aligned[name].double()).sum()) for name in names)
         groups = self._symmetry.permutations
-        cosines = mean_cosine(reference, aligned, {group.name: group.writers for group in groups})
+        cosines = mean_cosine(
+            reference, aligned, {group.name: group.writers for group in groups}, self._symmetry.joined
+        )
         return sum(group.units * cosines.get(group.name, 0.0) for group in groups)
 
 
@@ -158,7 +160,7 @@ def _as_it_is(network: Params, symmetry: Symmetry, reference: Params) -> Alignme
     writers = {group.name: group.writers for group in symmetry.permutations}
     similarity = dict.fromkeys(writers, 1.0)
     if network is not reference:
-        similarity = mean_cosine(burn_in(reference, symmetry), burn_in(network, symmetry), writers)
+        similarity = mean_cosine(burn_in(reference, symmetry), burn_in(network, symmetry), writers, symmetry.joined)
     return Alignment(
         dict(network),
         {group.name: torch.arange(group.units) for group in symmetry.permutations},

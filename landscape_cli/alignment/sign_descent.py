@@ -145,6 +145,7 @@ class SignDescent:
 
     def _counted(self, group: SignGroup) -> tuple[Axis, ...]:
         every = voting(group.axes, self.axis_table.symmetry) or group.axes
+        every = tuple(axis for axis in every if not axis.places.are_shared) or every  # where others' signs show too
         return every if self.similarity.kind is Kind.WEIGHT else group.writers
 
     def common_signs_left(self, terms: Mapping[str, Sequence[Term]]) -> dict[str, int]:

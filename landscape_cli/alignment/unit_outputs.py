@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from landscape_cli.binary.layers import SignConv2d, SignLinear
 from landscape_cli.forward.parts import made_of_parts
-from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry
+from landscape_cli.symmetry import Axis, PermutationGroup, Places, Role, Symmetry
 
 CHANNELS = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, SignConv2d)
 """Modules whose outputs have their units along axis 1; those of other known ones have them along the last."""
@@ -47,6 +47,9 @@ class UnitOutputs:
         table: the units' places there, shape (units, places).
         flips: the sign group whose flips show there, if any.
         joint: whether a sign that several units have in common may show there.
+        start: where the places begin in the tensor that the module's is joined to, if it is; flips' count from there.
+        beside: outputs of other modules, that show the units after these.
+        order: where the units are among these and those beside, shape (units,).
     """
 
     module: str
@@ -54,22 +57,48 @@ class UnitOutputs:
     table: Tensor
     flips: Flips | None
     joint: bool
+    start: int = 0
+    beside: tuple[UnitOutputs, ...] = ()
+    order: Tensor | None = None
+
+    @property
+    def modules(self) -> list[str]:
+        """The names of all modules."""
+        return [self.module, *(other.module for other in self.beside)]
 
     def activations(self, outputs: Mapping[str, list[Tensor]]) -> Iterator[Activations]:
         """Yield activations of shape (samples and places, units), one for each call and each of a unit's places.
 
         With them comes what flips them, and whether a sign that several units have in common may show.
         """
+        own = self._values(outputs)
+        for place, (values, flips) in enumerate(own):
+            if self.order is not None:
+                others = [other._values(outputs) for other in self.beside]
+                if any(len(each) != len(own) or len(each[place][0]) != len(values) for each in others):
+                    return  # as of modules that see other samples, or are called more often
+                of_all = torch.cat([values, *(each[place][0] for each in others)], dim=1)
+                values = of_all.index_select(1, self.order.to(of_all.device))
+                every = [flips, *(each[place][1] for each in others)]
+                units = [each.units for each in every if each is not None]
+                whole = flips is not None and len(units) == len(every)
+                flips = replace(flips, units=torch.cat(units)[self.order]) if flips is not None and whole else None
+            yield values, flips, self.joint
+
+    def _values(self, outputs: Mapping[str, list[Tensor]]) -> list[tuple[Tensor, Flips | None]]:
+        """Return values of the module's own units, one for each call and each of a unit's places, and their flips."""
+        found = []
         for output in outputs[self.module]:
             values = output.movedim(self.dim, -1).flatten(0, -2)
             for column in self.table.T:
-                flips = None if self.flips is None else replace(self.flips, units=self.flips.units[column])
-                yield values.index_select(1, column.to(values.device)), flips, self.joint
+                flips = None if self.flips is None else replace(self.flips, units=self.flips.units[self.start + column])
+                found.append((values.index_select(1, column.to(values.device)), flips))
+        return found
 
 
 def find_unit_outputs(model: nn.Module, symmetry: Symmetry) -> dict[str, list[UnitOutputs]]:
     """Return for each group where its units show; a weight's units do wherever those of its parts do, as of masks."""
-    modules, shapes = dict(model.named_modules()), dict(symmetry.shapes)
+    modules, shapes = dict(model.named_modules()), dict(symmetry.shapes) | dict(symmetry.of_joined.shapes)
     plain = {part: made.plain for made in made_of_parts(model) for part in made.stored}
     shown = {}
     for group in symmetry.permutations:
@@ -77,14 +106,44 @@ def find_unit_outputs(model: nn.Module, symmetry: Symmetry) -> dict[str, list[Un
             continue
         for role in (Role.GAIN, Role.INCOMING):
             axes = [axis for axis in group.axes if axis.role is role]
-            of_axes = [
-                _outputs_of_owner(modules, plain.get(axis.tensor, axis.tensor), group, axis, symmetry, shapes)
-                for axis in axes
-            ]
-            if unit_outputs := [outputs for outputs in of_axes if outputs is not None]:
+            of_axes = [_outputs_of(modules, plain, group, axis, symmetry, shapes) for axis in axes]
+            if unit_outputs := [outputs for of_axis in of_axes for outputs in of_axis]:
                 shown[group.name] = unit_outputs
                 break
     return shown
+
+
+def _outputs_of(
+    modules: Mapping[str, nn.Module],
+    plain: Mapping[str, str],
+    units: PermutationGroup,
+    axis: Axis,
+    symmetry: Symmetry,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> list[UnitOutputs]:
+    """Return the outputs of the modules that own a tensor, or what it is joined of, if these are the axis' units."""
+    whole = next((each for each in symmetry.joined if each.name == axis.tensor), None)
+    flips = _flips(axis, symmetry, shapes)
+
+    def of_owner(name: str, own: Axis, start: int = 0) -> list[UnitOutputs]:
+        shown = _outputs_of_owner(modules, plain.get(name, name), units, own, symmetry, shapes)
+        return [] if shown is None else [replace(shown, flips=flips, start=start)]
+
+    if whole is None or whole.dim not in axis.dims:
+        return [
+            each for name in symmetry.tensors_of(axis.tensor) for each in of_owner(name, replace(axis, tensor=name))
+        ]
+    part = np.searchsorted(np.array(whole.starts), axis.places.table, side="right") - 1
+    if (part != part[:, :1]).any():
+        return []
+    each: list[UnitOutputs] = []
+    for k, (name, start) in enumerate(zip(whole.tensors, whole.starts, strict=True)):
+        places = Places(axis.places.table[part[:, 0] == k] - start)
+        each += of_owner(name, replace(axis, tensor=name, places=places), start)
+    if len(each) < len(whole.tensors):
+        return []
+    order = np.argsort(np.argsort(part[:, 0], kind="stable"), kind="stable")
+    return [replace(each[0], beside=tuple(each[1:]), order=torch.from_numpy(order))]
 
 
 def _outputs_of_owner(
@@ -103,8 +162,8 @@ def _outputs_of_owner(
     writes, dim = writing_dim(module), _dim_of_units(module, len(shapes[axis.tensor]))
     if dim is None or writes is None or axis.dims != (writes,):
         return None
-    flips, joint = _flips(axis, symmetry, shapes), _has_joint_sign(units, f"{name}.bias", symmetry)
-    return UnitOutputs(name, dim, torch.tensor(axis.places.table), flips, joint)
+    joint = _has_joint_sign(units, f"{name}.bias", symmetry)
+    return UnitOutputs(name, dim, torch.tensor(axis.places.table), None, joint)
 
 
 def writing_dim(module: nn.Module) -> int | None:

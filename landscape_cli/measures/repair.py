@@ -37,6 +37,7 @@ from landscape_cli.forward.outputs import all_outputs
 from landscape_cli.network import Params
 from landscape_cli.rng import generator
 from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry.apart import apart
 from landscape_cli.symmetry.checks import check_symmetry
 
 FLOOR = 1e-5
@@ -118,6 +119,7 @@ class Repair:
             Remark: of what is not corrected, or not in its mean.
         """
         check_symmetry(symmetry, like)
+        symmetry = apart(symmetry)
         self._model, self._x, self._advance = model.eval(), x, advance
         self._constants = unsaved_buffers(model)
         if symmetry.latents:

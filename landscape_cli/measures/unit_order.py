@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.network import Params
-from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry import Symmetry, join
 from landscape_cli.symmetry.transform import PermutedParams, unit_rows
 
 
@@ -36,7 +36,7 @@ def order_of_units(symmetry: Symmetry, values: Params) -> dict[str, Tensor]:
             if axis.tensor in values:
                 sums += unit_rows(moved[axis.tensor].cpu().double(), axis).sum(dim=1)
         order[parts.name] = sums.argsort(stable=True)
-    values = PermutedParams(values, symmetry, order) if order else values
+    values = join(PermutedParams(values, symmetry, order) if order else values, symmetry.joined)
     for group in symmetry.permutations:
         sums = torch.zeros(group.units, dtype=torch.float64)
         for axis in group.axes:

@@ -20,6 +20,7 @@ from landscape_cli.models.fitting import check_network
 from landscape_cli.network import Params, WholeInputs
 from landscape_cli.normalization.verified import normalize_checkpoint
 from landscape_cli.symmetry import Symmetry
+from landscape_cli.symmetry.apart import apart
 from landscape_cli.symmetry.checks import check_symmetry
 from landscape_cli.symmetry.masks import burn_in
 
@@ -217,7 +218,7 @@ def _readers(symmetry: Symmetry, network: Params, layers: Mapping[str, int], nam
 def _followers(symmetry: Symmetry, network: Params, tensor: str) -> tuple[str, ...]:
     """Return the tensors that have one number for each unit which `tensor` writes."""
     names: list[str] = []
-    for group in symmetry.permutations:
+    for group in apart(symmetry).permutations:
         if any(axis.tensor == tensor for axis in group.axes):
             names += [axis.tensor for axis in group.axes]
     if any(axis.tensor == tensor and axis.reason == OUTPUT for axis in symmetry.fixed):

@@ -139,11 +139,12 @@ def _item(group: ScaleGroup, symmetry: Symmetry) -> _Item:
 
 
 def alike(setter: ScaledAxis, axes: Sequence[ScaledAxis], symmetry: Symmetry) -> tuple[ScaledAxis, ...]:
-    """Return what sets units, with what corresponds to it in other parts that may trade places with its own."""
+    """Return what sets units, with what corresponds to it in other parts, or units, that may trade places with it."""
     found = {setter.axis.tensor}
     for group in symmetry.modules:
         rows = [row for row in zip(*group.members, strict=True) if not found.isdisjoint(row)]
         found = found.union(*rows)
+    found = found.union(*(each.tensors for each in symmetry.joined if not found.isdisjoint(each.tensors)))
     same = (setter.axis.dims, setter.axis.role, setter.power, setter.epsilon)
     those = (axis for axis in axes if (axis.axis.dims, axis.axis.role, axis.power, axis.epsilon) == same)
     return tuple(axis for axis in those if axis.axis.tensor in found) if len(found) > 1 else (setter,)

@@ -1,5 +1,6 @@
 """The symmetries of a network: what they are, deriving them by tracing, applying them to its tensors."""
 
+from landscape_cli.symmetry.joined import Joined, join, unjoin
 from landscape_cli.symmetry.masks import burn_in
 from landscape_cli.symmetry.soft import permute_softly
 from landscape_cli.symmetry.spec import (
@@ -34,6 +35,7 @@ __all__ = [
     "Axis",
     "FixedAxis",
     "FixedSign",
+    "Joined",
     "Mask",
     "ModuleGroup",
     "PermutationGroup",
@@ -46,6 +48,7 @@ __all__ = [
     "Symmetry",
     "burn_in",
     "flip",
+    "join",
     "permute",
     "permute_softly",
     "random_permutations",
@@ -56,4 +59,5 @@ __all__ = [
     "take",
     "trace_symmetry",
     "unit_rows",
+    "unjoin",
 ]

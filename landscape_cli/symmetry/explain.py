@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from landscape_cli.errors import listed
-from landscape_cli.symmetry import Axis, FixedAxis, ModuleGroup, Role, ScaledAxis, Symmetry
+from landscape_cli.symmetry import Axis, FixedAxis, ModuleGroup, PermutationGroup, Role, ScaledAxis, Symmetry
+from landscape_cli.symmetry.apart import axes_apart
 from landscape_cli.symmetry.reasons import OPERATOR, WITHIN, counted, is_understood
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.tensors import NO_RULE
@@ -31,6 +32,11 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
     scales = {scale.name: [scaled.axis for scaled in scale.axes] for scale in symmetry.scales}
     signs = {sign.name: sign.axes for sign in symmetry.signs}
     with_scales, with_signs = _by_axes(scales), _by_axes(signs)
+    joined = {each.name: each for each in symmetry.joined}
+
+    def scales_of(group: PermutationGroup) -> list[str]:
+        return _sharing(axes_apart(group.axes, range(group.units), joined), with_scales, scales)
+
     return {
         "summary": count(symmetry),
         "groups": [
@@ -39,8 +45,8 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
                 "units": group.units,
                 "blocks": group.blocks,
                 "inside": list(group.inside),
-                "axes": [_axis(axis) | {"role": axis.role.value} for axis in group.axes],
-                "scales": _sharing(group.axes, with_scales, scales),
+                "axes": [_axis(axis, symmetry) | {"role": axis.role.value} for axis in group.axes],
+                "scales": scales_of(group),
                 "signs": _sharing(group.axes, with_signs, signs),
             }
             for group in symmetry.permutations
@@ -50,7 +56,7 @@ def explain(symmetry: Symmetry) -> dict[str, Any]:
             {"name": group.name, "units": group.size, "axes": _scaled_axes(group.axes)} for group in symmetry.scales
         ],
         "signs": [
-            {"name": group.name, "units": group.size, "axes": [_axis(axis) for axis in group.axes]}
+            {"name": group.name, "units": group.size, "axes": [_axis(axis, symmetry) for axis in group.axes]}
             for group in symmetry.signs
         ],
         "output": _scaled_axes(symmetry.output),
@@ -116,15 +122,15 @@ def explanation_rows(symmetry: Symmetry) -> list[dict[str, Any]]:
     group; the reason), `units` (places, of what is fixed), `blocks`, and `axes`: what is tied, as `tensor[axis]`, under
     what becomes of it.
     """
-    rows = []
+    rows, shapes = [], symmetry.of_joined.shapes
     for parts in symmetry.modules:
         rows.append(_row("modules", parts.name, parts.size, 1, exchanged(parts, symmetry.shapes)))
     for group in symmetry.permutations:
-        rows.append(_row("permutation", group.name, group.units, group.blocks, tied(group.axes, symmetry.shapes)))
+        rows.append(_row("permutation", group.name, group.units, group.blocks, tied(group.axes, shapes)))
     for scale in symmetry.scales:
         rows.append(_row("scale", scale.name, scale.size, 1, scaled(scale.axes, symmetry.shapes)))
     for sign in symmetry.signs:
-        rows.append(_row("sign", sign.name, sign.size, 1, {"": compact(sign.axes, symmetry.shapes)}))
+        rows.append(_row("sign", sign.name, sign.size, 1, {"": compact(sign.axes, shapes)}))
     if symmetry.output:
         rows.append(
             _row("output", "all outputs, by one factor", 1, 1, scaled(symmetry.output, symmetry.shapes, counted=False))
@@ -262,8 +268,10 @@ def _row(kind: str, name: str, units: int, blocks: int, axes: Mapping[str, Seque
     return {"kind": kind, "name": name, "units": units, "blocks": blocks, "axes": said}
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
-    return {"tensor": axis.tensor, "axes": list(axis.dims), "places_per_unit": axis.places.table.shape[1]}
+def _axis(axis: Axis, symmetry: Symmetry | None = None) -> dict[str, Any]:
+    of = symmetry.tensors_of(axis.tensor) if symmetry is not None else ()
+    joined = {"joined": list(of)} if len(of) > 1 else {}
+    return {"tensor": axis.tensor, **joined, "axes": list(axis.dims), "places_per_unit": axis.places.table.shape[1]}
 
 
 def _parts(group: ModuleGroup) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def counted(symmetry: Symmetry) -> dict[str, int]:
     An axis of which a part is not understood counts as that; one of which a part is free, as free.
     """
     axes = (axis for groups in (symmetry.permutations, symmetry.modules) for group in groups for axis in group.axes)
-    free = {(axis.tensor, dim) for axis in axes for dim in axis.dims}
+    free = {(name, dim) for axis in axes for name in symmetry.tensors_of(axis.tensor) for dim in axis.dims}
     unknown = {(axis.tensor, axis.dim) for axis in not_understood(symmetry)}
     natural = {(axis.tensor, axis.dim) for axis in symmetry.fixed} - unknown - free
     return {"free": len(free - unknown), "by_nature": len(natural), "not_understood": len(unknown)}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.network import Params
+from landscape_cli.symmetry.joined import join, unjoin
 from landscape_cli.symmetry.spec import Axis, Symmetry
 from landscape_cli.symmetry.transform import moves_of
 
@@ -26,12 +27,12 @@ def permute_softly(params: Params, symmetry: Symmetry, matrices: Mapping[str, Te
     Returns:
         A new network, differentiable by the matrices and by `params`; tensors that nothing touches are shared.
     """
-    result = dict(params)
+    result = dict(join(params, symmetry.joined))
     for name, _, members in moves_of(symmetry, matrices):
         for group, axis in members:
             if result[name].is_floating_point():
                 result[name] = _mixed(result[name], axis, matrices[group.name])
-    return result
+    return unjoin(result, symmetry.joined)
 
 
 def _mixed(tensor: Tensor, axis: Axis, matrix: Tensor) -> Tensor:

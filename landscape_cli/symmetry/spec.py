@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscape_cli.network import WholeInputs
+from landscape_cli.symmetry.joined import Joined
 
 
 class Role(str, Enum):
@@ -31,13 +32,23 @@ class Role(str, Enum):
 class Places:
     """Where units live: for each unit the same number of places, in corresponding order; immutable."""
 
-    __slots__ = ("_hash", "table")
+    __slots__ = ("_hash", "_shared", "table")
 
     def __init__(self, table: NDArray[np.int64]) -> None:
         """Keep a table of shape (units, places a unit)."""
         self.table = np.ascontiguousarray(table, dtype=np.int64)
         self.table.setflags(write=False)
         self._hash = hash((self.table.shape, self.table.tobytes()))
+        self._shared: bool | None = None
+
+    @property
+    def are_shared(self) -> bool:
+        """Whether several units have a place in common."""
+        if self._shared is None:
+            rows = np.sort(self.table, axis=1)
+            alone = rows[:, :1].size + int((rows[:, 1:] != rows[:, :-1]).sum())
+            self._shared = len(np.unique(self.table)) < alone
+        return self._shared
 
     def unit_at(self, entries: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the unit that lives at each of these entries of the axis, -1 where none does: the table inverted.
@@ -68,7 +79,7 @@ class Axis:
     """Units living along one axis of one tensor, or, for a grouped convolution's inputs, along several at once.
 
     Attributes:
-        tensor: its name.
+        tensor: its name; that of several joined ones (`Joined`), where units trade places across them.
         dims: the axes; places count through their product in row-major order.
         role: what the entries are to the units.
         places: of each unit: after a flatten, a unit of a convolution lives at several.
@@ -280,6 +291,8 @@ class Symmetry:
         modules: groups of parts of the model that can be permuted, with all of their tensors, before units are.
         buffers: the names of saved buffers that go with units: tables and filters, not batch-norms' statistics, masks,
             or what parametrizations keep.
+        joined: tensors that are taken as one, each in one of these at most: groups of `permutations` and `signs` have
+            axes of those in place of theirs.
     """
 
     permutations: tuple[PermutationGroup, ...]
@@ -299,6 +312,35 @@ class Symmetry:
     masks: tuple[Mask, ...] = ()
     modules: tuple[ModuleGroup, ...] = ()
     buffers: tuple[str, ...] = ()
+    joined: tuple[Joined, ...] = ()
+
+    @cached_property
+    def of_joined(self) -> Symmetry:
+        """The symmetry of networks in which joined tensors stand in place of those that they are made of (`join`)."""
+        if not self.joined:
+            return self
+        shapes = dict(self.shapes)
+        for each in self.joined:
+            shape = list(shapes[each.tensors[0]])
+            shape[each.dim] = sum(each.sizes)
+            shapes[each.name] = tuple(shape)
+        return replace(
+            self,
+            shapes=tuple((name, shapes[name]) for name in self._joined_up(shapes)),
+            parameters=self._joined_up(self.parameters),
+            latents=self._joined_up(self.latents),
+            buffers=self._joined_up(self.buffers),
+            joined=(),
+        )
+
+    def _joined_up(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return names of tensors, those of joined ones in place of what they are made of."""
+        name_of = {name: each.name for each in self.joined for name in each.tensors}
+        return tuple(dict.fromkeys(name_of.get(name, name) for name in names))
+
+    def tensors_of(self, name: str) -> tuple[str, ...]:
+        """Return the tensors that a joined one of this name is made of; of any other name itself alone."""
+        return next((each.tensors for each in self.joined if each.name == name), (name,))
 
     @cached_property
     def without_masks(self) -> Symmetry:

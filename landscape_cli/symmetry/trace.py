@@ -23,9 +23,11 @@ from landscape_cli.forward.uncompiled import without_compiler
 from landscape_cli.network import WholeInputs
 from landscape_cli.symmetry.reasons import doubts
 from landscape_cli.symmetry.solving.free_groups import fixed_signs
-from landscape_cli.symmetry.solving.groups import assemble
+from landscape_cli.symmetry.solving.groups import assemble, parts_of
+from landscape_cli.symmetry.solving.joining import with_trades
 from landscape_cli.symmetry.solving.siblings import Siblings
 from landscape_cli.symmetry.solving.skipped import leaves_out_nothing
+from landscape_cli.symmetry.solving.trades import find_trades
 from landscape_cli.symmetry.solving.unfollowed import MAY
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
@@ -116,6 +118,10 @@ def _along_branches(model: nn.Module, example_input: Tensor, strict: bool) -> tu
                 "than the other: let it compute both ways and choose, as torch.where does"
             )
         differ |= not holds_in(other, symmetry)
+    trades = find_trades(traced, list(parts_of(traced)), symmetry)
+    if branches.taken:  # of the other ways it is not known
+        trades = [replace(trade, slots=()) for trade in trades]
+    symmetry = with_trades(symmetry, trades)
     note = "the forward pass goes this way or that by the values that it looks at: it is followed where all is so"
     if differ and strict:
         raise TraceError(f"{note}, and strict was asked for")

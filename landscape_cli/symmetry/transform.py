@@ -14,6 +14,7 @@ from landscape_cli.binary.layers import without_zeros
 from landscape_cli.errors import GeometryError
 from landscape_cli.network import outline
 from landscape_cli.symmetry.checks import check_symmetry, check_units
+from landscape_cli.symmetry.joined import Joined, join, unjoin
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, ScaledAxis, Symmetry
 
 SLICES = 16
@@ -77,6 +78,8 @@ class PermutedParams(Mapping[str, Tensor]):
         self._moves: defaultdict[str, list[tuple[Dims, list[Member]]]] = defaultdict(list)
         for name, dims, members in moves_of(symmetry, permutations):
             self._moves[name].append((dims, members))
+        self._joined = {each.name: each for each in symmetry.joined}
+        self._inside = {name: each for each in symmetry.joined for name in each.tensors}
         self._flips: defaultdict[str, list[tuple[str, Axis]]] = defaultdict(list)
         for group in symmetry.signs:
             if group.name in self._signs and bool((self._signs[group.name] < 0).any()):
@@ -85,7 +88,10 @@ class PermutedParams(Mapping[str, Tensor]):
 
     @torch.no_grad()
     def __getitem__(self, name: str) -> Tensor:
-        """Return a tensor; a large one is never copied twice at once."""
+        """Return a tensor, also a joined one by its name; a large one is never copied twice at once."""
+        joined = self._inside.get(name)
+        if joined is not None and (joined.name in self._moves or joined.name in self._flips):
+            return joined.part(name, self[joined.name]).clone()
         given = tensor = self._exchanged(name, len(self._modules))
         for dims, members in self._moves.get(name, ()):
             index = sources(tensor, dims, members, self._permutations)
@@ -97,10 +103,13 @@ class PermutedParams(Mapping[str, Tensor]):
 
     def outline(self, name: str) -> Tensor:
         """Return what has a tensor's shape and type, without making it."""
-        return outline(self._params, name)
+        return self._joined[name].outline(self._params) if name in self._joined else outline(self._params, name)
 
     def _exchanged(self, name: str, count: int) -> Tensor:
         """Return a tensor after so many groups of parts of the model were permuted."""
+        if name in self._joined:
+            whole: Joined = self._joined[name]
+            return whole.put({part: self._exchanged(part, count) for part in whole.tensors})
         if not count:
             return self._params[name]
         group = self._modules[count - 1]
@@ -273,12 +282,14 @@ def flip(params: Mapping[str, Tensor], symmetry: Symmetry, signs: Mapping[str, T
         raise GeometryError("`signs=` are 1, or -1 for units to be flipped")
     groups = [group for group in symmetry.signs if group.name in signs]
     touched = {axis.tensor for group in groups for axis in group.axes}
-    result = dict(without_zeros(params, [name for name in symmetry.latents if name in touched]))
+    joined = [each for each in symmetry.joined if each.name in touched]
+    touched |= {name for each in joined for name in each.tensors}
+    result = dict(join(without_zeros(params, [name for name in symmetry.latents if name in touched]), joined))
     for group in groups:
         for axis in group.axes:
             tensor = result[axis.tensor]
             result[axis.tensor] = tensor * spread(signs[group.name].to(tensor.device, tensor.dtype), axis, tensor)
-    return result
+    return unjoin(result, joined)
 
 
 def random_permutations(symmetry: Symmetry, *, generator: torch.Generator) -> dict[str, Tensor]:
@@ -327,11 +338,17 @@ def _check_random(symmetry: Symmetry, generator: torch.Generator) -> None:
 
 
 def spread(values: Tensor, axis: Axis, tensor: Tensor) -> Tensor:
-    """Return one value a unit, shape (units,), spread over the axis and ready to multiply `tensor` by; else 1."""
+    """Return one value a unit, shape (units,), spread over the axis and ready to multiply `tensor` by; else 1.
+
+    Where several units share a place, as the factors of a product share what reads it, it is the product of theirs.
+    """
     sizes = [size if dim in axis.dims else 1 for dim, size in enumerate(tensor.shape)]
     table = torch.tensor(axis.places.table, device=values.device)
     flat = torch.ones(torch.Size(sizes).numel(), dtype=values.dtype, device=values.device)
-    flat[table.flatten()] = values[:, None].expand(table.shape).flatten()
+    of_places = values[:, None].expand(table.shape).flatten()
+    if axis.places.are_shared:
+        return flat.scatter_reduce(0, table.flatten(), of_places, "prod").view(sizes)
+    flat[table.flatten()] = of_places
     return flat.view(sizes)
 
 

@@ -181,9 +181,9 @@ NETS |= {
     "product": Case(
         lambda: Net(lambda m, x: m.o(m.a(x) * m.b(x)), a=nn.Linear(4, 6), b=nn.Linear(4, 6), o=nn.Linear(6, 3)),
         VECTOR,
-        (6,),
+        (6, 12),
         (6, 6),
-        (6, 6),
+        (12,),
     ),
     # Pieces within a unit, and units.
     "maxout": Case(
@@ -692,7 +692,7 @@ NETS |= {
             **linears(a=(4, 6), b=(4, 5), o=(15, 3)),
         ),
         VECTOR,
-        (6, 5),
+        (11,),
         (6, 5),
     ),
     "chunks": Case(
@@ -701,7 +701,7 @@ NETS |= {
             **linears(a=(4, 12), o=(5, 3), p=(7, 3)),
         ),
         VECTOR,
-        (5, 7),
+        (12,),
         (5, 7),
     ),
     "two outputs": Case(

@@ -140,7 +140,7 @@ def idle_axes(net: Net) -> list[str]:
             if net.deviation(rescale(net.params, broken, factors)) < 1e-7:
                 found.append(f"scale {scaled_group.name}: {scaled.axis.tensor} {scaled.axis.dims}")
     for sign_group in s.signs:
-        signs = {sign_group.name: -torch.ones(sign_group.size)}
+        signs = {sign_group.name: torch.arange(sign_group.size) % 2 * 2.0 - 1}  # of two factors of a product one
         for axis in sign_group.axes if len(sign_group.axes) > 1 else ():
             axes = tuple(other for other in sign_group.axes if other is not axis)
             broken = replace(s, signs=(replace(sign_group, axes=axes),))
@@ -153,7 +153,8 @@ def uncovered(net: Net) -> list[tuple[str, int]]:
     """Return the axes longer than 1 of floating-point tensors that are neither in a group nor fixed for a reason."""
     s = net.symmetry
     groups = (*s.permutations, *s.modules)
-    covered = {(axis.tensor, dim) for group in groups for axis in group.axes for dim in axis.dims}
+    axes = [axis for group in groups for axis in group.axes]
+    covered = {(name, dim) for axis in axes for name in s.tensors_of(axis.tensor) for dim in axis.dims}
     covered |= {(axis.tensor, axis.dim) for axis in s.fixed if axis.reason}
     return [
         (name, dim)

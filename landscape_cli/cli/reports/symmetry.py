@@ -111,7 +111,8 @@ def print_explanation(symmetry: Symmetry, *, title: str) -> None:
         "Units permuted together": _permutation_rows(symmetry),
         "Free scales (x multiplied, / divided by a unit's factor)": _scale_rows(symmetry),
         "Free signs": [
-            (group.name, str(group.size), {"": compact(group.axes, symmetry.shapes)}) for group in symmetry.signs
+            (group.name, str(group.size), {"": compact(group.axes, symmetry.of_joined.shapes)})
+            for group in symmetry.signs
         ],
     }
     tables = [
@@ -131,7 +132,7 @@ def _permutation_rows(symmetry: Symmetry) -> list[Row]:
         (
             group.name,
             f"{group.blocks} x {group.size}" if group.blocks > 1 else str(group.units),
-            tied(group.axes, symmetry.shapes),
+            tied(group.axes, symmetry.of_joined.shapes),
         )
         for group in symmetry.permutations
     ]

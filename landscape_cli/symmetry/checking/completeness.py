@@ -179,7 +179,8 @@ def _signs(
     random: np.random.Generator,
 ) -> Count:
     known = Basis()
-    flipped = {axis.tensor for group in moves.symmetry.signs for axis in group.axes}
+    axes = (axis for group in moves.symmetry.signs for axis in group.axes)
+    flipped = {name for axis in axes for name in moves.symmetry.tensors_of(axis.tensor)}
     search = SignSearch(probe, moves, exchanges.generators, idle | probe.unlearned_but(flipped), unseen, random)
     found = [bits for bits in moves.signs(search.idle) if bits and known.add(bits)]
     wrong = len(found) - len(search.kept(found))

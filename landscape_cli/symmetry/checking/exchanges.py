@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from landscape_cli.symmetry.checking.across import exchanges_across
 from landscape_cli.symmetry.checking.agreement import agree
 from landscape_cli.symmetry.checking.chain import Chain
 from landscape_cli.symmetry.checking.colors import Colors, are_alike
@@ -93,6 +94,7 @@ class ExchangeSearch:
                 self.found.append(generators)
             else:
                 self.wrong += 1
+        self._idle = np.zeros(probe.size, dtype=bool)
         self.result = Exchanges()
 
     @property
@@ -116,8 +118,11 @@ class ExchangeSearch:
         self.result.blind = self._colors.blind
         if self._colors.blind or self._colors.has_ties():
             for move in slice_exchanges(self._probe, self._networks):
-                if not self._is_known(move) and self._is_confirmed(move):
+                if not self.is_known(move) and self._is_confirmed(move):
                     self.result.missed.append(move)
+        for move in exchanges_across(self._moves, self._probe.size):
+            if not self.is_known(move) and self.keep([move]).all() and self._is_confirmed(move):
+                self.result.missed.append(move)
         return self.result
 
     def _draw_until_seen(self) -> None:
@@ -132,7 +137,7 @@ class ExchangeSearch:
             seen += self._probe.active(self._networks[-1])
         self._idle = self._idle | (seen == 0)
 
-    def _is_known(self, move: Move) -> bool:
+    def is_known(self, move: Move) -> bool:
         """Tell whether a move is put together of those known, each of other entries, where it does something."""
         left, numbers = move.copy(), np.arange(len(move))
         for known in self.known:

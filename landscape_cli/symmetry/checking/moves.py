@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from landscape_cli.symmetry.checking.probe import Probe, Vector
+from landscape_cli.symmetry.joined import join
 from landscape_cli.symmetry.spec import Axis, PermutationGroup, Places, ScaledAxis, Symmetry
 from landscape_cli.symmetry.transform import flip, permute, spread
 
@@ -52,6 +53,7 @@ class Moves:
         zeros = {name: torch.zeros(shape) for name, shape in symmetry.shapes if name not in probe.shapes}
         self._ids = zeros | probe.tensors(np.arange(probe.size, dtype=np.float64))
         self._ids = {name: self._ids[name] for name, _ in symmetry.shapes}
+        self._ids_of_joined = join(self._ids, symmetry.joined)
 
     def permuted(self, permutations: dict[str, Tensor]) -> Move:
         """Return what permutations of groups do."""
@@ -78,13 +80,17 @@ class Moves:
 
     def rows_of(self, group: PermutationGroup, unit: int) -> list[Entries]:
         """Return the entries of a unit along each axis, at one of its places there; those with most places first."""
-        axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+        axes = [axis for axis in group.axes if self.is_seen(axis)]
         axes.sort(key=lambda axis: -axis.places.table.shape[1])
         return [self.entries_of(replace(axis, places=Places(axis.places.table[:, :1])), unit) for axis in axes]
 
+    def is_seen(self, axis: Axis) -> bool:
+        """Tell whether the tensor of an axis, or each that it is joined of, is one of the probe's."""
+        return self._probe.shapes.keys() >= set(self.symmetry.tensors_of(axis.tensor))
+
     def entries_of(self, axis: Axis, unit: int) -> NDArray[np.int64]:
         """Return the entries of a tensor that belong to a unit along an axis."""
-        ids = self._ids[axis.tensor]
+        ids = self._ids_of_joined[axis.tensor]
         values = torch.zeros(len(axis.places.table), dtype=torch.float64)
         values[unit] = 1.0
         at = (spread(values.exp(), axis, ids) != 1).expand(ids.shape)
@@ -92,7 +98,8 @@ class Moves:
 
     def entries_in(self, tensors: Iterable[str]) -> Entries:
         """Return the entries of tensors, one after another."""
-        parts = [self._ids[name].reshape(-1) for name in dict.fromkeys(tensors) if name in self._probe.shapes]
+        names = dict.fromkeys(name for joined in tensors for name in self.symmetry.tensors_of(joined))
+        parts = [self._ids[name].reshape(-1) for name in names if name in self._probe.shapes]
         return torch.cat([torch.zeros(0), *parts]).numpy().astype(np.int64)
 
     def powers(self) -> Vector:

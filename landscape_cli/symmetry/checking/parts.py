@@ -51,6 +51,8 @@ def missed_parts(probe: Probe, symmetry: Symmetry, search: ExchangeSearch) -> It
         if len(first) > 1 and search.keep([_exchange(probe, first[::2], second[::2])]).all():
             continue
         move = _exchange(probe, first, second)
+        if search.is_known(move):
+            continue  # unit by unit
         inside = {name for _, tensors in members for name in tensors.values()}
         if search.keep([move[gate] for gate in _gates(probe, inside, len(members), a, b)]).any():
             yield here, there

@@ -325,4 +325,5 @@ def _named(symmetry: Symmetry) -> set[str]:
     """Return the tensors that groups speak of."""
     permuted = {axis.tensor for group in symmetry.permutations for axis in group.axes}
     flipped = {axis.tensor for group in symmetry.signs for axis in group.axes}
-    return permuted | flipped | {scaled.axis.tensor for group in symmetry.scales for scaled in group.axes}
+    named = {name for joined in permuted | flipped for name in symmetry.tensors_of(joined)}
+    return named | {scaled.axis.tensor for group in symmetry.scales for scaled in group.axes}

@@ -61,7 +61,7 @@ class SignSearch:
         """
         idle = self.idle
         for group in self._moves.symmetry.permutations:
-            axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+            axes = [axis for axis in group.axes if self._moves.is_seen(axis)]
             rows = [self._moves.entries_of(axis, 0) for axis in axes]
             for chosen in self._unchanged(rows, idle):
                 units = ([self._moves.entries_of(axes[k], unit) for k in chosen] for unit in range(group.units))
@@ -77,7 +77,7 @@ class SignSearch:
                 yield list(self._images(flip))
 
     def _first_units(self, group: PermutationGroup) -> Entries:
-        axes = [axis for axis in group.axes if axis.tensor in self._probe.shapes]
+        axes = [axis for axis in group.axes if self._moves.is_seen(axis)]
         rows = [self._moves.entries_of(axis, 0) for axis in axes]
         return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *rows]))
 

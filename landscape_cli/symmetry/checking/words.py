@@ -105,13 +105,19 @@ def more_in_words(example: str, count: int) -> str:
 
 
 def move_in_words(probe: Probe, move: NDArray[np.int64]) -> str:
-    """Return what trades places with what, as `tensor[0, 1 <-> 2, :]`, tensor by tensor."""
+    """Return what trades places with what, as `tensor[0, 1 <-> 2, :]`, tensor by tensor, or two of these."""
     moved = np.flatnonzero(move != np.arange(len(move)))
-    return "; ".join(
-        _exchanged(name, probe.shapes[name], inside, move[inside + start] - start)
-        for (name, inside) in _tensors(probe, moved)
-        for start in [int(probe.starts[probe.names.index(name)])]
-    )
+    parts: dict[str, None] = {}
+    for name, inside in _tensors(probe, moved):
+        start = int(probe.starts[probe.names.index(name)])
+        sources = move[inside + start]
+        there = _tensors(probe, np.sort(sources))
+        if [other for other, _ in there] == [name]:
+            parts[_exchanged(name, probe.shapes[name], inside, sources - start)] = None
+        else:
+            sides = [_where(other, probe.shapes[other], at) for other, at in ((name, inside), *there)]
+            parts[" <-> ".join(sorted(sides))] = None
+    return "; ".join(parts)
 
 
 def _exchanged(name: str, shape: tuple[int, ...], inside: NDArray[np.int64], sources: NDArray[np.int64]) -> str:

@@ -35,7 +35,7 @@ def assemble(traced: Traced) -> tuple[Symmetry, Siblings]:
     of_parameters = [run for parameter_runs in traced.parameters.values() for run in parameter_runs]
     runs = runs_of(labels, [*of_parameters, *traced.seen])
     settle(labels, runs, runs_of(labels, of_parameters))
-    parts, axis_of = list(_parts(traced)), _axis_maker(traced)
+    parts, axis_of = list(parts_of(traced)), _axis_maker(traced)
     siblings = find_siblings(traced, parts, axis_of)
     colors = color(labels, runs)
     kinds, permutations = _permutations(traced, PlaceTable(labels, parts), colors, siblings.moving)
@@ -73,7 +73,8 @@ def _buffers(traced: Traced, permutations: Sequence[PermutationGroup], scales: S
     return tuple(dict.fromkeys(axis.tensor for axis in (*permuted, *scaled) if axis.tensor not in known))
 
 
-def _parts(traced: Traced) -> Iterable[Part]:
+def parts_of(traced: Traced) -> Iterable[Part]:
+    """Yield what lives along each run of axes of every parameter."""
     for name, runs in traced.parameters.items():
         for layers in runs:
             axes = tuple(sorted(frozenset().union(*map(covered, layers))))

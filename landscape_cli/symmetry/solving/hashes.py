@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from landscape_cli.symmetry.tracing.graph import COMMUTATIVE, OVERWRITTEN, Graph, Node
+from landscape_cli.symmetry.tracing.graph import COMMUTATIVE, OVERWRITTEN, Node
 
 MASK = (1 << 64) - 1
 Pair = tuple[int, int]
@@ -19,12 +19,12 @@ class Hashes:
         pairs: of each node, its hash and its share in a sum.
     """
 
-    def __init__(self, graph: Graph, tells: Callable[[Node], Hashable]) -> None:
+    def __init__(self, nodes: Sequence[Node], tells: Callable[[Node], Hashable]) -> None:
         """Hash all nodes; `tells` says what is to tell them apart beside kinds and operands."""
         self.pairs: list[Pair] = []
-        for node in graph.nodes:
+        for node in nodes:
             operands = [self.pairs[operand] for operand in node.operands]
-            kinds = [graph.nodes[operand].kind for operand in node.operands]
+            kinds = [nodes[operand].kind for operand in node.operands]
             self.pairs.append(combined(node, operands, kinds, tells(node)))
 
     def __getitem__(self, number: int) -> int:

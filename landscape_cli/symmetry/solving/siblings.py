@@ -49,9 +49,9 @@ class Comparison:
     def __init__(self, traced: Traced) -> None:
         """Look at all nodes of a run."""
         self.graph, self.labels = traced.graph, traced.labels
-        self.exact = Hashes(self.graph, lambda node: (node.name, *self._found(node.units)))
+        self.exact = Hashes(self.graph.nodes, lambda node: (node.name, *self._found(node.units)))
         kind_of = {name: (shape, name in traced.learned) for name, shape in traced.shapes.items()}
-        self.alike = Hashes(self.graph, lambda node: (kind_of.get(node.name), len(node.units)))
+        self.alike = Hashes(self.graph.nodes, lambda node: (kind_of.get(node.name), len(node.units)))
 
     def _found(self, units: Sequence[int]) -> list[int]:
         return [int(unit) for unit in self.labels.find(np.array(units, dtype=np.int64))] if units else []

@@ -40,6 +40,7 @@ class Operator:
         restrides: whether, in place, it changes how its target is laid out and nothing of what it holds.
         noted: whether it is noted to have no rule even where it returns whole numbers.
         moves: whether it moves places of its first argument about, copies or leaves out some, and changes no number.
+        pointwise: whether each number of its result is made of those at the same place of its arguments.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Operator:
     restrides: bool = False
     noted: bool = False
     moves: bool = False
+    pointwise: bool = False
 
 
 OPERATORS: dict[str, Operator] = {}
@@ -79,6 +81,11 @@ def rule(*names: str, **metadata: Any) -> Callable[[Rule], Rule]:
         return function
 
     return register_rule
+
+
+def each(*names: str, **metadata: Any) -> Callable[[Rule], Rule]:
+    """Register a rule for operators that work on each number alone (`rule`)."""
+    return rule(*names, pointwise=True, **metadata)
 
 
 def register(*names: str, **metadata: Any) -> None:

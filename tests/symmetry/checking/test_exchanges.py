@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landscape_cli.symmetry.apart import apart
 from landscape_cli.symmetry.checking.completeness import check_completeness
 from landscape_cli.symmetry.spec import PermutationGroup
 from tests.support.groups_by_hand import axis, cells, checked, with_groups
 from tests.support.layers import Net as Body
 from tests.support.symmetry_checks import Net, make_net
+from tests.support.traded_nets import ALONE, FACTORS, SUMMED
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +95,32 @@ def test_exchanges_that_few_networks_keep_by_chance_were_not_missed(seed: int) -
     net = make_net(Body(forward, a=nn.Linear(4, 4), o=nn.Linear(4, 2)), (4,), seed=1)
     check = check_completeness(net.model, net.params, net.symmetry, generator=torch.Generator().manual_seed(seed))
     assert (check.groups.found, check.groups.missed, check.groups.wrong) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("case", [SUMMED["layers"], FACTORS["distances"]])
+def test_units_that_trade_places_across_layers_are_missed_where_layers_are_taken_apart(case) -> None:  # type: ignore[no-untyped-def]
+    torch.manual_seed(0)
+    net = make_net(case.make(), case.shape)
+    assert not checked(net, net.symmetry).groups.missed
+    layers = checked(net, apart(net.symmetry)).groups
+    assert (layers.missed, layers.wrong) == (1, 0)
+    assert "a.weight" in layers.examples[0]
+    assert "c.weight" in layers.examples[0]
+
+
+@pytest.mark.parametrize("name", ["other functions", "one part through SiLU"])
+def test_units_of_unlike_layers_are_not_missed(name: str) -> None:
+    torch.manual_seed(0)
+    net = make_net(ALONE[name].make(), ALONE[name].shape)
+    assert not checked(net, net.symmetry).groups.missed
+
+
+def test_units_that_a_stack_sums_at_once_trade_places_across_its_matrices() -> None:
+    def forward(m: Body, x: Tensor) -> Tensor:
+        hidden = torch.einsum("bi,eih->beh", x, m.w[0]).tanh()
+        return torch.einsum("beh,eho->bo", hidden, m.w[1])
+
+    torch.manual_seed(0)
+    net = make_net(Body(forward, w=nn.Parameter(torch.randn(2, 2, 3, 3))), (3,))
+    found = checked(net, net.symmetry).groups
+    assert (found.missed, found.wrong) == (1, 0)

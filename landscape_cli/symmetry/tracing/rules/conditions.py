@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.tracing.layers import Layer, Value
-from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.operators import each
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded
 from landscape_cli.symmetry.tracing.rules.elementwise import total
 from landscape_cli.symmetry.tracing.tensors import Names
 
 
-@rule("maximum", "minimum", words="a choice", broadcasts=True)
-@rule("fmax", "fmin")
+@each("maximum", "minimum", words="a choice", broadcasts=True)
+@each("fmax", "fmin")
 def extreme(call: Call) -> Value:
     """The larger or smaller of two: positively homogeneous in both together."""
     operands = [call.unsigned(value) for value in call.operands()]
     return total(call, *operands) if len(operands) == 2 else call.plain(operands[0])
 
 
-@rule("where", words="a choice")
+@each("where", words="a choice")
 def where(call: Call) -> Value:
     """One or the other, by a condition."""
     condition = call.plain(call.raw(0))
@@ -38,7 +38,7 @@ def where(call: Call) -> Value:
     return Value(call.shape, call.meet(condition, chosen), chosen.scale)
 
 
-@rule("masked_fill", words="a choice")
+@each("masked_fill", words="a choice")
 def masked_fill(call: Call) -> Value:
     """A number put where a mask is true: 0 and the infinities leave scales free, 0 signs too."""
     operand, mask = call.operand(0), call.plain(call.raw(1))
@@ -51,7 +51,7 @@ def masked_fill(call: Call) -> Value:
     return Value(call.shape, call.meet(operand, mask), operand.scale, operand.sign)
 
 
-@rule("gt", "ge", "lt", "le", "eq", "ne", words="a choice")
+@each("gt", "ge", "lt", "le", "eq", "ne", words="a choice")
 def compare(call: Call) -> Value:
     """A comparison: with 0 the scale does not matter; of numbers of places with all of them, as in one-hot vectors."""
     if call.operator.name == "eq" and (named := _compared_by_name(call)) is not None:
@@ -98,20 +98,20 @@ def _compared_with_one(call: Call, names: Names, places: Value, number: float) -
     return Value(call.shape, call.apart(places.labels, call.shape), lone=(unit,), unread=True)
 
 
-@rule("signbit")
+@each("signbit")
 def is_negative(call: Call) -> Value:
     """Whether a number is negative, whatever its size."""
     return replace(call.unsigned(call.raw(0).only(scale=False)), zero=False)
 
 
-@rule("isnan", "isinf", "isfinite")
+@each("isnan", "isinf", "isfinite")
 def is_finite(call: Call) -> Value:
     """Whether something is a number, which neither scale nor sign change."""
     return replace(call.raw(0).only(scale=False, sign=False), zero=False)
 
 
-@rule("logical_not", "bitwise_not")
-@rule("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or")
+@each("logical_not", "bitwise_not")
+@each("logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or")
 def logic(call: Call) -> Value:
     """Truth values."""
     if len(call.args) == 1:

@@ -13,7 +13,7 @@ from torch import Tensor
 from landscape_cli.symmetry.spec import Mask, Role
 from landscape_cli.symmetry.tracing.equations import combine
 from landscape_cli.symmetry.tracing.layers import Terms, Value, to_layer
-from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.operators import each, rule
 from landscape_cli.symmetry.tracing.record import GainTable
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
 from landscape_cli.symmetry.tracing.rules.powers import inverse
@@ -24,49 +24,49 @@ MOST_ZEROS = 1 << 20
 """Up to how many zeros written into a tensor have a scale of their own."""
 
 
-@rule("alias", "detach", "clone", "contiguous", "positive", moves=True)
-@rule("lift_fresh", creates=True)
+@each("alias", "detach", "clone", "contiguous", "positive", moves=True)
+@each("lift_fresh", creates=True)
 def same(call: Call) -> Value:
     """The same numbers."""
     return call.raw(0)
 
 
-@rule("neg", "_conj", "conj", "real", "imag", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
+@each("neg", "_conj", "conj", "real", "imag", "conj_physical", "resolve_conj", "resolve_neg", "deg2rad", "rad2deg")
 def linear(call: Call) -> Value:
     """f(a x) = a f(x) for every a."""
     return replace(call.raw(0), parameter=None)
 
 
-@rule("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
+@each("relu", "leaky_relu", "rrelu_with_noise", "rrelu")
 def positively_homogeneous(call: Call) -> Value:
     """f(a x) = a f(x) for every a > 0."""
     return call.unsigned(call.raw(0))
 
 
-@rule("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "erfinv", "softshrink", "hardshrink")
-@rule("round", "trunc", "fix", "frac")
+@each("tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "erfinv", "softshrink", "hardshrink")
+@each("round", "trunc", "fix", "frac")
 def odd(call: Call) -> Value:
     """f(-x) = -f(x)."""
     return call.unscaled(call.raw(0))
 
 
-@rule("binarize", sign_matters="a sum of an even number of ±1 can be zero, which counts as +")
+@each("binarize", sign_matters="a sum of an even number of ±1 can be zero, which counts as +")
 def binarize(call: Call) -> Value:
     """The sign, with +1 for zero: odd unless there are zeros (`binary.binarize`)."""
     operand = call.unscaled(call.operand(0))
     return call.unsigned(operand) if call.argument(1, "ties", False) else operand
 
 
-@rule("cos", "cosh", "sinc", "special_sinc", "i0", "special_i0", "special_i0e")
+@each("cos", "cosh", "sinc", "special_sinc", "i0", "special_i0", "special_i0e")
 def even(call: Call) -> Value:
     """f(-x) = f(x)."""
     return replace(call.unscaled(call.raw(0)).only(sign=False), zero=False)
 
 
-@rule("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
-@rule("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit")
-@rule("lgamma", "digamma", "special_log_ndtr", "special_ndtr", "bucketize")
-@rule("floor", "ceil", "fixed_point", "acos", "acosh", "erfc")
+@each("gelu", "silu", "sigmoid", "hardsigmoid", "hardswish", "mish", "elu", "celu", "selu", "softplus", "relu6")
+@each("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "log_sigmoid_forward", "logit")
+@each("lgamma", "digamma", "special_log_ndtr", "special_ndtr", "bucketize")
+@each("floor", "ceil", "fixed_point", "acos", "acosh", "erfc")
 def neither(call: Call) -> Value:
     """No symmetry but that of working element by element."""
     return _plain(call)
@@ -76,7 +76,7 @@ def _plain(call: Call) -> Value:
     return replace(call.plain(call.raw(0)), zero=False)
 
 
-@rule("threshold")
+@each("threshold")
 def threshold(call: Call) -> Value:
     """X where it is larger than a number, and another number elsewhere: of 0 and 0, a ReLU."""
     if tuple(call.args[1:3]) == (0, 0):
@@ -84,7 +84,7 @@ def threshold(call: Call) -> Value:
     return _plain(call)
 
 
-@rule("nan_to_num")
+@each("nan_to_num")
 def without_nan(call: Call) -> Value:
     """X, and 0 in place of what is no number: of finite numbers nothing is changed."""
     values = [call.argument(k, name) for k, name in ((1, "nan"), (2, "posinf"), (3, "neginf"))]
@@ -92,19 +92,19 @@ def without_nan(call: Call) -> Value:
     return replace(call.raw(0), parameter=None) if not values[0] and opposite else _plain(call)
 
 
-@rule("abs", rescales=True)
+@each("abs", rescales=True)
 def absolute(call: Call) -> Value:
     """Positively homogeneous, and even."""
     return call.raw(0).only(sign=False)
 
 
-@rule("fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "special_xlog1py")
+@each("fmod", "remainder", "floor_divide", "xlogy", "logaddexp", "special_xlog1py")
 def neither_of_both(call: Call) -> Value:
     """A function of two numbers at each place, with no symmetry but that."""
     return Value(call.shape, call.meet(*[call.plain(value) for value in call.operands()]))
 
 
-@rule("_to_copy", "to", moves=True)
+@each("_to_copy", "to", moves=True)
 def cast(call: Call) -> Value:
     """A change of type; one to whole numbers is no map that a scale survives."""
     dtype = call.kwargs.get("dtype")
@@ -113,7 +113,7 @@ def cast(call: Call) -> Value:
     return call.raw(0)
 
 
-@rule("clamp", "clamp_min", "clamp_max", "hardtanh")
+@each("clamp", "clamp_min", "clamp_max", "hardtanh")
 def clamp(call: Call) -> Value:
     """Positively homogeneous only as max(x, 0) or min(x, 0), odd only between -c and c."""
     low, high = (_known_number(call, call.argument(k, name)) for k, name in ((1, "min"), (2, "max")))
@@ -142,7 +142,7 @@ def _known_number(call: Call, arg: Any) -> Any:
     return arg if number is None else number
 
 
-@rule("_prelu_kernel", "prelu")
+@each("_prelu_kernel", "prelu")
 def parametric_relu(call: Call) -> Value:
     """Positively homogeneous, with a slope for each channel or one for all; slopes have no scale."""
     operand, slope = call.unsigned(call.operand(0)), call.operand(1)
@@ -153,7 +153,7 @@ def parametric_relu(call: Call) -> Value:
     return Value(call.shape, labels, operand.scale)
 
 
-@rule("add", "sub", "rsub", words="a sum", broadcasts=True)
+@each("add", "sub", "rsub", words="a sum", broadcasts=True)
 def add(call: Call) -> Value:
     """A sum: both sides share labels, scale and sign; a number added leaves neither scale nor sign free."""
     operands = call.operands()
@@ -191,7 +191,7 @@ def aligned_terms(terms: Terms, rank: int) -> Terms:
     return tuple((layer.reshape((1,) * (rank - layer.ndim) + tuple(layer.shape)), power) for layer, power in terms)
 
 
-@rule("mul", words="a product", multiplies=True, broadcasts=True, rescales=True)
+@each("mul", words="a product", multiplies=True, broadcasts=True, rescales=True)
 def multiply(call: Call) -> Value:
     """A product: labels are shared, scales and signs multiply."""
     operands = call.operands()
@@ -243,7 +243,7 @@ def _masked(call: Call, tensor: Tensor, operand: Value, mask: Value) -> Value:
     return replace(product, parameter=parameter)
 
 
-@rule("div", words="a product", broadcasts=True, rescales=True)
+@each("div", words="a product", broadcasts=True, rescales=True)
 def divide(call: Call) -> Value:
     """A quotient."""
     operands = call.operands()
@@ -273,7 +273,7 @@ def multiplied(call: Call, operands: list[Value], power: int) -> Value:
     return replace(met, scale=scale, sign=sign)
 
 
-@rule("addcmul", "addcdiv", words="a sum", rescales=True)
+@each("addcmul", "addcdiv", words="a sum", rescales=True)
 def addproduct(call: Call) -> Value:
     """X + c y z or x + c y / z."""
     first, *factors = call.operands(3)
@@ -281,7 +281,7 @@ def addproduct(call: Call) -> Value:
     return total(call, first, multiplied(call, factors, power))
 
 
-@rule("lerp", words="a sum", rescales=True)
+@each("lerp", words="a sum", rescales=True)
 def interpolate(call: Call) -> Value:
     """X + w (y - x)."""
     start, end = call.operands()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, compress, covered, reach, to_layer
-from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.operators import each
 from landscape_cli.symmetry.tracing.rules.call import Call, is_number, padded, scaled_terms
 
 MOST_ROOTS = 12
@@ -21,7 +21,7 @@ MOST_POWERS = 64
 """Up to how many powers of one number have a scale each."""
 
 
-@rule("reciprocal", rescales=True)
+@each("reciprocal", rescales=True)
 def reciprocal(call: Call) -> Value:
     """1/x."""
     operand = call.copied(0)
@@ -34,8 +34,8 @@ def inverse(operand: Value) -> Value:
     return Value(operand.shape, operand.labels, scale, operand.sign, copies=operand.copies)
 
 
-@rule("pow", broadcasts=True, rescales=True)
-@rule("square", rescales=True)
+@each("pow", broadcasts=True, rescales=True)
+@each("square", rescales=True)
 def power(call: Call) -> Value:
     """X to a power, which raises its scale; a whole one keeps the sign, raised to it."""
     exponent = call.argument(1, "exponent", 2)
@@ -51,8 +51,8 @@ def power(call: Call) -> Value:
     return _raised(call, operand, share if near else Fraction(repr(float(exponent))))
 
 
-@rule("sqrt", rescales=True)
-@rule("rsqrt", rescales=True)
+@each("sqrt", rescales=True)
+@each("rsqrt", rescales=True)
 def root(call: Call) -> Value:
     """The square root, or one by it."""
     return _raised(call, call.copied(0), Fraction(1 if call.operator.name == "sqrt" else -1, 2))

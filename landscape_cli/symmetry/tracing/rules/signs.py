@@ -5,31 +5,31 @@ from __future__ import annotations
 from torch import Tensor
 
 from landscape_cli.symmetry.tracing.layers import Value
-from landscape_cli.symmetry.tracing.operators import rule
+from landscape_cli.symmetry.tracing.operators import each
 from landscape_cli.symmetry.tracing.rules.call import Call
 from landscape_cli.symmetry.tracing.rules.elementwise import aligned_terms, multiplied, total
 
 
-@rule("sign", "sgn")
+@each("sign", "sgn")
 def sign(call: Call) -> Value:
     """f(a x) = f(x) for every a > 0, and f(-x) = -f(x)."""
     return call.raw(0).only(scale=False)
 
 
-@rule("heaviside")
+@each("heaviside")
 def step(call: Call) -> Value:
     """0 or 1 by a number's sign, whatever its size, and another number at 0."""
     operand, at_zero = call.operands()
     return Value(call.shape, call.meet(call.unsigned(operand.only(scale=False)), call.plain(at_zero)))
 
 
-@rule("hypot")
+@each("hypot")
 def hypotenuse(call: Call) -> Value:
     """The length of two legs: positively homogeneous in both together, and even in each."""
     return total(call, *(value.only(sign=False) for value in call.operands()))
 
 
-@rule("copysign", broadcasts=True, rescales=True)
+@each("copysign", broadcasts=True, rescales=True)
 def with_sign(call: Call) -> Value:
     """The size of one number with the sign of another, whose size does not matter."""
     size = call.operand(0).only(sign=False)
@@ -39,7 +39,7 @@ def with_sign(call: Call) -> Value:
     return multiplied(call, [size, signed], 1)
 
 
-@rule("atan2")
+@each("atan2")
 def angle_of_both(call: Call) -> Value:
     """The angle of a point, which no positive factor of both its coordinates changes: odd in the first."""
     first, second = call.operands()

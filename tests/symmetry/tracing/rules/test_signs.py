@@ -86,8 +86,9 @@ def test_scales_and_signs_of_two(name: str) -> None:
     made = make_net(make(), (4,))
     check_true(made)
     assert [group.size for group in made.symmetry.scales] == [EVERY] * scales
-    assert [group.size for group in made.symmetry.signs] == [EVERY] * signs
-    assert [group.size for group in made.symmetry.modules] == [2] * (name == "hypot")
+    trade = name == "hypot"  # the two trade places, unit by unit, and have one group of signs
+    assert [group.size for group in made.symmetry.signs] == ([signs * EVERY] if trade else [EVERY] * signs)
+    assert [group.size for group in made.symmetry.permutations if group.blocks == EVERY] == [2] * trade
 
 
 def test_a_sign_that_zeros_beside_units_may_have_is_fixed() -> None:
