@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from math import lgamma
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ from landscape_cli.symmetry.solving.trades import find_trades
 from landscape_cli.symmetry.solving.unfollowed import MAY
 from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
-from landscape_cli.symmetry.tracing.cuts import crossed_in, crossings
+from landscape_cli.symmetry.tracing.cuts import crossed_in, crossings, joint_cuts
 from landscape_cli.symmetry.tracing.record import Cut, Known, Stacks, Traced, counts_of
 from landscape_cli.symmetry.tracing.tracer import BY_MASKS, Tracer
 
@@ -77,6 +78,8 @@ def trace_symmetry(
     )
 
 
+MOST_JOINT = 4
+"""Up to how many parameters are followed one by one with units at the places of several axes together."""
 CONTRADICTED = "parameters cut into pieces have symmetries that contradict themselves"
 """What the note begins with that a way to follow a model was given up, which is our fault."""
 
@@ -173,6 +176,15 @@ def _symmetry_of(
             tried |= seen
         if more.joints <= found.told and _size(apart) > _size(symmetry):
             traced, symmetry, known = again, apart, more
+    joint = joint_cuts(traced.joint, traced.shapes, known.stacks)
+    ways = [joint, *({name: joint[name]} for name in list(joint)[:MOST_JOINT] if len(joint) > 1)] if joint else []
+    for way in ways:
+        more = Known({**known.stacks, **way}, known.joints)
+        result = follow(more)
+        if result and _is_more(result[1], symmetry):
+            traced, symmetry, known = result[0], result[1], more
+            if way is joint:
+                break
     return traced, replace(symmetry, notes=(*symmetry.notes, *notes)), known
 
 
@@ -196,6 +208,17 @@ def _ways(stacks: Stacks, joints: frozenset[int] = frozenset()) -> set[tuple[obj
 def _is_left(stacks: Mapping[str, object], followed: Stacks) -> bool:
     """Tell whether parameters are whole still, others being cut."""
     return bool(followed) and followed.keys().isdisjoint(stacks)
+
+
+def _is_more(after: Symmetry, before: Symmetry) -> bool:
+    """Tell whether units may be permuted in more ways, and as many scales and signs are free."""
+    free, order = ([], [])
+    for symmetry in (after, before):
+        free.append(sum(group.size for groups in (symmetry.scales, symmetry.signs) for group in groups))
+        groups = [(group.size, group.blocks) for group in symmetry.permutations]
+        groups += [(group.size, 1) for group in symmetry.modules]
+        order.append(sum(blocks * lgamma(size + 1) for size, blocks in groups))
+    return free[0] >= free[1] and order[0] > order[1] + 1e-6
 
 
 def _size(symmetry: Symmetry) -> int:

@@ -295,7 +295,7 @@ class TensorTable:
         """Give each axis of a parameter units, scales and signs of its own."""
         name, rank = self.parameters.name(tensor), tensor.ndim
         if used and name in self.parameters.stacks:
-            self._add_stack(tensor)
+            (self._add_crossed if is_crossed(self.parameters.stacks[name]) else self._add_stack)(tensor)
             return
         numbers = [to_layer(self.labels.units(size, together=True)) for size in tensor.shape]
         terms = tuple(
@@ -325,14 +325,7 @@ class TensorTable:
         outer, slots = 1, list[Layer]()
         layers: list[Layer] = []
         cuts = self.parameters.stacks[name]
-        crossed = cuts if is_crossed(cuts) else ()
-        for cut in crossed:  # each by itself
-            inner = self.labels.units(len(cut.pieces))
-            for dim in cut.beside or ():
-                units = self.labels.units(len(cut.pieces) * shape[dim], together=True)
-                self.labels.respect(units, np.repeat(inner, shape[dim]), f"a stack, {name!r}")
-                layers.append(_across(units.reshape(-1, shape[dim]), (cut.axis, dim), shape))
-        for cut in cuts[len(crossed) :]:
+        for cut in cuts:
             count, which = len(cut.pieces), np.repeat(np.arange(len(cut.pieces)), cut.pieces)
             parts = cut.parts if cut is cuts[-1] else count
             inner = self.labels.units(len(blocks) * count)
@@ -352,13 +345,38 @@ class TensorTable:
                 numbers = self.labels.slots(parts, f"a piece of {name!r}")[which // (count // parts)]
                 slots.append(_across(numbers, (cut.axis,), shape))
         beside = range(len(shape)) if cuts[-1].beside is None else cuts[-1].beside
-        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1 and not crossed]:
+        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1]:
             if dim not in beside:
                 layers.append(along(to_layer(self.labels.units(shape[dim], together=True)), dim, len(shape)))
                 continue
             units = self._units_apart([shape[dim] * len(blocks) // outer] * outer)
             self.labels.respect(units, np.repeat(blocks, shape[dim]), f"a stack, {name!r}")
             layers.append(_across(units.reshape(len(blocks), -1)[piece], (*axes, dim), shape))
+        self._define_cut(tensor, layers, slots)
+
+    def _add_crossed(self, tensor: Tensor) -> None:
+        """Give a parameter units, scales and signs for each of several cuts by itself, in its pieces or in none."""
+        name, shape = self.parameters.name(tensor), tuple(tensor.shape)
+        layers: list[Layer] = []
+        taken: set[int] = set()
+        for cut in self.parameters.stacks[name]:
+            axes = (cut.axis, *(cut.beside or ()))
+            sizes = [shape[axis] for axis in axes]
+            units = self.labels.units(prod(sizes), together=True)
+            if not cut.joint:
+                self.labels.respect(
+                    units, np.repeat(self.labels.units(sizes[0]), prod(sizes[1:])), f"a stack, {name!r}"
+                )
+            layers.append(_across(units.reshape(sizes), axes, shape))
+            taken |= set(axes)
+        for dim, size in enumerate(shape):
+            if size > 1 and dim not in taken:
+                layers.append(along(to_layer(self.labels.units(size, together=True)), dim, len(shape)))
+        self._define_cut(tensor, layers, [])
+
+    def _define_cut(self, tensor: Tensor, layers: Sequence[Layer], slots: Sequence[Layer]) -> None:
+        """Say what is known of a parameter with units along several axes at once, and slots beside."""
+        name, shape = self.parameters.name(tensor), tuple(tensor.shape)
         terms = []
         for layer in layers:
             dims = tuple(dim for dim, size in enumerate(layer.shape) if size > 1)

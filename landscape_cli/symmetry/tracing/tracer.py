@@ -87,7 +87,8 @@ class Tracer(OperatorMode):
         self._notes = Notes(strict)
         self._joints = known.joints if known else frozenset[int]()
         alone = {
-            name: [cut.axis for cut in cuts if max(cut.pieces) == 1] for name, cuts in self.parameters.stacks.items()
+            name: [cut.axis for cut in cuts if max(cut.pieces) == 1 and not cut.joint]
+            for name, cuts in self.parameters.stacks.items()
         }
         stacks = {name: axes for name, axes in alone.items() if len(axes) == len(self.parameters.stacks[name])}
         self._graph = Graph(self.parameters.name_of, self._constants, stacks)

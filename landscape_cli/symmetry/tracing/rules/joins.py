@@ -39,7 +39,7 @@ def stack(call: Call) -> Value:
     if len({id(tensor) for tensor in call.args[0]}) == 1 < len(call.args[0]):
         value = call.tensors.raw(call.args[0][0])
         return replace(value.layers(lambda layer: layer.unsqueeze(axis), call.shape), copies=True)
-    values = _copies(call, call.args[0]) or [call.tensors.value(tensor) for tensor in call.args[0]]
+    values = _copies(call, call.args[0]) or _with_constants(call, call.args[0])
     lifted = [
         value.layers(lambda layer: layer.unsqueeze(axis), (*value.shape[:axis], 1, *value.shape[axis:]))
         for value in values
@@ -68,6 +68,21 @@ def _copies(call: Call, tensors: Sequence[Tensor]) -> list[Value]:
     """Return what is known of tensors that all hold copies, which stay such side by side; else nothing."""
     values = [call.tensors.raw(tensor) for tensor in tensors]
     return values if all(value.copies and not value.zero for value in values) else []
+
+
+def _with_constants(call: Call, tensors: Sequence[Tensor]) -> list[Value]:
+    """Return what is known of tensors; of one number all over, that it stands at what lives in others, if any do."""
+    raw = [call.tensors.raw(tensor) for tensor in tensors]
+    told = next((value for value in raw if not value.copies and value.labels), None)
+
+    def at_others(value: Value, tensor: Tensor) -> Value:
+        if told is None or not value.copies or value.labels:
+            return call.tensors.value(tensor)
+        free = [layer for layer in told.labels if value.zero and int(layer.max()) >= 0]
+        terms = tuple((to_layer(call.equations.variables("", (), each.numpy())).view(each.shape), 1) for each in free)
+        return replace(value, labels=told.labels, scale=terms, sign=terms, copies=False)
+
+    return [at_others(value, tensor) for value, tensor in zip(raw, tensors, strict=True)]
 
 
 def _with_pieces(call: Call, labels: tuple[Layer, ...], values: Sequence[Value], axis: int) -> tuple[Layer, ...]:
