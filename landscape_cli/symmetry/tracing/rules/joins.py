@@ -201,9 +201,12 @@ def _common_terms(terms: Sequence[Terms], axis: int) -> list[Term]:
 @rule("constant_pad_nd", words="numbers put side by side")
 def pad(call: Call) -> Value:
     """Places of one number put around: zeros have any label and any scale."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     widths, number = list(call.args[1]), call.argument(2, "value", 0)
     rank = len(operand.shape)
+    if number == 0 and (_is_nothing(operand) or 0 in operand.shape):
+        return Value(call.shape, (), zero=True, copies=True)
+    operand = call.operand(0)
     amounts = {rank - 1 - k // 2: widths[k : k + 2] for k in range(0, len(widths), 2)}
     for axis, (before, after) in amounts.items():
         if min(before, after) < 0:  # cropped
@@ -245,6 +248,9 @@ def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -
     """Return places of one number put beside `operand`: zeros have its scale, or one of their own along the axis."""
     labels = call.labels
     moving = [covered(layer) for layer in operand.labels if axis in covered(layer) and int(layer.max()) >= 0]
+    if number == 0 and not moving:
+        sizes = tuple(count if k == axis else size for k, size in enumerate(operand.shape))
+        return _zeros_beside(call, operand, sizes, axis)
     along = frozenset([axis]).union(*moving)
     shape = [(count if k == axis else size) if k in along else 1 for k, size in enumerate(operand.shape)]
     numbers = labels.units(prod(shape)) if moving else labels.slots(count, f"a place of {call.where}")
