@@ -12,7 +12,7 @@ from torch import Tensor
 
 from landscape_cli.alignment.solver import linear_sum_assignment
 from landscape_cli.errors import GeometryError
-from landscape_cli.symmetry import PermutationGroup, Symmetry
+from landscape_cli.symmetry import Axis, PermutationGroup, Role, Symmetry
 
 Array = NDArray[np.int64]
 Scores = NDArray[np.float32] | NDArray[np.float64]
@@ -123,6 +123,13 @@ class Nesting:
         inside = self.inside[name]
         return [leaf for inner in inside for leaf in self.leaves(inner.name)] if inside else [name]
 
+    def read_as_wholes(self, name: str) -> tuple[Axis, ...]:
+        """Return the axes that read blocks, and nothing of what is inside them: the reader of products of units."""
+        within = {axis.tensor for leaf in self.leaves(name) for axis in self.groups[leaf].axes}
+        return tuple(
+            axis for axis in self.groups[name].axes if axis.role is Role.OUTGOING and axis.tensor not in within
+        )
+
     def members(self, name: str) -> Array:
         """Return which units of a group inside are in which block, shape (blocks, runs, units a run)."""
         (inner,) = (inner for inner in self.inside[self.outer[name]] if inner.name == name)
@@ -140,7 +147,7 @@ class Nesting:
         """
         if not self.inside[name]:
             return _checked(scores[name]) if name in scores else None
-        total: Scores | None = None
+        total: Scores | None = _checked(scores[name]) if name in scores else None  # by what has them as wholes
         for inner in self.inside[name]:
             score = self.score(inner.name, scores)
             if score is not None:

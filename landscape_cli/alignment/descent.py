@@ -185,7 +185,7 @@ class Descent:
         """Match units that their similarity does not tell apart by all else that they have."""
         for leaf, of_leaf in terms.items():
             score = self.correlations.get(leaf) if self.axis_table.symmetry.latents else None
-            if of_leaf and leaf not in self.correlations:
+            if of_leaf and leaf not in self.correlations and not self.nesting.inside[leaf]:
                 score = self.similarity.score(leaf, of_leaf, self.matching, self.signs.common_signs_left(terms))
             if score is not None:
                 pairs = untied(leaf, score, self.similarity, self.matching)
@@ -225,6 +225,9 @@ class Descent:
             return terms
         within = {name, *leaves, *self._between(name, leaves)}
         apart = {leaf: [term for term in of_leaf if not term.depends & within] for leaf, of_leaf in terms.items()}
+        whole = [term for term in self.similarity.terms.get(name, ()) if not term.depends & within]
+        if whole:
+            apart[name] = terms[name] = whole
         return apart if any(apart.values()) or any(leaf in self.correlations for leaf in leaves) else terms
 
     def _note(self, name: str, terms: Mapping[str, Sequence[Term]]) -> None:

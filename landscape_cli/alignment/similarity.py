@@ -55,6 +55,9 @@ class Similarity:
                 terms = group_terms(group, axis_table, gains, kind)
                 telling = [term for term in terms if not _is_one_size(term, reference)]
                 self.terms[group.name] = telling or terms
+            elif kind is Kind.WEIGHT and (readers := axis_table.nesting.read_as_wholes(group.name)):
+                self.terms[group.name] = group_terms(replace(group, axes=readers), axis_table, gains, kind)
+            if group.name in self.terms:
                 self._common_signs |= {term.key[1]: term.common_signs for term in self.terms[group.name]}
 
     def writers(self, name: str) -> list[Term]:

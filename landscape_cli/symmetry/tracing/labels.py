@@ -181,8 +181,24 @@ class Labels:
             pairs = different_rows(pairs[pairs[:, 0] != pairs[:, 1]])
         for side in (0, 1):
             belongs = blocks[:, side] >= 0
+            if (
+                len(blocks) == 1
+                and blocks[0, side] >= 0 > blocks[0, 1 - side]
+                and self._stays(original[0], blocks[0, side])
+            ):
+                continue
             if belongs.any():
                 self.respect(original[belongs, side], blocks[belongs, side], reason)
+
+    def _stays(self, pair: Array, block: int) -> bool:
+        """Put two units that are one now into the block that one of them was in before, unless that is in them."""
+        [root, outer] = self.find(np.array([pair[0], block]))
+        up = outer
+        while up >= 0 and up != root:
+            up = self.above(up[None])[0]
+        if up < 0:
+            self._above[root] = outer
+        return bool(up < 0)
 
     def _merge(self, pairs: Array) -> None:
         """Make one of each pair of units; no unit occurs twice."""
@@ -195,11 +211,21 @@ class Labels:
 
     def _pair_up(self, pairs: Array, reason: str) -> None:
         """Make each pair two slots of a new unit, or fix all where they do not come in pairs."""
-        pairs = different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
+        in_order, pairs = pairs, different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
         flat = pairs.ravel()
         above = self._above[: self.count]
-        if len(different(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():
+        if len(different(flat)) < len(flat):
             self.fix(flat, reason)
+            return
+        if np.isin(flat, self.find(above[above >= 0])).any():  # blocks: that at the second place is part of the first
+            outer = self.above(pairs)
+            alike = (outer[:, 0] == outer[:, 1]).all() and not self._fixed[flat].any()
+            if alike and not (self._row[flat] >= 0).any():
+                inner = np.isin(pairs[:, 1], in_order[:, 1])[:, None]
+                outer_first = np.where(inner, pairs, pairs[:, ::-1])
+                self._above[outer_first[:, 1]] = outer_first[:, 0]
+            else:
+                self.fix(flat, reason)
             return
         units, slots = self.units(len(pairs)), self.slots(2, "")
         for side in (0, 1):
