@@ -30,6 +30,7 @@ from landscape_cli.symmetry.tracing.integers import (
     pairs_of,
     ranked,
     ranked_rows,
+    split_rows,
 )
 from landscape_cli.symmetry.tracing.origins import Origins
 
@@ -249,7 +250,7 @@ class Labels:
         self._row[units] = len(self._parts) + np.arange(len(units))
         self._parts = np.concatenate([self._parts, np.stack([first, second, slot], axis=1)])
         if len(units) and (first >= 0).all() and (second >= 0).all():
-            self.share(ranked(first), ranked(second), reason)
+            self.share(np.stack([first, second], axis=1), np.ones(len(units), dtype=np.int64), reason)
         belongs = blocks >= 0
         if not belongs.any():
             return
@@ -357,21 +358,18 @@ class Labels:
             if inside.any():
                 self.respect(made[inside], outer[inside, side], reason)
 
-    def share(self, first: tuple[Array, Array], second: tuple[Array, Array], reason: str) -> bool:
+    def share(self, pairs: Array, times: Array, reason: str) -> bool:
         """State that units that meet, pair by pair, are in common blocks, and tell whether that is so.
 
         A block holds all that are joined by meeting; in it each of the one must meet each of the other, equally often.
 
         Args:
-            first: units, and for each pair which of them is in it.
-            second: the units that they meet, and which.
+            pairs: the units, shape (pairs, 2).
+            times: how often each pair meets.
             reason: why.
         """
-        (firsts, one), (seconds, other) = ((ranked(self.find(units)), which) for units, which in (first, second))
-        (ones, to_one), (others, to_other) = firsts, seconds
-        codes, which = ranked(to_one[one] * len(others) + to_other[other])
-        pairs = np.stack([ones[codes // len(others)], others[codes % len(others)]], axis=1)
-        times = np.bincount(which)
+        pairs, which = split_rows(self.find(pairs))
+        times = np.bincount(which, weights=times)
         blocks = components(pairs)
         sides = [pairs_of(blocks, pairs[:, side])[:, 0] for side in (0, 1)]
         full = np.bincount(sides[0]) * np.bincount(sides[1])

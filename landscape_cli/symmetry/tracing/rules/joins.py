@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.tracing.integers import is_function
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
     Term,
@@ -20,11 +19,10 @@ from landscape_cli.symmetry.tracing.layers import (
     compress,
     covered,
     distinct,
-    flat,
     reach,
     to_layer,
-    together,
 )
+from landscape_cli.symmetry.tracing.narrowed import tells
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.relate import resolved
 from landscape_cli.symmetry.tracing.rules.call import Call
@@ -90,7 +88,7 @@ def _with_pieces(call: Call, labels: tuple[Layer, ...], values: Sequence[Value],
     sizes = [value.shape[axis] for value in values]
     slots = call.slots(len(values), axis, len(call.shape), f"a place of {call.where}")
     pieces = slots.repeat_interleave(torch.tensor(sizes), axis)
-    told = labels and covered(pieces) <= reach(labels) and is_function(*flat(together(labels), pieces))
+    told = labels and covered(pieces) <= reach(labels) and tells(labels, pieces)
     return labels if told else (*labels, pieces)
 
 
