@@ -27,9 +27,15 @@ NETWORK = re.compile(r"-(?=[a-z]+\d*(-\d+)?$)")
 
 
 def again_of(studies: Sequence[Study], files: str) -> str:
-    """Return the command that measures files of studies again, their networks trained first if they are not there."""
-    names = " ".join(NETWORK.sub("/", study.name) for study in studies)
-    return f"ONLY='{files}' bash examples/binary/run.sh small data runs {names}"
+    """Return the command that measures files of studies again, or all, their networks trained first if need be."""
+    of_settings: dict[str, list[str]] = {}
+    for study in studies:
+        of_settings.setdefault(study.settings or "small", []).append(NETWORK.sub("/", study.name))
+    only = f"ONLY='{files}' " if files else ""
+    commands = (
+        f"{only}bash examples/binary/run.sh {own} data runs {' '.join(of_settings[own])}" for own in of_settings
+    )
+    return " && ".join(commands)
 
 
 REPORT = Report(

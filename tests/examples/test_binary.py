@@ -8,6 +8,7 @@ import random
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -306,7 +307,7 @@ def test_each_table_is_made_again_by_its_command(heading: str, tmp_path: Path) -
     text = (BINARY / "results" / "report.md").read_text()
     own = next(part for part in text.split("\n## ") if part.startswith(f"{heading}\n"))
     tables = re.findall(r"^(### [^#]*?)\n\nAgain: `(.*)`$", own, re.MULTILINE)
-    assert len(tables) == (1 if "-N-" in heading else 3)
+    assert len(tables) == (1 if "-N-" in heading else 4)
     for place, (made, command) in enumerate(tables):
         assert made in remade(command, tmp_path / str(place))
     made, command = tables[-1]
@@ -319,12 +320,16 @@ def test_commands_name_studies_as_the_settings_do() -> None:
     studies = [Study(FORM, name, {}, {}, {}, {}, {}, {}, {}, {}, []) for name in names]
     settings = (BINARY / "small.sh").read_text().split("studies=(")[1].split(")")[0]
     assert {again_of([study], "*").split()[-1] for study in studies} == set(settings.split())
+    first, second = studies[:2]
+    others = again_of([first, replace(second, settings="own.sh")], "*").split(" && ")
+    assert ["run.sh own.sh data runs" in command for command in others] == [False, True]
 
 
 @pytest.mark.parametrize(("runs", "corners", "third"), [(2, 2, True), (3, 3, False), (5, 3, False)])
 def test_planes_are_of_networks_that_there_are(runs: int, corners: int, third: bool, tmp_path: Path) -> None:
     settings = tmp_path / "own.sh"
-    settings.write_text((BINARY / "small.sh").read_text().replace("runs=3", f"runs={runs}"))
+    seeds = "first_seed=([rsgd]=1 [sgd]=11 [adv]=21 [sgd-old]=31)"
+    settings.write_text(f"{(BINARY / 'small.sh').read_text()}\nruns={runs}\n{seeds}\n")
     command = f"ONLY='planes/*' bash {BINARY / 'run.sh'} {settings} data nowhere hmm-801/committee"
     planes = [parse(line) for line in dry(command) if "landscape plane" in line]
     assert len(planes) == 6

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from tests.support.layers import Net
 
@@ -31,6 +32,10 @@ def linear(inputs: int, outputs: int) -> Callable[[], nn.Module]:
 
 def conv(inputs: int, outputs: int, size: int = 3, **setting: Any) -> Callable[[], nn.Module]:
     return lambda: nn.Conv2d(inputs, outputs, size, padding=setting.pop("padding", size // 2), **setting)
+
+
+def normed(inputs: int, outputs: int) -> Callable[[], nn.Module]:
+    return lambda: weight_norm(nn.Linear(inputs, outputs))
 
 
 def weights(*shape: int) -> Callable[[], nn.Parameter]:
@@ -103,6 +108,11 @@ SUMMED = {
     "with slopes": two(
         lambda m, x: m.b(m.p(m.a(x))) + m.d(m.q(m.c(x))), p=lambda: nn.PReLU(4), q=lambda: nn.PReLU(3)
     ),
+    "beside the input": two(
+        lambda m, x: m.b(torch.cat([m.a(x).relu(), x], 1)) + m.d(torch.cat([m.c(x).relu(), x], 1)),
+        b=linear(7, 2), d=linear(6, 2),
+    ),
+    "of weights with norms": two(_relu, a=normed(3, 4), c=normed(3, 3)),
     "read by one layer": net(
         lambda m, x: m.b(m.a(x).relu()) + m.b(m.c(x).relu()), VECTOR, (4, 8),
         a=linear(3, 4), b=linear(4, 2), c=linear(3, 4),
@@ -154,6 +164,10 @@ SIDE_BY_SIDE = {
     "normed together": beside(
         lambda m, x: m.o(m.n(torch.cat([m.a(x), m.c(x)], 1))), n=lambda: nn.LayerNorm(7)
     ),
+    "after others": beside(
+        lambda m, x: m.o(torch.cat([torch.cat([m.a(x).relu(), m.c(x).relu()], 1), m.e(x).relu()], 1)), units=(9,),
+        e=linear(3, 2), o=linear(9, 2),
+    ),
     "after the input": beside(
         lambda m, x: m.o(torch.cat([x, m.a(x).relu(), m.c(x).relu()], 1)), o=linear(10, 2)
     ),
@@ -181,6 +195,7 @@ FACTORS = {
     "products of numbers": pair(lambda a, c: a * c),
     "the larger": pair(torch.maximum),
     "the smaller": pair(torch.minimum),
+    "sums of exponentials": pair(torch.logaddexp),
     "distances": pair(lambda a, c: (a - c).abs()),
     "squared distances": pair(lambda a, c: (a - c) ** 2),
     "the largest of a stack": pair(lambda a, c: torch.stack([a, c]).amax(0)),

@@ -146,3 +146,37 @@ def test_pieces_that_two_kinds_of_places_tell_stay_where_they_are() -> None:
     net = make_net(Net(body, a=nn.Linear(4, 5), w=parameter(2, 3, 5, 3)), (4,))
     check_true(net)
     assert [group.units for group in net.symmetry.permutations] == [5]
+
+
+JOINT = {
+    "capsules": lambda m, x: torch.einsum("bid,iodk->bok", F.relu(m.p(x)).view(-1, 2, 3), m.w).norm(dim=-1),
+    "by tensordot": lambda m, x: torch.tensordot(F.relu(m.p(x)).view(-1, 2, 3), m.w, 2),
+    "laid out flat": lambda m, x: F.relu(m.p(x)) @ m.w.reshape(6, 8),
+    "biases of each place": lambda m, x: torch.einsum("bid,iodk->bok", F.relu(m.p(x).view(-1, 2, 3) + m.b), m.w),
+}
+"""Weights (i, o, d, k) that read units at places of two axes, i and d, which nothing else sets apart."""
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_axes_that_are_read_as_one_have_units_of_one_kind(name: str) -> None:
+    torch.manual_seed(0)
+    shape = (2, 3, 8) if name in {"by tensordot", "laid out flat"} else (2, 2, 3, 4)
+    net = make_net(Net(JOINT[name], p=nn.Linear(4, 6), w=parameter(*shape), b=parameter(2, 3)), (4,))
+    check_true(net)
+    first = next(group for group in net.symmetry.permutations if group.axes[0].tensor.startswith("p."))
+    assert (first.size, first.blocks) == (6, 1)
+    assert [group.size for group in net.symmetry.scales] == [6]
+    assert undone(net, 0) == ""
+
+
+def test_axes_that_something_sets_apart_are_not_read_as_one() -> None:
+    """Negative control: capsules that are each divided by their length have units of each one's own."""
+    torch.manual_seed(0)
+
+    def body(m: Net, x: Tensor) -> Tensor:
+        return torch.einsum("bid,iodk->bok", F.normalize(m.p(x).view(-1, 2, 3), dim=-1), m.w)
+
+    net = make_net(Net(body, p=nn.Linear(4, 6), w=parameter(2, 2, 3, 4)), (4,))
+    check_true(net)
+    first = next(group for group in net.symmetry.permutations if group.axes[0].tensor.startswith("p."))
+    assert (first.size, first.blocks) == (3, 2)

@@ -48,6 +48,8 @@ def is_alone(node: Node, axis: int, rank: int) -> bool | None:
         return axis == 1
     arguments = node.kind[1] if len(node.kind) > 1 and isinstance(node.kind[1], tuple) else ()
     second: Any = arguments[1] if len(arguments) > 1 else None
+    if name == "_weight_norm_interface":
+        return axis == (arguments[2] if len(arguments) > 2 else 0) % rank
     if name in ALONG and isinstance(second, int):
         return axis != second % rank
     if name in LAST_AXES and isinstance(second, tuple):

@@ -38,8 +38,11 @@ def meetings(graph: Graph, comparison: Comparison, users: Mapping[int, set[int]]
         using = users.get(number, set())
         if is_sum(node) and not any(nodes[user].kind == node.kind for user in using):
             yield _of_sum(graph, comparison.terms(number), number)
-        elif node.operator == "cat" and len(node.operands) > 1:
-            yield Meeting(tuple(dict.fromkeys(node.operands)), frozenset({number}), axis=node.axis)
+        elif (
+            node.operator == "cat" and len(node.operands) > 1 and node.kind not in {nodes[user].kind for user in using}
+        ):
+            terms, within = _flat(graph, number)
+            yield Meeting(tuple(dict.fromkeys(terms)), within, axis=node.axis)
         elif node.operator == "stack" and len(node.operands) > 1 and using:
             reduced = {str(nodes[user].operator) for user in using if _reduces(nodes[user], node)}
             if len(reduced) == 1 and all(_reduces(nodes[user], node) for user in using):
@@ -50,16 +53,25 @@ def meetings(graph: Graph, comparison: Comparison, users: Mapping[int, set[int]]
 def _of_sum(graph: Graph, terms: Sequence[int], number: int) -> Meeting:
     """Return what is put together by a sum, a product or the like, with those that are operands of it."""
     nodes, kind = graph.nodes, graph.nodes[number].kind
+    within = set(_flat(graph, number)[1])
+    if kind == ("difference",):
+        within |= set(terms)
+        terms = [nodes[term].operands[0] for term in terms]
+    return Meeting(tuple(terms), frozenset(within), adds=kind == ("add",))
+
+
+def _flat(graph: Graph, number: int) -> tuple[list[int], frozenset[int]]:
+    """Return what is put together by a node with those of its kind that are its operands, and all of these."""
+    nodes, kind = graph.nodes, graph.nodes[number].kind
+    terms: list[int] = []
     within, pending = set[int](), [number]
     while pending:
         here = pending.pop()
         if here not in within:
             within.add(here)
+            terms += [operand for operand in nodes[here].operands if nodes[operand].kind != kind]
             pending += [operand for operand in nodes[here].operands if nodes[operand].kind == kind]
-    if kind == ("difference",):
-        within |= set(terms)
-        terms = [nodes[term].operands[0] for term in terms]
-    return Meeting(tuple(terms), frozenset(within), adds=kind == ("add",))
+    return terms, frozenset(within)
 
 
 def _reduces(user: Node, stack: Node) -> bool:

@@ -149,6 +149,11 @@ class Threads:
                 if np.array_equal(*units):
                     return None  # of places that labels do not tell apart
                 pending += zip(left.operands, right.operands, strict=True)
+            elif left.operator == right.operator == "cat" and strands[0].axes == (left.axis,) == (right.axis,):
+                sides = [self._holding(node, side) for node, side in zip((left, right), units, strict=True)]
+                if sides[0] is None or sides[1] is None:
+                    return None
+                pending.append((sides[0], sides[1]))
             elif len(left.operands) == len(right.operands) and alike_kinds(left.kind, right.kind, sizes):
                 if not all(is_alone(left, axis, strands[0].rank) for axis in strands[0].axes):
                     return None
@@ -166,6 +171,11 @@ class Threads:
             return list(zip(left.operands, right.operands, strict=True))
         sides = [sorted(node.operands, key=lambda operand: self.alike[operand]) for node in (left, right)]
         return list(zip(*sides, strict=True))
+
+    def _holding(self, node: Node, units: Array) -> int | None:
+        """Return which of the operands that are put side by side has units; None if several have."""
+        holding = [operand for operand in node.operands if self.carries(operand, units)]
+        return holding[0] if len(holding) == 1 else None
 
     def _are_channels(self, left: Node, right: Node, units: Units) -> bool:
         """Tell whether convolutions in groups read one channel for each unit, which is its own."""

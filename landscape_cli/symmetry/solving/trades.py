@@ -204,6 +204,7 @@ class _Search:
 
     def _beside(self, meeting: Meeting, axis: int, first: int, other: int) -> tuple[str, str, Thread] | None:
         """Return the groups of two nodes that are put side by side, if what becomes of either is the same."""
+        inner = meeting.within - {max(meeting.within)}
         for one in self.groups_at(first):
             for two in self.groups_at(other):
                 units = self.units[one], self.units[two]
@@ -214,18 +215,18 @@ class _Search:
                 if thread is None or not thread.leaves:
                     continue
                 alone = not self.threads.is_used_otherwise(thread.nodes, thread.nodes | meeting.within, units)
-                if alone and self._are_one_beyond(thread, units):
+                if alone and self._are_one_beyond(thread.nodes | inner, units):
                     return one, two, thread
         return None
 
-    def _are_one_beyond(self, thread: Thread, units: Units) -> bool:
-        """Tell whether units of two groups occur in the same way wherever they do but in what they are made of.
+    def _are_one_beyond(self, within: Collection[int], units: Units) -> bool:
+        """Tell whether units of two groups occur in the same way wherever they do but within some nodes.
 
         Those of several blocks, as of groups of channels that a convolution reads, go where these go.
         """
         if len(np.unique(self.labels.above(np.concatenate(units)))) > 1:
             return False
-        seen = [node.labels for number, node in enumerate(self.graph.nodes) if number not in thread.nodes]
+        seen = [node.labels for number, node in enumerate(self.graph.nodes) if number not in within]
         colors = color(self.labels, runs_of(self.labels, seen))
         return len(np.unique(colors[np.concatenate(units)])) == 1
 

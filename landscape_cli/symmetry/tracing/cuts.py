@@ -8,7 +8,7 @@ cut there; weights of a grouped convolution, by groups. A run notes what it has 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, combinations
 from math import prod
 
@@ -21,7 +21,11 @@ MOST_STACKED = 3
 
 
 class CutTable:
-    """What one run has shown of how parameters may be cut."""
+    """What one run has shown of how parameters may be cut.
+
+    Attributes:
+        joint: axes of parameters that may have a unit at each place of all of them together.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class CutTable:
             followed: those that are cut in this run, and how.
         """
         self._shapes, self._learned, self._runs, self._followed = shapes, learned, runs, followed
+        self.joint: dict[str, list[tuple[int, ...]]] = {}
         self._cuts: dict[str, dict[int, Cut]] = {}
         self._taken: set[tuple[str, int]] = set()
         self._guessed: set[str] = set()
@@ -50,6 +55,14 @@ class CutTable:
         if used.name not in self._cuts and len(self._long(used)) >= MOST_STACKED:
             self._guessed.add(used.name)
         self._note_cuts(used, self._long(used)[:1], most=most)
+
+    def note_joint(self, used: Parameter, axes: Iterable[int]) -> None:
+        """Note that axes of a parameter, of those it is used with, were laid out as one or met units along all."""
+        dims = [used.dims[axis] for axis in sorted(axes)]
+        if used.name in self._learned and len(dims) > 1 and None not in dims:
+            made = tuple(dim for dim in dims if dim is not None)
+            if all(set(before).isdisjoint(made) for before in self.joint.setdefault(used.name, [])):
+                self.joint[used.name].append(made)
 
     def note_batch(self, used: Parameter, batch: Collection[int]) -> None:
         """Note that one is a stack of matrices along these axes."""
@@ -136,7 +149,28 @@ class CutTable:
             beside = max((_beside(self._shapes[name], cuts) for cuts in sorted(cut, key=repr)), key=len, default=())
             if len(beside) > len(stacked.get(name, ())):
                 stacked[name] = beside
-        return stacked
+        return stacked | self._without_common(labels)
+
+    def _without_common(self, labels: Labels) -> dict[str, tuple[Cut, ...]]:
+        """Return how parameters are cut whose pieces, each taken by itself, have units in common along some axes.
+
+        Beside a stack that is used as a whole, units are each piece's own along no more than the others; where they are
+        so along none, as of biases that are summed, that is no cut.
+        """
+        cuts = {(name, cut.axis) for name, each in self._followed.items() for cut in each}
+        found: dict[str, tuple[Cut, ...]] = {}
+        for name in self._followed if cuts - self._taken else ():
+            *outer, last = self._followed[name]
+            plain = max(last.pieces) == last.parts == 1 and last.beside is None
+            if not plain or (name, last.axis) not in self._taken or name not in self._runs:
+                continue
+            layers = {
+                max(covered(run[0]) - {cut.axis for cut in outer} - {last.axis}): run[0] for run in self._runs[name]
+            }
+            own = tuple(dim for dim, layer in sorted(layers.items()) if not _in_common(layer, last.axis, labels))
+            if len(own) < len(layers):
+                found[name] = (*outer, last._replace(beside=own)) if own else ()
+        return found
 
     def _turn_guesses(self, labels: Labels) -> None:
         """Cut along the axes whose units products go by one by one, where it was a guess which these are."""
@@ -205,14 +239,34 @@ def crossings(stacks: Stacks, shapes: Mapping[str, Sequence[int]]) -> Iterator[d
         yield {**stacks, **{name: found[k] for name, found in ways.items() if k < len(found)}}
 
 
+def joint_cuts(
+    joint: Mapping[str, Sequence[Sequence[int]]], shapes: Mapping[str, Sequence[int]], followed: Stacks
+) -> dict[str, tuple[Cut, ...]]:
+    """Return how parameters are cut that have a unit at each place of some axes together, beside what else cuts them.
+
+    Args:
+        joint: these axes of each, perhaps several times.
+        shapes: of all tensors by name.
+        followed: how parameters are cut so far.
+    """
+    cuts: dict[str, tuple[Cut, ...]] = {}
+    for name, several in joint.items():
+        before = followed.get(name, ())
+        made = [Cut(axis, (1,) * shapes[name][axis], beside=tuple(beside), joint=True) for axis, *beside in several]
+        taken = {dim for axes in several for dim in axes}
+        others = [each for each in before if taken.isdisjoint({each.axis, *(each.beside or ())})]
+        cuts[name] = (*made, *(others if is_crossed(before) else ()))
+    return cuts
+
+
 def crossed_in(stacks: Stacks) -> set[str]:
     """Return which parameters are cut along two axes at once, each cut by itself."""
-    return {name for name, cuts in stacks.items() if is_crossed(cuts)}
+    return {name for name, cuts in stacks.items() if len(cuts) > 1 and is_crossed(cuts)}
 
 
 def is_crossed(cuts: Sequence[Cut]) -> bool:
     """Tell whether cuts are each by itself, rather than one within the pieces of another."""
-    return len(cuts) > 1 and cuts[0].beside is not None
+    return (len(cuts) > 1 and cuts[0].beside is not None) or any(cut.joint for cut in cuts)
 
 
 def _tiling(slices: Collection[tuple[int, int]], length: int) -> tuple[int, ...]:
@@ -223,6 +277,13 @@ def _tiling(slices: Collection[tuple[int, int]], length: int) -> tuple[int, ...]
         if [*starts, length] == [0, *accumulate(sizes)]:
             return sizes
     return ()
+
+
+def _in_common(layer: Layer, axis: int, labels: Labels) -> bool:
+    """Tell whether all places along an axis have the same units."""
+    parts = (labels.resolve(piece.numpy().ravel()) for piece in layer.unbind(axis))
+    units = [{int(unit) for part in resolved for unit in part if unit >= 0} for resolved in parts]
+    return bool(units[0]) and all(each == units[0] for each in units)
 
 
 def _each_alone(cut: Cut) -> Cut:

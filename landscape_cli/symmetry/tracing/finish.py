@@ -76,6 +76,7 @@ def finish(output: Any, tensors: TensorTable, weights: WeightTracker, notes: Not
         graph=graph,
         stacks=parameters.cuts.stacks_seen(weights.names, tensors.labels),
         cuts=parameters.stacks,
+        joint=parameters.cuts.joint,
     )
 
 

@@ -19,7 +19,7 @@ from landscape_cli.symmetry.tracing.identity import TensorDict
 from landscape_cli.symmetry.tracing.layers import Layer, Value
 from landscape_cli.symmetry.tracing.storage import storage_of
 
-COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "fmax", "fmin", "hypot", "difference"})
+COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "difference"})
 """Operators whose two operands may trade places, and brackets, too: many in a row are one of many operands."""
 JOINING = frozenset({"stack", "cat"})
 NUMBERS_SAY = {("gt", 0): True, ("ne", 0): True, ("ge", 1): True, ("eq", 0): False, ("le", 0): False, ("lt", 1): False}

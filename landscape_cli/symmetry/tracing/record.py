@@ -22,12 +22,14 @@ class Cut(NamedTuple):
         parts: in how many runs of as many pieces these lie that are told apart by their numbers, so that units of one
             run may be those of another.
         beside: the axes along which each piece has units of its own; None for all.
+        joint: whether these, and the axis, have a unit at each place of all together, in no blocks.
     """
 
     axis: int
     pieces: tuple[int, ...]
     parts: int = 1
     beside: tuple[int, ...] | None = None
+    joint: bool = False
 
     @property
     def numbered(self) -> Cut:
@@ -117,6 +119,7 @@ class Traced:
         graph: what was computed of what.
         stacks: parameters that were used as stacks of such, with what lies beside, and how they are cut.
         cuts: those that were followed as such.
+        joint: axes of parameters that were laid out as one, or met units that run along all of them.
     """
 
     labels: Labels
@@ -137,3 +140,4 @@ class Traced:
     graph: Graph
     stacks: Stacks = field(default_factory=dict)
     cuts: Stacks = field(default_factory=dict)
+    joint: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)

@@ -38,6 +38,8 @@ TIED = "numbers in their order of which several may be equal, as a mask's zeros 
 """Why units may not move that such an order names."""
 HIDDEN = "numbers in their order of which more are taken than a mask leaves, of what it hides the first ones"
 """Why those may not of which some are named that a mask hides."""
+SORTED = "samples sorted by the numbers of units, as of experts: taken by a mask for each, these would be followed"
+"""Why units may not move whose numbers are sorted."""
 UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
 MOST_COMPARED = 1 << 14
@@ -84,6 +86,8 @@ class TensorTable:
         constants: the tensors that depend on neither input nor parameters.
         ties: which numbers of tensors may be repeated.
         seen: the labels of all tensors there were.
+        are_named: whether any units were named by whole numbers, as experts that are chosen.
+        told_by_number: why units may not move that are looked up by where they are.
     """
 
     def __init__(self, labels: Labels, equations: Equations, parameters: ParameterTable, constants: Constants) -> None:
@@ -91,6 +95,7 @@ class TensorTable:
         self.labels, self.equations, self.ties = labels, equations, TieTable(constants)
         self.parameters, self.constants = parameters, constants
         self.seen: list[Sequence[Layer]] = []
+        self.are_named, self.told_by_number = False, NUMBERED
         self._values: TensorDict[Value] = TensorDict()
         self._unruled: TensorDict[_Unruled] = TensorDict()
         self._storages = StorageTable(labels)
@@ -130,6 +135,7 @@ class TensorTable:
         It may hold numbers of places of units, or there is a reason why it does not.
         """
         made_of = tuple(self.value(operand) for operand in operands)
+        self.are_named |= isinstance(named, Names)
         names, why = (named, NUMBERED) if isinstance(named, Names) else (None, named or f"{NO_RULE}{where}")
         self._unruled[tensor] = _Unruled(where, made_of, names, why)
         self._views[storage_of(tensor)][id(tensor)] = tensor
@@ -146,6 +152,13 @@ class TensorTable:
             return None if unruled is None else unruled.names
         self._unruled[tensor] = replace(unruled, names=None, why=HIDDEN)
         return None
+
+    def sort_named(self, tensor: Tensor) -> None:
+        """Note that whole numbers are sorted: units that they name may not move for that."""
+        unruled = self._unruled.get(tensor)
+        if unruled is not None and unruled.names is not None:
+            self._unruled[tensor] = replace(unruled, why=SORTED)
+            self.told_by_number = SORTED
 
     def filling(self, tensor: Tensor) -> float | None:
         """Return the number that a constant holds all over, until something is written there; None if there is none."""
@@ -282,7 +295,7 @@ class TensorTable:
         """Give each axis of a parameter units, scales and signs of its own."""
         name, rank = self.parameters.name(tensor), tensor.ndim
         if used and name in self.parameters.stacks:
-            self._add_stack(tensor)
+            (self._add_crossed if is_crossed(self.parameters.stacks[name]) else self._add_stack)(tensor)
             return
         numbers = [to_layer(self.labels.units(size, together=True)) for size in tensor.shape]
         terms = tuple(
@@ -312,14 +325,7 @@ class TensorTable:
         outer, slots = 1, list[Layer]()
         layers: list[Layer] = []
         cuts = self.parameters.stacks[name]
-        crossed = cuts if is_crossed(cuts) else ()
-        for cut in crossed:  # each by itself
-            inner = self.labels.units(len(cut.pieces))
-            for dim in cut.beside or ():
-                units = self.labels.units(len(cut.pieces) * shape[dim], together=True)
-                self.labels.respect(units, np.repeat(inner, shape[dim]), f"a stack, {name!r}")
-                layers.append(_across(units.reshape(-1, shape[dim]), (cut.axis, dim), shape))
-        for cut in cuts[len(crossed) :]:
+        for cut in cuts:
             count, which = len(cut.pieces), np.repeat(np.arange(len(cut.pieces)), cut.pieces)
             parts = cut.parts if cut is cuts[-1] else count
             inner = self.labels.units(len(blocks) * count)
@@ -339,13 +345,38 @@ class TensorTable:
                 numbers = self.labels.slots(parts, f"a piece of {name!r}")[which // (count // parts)]
                 slots.append(_across(numbers, (cut.axis,), shape))
         beside = range(len(shape)) if cuts[-1].beside is None else cuts[-1].beside
-        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1 and not crossed]:
+        for dim in [dim for dim, size in enumerate(shape) if dim not in axes and size > 1]:
             if dim not in beside:
                 layers.append(along(to_layer(self.labels.units(shape[dim], together=True)), dim, len(shape)))
                 continue
             units = self._units_apart([shape[dim] * len(blocks) // outer] * outer)
             self.labels.respect(units, np.repeat(blocks, shape[dim]), f"a stack, {name!r}")
             layers.append(_across(units.reshape(len(blocks), -1)[piece], (*axes, dim), shape))
+        self._define_cut(tensor, layers, slots)
+
+    def _add_crossed(self, tensor: Tensor) -> None:
+        """Give a parameter units, scales and signs for each of several cuts by itself, in its pieces or in none."""
+        name, shape = self.parameters.name(tensor), tuple(tensor.shape)
+        layers: list[Layer] = []
+        taken: set[int] = set()
+        for cut in self.parameters.stacks[name]:
+            axes = (cut.axis, *(cut.beside or ()))
+            sizes = [shape[axis] for axis in axes]
+            units = self.labels.units(prod(sizes), together=True)
+            if not cut.joint:
+                self.labels.respect(
+                    units, np.repeat(self.labels.units(sizes[0]), prod(sizes[1:])), f"a stack, {name!r}"
+                )
+            layers.append(_across(units.reshape(sizes), axes, shape))
+            taken |= set(axes)
+        for dim, size in enumerate(shape):
+            if size > 1 and dim not in taken:
+                layers.append(along(to_layer(self.labels.units(size, together=True)), dim, len(shape)))
+        self._define_cut(tensor, layers, [])
+
+    def _define_cut(self, tensor: Tensor, layers: Sequence[Layer], slots: Sequence[Layer]) -> None:
+        """Say what is known of a parameter with units along several axes at once, and slots beside."""
+        name, shape = self.parameters.name(tensor), tuple(tensor.shape)
         terms = []
         for layer in layers:
             dims = tuple(dim for dim, size in enumerate(layer.shape) if size > 1)

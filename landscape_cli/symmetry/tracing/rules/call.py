@@ -208,8 +208,11 @@ class Call:
             long = {axis - len(value.shape) for axis, size in enumerate(value.shape) if size > 1}
             others = [other for other in values if other.parameter is None] if value.behind and len(long) > 1 else []
             for layer in (layer for other in others for layer in other.labels if int(layer.max()) >= 0):
-                if len({axis - layer.ndim for axis in covered(layer)} & long) > 1 and value.behind:
+                along = {axis - layer.ndim for axis in covered(layer)} & long
+                if len(along) > 1 and value.behind:
                     self.parameters.cuts.note_stack(value.behind)
+                    if value.parameter is not None:
+                        self.parameters.cuts.note_joint(value.parameter, [len(value.shape) + axis for axis in along])
 
     def summed(self, labels: Sequence[Layer], axes: Sequence[int]) -> tuple[Layer, ...]:
         """State that places along these axes are summed over; return labels with those axes of size 1."""

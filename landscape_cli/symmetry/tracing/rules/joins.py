@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.tracing.integers import is_function
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
     Term,
@@ -20,11 +19,10 @@ from landscape_cli.symmetry.tracing.layers import (
     compress,
     covered,
     distinct,
-    flat,
     reach,
     to_layer,
-    together,
 )
+from landscape_cli.symmetry.tracing.narrowed import tells
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.relate import resolved
 from landscape_cli.symmetry.tracing.rules.call import Call
@@ -39,7 +37,7 @@ def stack(call: Call) -> Value:
     if len({id(tensor) for tensor in call.args[0]}) == 1 < len(call.args[0]):
         value = call.tensors.raw(call.args[0][0])
         return replace(value.layers(lambda layer: layer.unsqueeze(axis), call.shape), copies=True)
-    values = _copies(call, call.args[0]) or [call.tensors.value(tensor) for tensor in call.args[0]]
+    values = _copies(call, call.args[0]) or _with_constants(call, call.args[0])
     lifted = [
         value.layers(lambda layer: layer.unsqueeze(axis), (*value.shape[:axis], 1, *value.shape[axis:]))
         for value in values
@@ -70,12 +68,27 @@ def _copies(call: Call, tensors: Sequence[Tensor]) -> list[Value]:
     return values if all(value.copies and not value.zero for value in values) else []
 
 
+def _with_constants(call: Call, tensors: Sequence[Tensor]) -> list[Value]:
+    """Return what is known of tensors; of one number all over, that it stands at what lives in others, if any do."""
+    raw = [call.tensors.raw(tensor) for tensor in tensors]
+    told = next((value for value in raw if not value.copies and value.labels), None)
+
+    def at_others(value: Value, tensor: Tensor) -> Value:
+        if told is None or not value.copies or value.labels:
+            return call.tensors.value(tensor)
+        free = [layer for layer in told.labels if value.zero and int(layer.max()) >= 0]
+        terms = tuple((to_layer(call.equations.variables("", (), each.numpy())).view(each.shape), 1) for each in free)
+        return replace(value, labels=told.labels, scale=terms, sign=terms, copies=False)
+
+    return [at_others(value, tensor) for value, tensor in zip(raw, tensors, strict=True)]
+
+
 def _with_pieces(call: Call, labels: tuple[Layer, ...], values: Sequence[Value], axis: int) -> tuple[Layer, ...]:
     """Return labels of copies side by side, with a slot for each value unless units tell whose places are whose."""
     sizes = [value.shape[axis] for value in values]
     slots = call.slots(len(values), axis, len(call.shape), f"a place of {call.where}")
     pieces = slots.repeat_interleave(torch.tensor(sizes), axis)
-    told = labels and covered(pieces) <= reach(labels) and is_function(*flat(together(labels), pieces))
+    told = labels and covered(pieces) <= reach(labels) and tells(labels, pieces)
     return labels if told else (*labels, pieces)
 
 
@@ -186,9 +199,12 @@ def _common_terms(terms: Sequence[Terms], axis: int) -> list[Term]:
 @rule("constant_pad_nd", words="numbers put side by side")
 def pad(call: Call) -> Value:
     """Places of one number put around: zeros have any label and any scale."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     widths, number = list(call.args[1]), call.argument(2, "value", 0)
     rank = len(operand.shape)
+    if number == 0 and (_is_nothing(operand) or 0 in operand.shape):
+        return Value(call.shape, (), zero=True, copies=True)
+    operand = call.operand(0)
     amounts = {rank - 1 - k // 2: widths[k : k + 2] for k in range(0, len(widths), 2)}
     for axis, (before, after) in amounts.items():
         if min(before, after) < 0:  # cropped
@@ -230,6 +246,9 @@ def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -
     """Return places of one number put beside `operand`: zeros have its scale, or one of their own along the axis."""
     labels = call.labels
     moving = [covered(layer) for layer in operand.labels if axis in covered(layer) and int(layer.max()) >= 0]
+    if number == 0 and not moving:
+        sizes = tuple(count if k == axis else size for k, size in enumerate(operand.shape))
+        return _zeros_beside(call, operand, sizes, axis)
     along = frozenset([axis]).union(*moving)
     shape = [(count if k == axis else size) if k in along else 1 for k, size in enumerate(operand.shape)]
     numbers = labels.units(prod(shape)) if moving else labels.slots(count, f"a place of {call.where}")

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from math import prod
 
-import torch
-
 from landscape_cli.symmetry.tracing.equations import combine
-from landscape_cli.symmetry.tracing.layers import Layer, Terms, Value, covered, reach, to_layer
+from landscape_cli.symmetry.tracing.layers import Terms, Value, covered
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.rules.call import Call, scaled_terms
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels, with_places
 from landscape_cli.symmetry.tracing.rules.orders import ORDER
+from landscape_cli.symmetry.tracing.rules.powers import MOST_POWERS, powers_along
 from landscape_cli.symmetry.tracing.rules.reductions import axes_of, reduce_axes
 
 MOST_FACTORS = 16
 """Up to how many numbers with scales of their own are multiplied."""
-MOST_PLACES = 64
-"""Up to how many products, each of one number more, have a scale each."""
 
 
 @rule("prod", words="a product of all along an axis")
@@ -71,26 +67,9 @@ def running_product(call: Call) -> Value:
     operand = call.operand(0)
     axis = int(call.argument(1, "dim")) % max(len(operand.shape), 1)
     passed = only_channels(call, operand, [axis], ORDER)
-    scale, sign = (_running(call, passed, kind, axis) for kind in ("scale", "sign"))
+    size = call.shape[axis]
+    if size > MOST_POWERS:
+        passed = call.plain(passed)
+    powers = range(1, size + 1)
+    scale, sign = (powers_along(call, passed, kind, axis, powers) for kind in ("scale", "sign"))
     return with_places(call, replace(passed, scale=scale, sign=sign), call.shape, [axis])
-
-
-def _running(call: Call, value: Value, kind: str, axis: int) -> Terms:
-    """Return a scale (or sign) to the power 1, 2, 3 and so on along an axis, of whose units it is."""
-    terms: Terms = getattr(value, kind)
-    rank, size = len(value.shape), value.shape[axis]
-    along = reach([layer for layer, _ in terms])
-    owners: Sequence[Layer] = [layer for layer in value.labels if covered(layer) == along and int(layer.max()) >= 0]
-    if not along:
-        owners = [to_layer(call.labels.slots(1, "all")).view([1] * rank)]
-    if not terms or not owners or size > MOST_PLACES:
-        call.equations.equate(kind, terms, rank=rank)
-        return ()
-    layers = []
-    for count in range(1, size + 1):
-        layer = to_layer(call.equations.variables("", (), owners[0].numpy())).view(owners[0].shape)
-        call.equations.equate(
-            kind, ((layer, 1),), scaled_terms(terms, count if kind == "scale" else count % 2), rank=rank
-        )
-        layers.append(layer)
-    return ((torch.cat(layers, axis), 1),)

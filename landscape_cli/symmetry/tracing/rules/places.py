@@ -28,6 +28,11 @@ def reshape(call: Call) -> Value:
     parameter, result = operand.behind, call.reshape(operand, call.shape)
     long = [axis for axis, size in enumerate(operand.shape) if size > 1]
     left = len([size for size in call.shape if size > 1])
+    if operand.parameter is not None and left < len(long):
+        for sizes, made, start in pieces_of(operand.shape, call.shape):
+            if max(made, default=1) == prod(sizes):
+                axes = [start + k for k, size in enumerate(sizes) if size > 1]
+                call.parameters.cuts.note_joint(operand.parameter, axes)
     if parameter is not None and left < len(long):
         if None in parameter.dims and len(call.shape) == 3 and call.shape[0] == 1:  # as einsum lays out factors
             call.parameters.cuts.note_laid_out(parameter, _laid_out_as_one(operand, call.shape))
