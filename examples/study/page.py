@@ -53,7 +53,8 @@ class Report:
         rule: when a finding holds.
         overview: says first what was found, of names and the findings of each.
         extras: further parts of the page on one study.
-        again: the command that makes the files again that a table is of, by study and files; None to show none.
+        again: the command that makes the files again that a table is of, by study and a pattern of files (all if there
+            is none); None to show none.
     """
 
     form: Form
@@ -170,17 +171,16 @@ def section(report: Report, study: Study, found: Sequence[Finding], drawn: Drawn
     if study.absent:
         parts.append(f"Not there yet: {', '.join(study.absent)}.")
     if found:
-        parts.append(verdicts(found))
+        parts.append(verdicts(found) + again(report, study))
     parts += links(drawn)
+    bent = study.form.bent
+    midpoints = f"@(distances*|paths/optimized-{bent}-*)" if study.bent.get(bent) else "distances*"
     tables = (
         (solutions, "flatness.json", study.errors["train"]),
         (barriers, "paths/*", any(study.curves.values())),
-        (distances, "distances*", study.distances),
+        (distances, midpoints, study.distances),
     )
-    for make, files, measured in tables:
-        if measured:
-            again = "" if report.again is None else f"\n\nAgain: `{report.again(study, files)}`"
-            parts.append(make(study) + again)
+    parts += [make(study) + again(report, study, files) for make, files, measured in tables if measured]
     parts += report.extras(study)
     if found:
         parts.append(inequalities(found))
@@ -188,6 +188,11 @@ def section(report: Report, study: Study, found: Sequence[Finding], drawn: Drawn
         parts.append(f"Not measured, and left out of all means: {'; '.join(study.missing)}.")
     versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
     return [*parts, f"Versions: {versions}."] if versions else parts
+
+
+def again(report: Report, study: Study, files: str = "") -> str:
+    """Return the line below a table that says how to make it again: all of the study, or files of it."""
+    return "" if report.again is None else f"\n\nAgain: `{report.again(study, files)}`"
 
 
 def solutions(study: Study) -> str:

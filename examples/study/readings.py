@@ -117,6 +117,7 @@ class Study:
         absent: what has not been measured yet: names of files.
         experiments: paths that were measured to explain a finding, by the names of their files.
         more: further networks that were trained to explain one.
+        settings: the name, or the file, of the settings that it was measured with.
     """
 
     form: Form
@@ -135,6 +136,7 @@ class Study:
     absent: list[str] = field(default_factory=list)
     experiments: dict[str, dict[Pair, Curve]] = field(default_factory=dict)
     more: Rows = field(default_factory=Rows)
+    settings: str = ""
 
     @property
     def unsolved(self) -> list[str]:
@@ -198,6 +200,7 @@ def read_study(folder: Path, form: Form) -> Study:
             file.stem: read_curves(file.parent, [file.name], missing) for file in folder.glob("experiments/*.json")
         },
         more=Rows(errors_of(more), energies_of(read(folder / "more" / "flatness.json", {"networks": []}), form)),
+        settings=(folder / "settings").read_text().strip() if (folder / "settings").exists() else "",
         absent=absent_from(folder, form),
     )
 
@@ -223,7 +226,7 @@ def absent_from(folder: Path, form: Form) -> list[str]:
     for kind in form.optimized:
         sets[f"paths/optimized-{kind}"] = [f"paths/optimized-{kind}-{'-'.join(pair)}" for pair in PAIRS]
     if any(folder.glob("experiments/*.json")):
-        sets["experiments"] = [f"experiments/{name}" for name in form.experiments]
+        sets["experiments"] = [name if "/" in name else f"experiments/{name}" for name in form.experiments]
     absent = [] if any(folder.glob("raw/*.json")) else ["raw"]
     for name, files in sets.items():
         lost = [file for file in files if not (folder / f"{file}.json").exists()]

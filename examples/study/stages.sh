@@ -10,6 +10,7 @@ controls=()                                                     # further rows, 
 
 # begin ARGUMENTS: read the settings, go to the folder of results, make one for each study
 begin() {
+  local settings=${1:-}
   if [ $# -lt 3 ]; then
     echo "usage: bash $0 SETTINGS DATA_DIR RESULTS [STUDY...]    (SETTINGS: $(settings_here) or a file; STUDY: DATA/MODEL)" >&2
     exit 2
@@ -20,6 +21,7 @@ begin() {
   results=$(realpath -m "$3")
   shift 3
   if [ $# -gt 0 ]; then studies=("$@"); fi
+  check_seeds
   if [ -n "${DRY:-}" ]; then return; fi
   cd "$here/../.."
   # shellcheck disable=SC1091
@@ -29,8 +31,22 @@ begin() {
     local folder=$results/${study/\//-}
     mkdir -p "${folders[@]/#/$folder/}"
     ln -sfn "$data" "$folder/data" # so that results do not speak of one machine's folders
+    echo "$settings" >"$folder/settings" # which the page's commands name
   done
+  if declare -F prepare >/dev/null; then prepare; fi # what the settings need beside the data sets
   cd "$results"
+}
+
+# check_seeds: refuse rows whose seeds no one pattern names
+check_seeds() {
+  local sampler first
+  for sampler in "${samplers[@]}"; do
+    first=${first_seed[$sampler]}
+    if [ $((first % 10 + runs)) -gt 10 ]; then
+      echo "the seeds of $sampler, $runs from $first on, must differ in their last digit alone: set first_seed[$sampler]" >&2
+      exit 2
+    fi
+  done
 }
 
 # Where a study's DATA or MODEL is not the name that `landscape train` knows it by, the settings say so:
@@ -75,7 +91,7 @@ run_stages() {
       begin "$@"
       for study in "${studies[@]}"; do
         name=$(name_of_data "${study%/*}")
-        fetch "${name%:*}" "$data"
+        if [[ $name != */* ]]; then fetch "${name%:*}" "$data"; fi # else a file, which the settings make
       done
     )
   fi

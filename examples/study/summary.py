@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from study.claims import Finding
 from study.page import table, told
@@ -75,7 +76,19 @@ def tuned(study: Study) -> list[str]:
         f"{name.removeprefix('first-')}: error {one['error']:.4f}, {one['epochs']:.0f} epochs" for name, one in labels
     ]
     text = table("### Tuning", ["row", "rate", "train error", "validation error", "chosen"], rows)
+    lost = diverged(study.tuning["rows"])
+    text += f"\n\nDiverged, and left out: {', '.join(lost)}." if lost else ""
     return [f"{text}\n\nADV's random labels, by rate: {'; '.join(learnt)}."]
+
+
+def diverged(rows: Mapping[str, Any]) -> list[str]:
+    """Return what one row was tuned with and another was not: that came to nothing there."""
+    tried = {row: {name.removeprefix(f"{row}-").split("-")[0] for name in told["tried"]} for row, told in rows.items()}
+    return [
+        f"{row.upper()} at {rate}"
+        for row, own in tried.items()
+        for rate in sorted(set().union(*tried.values()) - own, key=float)
+    ]
 
 
 def setting_of(chosen: str) -> str:

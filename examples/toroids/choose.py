@@ -51,7 +51,8 @@ def trials(folder: Path, row: str) -> list[Trial]:
     for file in sorted((folder / "tuning").glob(f"{row}-[0-9]*.json")):
         if not file.stat().st_size:
             continue  # it diverged
-        networks = json.loads(file.read_text())["networks"]
+        report = json.loads(file.read_text())
+        networks = report.get("networks", [report])  # one alone has no list
         errors = [fmean(network[f"{split}_error"] for network in networks) for split in ("train", "test")]
         found.append(Trial(file.stem, *errors))
     return found

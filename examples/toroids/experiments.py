@@ -61,7 +61,10 @@ def normalised(study: Study) -> Finding:
         )
         comparisons.append(positive(f"lean of the line, as trained less normalised: {words(pair)} > 0", drop))
     claim = "the aligned line between normalised networks leans less than as trained, and as much as the geodesic"
-    effects = [effect("mean lean, normalised line less geodesic", left, fmean, side="=")]
+    effects = [
+        effect("mean lean, normalised line less geodesic", left, fmean, side="="),
+        *(effect(words(pair), [own], fmean) for pair, own in zip(MIXED, left, strict=True)),
+    ]
     return Finding("3b", claim, numbers, comparisons, effects)
 
 
@@ -143,8 +146,14 @@ def loss_falls(study: Study) -> Finding:
 
 
 def steepness(curve: Curve) -> float:
-    """Return the loss a twentieth of the path behind the middle, less that as far before it."""
+    """Return the loss a twentieth of the path behind the middle, less that as far before it.
+
+    Raises:
+        NothingMeasured: if there is no point there.
+    """
     at = {round(tau, 3): loss for tau, loss in zip(curve.taus, curve.loss, strict=True)}
+    if not {0.45, 0.55} <= at.keys():
+        raise NothingMeasured("no losses beside the middle")
     return at[0.55] - at[0.45]
 
 
@@ -160,7 +169,7 @@ def more_energies(study: Study) -> Finding:
         raise NothingMeasured("no further energies")
     effects = [log_ratio("log ratio, RSGD to SGD", levels, side="<")]
     numbers = [f"{study.form.symbol} = {max(study.more.energies):g}: RSGD {spread(low)}, SGD {spread(high)}"]
-    claim = "with ten more seeds of either, RSGD's energies are told from SGD's"
+    claim = "with further seeds of either, RSGD's energies are told from SGD's"
     return Finding("1a", claim, numbers, comparisons, effects).by_effects()
 
 
@@ -170,16 +179,16 @@ def more_errors(study: Study) -> Finding:
         raise NothingMeasured("no further networks")
     errors = with_more(study, study.errors["test"], study.more.errors["test"])
     low, high = (of_sampler(errors, sampler) for sampler in FIRST)
-    claim = "with ten more seeds of either, RSGD's test errors are told from SGD's"
+    claim = "with further seeds of either, RSGD's test errors are told from SGD's"
     effects = [difference("RSGD less SGD", low, high, side="<")]
     comparisons = [smaller("RSGD < SGD", low, high)]
     return Finding("1b", claim, [f"RSGD {spread(low)}, SGD {spread(high)}"], comparisons, effects).by_effects()
 
 
 def with_more(study: Study, values: Values, more: Values) -> Values:
-    """Return one number of the study's networks and of the further ones that are solutions."""
-    train = study.more.errors["train"]
-    return {**values, **{key: value for key, value in more.items() if train[key] <= SOLVED}}
+    """Return one number of those of the study's networks, and of the further ones, that are solutions."""
+    train = {**study.errors["train"], **study.more.errors["train"]}
+    return {key: value for key, value in {**values, **more}.items() if train[key] <= SOLVED}
 
 
 def experiments(study: Study, again: str = "") -> list[str]:

@@ -31,6 +31,9 @@ EXPERIMENTS = (
     "long",
     "long-small",
     "losses",
+    "more/rsgd",
+    "more/sgd",
+    "more/flatness",
     *(f"solved-{first}-{second}" for first, second in FLAT),
 )
 """The files of what `explain.sh` measures."""

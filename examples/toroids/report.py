@@ -21,10 +21,10 @@ from toroids.findings import FORM, findings
 
 
 def again(study: Study, files: str) -> str:
-    """Return the command that measures files of a study again, its networks trained first if they are not there."""
+    """Return the command that measures files of a study again, or all, its networks trained first if need be."""
     data_set, _, network = study.name.rpartition("-")
-    settings = "vgg" if network == "vgg16" else "small"
-    return f"ONLY='{files}' bash examples/toroids/run.sh {settings} data runs {data_set}/{network}"
+    only = f"ONLY='{files}' " if files else ""
+    return f"{only}bash examples/toroids/run.sh {study.settings or 'small'} data runs {data_set}/{network}"
 
 
 REPORT = Report(
@@ -39,7 +39,7 @@ REPORT = Report(
     rule=BY_EFFECTS,
     overview=by_verdict,
     extras=lambda study: [
-        *experiments(study, again(study, "experiments/*")),
+        *experiments(study, again(study, "@(experiments/*|more/*|paths/*)")),
         *on_solutions(study, findings),
         *tuned(study),
     ],

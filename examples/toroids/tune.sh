@@ -21,7 +21,8 @@ tuning_job() {
   local network=${1#*/} row=$3
   line "$1" "tuning/$2.json" "landscape train ${base[$row]} --model ${model_of[$network]:-$network} ${of_network[$network]:-}\
  --data tuning/data.safetensors --runs $tuning_runs --seed ${tuning_seed[$row]} -o 'tuning/$2-{seed}.st' --log tuning/$2.csv\
- --force $4 --format json --quiet >tuning/$2.json.part || [ \$? -le 2 ]"
+ --checkpoint-every $checkpoint_every --resume $4 --format json --quiet >tuning/$2.json.part ||\
+ { [ \$? -le 2 ] && [ -s tuning/$2.csv ]; }"
 }
 
 for study in "${studies[@]}"; do

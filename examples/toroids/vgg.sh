@@ -1,9 +1,15 @@
 # shellcheck disable=SC2034 # the stages read these
 # VGG16 with batch-norm at an eighth of its width, on part of CIFAR-10, for one CPU core: the rest is as in small.sh.
-#   python examples/study/subset.py cifar10 data 10000 2000 data/cifar10-part.safetensors
 source "$(dirname "${BASH_SOURCE[0]}")/small.sh"
 stages=(train symmetries measure)
 studies=(cifar10-part/vgg16)
+# The part is drawn once; with DOWNLOAD=1 CIFAR-10 is fetched first.
+prepare() {
+  local part=$data/cifar10-part.safetensors
+  if [ -e "$part" ]; then return; fi
+  if [ -n "${DOWNLOAD:-}" ]; then fetch cifar10 "$data"; fi
+  python "$here/../study/subset.py" cifar10 "$data" 10000 2000 "$part.part" && mv "$part.part" "$part"
+}
 runs=3
 controls=()
 tuned=() # untuned: findings are hints, as on the GPU

@@ -9,10 +9,10 @@ from landscape_cli.errors import listed
 from landscape_cli.symmetry.solving.refinement import CROSSED, ITSELF, OTHERWISE
 from landscape_cli.symmetry.spec import FixedAxis, Symmetry
 from landscape_cli.symmetry.tracing.rules.convolutions import WINDOW
-from landscape_cli.symmetry.tracing.tensors import HIDDEN, IN_PLACE, NO_RULE, NUMBERED, TIED, UNKNOWN_PLACE
+from landscape_cli.symmetry.tracing.tensors import HIDDEN, IN_PLACE, NO_RULE, NUMBERED, SORTED, TIED, UNKNOWN_PLACE
 
 WITHIN = " in the module "
-NOT_UNDERSTOOD = (NO_RULE, UNKNOWN_PLACE, IN_PLACE, NUMBERED, TIED, HIDDEN, OTHERWISE, ITSELF, CROSSED, WINDOW)
+NOT_UNDERSTOOD = (NO_RULE, UNKNOWN_PLACE, IN_PLACE, NUMBERED, SORTED, TIED, HIDDEN, OTHERWISE, ITSELF, CROSSED, WINDOW)
 """What reasons begin with that are none by nature, beside operators."""
 OPERATOR = re.compile(r"(\w+)\.(\w+)\.\w+$")
 """An operator as the tracer calls it in reasons: library, name and overload."""

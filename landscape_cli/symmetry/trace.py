@@ -33,7 +33,7 @@ from landscape_cli.symmetry.spec import Symmetry
 from landscape_cli.symmetry.tracing.branches import MOST, Branches, holds_in
 from landscape_cli.symmetry.tracing.cuts import crossed_in, crossings, joint_cuts
 from landscape_cli.symmetry.tracing.record import Cut, Known, Stacks, Traced, counts_of
-from landscape_cli.symmetry.tracing.tracer import Tracer
+from landscape_cli.symmetry.tracing.tracer import BY_MASKS, Tracer
 
 
 def trace_symmetry(
@@ -133,7 +133,7 @@ def _symmetry_of(
 ) -> tuple[Traced, Symmetry, Known]:
     """Return what one way through a model says, and what is to be known of the model to follow it so."""
     traced, symmetry, siblings = _derived(model, example_input, strict, branches)
-    known, tried = Known(), set(traced.stacks.items())
+    known, tried = Known(), _ways(traced.stacks)
     alike: dict[tuple[int, ...], dict[str, tuple[Cut, ...]]] = {}  # what is no stack is not to be cut along with others
     for name, cuts in traced.stacks.items():
         alike.setdefault(counts_of(cuts), {})[name] = cuts
@@ -149,7 +149,7 @@ def _symmetry_of(
 
     if len(alike) > 1:  # most are none, as tables of positions: what changes nothing together is not cut one by one
         every = follow(Known(dict(traced.stacks)))
-        if every and _size(every[1]) == _size(symmetry) and set(every[0].stacks.items()) <= tried:
+        if every and _size(every[1]) == _size(symmetry) and _ways(every[0].stacks) <= tried:
             alike.clear()
     in_order = sorted(alike.values(), key=lambda stacks: -max(map(len, stacks.values())))
     again_apart = [step for stacks in in_order for step in _otherwise(stacks)]
@@ -158,7 +158,8 @@ def _symmetry_of(
     steps = deque([*map(Known, [*in_order, *again_apart, *crossed]), Known(joints=siblings.joints)])
     while steps:
         step = steps.popleft()
-        more = Known({**known.stacks, **step.stacks}, known.joints | step.joints)
+        cut = {name: cuts for name, cuts in {**known.stacks, **step.stacks}.items() if cuts}
+        more = Known(cut, known.joints | step.joints)
         if more == known or (step.stacks in again_apart and not _is_left(step.stacks, known.stacks)):
             continue
         if (crossing := crossed_in(step.stacks)) and crossing <= crossed_in(known.stacks):
@@ -170,9 +171,9 @@ def _symmetry_of(
         if result is None:
             continue
         again, apart, found = result
-        if set(again.stacks.items()) - tried:  # what is cut shows what else is a stack
+        if seen := _ways(again.stacks, step.joints) - tried:  # what is cut shows what else is a stack
             steps.appendleft(Known({**more.stacks, **again.stacks}, step.joints))
-            tried.update(again.stacks.items())
+            tried |= seen
         if more.joints <= found.told and _size(apart) > _size(symmetry):
             traced, symmetry, known = again, apart, more
     joint = joint_cuts(traced.joint, traced.shapes, known.stacks)
@@ -194,6 +195,14 @@ def _otherwise(stacks: Mapping[str, tuple[Cut, ...]]) -> Iterator[dict[str, tupl
     for k in (0, -1):
         if min(map(len, stacks.values())) > 1:
             yield {name: (cuts[k],) for name, cuts in stacks.items()}
+
+
+def _ways(stacks: Stacks, joints: frozenset[int] = frozenset()) -> set[tuple[object, ...]]:
+    """Return in which ways parameters are cut; along with joints, if pieces have units in common along some axes."""
+    return {
+        (name, cuts, joints if any(cut.beside is not None for cut in cuts) else frozenset())
+        for name, cuts in stacks.items()
+    }
 
 
 def _is_left(stacks: Mapping[str, object], followed: Stacks) -> bool:
@@ -252,7 +261,7 @@ def _traced(
     except (TraceError, KeyboardInterrupt):
         raise
     except (Exception, SystemExit) as cause:
-        raise _failure(cause, tracer.in_module(), tuple(example_input.shape)) from cause
+        raise _failure(cause, tracer, tuple(example_input.shape)) from cause
     return tracer.finish(output)
 
 
@@ -263,15 +272,18 @@ def _whole(example: Tensor) -> WholeInputs | None:
     return WholeInputs(min(0, int(example.min())), int(example.max()) + 1)
 
 
-def _failure(cause: BaseException, in_module: str, shape: tuple[int, ...]) -> TraceError:
+def _failure(cause: BaseException, tracer: Tracer, shape: tuple[int, ...]) -> TraceError:
     """Return what is to be said of a forward pass that failed, in one line."""
+    in_module = tracer.in_module()
     if isinstance(cause, SystemExit):
         return TraceError(f"the forward pass{in_module} ends the program (SystemExit): remove that from the model")
     reason = one_line(cause, 300)
-    if isinstance(cause, NotImplementedError | TypeError) and "meta" in reason.lower():
+    unknown = isinstance(cause, NotImplementedError | TypeError) and "meta" in reason.lower()
+    if unknown or "unallocated storage" in reason:
         return TraceError(
             f"the forward pass{in_module} needs the values of a tensor, as numpy or a data-dependent branch does: "
             f"its symmetries cannot be derived from one run ({type(cause).__name__})"
+            + (f": {BY_MASKS}" if tracer.has_names else "")
         )
     return _Failed(f"the forward pass failed{in_module} on an input of shape {shape}: {type(cause).__name__}: {reason}")
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from landscape_cli.alignment.align import match_networks
+from landscape_cli.alignment.learning import Learning
 from landscape_cli.alignment.verified import align
+from landscape_cli.evaluation.splits import Split
 from landscape_cli.normalization.normalize import normalize_params
 from landscape_cli.symmetry.apart import apart
 from tests.support.symmetry_checks import make_net, random_element
@@ -51,3 +53,17 @@ def test_units_that_may_trade_places_match_better_than_those_that_may_not(case: 
         inner = [sum(float((reference[key] * found[key]).sum()) for key in reference) for found in (joint, alone)]
         gained.append(inner[0] - inner[1])
     assert sum(gained) > 0.1
+
+
+@pytest.mark.parametrize("relaxation", ["sinkhorn", "straight-through"])
+def test_permutations_across_layers_are_learned(relaxation: str) -> None:
+    torch.manual_seed(0)
+    nets = [make_net(FACTORS["the larger"].make(), (3,), seed=seed) for seed in (0, 5)]
+    symmetry = nets[0].symmetry
+    reference, params = (normalize_params(net.params, symmetry).params for net in nets)
+    data = Split(torch.randn(48, 3, dtype=torch.float64), torch.randint(2, (48,)))
+    learning = Learning(epochs=1, relaxation=relaxation)
+    found = align(nets[0].model, reference, params, symmetry, method="learned", data=data, learning=learning)
+    assert found.proof is not None
+    assert found.learned is not None
+    assert found.learned.loss <= found.learned.loss_before

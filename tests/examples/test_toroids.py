@@ -491,13 +491,15 @@ def test_every_command_of_a_setting_parses(settings: str, studies: int, seeds: i
     last = lines[-1].split()[1]  # one study's commands are parsed: it takes long
     own = [parse(line) for line in lines if line.split()[1] == last]
     assert {words[0] for words in own} == {"train", "normalize", "align", "path", "flatness", "distance", "plane"}
-    kept = [words for words in own if words[0] == "train" and "--resume" in words]
+    trained = [words for words in own if words[0] == "train"]
+    assert all("--resume" in words for words in trained)
+    kept = [words for words in trained if not value(words, "--log").startswith("tuning/")]
     own_rows = [words for words in kept if value(words, "--log").startswith("raw/")]
     rows = {Path(value(words, "--log")).stem: words for words in own_rows}
     runs = int(value(own_rows[0], "--runs"))
     used = [int(value(words, "--seed")) + run for words in kept for run in range(int(value(words, "--runs")))]
     assert len(set(used)) == len(used) == seeds
-    tried = {int(value(w, "--seed")) + run for w in own if w[0] == "train" and "--resume" not in w for run in range(2)}
+    tried = {int(value(words, "--seed")) + run for words in trained if words not in kept for run in range(2)}
     assert not tried & set(used)
     if settings == "vgg":
         moved = [words for words in own if words[0] in {"path", "flatness", "plane"}]
@@ -520,6 +522,24 @@ def test_one_file_alone_is_measured() -> None:
     assert sum("--optimize-midpoint" in line for line in lines) == 6
     assert not any(f"landscape {name} " in line for line in lines for name in ("flatness", "distance", "plane"))
     assert any("train --algo rsgd" in line for line in lines)  # what it is measured on
+
+
+def test_seeds_that_no_pattern_names_are_refused(tmp_path: Path) -> None:
+    own = tmp_path / "own.sh"
+    own.write_text(f"source '{TOROIDS / 'small.sh'}'\nruns=10\n")
+    command = ["bash", str(TOROIDS / "measure.sh"), str(own), "data", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"DRY": "1"})
+    assert done.returncode == 2
+    assert done.stderr.startswith("the seeds of rsgd, 10 from 1 on, must differ in their last digit alone")
+
+
+def test_page_names_the_settings_that_a_study_was_measured_with(tmp_path: Path) -> None:
+    folder = make_up(tmp_path / "data-net", SHARPNESS)
+    assert "Again: `bash examples/toroids/run.sh small data runs data/net`" in whole(REPORT, [read_study(folder, FORM)])
+    (folder / "settings").write_text("own.sh\n")
+    text = whole(REPORT, [read_study(folder, FORM)])
+    assert "`bash examples/toroids/run.sh own.sh data runs data/net`" in text
+    assert "`ONLY='@(distances*|paths/optimized-geodesic-*)' bash examples/toroids/run.sh own.sh " in text
 
 
 def test_patterns_of_families_fit_no_control() -> None:
@@ -608,6 +628,10 @@ def test_page_shows_what_was_tuned_before_anything_is_trained(tmp_path: Path) ->
     text = whole(REPORT, read_studies(tmp_path, FORM))
     assert "| SGD | 0.05 | 0.0000 | 0.2500 | `--lr 0.05` |" in text
     assert "by rate: 0.02: error 0.0000, 80 epochs." in text
+    assert "Diverged" not in text
+    body["rows"]["adv"] = {"chosen": "--lr 0.1", "tried": {"adv-0.05": tried["sgd-0.05"], "adv-0.1": tried["sgd-0.05"]}}
+    (tmp_path / "data-net" / "tuning" / "chosen.json").write_text(json.dumps(body))
+    assert "Diverged, and left out: SGD at 0.1." in whole(REPORT, read_studies(tmp_path, FORM))
     assert "Not there yet: raw, flatness, " in text
     assert "### Solutions" not in text
 
@@ -656,10 +680,12 @@ def test_sigterm_reaches_the_command_and_queues_the_task_again(tmp_path: Path) -
         script.write_text(f"#!/usr/bin/env bash\n{body}\n")
         script.chmod(0o755)
     log = tmp_path / "log"
+    (tmp_path / "cifar10-part.safetensors").touch()  # or else it would be drawn of CIFAR-10 first
     variables = {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "LOG": str(log),
         "RESULTS": str(tmp_path / "results"),
+        "DATA_DIR": str(tmp_path),
         "VIRTUAL_ENV": sys.prefix,
         "SLURM_ARRAY_JOB_ID": "7",
         "SLURM_ARRAY_TASK_ID": "0",

@@ -212,6 +212,12 @@ def worst_left_out(scores: Tensor) -> Tensor:
     return _hidden(scores, torch.ones(len(scores), GROUPS).scatter(1, worst, 0.0))
 
 
+def spread_by_a_matrix(scores: Tensor) -> Tensor:
+    groups = F.one_hot(_best_groups(scores), GROUPS).sum(1).to(scores.dtype)
+    spreading = torch.eye(GROUPS, dtype=scores.dtype).repeat_interleave(IN_GROUP, 1)
+    return scores.masked_fill(groups @ spreading == 0, LOWEST)
+
+
 def by_place(scores: Tensor) -> Tensor:
     return spread(scores + torch.arange(GROUPS * IN_GROUP) / 10)
 
@@ -261,6 +267,7 @@ MASKS: dict[str, Callable[[Tensor], Tensor]] = {
     "not below": not_below,
     "first of all in order": first_of_all_in_order,
     "worst left out": worst_left_out,
+    "spread by a matrix": spread_by_a_matrix,
 }
 """Ways to hide the experts of all but the best two groups."""
 LIMITED: dict[str, Callable[[], nn.Module]] = {

@@ -18,7 +18,7 @@ from landscape_cli.symmetry.solving.refinement import run_of
 from landscape_cli.symmetry.tracing.branches import DECIDES
 from landscape_cli.symmetry.tracing.equations import clusters
 from landscape_cli.symmetry.tracing.graph import JOINING, Node
-from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, different, is_function, mix
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, Hash, different, different_rows, is_function, mix
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import covered
 from landscape_cli.symmetry.tracing.record import Traced
@@ -65,7 +65,27 @@ def moved_units(traced: Traced, tensors: Mapping[str, str], pairs: Mapping[int, 
                 if (places[:, 0] != places[:, 1]).any():
                     return None
                 found.append(both[(both >= 0).all(axis=1)])
-    return _swapped(labels, np.concatenate(found))
+    return _swapped(labels, _with_inner(traced, labels.find(np.concatenate(found))))
+
+
+def _with_inner(traced: Traced, pairs: Array) -> Array:
+    """Return pairs of units, and those inside of them in stacks that are read as a whole, as they stand there."""
+    labels, names = traced.labels, [name for name in traced.stacks if name in traced.graph.runs]
+    inner: dict[int, list[Array]] = {}
+    for layer in (layer for name in names for run in traced.graph.runs[name] for layer in run):
+        for axis in covered(layer) if len(covered(layer)) > 1 else ():
+            rows = labels.find(layer.movedim(axis, 0).reshape(layer.shape[axis], -1).numpy())
+            blocks = labels.above(rows)
+            alone = len(different(blocks[:, 0])) == len(blocks) and bool((blocks == blocks[:, :1]).all())
+            for block, row in zip(blocks[:, 0].tolist(), rows, strict=True) if alone and int(rows.min()) >= 0 else ():
+                inner.setdefault(block, []).append(row)
+    outer = np.concatenate([pairs, labels.above(pairs)])
+    found, told = [pairs], set(pairs[:, 0].tolist())
+    for first, second in different_rows(outer[(outer >= 0).all(axis=1)]).tolist() if inner else ():
+        for left, right in zip(inner.get(first, ()), inner.get(second, ()), strict=False):
+            new = ~np.isin(left, sorted(told)) if first != second and len(left) == len(right) else np.zeros(0, bool)
+            found.append(np.stack([left, right], axis=1)[new] if new.any() else pairs[:0])
+    return np.concatenate(found)
 
 
 def _swapped(labels: Labels, pairs: Array) -> Array | None:

@@ -139,16 +139,23 @@ def _members(
 ) -> dict[int, Row]:
     """Return by free variable the kept variables that depend on it, and by which power; all that several units own."""
     members: defaultdict[int, Row] = defaultdict(dict)
-    for variable in np.flatnonzero(variables.kept)[1:].tolist():
-        for free, power in solve(variable).items() if variable not in given else ():
+    own = variables.kept.copy()
+    own[list(given)] = False
+    for variable in np.flatnonzero(own)[1:].tolist():
+        for free, power in solve(variable).items():
             members[free][variable] = power
+    totals: dict[tuple[tuple[int, Power], ...], list[tuple[dict[int, Power], Power]]] = {}
+    representative = variables.representative.tolist()
     for variable, row in given.items():
-        total: defaultdict[int, Power] = defaultdict(int)
-        for part, power in row.items():
-            for free, share in solve(int(variables.representative[part])).items():
-                total[free] += power * share
-        for free, power in reduced(total, modulo).items():
-            members[free][variable] = power
+        alike = tuple((representative[part], power) for part, power in row.items())
+        if alike not in totals:
+            total: defaultdict[int, Power] = defaultdict(int)
+            for part, power in alike:
+                for free, share in solve(part).items():
+                    total[free] += power * share
+            totals[alike] = [(members[free], power) for free, power in reduced(total, modulo).items()]
+        for of_free, power in totals[alike]:
+            of_free[variable] = power
     return dict(members)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -226,12 +227,14 @@ def _with_rows(
     """Yield the axes of stacks and grouped weights whose units keep their order in every row, wherever the row goes."""
     accounted = {(axis.tensor, dim) for group in permutations for axis in group.axes for dim in axis.dims}
     accounted |= {(axis.tensor, axis.dim) for axis in fixed}
-    rows = {(axis.tensor, axis.dims) for group in permutations for axis in group.axes}
+    rows: defaultdict[str, set[tuple[int, ...]]] = defaultdict(set)
+    for axis in (axis for group in permutations for axis in group.axes if axis.dims):
+        rows[axis.tensor].add(axis.dims)
     for part in parts:
         main = main_axis(part.dims, traced.cuts.get(part.tensor, ())) if part.dims else -1
-        beside = {tensor for tensor, dims in rows if dims and set(dims) <= set(part.dims) - {main}}
+        beside = set(part.dims) - {main}
         for name in traced.aliases[part.tensor] if len(part.dims) > 1 else ():
-            if name in beside and (name, main) not in accounted:
+            if (name, main) not in accounted and any(beside.issuperset(dims) for dims in rows.get(name, ())):
                 yield FixedAxis(name, main, len(part.run.columns[0]), _why_beside(traced.labels, part.run))
                 accounted.add((name, main))
             held = [axis.reason for axis in fixed if (axis.tensor, axis.dim) == (name, main)]

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from landscape_cli.symmetry.solving.elimination import Row, reduced, solve_for_latest, substituted
 from landscape_cli.symmetry.solving.variables import VariableTable
@@ -33,7 +34,7 @@ def free_of_pairs(variables: VariableTable, rows: Sequence[Statement], modulo: i
         modulo: 2 for signs, 0 for scales.
     """
     alike: dict[tuple[tuple[int, Power], ...], list[Row]] = {}
-    for component in _components(variables, rows):
+    for component in _components(variables, rows, modulo):
         for row in _kernel(component, modulo) if component else ():
             cells = sorted((int(variables.cells_of[variable]), power, variable) for variable, power in row.items())
             held = [cell for cell, _, _ in cells if variables.cells[cell].block.tensor]
@@ -45,15 +46,28 @@ def free_of_pairs(variables: VariableTable, rows: Sequence[Statement], modulo: i
         yield from _grouped(variables, key, members)
 
 
-def _components(variables: VariableTable, rows: Sequence[Statement]) -> Iterator[list[Row]]:
-    """Yield the equations of each component, of variables that several units own; nothing of large ones."""
-    found: list[Row] = []
+def _components(variables: VariableTable, rows: Sequence[Statement], modulo: int) -> Iterator[list[Row]]:
+    """Yield the equations of each component, of variables that several units own; nothing of large ones.
+
+    Those that are 1 by equations of their own, and in no others, are left out.
+    """
+    tied = np.zeros(len(variables.several), dtype=bool)
+    several: list[tuple[Array, NDArray[np.bool_], tuple[Power, ...]]] = []
     for batch, powers in rows:
         at = variables.several[batch]
-        for row, here in zip(batch[at.any(axis=1)].tolist(), at[at.any(axis=1)].tolist(), strict=True):
+        if not at.any():
+            continue
+        counts = np.array([bool(power % modulo if modulo else power) for power in powers])
+        alone = (at.sum(axis=1) == 1) & (at & counts).any(axis=1)
+        tied[batch[~alone][at[~alone]]] = True
+        several.append((batch, at, powers))
+    found: list[Row] = []
+    for batch, at, powers in several:
+        here = (at & tied[batch]).any(axis=1)
+        for row, shared in zip(batch[here].tolist(), at[here].tolist(), strict=True):
             total: defaultdict[int, Power] = defaultdict(int)
-            for variable, power, shared in zip(row, powers, here, strict=True):
-                if shared:
+            for variable, power, own in zip(row, powers, shared, strict=True):
+                if own:
                     total[variable] += power
             found.append(dict(total))
     if not found:

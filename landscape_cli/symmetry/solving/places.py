@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.errors import InconsistencyError
 from landscape_cli.symmetry.solving.refinement import Run
-from landscape_cli.symmetry.tracing.integers import NONE, Array, different, ranked
+from landscape_cli.symmetry.tracing.integers import NONE, Array, different
 from landscape_cli.symmetry.tracing.labels import Labels
 
 LATER = 1 << 62
@@ -68,9 +68,7 @@ class PlaceTable:
             levels.append(different(above[above >= 0]))
         for level in levels:
             self._add_blocks(level, labels.above(level))
-        for level in reversed(levels[1:]):
-            for block in level.tolist():
-                self.children[block] = self._in_order(labels, block)
+        self._put_in_order()
         depth = labels.depths()
         blocks = np.array(sorted(self.children, key=lambda block: -depth[block]), dtype=np.int64)
         for block in blocks.tolist():
@@ -90,27 +88,38 @@ class PlaceTable:
             earlier = self.children.get(block, members)
             self.children[block] = np.union1d(earlier, members)
 
-    def _in_order(self, labels: Labels, block: int) -> Array:
-        """Return a block's units in the order that corresponds from block to block.
+    def _put_in_order(self) -> None:
+        """Put the units of each block in the order that corresponds from block to block.
 
         Grouped weights move as whole rows and thereby set an order of the units that they read; all of them in which
         order the units are is noted, for blocks to be compared.
         """
-        units = self.children[block]
+        blocks = list(self.children)
+        sizes = np.array([len(self.children[block]) for block in blocks], dtype=np.int64)
+        units = np.concatenate([np.zeros(0, dtype=np.int64), *self.children.values()])
+        ends, block_of = np.cumsum(sizes), np.repeat(np.arange(len(blocks)), sizes)
+        by_number = np.argsort(units)
         told, place = np.full(len(units), NONE), np.zeros(len(units), dtype=np.int64)
-        read: list[tuple[int, Array]] = []
-        for k, column in self._columns:
-            at, here = (
-                _find(column, units) if len(self.parts[k].dims) > 1 else (units, np.zeros(len(units), dtype=bool))
-            )
-            if not here.any():
-                continue
-            places = np.where(here, column.places[column.starts[at]], NONE)
-            told, place = np.where(here & (told < 0), k, told), np.where(here & (told < 0), places, place)
-            read.append((k, places))
-        order = np.lexsort((place, told))
-        self._orders[block] = [(k, ranked(places[order])[1].tobytes()) for k, places in read]
-        return units[order]
+        read: list[tuple[int, Array, Array]] = []
+        for k, column in self._columns if len(units) else ():
+            if len(self.parts[k].dims) > 1:
+                at, here = _find(units[by_number], column.units)
+                at, places = by_number[at[here]], column.places[column.starts[here]]
+                new = told[at] < 0
+                told[at[new]], place[at[new]] = k, places[new]
+                read += [(k, at, places)] if len(at) else []
+        order = np.lexsort((place, told, block_of))
+        where = np.empty_like(order)
+        where[order] = np.arange(len(order))
+        self._orders = {block: [] for block in blocks}
+        for k, at, places in read:
+            touched = different(block_of[at])
+            for number, ranks in zip(
+                touched.tolist(), _ranks(where[at], places, (ends - sizes)[touched], sizes[touched]), strict=True
+            ):
+                self._orders[blocks[number]].append((k, ranks.tobytes()))
+        for block, members in zip(blocks, np.split(units[order], ends[:-1]), strict=True) if blocks else ():
+            self.children[block] = members
 
     def in_one_order(self, blocks: Sequence[int]) -> bool:
         """Tell whether the units of blocks are in one order from block to block wherever grouped weights read them."""
@@ -134,7 +143,7 @@ class PlaceTable:
         while level.shape[1]:
             for number in self._columns_with(level[0]):
                 k, column = self._columns[number]
-                _, here = _find(column, level[0])
+                _, here = _find(column.units, level[0])
                 places.setdefault(k, []).append(_table(column, level[:, here]))
             level = self._next_level(level)
         joined = [(k, np.concatenate(tables, axis=1), tables) for k, tables in sorted(places.items())]
@@ -176,15 +185,36 @@ def _columns_of(part: Part) -> Iterable[_Column]:
         yield _Column(units[real], starts[real], counts[real], order)
 
 
-def _find(column: _Column, units: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Return where units are among those of a column, and whether they are there at all."""
-    at = np.searchsorted(column.units, units).clip(max=max(len(column.units) - 1, 0))
-    return at, (column.units[at] == units if len(column.units) else np.zeros(len(units), dtype=bool))
+def _find(numbers: Array, units: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return where units are among numbers in order, and whether they are there at all."""
+    at = np.searchsorted(numbers, units).clip(max=max(len(numbers) - 1, 0))
+    return at, (numbers[at] == units if len(numbers) else np.zeros(len(units), dtype=bool))
+
+
+def _ranks(at: Array, places: Array, starts: Array, sizes: Array) -> list[Array]:
+    """Return for each block the ranks of what its units have: places, or nothing, which comes first.
+
+    Args:
+        at: at which of all units, those of a block side by side, there are places.
+        places: what is there.
+        starts: where each block begins; all of them have some.
+        sizes: how many units each has.
+    """
+    ends, block_of = np.cumsum(sizes), np.repeat(np.arange(len(sizes)), sizes)
+    shift = starts - (ends - sizes)
+    every = np.arange(len(block_of)) + shift[block_of]
+    values = np.full(len(every), NONE)
+    values[np.searchsorted(every, at)] = places
+    order = np.lexsort((values, block_of))
+    ranks = np.empty_like(order)
+    ranks[order] = np.concatenate([[0], np.cumsum((np.diff(values[order]) != 0) | (np.diff(block_of[order]) != 0))])
+    first = np.minimum.reduceat(ranks, ends - sizes) if len(ranks) else ranks
+    return np.split(ranks - first[block_of], ends[:-1])
 
 
 def _table(column: _Column, units: Array) -> Array:
     """Return the places of a matrix of units, row by row."""
-    at, here = _find(column, units)
+    at, here = _find(column.units, units)
     counts = column.counts[at]
     if not here.all() or (counts != counts[:1]).any():
         raise InconsistencyError("units that look alike do not live alike: please report this model")

@@ -90,19 +90,23 @@ def run_of(labels: Labels, layers: Sequence[Layer]) -> Run:
 def _gathered(labels: Labels, columns: Sequence[Array]) -> list[Array]:
     """Return columns, what two say at a place exchanged where a unit would else be now in the one, now in the other."""
     columns = list(columns)
+    held = [different(column[column >= 0]) for column in columns]
     for k, j in permutations(range(len(columns)), 2):
-        common = _common(columns[k], columns[j])
+        common = np.intersect1d(held[k], held[j], assume_unique=True)
         free = common[labels.why_fixed(common) == 0]
+        if not len(free):
+            continue
         here = np.isin(columns[k], free)
         exchanged = np.where(here, columns[j], columns[k]), np.where(here, columns[k], columns[j])
-        if len(free) and not np.isin(free, exchanged[0]).any():
+        if not np.isin(free, exchanged[0]).any():
             columns[k], columns[j] = exchanged
+            held[k], held[j] = (different(column[column >= 0]) for column in exchanged)
     return columns
 
 
 def _common(first: Array, second: Array) -> Array:
     """Return the units that are in both of two columns."""
-    return np.intersect1d(first[first >= 0], second[second >= 0])
+    return np.intersect1d(different(first[first >= 0]), different(second[second >= 0]), assume_unique=True)
 
 
 def _merged(columns: Sequence[Array]) -> list[Array]:

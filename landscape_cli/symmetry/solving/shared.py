@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from landscape_cli.symmetry.solving.elimination import Row, quotient, reduced, solve_for_latest, substituted
 from landscape_cli.symmetry.tracing.equations import Statement
+from landscape_cli.symmetry.tracing.integers import Array
 from landscape_cli.symmetry.tracing.layers import Power
 
 Rows = Sequence[Statement]
@@ -27,7 +28,7 @@ def define(
     shared: NDArray[np.bool_],
     *,
     modulo: int,
-    agree: Callable[[Sequence[int]], bool],
+    agree: Callable[[Array], NDArray[np.bool_]],
 ) -> tuple[Rows, dict[int, Row]]:
     """Return the equations that are left, and what gives each shared variable that has one of its own.
 
@@ -35,7 +36,7 @@ def define(
         rows: the equations: rows of variables that, to the powers beside, multiply to 1.
         shared: which variables belong to two units at once.
         modulo: 2 for signs, 0 for scales.
-        agree: tells whether variables may give another together: not if it would be unclear which unit's it is.
+        agree: tells of rows of variables whether they may give another: not if it would be unclear which unit's it is.
     """
     at = [shared[batch].any(axis=1) for batch, _ in rows]
     if not any(here.any() for here in at) or sum(int(here.sum()) for here in at) > MOST:
@@ -43,19 +44,19 @@ def define(
     rest: list[Statement] = [
         (batch[~here], powers) for (batch, powers), here in zip(rows, at, strict=True) if not here.all()
     ]
-    found = [
-        _total(row, powers) for (batch, powers), here in zip(rows, at, strict=True) for row in batch[here].tolist()
-    ]
+    bound: Rows = [(batch[here], powers) for (batch, powers), here in zip(rows, at, strict=True) if here.any()]
+    given, bound, left = _told_once(bound, shared, modulo, agree)
+    found = [_total(row, powers) for batch, powers in bound for row in batch.tolist()]
     stated = {tuple(sorted(row.items())): row for row in (reduced(row, modulo) for row in found)}
-    order, left = _peel(list(stated.values()), shared)
-    solved, left = _solve(left, shared, modulo)
-    given: dict[int, Row] = {}
+    order, more = _peel(list(stated.values()), shared)
+    solved, more = _solve(more, shared, modulo)
+    left += more
     for variable, row in (*solved.items(), *reversed(order)):
         if variable in row:
             share = quotient(-1, row[variable])
             row = {other: share * power for other, power in row.items() if other != variable}
         total = reduced(_without_shared(row, given, shared), modulo)
-        if agree(list(total)):
+        if agree(np.array([list(total)], dtype=np.int64))[0]:
             given[variable] = total
         else:
             left.append(total)
@@ -66,6 +67,40 @@ def define(
             common = lcm(*(power.denominator for power in total.values()))
             batches[tuple(int(power * common) for power in total.values())].append(list(total))
     return [*rest, *((np.array(batch), powers) for powers, batch in batches.items())], given
+
+
+def _told_once(
+    rows: Rows, shared: NDArray[np.bool_], modulo: int, agree: Callable[[Array], NDArray[np.bool_]]
+) -> tuple[dict[int, Row], Rows, list[Row]]:
+    """Return what gives the shared variables that no row but one states, alone of its kind there: most, many at once.
+
+    Beside it are the rows of all others, and what rows leave whose variables do not agree.
+    """
+    times = np.zeros(len(shared), dtype=np.int64)
+    for batch, _ in rows:
+        np.add.at(times, batch[shared[batch]], 1)
+    given: dict[int, Row] = {}
+    others: list[Statement] = []
+    left: list[Row] = []
+    for batch, powers in rows:
+        here, ordered = shared[batch], np.sort(batch, axis=1)
+        once = (here.sum(axis=1) == 1) & (np.where(here, times[batch], 1) == 1).all(axis=1)
+        once &= ~((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any(axis=1)
+        counts = [bool(power % modulo if modulo else power) for power in powers]
+        for k in [k for k, counted in enumerate(counts) if counted and once.any()]:
+            beside = [j for j, counted in enumerate(counts) if counted and j != k]
+            shares = [1 if modulo else quotient(-1, powers[k]) * powers[j] for j in beside]
+            told = batch[once & here[:, k]]
+            clear = agree(told[:, beside]).tolist()
+            for variable, row, agreed in zip(told[:, k].tolist(), told[:, beside].tolist(), clear, strict=True):
+                total = {other: share for other, share in zip(row, shares, strict=True) if other}
+                if agreed:
+                    given[variable] = total
+                else:
+                    left.append(total)
+        at = once & here[:, counts].any(axis=1)
+        others += [(batch[~at], powers)] if not at.all() else []
+    return given, others, left
 
 
 def _solve(rows: Sequence[Row], shared: NDArray[np.bool_], modulo: int) -> tuple[dict[int, Row], list[Row]]:

@@ -343,7 +343,8 @@ def _own(traced: Traced, like: Likeness, moved: Moved, numbers: Array) -> Array:
     while (above[-1] >= 0).any():
         above.append(traced.labels.above(above[-1][above[-1] >= 0]))
     found: Array = np.intersect1d(np.concatenate(above), numbers)
-    return found
+    inside = numbers[np.isin(traced.labels.above(numbers), found)]
+    return np.union1d(found, inside)
 
 
 def _common_name(members: Sequence[Sequence[str]]) -> str:

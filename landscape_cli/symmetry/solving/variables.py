@@ -286,23 +286,23 @@ class VariableTable:
             belongs |= units == up
         return inner[:, 0], belongs.all(axis=1)
 
-    def agree(self, variables: Sequence[int]) -> bool:
-        """Tell whether the units of variables, and the blocks that these are in, are one of each kind at most."""
-        found: dict[int, int] = {}
-        return all(
-            found.setdefault(kind, unit) == unit
-            for unit, kind in ((unit, int(self.kind_of_unit[unit])) for unit in self._units_over(variables))
-            if kind >= 0 and len(self.kinds[kind]) > 1
-        )
+    def agree(self, rows: Array) -> NDArray[np.bool_]:
+        """Tell of each row of variables whether their units, and the blocks of these, are one of each kind at most."""
+        over = self._units_over(rows)
+        kinds = np.where(over >= 0, self.kind_of_unit[np.maximum(over, 0)], NONE)
+        told = (kinds >= 0) & (self._sizes[kinds] > 1)
+        kinds = np.where(told, kinds, NONE - np.arange(over.shape[1]))
+        agree = np.ones(len(rows), dtype=bool)
+        for first, second in combinations(range(over.shape[1]), 2):
+            agree &= (kinds[:, first] != kinds[:, second]) | (over[:, first] == over[:, second])
+        return agree
 
-    def _units_over(self, variables: Iterable[int]) -> list[int]:
-        """Return the units of variables, and all blocks that these are in."""
-        over: list[int] = []
-        for unit in {int(self.unit_of[variable]) for variable in variables}:
-            while unit >= 0:
-                over.append(unit)
-                unit = int(self._above[unit])
-        return over
+    def _units_over(self, rows: Array) -> Array:
+        """Return the units of each row of variables, and all blocks that these are in, NONE after the last."""
+        over = [self.unit_of[rows]]
+        while (over[-1] >= 0).any():
+            over.append(np.where(over[-1] >= 0, self._above[np.maximum(over[-1], 0)], NONE))
+        return np.concatenate(over, axis=1)
 
     def tables(
         self, kind: int, powers: Row, given: Mapping[int, Iterable[int]] = EMPTY
@@ -368,8 +368,19 @@ class VariableTable:
             InconsistencyError: if they do not fall to units evenly.
         """
         (at,) = np.nonzero(np.isin(block.variables, list(variables)))
-        of = {v: max((int(self._index[u]) for u in self._units_over(given[v])), default=NONE) for v in variables}
-        index = np.array([of[v] for v in block.variables[at].tolist()]) if units > 1 else np.zeros_like(at)
+        index = np.zeros_like(at)
+        if units > 1:
+            numbers, which = ranked(block.variables[at])
+            parts = [list(given[variable]) for variable in numbers.tolist()]
+            lengths = [len(part) for part in parts]
+            over = self._units_over(np.array([unit for part in parts for unit in part], dtype=np.int64)[:, None])
+            best = np.full(len(numbers), NONE)
+            np.maximum.at(
+                best,
+                np.repeat(np.arange(len(parts)), lengths),
+                np.where(over >= 0, self._index[np.maximum(over, 0)], NONE).max(axis=1, initial=NONE),
+            )
+            index = best[which]
         if (index < 0).any() or len(at) % units or (np.bincount(index, minlength=units) != len(at) // units).any():
             raise _not_understood(block.tensor)
         return at[np.lexsort((at, index))].reshape(units, -1)

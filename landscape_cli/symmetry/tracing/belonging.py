@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, different, first_places, is_function, split_rows
+from landscape_cli.symmetry.tracing.integers import NONE, SPAN, Array, different, first_places, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
-from landscape_cli.symmetry.tracing.layers import Layer, covered, flat, tell, to_layer, together
+from landscape_cli.symmetry.tracing.layers import Layer, covered, flat, to_layer
+from landscape_cli.symmetry.tracing.narrowed import tell, tells
 
 INPUT = "input"
 """Why what reads the network's inputs may not move."""
@@ -70,7 +71,7 @@ def belong(labels: Labels, layer: Layer, others: Sequence[Layer], reason: str) -
         if len(along) < 2 or all(other.max() < 0 for other in along) or any(tell([other], along) for other in along):
             for other in along:
                 labels.respect(*flat(layer, other), reason)
-        elif is_function(*flat(together(along), layer)):
+        elif tells(along, layer):
             _, first = first_places(layer.numpy().ravel())
             unit, *parts = (part.reshape(-1)[to_layer(first)] for part in torch.broadcast_tensors(layer, *along))
             derive_places(labels, unit, parts, reason)
@@ -88,14 +89,14 @@ def refine(labels: Labels, layer: Layer, opposite: Sequence[Layer], reason: str)
     all that lies at each place along these axes does. Tell whether it is.
     """
     axes = covered(layer)
-    parts = [part for part in opposite if part.max() >= 0 and covered(part) < axes and is_function(*flat(layer, part))]
+    parts = [part for part in opposite if part.max() >= 0 and covered(part) < axes and tells([layer], part)]
     where = {covered(part) for part in parts}
-    if len(where) < 2 or sum(map(len, where)) > len(axes) or is_function(*flat(together(parts), layer)):
+    if len(where) < 2 or sum(map(len, where)) > len(axes) or tells(parts, layer):
         return False
     for run in where:
         along = [part for part in parts if covered(part) == run]
         rows = _rows(layer, sorted(run))
-        if is_function(*flat(layer, rows)) and not is_function(*flat(together(along), rows)):
+        if tells([layer], rows) and not tells(along, rows):
             units = to_layer(labels.units(int(rows.max()) + 1, together=True))[rows]
             for part in along:
                 labels.respect(*flat(units, part), reason)

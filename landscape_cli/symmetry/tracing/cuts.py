@@ -149,7 +149,28 @@ class CutTable:
             beside = max((_beside(self._shapes[name], cuts) for cuts in sorted(cut, key=repr)), key=len, default=())
             if len(beside) > len(stacked.get(name, ())):
                 stacked[name] = beside
-        return stacked
+        return stacked | self._without_common(labels)
+
+    def _without_common(self, labels: Labels) -> dict[str, tuple[Cut, ...]]:
+        """Return how parameters are cut whose pieces, each taken by itself, have units in common along some axes.
+
+        Beside a stack that is used as a whole, units are each piece's own along no more than the others; where they are
+        so along none, as of biases that are summed, that is no cut.
+        """
+        cuts = {(name, cut.axis) for name, each in self._followed.items() for cut in each}
+        found: dict[str, tuple[Cut, ...]] = {}
+        for name in self._followed if cuts - self._taken else ():
+            *outer, last = self._followed[name]
+            plain = max(last.pieces) == last.parts == 1 and last.beside is None
+            if not plain or (name, last.axis) not in self._taken or name not in self._runs:
+                continue
+            layers = {
+                max(covered(run[0]) - {cut.axis for cut in outer} - {last.axis}): run[0] for run in self._runs[name]
+            }
+            own = tuple(dim for dim, layer in sorted(layers.items()) if not _in_common(layer, last.axis, labels))
+            if len(own) < len(layers):
+                found[name] = (*outer, last._replace(beside=own)) if own else ()
+        return found
 
     def _turn_guesses(self, labels: Labels) -> None:
         """Cut along the axes whose units products go by one by one, where it was a guess which these are."""
@@ -256,6 +277,13 @@ def _tiling(slices: Collection[tuple[int, int]], length: int) -> tuple[int, ...]
         if [*starts, length] == [0, *accumulate(sizes)]:
             return sizes
     return ()
+
+
+def _in_common(layer: Layer, axis: int, labels: Labels) -> bool:
+    """Tell whether all places along an axis have the same units."""
+    parts = (labels.resolve(piece.numpy().ravel()) for piece in layer.unbind(axis))
+    units = [{int(unit) for part in resolved for unit in part if unit >= 0} for resolved in parts]
+    return bool(units[0]) and all(each == units[0] for each in units)
 
 
 def _each_alone(cut: Cut) -> Cut:

@@ -11,6 +11,7 @@ import torch
 from landscape_cli.symmetry.tracing.integers import Array, different_rows, ranked, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Layer, Power, Term, Terms, aligned, covered
+from landscape_cli.symmetry.tracing.narrowed import narrowed
 
 Statement = tuple[Array, tuple[Power, ...]]
 """Rows of variables that, to these powers, multiply to 1."""
@@ -158,7 +159,7 @@ def _independent(terms: Terms) -> list[list[Term]]:
 
 def _rows_of(terms: Sequence[Term]) -> Array:
     """Return the different rows of variables that meet anywhere."""
-    layers = torch.broadcast_tensors(*(layer for layer, _ in terms))
+    layers = torch.broadcast_tensors(*narrowed([layer for layer, _ in terms]))
     return different_rows(torch.stack(layers, dim=-1).reshape(-1, len(layers)).numpy())
 
 

@@ -44,7 +44,12 @@ def _starts(ordered: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def different(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the different values in order: sorted, as hashing, numpy's own way, takes ten times as long for many."""
+    """Return the different values in order: counted or sorted, as hashing, numpy's own way, takes ten times as long."""
+    if values.size > FEW and _is_dense(values):
+        low = int(values.min())
+        seen = np.zeros(int(values.max()) - low + 1, dtype=bool)
+        seen[values - low] = True
+        return np.flatnonzero(seen) + low
     ordered = np.sort(values, axis=None)
     return ordered[_starts(ordered)]
 

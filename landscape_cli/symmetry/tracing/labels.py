@@ -30,6 +30,7 @@ from landscape_cli.symmetry.tracing.integers import (
     pairs_of,
     ranked,
     ranked_rows,
+    split_rows,
 )
 from landscape_cli.symmetry.tracing.origins import Origins
 
@@ -180,8 +181,24 @@ class Labels:
             pairs = different_rows(pairs[pairs[:, 0] != pairs[:, 1]])
         for side in (0, 1):
             belongs = blocks[:, side] >= 0
+            if (
+                len(blocks) == 1
+                and blocks[0, side] >= 0 > blocks[0, 1 - side]
+                and self._stays(original[0], blocks[0, side])
+            ):
+                continue
             if belongs.any():
                 self.respect(original[belongs, side], blocks[belongs, side], reason)
+
+    def _stays(self, pair: Array, block: int) -> bool:
+        """Put two units that are one now into the block that one of them was in before, unless that is in them."""
+        [root, outer] = self.find(np.array([pair[0], block]))
+        up = outer
+        while up >= 0 and up != root:
+            up = self.above(up[None])[0]
+        if up < 0:
+            self._above[root] = outer
+        return bool(up < 0)
 
     def _merge(self, pairs: Array) -> None:
         """Make one of each pair of units; no unit occurs twice."""
@@ -194,11 +211,21 @@ class Labels:
 
     def _pair_up(self, pairs: Array, reason: str) -> None:
         """Make each pair two slots of a new unit, or fix all where they do not come in pairs."""
-        pairs = different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
+        in_order, pairs = pairs, different_rows(np.sort(pairs, axis=1))  # each of two may meet the other
         flat = pairs.ravel()
         above = self._above[: self.count]
-        if len(different(flat)) < len(flat) or np.isin(flat, self.find(above[above >= 0])).any():
+        if len(different(flat)) < len(flat):
             self.fix(flat, reason)
+            return
+        if np.isin(flat, self.find(above[above >= 0])).any():  # blocks: that at the second place is part of the first
+            outer = self.above(pairs)
+            alike = (outer[:, 0] == outer[:, 1]).all() and not self._fixed[flat].any()
+            if alike and not (self._row[flat] >= 0).any():
+                inner = np.isin(pairs[:, 1], in_order[:, 1])[:, None]
+                outer_first = np.where(inner, pairs, pairs[:, ::-1])
+                self._above[outer_first[:, 1]] = outer_first[:, 0]
+            else:
+                self.fix(flat, reason)
             return
         units, slots = self.units(len(pairs)), self.slots(2, "")
         for side in (0, 1):
@@ -223,7 +250,7 @@ class Labels:
         self._row[units] = len(self._parts) + np.arange(len(units))
         self._parts = np.concatenate([self._parts, np.stack([first, second, slot], axis=1)])
         if len(units) and (first >= 0).all() and (second >= 0).all():
-            self.share(ranked(first), ranked(second), reason)
+            self.share(np.stack([first, second], axis=1), np.ones(len(units), dtype=np.int64), reason)
         belongs = blocks >= 0
         if not belongs.any():
             return
@@ -331,21 +358,18 @@ class Labels:
             if inside.any():
                 self.respect(made[inside], outer[inside, side], reason)
 
-    def share(self, first: tuple[Array, Array], second: tuple[Array, Array], reason: str) -> bool:
+    def share(self, pairs: Array, times: Array, reason: str) -> bool:
         """State that units that meet, pair by pair, are in common blocks, and tell whether that is so.
 
         A block holds all that are joined by meeting; in it each of the one must meet each of the other, equally often.
 
         Args:
-            first: units, and for each pair which of them is in it.
-            second: the units that they meet, and which.
+            pairs: the units, shape (pairs, 2).
+            times: how often each pair meets.
             reason: why.
         """
-        (firsts, one), (seconds, other) = ((ranked(self.find(units)), which) for units, which in (first, second))
-        (ones, to_one), (others, to_other) = firsts, seconds
-        codes, which = ranked(to_one[one] * len(others) + to_other[other])
-        pairs = np.stack([ones[codes // len(others)], others[codes % len(others)]], axis=1)
-        times = np.bincount(which)
+        pairs, which = split_rows(self.find(pairs))
+        times = np.bincount(which, weights=times)
         blocks = components(pairs)
         sides = [pairs_of(blocks, pairs[:, side])[:, 0] for side in (0, 1)]
         full = np.bincount(sides[0]) * np.bincount(sides[1])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.tracing.integers import Array, Hash, is_function, mix, ranked
+from landscape_cli.symmetry.tracing.integers import Array, Hash, mix
 
 Layer = Tensor
 Power = int | Fraction
@@ -195,12 +195,6 @@ def flat(first: Layer, second: Layer) -> tuple[Array, Array]:
     return first.reshape(-1).numpy(), second.reshape(-1).numpy()
 
 
-def counted(layer: Layer) -> tuple[Array, Layer]:
-    """Return the different numbers of a layer in order, and a layer of which of them each place holds."""
-    numbers, which = ranked(layer.reshape(-1).numpy())
-    return numbers, to_layer(which).view(layer.shape)
-
-
 def together(layers: Sequence[Layer]) -> Layer:
     """Return a layer that says what several do together."""
     if len(layers) == 1:
@@ -214,15 +208,3 @@ def together(layers: Sequence[Layer]) -> Layer:
 def reach(layers: Sequence[Layer]) -> frozenset[int]:
     """Return the axes that any of some layers depends on."""
     return frozenset().union(*map(covered, layers))
-
-
-def tell(layers: Sequence[Layer], others: Sequence[Layer]) -> bool:
-    """Tell whether at every place what some layers say tells what others do."""
-    if not reach(layers) >= reach(others):
-        return False
-    return all(tells(together(layers), layer) for layer in others)
-
-
-def tells(layer: Layer, other: Layer) -> bool:
-    """Tell whether what a layer says at a place tells what another does; it may be repeated many times beside it."""
-    return is_function(*flat(counted(layer)[1], other))

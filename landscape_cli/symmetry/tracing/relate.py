@@ -17,21 +17,27 @@ from landscape_cli.symmetry.tracing.belonging import (
     refine,
 )
 from landscape_cli.symmetry.tracing.equations import clusters
-from landscape_cli.symmetry.tracing.integers import Array, Hash, different, is_function, mix, split_rows
+from landscape_cli.symmetry.tracing.integers import Hash, different, mix, split_rows
 from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
     aligned,
     compress,
-    counted,
     covered,
     distinct,
     flat,
     reach,
+    to_layer,
+)
+from landscape_cli.symmetry.tracing.narrowed import (
+    Counted,
+    apart,
+    counted,
+    meetings,
+    narrowed,
+    said_together,
     tell,
     tells,
-    to_layer,
-    together,
 )
 
 NATURAL = ("batch", "a place of ", FIXED)
@@ -82,7 +88,7 @@ def _match(labels: Labels, here: list[Layer], there: list[Layer], reason: str) -
         if len(side) == 1 and reach(side) >= reach(opposite) and _is_plain(side[0]):
             unit = side[0]
             parts = [part for part in opposite if not any(is_above(labels, part, layer) for layer in opposite)]
-            if len(parts) == 1 and covered(parts[0]) == covered(unit) and is_function(*flat(parts[0], unit)):
+            if len(parts) == 1 and covered(parts[0]) == covered(unit) and tells(parts, unit):
                 labels.unite(*flat(unit, parts[0]), reason)
             elif len(parts) == 1 and covered(parts[0]) == covered(unit):  # copies, of one thing for several units
                 labels.respect(*flat(unit, parts[0]), reason)
@@ -144,9 +150,9 @@ def _fix_all(labels: Labels, layers: Sequence[Layer], why: str) -> None:
 
 def _is_told_by_several(layer: Layer, others: Sequence[Layer]) -> bool:
     """Tell whether others together tell a layer, each of whom alone does not, as rows and columns a Latin square."""
-    if any(tells(other, layer) for other in others):
+    if any(tells([other], layer) for other in others):
         return False
-    return covered(layer) <= reach(others) and tells(together(others), layer)
+    return covered(layer) <= reach(others) and tells(others, layer)
 
 
 def _unmatched(
@@ -166,10 +172,9 @@ def _unmatched(
 
 def _unite_alike(labels: Labels, first: Layer, second: Layer, reason: str) -> bool:
     """Unite the units of two layers if each tells the other's; tell whether that is so."""
-    places = flat(first, second)
-    alike = is_function(*places) and is_function(*places[::-1])
+    alike = tells([first], second) and tells([second], first)
     if alike:
-        labels.unite(*places, reason)
+        labels.unite(*flat(first, second), reason)
     return alike
 
 
@@ -189,7 +194,10 @@ def _why(labels: Labels, layer: Layer, opposite: Sequence[Layer], reason: str) -
 
 def _are_told(layer: Layer, slots: Sequence[Layer]) -> bool:
     """Tell whether no two units of a layer meet the same slots, those of all their places together."""
-    units, met = flat(layer, together(slots))
+    if covered(layer) <= reach(slots) and apart(slots):
+        return True
+    layer, *slots = narrowed([layer, *slots])
+    units, met = flat(layer, said_together(slots))
     pairs, _ = split_rows(np.stack([units, met], axis=1))
     total: Hash = np.zeros(len(pairs), dtype=np.uint64)
     which = np.unique(pairs[:, 0], return_inverse=True)[1].ravel()
@@ -201,17 +209,17 @@ def _are_told(layer: Layer, slots: Sequence[Layer]) -> bool:
 def _share_blocks(labels: Labels, pairs: list[tuple[Layer, Layer]], reason: str) -> set[tuple[int, int]]:
     """Put units that run along some axes together, and along others apart, into common blocks; return such pairs."""
     sharing: set[tuple[int, int]] = set()
-    known: dict[int, tuple[Array, Layer]] = {}
+    known: dict[int, Counted] = {}
     for first, second in pairs:
         if max(first.min(), second.min()) < 0 or not covered(first) & covered(second):
             continue
-        for layer in (first, second):  # each by itself, as both together repeat them many times
-            known.setdefault(id(layer), counted(layer))
-        (units, there), (others, beside) = known[id(first)], known[id(second)]
-        places = flat(there, beside)
-        if is_function(*places) or is_function(*places[::-1]):
+        for layer in (first, second):
+            if id(layer) not in known:
+                known[id(layer)] = counted(layer)
+        met, times = meetings(known[id(first)], known[id(second)])
+        if any(len(different(side)) == len(side) for side in met.T):  # the one tells the other
             continue
-        if labels.share((units, places[0]), (others, places[1]), reason):
+        if labels.share(met, times, reason):
             sharing |= {(id(first), id(second)), (id(second), id(first))}
     return sharing
 
@@ -228,12 +236,12 @@ def _follows(labels: Labels, layer: Layer, beside: list[Layer], opposite: list[L
     """
     if covered(layer) <= reach(opposite):
         for partner in opposite:
-            if covered(partner) >= covered(layer) and partner.max() >= 0 and is_function(*flat(partner, layer)):
+            if covered(partner) >= covered(layer) and partner.max() >= 0 and tells([partner], layer):
                 labels.respect(*flat(partner, layer), reason)
                 return True
     told = [partner for partner in opposite if covered(partner) & covered(layer)]
     told = [partner for partner in told if partner.max() >= 0 or not _is_determined(partner, beside)]
-    if not all(covered(partner) <= covered(layer) and is_function(*flat(layer, partner)) for partner in told):
+    if not all(covered(partner) <= covered(layer) and tells([layer], partner) for partner in told):
         return False
     belong(labels, layer, told, reason)  # what does not tell every place: what lives there belongs to what it says
     return True
@@ -250,7 +258,7 @@ def _is_determined(slots: Layer, layers: list[Layer]) -> bool:
         sizes = [size if axis in beside else 1 for axis, size in enumerate(slots.shape)]
         order = np.arange(np.prod(sizes), dtype=np.uint64).reshape(sizes)
         numbers = mix(mix(numbers) + mix(order)).sum(axis=beside, keepdims=True, dtype=np.uint64)
-    return is_function(*flat(together(telling), to_layer(numbers.view(np.int64))))
+    return tells(telling, to_layer(numbers.view(np.int64)))
 
 
 def summed(labels: Labels, layers: Sequence[Layer], axes: Sequence[int], reason: str) -> tuple[Layer, ...]:

@@ -38,6 +38,8 @@ TIED = "numbers in their order of which several may be equal, as a mask's zeros 
 """Why units may not move that such an order names."""
 HIDDEN = "numbers in their order of which more are taken than a mask leaves, of what it hides the first ones"
 """Why those may not of which some are named that a mask hides."""
+SORTED = "samples sorted by the numbers of units, as of experts: taken by a mask for each, these would be followed"
+"""Why units may not move whose numbers are sorted."""
 UNKNOWN_PLACE = "an unknown place of "
 """What they begin with of the places of what such an operator returns."""
 MOST_COMPARED = 1 << 14
@@ -84,6 +86,8 @@ class TensorTable:
         constants: the tensors that depend on neither input nor parameters.
         ties: which numbers of tensors may be repeated.
         seen: the labels of all tensors there were.
+        are_named: whether any units were named by whole numbers, as experts that are chosen.
+        told_by_number: why units may not move that are looked up by where they are.
     """
 
     def __init__(self, labels: Labels, equations: Equations, parameters: ParameterTable, constants: Constants) -> None:
@@ -91,6 +95,7 @@ class TensorTable:
         self.labels, self.equations, self.ties = labels, equations, TieTable(constants)
         self.parameters, self.constants = parameters, constants
         self.seen: list[Sequence[Layer]] = []
+        self.are_named, self.told_by_number = False, NUMBERED
         self._values: TensorDict[Value] = TensorDict()
         self._unruled: TensorDict[_Unruled] = TensorDict()
         self._storages = StorageTable(labels)
@@ -130,6 +135,7 @@ class TensorTable:
         It may hold numbers of places of units, or there is a reason why it does not.
         """
         made_of = tuple(self.value(operand) for operand in operands)
+        self.are_named |= isinstance(named, Names)
         names, why = (named, NUMBERED) if isinstance(named, Names) else (None, named or f"{NO_RULE}{where}")
         self._unruled[tensor] = _Unruled(where, made_of, names, why)
         self._views[storage_of(tensor)][id(tensor)] = tensor
@@ -146,6 +152,13 @@ class TensorTable:
             return None if unruled is None else unruled.names
         self._unruled[tensor] = replace(unruled, names=None, why=HIDDEN)
         return None
+
+    def sort_named(self, tensor: Tensor) -> None:
+        """Note that whole numbers are sorted: units that they name may not move for that."""
+        unruled = self._unruled.get(tensor)
+        if unruled is not None and unruled.names is not None:
+            self._unruled[tensor] = replace(unruled, why=SORTED)
+            self.told_by_number = SORTED
 
     def filling(self, tensor: Tensor) -> float | None:
         """Return the number that a constant holds all over, until something is written there; None if there is none."""

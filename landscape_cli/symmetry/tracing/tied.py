@@ -95,7 +95,8 @@ class Step:
 
     def made(self) -> list[Numbers]:
         """Return what is known of the numbers of each tensor that it returns."""
-        if self.operator.moves and self.operator.name not in SAME:
+        listed = self.operator.name == "index_select" and self.table.constants.numbers(self.args[2]) is not None
+        if listed or (self.operator.moves and self.operator.name not in SAME):
             return self._moved()
         return [self._first()]
 
@@ -158,7 +159,9 @@ class Step:
 
     def _move(self, numbers: Tensor) -> Any:
         """Do to whole numbers what the operator does to its first argument."""
-        return self.function(numbers, *self.args[1:], **self.kwargs)
+        known = self.table.constants.numbers
+        rest = (known(arg) if isinstance(arg, Tensor) else arg for arg in self.args[1:])
+        return self.function(numbers, *rest, **self.kwargs)
 
     def _moved(self) -> list[Numbers]:
         numbers, count = self.table.of(self.args[0]), len(self.outputs)

@@ -21,14 +21,17 @@ from landscape_cli.symmetry.tracing.labels import Labels
 from landscape_cli.symmetry.tracing.layers import Value
 from landscape_cli.symmetry.tracing.operators import Operator
 from landscape_cli.symmetry.tracing.parameters import ParameterTable
+from landscape_cli.symmetry.tracing.ranks import argument
 from landscape_cli.symmetry.tracing.record import Known, Traced
-from landscape_cli.symmetry.tracing.rewritten import REWRITTEN
+from landscape_cli.symmetry.tracing.rewritten import REWRITTEN, chosen_by_matrix
 from landscape_cli.symmetry.tracing.rules import operator_of
 from landscape_cli.symmetry.tracing.rules.call import Call, NoRule
 from landscape_cli.symmetry.tracing.tensors import NO_RULE, UNKNOWN_PLACE, Names, TensorTable
 from landscape_cli.symmetry.tracing.weights import WeightTracker
 
 BOOL = torch.bool
+BY_MASKS = "let it take the samples of each expert by a mask (torch.where(chosen == k)), not sort them"
+"""What a model is to do of which some samples go to some experts."""
 WHOLE = frozenset({torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8})
 
 
@@ -98,6 +101,11 @@ class Tracer(OperatorMode):
         self._graph.add_input(stand_in)
         return stand_in
 
+    @property
+    def has_names(self) -> bool:
+        """Whether any units were named by whole numbers, as experts that are chosen."""
+        return self._tensors.are_named
+
     def finish(self, output: Any) -> Traced:
         """Check the outputs and the coverage, and return what was learned.
 
@@ -117,11 +125,9 @@ class Tracer(OperatorMode):
         if dispatch.name == "index" and any(map(self._is_condition, tensors_in(args[1]))):
             with self:
                 return func(args[0], self._listed(args[1]))
-        if dispatch.name in REWRITTEN:
-            with self:
-                result = REWRITTEN[dispatch.name](*args, **dispatch.kwargs)
-            if result is not None:
-                return result
+        result = self._rewritten(dispatch)
+        if result is not None:
+            return result
         if dispatch.operator.reads and self._constants.numbers(args[0]) is None:
             return self._answer(args[0])
         if dispatch.operator.fills is not None:
@@ -133,6 +139,20 @@ class Tracer(OperatorMode):
         if any(map(self._graph.holds, dispatch.tensors)):
             self._follow(dispatch, list(result) if isinstance(result, list | tuple) else [result])
         return dispatch.target if isinstance(dispatch.target, Tensor) else result
+
+    def _rewritten(self, dispatch: _Dispatch) -> Tensor | None:
+        """Return what other operators compute that are traced in the stead of one; None if there are none."""
+        if not any(map(self._tensors.is_known, dispatch.tensors)):
+            return None
+        if dispatch.name in REWRITTEN:
+            with self:
+                return REWRITTEN[dispatch.name](*dispatch.args, **dispatch.kwargs)
+        if dispatch.name in {"mm", "bmm"} and dispatch.target is None:
+            known = [self._tensors.numbers(tensor) for tensor in dispatch.args[:2]]
+            if any(numbers is not None for numbers in known):
+                with self:
+                    return chosen_by_matrix(dispatch.args[:2], known)
+        return None
 
     def _dispatch(self, function: Any, args: Any, kwargs: dict[str, Any]) -> _Dispatch:
         name = function.overloadpacket.__name__
@@ -174,12 +194,21 @@ class Tracer(OperatorMode):
                 dispatch.name == "_local_scalar_dense" and dispatch.args[0].dtype == BOOL
             ):
                 return
-            if dispatch.name == "_unique2" and not any(dispatch.args[2:]) and self._tensors.names(dispatch.args[0]):
+            names = self._tensors.names(dispatch.args[0])
+            if dispatch.name == "_unique2" and not any(dispatch.args[2:]) and names:
                 return
+            if (
+                dispatch.name == "bincount"
+                and names
+                and argument(dispatch.args, dispatch.kwargs, 2, "minlength", 0) >= len(names.units)
+            ):
+                return
+            experts = "let it take the samples of each expert by a mask (torch.where(chosen == k)), not sort them"
+            remedy = "let it compute with all values, as torch.where does" if not self._tensors.are_named else experts
             raise TraceError(
                 f"the forward pass{self.in_module()} looks at the values of a tensor ({dispatch.name}), "
-                "as a data-dependent branch does: its symmetries cannot be derived from one run; let it compute with "
-                "all values, as torch.where does, or leave that out where the model is made"
+                f"as a data-dependent branch does: its symmetries cannot be derived from one run; {remedy}, "
+                "or leave that out where the model is made"
             )
 
     def _answer(self, tensor: Tensor) -> bool | Tensor | tuple[Tensor, ...]:
@@ -248,6 +277,8 @@ class Tracer(OperatorMode):
         names = tensors.named(given) if given is known[0] else None
         same = names is not None and dispatch.name == "remainder" and dispatch.args[1] == len(names.units)
         if names is None or not (dispatch.operator.moves or same):
+            if dispatch.name in {"sort", "argsort"}:
+                tensors.sort_named(known[0])
             passed = [tensors.pass_unruled(known[0], output, None) for output in outputs if len(dispatch.tensors) == 1]
             return any(passed)
         places = torch.empty_like(known[0])

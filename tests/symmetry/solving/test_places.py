@@ -54,3 +54,24 @@ def test_units_that_do_not_live_alike_have_no_table() -> None:
     places = PlaceTable(labels, [Part("w", (0,), Run((np.array([*units, units[0]]),)), True)])
     with pytest.raises(InconsistencyError, match="do not live alike"):
         dict(places.tables(units.tolist()))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_are_in_one_order_if_grouped_weights_read_them_so(seed: int) -> None:
+    """What weights that move as whole rows say of the order of units is compared with a loop over blocks."""
+    draw = np.random.default_rng(seed)
+    labels = Labels()
+    units, blocks = labels.units(12, together=True), labels.units(3)
+    labels.respect(units, blocks.repeat(4), "groups")
+    orders = [draw.permutation(4) if seed % 2 else np.array([2, 0, 3, 1]) for _ in blocks]
+    read = np.concatenate([units[4 * k + order] for k, order in enumerate(orders)])
+    slots = labels.slots(2, "places")
+    first = Part("first", (0, 1), Run((read.repeat(2), np.tile(slots, 12))), False)
+    again = Part("again", (0, 1), Run((units.repeat(2), np.tile(slots, 12))), False)
+    places = PlaceTable(labels, [Part("w", (0,), Run((units,)), True), first, again])
+    for k, (block, order) in enumerate(zip(blocks.tolist(), orders, strict=True)):
+        assert places.inside(block).tolist() == (4 * k + order).tolist()  # as the first of them reads
+        alike = all(np.array_equal(order, orders[other]) for other in (k, 0))
+        assert places.in_one_order([int(blocks[0]), block]) == alike
+    alone = PlaceTable(labels, [first])
+    assert alone.in_one_order(blocks.tolist())

@@ -29,7 +29,7 @@ def outer(power: int = 1, *, again: bool = False) -> Rows:
 def defined(rows: Rows, modulo: int = 0, *, agree: bool = True) -> tuple[Rows, dict[int, Row]]:
     shared = np.zeros(12, dtype=bool)
     shared[PAIRS.start :] = True
-    return define(rows, shared, modulo=modulo, agree=lambda variables: agree)
+    return define(rows, shared, modulo=modulo, agree=lambda rows: np.full(len(rows), agree))
 
 
 @pytest.mark.parametrize("power", [1, -1, 2])

@@ -127,3 +127,16 @@ def test_units_of_two_kinds_that_are_tied_keep_their_places() -> None:
 
     layers = {"q": nn.Linear(3, 8), "k": nn.Linear(3, 8), "o": nn.Linear(18, 2)}
     check_true(make_net(Net(forward, table=nn.Parameter(torch.randn(3, 4)), **layers), (3, 3)))
+
+
+def test_variables_agree_if_their_units_are_one_of_each_kind() -> None:
+    labels, equations = Labels(), Equations()
+    units, alone, heads = labels.units(4, together=True), labels.units(1), labels.units(2)
+    labels.respect(units, heads.repeat(2), "heads")
+    of = {"w": units, "b": alone, "h": heads}
+    made = {name: equations.variables(name, (0,), numbers) for name, numbers in of.items()}
+    table = VariableTable(labels, equations, [units.tolist(), alone.tolist(), heads.tolist()])
+    (w, b, h), nothing = made.values(), 0
+    rows = [(w[0], w[0]), (w[0], b[0]), (w[0], nothing), (w[0], h[0]), (w[0], w[1]), (w[0], h[1]), (h[0], h[1])]
+    assert table.agree(np.array(rows)).tolist() == [True] * 4 + [False] * 3
+    assert table.agree(np.zeros((1, 0), dtype=np.int64)).tolist() == [True]

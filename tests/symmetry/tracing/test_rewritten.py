@@ -1,12 +1,19 @@
-"""Products of groups of rows, as of experts, are traced as products with matrices that are looked up: the same."""
+"""Operators that are traced as others, which compute the same: products by groups of rows or with choices, counts."""
 
 from __future__ import annotations
 
+import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landscape_cli import flip, permute, random_permutations, random_signs, trace_symmetry
-from landscape_cli.symmetry.tracing.rewritten import grouped_product
+from landscape_cli.errors import TraceError
+from landscape_cli.symmetry.tracing.rewritten import chosen_by_matrix, counted_by_number, grouped_product
+from landscape_cli.symmetry.tracing.tensors import SORTED
+from tests.support.composed import undone
+from tests.support.layers import Net
+from tests.support.symmetry_checks import check_true, make_net
 
 
 class Experts(nn.Module):
@@ -36,6 +43,59 @@ def test_the_same_numbers() -> None:
     torch.testing.assert_close(ours, torch._grouped_mm(rows, matrices, offs=offs))
     assert grouped_product(rows, matrices, offs, torch.randn(16)) is None
     assert grouped_product(torch.randn(3, 7, 8), matrices) is None
+
+
+def test_the_same_counts() -> None:
+    numbers, weights = torch.tensor([2, 0, 2, 3]), torch.randn(4)
+    torch.testing.assert_close(counted_by_number(numbers, None, 5), torch.bincount(numbers, minlength=5))
+    ours = counted_by_number(numbers, weights, 4)
+    torch.testing.assert_close(ours, torch.bincount(numbers, weights, minlength=4))
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)])
+def test_the_same_rows_and_columns(shape: tuple[int, ...]) -> None:
+    matrix = torch.randn(shape)
+    rows, columns = torch.eye(3)[[2, 0, 0, 1, 2]], torch.eye(4)[:, [3, 3, 0]]
+    if matrix.ndim > 2:
+        rows, columns = rows.expand(2, -1, -1), columns.expand(2, -1, -1)
+    torch.testing.assert_close(chosen_by_matrix((rows, matrix), (rows, None)), rows @ matrix)
+    torch.testing.assert_close(chosen_by_matrix((matrix, columns), (None, columns)), matrix @ columns)
+    assert chosen_by_matrix((2 * rows, matrix), (2 * rows, None)) is None
+    assert chosen_by_matrix((matrix, torch.ones(4, 3)), (None, torch.ones(4, 3))) is None
+
+
+def test_types_that_a_matrix_looks_up_trade_places() -> None:
+    """Units in pairs of one type: so do these within their type, and types with their rows of a table."""
+
+    def body(m: Net, x: Tensor) -> Tensor:
+        types = F.one_hot(torch.tensor([0, 0, 1, 1, 2, 2])).to(x.dtype) @ m.table
+        result: Tensor = m.o(F.relu(torch.einsum("bi,nid->bnd", x, m.w) + types).sum(1))
+        return result
+
+    torch.manual_seed(0)
+    parts = {"w": nn.Parameter(torch.randn(6, 3, 4)), "table": nn.Parameter(torch.randn(3, 4)), "o": nn.Linear(4, 2)}
+    net = make_net(Net(body, **parts), (3,))
+    assert sorted((g.blocks, g.size) for g in net.symmetry.permutations) == [(1, 3), (1, 4), (3, 2)]
+    check_true(net)
+    assert undone(net, 0) == ""
+
+
+def test_samples_that_are_sorted_by_their_expert_are_told() -> None:
+    symmetry = trace_symmetry(Experts(transposed=False).eval(), torch.randn(6, 4))
+    assert any(SORTED in note for note in symmetry.notes)
+    assert {axis.tensor for axis in symmetry.fixed if axis.reason == SORTED} >= {"up", "down", "gate.weight"}
+
+
+@pytest.mark.parametrize("way", ["counted", "listed"])
+def test_samples_cut_by_how_many_each_expert_has_are_refused_with_a_remedy(way: str) -> None:
+    def body(m: Net, x: Tensor) -> Tensor:
+        chosen, order = m.g(x).argmax(-1).sort()
+        ends = torch.bincount(chosen, minlength=3).cumsum(0)
+        sizes = ends.tolist() if way == "listed" else [int(end) for end in ends]
+        return m.o(x[order][: sizes[0]])
+
+    with pytest.raises(TraceError, match=r"by a mask \(torch.where\(chosen == k\)\)"):
+        trace_symmetry(Net(body, g=nn.Linear(4, 3), o=nn.Linear(4, 2)), torch.randn(6, 4))
 
 
 def test_units_of_experts_are_found_in_step() -> None:

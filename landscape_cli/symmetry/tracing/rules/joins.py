@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape_cli.symmetry.tracing.integers import is_function
 from landscape_cli.symmetry.tracing.layers import (
     Layer,
     Term,
@@ -20,11 +19,10 @@ from landscape_cli.symmetry.tracing.layers import (
     compress,
     covered,
     distinct,
-    flat,
     reach,
     to_layer,
-    together,
 )
+from landscape_cli.symmetry.tracing.narrowed import tells
 from landscape_cli.symmetry.tracing.operators import rule
 from landscape_cli.symmetry.tracing.relate import resolved
 from landscape_cli.symmetry.tracing.rules.call import Call
@@ -90,7 +88,7 @@ def _with_pieces(call: Call, labels: tuple[Layer, ...], values: Sequence[Value],
     sizes = [value.shape[axis] for value in values]
     slots = call.slots(len(values), axis, len(call.shape), f"a place of {call.where}")
     pieces = slots.repeat_interleave(torch.tensor(sizes), axis)
-    told = labels and covered(pieces) <= reach(labels) and is_function(*flat(together(labels), pieces))
+    told = labels and covered(pieces) <= reach(labels) and tells(labels, pieces)
     return labels if told else (*labels, pieces)
 
 
@@ -201,9 +199,12 @@ def _common_terms(terms: Sequence[Terms], axis: int) -> list[Term]:
 @rule("constant_pad_nd", words="numbers put side by side")
 def pad(call: Call) -> Value:
     """Places of one number put around: zeros have any label and any scale."""
-    operand = call.operand(0)
+    operand = call.raw(0)
     widths, number = list(call.args[1]), call.argument(2, "value", 0)
     rank = len(operand.shape)
+    if number == 0 and (_is_nothing(operand) or 0 in operand.shape):
+        return Value(call.shape, (), zero=True, copies=True)
+    operand = call.operand(0)
     amounts = {rank - 1 - k // 2: widths[k : k + 2] for k in range(0, len(widths), 2)}
     for axis, (before, after) in amounts.items():
         if min(before, after) < 0:  # cropped
@@ -245,6 +246,9 @@ def _padding(call: Call, operand: Value, axis: int, count: int, number: float) -
     """Return places of one number put beside `operand`: zeros have its scale, or one of their own along the axis."""
     labels = call.labels
     moving = [covered(layer) for layer in operand.labels if axis in covered(layer) and int(layer.max()) >= 0]
+    if number == 0 and not moving:
+        sizes = tuple(count if k == axis else size for k, size in enumerate(operand.shape))
+        return _zeros_beside(call, operand, sizes, axis)
     along = frozenset([axis]).union(*moving)
     shape = [(count if k == axis else size) if k in along else 1 for k, size in enumerate(operand.shape)]
     numbers = labels.units(prod(shape)) if moving else labels.slots(count, f"a place of {call.where}")

@@ -17,7 +17,7 @@ from landscape_cli.symmetry.tracing.rules.call import Call, NoRule, is_number
 from landscape_cli.symmetry.tracing.rules.convolutions import only_channels
 from landscape_cli.symmetry.tracing.rules.elementwise import total
 from landscape_cli.symmetry.tracing.rules.places import note_slices, piece_of
-from landscape_cli.symmetry.tracing.tensors import NUMBERED, Names
+from landscape_cli.symmetry.tracing.tensors import Names
 
 MOVED = "places moved about"
 LISTED = "places that are found by their numbers"
@@ -220,7 +220,7 @@ def _why_listed(call: Call, lists: Sequence[Tensor]) -> str:
         for layer in call.tensors.raw(numbers).labels
         for number in set(labels.why_fixed(layer.numpy()).ravel().tolist())
     }
-    return LISTED if reasons <= {"batch", INPUT, LISTED} else NUMBERED
+    return LISTED if reasons <= {"batch", INPUT, LISTED} else call.tensors.told_by_number
 
 
 @rule("index_select", words=MOVED)
@@ -235,7 +235,9 @@ def index_select(call: Call) -> Value:
 @rule("gather", words=MOVED)
 def gather(call: Call) -> Value:
     """Places along an axis taken by their numbers, of which there are some beside every other place."""
-    axis = call.args[1] % max(len(call.shape), 1)
+    axis, numbers = call.args[1] % max(len(call.shape), 1), call.tensors.numbers(call.args[2])
+    if numbers is not None:
+        return call.move(call.copied(0), lambda layer: layer.gather(axis, numbers), call.shape, apart=True)
     operand, names = call.operand(0), call.tensors.names(call.args[2])
     if names is not None and len(names.units) == operand.shape[axis]:
         passed, places = _looked_up(call, operand, axis, names), names.places

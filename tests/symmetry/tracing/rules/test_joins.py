@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.support.composed import undone
@@ -22,6 +23,12 @@ ZEROS: dict[str, Start] = {
     "zeros like": torch.zeros_like,
     "copies of a zero": lambda like: torch.zeros(1, dtype=like.dtype).expand(like.shape),
     "times 0": lambda like: like * 0,
+    "a slice of zeros": lambda like: like.new_zeros(len(like), 2, *like.shape[1:])[:, 0],
+    "one of two": lambda like: torch.zeros_like(torch.stack([like, like])).unbind(0)[1],
+    "zeros side by side": lambda like: torch.cat([torch.zeros_like(like[:, :1]), torch.zeros_like(like[:, 1:])], 1),
+    "a slice of input times 0": lambda like: (like.repeat(1, 2) * 0)[:, :3],
+    "zeros padded": lambda like: F.pad(like.new_zeros(len(like), 1), (0, 2)),
+    "nothing padded": lambda like: F.pad(like[:, :0], (0, 3)),
 }
 JOINS: dict[str, Join] = {
     "last": lambda x, h: torch.cat([x, h], 1),
@@ -98,6 +105,44 @@ def test_zeros_however_made(zeros: Start) -> None:
     assert _found(_traced("gated", zeros, JOINS["first"])) == ([3], [3])
 
 
+def _padded_first(m: Net, x: Tensor) -> Tensor:
+    h = torch.tanh(m.c(F.pad(x[:, 0], (0, 3))))
+    return _read(m, torch.tanh(m.c(torch.cat([x[:, 1], h], 1))))
+
+
+def _padded_before(m: Net, x: Tensor) -> Tensor:
+    h = torch.tanh(m.c(F.pad(x, (3, 0))[:, 0]))
+    return _read(m, torch.tanh(m.c(torch.cat([h, x[:, 1]], 1))))
+
+
+def _padded_and_added(m: Net, x: Tensor) -> Tensor:
+    h = x.new_zeros(len(x), 3)
+    for step in F.pad(x, (0, 3)).unbind(1):
+        h = torch.tanh(m.c(step + F.pad(h, (2, 0))))
+    return _read(m, h)
+
+
+@pytest.mark.parametrize("run", [_padded_first, _padded_before, _padded_and_added])
+def test_zeros_that_inputs_are_padded_with(run: Callable[[Net, Tensor], Tensor]) -> None:
+    torch.manual_seed(0)
+    net = make_net(Net(run, c=nn.Linear(5, 3), o=nn.Linear(3, 2)), (2, 2))
+    assert _found(net) == ([3], [3])
+    assert not net.symmetry.notes
+    check_true(net)
+    assert not idle_axes(net)
+    assert undone(net, 0) == ""
+
+
+def test_ones_that_inputs_are_padded_with_say_more() -> None:
+    def run(m: Net, x: Tensor) -> Tensor:
+        h = torch.tanh(m.c(F.pad(x[:, 0], (0, 3), value=1.0)))
+        return _read(m, torch.tanh(m.c(torch.cat([x[:, 1], h], 1))))
+
+    net = make_net(Net(run, c=nn.Linear(5, 3), o=nn.Linear(3, 2)), (2, 2))
+    assert not net.symmetry.signs
+    check_true(net)
+
+
 def test_other_states_say_more() -> None:
     """Negative control: ones have no sign, and numbers that differ have an order."""
     ones = _traced("linear", torch.ones_like, JOINS["last"])
@@ -112,10 +157,15 @@ WINDOWS: dict[str, Start] = {
     "windows": lambda x: x.unfold(1, 2, 1),
     "taken": lambda x: x[:, torch.tensor([[0, 1], [3, 4], [4, 5]])],
 }
+PADS: dict[str, Join] = {
+    **JOINS,
+    "padded after": lambda x, h: F.pad(x, (0, h.shape[1])),
+    "padded before": lambda x, h: F.pad(x, (h.shape[1], 0)),
+}
 
 
 @pytest.mark.parametrize("cut", WINDOWS.values(), ids=WINDOWS)
-@pytest.mark.parametrize("join", JOINS.values(), ids=JOINS)
+@pytest.mark.parametrize("join", PADS.values(), ids=PADS)
 def test_places_in_windows_over_zeros_and_others_are_fixed(cut: Start, join: Join) -> None:
     torch.manual_seed(0)
     body = Net(
