@@ -68,3 +68,31 @@ def test_over_units(within: int) -> None:
     assert [group.units for group in made.symmetry.permutations] == [2 * within, 2]
     assert [group.size for group in made.symmetry.scales] == [2]
     assert [group.size for group in made.symmetry.signs] == [2]
+
+
+POWERS: dict[str, tuple[Act, int, bool, bool]] = {
+    "listed": (lambda h: h[..., None].pow(torch.arange(1, 4)), 3, True, True),
+    "listed, first": (lambda h: F.relu(h)[:, None].pow(torch.tensor([1.0, 2.0, 5.0])[:, None]), 3, True, False),
+    "listed, with 0": (lambda h: h[..., None] ** torch.arange(3), 3, True, True),
+    "of a bounded function": (lambda h: torch.tanh(h)[..., None] ** torch.arange(1, 3), 2, False, True),
+    "a matrix of Vandermonde": (lambda h: torch.linalg.vander(h, N=3), 3, True, True),
+    "beside ones": (lambda h: torch.stack([torch.ones_like(h), h, h**3], -1), 3, True, True),
+    "of a shifted function": (lambda h: (h + 1)[..., None] ** torch.arange(1, 3), 2, False, False),
+}
+"""Several powers of each unit, how many they are, and whether the unit has a scale and a sign."""
+
+
+@pytest.mark.parametrize("name", POWERS)
+def test_several_powers(name: str) -> None:
+    act, returned, scaled, flipped = POWERS[name]
+    torch.manual_seed(0)
+    parts = {"a": nn.Linear(4, UNITS), "o": nn.Linear(returned * UNITS, 2)}
+    made = make_net(Net(lambda m, x: m.o(act(m.a(x)).flatten(1)), **parts), (4,))
+    check_true(made)
+    symmetry = made.symmetry
+    assert UNITS in [group.units for group in symmetry.permutations]
+    assert [group.size for group in symmetry.scales] == [UNITS] * scaled
+    assert {axis.tensor for group in symmetry.signs for axis in group.axes if "a." in axis.tensor} == (
+        {"a.weight", "a.bias"} if flipped else set()
+    )
+    assert not symmetry.notes
