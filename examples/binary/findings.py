@@ -5,6 +5,9 @@ See docs/method.md: Findings: 1, 2, 4 and 6.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 from study.claims import (
     Finding,
     aligning_lowers,
@@ -19,7 +22,7 @@ from study.claims import (
     words,
 )
 from study.readings import PAIRS, Form, Study, of_pair
-from study.verdicts import Comparison, compare, positive
+from study.verdicts import Comparison, NothingMeasured, compare, positive
 
 FORM = Form(
     kinds={"raw": "as trained", "aligned": "aligned"},
@@ -53,20 +56,25 @@ HARDLY = 0.1
 
 
 def findings(study: Study) -> list[Finding]:
-    """Return every finding, part by part, told by its effects; those on optimised paths where there are any.
+    """Return every finding that something was measured for, part by part, told by its effects.
 
     A perceptron has no hidden units: what aligning does is not asked of it.
     """
-    found = [flatter_energies(study), flatter_errors(study)]
-    found += [barrier_order(study, kind, label) for kind, label in (("aligned", "2a"), ("raw", "2b"))]
-    if study.bent["aligned"]:
-        found += [bending_lowers(study), bends_near_zero(study, "aligned", "4b")]
-    found.append(flatter_closer(study, "5", "aligned, flatter solutions are closer to each other"))
+    found = []
+    for make in claims_on(study):
+        with suppress(NothingMeasured):
+            found.append(make(study).by_effects())
+    return found
+
+
+def claims_on(study: Study) -> list[Callable[[Study], Finding]]:
+    """Return what makes each finding that is asked of such networks."""
+    made = [*FINDINGS]
     if is_deep(study.name):
-        found += [aligning_lowers(study, "6a", ("raw", "aligned")), aligning_nears(study)]
+        made += [lambda study: aligning_lowers(study, "6a", ("raw", "aligned")), aligning_nears]
     elif has_units(study.name):
-        found.append(aligning_matters_little(study))
-    return [finding.by_effects() for finding in found]
+        made.append(aligning_matters_little)
+    return made
 
 
 def has_units(name: str) -> bool:
@@ -121,3 +129,15 @@ def hardly_changed(what: str, before: dict[tuple[str, str], float], drop: dict[t
         [before, drop],
         lambda means: HARDLY * means[0] - abs(means[1]),
     )
+
+
+FINDINGS: tuple[Callable[[Study], Finding], ...] = (
+    flatter_energies,
+    flatter_errors,
+    lambda study: barrier_order(study, "aligned", "2a"),
+    lambda study: barrier_order(study, "raw", "2b"),
+    bending_lowers,
+    lambda study: bends_near_zero(study, "aligned", "4b"),
+    lambda study: flatter_closer(study, "5", "aligned, flatter solutions are closer to each other"),
+)
+"""Those asked of all networks."""

@@ -25,15 +25,13 @@ for study in "${studies[@]}"; do
   job "$study" distances.json "distance $(families raw) --pairs all --align cosine $options"
   job "$study" distances-unaligned.json "distance $(families raw) --pairs all --no-functions"
   for sampler in "${samplers[@]}"; do # three solutions each; aligned, to the first flat one, which is aligned to itself
-    first=${first_seed[$sampler]}
-    plain=() aligned=()
-    for number in 0 1 2; do
-      plain+=("raw/$sampler-$((first + number)).st")
-      aligned+=("aligned/$sampler-$((first + number))_aligned.st")
-    done
+    read -r -a plain <<<"$(networks raw .st "$sampler")"
+    read -r -a aligned <<<"$(networks aligned _aligned.st "$sampler")"
     if [ "$sampler" = rsgd ]; then aligned[0]=${plain[0]}; fi
-    job "$study" "planes/$sampler-raw.json" "plane ${plain[*]} --grid $grid $options"
-    job "$study" "planes/$sampler-aligned.json" "plane ${aligned[*]} --grid $grid $options"
+    third=""
+    if [ "$runs" -lt 3 ]; then third="--third random"; fi
+    job "$study" "planes/$sampler-raw.json" "plane ${plain[*]:0:3} --grid $grid $third $options"
+    job "$study" "planes/$sampler-aligned.json" "plane ${aligned[*]:0:3} --grid $grid $third $options"
   done
 done | carry_out "paths, flatness, distances, planes"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from study.claims import Finding, barrier, column, of_sampler, spread
-from study.page import Series, table
-from study.readings import SAMPLERS, Study, of_pair
-from study.verdicts import Comparison, Values, smaller
+from study.page import Series, table, told
+from study.readings import SAMPLERS, SOLVED, Study, of_pair
+from study.verdicts import Comparison, NothingMeasured, Values, smaller
 
 LEVEL = 0.1
 """The fraction of flipped signs whose local energies are compared."""
@@ -26,6 +27,8 @@ MEASURES: dict[str, Callable[[Study, str], Values]] = {
     ),
 }
 """What is compared: of each network of a sampler, or of each pair of them."""
+FILES = "@(flatness.json|distances.json|paths/*)"
+"""What they are read from, as a pattern."""
 CLAIMS = {
     "6d": ("the larger, the flatter", f"local energy δE({LEVEL:g})"),
     "6e": ("the larger, the smaller the test error", "test error"),
@@ -34,8 +37,13 @@ CLAIMS = {
 }
 
 
-def series_of(studies: Sequence[Study]) -> list[Series]:
-    """Return the studies that differ in size alone, at least two of each kind, by increasing size."""
+def series_of(studies: Sequence[Study], again: Callable[[Sequence[Study], str], str]) -> list[Series]:
+    """Return the studies that differ in size alone, at least two of each kind, by increasing size.
+
+    Args:
+        studies: of all kinds.
+        again: the command that makes files of several studies again.
+    """
     groups: dict[str, list[Study]] = {}
     for study in studies:
         if SIZE.search(study.name):
@@ -46,7 +54,8 @@ def series_of(studies: Sequence[Study]) -> list[Series]:
         if len(own) > 1:
             sizes = tuple(map(size_of, own))
             lines = {title: lines_of(own, measure) for title, measure in MEASURES.items()}
-            found.append(Series(name, sizes, lines, claims_on(own), summary(own)))
+            tables = [f"{summary(own)}\n\nAgain: `{again(own, FILES)}`", *on_solutions(own)]
+            found.append(Series(name, sizes, lines, claims_on(own), "\n\n".join(tables)))
     return found
 
 
@@ -63,7 +72,7 @@ def lines_of(studies: Sequence[Study], measure: Callable[[Study, str], Values]) 
 
 
 def claims_on(studies: Sequence[Study]) -> list[Finding]:
-    """Return the findings: every sampler, each size against the next."""
+    """Return the findings: every sampler, each size against the next, where both have networks of it."""
     found = []
     for label, (claim, title) in CLAIMS.items():
         numbers, comparisons = [], []
@@ -71,7 +80,8 @@ def claims_on(studies: Sequence[Study]) -> list[Finding]:
             values = [MEASURES[title](study, sampler) for study in studies]
             numbers.append(f"{sampler.upper()} {' → '.join(map(spread, values))}")
             for small, large in itertools.pairwise(studies):
-                comparisons.append(falls(title, sampler, small, large))
+                with suppress(NothingMeasured):
+                    comparisons.append(falls(title, sampler, small, large))
         found.append(Finding(label, claim, numbers, comparisons).by_effects())
     return found
 
@@ -96,3 +106,14 @@ def summary(studies: Sequence[Study]) -> str:
         for sampler in SAMPLERS
     ]
     return table("### By size", ["N", "sampler", *MEASURES], rows)
+
+
+def on_solutions(studies: Sequence[Study]) -> list[str]:
+    """Return the table of findings once more, on solutions alone; nothing if all networks are."""
+    lost = [f"{len(study.unsolved)} at N = {size_of(study)}" for study in studies if study.unsolved]
+    if not lost:
+        return []
+    left = [finding for finding in claims_on([s.solutions_only() for s in studies]) if finding.comparisons]
+    said = f"Without the networks whose training error is above {SOLVED:g}, {', '.join(lost)}:"
+    rows = [[f.label, "<br>".join(f.numbers), told(f)] for f in left]
+    return [table(f"### On solutions alone\n\n{said}", ["finding", "mean ± deviation", "verdict"], rows)]

@@ -218,7 +218,7 @@ def barriers(study: Study) -> str:
     bent = {kind: barriers_of(study.bent[kind]) for kind in kinds}
     rows = []
     for pair in PAIRS:
-        counts = {len(values[pair]) for values in (*plain.values(), *bent.values())}
+        counts = {len(values[pair]) for values in (*plain.values(), *bent.values())} - {0}
         cells = [spread(values[pair]) for values in (*plain.values(), *bent.values())]
         rows.append([words(pair), "/".join(map(str, sorted(counts))), *cells])
     head = ["pair", "pairs", *kinds.values(), *(f"optimised: {title}" for title in kinds.values())]

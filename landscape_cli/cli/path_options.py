@@ -54,7 +54,7 @@ Repair = Annotated[
 ]
 OptimizeMidpoint = Annotated[
     bool,
-    typer.Option("--optimize-midpoint", help="Train the middle of the path by SGD, and measure the path through it."),
+    typer.Option("--optimize-midpoint", help="Train the middle of the path, and measure the path through it."),
 ]
 MidpointEpochs = Annotated[
     int, typer.Option("--epochs", min=1, help="Midpoint or vertex: passes over the training set, at most.")

@@ -69,7 +69,7 @@ def optimize_midpoint(
     observer: TrainingObserver | None = None,
     advance: Advance | None = None,
 ) -> OptimizedPath:
-    """Train the middle of the path between two networks by SGD, and measure the two pieces through it.
+    """Train the middle of the path between two networks, and measure the two pieces through it.
 
     The optimised path of Pittorino et al. (2022); see docs/method.md: Paths and barriers.
 

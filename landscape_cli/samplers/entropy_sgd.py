@@ -68,7 +68,7 @@ class EntropySGD(Sampler):
     noise: float = option(1e-4, "ε, size of the thermal noise.", name="esgd_noise")
     inner_rate: float | None = option(
         None,
-        "Learning rate of exploration; that of the network's moves is 0.1 too.",
+        "Learning rate of exploration, beside that of the network's moves.",
         name="esgd_inner_lr",
         shown="0.1, adam 0.001; binary: 20, adam 0.05",
     )

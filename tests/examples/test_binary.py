@@ -8,6 +8,7 @@ import random
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -15,10 +16,10 @@ from typing import Any
 
 import pytest
 from binary.findings import FORM, findings, hardly_changed
-from binary.report import REPORT
-from binary.series import series_of
+from binary.report import REPORT, again_of
+from binary.solutions import on_what_is_left
 from study.figures import draw_series
-from study.page import page, whole
+from study.page import Series, barriers, page, section, whole
 from study.readings import Study, read_studies, read_study
 from study.verdicts import FAILS, HOLDS, NOISE
 
@@ -114,6 +115,23 @@ def verdicts_of(folder: Path) -> dict[str, str]:
     return {finding.label: finding.verdict for finding in findings(read_study(folder, FORM))}
 
 
+def series_of(studies: list[Study]) -> list[Series]:
+    assert REPORT.series is not None
+    return REPORT.series(studies)
+
+
+def spoil(folder: Path, *names: str, error: float = 0.0017) -> Path:
+    """Write that networks of a study err on their training set."""
+    for sampler in SHARPNESS:
+        file = folder / "raw" / f"{sampler}.json"
+        body = json.loads(file.read_text())
+        for network in body["networks"]:
+            if Path(network["network"]).stem in names:
+                network["train_error"] = error
+        file.write_text(json.dumps(body))
+    return folder
+
+
 def grown(folder: Path, *sizes: float, name: str = "hmm-{}-committee") -> list[Study]:
     """Return studies of networks which are so many times larger, in the order of their folders' names."""
     places = range(1, len(sizes) + 1)
@@ -207,7 +225,117 @@ def test_committed_page_is_what_the_committed_results_give() -> None:
     assert all((results / link).exists() for link in re.findall(r"\]\((figures/.*?)\)", text))
 
 
+def test_what_is_left_on_solutions_alone_is_said(tmp_path: Path) -> None:
+    """ADV's networks are none: what findings say of the two others holds or not, as was planted."""
+    sharp = [name for name in NAMES if name.startswith("adv")]
+    for sharpness, said in ((SHARPNESS, HOLDS), (REVERSED, FAILS)):
+        folder = make_up(tmp_path / said / "mnist-parity-mlp-51", sharpness)
+        study = read_study(spoil(folder, *sharp), FORM)
+        left = {one.label: one.verdict for one in on_what_is_left(study.solutions_only())}
+        ordered, lowered = ("1a", "1b", "2a", "2b", "5"), ("4a", "6a", "6b")
+        expected = dict.fromkeys(ordered, said) | dict.fromkeys(lowered, HOLDS)
+        assert left == {f"{label}, RSGD and SGD": verdict for label, verdict in expected.items()}
+        text = "\n\n".join(section(REPORT, study, findings(study), []))
+        assert "### On solutions alone\n\nWithout adv-7, adv-8, adv-9, whose training error is above 0.001" in text
+        assert all(f"| {label} | " in text for label in left)
+
+
+def test_where_each_sampler_has_solutions_findings_are_whole(tmp_path: Path) -> None:
+    folder = make_up(tmp_path / "mnist-parity-mlp-51")
+    assert "On solutions alone" not in "".join(section(REPORT, read_study(folder, FORM), [], []))
+    study = read_study(spoil(folder, "adv-7"), FORM)
+    left = [one.label for one in on_what_is_left(study.solutions_only())]
+    assert [label for label in left if "SGD" not in label] == sorted(verdicts_of(folder))
+    none = read_study(spoil(folder, *NAMES), FORM)
+    assert "nothing is left" in "".join(section(REPORT, none, findings(none), []))
+
+
+def test_sizes_are_compared_on_solutions_alone(tmp_path: Path) -> None:
+    studies = grown(tmp_path, 1.0, 1.5, 3.0)
+    assert "On solutions alone" not in series_of(studies)[0].table
+    sharp = [name for name in NAMES if name.startswith("adv")]
+    spoil(tmp_path / "hmm-100-committee", *sharp)
+    (series,) = series_of([read_study(tmp_path / study.name, FORM) for study in studies])
+    assert "Without the networks whose training error is above 0.001, 3 at N = 100:" in series.table
+    assert "**holds** (5 of 5 hold, 0 within noise, none reversed)" in series.table
+    assert all(len(finding.comparisons) == 6 for finding in series.findings)
+
+
+def test_pairs_are_counted_of_the_kinds_that_were_measured(tmp_path: Path) -> None:
+    folder = make_up(tmp_path / "mnist-parity-mlp-51")
+    (folder / "paths" / "optimized-raw-all.json").unlink()
+    bent = folder / "paths" / "optimized-aligned-all.json"
+    pairs = json.loads(bent.read_text())["pairs"]
+    bent.write_text(json.dumps({"pairs": [one for one in pairs if one["end"].startswith("raw/sgd")]}))
+    rows = [line.removeprefix("| ").split(" | ")[:2] for line in barriers(read_study(folder, FORM)).splitlines()[4:]]
+    assert dict(rows) == {
+        "RSGD–RSGD": "3",
+        "RSGD–SGD": "9",
+        "SGD–SGD": "3",
+        "RSGD–ADV": "9",
+        "SGD–ADV": "9",
+        "ADV–ADV": "3",
+    }
+    fewer = [one for one in pairs if (one["start"], one["end"]) == ("raw/rsgd-1.st", "raw/sgd-4.st")]
+    bent.write_text(json.dumps({"pairs": fewer}))
+    assert "| RSGD–SGD | 1/9 |" in barriers(read_study(folder, FORM))
+
+
 # the scripts
+
+
+def dry(command: str) -> list[str]:
+    """The lines that a command would run."""
+    done = subprocess.run(
+        ["bash", "-c", command], check=True, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"DRY": "1"}
+    )
+    return [line for line in done.stdout.splitlines() if line.startswith("cd ")]
+
+
+def remade(command: str, folder: Path) -> str:
+    """The page on what a command writes, of the results that are committed, in an empty folder."""
+    for file in [f"{line.split()[1]}/{line.split()[-1]}" for line in dry(command)]:
+        there, here = BINARY / "results" / file, folder / file
+        if there.exists():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.symlink_to(there)
+    return whole(REPORT, read_studies(folder, FORM))
+
+
+@pytest.mark.parametrize("heading", ["hmm-N-committee", "mnist-parity-mlp-51"])
+def test_each_table_is_made_again_by_its_command(heading: str, tmp_path: Path) -> None:
+    text = (BINARY / "results" / "report.md").read_text()
+    own = next(part for part in text.split("\n## ") if part.startswith(f"{heading}\n"))
+    tables = re.findall(r"^(### [^#]*?)\n\nAgain: `(.*)`$", own, re.MULTILINE)
+    assert len(tables) == (1 if "-N-" in heading else 4)
+    for place, (made, command) in enumerate(tables):
+        assert made in remade(command, tmp_path / str(place))
+    made, command = tables[-1]
+    less = re.sub(r"[|]paths/[^)]*", "", command)
+    assert made not in remade(less, tmp_path / "less")
+
+
+def test_commands_name_studies_as_the_settings_do() -> None:
+    names = {folder.parent.name for folder in BINARY.glob("results/*/raw")}
+    studies = [Study(FORM, name, {}, {}, {}, {}, {}, {}, {}, {}, []) for name in names]
+    settings = (BINARY / "small.sh").read_text().split("studies=(")[1].split(")")[0]
+    assert {again_of([study], "*").split()[-1] for study in studies} == set(settings.split())
+    first, second = studies[:2]
+    others = again_of([first, replace(second, settings="own.sh")], "*").split(" && ")
+    assert ["run.sh own.sh data runs" in command for command in others] == [False, True]
+
+
+@pytest.mark.parametrize(("runs", "corners", "third"), [(2, 2, True), (3, 3, False), (5, 3, False)])
+def test_planes_are_of_networks_that_there_are(runs: int, corners: int, third: bool, tmp_path: Path) -> None:
+    settings = tmp_path / "own.sh"
+    seeds = "first_seed=([rsgd]=1 [sgd]=11 [adv]=21 [sgd-old]=31)"
+    settings.write_text(f"{(BINARY / 'small.sh').read_text()}\nruns={runs}\n{seeds}\n")
+    command = f"ONLY='planes/*' bash {BINARY / 'run.sh'} {settings} data nowhere hmm-801/committee"
+    planes = [parse(line) for line in dry(command) if "landscape plane" in line]
+    assert len(planes) == 6
+    for words in planes:
+        assert sum(word.endswith(".st") for word in words) == corners
+        assert ("--third" in words) == third
 
 
 @cache

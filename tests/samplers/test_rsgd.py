@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from landscape_cli.errors import LandscapeWarning, TrainingError
 from landscape_cli.models import build_model
@@ -18,22 +19,42 @@ from landscape_cli.samplers.sampler import Phase
 from landscape_cli.samplers.stack import Stack
 from landscape_cli.samplers.streams import initial_params
 from tests.support.cases import SPECS
-from tests.support.slow_training import RECIPES, SlowOptimizer, assert_same, batches, initial_leaves, slope, trained
+from tests.support.slow_training import (
+    RECIPES,
+    SlowOptimizer,
+    assert_same,
+    batches,
+    initial_leaves,
+    model,
+    samples,
+    slope,
+    trained,
+)
 from tests.support.training import CPU, RESNET, SHORT, blobs, images, noise, records, run, train_rsgd
 
 SPEC = SPECS["mlp"]
 
 
-@pytest.mark.parametrize("every", ["epoch", "step"])
-@pytest.mark.parametrize("name", RECIPES)
-def test_rsgd_equals_the_objective_differentiated(name: str, every: str) -> None:
-    """The objective of docs/samplers.md, its centre differentiated through, at y times the rate of plain SGD.
+def balanced() -> float:
+    """The mean loss of three replicas where they start, over their mean squared distance from their centre."""
+    x, y = samples()
+    starts = [initial_leaves(a) for a in range(3)]
+    names = [name for name, _ in model().named_parameters()]
+    networks = [dict(zip(names, leaves, strict=True)) for leaves in starts]
+    logits = [torch.func.functional_call(model(), own, (x,)) for own in networks]
+    vectors = torch.stack([torch.cat([leaf.flatten() for leaf in leaves]) for leaves in starts])
+    spread = (vectors - vectors.mean(0)).square().sum() / 3
+    return float(sum(F.cross_entropy(own, y) for own in logits) / 3 / spread)
 
-    Each replica's part of that is y times its gradient of the objective, which clipping, decay and Adam see.
+
+def coupled(sampler: RSGD, recipe: Recipe, *, cut: bool = True) -> list[Tensor]:
+    """The centre that the objective of docs/samplers.md leads to, differentiated through, at y times the rate of SGD.
+
+    Each replica's part of that is y times its gradient of the objective, which clipping, decay and Adam see. A step of
+    SGD brings replicas at most to the centre: its γ is cut where that would be more.
     """
-    recipe, gamma, growth = RECIPES[name], 0.05, 100.0
-    sampler = RSGD(3, gamma, growth, gamma_every=every, replica_batch_size=None if every == "epoch" else 20)
-    each = replace(recipe, batch_size=5 if every == "epoch" else 20)  # a third of 16
+    gamma, growth = balanced() if sampler.gamma_init is None else sampler.gamma_init, sampler.gamma_growth
+    each = replace(recipe, batch_size=sampler.replica_batch_size or 5)  # a third of 16
     replicas = [initial_leaves(a) for a in range(3)]
     optimizers = [SlowOptimizer(each, leaves) for leaves in replicas]
     by_replica = [batches(each, a) for a in range(3)]
@@ -41,7 +62,10 @@ def test_rsgd_equals_the_objective_differentiated(name: str, every: str) -> None
     for epoch in range(2):
         for step in range(steps):
             done = (epoch * steps + step) / (2 * steps)
-            now = gamma * growth ** (done if every == "step" else epoch / 2)
+            grown = done if sampler.gamma_every == "step" else epoch / 2
+            now = gamma * (growth**grown if sampler.gamma_schedule == "exp" else 1 + grown * (growth - 1))
+            if cut and recipe.optimizer != "adam":
+                now = min(now, 1 / (2 * each.rate(done)))
             leaves = [[leaf.clone().requires_grad_(True) for leaf in network] for network in replicas]
             centre = [sum(tensors) / 3 for tensors in zip(*leaves, strict=True)]
             coupling = sum((w - c).square().sum() for network in leaves for w, c in zip(network, centre, strict=True))
@@ -50,10 +74,50 @@ def test_rsgd_equals_the_objective_differentiated(name: str, every: str) -> None
                 losses = slope(network, by_replica[a][epoch][step])
                 objective = [g / 3 + w.grad for g, w in zip(losses, network, strict=True)]
                 optimizers[a].step(replicas[a], [3 * g for g in objective], each.rate(done))
+    return [torch.stack(tensors).mean(0) for tensors in zip(*replicas, strict=True)]
+
+
+@pytest.mark.parametrize("every", ["epoch", "step"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_rsgd_equals_the_objective_differentiated(name: str, every: str) -> None:
+    recipe = RECIPES[name]
+    sampler = RSGD(3, 0.05, 100.0, gamma_every=every, replica_batch_size=None if every == "epoch" else 20)
     found, _ = trained(sampler, recipe)
-    assert_same(found, [sum(tensors) / 3 for tensors in zip(*replicas, strict=True)])
+    assert_same(found, coupled(sampler, recipe))
     uncoupled, _ = trained(replace(sampler, gamma_init=0.0), recipe)
     assert float((uncoupled[0] - found[0]).abs().max()) > 1e-4
+
+
+@pytest.mark.parametrize("every", ["epoch", "step"])
+def test_linear_growth_equals_the_objective_differentiated(every: str) -> None:
+    recipe = RECIPES["momentum"]
+    sampler = RSGD(3, 0.05, 100.0, "linear", every)
+    found, _ = trained(sampler, recipe)
+    assert_same(found, coupled(sampler, recipe), 1e-9)
+    with pytest.raises(AssertionError):
+        assert_same(found, coupled(replace(sampler, gamma_schedule="exp"), recipe))
+
+
+@pytest.mark.parametrize("name", ["momentum", "clip", "adam"])
+def test_a_stiff_spring_is_cut_at_the_centre(name: str) -> None:
+    """From below where it is cut to far above."""
+    recipe = RECIPES[name]
+    sampler = RSGD(3, 5.0, 1e4, gamma_every="step")
+    found, _ = trained(sampler, recipe)
+    assert_same(found, coupled(sampler, recipe))
+    if recipe.optimizer != "adam":
+        with pytest.raises(AssertionError):
+            assert_same(found, coupled(sampler, recipe, cut=False))
+
+
+def test_the_balanced_gamma_equals_the_objective_differentiated() -> None:
+    recipe = RECIPES["momentum"]
+    sampler = RSGD(3)
+    found, loop = trained(sampler, recipe)
+    assert float(loop.context.state["gamma"][0]) == pytest.approx(balanced(), rel=1e-9)
+    assert_same(found, coupled(sampler, recipe), 1e-9)
+    with pytest.raises(AssertionError):
+        assert_same(found, coupled(replace(sampler, gamma_init=1.001 * balanced()), recipe))
 
 
 def test_a_replica_has_its_share_of_the_batch() -> None:

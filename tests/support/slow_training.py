@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +40,7 @@ def double(params: Params) -> dict[str, Tensor]:
     return {name: tensor.double() for name, tensor in params.items()}
 
 
+@cache
 def samples() -> tuple[Tensor, Tensor]:
     data = noise(SPEC)
     return data.x.double(), data.y
@@ -95,12 +97,18 @@ def initial_leaves(replica: int = 0) -> list[Tensor]:
     return [tensor.double().clone() for tensor in initial_params(SPEC, SEED, replica).values()]
 
 
+@cache
+def model() -> torch.nn.Module:
+    """The network, to be called with weights of any step."""
+    return build_model(SPEC, double(initial_params(SPEC, SEED)))
+
+
 def slope(leaves: Sequence[Tensor], chosen: Tensor, data: tuple[Tensor, Tensor] | None = None) -> list[Tensor]:
     """The gradient of the mean loss on a mini-batch, of the samples that all learn or of others."""
     x, y = data or samples()
-    names = list(initial_params(SPEC, SEED))
+    names = [name for name, _ in model().named_parameters()]
     at = dict(zip(names, [leaf.detach().clone().requires_grad_(True) for leaf in leaves], strict=True))
-    logits = torch.func.functional_call(build_model(SPEC, at), at, (x[chosen],))
+    logits = torch.func.functional_call(model(), at, (x[chosen],))
     return list(torch.autograd.grad(F.cross_entropy(logits, y[chosen]), list(at.values())))
 
 

@@ -39,7 +39,7 @@ class RecipeOptions(Group):
         float | None,
         typer.Option(
             "--lr",
-            help="Learning rate at the start.  [default: 0.02, adam 0.001; binary: 20, adam 0.05; "
+            help="Learning rate at the start.  [default: 0.02, adam 0.001; binary: 20, adam 0.05; esgd 0.1; "
             "--subspace-dim: adam 0.1, sgd 0.3]",
         ),
     ] = None
