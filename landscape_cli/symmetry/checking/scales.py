@@ -115,8 +115,9 @@ class ScaleSpace:
 
     def kept_by(self, powers: Vector) -> NDArray[np.bool_]:
         """Tell which rows of powers, shape (n, entries + 1), leave outputs unchanged as far as rates tell."""
-        rates = np.abs(self._rows @ powers.T).max(axis=0, initial=0)
-        sizes = (np.abs(self._rows) @ np.abs(powers.T)).max(axis=0, initial=0)
+        rows = self._busy(self._rows, self.idle)  # what idle entries have is rounding: those in steps are moved below
+        rates = np.abs(rows @ powers.T).max(axis=0, initial=0)
+        sizes = (np.abs(rows) @ np.abs(powers.T)).max(axis=0, initial=0)
         kept: NDArray[np.bool_] = rates <= CLOSE * np.maximum(sizes, IDLE)
         for k in np.flatnonzero(kept & (powers[:, :-1][:, self.unseen] != 0).any(axis=1)):
             kept[k] = self._keeps(powers[k])
