@@ -21,7 +21,8 @@ def test_a_model_of_ones_own(landscape, monkeypatch: pytest.MonkeyPatch) -> None
     assert default_arguments("maxout") == {"hidden": 16, "pieces": 2}
     model = create_model(ModelSpec("maxout", {"hidden": 5, "pieces": 3}, (4,), 2), seed=0)
     assert model(torch.zeros(7, 4)).shape == (7, 2)
-    assert [group.size for group in trace_symmetry(model, torch.zeros(2, 4)).permutations] == [5, 3]  # units, and the pieces of each
+    units_and_pieces = [group.size for group in trace_symmetry(model, torch.zeros(2, 4)).permutations]
+    assert units_and_pieces == [5, 3]
     with pytest.raises(ModelError, match="positive numbers of units"):
         create_model(ModelSpec("maxout", {"pieces": 0}, (4,), 2), seed=0)
 
