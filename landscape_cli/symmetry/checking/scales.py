@@ -114,12 +114,13 @@ class ScaleSpace:
         return relative
 
     def kept_by(self, powers: Vector) -> NDArray[np.bool_]:
-        """Tell which rows of powers, shape (n, entries + 1), leave outputs unchanged as far as rates tell."""
+        """Tell which rows of powers, shape (n, entries + 1), leave outputs unchanged, as rates tell, or else moves."""
         rows = self._busy(self._rows, self.idle)  # what idle entries have is rounding: those in steps are moved below
         rates = np.abs(rows @ powers.T).max(axis=0, initial=0)
         sizes = (np.abs(rows) @ np.abs(powers.T)).max(axis=0, initial=0)
         kept: NDArray[np.bool_] = rates <= CLOSE * np.maximum(sizes, IDLE)
-        for k in np.flatnonzero(kept & (powers[:, :-1][:, self.unseen] != 0).any(axis=1)):
+        in_steps = (powers[:, :-1][:, self.unseen] != 0).any(axis=1)
+        for k in np.flatnonzero(in_steps | ~kept):  # rates of large numbers that cancel may be rounding alone
             kept[k] = self._keeps(powers[k])
         return kept
 
