@@ -40,6 +40,7 @@ begin() {
 # check_seeds: refuse rows whose seeds no one pattern names
 check_seeds() {
   local sampler first
+  if ! declare -p first_seed &>/dev/null; then return; fi # a study that numbers its networks otherwise
   for sampler in "${samplers[@]}"; do
     first=${first_seed[$sampler]}
     if [ $((first % 10 + runs)) -gt 10 ]; then
