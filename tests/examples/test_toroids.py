@@ -482,7 +482,7 @@ def value(words: list[str], option: str) -> str:
     return words[words.index(option) + 1]
 
 
-@pytest.mark.parametrize(("settings", "studies", "seeds"), [("small", 3, 50), ("paper", 7, 30), ("vgg", 1, 9)])
+@pytest.mark.parametrize(("settings", "studies", "seeds"), [("small", 4, 50), ("paper", 7, 30), ("vgg", 1, 9)])
 def test_every_command_of_a_setting_parses(settings: str, studies: int, seeds: int) -> None:
     lines = [line for line in printed(settings) if "landscape " in line]
     assert len({line.split()[1] for line in lines}) == studies
