@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from landscape_cli.symmetry.apart import apart
+from tests.support.layers import Case
 from tests.support.symmetry_checks import check_true, make_net
 from tests.support.traded_nets import FACTORS, SIDE_BY_SIDE, SUMMED
 
@@ -22,7 +23,7 @@ from tests.support.traded_nets import FACTORS, SIDE_BY_SIDE, SUMMED
         (FACTORS["the larger of chunks"], [4, 8]),
     ],
 )
-def test_groups_are_those_of_each_layer(case, units: list[int]) -> None:  # type: ignore[no-untyped-def]
+def test_groups_are_those_of_each_layer(case: Case, units: list[int]) -> None:
     torch.manual_seed(0)
     net = make_net(case.make(), case.shape)
     plain = apart(net.symmetry)

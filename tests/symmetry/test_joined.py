@@ -9,6 +9,7 @@ from torch import Tensor
 from landscape_cli.network import outline
 from landscape_cli.symmetry import Joined, join, permute_softly, random_permutations, unjoin
 from landscape_cli.symmetry.transform import PermutedParams, permute
+from tests.support.layers import Case
 from tests.support.symmetry_checks import make_net
 from tests.support.traded_nets import FACTORS, SUMMED
 
@@ -36,7 +37,7 @@ def test_nothing_joined_is_the_network_itself(params: dict[str, Tensor]) -> None
 
 
 @pytest.mark.parametrize("case", [SUMMED["convolutions"], FACTORS["hidden"]])
-def test_units_are_moved_across_tensors_softly_and_hard_alike(case) -> None:  # type: ignore[no-untyped-def]
+def test_units_are_moved_across_tensors_softly_and_hard_alike(case: Case) -> None:
     torch.manual_seed(0)
     net = make_net(case.make(), case.shape)
     orders = random_permutations(net.symmetry, generator=torch.Generator().manual_seed(1))

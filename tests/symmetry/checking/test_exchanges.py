@@ -13,6 +13,7 @@ from landscape_cli.symmetry.apart import apart
 from landscape_cli.symmetry.checking.completeness import check_completeness
 from landscape_cli.symmetry.spec import PermutationGroup
 from tests.support.groups_by_hand import axis, cells, checked, with_groups
+from tests.support.layers import Case
 from tests.support.layers import Net as Body
 from tests.support.symmetry_checks import Net, make_net
 from tests.support.traded_nets import ALONE, FACTORS, SUMMED
@@ -98,7 +99,7 @@ def test_exchanges_that_few_networks_keep_by_chance_were_not_missed(seed: int) -
 
 
 @pytest.mark.parametrize("case", [SUMMED["layers"], FACTORS["distances"]])
-def test_units_that_trade_places_across_layers_are_missed_where_layers_are_taken_apart(case) -> None:  # type: ignore[no-untyped-def]
+def test_units_that_trade_places_across_layers_are_missed_where_layers_are_taken_apart(case: Case) -> None:
     torch.manual_seed(0)
     net = make_net(case.make(), case.shape)
     assert not checked(net, net.symmetry).groups.missed
